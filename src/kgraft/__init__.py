@@ -1,0 +1,1 @@
+"""Graft the knowledge of linked knowledge graphs onto your own."""

@@ -1,0 +1,67 @@
+"""What kgraft raises and warns with: every message says where, what, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+
+
+class KgraftError(Exception):
+    """Base of every error raised on purpose; the command line shows it without a traceback."""
+
+
+class DataError(KgraftError):
+    """Input that cannot be used.
+
+    The message reads ``FILE, line N: PROBLEM. REMEDY`` with the parts that are known.
+
+    Args:
+        problem: What is wrong, as a phrase without a full stop.
+        remedy: What the user can do, as a sentence without a full stop.
+        path: The file at fault.
+        line: The line at fault, counted from 1.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str,
+        path: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.path = os.fspath(path) if path is not None else None
+        self.line = line
+        super().__init__(describe(problem, remedy=remedy, path=self.path, line=line))
+
+
+class SettingsError(KgraftError):
+    """A setting that is unknown, has the wrong type or is out of range."""
+
+
+class ModelDirectoryError(KgraftError):
+    """A model directory that is missing, damaged, or written by a newer kgraft."""
+
+
+class UnknownNameError(KgraftError):
+    """An entity, relation or source name that the graph or model does not have."""
+
+
+class KgraftWarning(UserWarning):
+    """Something a user should know about, which kgraft can work around."""
+
+
+def describe(
+    problem: str,
+    *,
+    remedy: str,
+    path: str | os.PathLike[str] | None = None,
+    line: int | None = None,
+) -> str:
+    """Return ``FILE, line N: PROBLEM. REMEDY.``, the one form of every message about input."""
+    where = os.fspath(path) if path is not None else ""
+    if line is not None:
+        where = f"{where}, line {line}" if where else f"line {line}"
+    prefix = f"{where}: " if where else ""
+    return f"{prefix}{problem}. {remedy}."

@@ -1,0 +1,1 @@
+"""Ranking, protocols and the benchmark."""

@@ -1,0 +1,1 @@
+"""What a knowledge graph is, in memory and on disk."""

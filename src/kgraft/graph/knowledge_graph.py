@@ -1,0 +1,106 @@
+"""What a knowledge graph is in memory: facts as rows of two vocabularies, in splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from kgraft.graph.vocabulary import Vocabulary
+
+Triples = NDArray[np.int64]
+"""int64 ``(n, 3)``: head row, relation row, tail row, always in this order."""
+
+SPLITS = ("train", "valid", "test")
+
+ATTRIBUTE_SCHEMA = {
+    "entity": pl.Int64,
+    "attribute": pl.String,
+    "value": pl.String,
+    "datatype": pl.String,
+    "language": pl.String,
+}
+"""Columns of attribute triples: entity row, attribute name, literal, its datatype and language."""
+
+
+def no_triples() -> Triples:
+    """Return an empty ``(0, 3)`` array of facts."""
+    return np.empty((0, 3), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class KnowledgeGraph:
+    """One knowledge graph.
+
+    Args:
+        name: What other graphs and links call it.
+        entities: Entity names; row ``i`` is entity ``i`` of the facts.
+        relations: Relation names.
+        train: Facts to learn from, int64 ``(n, 3)``: head, relation, tail.
+        valid: Facts to choose by, ``(n, 3)``.
+        test: Facts to measure by, ``(n, 3)``.
+        labels: A readable label for each entity, null where there is none.
+        attributes: Literals, in the columns of ``ATTRIBUTE_SCHEMA``.
+        duplicates: How many repeated facts were dropped on reading.
+
+    Raises:
+        ValueError: If an array has the wrong shape or a row is out of range.
+    """
+
+    name: str
+    entities: Vocabulary
+    relations: Vocabulary
+    train: Triples
+    valid: Triples = field(default_factory=no_triples)
+    test: Triples = field(default_factory=no_triples)
+    labels: pl.Series | None = None
+    attributes: pl.DataFrame | None = None
+    duplicates: int = 0
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            triples = as_triples(getattr(self, split))
+            self._check_range(split, triples)
+            triples.setflags(write=False)
+            object.__setattr__(self, split, triples)
+        if self.labels is not None and len(self.labels) != len(self.entities):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.entities)} entities")
+
+    def _check_range(self, split: str, triples: Triples) -> None:
+        limits = (len(self.entities), len(self.relations), len(self.entities))
+        for column, limit, role in zip(
+            triples.T, limits, ("head", "relation", "tail"), strict=True
+        ):
+            if column.size and (column.min() < 0 or column.max() >= limit):
+                raise ValueError(f"{self.name}: a {role} in {split} is outside 0..{limit - 1}")
+
+    @property
+    def triples(self) -> Triples:
+        """All facts of all splits, ``(n, 3)``."""
+        return np.concatenate([self.train, self.valid, self.test])
+
+    def label(self, entity: int) -> str:
+        """Return the entity's readable label, or its name where it has none."""
+        label = self.labels[int(entity)] if self.labels is not None else None
+        return str(label) if label is not None else self.entities.name(entity)
+
+
+def as_triples(values: ArrayLike) -> Triples:
+    """Return ``values`` as a contiguous int64 ``(n, 3)`` array.
+
+    Raises:
+        ValueError: If the shape is not ``(n, 3)`` or a value is not a whole number.
+    """
+    array = np.asarray(values)
+    if array.size == 0:
+        return no_triples()
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ValueError(f"facts have shape (n, 3), not {array.shape}")
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or (array != np.floor(array)).any():
+            raise ValueError("entity and relation ids are whole numbers")
+    elif array.dtype.kind not in "iu":
+        raise ValueError(f"entity and relation ids are whole numbers, not {array.dtype}")
+    return np.array(array, dtype=np.int64, order="C")

@@ -1,0 +1,94 @@
+"""Where a graph's files are and how to read them: one entry of a collection, or one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Format = Literal[
+    "auto",
+    "tsv",
+    "csv",
+    "parquet",
+    "arrow",
+    "ntriples",
+    "nquads",
+    "turtle",
+    "trig",
+    "rdfxml",
+    "jsonld",
+]
+"""How a file is read; ``auto`` goes by its ending, with a compression ending looked through."""
+
+BlankNodes = Literal["scope", "drop"]
+"""``scope``: a blank node is an entity of its file, named ``_:FILE#LABEL``; ``drop``: facts with
+blank nodes are left out and counted."""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
+"""One path or several."""
+
+
+class Split(BaseModel):
+    """Shares of the facts that are held out, drawn reproducibly from a seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    valid: float = Field(0.1, ge=0.0, lt=1.0)
+    test: float = Field(0.1, ge=0.0, lt=1.0)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _leave_something_to_learn(self) -> Split:
+        if self.valid + self.test >= 1.0:
+            raise ValueError("valid and test together must leave facts to train on")
+        return self
+
+
+class GraphSource(BaseModel):
+    """One graph's files.
+
+    Args:
+        name: What links and the command line call the graph.
+        train: One file of facts, or several.
+        valid: Facts to choose by; empty when ``split`` makes them.
+        test: Facts to measure by; empty when ``split`` makes them.
+        split: Make valid and test from train; not together with ``valid`` or ``test``.
+        format: How the files are read.
+        columns: For tables, the role of each column; other names are ignored columns.
+        header: For tables, whether the first line names columns; ``None`` finds out.
+        entities: A file of entity names, one a line: then heads and tails are line numbers from 0.
+        relations: A file of relation names, one a line: then relations are line numbers from 0.
+        labels: A table of two columns, entity name and readable label.
+        blank_nodes: What becomes of RDF blank nodes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    train: Paths = Field(min_length=1)
+    valid: Paths = ()
+    test: Paths = ()
+    split: Split | None = None
+    format: Format = "auto"
+    columns: tuple[str, ...] = ("head", "relation", "tail")
+    header: bool | None = None
+    entities: Path | None = None
+    relations: Path | None = None
+    labels: Path | None = None
+    blank_nodes: BlankNodes = "scope"
+
+    @model_validator(mode="after")
+    def _roles_are_clear(self) -> GraphSource:
+        for role in ("head", "relation", "tail"):
+            if self.columns.count(role) != 1:
+                raise ValueError(f"columns must name {role!r} exactly once, not {self.columns}")
+        if self.split is not None and (self.valid or self.test):
+            raise ValueError("give either split, or valid and test files, not both")
+        return self

@@ -1,0 +1,90 @@
+"""The names of a graph's entities or relations, and the row that each name has."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.errors import UnknownNameError
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Unique names (IRIs, labels or ids as text); a name's position is its row.
+
+    Args:
+        names: String series of length ``n`` without nulls or repeats.
+
+    Raises:
+        ValueError: If a name is missing or stands twice.
+    """
+
+    names: pl.Series
+
+    def __post_init__(self) -> None:
+        if self.names.dtype != pl.String:
+            raise ValueError(f"a vocabulary holds strings, not {self.names.dtype}")
+        if self.names.null_count():
+            raise ValueError("a vocabulary has no missing names")
+        if self.names.n_unique() != len(self.names):
+            repeated = self.names.filter(self.names.is_duplicated())[0]
+            raise ValueError(f"the name {repeated!r} stands twice in one vocabulary")
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Vocabulary:
+        """Make a vocabulary from names in row order."""
+        return cls(pl.Series("name", list(names), dtype=pl.String))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._row_of
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return self.names.equals(other.names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names.to_list())}
+
+    def name(self, row: int) -> str:
+        """Return the name of one row."""
+        return str(self.names[int(row)])
+
+    def names_of(self, rows: Sequence[int] | Rows) -> list[str]:
+        """Return the names of many rows, in their order."""
+        taken = self.names.gather(np.asarray(rows, dtype=np.int64))
+        return [str(name) for name in taken.to_list()]
+
+    def row(self, name: str) -> int:
+        """Return the row of one name.
+
+        Raises:
+            UnknownNameError: With the nearest known names, where there are any.
+        """
+        row = self._row_of.get(name)
+        if row is None:
+            near = difflib.get_close_matches(name, self.names.head(50_000).to_list(), n=3)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise UnknownNameError(f"no entity or relation is called {name!r}{hint}")
+        return row
+
+    def rows(self, names: pl.Series) -> Rows:
+        """Return the row of each name, int64 ``(n,)``, with -1 where a name is unknown."""
+        known = pl.DataFrame({"name": self.names, "row": np.arange(len(self), dtype=np.int64)})
+        asked = pl.DataFrame({"name": names.cast(pl.String)})
+        found = asked.join(known, on="name", how="left", maintain_order="left")
+        return found["row"].fill_null(-1).to_numpy().astype(np.int64)

@@ -1,0 +1,63 @@
+"""Which entities, or relations, of two graphs are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+LinkKind = Literal["entity", "relation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """Pairs of entities, or of relations, of two named graphs that mean the same.
+
+    Args:
+        left: Name of the graph whose rows stand in the first column.
+        right: Name of the graph whose rows stand in the second column.
+        pairs: int64 ``(n, 2)``: a row of ``left`` and a row of ``right``.
+        confidence: float32 ``(n,)``, each in (0, 1].
+        kind: Whether the rows are entities or relations.
+        provenance: Where the links come from, for people to read.
+
+    Raises:
+        ValueError: If shapes do not agree or a confidence lies outside (0, 1].
+    """
+
+    left: str
+    right: str
+    pairs: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    kind: LinkKind = "entity"
+    provenance: str = ""
+
+    def __post_init__(self) -> None:
+        if self.left == self.right:
+            raise ValueError(f"links join two graphs, not {self.left!r} with itself")
+        if self.pairs.ndim != 2 or self.pairs.shape[1] != 2:
+            raise ValueError(f"links have shape (n, 2), not {self.pairs.shape}")
+        if self.confidence.shape != (len(self.pairs),):
+            raise ValueError("each link has one confidence")
+        if len(self) and not ((self.confidence > 0) & (self.confidence <= 1)).all():
+            raise ValueError("a confidence lies above 0 and at most at 1")
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def between(self, one: str, other: str) -> bool:
+        """Whether these links join the two named graphs, in either order."""
+        return {self.left, self.right} == {one, other}
+
+    def reversed(self) -> Links:
+        """Return the same links with left and right exchanged."""
+        return Links(
+            self.right,
+            self.left,
+            np.ascontiguousarray(self.pairs[:, ::-1]),
+            self.confidence,
+            self.kind,
+            self.provenance,
+        )

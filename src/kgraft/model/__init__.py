@@ -1,0 +1,1 @@
+"""Embedding tables, encoders, and the model they make."""

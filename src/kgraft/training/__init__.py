@@ -1,0 +1,1 @@
+"""Joint pre-training, local re-training, and distillation."""
