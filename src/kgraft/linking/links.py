@@ -47,6 +47,10 @@ class Links:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def joins(self, name: str) -> bool:
+        """Whether these links have an end in the named graph."""
+        return name in (self.left, self.right)
+
     def between(self, one: str, other: str) -> bool:
         """Whether these links join the two named graphs, in either order."""
         return {self.left, self.right} == {one, other}

@@ -1,0 +1,217 @@
+"""Linked graphs in one id space: linked entities share a row, every fact keeps its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.errors import UnknownNameError
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.linking.links import LinkKind, Links
+from kgraft.linking.merge import Conflict, merge
+
+_CERTAIN = 2.0
+"""Outranks the confidence of every link, which is at most 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One source inside a joint graph.
+
+    Args:
+        entities: The source's own entity names, ``n`` of them.
+        relations: The source's own relation names, ``m`` of them.
+        entity_rows: Joint row of each of its entities, int64 ``(n,)``.
+        relation_rows: Joint row of each of its relations, int64 ``(m,)``.
+        labels: A readable label for each entity, null where there is none.
+    """
+
+    entities: Vocabulary
+    relations: Vocabulary
+    entity_rows: Rows
+    relation_rows: Rows
+    labels: pl.Series | None = None
+
+    def joint(self, triples: Triples) -> Triples:
+        """Return facts of the source, ``(n, 3)``, in joint rows."""
+        heads, relations, tails = triples.T
+        columns = (self.entity_rows[heads], self.relation_rows[relations], self.entity_rows[tails])
+        return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class LinkConflict:
+    """A link that was left out, because it would have made two entities of one source one.
+
+    Args:
+        kind: Whether the link joins entities or relations.
+        left: Source and name at the left end.
+        right: Source and name at the right end.
+        confidence: The link's confidence.
+        source: The source that has both of the names in ``kept_apart``.
+        kept_apart: The two names that the link would have joined.
+        reason: ``confidence`` when surer links decided, ``apart`` when nothing could decide.
+    """
+
+    kind: LinkKind
+    left: tuple[str, str]
+    right: tuple[str, str]
+    confidence: float
+    source: str
+    kept_apart: tuple[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class JointGraph:
+    """Sources in one id space.
+
+    Args:
+        parts: Each source by its name, in the order in which they were joined.
+        n_entities: Number of joint entity rows.
+        n_relations: Number of joint relation rows.
+        triples: The sources' training facts in joint rows, int64 ``(n, 3)``; a fact that two
+            sources state stands twice.
+        triple_sources: For each fact, the position of its source in ``parts``, int16 ``(n,)``.
+        conflicts: The links that were left out.
+    """
+
+    parts: Mapping[str, Part]
+    n_entities: int
+    n_relations: int
+    triples: Triples
+    triple_sources: NDArray[np.int16]
+    conflicts: tuple[LinkConflict, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources."""
+        return tuple(self.parts)
+
+    def part(self, source: str) -> Part:
+        """Return one source's part.
+
+        Raises:
+            UnknownNameError: If the joint graph has no such source.
+        """
+        if source not in self.parts:
+            known = ", ".join(self.parts)
+            raise UnknownNameError(f"no source is called {source!r}; there are {known}")
+        return self.parts[source]
+
+    def facts_of(self, sources: Sequence[str]) -> Triples:
+        """Return the facts that the named sources state, ``(n, 3)``, in joint rows."""
+        positions = [self.sources.index(source) for source in sources]
+        return self.triples[np.isin(self.triple_sources, positions)]
+
+
+def join(
+    graphs: Sequence[KnowledgeGraph],
+    links: Sequence[Links] = (),
+    *,
+    certain: Sequence[Links] = (),
+) -> JointGraph:
+    """Join graphs into one id space by their links.
+
+    Entities are one where links say so; relations are one where they have one name, or where
+    relation links say so. A link that would make two entities (or relations) of one source one is
+    left out and listed. The first graph's entities keep their rows. Links to graphs that are not
+    among ``graphs`` are ignored.
+
+    Args:
+        graphs: The graphs, with distinct names; only their training facts are taken over.
+        links: Links between them.
+        certain: Links that outrank all others: what an earlier join has made one.
+
+    Raises:
+        ValueError: If there is no graph, or two have one name.
+    """
+    names = [graph.name for graph in graphs]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"joining takes graphs with distinct names, not {names}")
+    entity_rows, n_entities, entity_conflicts = _merge_kind(graphs, links, certain, "entity")
+    relation_rows, n_relations, relation_conflicts = _merge_kind(graphs, links, certain, "relation")
+    parts = {
+        graph.name: Part(graph.entities, graph.relations, own_entities, own_relations, graph.labels)
+        for graph, own_entities, own_relations in zip(
+            graphs, entity_rows, relation_rows, strict=True
+        )
+    }
+    sizes = [len(graph.train) for graph in graphs]
+    return JointGraph(
+        parts=parts,
+        n_entities=n_entities,
+        n_relations=n_relations,
+        triples=np.concatenate([parts[graph.name].joint(graph.train) for graph in graphs]),
+        triple_sources=np.repeat(np.arange(len(graphs), dtype=np.int16), sizes),
+        conflicts=entity_conflicts + relation_conflicts,
+    )
+
+
+def _merge_kind(
+    graphs: Sequence[KnowledgeGraph],
+    links: Sequence[Links],
+    certain: Sequence[Links],
+    kind: LinkKind,
+) -> tuple[list[Rows], int, tuple[LinkConflict, ...]]:
+    """Merge entities or relations; return each graph's joint rows, their number, the conflicts."""
+    vocabularies = [g.entities if kind == "entity" else g.relations for g in graphs]
+    sizes = np.array([len(vocabulary) for vocabulary in vocabularies])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    position = {graph.name: index for index, graph in enumerate(graphs)}
+    pairs, confidence = [], []
+    for group, outranks in ((links, False), (certain, True)):
+        for x in group:
+            if x.kind == kind and x.left in position and x.right in position:
+                shift = np.array([offsets[position[x.left]], offsets[position[x.right]]])
+                pairs.append(x.pairs + shift)
+                confidence.append(np.where(outranks, _CERTAIN, x.confidence.astype(np.float64)))
+    if kind == "relation":
+        same_name = _pairs_by_name(vocabularies, offsets)
+        pairs.append(same_name)
+        confidence.append(np.full(len(same_name), _CERTAIN))
+    all_pairs = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
+    all_confidence = np.concatenate(confidence) if confidence else np.empty(0)
+    source_of = np.repeat(np.arange(len(graphs)), sizes)
+    merged = merge(int(offsets[-1]), source_of, all_pairs, all_confidence)
+
+    def named(node: int) -> tuple[str, str]:
+        source = int(source_of[node])
+        return graphs[source].name, vocabularies[source].name(node - int(offsets[source]))
+
+    conflicts = tuple(
+        _in_words(conflict, kind, all_pairs, all_confidence, named) for conflict in merged.conflicts
+    )
+    rows = np.split(merged.clusters, offsets[1:-1])
+    n_rows = int(merged.clusters.max()) + 1 if merged.clusters.size else 0
+    return rows, n_rows, conflicts
+
+
+def _pairs_by_name(
+    vocabularies: Sequence[Vocabulary], offsets: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pair every name with its first occurrence in an earlier vocabulary, as nodes ``(n, 2)``."""
+    names = pl.concat([vocabulary.names.rename("name") for vocabulary in vocabularies])
+    nodes = pl.DataFrame({"name": names, "node": np.arange(offsets[-1], dtype=np.int64)})
+    nodes = nodes.with_columns(first=pl.col("node").min().over("name"))
+    repeats = nodes.filter(pl.col("node") != pl.col("first"))
+    return repeats.select("first", "node").to_numpy().astype(np.int64)
+
+
+def _in_words(
+    conflict: Conflict,
+    kind: LinkKind,
+    pairs: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+    named: Callable[[int], tuple[str, str]],
+) -> LinkConflict:
+    left, right = (named(int(node)) for node in pairs[conflict.link])
+    (source, one), (_, other) = (named(node) for node in conflict.kept_apart)
+    return LinkConflict(
+        kind, left, right, float(confidence[conflict.link]), source, (one, other), conflict.reason
+    )
