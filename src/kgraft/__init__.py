@@ -1,1 +1,105 @@
-"""Graft the knowledge of linked knowledge graphs onto your own."""
+"""Graft the knowledge of linked knowledge graphs onto your own.
+
+The whole way, in five lines::
+
+    import kgraft
+
+    collection = kgraft.read_collection("world")
+    teacher = kgraft.pretrain(collection)
+    student = kgraft.retrain(collection, teacher)
+    print(kgraft.evaluate(student, collection).mrr())
+"""
+
+from importlib.metadata import version
+
+from kgraft.benchmark.run import benchmark
+from kgraft.benchmark.settings import BenchmarkSettings
+from kgraft.config import (
+    DistillationSettings,
+    ModelSettings,
+    RetrainSettings,
+    SubgraphSettings,
+    TrainingSettings,
+    TrainSettings,
+    read_settings,
+)
+from kgraft.errors import (
+    DataError,
+    KgraftError,
+    KgraftWarning,
+    ModelDirectoryError,
+    SettingsError,
+    UnknownNameError,
+)
+from kgraft.evaluation.evaluate import Evaluation, evaluate
+from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.read import read_graph
+from kgraft.graph.source import GraphSource, Split
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.graph.write import write_graph
+from kgraft.inference.predict import Prediction, predict
+from kgraft.linking.collection import Collection, collect, read_collection
+from kgraft.linking.inspect import Inspection, inspect
+from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.links import Links
+from kgraft.linking.read_links import links_by_name, read_links
+from kgraft.linking.subgraph import LinkedSubgraph, connect
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.trained import TrainedModel
+from kgraft.training.pretrain import pretrain
+from kgraft.training.retrain import retrain
+from kgraft.training.run import Watching
+from kgraft.training.train import train
+
+__version__ = version("kgraft")
+
+__all__ = [
+    "BenchmarkSettings",
+    "Collection",
+    "DataError",
+    "DistillationSettings",
+    "Evaluation",
+    "GraphSource",
+    "Inspection",
+    "JointGraph",
+    "KgraftError",
+    "KgraftWarning",
+    "KnowledgeGraph",
+    "LinkedSubgraph",
+    "Links",
+    "ModelDirectoryError",
+    "ModelSettings",
+    "Prediction",
+    "RetrainSettings",
+    "SettingsError",
+    "Split",
+    "SubgraphSettings",
+    "TrainSettings",
+    "TrainedModel",
+    "TrainingSettings",
+    "UnknownNameError",
+    "Vocabulary",
+    "Watching",
+    "benchmark",
+    "collect",
+    "connect",
+    "evaluate",
+    "from_arrays",
+    "from_frame",
+    "from_pykeen",
+    "inspect",
+    "join",
+    "links_by_name",
+    "load_model",
+    "predict",
+    "pretrain",
+    "read_collection",
+    "read_graph",
+    "read_links",
+    "read_settings",
+    "retrain",
+    "save_model",
+    "train",
+    "write_graph",
+]

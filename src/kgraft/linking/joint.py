@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -103,6 +103,30 @@ class JointGraph:
             known = ", ".join(self.parts)
             raise UnknownNameError(f"no source is called {source!r}; there are {known}")
         return self.parts[source]
+
+    def adopt(self, links: Sequence[Links], graphs: Mapping[str, KnowledgeGraph]) -> list[Links]:
+        """Return links with their ends in the rows of this graph's parts, found by name.
+
+        Args:
+            links: Links in the rows of ``graphs``.
+            graphs: Graphs by name; an end in one that is no part of this graph stays as it is.
+                A pair whose name a part does not have is left out.
+        """
+        return [self._adopt_end(self._adopt_end(x, graphs, 0), graphs, 1) for x in links]
+
+    def _adopt_end(self, links: Links, graphs: Mapping[str, KnowledgeGraph], end: int) -> Links:
+        name = (links.left, links.right)[end]
+        if name not in self.parts or name not in graphs:
+            return links
+        graph, part = graphs[name], self.parts[name]
+        theirs = graph.entities if links.kind == "entity" else graph.relations
+        own = part.entities if links.kind == "entity" else part.relations
+        if theirs == own:
+            return links
+        pairs = links.pairs.copy()
+        pairs[:, end] = own.rows(theirs.names)[links.pairs[:, end]]
+        known = pairs[:, end] >= 0
+        return replace(links, pairs=pairs[known], confidence=links.confidence[known])
 
     def facts_of(self, sources: Sequence[str]) -> Triples:
         """Return the facts that the named sources state, ``(n, 3)``, in joint rows."""

@@ -1,0 +1,66 @@
+# Every target runs in .venv, which is made on first use; a second call finds it ready.
+
+PYTHON ?= python3
+BENCH_COLLECTION ?= world
+BENCH_OUT ?= kgraft-benchmark
+
+BIN := .venv/bin
+REQUIREMENTS := pyproject.toml constraints.txt
+# Stands while .venv is being changed. A run that was cut off leaves it behind, and the next run
+# then makes .venv anew instead of trusting half of it.
+UNFINISHED := .venv.unfinished
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## list the targets
+	@echo "Usage: make TARGET [VARIABLE=VALUE ...]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-8s%s\n", $$1, $$2 }'
+	@echo
+	@echo "Variables:"
+	@echo "  PYTHON            Python 3.11 or newer that makes .venv      ($(PYTHON))"
+	@echo "  BENCH_COLLECTION  collection or directory that bench runs on ($(BENCH_COLLECTION))"
+	@echo "  BENCH_OUT         directory that bench writes to             ($(BENCH_OUT))"
+
+demo: .venv/.run ## see two knowledge graphs improve a third
+	$(BIN)/kgraft demo
+
+test: .venv/.dev ## run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/.dev ## compare the systems on BENCH_COLLECTION; an interrupted run goes on
+	$(BIN)/python -m kgraft benchmark $(BENCH_COLLECTION) --out $(BENCH_OUT)
+
+clean: ## remove .venv, caches and builds (never results)
+	rm -rf .venv $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.venv/.run: $(REQUIREMENTS)
+	$(call install,.)
+	@touch $@
+
+# What is enough to develop is enough to run.
+.venv/.dev: $(REQUIREMENTS)
+	$(call install,.[dev])
+	@touch .venv/.run $@
+
+# $(call install,REQUIREMENT): install it, editable, at the tested versions.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "kgraft needs Python 3.11 or newer, which '$(PYTHON)' is not;" \
+	         "name one that is: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@if [ -e $(UNFINISHED) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	    echo "Making .venv with $$($(PYTHON) --version)"; \
+	    touch $(UNFINISHED) && $(PYTHON) -m venv --clear .venv; \
+	fi
+	@touch $(UNFINISHED)
+	@echo "Installing '$(1)' into .venv: the first time this downloads PyTorch and takes minutes"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '$(1)'
+	@rm $(UNFINISHED)
+endef

@@ -1,0 +1,1 @@
+"""Comparing what a target gains: alone, jointly, from a teacher, as a student."""

@@ -1,0 +1,111 @@
+"""What every verb shares: where words go, how errors end, and how settings are changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from kgraft.config import read_settings
+from kgraft.errors import KgraftError, KgraftWarning, SettingsError
+from kgraft.progress import Bar
+from kgraft.training.run import Watching
+
+out = Console()
+err = Console(stderr=True)
+
+S = TypeVar("S", bound=BaseModel)
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Show kgraft's errors and warnings as sentences, without tracebacks.
+
+    An error ends the program with status 1, an interrupt with 130.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    except (KgraftError, ValueError) as error:
+        err.print(f"Error: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        err.print("Stopped. The same command with --resume goes on from the last epoch kept.")
+        raise typer.Exit(130) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, KgraftWarning):
+        err.print(f"Warning: {message}", style="yellow", markup=False, highlight=False)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(text)
+
+
+def chosen_settings(kind: type[S], file: Path | None, changes: Sequence[str]) -> S:
+    """Return settings from a file and ``PART.NAME=VALUE`` changes.
+
+    Raises:
+        SettingsError: If one of them is malformed, unknown or not allowed.
+    """
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {change}: write PART.NAME=VALUE, as training.epochs=5")
+        values[key] = None if text == "none" else text
+    return read_settings(kind, file, values)
+
+
+def watching(directory: Path, *, resume: bool) -> Watching:
+    """Return how a run that ends in ``directory`` is watched and kept.
+
+    Raises:
+        KgraftError: If an interrupted run is kept here and is not to be gone on with.
+    """
+    checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
+    if checkpoint.exists() and not resume:
+        raise KgraftError(
+            f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
+        )
+    return Watching(Bar(), checkpoint)
+
+
+def print_json(value: Any) -> None:
+    """Print for a program."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """Make a table of measured quality, in percent."""
+    named = [key for key in ("target", "system") if rows and key in rows[0]]
+    table = Table(title=title, title_justify="left")
+    for key in (*named, "side", "filter", "facts"):
+        table.add_column(key)
+    for key in ("queries", "MRR", "Hits@1", "Hits@3", "Hits@10"):
+        table.add_column(key, justify="right")
+    for row in rows:
+        figures = [row[key] for key in ("mrr", "hits@1", "hits@3", "hits@10")]
+        table.add_row(
+            *(str(row[key]) for key in (*named, "side", "filter", "facts")),
+            f"{row['queries']:,}",
+            *("-" if value is None else f"{100 * value:.1f}" for value in figures),
+        )
+    return table

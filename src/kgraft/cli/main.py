@@ -1,0 +1,351 @@
+"""The verbs of the command line; each is a few lines over the public functions."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.table import Table
+
+from kgraft.benchmark.run import benchmark as run_benchmark
+from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
+from kgraft.cli.console import (
+    chosen_settings,
+    out,
+    print_json,
+    quality_table,
+    speaking,
+    watching,
+)
+from kgraft.cli.demo import run_demo
+from kgraft.config import RetrainSettings, TrainSettings, read_settings
+from kgraft.evaluation.evaluate import PROTOCOLS
+from kgraft.evaluation.evaluate import evaluate as run_evaluation
+from kgraft.inference.predict import predict as answer
+from kgraft.linking.collection import read_collection
+from kgraft.linking.inspect import inspect as look_into
+from kgraft.model.directory import check_free, load_model, save_model
+from kgraft.model.trained import TrainedModel
+from kgraft.training.pretrain import pretrain as run_pretraining
+from kgraft.training.retrain import retrain as run_retraining
+from kgraft.training.train import train as run_training
+
+app = typer.Typer(
+    help="Graft the knowledge of linked knowledge graphs onto your own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+CollectionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="A collection.toml, a directory in the DBP-5L layout, or 'world'.",
+        show_default=False,
+    ),
+]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", help="The graph it is for; by default the collection's target."),
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Directory for the model.", show_default=False)
+]
+SettingsOption = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="Change one setting; may be repeated."),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads; by default one a core.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is already there.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.")
+    ] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"kgraft {version('kgraft')}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory for teacher and student.")
+    ] = Path("kgraft-demo"),
+    threads: ThreadsOption = None,
+) -> None:
+    """See it work: two graphs about the world improve a third, in under a minute."""
+    with speaking():
+        _use_threads(threads)
+        run_demo(directory)
+
+
+@app.command()
+def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None:
+    """Show what is in a collection: sizes, links, conflicts, and what the sources share."""
+    with speaking():
+        found = look_into(read_collection(collection))
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            found.render(out)
+
+
+@app.command()
+def train(
+    collection: CollectionArgument,
+    directory: OutOption,
+    target: TargetOption = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Learn from the target's own facts only.")
+    ] = False,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Train from scratch: all linked graphs together, or the target alone."""
+    with speaking():
+        check_free(directory, overwrite=overwrite)
+        _use_threads(threads)
+        chosen = chosen_settings(TrainSettings, settings, changes or ())
+        watch = watching(directory, resume=resume)
+        model = run_training(
+            read_collection(collection), chosen, target=target, alone=alone, watching=watch
+        )
+        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
+
+
+@app.command()
+def pretrain(
+    collection: CollectionArgument,
+    directory: OutOption,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="The graph to leave out; by default the target."),
+    ] = None,
+    sources: Annotated[
+        str | None,
+        typer.Option("--sources", help="Learn from these, as a,b,c; by default all others."),
+    ] = None,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Pre-train a teacher on the linked graphs, once for many targets."""
+    with speaking():
+        check_free(directory, overwrite=overwrite)
+        _use_threads(threads)
+        chosen = chosen_settings(TrainSettings, settings, changes or ())
+        watch = watching(directory, resume=resume)
+        model = run_pretraining(
+            read_collection(collection).with_target(target),
+            chosen,
+            sources=None if sources is None else _names(sources),
+            watching=watch,
+        )
+        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
+
+
+@app.command()
+def retrain(
+    collection: CollectionArgument,
+    teacher: Annotated[
+        Path, typer.Option("--teacher", help="The teacher's directory.", show_default=False)
+    ],
+    directory: OutOption,
+    target: TargetOption = None,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
+    with speaking():
+        check_free(directory, overwrite=overwrite)
+        _use_threads(threads)
+        chosen = chosen_settings(RetrainSettings, settings, changes or ())
+        watch = watching(directory, resume=resume)
+        model = run_retraining(
+            read_collection(collection),
+            load_model(teacher),
+            chosen,
+            target=target,
+            watching=watch,
+        )
+        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    collection: CollectionArgument,
+    target: TargetOption = None,
+    split: Annotated[
+        Literal["valid", "test"], typer.Option("--split", help="Which held-out facts.")
+    ] = "test",
+    protocol: Annotated[
+        Literal["filtered", "mkgc"],
+        typer.Option("--protocol", help="filtered: both sides; mkgc: tails, filter train+valid."),
+    ] = "filtered",
+    tie: Annotated[
+        Literal["realistic", "optimistic", "pessimistic"],
+        typer.Option("--tie", help="How an answer ranks among candidates of the same score."),
+    ] = "realistic",
+    by_relation: Annotated[bool, typer.Option("--by-relation", help="One row a relation.")] = False,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart."""
+    with speaking():
+        _use_threads(threads)
+        sides, facts_filter = PROTOCOLS[protocol]
+        measured = run_evaluation(
+            load_model(model),
+            read_collection(collection),
+            target=target,
+            split=split,
+            sides=sides,
+            filters=[facts_filter],
+            tie=tie,
+        )
+        rows = measured.by_relation() if by_relation else measured.rows()
+        if as_json:
+            print_json(rows)
+        else:
+            title = f"{measured.graph.name}: {split} facts, {protocol}, in percent"
+            out.print(quality_table(rows, title))
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    head: Annotated[str | None, typer.Option("--head", "-h", help="Name or label.")] = None,
+    relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
+    tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Whose names; by default the target's.")
+    ] = None,
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most answers.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer (h, r, ?), (?, r, t) or (h, ?, t): give two of --head, --relation, --tail."""
+    with speaking():
+        found = answer(
+            load_model(model), head=head, relation=relation, tail=tail, source=source, k=k
+        )
+        if as_json:
+            print_json([{**vars(prediction), "known": prediction.known} for prediction in found])
+            return
+        table = Table("", "answer", "score", "known from")
+        for place, prediction in enumerate(found, start=1):
+            known = ", ".join(prediction.stated_by)
+            table.add_row(str(place), prediction.label, f"{prediction.score:.3f}", known)
+        out.print(table)
+
+
+@app.command()
+def benchmark(
+    collection: CollectionArgument,
+    directory: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory for results.", show_default=False)
+    ],
+    targets: Annotated[
+        str | None, typer.Option("--targets", help="Graphs to measure, as a,b; by default all.")
+    ] = None,
+    systems: Annotated[str, typer.Option("--systems", help="What to compare, as a,b.")] = ",".join(
+        SYSTEMS
+    ),
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="TOML with tables alone, joint, pretrain, retrain."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seeds every system.")] = 0,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare target alone, joint training, teacher and student; goes on where it stopped."""
+    with speaking():
+        report = run_benchmark(
+            collection,
+            directory,
+            targets=None if targets is None else _names(targets),
+            systems=_systems(systems),
+            settings=read_settings(BenchmarkSettings, settings),
+            seed=seed,
+            threads=threads,
+        )
+        if as_json:
+            print_json(report)
+            return
+        rows = [
+            row for row in report["quality"] if row["side"] == "tail" and row["filter"] == "all"
+        ]
+        out.print(quality_table(rows, "Tails among the target's own entities, in percent"))
+        costs = Table("target", "system", "seconds", "queries/s", "peak MiB", "parameters", "facts")
+        for cost in report["cost"]:
+            keys = ("train_seconds", "examples_per_second", "peak_rss_mib", "parameters", "triples")
+            figures = ("-" if cost[key] is None else f"{cost[key]:,.0f}" for key in keys)
+            costs.add_row(cost["target"], cost["system"], *figures)
+        out.print(costs)
+        out.print(f"Everything is in {directory / 'results.json'}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _use_threads(threads: int | None) -> None:
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _systems(text: str) -> list[System]:
+    names = _names(text)
+    chosen = [system for system in SYSTEMS if system in names]
+    if unknown := set(names) - set(chosen):
+        raise ValueError(
+            f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}"
+        )
+    return chosen
+
+
+def _keep(
+    model: TrainedModel, directory: Path, checkpoint: Path | None, *, overwrite: bool
+) -> None:
+    save_model(model, directory, overwrite=overwrite)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    mrr = model.metrics["validation_mrr"]
+    look = "no validation facts" if mrr is None else f"validation MRR {100 * mrr:.1f}"
+    out.print(
+        f"{model.kind}: {len(model.log)} epochs, best {model.metrics['best_epoch']}, {look}; "
+        f"the model is in {directory}",
+        highlight=False,
+    )

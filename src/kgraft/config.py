@@ -1,0 +1,169 @@
+"""The settings of each step: frozen, checked, and read from or written to TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kgraft.errors import SettingsError
+
+EncoderName = Literal["complex"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(_Settings):
+    """Which model is trained.
+
+    Args:
+        encoder: What turns a path into a query vector.
+        width: Real numbers in an entity vector; for ComplEx twice the number of complex ones.
+        init_scale: Standard deviation of the first weights.
+    """
+
+    encoder: EncoderName = "complex"
+    width: int = Field(200, ge=2)
+    init_scale: float = Field(1e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _complex_numbers_are_pairs(self) -> Self:
+        if self.width % 2:
+            raise ValueError(f"ComplEx needs an even width, not {self.width}")
+        return self
+
+
+class TrainingSettings(_Settings):
+    """How it is trained.
+
+    Args:
+        epochs: The most passes over the facts.
+        batch_size: Queries per step; each fact is two queries, one a direction.
+        negatives: Entities drawn per step that all its queries share as wrong answers, besides
+            the entities of the step's own facts.
+        learning_rate: Adagrad's step size.
+        regularization: Weight of the N3 norm.
+        validate_every: Epochs between two looks at the validation facts.
+        validation_queries: The most validation facts to rank at a look, a fixed sample.
+        patience: Looks without improvement after which training stops.
+        seed: Makes every draw; the same seed gives the same numbers.
+    """
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(512, ge=1)
+    negatives: int = Field(512, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    regularization: float = Field(0.03, ge=0)
+    validate_every: int = Field(2, ge=1)
+    validation_queries: int = Field(2000, ge=1)
+    patience: int = Field(3, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class SubgraphSettings(_Settings):
+    """Which background facts a student learns from, besides the target's own.
+
+    Args:
+        mode: ``induced`` takes facts with both ends linked, ``incident`` with at least one,
+            ``k_hop`` walks on from there.
+        hops: How far ``k_hop`` walks.
+        budget: The most background facts; ``None`` takes all.
+    """
+
+    mode: Literal["induced", "incident", "k_hop"] = "induced"
+    hops: int = Field(2, ge=1)
+    budget: int | None = Field(None, ge=0)
+
+
+class DistillationSettings(_Settings):
+    """How much the student imitates the teacher; a weight of 0 switches a level off.
+
+    Args:
+        feature: Weight of the level of entity vectors.
+        network: Weight of the level of query vectors and their similarities.
+        prediction: Weight of the level of answer distributions.
+        temperature: Softens both distributions of the prediction level.
+        warm_start: Whether linked rows start from the teacher's.
+    """
+
+    feature: float = Field(1.0, ge=0)
+    network: float = Field(1.0, ge=0)
+    prediction: float = Field(1.0, ge=0)
+    temperature: float = Field(2.0, gt=0)
+    warm_start: bool = True
+
+
+class TrainSettings(_Settings):
+    """Everything that ``train`` and ``pretrain`` go by."""
+
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+class RetrainSettings(TrainSettings):
+    """Everything that ``retrain`` goes by."""
+
+    subgraph: SubgraphSettings = SubgraphSettings()
+    distillation: DistillationSettings = DistillationSettings()
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def read_settings(
+    kind: type[S], path: Path | None = None, changes: Mapping[str, Any] | None = None
+) -> S:
+    """Read settings from a TOML file of one table a part, and change some of them.
+
+    Args:
+        kind: Which settings.
+        path: The file; ``None`` starts from the defaults.
+        changes: Values by dotted key, as ``{"training.epochs": 5}``; they win over the file.
+
+    Raises:
+        SettingsError: If the file cannot be read, or a key is unknown or a value is not allowed;
+            the message names the key by its full path.
+    """
+    where = f"{path}: " if path is not None else ""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{where}settings cannot be read: {error}") from error
+    for key, value in (changes or {}).items():
+        part, _, name = key.partition(".")
+        table = values.setdefault(part, {})
+        if not name or not isinstance(table, dict):
+            raise SettingsError(
+                f"{where}{key!r} is no setting; write PART.NAME, as training.epochs"
+            )
+        table[name] = value
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(where + explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with which setting, one phrase for each."""
+    found = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            found.append(f"{key}: there is no such setting")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            found.append(f"{key}: {message}" if key else message)
+    return "; ".join(found)
+
+
+def as_toml(settings: BaseModel) -> str:
+    """Write settings as TOML; a setting that is ``None`` is left out."""
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,149 @@
+"""Measuring a model on a graph's held-out facts, by the protocols of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgraft.errors import DataError
+from kgraft.evaluation.ranking import rank
+from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relation
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.known_facts import KnownFacts, Side
+from kgraft.linking.collection import Collection
+from kgraft.linking.coverage import covered
+from kgraft.linking.joint import join
+from kgraft.model.trained import TrainedModel
+
+Split = Literal["valid", "test"]
+
+Filter = Literal["all", "train+valid"]
+"""Which of the graph's own facts are no wrong answers: those of every split, or not of test."""
+
+PROTOCOLS: Mapping[str, tuple[tuple[Side, ...], Filter]] = {
+    "filtered": (("tail", "head"), "all"),
+    "mkgc": (("tail",), "train+valid"),
+}
+"""``filtered``: both sides, every known fact filtered (Bordes et al., 2013). ``mkgc``: tails only,
+facts of train and valid filtered, as papers on multilingual graphs measure (Chen et al., KEnS,
+2020). Candidates are the graph's own entities in both. Their figures do not compare."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Ranks of a graph's held-out facts.
+
+    Args:
+        graph: The graph.
+        split: The split that was ranked, ``n`` facts.
+        tie: How ties count.
+        ranks: Ranks by side and filter, each of length ``n``.
+        covered: Which facts another source states too, bool ``(n,)``.
+    """
+
+    graph: KnowledgeGraph
+    split: Split
+    tie: Tie
+    ranks: Mapping[tuple[Side, Filter], Ranks]
+    covered: NDArray[np.bool_]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each side, filter and part of the facts, metrics as fractions.
+
+        ``both`` joins the ranks of both sides, where both were asked for.
+        """
+        return [
+            {
+                "side": side,
+                "candidates": "own",
+                "filter": facts_filter,
+                "facts": facts,
+                **measure(ranks.select(mask), self.tie).as_dict(),
+            }
+            for (side, facts_filter), ranks in self._with_both().items()
+            for facts, mask in self._masks(len(ranks))
+        ]
+
+    def mrr(self, side: str = "both", facts_filter: Filter = "all", facts: str = "all") -> float:
+        """Return one mean reciprocal rank."""
+        ranks = self._with_both()[side, facts_filter]
+        return measure(ranks.select(dict(self._masks(len(ranks)))[facts]), self.tie).mrr
+
+    def by_relation(self) -> list[dict[str, Any]]:
+        """Return a row for each relation, side and filter, the most frequent relation first."""
+        relations = getattr(self.graph, self.split)[:, 1]
+        rows = []
+        for (side, facts_filter), ranks in self._with_both().items():
+            asked = np.tile(relations, len(ranks) // max(len(relations), 1))
+            for relation, metrics in per_relation(ranks, asked, self.tie).items():
+                name = self.graph.relations.name(relation)
+                about = {"relation": name, "side": side, "filter": facts_filter}
+                rows.append({**about, **metrics.as_dict()})
+        return sorted(rows, key=lambda row: (-row["queries"], row["relation"]))
+
+    def _with_both(self) -> dict[tuple[str, Filter], Ranks]:
+        found: dict[tuple[str, Filter], Ranks] = {(*key,): x for key, x in self.ranks.items()}
+        for facts_filter in {key[1]: None for key in self.ranks}:
+            sides = [self.ranks.get((side, facts_filter)) for side in ("tail", "head")]
+            ranked = [ranks for ranks in sides if ranks is not None]
+            if len(ranked) == 2:
+                found["both", facts_filter] = concatenate(ranked)
+        return found
+
+    def _masks(self, size: int) -> list[tuple[str, NDArray[np.bool_]]]:
+        mask = np.tile(self.covered, size // max(len(self.covered), 1))
+        return [("all", np.ones_like(mask)), ("covered", mask), ("uncovered", ~mask)]
+
+
+def evaluate(
+    model: TrainedModel,
+    collection: Collection,
+    *,
+    target: str | None = None,
+    split: Split = "test",
+    sides: Sequence[Side] = ("tail", "head"),
+    filters: Sequence[Filter] = ("all",),
+    tie: Tie = "realistic",
+) -> Evaluation:
+    """Rank a graph's held-out facts among its own entities.
+
+    Args:
+        model: Any trained model; a teacher is asked through the collection's links.
+        collection: Holds the graph, and the sources that may state its facts too.
+        target: The graph; by default the collection's target.
+        split: Which facts are asked for.
+        sides: Which ends are asked for.
+        filters: Which known facts are no wrong answers.
+        tie: How ties count.
+
+    Raises:
+        UnknownNameError: If the collection has no such target.
+        DataError: If the graph has no facts in the split.
+    """
+    collection = collection.with_target(target)
+    graph = collection.target_graph
+    facts = getattr(graph, split)
+    if not len(facts):
+        raise DataError(
+            f"{graph.name!r} has no facts in {split!r}",
+            remedy="Name a file for it in the collection, or let split make one",
+        )
+    facing = model.facing(collection, graph.name)
+    known = {
+        "all": KnownFacts(graph.train, graph.valid, graph.test),
+        "train+valid": KnownFacts(graph.train, graph.valid),
+    }
+    ranks = {
+        (side, facts_filter): rank(
+            facing, facts, side=side, known=known[facts_filter], n_entities=len(graph.entities)
+        )
+        for facts_filter in filters
+        for side in sides
+    }
+    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
+    mask = covered(join([graph, *backgrounds], collection.links), graph.name, facts)
+    return Evaluation(graph, split, tie, ranks, mask)

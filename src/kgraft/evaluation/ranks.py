@@ -1,0 +1,155 @@
+"""Where the right answers came among the candidates, and the figures made of that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tie = Literal["optimistic", "realistic", "pessimistic"]
+"""Place of an answer among candidates of equal score: before them, amid them or behind them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Ranks of ``n`` answers, counted from 1.
+
+    Args:
+        optimistic: Rank when candidates of equal score come after the answer, float64 ``(n,)``.
+        pessimistic: Rank when they come before it, float64 ``(n,)``.
+        candidates: How many candidates were ranked, int64 ``(n,)``: the answer is one of them,
+            filtered ones are not.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+
+    optimistic: NDArray[np.float64]
+    pessimistic: NDArray[np.float64]
+    candidates: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shapes = {self.optimistic.shape, self.pessimistic.shape, self.candidates.shape}
+        if shapes != {(self.optimistic.size,)}:
+            raise ValueError(f"ranks and candidates have one shape (n,), not {sorted(shapes)}")
+
+    def __len__(self) -> int:
+        return len(self.optimistic)
+
+    @property
+    def realistic(self) -> NDArray[np.float64]:
+        """Mean of best and worst rank, float64 ``(n,)``: the expected rank under random ties."""
+        return (self.optimistic + self.pessimistic) / 2
+
+    def by(self, tie: Tie) -> NDArray[np.float64]:
+        """Return the ranks under one tie rule, float64 ``(n,)``.
+
+        Raises:
+            ValueError: If the rule is unknown.
+        """
+        match tie:
+            case "optimistic":
+                return self.optimistic
+            case "realistic":
+                return self.realistic
+            case "pessimistic":
+                return self.pessimistic
+        raise ValueError(f"a tie rule is optimistic, realistic or pessimistic, not {tie!r}")
+
+    def select(self, mask: NDArray[np.bool_]) -> Ranks:
+        """Return the ranks of the answers that the mask, bool ``(n,)``, picks."""
+        return Ranks(self.optimistic[mask], self.pessimistic[mask], self.candidates[mask])
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Figures over a set of queries; without queries each is NaN.
+
+    Args:
+        queries: Number of queries.
+        mrr: Mean reciprocal rank, in (0, 1].
+        hits_at_1: Share of answers ranked 1, in [0, 1].
+        hits_at_3: Share ranked 3 or better.
+        hits_at_10: Share ranked 10 or better.
+        mr: Mean rank, at least 1.
+        amri: Adjusted mean rank index: 1 for perfect ranks, 0 for those of random scores, NaN
+            when no query has a choice (Berrendorf et al., 2020, arXiv 2002.06914).
+    """
+
+    queries: int
+    mrr: float
+    hits_at_1: float
+    hits_at_3: float
+    hits_at_10: float
+    mr: float
+    amri: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the figures by their usual names, ready for JSON: None instead of NaN."""
+        figures = {
+            "queries": self.queries,
+            "mrr": self.mrr,
+            "hits@1": self.hits_at_1,
+            "hits@3": self.hits_at_3,
+            "hits@10": self.hits_at_10,
+            "mr": self.mr,
+            "amri": self.amri,
+        }
+        return {name: None if math.isnan(value) else value for name, value in figures.items()}
+
+
+def measure(ranks: Ranks, tie: Tie = "realistic") -> Metrics:
+    """Return the figures of some ranks under one tie rule.
+
+    A realistic rank may lie halfway between two places; it counts for Hits@k when it is at most k.
+    """
+    places = ranks.by(tie)
+    if not len(places):
+        return Metrics(0, *[math.nan] * 6)
+    mr = float(places.mean())
+    expected_mr = float((ranks.candidates.mean() + 1) / 2)
+    return Metrics(
+        queries=len(places),
+        mrr=float((1 / places).mean()),
+        hits_at_1=float((places <= 1).mean()),
+        hits_at_3=float((places <= 3).mean()),
+        hits_at_10=float((places <= 10).mean()),
+        mr=mr,
+        amri=1 - (mr - 1) / (expected_mr - 1) if expected_mr > 1 else math.nan,
+    )
+
+
+def per_relation(
+    ranks: Ranks, relations: NDArray[np.int64], tie: Tie = "realistic"
+) -> dict[int, Metrics]:
+    """Return the figures of each relation on its own.
+
+    Args:
+        ranks: Ranks of ``n`` answers.
+        relations: Relation row of each query, int64 ``(n,)``.
+        tie: The tie rule.
+
+    Raises:
+        ValueError: If there is not one relation for each rank.
+    """
+    if relations.shape != (len(ranks),):
+        raise ValueError(f"{len(ranks)} ranks, but relations of shape {relations.shape}")
+    return {
+        int(relation): measure(ranks.select(relations == relation), tie)
+        for relation in np.unique(relations)
+    }
+
+
+def concatenate(parts: Sequence[Ranks]) -> Ranks:
+    """Return several ranks as one, such as those of the head side and of the tail side."""
+    if not parts:
+        return Ranks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+    return Ranks(
+        np.concatenate([part.optimistic for part in parts]),
+        np.concatenate([part.pessimistic for part in parts]),
+        np.concatenate([part.candidates for part in parts]),
+    )

@@ -1,0 +1,48 @@
+"""Names as IRIs and back, and the readable part of an IRI."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+import polars as pl
+import pyoxigraph
+
+PREFIX: Final = "urn:kgraft:"
+"""Begins the IRI of a name that is no IRI: the name follows percent-encoded."""
+
+
+def iri_of(name: str) -> str:
+    """Return a valid IRI for any name: the name itself, or its encoded form under ``PREFIX``.
+
+    ``names_of_iris`` gives the name back, also for a name that begins with ``PREFIX`` itself.
+    """
+    if not name.startswith(PREFIX):
+        try:
+            return pyoxigraph.NamedNode(name).value
+        except ValueError:
+            pass
+    return PREFIX + quote(name, safe="")
+
+
+def names_of_iris(iris: pl.Series) -> pl.Series:
+    """Return the name of each IRI, with those under ``PREFIX`` decoded, String ``(n,)``."""
+    encoded = iris.str.starts_with(PREFIX)
+    if not encoded.any():
+        return iris
+    names = [unquote(iri[len(PREFIX) :]) for iri in iris.filter(encoded).to_list()]
+    return iris.scatter(encoded.arg_true(), names)
+
+
+def labels_of_iris(names: pl.Series) -> pl.Series:
+    """Return what a person would read of each IRI: its last part, decoded, with spaces.
+
+    The last part follows ``/resource/`` where there is one (``AC/DC`` is one title), else the
+    last slash or hash. A name that is not an http IRI, or has no last part, gives null.
+    """
+    last = names.str.extract(r"^https?://.*?/resource/(.+)$").fill_null(
+        names.str.extract(r"^https?://[^/]+/(?:.*[/#])?([^/#]+)$")
+    )
+    encoded = last.str.contains("%", literal=True).fill_null(value=False)
+    decoded = [unquote(part) for part in last.filter(encoded).to_list()]
+    return last.scatter(encoded.arg_true(), decoded).str.replace_all("_", " ", literal=True)

@@ -1,0 +1,194 @@
+"""RDF in every common syntax, read as a stream of batches."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.files import open_bytes
+from kgraft.graph.iris import names_of_iris
+from kgraft.graph.labelled import ROLES
+from kgraft.graph.source import BlankNodes
+
+RDF_FORMATS: Final = {
+    "ntriples": RdfFormat.N_TRIPLES,
+    "nquads": RdfFormat.N_QUADS,
+    "turtle": RdfFormat.TURTLE,
+    "trig": RdfFormat.TRIG,
+    "rdfxml": RdfFormat.RDF_XML,
+    "jsonld": RdfFormat.JSON_LD,
+}
+"""What a graph source calls a syntax -> what pyoxigraph calls it."""
+
+RDFS_LABEL: Final = "http://www.w3.org/2000/01/rdf-schema#label"
+SKOS_LABEL: Final = "http://www.w3.org/2004/02/skos/core#prefLabel"
+
+BATCH: Final = 100_000
+"""Statements that are held as Python objects at once."""
+
+LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
+
+# The labels that pyoxigraph draws at random for nodes that the file leaves unlabelled.
+_DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
+
+
+@dataclass(frozen=True, eq=False)
+class RdfBatch:
+    """Some statements of a file.
+
+    Args:
+        facts: String columns head, relation, tail.
+        literals: String columns ``LITERAL_COLUMNS``; the entity by name, language may be null.
+    """
+
+    facts: pl.DataFrame
+    literals: pl.DataFrame
+
+
+def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBatch]:
+    """Read the statements of all graphs of an RDF file, named graphs and default graph alike.
+
+    Args:
+        path: A file, plain or compressed.
+        syntax: A key of ``RDF_FORMATS``.
+        blank_nodes: ``scope``: a blank node is called ``_:FILE#LABEL``, or ``_:FILE#[N]`` when it
+            is the file's ``N``-th node without a label. ``drop``: its statements are left out.
+
+    Yields:
+        Batches of at most ``BATCH`` statements.
+
+    Raises:
+        DataError: With file and line, where the parser knows it: a missing, damaged, malformed
+            or empty file.
+
+    Warns:
+        KgraftWarning: With counts, when statements were left out: those with blank nodes under
+            ``drop``, and those about statements (RDF-star), which no graph of facts can hold.
+    """
+    terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
+    statements = 0
+    collected = _Collected()
+    with open_bytes(path) as stream:
+        try:
+            for quad in parse(stream, format=RDF_FORMATS[syntax]):
+                terms.add(quad, collected)
+                statements += 1
+                if statements % BATCH == 0:
+                    yield collected.batch()
+                    collected = _Collected()
+        except SyntaxError as error:
+            raise DataError(
+                f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",
+                remedy="Repair the statement, or name the file's format",
+                path=path,
+                line=error.lineno,
+            ) from error
+    if statements == 0:
+        raise DataError(
+            "the file holds no statements",
+            remedy="Check that it was written completely, or leave it out",
+            path=path,
+        )
+    terms.warn_of_dropped(path)
+    yield collected.batch()
+
+
+def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
+    """Return columns entity and label from literals, each entity's best label first.
+
+    ``rdfs:label`` and ``skos:prefLabel`` are labels; untagged and English ones come before other
+    languages, else the file's order counts.
+    """
+    language = pl.col("language").str.to_lowercase()
+    readable = language.is_null() | (language == "en") | language.str.starts_with("en-")
+    return (
+        literals.filter(pl.col("attribute").is_in([RDFS_LABEL, SKOS_LABEL]))
+        .sort(~readable, maintain_order=True)
+        .select("entity", label="value")
+    )
+
+
+@dataclass
+class _Collected:
+    """Columns under construction."""
+
+    facts: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
+    literals: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
+
+    def batch(self) -> RdfBatch:
+        columns = {
+            role: names_of_iris(pl.Series(role, values, dtype=pl.String))
+            for role, values in zip(ROLES, self.facts, strict=True)
+        }
+        literals = pl.DataFrame(
+            self.literals, schema=dict.fromkeys(LITERAL_COLUMNS, pl.String), orient="row"
+        )
+        decoded = [names_of_iris(literals["entity"]), names_of_iris(literals["attribute"])]
+        return RdfBatch(pl.DataFrame(columns), literals.with_columns(*decoded))
+
+
+class _Terms:
+    """Turns the terms of one file into names, and counts the statements that have none."""
+
+    def __init__(self, file: str, blank_nodes: BlankNodes, *, drawn: bool) -> None:
+        self._file = file
+        self._drop = blank_nodes == "drop"
+        self._drawn = drawn
+        self._number_of: dict[str, int] = {}
+        self._with_blank = 0
+        self._about_statements = 0
+
+    def add(self, quad: Quad, collected: _Collected) -> None:
+        subject, predicate, object_ = quad.subject, quad.predicate, quad.object
+        head = subject.value if type(subject) is NamedNode else self._name(subject)
+        if head is None:
+            return
+        if type(object_) is NamedNode:
+            tail: str | None = object_.value
+        elif isinstance(object_, Literal):
+            collected.literals.append(
+                (head, predicate.value, object_.value, object_.datatype.value, object_.language)
+            )
+            return
+        else:
+            tail = self._name(object_)
+        if tail is None:
+            return
+        heads, relations, tails = collected.facts
+        heads.append(head)
+        relations.append(predicate.value)
+        tails.append(tail)
+
+    def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
+        """Return a blank node's name; count the statement and return None where there is none."""
+        if not isinstance(term, BlankNode):
+            self._about_statements += 1
+            return None
+        if self._drop:
+            self._with_blank += 1
+            return None
+        label = term.value
+        if self._drawn and _DRAWN_LABEL.fullmatch(label):
+            # Numbered in the file's order, so that two readings give one graph.
+            label = f"[{self._number_of.setdefault(label, len(self._number_of))}]"
+        return f"_:{self._file}#{label}"
+
+    def warn_of_dropped(self, path: Path) -> None:
+        reasons = (
+            (self._with_blank, "with blank nodes", 'Read with blank_nodes="scope" to keep them'),
+            (self._about_statements, "about statements (RDF-star)", "Give them as plain facts"),
+        )
+        for count, kind, remedy in reasons:
+            if count:
+                problem = f"{count} statements {kind} were left out"
+                warnings.warn(
+                    describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
+                )

@@ -1,0 +1,56 @@
+"""The model card: what a model is, for people who find its directory."""
+
+from __future__ import annotations
+
+from kgraft.model.trained import TrainedModel
+
+_WHAT = {
+    "single": "An embedding of one knowledge graph, trained on its own facts.",
+    "joint": "An embedding of several linked knowledge graphs, trained together from scratch.",
+    "teacher": "A teacher: pre-trained on linked knowledge graphs, to be re-trained for a target.",
+    "student": "A student: re-trained for its target on the linked subgraph of a teacher.",
+}
+
+
+def model_card(model: TrainedModel) -> str:
+    """Return the card as Markdown."""
+    graph, kge = model.graph, model.kge
+    facts = {
+        source: int((graph.triple_sources == place).sum())
+        for place, source in enumerate(graph.sources)
+    }
+    lines = [
+        f"# {model.kind} model{f' for {model.target}' if model.target else ''}",
+        "",
+        _WHAT[model.kind],
+        "",
+        (
+            f"- Encoder: {model.settings.model.encoder}, width {model.settings.model.width}, "
+            f"{kge.n_parameters:,} parameters"
+        ),
+        f"- Rows: {graph.n_entities:,} entities, {graph.n_relations:,} relations",
+        f"- Epochs: {len(model.log)}",
+        "",
+        "| source | entities | facts learned from |",
+        "|---|---:|---:|",
+        *(
+            f"| {source} | {len(part.entities):,} | {facts[source]:,} |"
+            for source, part in graph.parts.items()
+        ),
+        "",
+        "## Measured",
+        "",
+        *([f"- {name}: {value}" for name, value in model.metrics.items()] or ["Nothing yet."]),
+        "",
+        "## Use",
+        "",
+        "```python",
+        "import kgraft",
+        "",
+        'model = kgraft.load_model("DIRECTORY")',
+        "```",
+        "",
+        "The data keep the licences of their sources; so may weights learned from them.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,230 @@
+"""A model directory: everything a trained model is, readable by other programs, with no pickle.
+
+=====================  =====================================================================
+manifest.json          format, kgraft's version, kind, target, sources, and the other files
+settings.toml          what the model was trained by
+entities.parquet       source, name, label, row: the names of each entity row, in each source
+relations.parquet      source, name, row
+facts.parquet          head, relation, tail (rows), source: what the model learned from
+weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``
+training.jsonl         one line an epoch
+metrics.json           what was measured
+README.md              the model card
+=====================  =====================================================================
+
+The manifest is written last and names every file's size and SHA-256, so a directory that lost
+something is told from a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kgraft.config import RetrainSettings, TrainSettings, as_toml, read_settings
+from kgraft.errors import ModelDirectoryError
+from kgraft.files import write_directory
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.joint import JointGraph, Part
+from kgraft.model.card import model_card
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+
+FORMAT = 1
+"""Rises when an older kgraft could no longer read a directory."""
+
+MANIFEST = "manifest.json"
+
+
+def save_model(model: TrainedModel, directory: Path, *, overwrite: bool = False) -> None:
+    """Write a model to a directory, whole or not at all.
+
+    Raises:
+        ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
+            model directory.
+    """
+    check_free(directory, overwrite=overwrite)
+    with write_directory(directory) as temporary:
+        _write(model, temporary)
+
+
+def check_free(directory: Path, *, overwrite: bool) -> None:
+    """Make sure that a model may be written to a directory, before long work begins.
+
+    Raises:
+        ModelDirectoryError: If there is something that may not be overwritten.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir() or not (
+        (directory / MANIFEST).is_file() or not any(directory.iterdir())
+    ):
+        raise ModelDirectoryError(
+            f"{directory}: this holds something else than a model. Name another directory."
+        )
+    if not overwrite and (directory / MANIFEST).is_file():
+        raise ModelDirectoryError(
+            f"{directory}: there is a model already. Name another directory, or allow overwriting."
+        )
+
+
+def load_model(directory: Path) -> TrainedModel:
+    """Read a model that ``save_model`` has written.
+
+    Raises:
+        ModelDirectoryError: If the directory is missing, damaged, or of a newer format; the message
+            names the file at fault.
+    """
+    manifest = _manifest(directory)
+    for name, about in manifest["files"].items():
+        _check(directory / name, about)
+    try:
+        return _read(directory, manifest)
+    except (KeyError, ValueError, OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise ModelDirectoryError(
+            f"{directory}: the files of this model do not fit together ({error}). "
+            "Copy or train the model again."
+        ) from error
+
+
+def _write(model: TrainedModel, directory: Path) -> None:
+    for kind in ("entities", "relations"):
+        _names(model.graph, kind).write_parquet(directory / f"{kind}.parquet")
+    _facts(model.graph).write_parquet(directory / "facts.parquet")
+    weights = {name: value.contiguous() for name, value in model.kge.tensors().items()}
+    save_file(weights, directory / "weights.safetensors")
+    texts = {
+        "settings.toml": as_toml(model.settings),
+        "training.jsonl": "".join(json.dumps(entry) + "\n" for entry in model.log),
+        "metrics.json": json.dumps(model.metrics, indent=2),
+        "README.md": model_card(model),
+    }
+    for name, text in texts.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    manifest = {
+        "format": FORMAT,
+        "kgraft": version("kgraft"),
+        "kind": model.kind,
+        "target": model.target,
+        "sources": list(model.graph.sources),
+        "entities": model.graph.n_entities,
+        "relations": model.graph.n_relations,
+        "files": {path.name: _about(path) for path in sorted(directory.iterdir())},
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+
+def _names(graph: JointGraph, kind: str) -> pl.DataFrame:
+    frames = []
+    for source, part in graph.parts.items():
+        names = part.entities.names if kind == "entities" else part.relations.names
+        rows = part.entity_rows if kind == "entities" else part.relation_rows
+        columns = {"source": [source] * len(names), "name": names}
+        if kind == "entities":
+            unlabelled = pl.Series([None] * len(names), dtype=pl.String)
+            columns["label"] = unlabelled if part.labels is None else part.labels
+        frames.append(pl.DataFrame({**columns, "row": rows}, schema_overrides={"row": pl.Int64}))
+    return pl.concat(frames)
+
+
+def _facts(graph: JointGraph) -> pl.DataFrame:
+    sources = pl.Series(graph.sources, dtype=pl.String).gather(graph.triple_sources)
+    rows = pl.DataFrame(graph.triples, schema=["head", "relation", "tail"])
+    return rows.with_columns(sources.rename("source"))
+
+
+def _about(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        number = int(manifest["format"])
+    except FileNotFoundError:
+        raise ModelDirectoryError(
+            f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
+            "retrain has written."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelDirectoryError(
+            f"{path}: this cannot be read ({error}). Copy or train the model again."
+        ) from error
+    if number > FORMAT:
+        raise ModelDirectoryError(
+            f"{directory}: this model has format {number}, written by kgraft "
+            f"{manifest.get('kgraft', 'of a later version')}; this is kgraft {version('kgraft')}, "
+            f"which reads formats up to {FORMAT}. Upgrade kgraft."
+        )
+    return dict(manifest)
+
+
+def _check(path: Path, about: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise ModelDirectoryError(f"{path}: this file is missing. Copy or train the model again.")
+    if _about(path) != about:
+        raise ModelDirectoryError(
+            f"{path}: this file was changed or cut off since it was written. "
+            "Copy or train the model again."
+        )
+
+
+def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
+    kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
+    settings = read_settings(kind, directory / "settings.toml")
+    graph = _read_graph(directory, manifest)
+    weights = load_file(directory / "weights.safetensors")
+    kge = KgeModel(settings.model, weights["entities"], weights["relations"])
+    kge.copy_from(weights)
+    if kge.n_entities != graph.n_entities or kge.n_relations != graph.n_relations:
+        raise ValueError("the tables have more or fewer rows than there are names")
+    log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
+    return TrainedModel(
+        kind=manifest["kind"],
+        kge=kge,
+        graph=graph,
+        target=manifest["target"],
+        settings=settings,
+        log=[json.loads(line) for line in log],
+        metrics=json.loads((directory / "metrics.json").read_text(encoding="utf-8")),
+    )
+
+
+def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
+    sources: list[str] = manifest["sources"]
+    entities = pl.read_parquet(directory / "entities.parquet")
+    relations = pl.read_parquet(directory / "relations.parquet")
+    facts = pl.read_parquet(directory / "facts.parquet")
+    position = {source: place for place, source in enumerate(sources)}
+    parts = {}
+    for source in sources:
+        own = entities.filter(pl.col("source") == source)
+        verbs = relations.filter(pl.col("source") == source)
+        parts[source] = Part(
+            Vocabulary(own["name"]),
+            Vocabulary(verbs["name"]),
+            own["row"].to_numpy().copy(),
+            verbs["row"].to_numpy().copy(),
+            None if own["label"].null_count() == len(own) else own["label"],
+        )
+    return JointGraph(
+        parts=parts,
+        n_entities=manifest["entities"],
+        n_relations=manifest["relations"],
+        triples=facts.select("head", "relation", "tail").to_numpy().astype(np.int64, order="C"),
+        triple_sources=facts["source"]
+        .replace_strict(position, return_dtype=pl.Int16)
+        .to_numpy()
+        .copy(),
+    )

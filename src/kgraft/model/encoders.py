@@ -1,0 +1,90 @@
+"""Encoders: what turns a path (entity, relation, entity, relation, ...) into a query vector.
+
+Shapes: B paths of a batch, L steps of a path, D the width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(ABC, nn.Module):
+    """Turns every prefix of a path into a query vector for the entity that comes next."""
+
+    @abstractmethod
+    def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
+        """Encode the prefixes of paths.
+
+        Args:
+            entities_BLD: Vectors of the entities that the steps leave from.
+            relations_BLD: Vectors of the relations that the steps follow.
+
+        Returns:
+            Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
+        """
+
+    @abstractmethod
+    def penalty(self, vectors_ND: Tensor) -> Tensor:
+        """Return each vector's share of the regularizer, ``(N,)``."""
+
+    @abstractmethod
+    def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
+        """Return the linear map ``(D, width)`` that keeps most of ``vectors`` for this encoder.
+
+        It gives a narrower student its first rows: what comes out has to mean, to an encoder of
+        the same kind, what went in.
+        """
+
+
+class ComplEx(Encoder):
+    """ComplEx, composed along a path by complex products.
+
+    Vectors of width D are D/2 complex numbers: real parts, then imaginary parts. A triple's score
+    is ``Re(sum_k h_k r_k conj(t_k))`` (Trouillon et al., "Complex embeddings for simple link
+    prediction", ICML 2016, eq. 9), here the dot product of the tail's row with the query
+    ``h * r``. The query after more steps is ``e_0 * r_0 * r_1 * ...``. The regularizer is N3, the
+    cubed moduli (Lacroix et al., "Canonical tensor decomposition for knowledge base completion",
+    ICML 2018, eq. 4).
+    """
+
+    def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
+        """Multiply the path's first entity by its relations, step by step."""
+        query = complex_product(entities_BLD[:, 0], relations_BLD[:, 0])
+        queries = [query]
+        for step in range(1, relations_BLD.shape[1]):
+            query = complex_product(query, relations_BLD[:, step])
+            queries.append(query)
+        return torch.stack(queries, dim=1)
+
+    def penalty(self, vectors_ND: Tensor) -> Tensor:
+        """Return the sum of each vector's cubed moduli."""
+        real, imaginary = vectors_ND.chunk(2, dim=-1)
+        return (real.square() + imaginary.square()).pow(1.5).sum(-1)
+
+    def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
+        """Keep the complex coordinates with the largest moduli.
+
+        A score is a sum over coordinates, so leaving coordinates out keeps the others' meaning,
+        where a rotation (as of a PCA) would mix them.
+        """
+        half = vectors_ND.shape[1] // 2
+        real, imaginary = vectors_ND.chunk(2, dim=-1)
+        weight = (real.square() + imaginary.square()).sum(0)
+        kept = weight.argsort(descending=True, stable=True)[: width // 2].sort().values
+        selection = torch.zeros(2 * half, width, dtype=vectors_ND.dtype)
+        places = torch.arange(len(kept))
+        selection[kept, places] = 1.0
+        selection[kept + half, places + width // 2] = 1.0
+        return selection.to(vectors_ND.device)
+
+
+def complex_product(left_BD: Tensor, right_BD: Tensor) -> Tensor:
+    """Multiply vectors of complex numbers kept as real parts, then imaginary parts, ``(B, D)``."""
+    left_re, left_im = left_BD.chunk(2, dim=-1)
+    right_re, right_im = right_BD.chunk(2, dim=-1)
+    real = left_re * right_re - left_im * right_im
+    imaginary = left_re * right_im + left_im * right_re
+    return torch.cat([real, imaginary], dim=-1)

@@ -1,0 +1,124 @@
+"""The model: an entity table, a relation table, an encoder, and a score that is a dot product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from kgraft.config import ModelSettings
+from kgraft.graph.known_facts import Side
+from kgraft.model.encoders import ComplEx, Encoder
+
+
+class KgeModel:
+    """A knowledge graph embedding model.
+
+    A query ``(h, r, ?)`` is a path of length one: the encoder makes a vector of it, and an entity's
+    score is that vector's dot product with the entity's row. A query ``(?, r, t)`` is the same with
+    the inverse relation, which has a row of its own (Lacroix et al., ICML 2018, "reciprocal").
+
+    Args:
+        settings: Encoder and width ``D``.
+        entities: float ``(n, D)``.
+        relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
+        encoder: The encoder; by default a new one by the settings.
+
+    Raises:
+        ValueError: If the shapes do not agree with the settings.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        entities: Tensor,
+        relations: Tensor,
+        encoder: Encoder | None = None,
+    ) -> None:
+        if entities.shape[1:] != (settings.width,) or relations.shape[1:] != (settings.width,):
+            raise ValueError(
+                f"tables of shape {tuple(entities.shape)} and {tuple(relations.shape)} "
+                f"do not have the width {settings.width}"
+            )
+        if len(relations) % 2:
+            raise ValueError("every relation needs a row and an inverse row")
+        self.settings = settings
+        self.entities = entities
+        self.relations = relations
+        self.encoder = encoder if encoder is not None else ComplEx()
+
+    @classmethod
+    def create(
+        cls, settings: ModelSettings, n_entities: int, n_relations: int, seed: int = 0
+    ) -> KgeModel:
+        """Make an untrained model with normally distributed rows."""
+        draw = torch.Generator().manual_seed(seed)
+        entities, relations = (
+            torch.randn(n_rows, settings.width, generator=draw) * settings.init_scale
+            for n_rows in (n_entities, 2 * n_relations)
+        )
+        return cls(settings, entities, relations)
+
+    @property
+    def n_entities(self) -> int:
+        """Number of entity rows."""
+        return len(self.entities)
+
+    @property
+    def n_relations(self) -> int:
+        """Number of relations, inverses not counted."""
+        return len(self.relations) // 2
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        dense = sum(parameter.numel() for parameter in self.encoder.parameters())
+        return self.entities.numel() + self.relations.numel() + dense
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all weights by name; they share memory with the model."""
+        dense = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
+        return {"entities": self.entities, "relations": self.relations, **dense}
+
+    @torch.no_grad()
+    def copy_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Overwrite all weights with those that ``tensors`` holds by the same names."""
+        for name, own in self.tensors().items():
+            own.copy_(tensors[name])
+
+    @torch.no_grad()
+    def queries(self, anchors_B: Tensor, relations_B: Tensor) -> Tensor:
+        """Encode ``(anchor, relation)`` as query vectors ``(B, D)``.
+
+        Args:
+            anchors_B: int64 entity rows.
+            relations_B: int64 relation rows; ``r + n_relations`` asks along the inverse.
+        """
+        heads_BD, relations_BD = self.entities[anchors_B], self.relations[relations_B]
+        encoded: Tensor = self.encoder(heads_BD[:, None], relations_BD[:, None])[:, 0]
+        return encoded
+
+    @torch.no_grad()
+    def score(
+        self,
+        anchors: Tensor,
+        relations: Tensor,
+        *,
+        side: Side,
+        candidates: Tensor | None = None,
+    ) -> Tensor:
+        """Score candidates for queries.
+
+        Args:
+            anchors: int64 ``(B,)``: heads where tails are asked for, and the other way round.
+            relations: int64 ``(B,)``, below ``n_relations``.
+            side: The place that is asked for.
+            candidates: int64 ``(C,)`` entity rows; ``None`` takes all.
+
+        Returns:
+            Scores ``(B, C)``, higher is more plausible.
+        """
+        directed = relations if side == "tail" else relations + self.n_relations
+        rows = self.entities if candidates is None else self.entities[candidates]
+        return self.queries(anchors, directed) @ rows.T

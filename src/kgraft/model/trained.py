@@ -1,0 +1,116 @@
+"""A trained model with all that it takes to use it: names, facts, settings, what training did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kgraft.config import TrainSettings
+from kgraft.graph.known_facts import Side
+from kgraft.graph.vocabulary import Rows
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import JointGraph
+from kgraft.linking.subgraph import connect
+from kgraft.model.kge import KgeModel
+
+Kind = Literal["single", "joint", "teacher", "student"]
+"""``single``: one graph alone; ``joint``: all from scratch; ``teacher``: to be re-trained from;
+``student``: re-trained for a target."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model and what belongs to it.
+
+    Args:
+        kind: What it was trained as.
+        kge: Weights and encoder.
+        graph: The id space of its rows, their names, and the facts that it has learned from.
+        target: The graph that it is for; a teacher has none.
+        settings: What it was trained by.
+        log: One entry an epoch: mean loss terms, validation MRR, seconds.
+        metrics: What was measured, by name.
+    """
+
+    kind: Kind
+    kge: KgeModel
+    graph: JointGraph
+    target: str | None
+    settings: TrainSettings
+    log: Sequence[Mapping[str, Any]] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def facing(self, collection: Collection, name: str) -> FacingModel:
+        """Return the model as it answers in the rows of one of a collection's graphs.
+
+        A graph that the model was trained on is found by its name, its entities and relations by
+        theirs. Any other graph is met through the collection's links to the model's sources, as a
+        teacher meets a target that it has never seen.
+        """
+        graph, part = collection.graphs[name], self.graph.parts.get(name)
+        if part is None:
+            links = self.graph.adopt(collection.links, collection.graphs)
+            subgraph = connect(graph, links, self.graph, budget=0)
+            own = subgraph.graph.parts[name]
+            entities = subgraph.teacher_entities[own.entity_rows]
+            relations = subgraph.teacher_relations[own.relation_rows]
+        else:
+            entities = _where_known(part.entity_rows, part.entities.rows(graph.entities.names))
+            relations = _where_known(part.relation_rows, part.relations.rows(graph.relations.names))
+        return FacingModel(self.kge, entities, relations)
+
+
+def _where_known(rows: Rows, places: Rows) -> Rows:
+    """Return ``rows[places]``, and -1 where the place is -1."""
+    return np.append(rows, -1)[places]
+
+
+class FacingModel:
+    """A model in the rows of a graph, of which it may know only some entities and relations.
+
+    Args:
+        kge: The model.
+        entities: For each entity of the graph its row in the model, or -1, int64 ``(n,)``.
+        relations: For each relation of the graph its row in the model, or -1, int64 ``(m,)``.
+    """
+
+    def __init__(self, kge: KgeModel, entities: Rows, relations: Rows) -> None:
+        self._kge = kge
+        self._entities = torch.from_numpy(entities)
+        self._relations = torch.from_numpy(relations)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which of the graph's entities the model knows, bool ``(n,)``."""
+        return (self._entities >= 0).numpy()
+
+    def score(
+        self,
+        anchors: Tensor,
+        relations: Tensor,
+        *,
+        side: Side,
+        candidates: Tensor | None = None,
+    ) -> Tensor:
+        """Score candidates as ``KgeModel.score`` does, all ids being rows of the graph.
+
+        A candidate that the model does not know scores -inf; a query that it cannot understand
+        scores all candidates that it knows alike.
+        """
+        rows = self._entities if candidates is None else self._entities[candidates]
+        own_anchors, own_relations = self._entities[anchors], self._relations[relations]
+        scores = self._kge.score(
+            own_anchors.clamp(min=0),
+            own_relations.clamp(min=0),
+            side=side,
+            candidates=rows.clamp(min=0),
+        )
+        scores[(own_anchors < 0) | (own_relations < 0)] = 0.0
+        scores[:, rows < 0] = float("-inf")
+        return scores

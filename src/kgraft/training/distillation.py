@@ -1,0 +1,69 @@
+"""The three levels of distillation: pure functions of tensors; the teacher's are data.
+
+Shapes: N rows, B queries, C candidates, D width. After Sun et al., "Joint pre-training and local
+re-training" (KDD 2023), section 4.3; where the paper leaves the form open, the form is ours.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, kl_div, log_softmax, mse_loss, normalize
+
+
+def feature_loss(teacher_ND: Tensor, student_ND: Tensor) -> Tensor:
+    """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
+
+    Args:
+        teacher_ND: The teacher's rows, already projected to the student's width.
+        student_ND: The student's rows.
+
+    Returns:
+        A scalar in [0, 2].
+    """
+    return (1.0 - cosine_similarity(teacher_ND, student_ND, dim=-1)).mean()
+
+
+def hint_loss(teacher_BD: Tensor, student_BD: Tensor) -> Tensor:
+    """Network level, hint: mean of ``1 - cos(Q q_T, q_S)`` over queries.
+
+    Args:
+        teacher_BD: The teacher's query vectors, already projected to the student's width.
+        student_BD: The student's query vectors.
+
+    Returns:
+        A scalar in [0, 2].
+    """
+    return feature_loss(teacher_BD, student_BD)
+
+
+def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
+    """Network level, similarity: mean squared difference of the batch's cosine matrices.
+
+    The widths D and E may differ (Tung and Mori, "Similarity-preserving knowledge distillation",
+    ICCV 2019, with cosines in place of dot products).
+
+    Args:
+        teacher_BD: The teacher's query vectors.
+        student_BE: The student's query vectors.
+
+    Returns:
+        A scalar.
+    """
+    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1)
+    return mse_loss(student @ student.T, teacher @ teacher.T)
+
+
+def prediction_loss(teacher_BC: Tensor, student_BC: Tensor, temperature: float) -> Tensor:
+    """Prediction level: ``t^2 KL(softmax(s_T / t) || softmax(s_S / t))``, mean over queries.
+
+    Args:
+        teacher_BC: The teacher's scores of the candidates.
+        student_BC: The student's scores of the same candidates.
+        temperature: ``t``; higher softens both distributions (Hinton et al., 2015).
+
+    Returns:
+        A scalar, at least 0.
+    """
+    teacher = log_softmax(teacher_BC / temperature, dim=-1)
+    student = log_softmax(student_BC / temperature, dim=-1)
+    return temperature**2 * kl_div(student, teacher, reduction="batchmean", log_target=True)

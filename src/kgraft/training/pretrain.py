@@ -1,0 +1,54 @@
+"""Joint pre-training: one teacher over many linked graphs, for many targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kgraft.config import TrainSettings
+from kgraft.errors import UnknownNameError
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
+from kgraft.model.trained import TrainedModel
+from kgraft.training.run import Watching, run
+
+
+def pretrain(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    sources: Sequence[str] | None = None,
+    watching: Watching | None = None,
+) -> TrainedModel:
+    """Pre-train a teacher (Sun et al., KDD 2023, section 4.2; here with paths of length one).
+
+    Args:
+        collection: Graphs and links.
+        settings: Model and training; by default ``TrainSettings()``.
+        sources: The graphs to learn from; by default all but the collection's target.
+        watching: Progress and checkpoint.
+
+    Returns:
+        A model of kind ``teacher``; its best epoch by the validation facts of its sources.
+
+    Raises:
+        UnknownNameError: If the collection has no source of such a name.
+        DataError: If there is no fact to learn from.
+    """
+    names = collection.backgrounds() if sources is None else list(sources)
+    for name in names:
+        if name not in collection.graphs:
+            known = ", ".join(collection.graphs)
+            raise UnknownNameError(f"no source is called {name!r}; there are {known}")
+    if not names:
+        raise UnknownNameError(
+            "there is no background to pre-train on: the collection holds the target alone"
+        )
+    graphs = [collection.graphs[name] for name in names]
+    return run(
+        "teacher",
+        join(graphs, collection.links),
+        settings or TrainSettings(),
+        validate_on=graphs,
+        target=None,
+        watching=watching or Watching(),
+    )

@@ -1,0 +1,90 @@
+"""Local re-training: a student for one target, on the linked subgraph, taught by the teacher."""
+
+from __future__ import annotations
+
+import warnings
+
+from kgraft.config import RetrainSettings
+from kgraft.errors import KgraftWarning, describe
+from kgraft.linking.collection import Collection
+from kgraft.linking.subgraph import LinkedSubgraph, connect
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+from kgraft.training.run import Watching, run
+from kgraft.training.teaching import Teaching, warm_start
+
+
+def retrain(
+    collection: Collection,
+    teacher: TrainedModel,
+    settings: RetrainSettings | None = None,
+    *,
+    target: str | None = None,
+    watching: Watching | None = None,
+) -> TrainedModel:
+    """Re-train a student for a target (Sun et al., KDD 2023, section 4.3).
+
+    The student learns the target's facts and the background facts that its links make relevant,
+    while it imitates the teacher on three levels: feature, network and prediction.
+
+    Args:
+        collection: The target, and the links between it and sources that the teacher knows.
+        teacher: A model that ``pretrain`` has made; it may never have met the target.
+        settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``.
+        target: The graph that the student is for; by default the collection's target.
+        watching: Progress and checkpoint.
+
+    Returns:
+        A model of kind ``student``; its best epoch by the target's validation facts.
+
+    Raises:
+        UnknownNameError: If the collection has no such target.
+        ValueError: If the target is one of the teacher's own sources.
+        DataError: If there is no fact to learn from.
+    """
+    settings = settings or RetrainSettings()
+    graph = collection.with_target(target).target_graph
+    subgraph = connect(
+        graph,
+        teacher.graph.adopt(collection.links, collection.graphs),
+        teacher.graph,
+        mode=settings.subgraph.mode,
+        hops=settings.subgraph.hops,
+        budget=settings.subgraph.budget,
+        seed=settings.training.seed,
+    )
+    student = KgeModel.create(
+        settings.model,
+        subgraph.graph.n_entities,
+        subgraph.graph.n_relations,
+        seed=settings.training.seed,
+    )
+    return run(
+        "student",
+        subgraph.graph,
+        settings,
+        validate_on=[graph],
+        target=graph.name,
+        watching=watching or Watching(),
+        model=student,
+        extra=_taught(student, teacher, subgraph, settings),
+    )
+
+
+def _taught(
+    student: KgeModel, teacher: TrainedModel, subgraph: LinkedSubgraph, settings: RetrainSettings
+) -> Teaching | None:
+    """Start the student from the teacher and return what teaches it on, where links allow it."""
+    if not subgraph.linked.any():
+        warnings.warn(
+            describe(
+                f"no entity of {subgraph.target!r} is linked to what the teacher knows",
+                remedy="It trains alone; give links to one of " + ", ".join(teacher.graph.sources),
+            ),
+            KgraftWarning,
+            stacklevel=3,
+        )
+        return None
+    if settings.distillation.warm_start:
+        warm_start(student, teacher.kge, subgraph)
+    return Teaching(teacher.kge, subgraph, settings.model.width, settings.distillation)

@@ -1,0 +1,103 @@
+"""What train, pretrain and retrain share: fit a model to a joint graph's facts and wrap it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgraft.config import TrainSettings, as_toml
+from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.linking.joint import JointGraph
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import Kind, TrainedModel
+from kgraft.progress import Listener
+from kgraft.training.batches import Batches
+from kgraft.training.checkpoint import Checkpoint, fingerprint
+from kgraft.training.learner import Learner, Term
+from kgraft.training.loop import fit
+from kgraft.training.validation import validator
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How a run is watched and kept.
+
+    Args:
+        progress: Hears of epochs.
+        checkpoint: A file that holds the run while it goes on; a run that finds itself there goes
+            on from it.
+    """
+
+    progress: Listener | None = None
+    checkpoint: Path | None = None
+
+
+def run(
+    kind: Kind,
+    graph: JointGraph,
+    settings: TrainSettings,
+    *,
+    validate_on: Sequence[KnowledgeGraph],
+    target: str | None,
+    watching: Watching,
+    model: KgeModel | None = None,
+    extra: Term | None = None,
+) -> TrainedModel:
+    """Train a model on a joint graph.
+
+    Args:
+        kind: What the model is trained as.
+        graph: The facts and their id space.
+        settings: Model and training.
+        validate_on: Parts of the graph whose validation facts choose the best epoch.
+        target: The graph that the model is for.
+        watching: Progress and checkpoint.
+        model: A model to go on from; by default a new one.
+        extra: Further loss terms.
+
+    Raises:
+        DataError: If there is no fact to learn from.
+    """
+    if not len(graph.triples):
+        raise DataError(
+            f"there is no fact to train on in {', '.join(graph.sources)}",
+            remedy="Give at least one source with training facts",
+        )
+    training = settings.training
+    if model is None:
+        model = KgeModel.create(
+            settings.model, graph.n_entities, graph.n_relations, seed=training.seed
+        )
+    outcome = fit(
+        Learner(
+            model,
+            learning_rate=training.learning_rate,
+            regularization=training.regularization,
+            extra=extra,
+        ),
+        Batches(
+            graph.triples,
+            graph.n_entities,
+            graph.n_relations,
+            batch_size=training.batch_size,
+            negatives=training.negatives,
+            seed=training.seed,
+        ),
+        training,
+        validate=validator(
+            model, graph, validate_on, queries=training.validation_queries, seed=training.seed
+        ),
+        checkpoint=_checkpoint(watching, f"{kind} {as_toml(settings)}", graph),
+        progress=watching.progress,
+        name=kind if target is None else f"{kind} for {target}",
+    )
+    metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
+    return TrainedModel(kind, model, graph, target, settings, outcome.log, metrics)
+
+
+def _checkpoint(watching: Watching, what: str, graph: JointGraph) -> Checkpoint | None:
+    if watching.checkpoint is None:
+        return None
+    return Checkpoint(watching.checkpoint, fingerprint(what, graph.triples, graph.triple_sources))

@@ -1,0 +1,46 @@
+"""Training from scratch: one graph alone, or all linked graphs together."""
+
+from __future__ import annotations
+
+from kgraft.config import TrainSettings
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
+from kgraft.model.trained import TrainedModel
+from kgraft.training.run import Watching, run
+
+
+def train(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    target: str | None = None,
+    alone: bool = False,
+    watching: Watching | None = None,
+) -> TrainedModel:
+    """Train a model from scratch for a target.
+
+    Args:
+        collection: Graphs and links.
+        settings: Model and training; by default ``TrainSettings()``.
+        target: The graph that the model is for; by default the collection's target.
+        alone: Learn from the target's own facts only, not from the linked graphs.
+        watching: Progress and checkpoint.
+
+    Returns:
+        A model of kind ``single`` or ``joint``; its best epoch by the target's validation facts.
+
+    Raises:
+        UnknownNameError: If the collection has no such target.
+        DataError: If there is no fact to learn from.
+    """
+    collection = collection.with_target(target)
+    own = collection.target_graph
+    others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
+    return run(
+        "joint" if others else "single",
+        join([own, *others], collection.links),
+        settings or TrainSettings(),
+        validate_on=[own],
+        target=own.name,
+        watching=watching or Watching(),
+    )

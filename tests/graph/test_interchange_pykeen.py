@@ -1,0 +1,35 @@
+"""Apart from test_interchange, because PyKEEN takes seconds to import."""
+
+import numpy as np
+import pytest
+
+from kgraft.errors import DataError
+from kgraft.graph.interchange import from_pykeen
+
+triples = pytest.importorskip("pykeen.triples", exc_type=ImportError)
+
+
+def factory(rows: list[list[str]], **kwargs: object) -> object:
+    return triples.TriplesFactory.from_labeled_triples(np.array(rows), **kwargs)
+
+
+def test_factories_keep_their_ids() -> None:
+    train = factory([["b", "p", "a"], ["c", "q", "b"]])
+    test = factory(
+        [["a", "q", "c"]],
+        entity_to_id=train.entity_to_id,
+        relation_to_id=train.relation_to_id,
+    )
+    graph = from_pykeen("g", train, test=test)
+    for name, row in train.entity_to_id.items():
+        assert graph.entities.row(name) == row
+    names = [
+        (graph.entities.name(h), graph.relations.name(r), graph.entities.name(t))
+        for h, r, t in graph.triples
+    ]
+    assert names == [("b", "p", "a"), ("c", "q", "b"), ("a", "q", "c")]
+
+
+def test_factories_with_other_ids_are_refused() -> None:
+    with pytest.raises(DataError, match="test factory numbers its names differently"):
+        from_pykeen("g", factory([["b", "p", "a"]]), test=factory([["b", "p", "c"]]))

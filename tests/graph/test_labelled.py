@@ -1,0 +1,48 @@
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgraft.graph.labelled import FactNames, NameTable, labels_for
+from kgraft.graph.vocabulary import Vocabulary
+
+
+def facts(*rows: tuple[str, str, str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        rows, schema=dict.fromkeys(("head", "relation", "tail"), pl.String), orient="row"
+    )
+
+
+def test_rows_follow_first_appearance_fact_by_fact() -> None:
+    names = FactNames()
+    first = names.triples(facts(("b", "p", "a"), ("c", "q", "b")))
+    assert first.tolist() == [[0, 0, 1], [2, 1, 0]]
+    second = names.triples(facts(("d", "q", "a")))
+    assert second.tolist() == [[3, 1, 1]]
+    assert names.entities.vocabulary() == Vocabulary.of(["b", "a", "c", "d"])
+    assert names.relations.vocabulary() == Vocabulary.of(["p", "q"])
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=2), st.text(max_size=2)), max_size=30), st.integers(0, 30)
+)
+def test_rows_equal_a_plain_dictionary_in_any_batches(
+    pairs: list[tuple[str, str]], cut: int
+) -> None:
+    expected: dict[str, int] = {}
+    wanted = [[expected.setdefault(name, len(expected)) for name in pair] for pair in pairs]
+    table = NameTable()
+    found = []
+    for part in (pairs[:cut], pairs[cut:]):
+        columns = [pl.Series([pair[side] for pair in part], dtype=pl.String) for side in (0, 1)]
+        found += np.stack(table.rows(*columns), axis=1).tolist()
+    assert found == wanted
+    assert table.vocabulary().names.to_list() == list(expected)
+
+
+def test_labels_take_the_first_of_each_name() -> None:
+    named = pl.DataFrame({"name": ["b", "x", "b"], "label": ["B", "X", "other"]})
+    labels = labels_for(Vocabulary.of(["a", "b"]), named)
+    assert labels is not None
+    assert labels.to_list() == [None, "B"]
+    assert labels_for(Vocabulary.of(["a"]), named) is None
