@@ -99,6 +99,8 @@ def _add_borders(graph: SourceGraph, record: Record, records: dict[str, Record])
 
 def _add_capital(graph: SourceGraph, record: Record, countries: set[str]) -> None:
     country, name = record["name"], record.get("capital")
+    if isinstance(name, list):  # the one record that lists its one capital
+        (name,) = name
     if not name or "/" in name:
         return
     # A city named as a country is (Luxembourg, Singapore) would be one entity with it.

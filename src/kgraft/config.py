@@ -16,7 +16,7 @@ EncoderName = Literal["complex"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelSettings(_Settings):
@@ -59,7 +59,7 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(512, ge=1)
     negatives: int = Field(512, ge=1)
     learning_rate: float = Field(0.1, gt=0)
-    regularization: float = Field(0.03, ge=0)
+    regularization: float = Field(0.06, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
     patience: int = Field(3, ge=1)

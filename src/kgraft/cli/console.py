@@ -34,10 +34,11 @@ def speaking() -> Iterator[None]:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", KgraftWarning)
             warnings.showwarning = _show_warning
             yield
     except (KgraftError, ValueError) as error:
-        err.print(f"Error: {error}", style="red", markup=False, highlight=False)
+        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         err.print("Stopped. The same command with --resume goes on from the last epoch kept.")
@@ -53,7 +54,9 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, KgraftWarning):
-        err.print(f"Warning: {message}", style="yellow", markup=False, highlight=False)
+        err.print(
+            f"Warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(text)
@@ -95,16 +98,17 @@ def print_json(value: Any) -> None:
 
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """Make a table of measured quality, in percent."""
-    named = [key for key in ("target", "system") if rows and key in rows[0]]
+    about = ("target", "system", "relation", "side", "filter", "facts")
+    named = [key for key in about if rows and key in rows[0]]
     table = Table(title=title, title_justify="left")
-    for key in (*named, "side", "filter", "facts"):
+    for key in named:
         table.add_column(key)
     for key in ("queries", "MRR", "Hits@1", "Hits@3", "Hits@10"):
         table.add_column(key, justify="right")
     for row in rows:
         figures = [row[key] for key in ("mrr", "hits@1", "hits@3", "hits@10")]
         table.add_row(
-            *(str(row[key]) for key in (*named, "side", "filter", "facts")),
+            *(str(row[key]) for key in named),
             f"{row['queries']:,}",
             *("-" if value is None else f"{100 * value:.1f}" for value in figures),
         )

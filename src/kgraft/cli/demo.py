@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from kgraft.cli.console import out
-from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.config import RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.inference.predict import predict
@@ -40,7 +40,9 @@ def run_demo(directory: Path) -> None:
     )
     watching = Watching(Bar())
     alone = train(collection, TrainSettings(), alone=True, watching=watching)
-    teacher = pretrain(collection, TrainSettings(), watching=watching)
+    # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
+    few = TrainSettings(training=TrainingSettings(epochs=10))
+    teacher = pretrain(collection, few, watching=watching)
     student = retrain(collection, teacher, RetrainSettings(), watching=watching)
     save_model(teacher, teacher_place, overwrite=True)
     save_model(student, student_place, overwrite=True)

@@ -84,9 +84,9 @@ def load_model(directory: Path) -> TrainedModel:
             names the file at fault.
     """
     manifest = _manifest(directory)
-    for name, about in manifest["files"].items():
-        _check(directory / name, about)
     try:
+        for name, about in manifest["files"].items():
+            _check(directory / name, about)
         return _read(directory, manifest)
     except (KeyError, ValueError, OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelDirectoryError(

@@ -57,7 +57,7 @@ class Checkpoint:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
-        if about.pop("fingerprint") != self._fingerprint:
+        if about.pop("fingerprint", None) != self._fingerprint:
             return None
         state, best = (
             {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}

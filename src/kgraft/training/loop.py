@@ -73,20 +73,22 @@ def fit(
         run, best = Fit(**saved.run), saved.best
     progress.begin(name, settings.epochs * len(batches.queries))
     progress.advance(run.epochs * len(batches.queries))
-    while run.epochs < settings.epochs and run.waited < settings.patience:
-        entry = _epoch(learner, batches, run.epochs + 1, progress)
-        run.log.append(entry)
-        looks = run.epochs % settings.validate_every == 0 or run.epochs == settings.epochs
-        if validate is not None and looks:
-            entry["validation_mrr"] = mrr = validate()
-            run.waited += 1
-            if run.best_mrr is None or mrr > run.best_mrr:
-                run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
-                best = {key: value.clone() for key, value in learner.model.tensors().items()}
-        progress.tell(_in_words(entry))
-        if checkpoint is not None:
-            checkpoint.save_if_due(learner.state(), best, vars(run))
-    progress.end()
+    try:
+        while run.epochs < settings.epochs and run.waited < settings.patience:
+            entry = _epoch(learner, batches, run.epochs + 1, progress)
+            run.log.append(entry)
+            looks = run.epochs % settings.validate_every == 0 or run.epochs == settings.epochs
+            if validate is not None and looks:
+                entry["validation_mrr"] = mrr = validate()
+                run.waited += 1
+                if run.best_mrr is None or mrr > run.best_mrr:
+                    run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
+                    best = {key: value.clone() for key, value in learner.model.tensors().items()}
+            progress.tell(_in_words(entry))
+            if checkpoint is not None:
+                checkpoint.save_if_due(learner.state(), best, vars(run))
+    finally:
+        progress.end()
     if best:
         learner.model.copy_from(best)
     else:

@@ -5,7 +5,6 @@ Shapes: B queries, C candidates, D width.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -24,6 +23,6 @@ def sampled_softmax(scores_BC: Tensor, answers_B: Tensor, known_2M: Tensor | Non
     """
     if known_2M is not None and known_2M.shape[1]:
         scores_BC = scores_BC.index_put(
-            (known_2M[0], known_2M[1]), torch.tensor(float("-inf"), device=scores_BC.device)
+            (known_2M[0], known_2M[1]), scores_BC.new_tensor(float("-inf"))
         )
     return cross_entropy(scores_BC, answers_B)

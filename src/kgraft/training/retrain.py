@@ -68,6 +68,7 @@ def retrain(
         watching=watching or Watching(),
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
+        teacher=teacher.kge,
     )
 
 

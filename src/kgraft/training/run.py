@@ -44,6 +44,7 @@ def run(
     watching: Watching,
     model: KgeModel | None = None,
     extra: Term | None = None,
+    teacher: KgeModel | None = None,
 ) -> TrainedModel:
     """Train a model on a joint graph.
 
@@ -56,6 +57,8 @@ def run(
         watching: Progress and checkpoint.
         model: A model to go on from; by default a new one.
         extra: Further loss terms.
+        teacher: What the model and the further terms were made from; a checkpoint of a run with
+            another teacher is not gone on with.
 
     Raises:
         DataError: If there is no fact to learn from.
@@ -89,7 +92,7 @@ def run(
         validate=validator(
             model, graph, validate_on, queries=training.validation_queries, seed=training.seed
         ),
-        checkpoint=_checkpoint(watching, f"{kind} {as_toml(settings)}", graph),
+        checkpoint=_checkpoint(watching, f"{kind} {as_toml(settings)}", graph, teacher),
         progress=watching.progress,
         name=kind if target is None else f"{kind} for {target}",
     )
@@ -97,7 +100,12 @@ def run(
     return TrainedModel(kind, model, graph, target, settings, outcome.log, metrics)
 
 
-def _checkpoint(watching: Watching, what: str, graph: JointGraph) -> Checkpoint | None:
+def _checkpoint(
+    watching: Watching, what: str, graph: JointGraph, teacher: KgeModel | None
+) -> Checkpoint | None:
     if watching.checkpoint is None:
         return None
-    return Checkpoint(watching.checkpoint, fingerprint(what, graph.triples, graph.triple_sources))
+    weights = () if teacher is None else (x.numpy() for x in teacher.tensors().values())
+    return Checkpoint(
+        watching.checkpoint, fingerprint(what, graph.triples, graph.triple_sources, *weights)
+    )

@@ -87,10 +87,15 @@ def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
 def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -> None:
     """Start the student's linked rows, and the relations that the teacher knows, from its rows."""
     rows = torch.from_numpy(subgraph.teacher_entities)
-    linked = rows >= 0
-    known_rows = teacher.entities[rows[linked]]
-    projection = teacher.encoder.projection(known_rows, student.settings.width)
-    student.entities[linked] = known_rows @ projection
+    linked = rows[rows >= 0]
+    projection = teacher.encoder.projection(teacher.entities[linked], student.settings.width)
+    # A wider student keeps its random start in the coordinates that the teacher does not have:
+    # where all vectors are 0, so is the gradient.
+    kept = projection.any(dim=0)
     relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
-    known = relations >= 0
-    student.relations[known] = teacher.relations[relations[known]] @ projection
+    for own, taught, row in (
+        (student.entities, teacher.entities, rows),
+        (student.relations, teacher.relations, relations),
+    ):
+        known = row >= 0
+        own[known] = torch.where(kept, taught[row[known]] @ projection, own[known])

@@ -1,0 +1,155 @@
+"""The command line, as a user types it, on a small collection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli.main import app
+
+FAST = ["--set", "model.width=16", "--set", "training.epochs=2", "--threads", "1"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """Two sources with one vocabulary of relations and the same 40 entities under two names."""
+    draw = np.random.default_rng(0)
+    for name, share in (("mine", 0.5), ("big", 0.9)):
+        lines = [
+            f"{name}:{head}\tr{step}\t{name}:{(head + step) % 40}"
+            for head in range(40)
+            for step in (1, 2, 3)
+            if draw.random() < share
+        ]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    named = {line.split("\t")[0] for line in (tmp_path / "mine.tsv").read_text().splitlines()}
+    pairs = [f"{x}\t{x.replace('mine', 'big')}" for x in sorted(named)]
+    (tmp_path / "links.tsv").write_text("\n".join(pairs) + "\n")
+    (tmp_path / "collection.toml").write_text(
+        """
+        name = "small"
+        target = "mine"
+        [[source]]
+        name = "mine"
+        train = "mine.tsv"
+        split = { valid = 0.2, test = 0.2, seed = 1 }
+        [[source]]
+        name = "big"
+        train = "big.tsv"
+        [[links]]
+        left = "mine"
+        right = "big"
+        path = "links.tsv"
+        unknown = "skip"
+        """
+    )
+    return tmp_path / "collection.toml"
+
+
+@pytest.fixture
+def student(collection: Path, tmp_path: Path) -> Path:
+    run("pretrain", collection, "-o", tmp_path / "teacher", *FAST)
+    made = run(
+        "retrain", collection, "--teacher", tmp_path / "teacher", "-o", tmp_path / "student", *FAST
+    )
+    assert made.exit_code == 0, made.output
+    return tmp_path / "student"
+
+
+def test_the_whole_way_from_files_to_answers(collection: Path, student: Path) -> None:
+    measured = run("evaluate", student, collection, "--json")
+    rows = json.loads(measured.stdout)
+    assert {row["side"] for row in rows} == {"tail", "head", "both"}
+    assert {row["facts"] for row in rows} == {"all", "covered", "uncovered"}
+    answered = run("predict", student, "--head", "mine:3", "--relation", "r1", "-k", "4", "--json")
+    answers = json.loads(answered.stdout)
+    assert len(answers) == 4
+    assert all(answer["head"] == "mine:3" for answer in answers)
+    assert [x["score"] for x in answers] == sorted((x["score"] for x in answers), reverse=True)
+
+
+def test_relations_are_answered_and_known_facts_are_marked(collection: Path, student: Path) -> None:
+    fact = collection.with_name("big.tsv").read_text().splitlines()[0].replace("big:", "mine:")
+    head, relation, tail = fact.split("\t")
+    answers = json.loads(run("predict", student, "-h", head, "-t", tail, "--json").stdout)
+    assert {answer["relation"] for answer in answers} == {"r1", "r2", "r3"}
+    stated = {answer["relation"]: answer["stated_by"] for answer in answers}
+    assert "big" in stated[relation]
+
+
+def test_joint_and_alone_and_the_mkgc_protocol(collection: Path, tmp_path: Path) -> None:
+    assert "joint: 2 epochs" in run("train", collection, "-o", tmp_path / "joint", *FAST).output
+    alone = run("train", collection, "--alone", "-o", tmp_path / "alone", *FAST)
+    assert "single: 2 epochs" in alone.output
+    measured = run("evaluate", tmp_path / "joint", collection, "--protocol", "mkgc", "--json")
+    rows = json.loads(measured.stdout)
+    assert {(row["side"], row["filter"]) for row in rows} == {("tail", "train+valid")}
+    by_relation = run("evaluate", tmp_path / "joint", collection, "--by-relation", "--json")
+    assert {row["relation"] for row in json.loads(by_relation.stdout)} <= {"r1", "r2", "r3"}
+
+
+def test_tables_are_printed_for_people(collection: Path, student: Path) -> None:
+    assert "uncovered" in run("evaluate", student, collection).output
+    assert "r1" in run("evaluate", student, collection, "--by-relation").output
+    assert "known from" in run("predict", student, "-h", "mine:3", "-r", "r1").output
+    assert "mine" in run("inspect", collection).output
+    assert json.loads(run("inspect", collection, "--json").stdout)
+
+
+def test_an_error_is_a_sentence_and_a_status(tmp_path: Path) -> None:
+    failed = run("inspect", tmp_path / "nothing.toml")
+    assert failed.exit_code == 1
+    assert "Error: " in failed.stderr
+    assert "nothing.toml: there is no such file or directory." in failed.stderr
+    assert "Traceback" not in failed.output
+
+
+def test_a_model_in_the_way_is_not_lost(collection: Path, student: Path) -> None:
+    before = (student / "manifest.json").read_bytes()
+    refused = run("train", collection, "-o", student, *FAST)
+    assert refused.exit_code == 1
+    assert "there is a model already" in refused.stderr
+    assert (student / "manifest.json").read_bytes() == before
+    assert run("train", collection, "-o", student, "--overwrite", *FAST).exit_code == 0
+    assert json.loads((student / "manifest.json").read_text())["kind"] == "joint"
+
+
+def test_an_interrupted_run_is_not_begun_anew_by_accident(collection: Path, tmp_path: Path) -> None:
+    (tmp_path / ".model.checkpoint.safetensors").write_bytes(b"")
+    refused = run("train", collection, "-o", tmp_path / "model", *FAST)
+    assert refused.exit_code == 1
+    assert "--resume" in refused.stderr
+    assert run("train", collection, "-o", tmp_path / "model", "--resume", *FAST).exit_code == 0
+    assert not (tmp_path / ".model.checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("training.epoch=3", "training.epoch: there is no such setting"),
+        ("training.epochs=many", "training.epochs"),
+        ("epochs", "write PART.NAME=VALUE"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    collection: Path, tmp_path: Path, change: str, complaint: str
+) -> None:
+    failed = run("train", collection, "-o", tmp_path / "model", "--set", change)
+    assert failed.exit_code == 1
+    assert complaint in failed.stderr
+
+
+def test_help_and_version() -> None:
+    shown = run("--help").output
+    for verb in ("demo", "inspect", "train", "pretrain", "retrain", "evaluate", "predict"):
+        assert verb in shown
+        assert run(verb, "--help").exit_code == 0
+    assert run("--version").output.startswith("kgraft ")

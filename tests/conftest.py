@@ -1,0 +1,107 @@
+"""Graphs that many tests use: a generated multi-source collection, and tiny ones made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from kgraft.config import (
+    DistillationSettings,
+    ModelSettings,
+    RetrainSettings,
+    TrainingSettings,
+    TrainSettings,
+)
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.joint import join
+from kgraft.linking.links import Links
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+from kgraft.training.pretrain import pretrain
+from kgraft.training.retrain import retrain
+
+FAST = TrainSettings(
+    model=ModelSettings(width=32),
+    training=TrainingSettings(epochs=12, batch_size=256, negatives=128, validate_every=3),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Keep sums in one order, and the machine free for others."""
+    torch.set_num_threads(1)
+
+
+# ------------------------------------------------------------------------- a generated collection
+
+N_CLUSTERS, CLUSTER_SIZE, N_RELATIONS = 8, 24, 10
+
+
+def _truth(draw: np.random.Generator) -> Triples:
+    """All true facts: a relation leads from a cluster to a cluster, and shifts the place in it."""
+    entities = np.arange(N_CLUSTERS * CLUSTER_SIZE)
+    clusters, places = np.divmod(entities, CLUSTER_SIZE)
+    facts = []
+    for relation in range(N_RELATIONS):
+        leads_to = draw.permutation(N_CLUSTERS)
+        shift = draw.integers(1, CLUSTER_SIZE)
+        tails = leads_to[clusters] * CLUSTER_SIZE + (places + shift) % CLUSTER_SIZE
+        facts.append(np.stack([entities, np.full_like(entities, relation), tails], axis=1))
+    return np.concatenate(facts)
+
+
+class _View:
+    """What one source sees of the truth: some entities, some facts, names and rows of its own."""
+
+    def __init__(self, name: str, truth: Triples, share: float, draw: np.random.Generator) -> None:
+        n_entities = N_CLUSTERS * CLUSTER_SIZE
+        self.name = name
+        self.entities = draw.permutation(n_entities)[: round(0.9 * n_entities)]
+        self.row_of = np.full(n_entities, -1)
+        self.row_of[self.entities] = np.arange(len(self.entities))
+        heads, tails = self.row_of[truth[:, 0]], self.row_of[truth[:, 2]]
+        seen = (heads >= 0) & (tails >= 0) & (draw.random(len(truth)) < share)
+        facts = np.stack([heads, truth[:, 1], tails], axis=1)[seen]
+        self.facts = facts[draw.permutation(len(facts))]
+
+    def graph(self, valid: float, test: float, prefix: str) -> KnowledgeGraph:
+        n_valid, n_test = (round(share * len(self.facts)) for share in (valid, test))
+        return KnowledgeGraph(
+            self.name,
+            Vocabulary.of(f"{self.name}:{entity}" for entity in self.entities),
+            Vocabulary.of(f"{prefix}{relation}" for relation in range(N_RELATIONS)),
+            train=self.facts[n_valid + n_test :],
+            valid=self.facts[:n_valid],
+            test=self.facts[n_valid : n_valid + n_test],
+        )
+
+    def links(self, other: _View) -> Links:
+        both = np.flatnonzero((self.row_of >= 0) & (other.row_of >= 0))
+        pairs = np.stack([self.row_of[both], other.row_of[both]], axis=1)
+        return Links(self.name, other.name, pairs, np.ones(len(pairs), dtype=np.float32))
+
+
+def generated_collection(seed: int = 0) -> Collection:
+    """Make a sparse target and two denser backgrounds that see one truth of 192 entities.
+
+    ``atlas`` names relations as the target does; ``cards`` has names of its own and relation links.
+    """
+    draw = np.random.default_rng(seed)
+    truth = _truth(draw)
+    views = [
+        _View(*x, draw)
+        for x in (("mine", truth, 0.6), ("atlas", truth, 0.6), ("cards", truth, 0.6))
+    ]
+    mine, atlas, cards = views
+    same = np.stack([np.arange(N_RELATIONS)] * 2, axis=1)
+    sure = np.ones(N_RELATIONS, dtype=np.float32)
+    graphs = [mine.graph(0.1, 0.2, "r"), atlas.graph(0.05, 0, "r"), cards.graph(0.05, 0, "verb")]
+    links = [mine.links(atlas), mine.links(cards), atlas.links(cards)]
+    links += [Links(x, "cards", same, sure, "relation") for x in ("mine", "atlas")]
+    return collect(graphs, links, target="mine", name="generated")
