@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import settings
 
 from kgraft.config import (
-    DistillationSettings,
     ModelSettings,
     RetrainSettings,
     TrainingSettings,
@@ -26,10 +26,17 @@ from kgraft.model.trained import TrainedModel
 from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
 
+# A slow machine is no error; what is too slow shows in the suite's time.
+settings.register_profile("kgraft", deadline=None)
+settings.load_profile("kgraft")
+
 FAST = TrainSettings(
     model=ModelSettings(width=32),
-    training=TrainingSettings(epochs=12, batch_size=256, negatives=128, validate_every=3),
+    training=TrainingSettings(
+        epochs=12, batch_size=256, negatives=128, regularization=0.03, validate_every=3
+    ),
 )
+"""A run of about 0.1 s on the generated collection."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,8 +94,8 @@ class _View:
         return Links(self.name, other.name, pairs, np.ones(len(pairs), dtype=np.float32))
 
 
-def generated_collection(seed: int = 0) -> Collection:
-    """Make a sparse target and two denser backgrounds that see one truth of 192 entities.
+def _generate(seed: int) -> Collection:
+    """Make a target and two backgrounds that each see a part of one truth of 192 entities.
 
     ``atlas`` names relations as the target does; ``cards`` has names of its own and relation links.
     """
@@ -105,3 +112,104 @@ def generated_collection(seed: int = 0) -> Collection:
     links = [mine.links(atlas), mine.links(cards), atlas.links(cards)]
     links += [Links(x, "cards", same, sure, "relation") for x in ("mine", "atlas")]
     return collect(graphs, links, target="mine", name="generated")
+
+
+@pytest.fixture(scope="session")
+def generate() -> Callable[[int], Collection]:
+    """Make the generated collection of a seed: sources mine (the target), atlas and cards."""
+    return _generate
+
+
+@pytest.fixture(scope="session")
+def generated() -> Collection:
+    """The generated collection of seed 0."""
+    return _generate(0)
+
+
+@pytest.fixture(scope="session")
+def fast() -> TrainSettings:
+    """Settings that train on the generated collection in a moment."""
+    return FAST
+
+
+@pytest.fixture(scope="session")
+def fast_student() -> RetrainSettings:
+    """The same for a student."""
+    return RetrainSettings(model=FAST.model, training=FAST.training)
+
+
+@pytest.fixture(scope="session")
+def teacher(generated: Collection) -> TrainedModel:
+    """A teacher of the generated collection's backgrounds."""
+    torch.set_num_threads(1)
+    return pretrain(generated, FAST)
+
+
+@pytest.fixture(scope="session")
+def student(generated: Collection, teacher: TrainedModel) -> TrainedModel:
+    """Its student."""
+    torch.set_num_threads(1)
+    return retrain(generated, teacher, RetrainSettings(model=FAST.model, training=FAST.training))
+
+
+# ------------------------------------------------------------------------------ tiny ones, by hand
+
+ANN, BOB, CAY, DAN, EVE = range(5)
+LIKES, KNOWS = range(2)
+
+
+def _tiny() -> Collection:
+    mine = KnowledgeGraph(
+        "mine",
+        Vocabulary.of(["ann", "bob", "cay", "dan", "eve"]),
+        Vocabulary.of(["likes", "knows"]),
+        train=np.array([[ANN, LIKES, BOB], [BOB, KNOWS, CAY], [CAY, LIKES, DAN]]),
+        valid=np.array([[ANN, KNOWS, CAY]]),
+        test=np.array([[ANN, LIKES, CAY], [BOB, LIKES, DAN], [EVE, KNOWS, BOB], [ANN, LIKES, EVE]]),
+        labels=pl.Series(["Ann", "Bob", "Sam", "Sam", None], dtype=pl.String),
+    )
+    big = KnowledgeGraph(
+        "big",
+        Vocabulary.of(["Z", "C", "B", "A"]),
+        Vocabulary.of(["sees", "likes"]),
+        # A likes C, A likes B, B sees Z
+        train=np.array([[3, 1, 1], [3, 1, 2], [2, 0, 0]]),
+    )
+    pairs = np.array([[ANN, 3], [BOB, 2], [CAY, 1]])
+    return collect(
+        [mine, big],
+        [Links("mine", "big", pairs, np.ones(3, dtype=np.float32))],
+        target="mine",
+        name="tiny",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Collection:
+    """Five people of mine; three of them are linked to big, which states one test fact of mine.
+
+    mine.train: ann likes bob, bob knows cay, cay likes dan. mine.valid: ann knows cay. mine.test:
+    ann likes cay, bob likes dan, eve knows bob, ann likes eve. big.train: A likes C, A likes B,
+    B sees Z. Links: ann-A, bob-B, cay-C.
+    """
+    return _tiny()
+
+
+@pytest.fixture(scope="session")
+def by_size() -> Callable[[KnowledgeGraph, Sequence[float], Sequence[float]], TrainedModel]:
+    """Make a model of one graph whose score of (h, r, t) is size(h) * factor(r) * size(t).
+
+    Arguments are the graph, each entity's size and each relation's factor.
+    """
+
+    def make(
+        graph: KnowledgeGraph, sizes: Sequence[float], factors: Sequence[float]
+    ) -> TrainedModel:
+        one_number = TrainSettings(model=ModelSettings(width=2))
+        entities, relations = (
+            torch.tensor([[float(real), 0.0] for real in reals]) for reals in (sizes, factors)
+        )
+        kge = KgeModel(one_number.model, entities, torch.cat([relations, relations]))
+        return TrainedModel("single", kge, join([graph]), graph.name, one_number)
+
+    return make

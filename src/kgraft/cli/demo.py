@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from rich.table import Table
 
 from kgraft.cli.console import out
@@ -21,6 +23,12 @@ from kgraft.training.retrain import retrain
 from kgraft.training.run import Watching
 from kgraft.training.train import train
 
+SHOWN = 6
+"""Questions that are shown in words."""
+
+ANSWERS = 3
+"""Answers to each."""
+
 
 def run_demo(directory: Path) -> None:
     """Pre-train on the backgrounds of ``world``, re-train for its target, and show what it gains.
@@ -34,10 +42,9 @@ def run_demo(directory: Path) -> None:
     begin = time.perf_counter()
     collection = read_collection("world")
     own = collection.target_graph
-    out.print(
-        f"[bold]{own.name}[/] ({_size(own)}) is linked to "
-        + " and ".join(f"{x} ({_size(collection.graphs[x])})" for x in collection.backgrounds())
-    )
+    out.print(f"target      {own.name}: {_size(own)}", highlight=False)
+    for name in collection.backgrounds():
+        out.print(f"background  {name}: {_size(collection.graphs[name])}", highlight=False)
     watching = Watching(Bar())
     alone = train(collection, TrainSettings(), alone=True, watching=watching)
     # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
@@ -47,12 +54,14 @@ def run_demo(directory: Path) -> None:
     save_model(teacher, teacher_place, overwrite=True)
     save_model(student, student_place, overwrite=True)
     out.print(_comparison(evaluate(alone, collection), evaluate(student, collection)))
+    out.print("Asked for held-out facts, the student answers, best first:")
     for line in _in_words(student, own):
         out.print(line, highlight=False)
     out.print(
-        f"The student is in {student_place}, its teacher in {teacher_place}; "
-        f"that took {time.perf_counter() - begin:.0f} seconds. Ask it more:",
+        f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
+        f"its teacher in {teacher_place}. Ask it more:",
         highlight=False,
+        soft_wrap=True,
     )
     head, relation, _ = _shown(own)[0]
     question = f'--head "{own.entities.name(head)}" --relation {own.relations.name(relation)}'
@@ -66,43 +75,41 @@ def _size(graph: KnowledgeGraph) -> str:
 def _comparison(alone: Evaluation, student: Evaluation) -> Table:
     table = Table(title="Held-out facts of the target, in percent", title_justify="left")
     table.add_column("facts")
-    for name in ("queries", "MRR alone", "MRR student", "Hits@10 alone", "Hits@10 student"):
+    for name in ("queries", "MRR\nalone", "MRR\nstudent", "Hits@10\nalone", "Hits@10\nstudent"):
         table.add_column(name, justify="right")
     for before, after in zip(alone.rows(), student.rows(), strict=True):
         if before["side"] == "both" and before["queries"]:
             figures = [x[key] for key in ("mrr", "hits@10") for x in (before, after)]
             facts = {
                 "all": "all",
-                "covered": "that a background states too",
-                "uncovered": "that no background states",
+                "covered": "stated by a background",
+                "uncovered": "stated by none",
             }[before["facts"]]
             table.add_row(facts, f"{before['queries']:,}", *(f"{100 * x:.1f}" for x in figures))
     return table
 
 
 def _shown(graph: KnowledgeGraph) -> list[tuple[int, int, int]]:
-    """Return one held-out fact of each of the most frequent relations."""
-    facts: dict[int, tuple[int, int, int]] = {}
-    for head, relation, tail in graph.test.tolist():
-        facts.setdefault(relation, (head, relation, tail))
-    counts = {relation: int((graph.test[:, 1] == relation).sum()) for relation in facts}
-    return [facts[x] for x in sorted(facts, key=lambda x: (-counts[x], x))[:4]]
+    """Return a held-out fact of each of the most frequent relations, drawn by a fixed seed."""
+    relations, counts = np.unique(graph.test[:, 1], return_counts=True)
+    draw = np.random.default_rng(0)
+    facts = []
+    for relation in relations[np.argsort(-counts, kind="stable")][:SHOWN]:
+        asked = graph.test[graph.test[:, 1] == relation]
+        head, _, tail = asked[draw.integers(len(asked))].tolist()
+        facts.append((head, int(relation), tail))
+    return facts
 
 
-def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> list[str]:
-    """Answer held-out questions with what the student finds most plausible and not yet known."""
-    lines = []
+def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
+    """Answer held-out questions with what is most plausible, what the target knows left out."""
     for head, relation, tail in _shown(graph):
-        answers = predict(
-            student,
-            head=graph.entities.name(head),
-            relation=graph.relations.name(relation),
-            k=len(graph.entities),
-        )
-        new = [answer for answer in answers if graph.name not in answer.stated_by][:3]
+        name, verb = graph.entities.name(head), graph.relations.name(relation)
+        known = int(((graph.train[:, :2] == (head, relation)).all(axis=1)).sum())
+        answers = predict(student, head=name, relation=verb, k=known + ANSWERS)
+        new = [answer for answer in answers if graph.name not in answer.stated_by][:ANSWERS]
         right = graph.entities.name(tail)
-        found = ", ".join(
-            f"[green]{x.label} (right)[/]" if x.tail == right else x.label for x in new
+        found = (
+            f"[green]{x.label} (held out: right)[/]" if x.tail == right else x.label for x in new
         )
-        lines.append(f"{graph.label(head)} {graph.relations.name(relation)}: {found}")
-    return lines
+        yield f"  {name}, {verb}: {', '.join(found)}"

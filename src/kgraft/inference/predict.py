@@ -23,7 +23,7 @@ class Prediction:
         head: Name of the head.
         relation: Name of the relation.
         tail: Name of the tail.
-        label: What a person calls the answer.
+        label: What a person calls the answer: its label, here or in a linked source, or its name.
         score: The model's score, higher is more plausible; it compares within one query only.
         stated_by: The sources whose training facts state it already.
     """
@@ -93,16 +93,13 @@ class _Asked:
         part = self._part
         if text in part.entities:
             return part.entities.row(text)
-        if part.labels is not None:
-            rows = np.flatnonzero((part.labels.str.to_lowercase() == text.lower()).fill_null(False))
-            if len(rows) == 1:
-                return int(rows[0])
-            if len(rows) > 1:
-                names = ", ".join(part.entities.names_of(rows[:5]))
-                raise UnknownNameError(
-                    f"{text!r} is the label of {len(rows)} entities; name one of them: {names}"
-                )
-        return part.entities.row(text)
+        rows = np.flatnonzero(np.isin(part.entity_rows, self._model.graph.labelled(text)))
+        if len(rows) > 1:
+            names = ", ".join(part.entities.names_of(rows[:5]))
+            raise UnknownNameError(
+                f"{text!r} is the label of {len(rows)} entities; name one of them: {names}"
+            )
+        return int(rows[0]) if len(rows) else part.entities.row(text)
 
     def relation(self, text: str) -> int:
         """Return the source's row of a relation by name, or by the unambiguous end of its name."""
@@ -148,8 +145,8 @@ class _Asked:
         return self._predictions(answers, labels, best.values.tolist())
 
     def _label(self, entity: int) -> str:
-        label = None if self._part.labels is None else self._part.labels[entity]
-        return str(label) if label is not None else self._part.entities.name(entity)
+        label = self._model.graph.label(int(self._part.entity_rows[entity]))
+        return label or self._part.entities.name(entity)
 
     def _predictions(
         self,

@@ -146,9 +146,9 @@ class Inspection:
             "linked: share of entities with a link; covered: share of test facts that another "
             "source's training facts state."
         )
-        for x in self.sources:
-            if found := x.oddities():
-                yield f"{x.name}: {', '.join(found)}."
+        for source in self.sources:
+            if found := source.oddities():
+                yield f"{source.name}: {', '.join(found)}."
         yield f"{len(self.conflicts):,} links are in conflict and were left out."
         for conflict in self.conflicts[:CONFLICTS_SHOWN]:
             yield f"  {in_words(conflict)}"

@@ -104,6 +104,23 @@ class JointGraph:
             raise UnknownNameError(f"no source is called {source!r}; there are {known}")
         return self.parts[source]
 
+    def label(self, row: int) -> str | None:
+        """Return a readable label of an entity row, from the first source that has one."""
+        for part in self.parts.values():
+            for place in np.flatnonzero(part.entity_rows == row):
+                if part.labels is not None and (label := part.labels[int(place)]):
+                    return str(label)
+        return None
+
+    def labelled(self, label: str) -> Rows:
+        """Return the entity rows that some source gives this label, whatever the case."""
+        found = [
+            part.entity_rows[(part.labels.str.to_lowercase() == label.lower()).fill_null(False)]
+            for part in self.parts.values()
+            if part.labels is not None
+        ]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
     def adopt(self, links: Sequence[Links], graphs: Mapping[str, KnowledgeGraph]) -> list[Links]:
         """Return links with their ends in the rows of this graph's parts, found by name.
 

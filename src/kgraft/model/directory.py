@@ -22,7 +22,7 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -36,7 +36,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
 from kgraft.model.card import model_card
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained import Kind, TrainedModel
 
 FORMAT = 1
 """Rises when an older kgraft could no longer read a directory."""
@@ -181,6 +181,10 @@ def _check(path: Path, about: dict[str, Any]) -> None:
 
 
 def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
+    if manifest["kind"] not in get_args(Kind):
+        raise ValueError(f"there is no kind of model called {manifest['kind']!r}")
+    if manifest["target"] not in (None, *manifest["sources"]):
+        raise ValueError(f"the target {manifest['target']!r} is no source")
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
     graph = _read_graph(directory, manifest)

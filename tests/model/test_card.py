@@ -1,0 +1,39 @@
+"""What the model card tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kgraft.config import ModelSettings, TrainSettings
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
+from kgraft.model.card import model_card
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+
+
+@pytest.fixture
+def model(tiny: Collection) -> TrainedModel:
+    settings = TrainSettings(model=ModelSettings(width=4))
+    graph = join([tiny.graphs["mine"], tiny.graphs["big"]], tiny.links)
+    kge = KgeModel.create(settings.model, graph.n_entities, graph.n_relations)
+    log = [{"epoch": 1}, {"epoch": 2}]
+    return TrainedModel("student", kge, graph, "mine", settings, log, {"validation_mrr": 0.5})
+
+
+def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
+    card = model_card(model)
+    assert card.startswith("# student model for mine\n")
+    assert "- Encoder: complex, width 4, 48 parameters\n" in card
+    assert "- Rows: 6 entities, 3 relations\n" in card
+    assert "- Epochs: 2\n" in card
+    assert "| mine | 5 | 3 |\n| big | 4 | 3 |\n" in card
+    assert "- validation_mrr: 0.5\n" in card
+
+
+def test_a_card_without_target_or_measures(model: TrainedModel) -> None:
+    card = model_card(replace(model, kind="teacher", target=None, metrics={}))
+    assert card.startswith("# teacher model\n")
+    assert "Nothing yet." in card

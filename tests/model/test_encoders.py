@@ -1,0 +1,95 @@
+"""ComplEx by hand: products along a path, the N3 penalty, and what a projection keeps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgraft.model.encoders import ComplEx, complex_product
+
+
+def as_row(*numbers: complex) -> list[float]:
+    """Real parts, then imaginary parts."""
+    return [x.real for x in numbers] + [x.imag for x in numbers]
+
+
+def as_complex(rows: torch.Tensor) -> torch.Tensor:
+    return torch.complex(*rows.chunk(2, dim=-1))
+
+
+def test_complex_product_by_hand() -> None:
+    left = torch.tensor([as_row(1 + 2j, 3 - 1j)])
+    right = torch.tensor([as_row(2 - 1j, 1 + 1j)])
+    # (1 + 2i)(2 - i) = 4 + 3i; (3 - i)(1 + i) = 4 + 2i
+    assert complex_product(left, right).tolist() == [as_row(4 + 3j, 4 + 2j)]
+
+
+def test_a_path_is_the_product_of_its_first_entity_and_all_relations() -> None:
+    entities = torch.tensor([[as_row(1 + 1j), as_row(9 + 9j), as_row(7 - 7j)]])
+    relations = torch.tensor([[as_row(2 + 0j), as_row(0 + 1j), as_row(1 - 1j)]])
+    queries = ComplEx()(entities, relations)
+    # (1 + i) 2 = 2 + 2i; times i = -2 + 2i; times (1 - i) = 0 + 4i
+    assert queries.tolist() == [[as_row(2 + 2j), as_row(-2 + 2j), as_row(0 + 4j)]]
+
+
+@given(seed=st.integers(0, 2**31), steps=st.integers(1, 4), half=st.integers(1, 5))
+def test_paths_agree_with_torch_complex_numbers(seed: int, steps: int, half: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    entities, relations = (
+        torch.randn(3, steps, 2 * half, generator=draw, dtype=torch.float64) for _ in range(2)
+    )
+    expected = as_complex(entities)[:, :1] * as_complex(relations).cumprod(dim=1)
+    torch.testing.assert_close(as_complex(ComplEx()(entities, relations)), expected)
+
+
+def test_penalty_is_the_sum_of_cubed_moduli() -> None:
+    rows = torch.tensor([as_row(3 + 4j, 2 + 0j), as_row(0j, -1j)])
+    # 5^3 + 2^3; 0 + 1
+    assert ComplEx().penalty(rows).tolist() == pytest.approx([133.0, 1.0])
+
+
+def test_penalty_has_a_gradient_at_zero() -> None:
+    rows = torch.zeros(2, 4, requires_grad=True)
+    ComplEx().penalty(rows).sum().backward()
+    assert rows.grad is not None
+    assert rows.grad.tolist() == torch.zeros(2, 4).tolist()
+
+
+def test_penalty_and_product_gradients_agree_with_finite_differences() -> None:
+    draw = torch.Generator().manual_seed(0)
+    entities, relations = (
+        torch.randn(2, 3, 6, generator=draw, dtype=torch.float64).requires_grad_() for _ in range(2)
+    )
+    assert torch.autograd.gradcheck(ComplEx(), (entities, relations))
+    assert torch.autograd.gradcheck(ComplEx().penalty, (entities[:, 0].detach().requires_grad_(),))
+
+
+def test_projection_keeps_the_strongest_coordinates_in_their_order() -> None:
+    # Squared moduli over both rows: coordinate 0 has 4, coordinate 1 has 1, coordinate 2 has 30.
+    rows = torch.tensor([as_row(2 + 0j, 1j, 1 + 2j), as_row(0j, 0j, 3 + 4j)])
+    projected = rows @ ComplEx().projection(rows, 4)
+    assert projected.tolist() == [as_row(2 + 0j, 1 + 2j), as_row(0j, 3 + 4j)]
+    assert (rows @ ComplEx().projection(rows, 2)).tolist() == [as_row(1 + 2j), as_row(3 + 4j)]
+
+
+def test_projection_to_the_same_width_changes_nothing() -> None:
+    rows = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    assert ComplEx().projection(rows, 8).equal(torch.eye(8))
+
+
+def test_projection_to_a_larger_width_adds_zeros() -> None:
+    rows = torch.tensor([as_row(1 + 2j, 3 + 4j)])
+    assert (rows @ ComplEx().projection(rows, 6)).tolist() == [as_row(1 + 2j, 3 + 4j, 0j)]
+
+
+def test_projected_scores_are_the_kept_coordinates_share_of_the_score() -> None:
+    draw = torch.Generator().manual_seed(2)
+    rows = torch.randn(6, 8, generator=draw, dtype=torch.float64)
+    rows[:, [1, 5]] *= 1e-9  # complex coordinate 1 means nothing
+    projection = ComplEx().projection(rows, 6)
+    heads, relations, tails = rows[:2], rows[2:4], rows[4:]
+    narrow = complex_product(heads @ projection, relations @ projection) * (tails @ projection)
+    wide = complex_product(heads, relations) * tails
+    torch.testing.assert_close(narrow.sum(-1), wide.sum(-1))

@@ -1,0 +1,202 @@
+"""The house rules that a machine can check: imports run one way, nothing outgrows its shape."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src"
+
+LAYERS = (
+    {"errors"},
+    {"files", "progress", "config"},
+    {"graph"},
+    {"linking"},
+    {"model"},
+    {"evaluation"},
+    {"training"},
+    {"inference", "benchmark"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+"""From the ground up: a part of ``kgraft`` imports from its own layer and from lower ones."""
+
+WITHOUT_TORCH = ("graph", "linking")
+ONLY_TORCH = ("kgraft.training.losses", "kgraft.training.distillation")
+FORBIDDEN_NAMES = {"eval", "exec", "pickle", "marshal", "shelve", "dill", "joblib"}
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+
+
+def modules(source: Path) -> dict[str, ast.Module]:
+    """Return the syntax tree of every module under ``source`` by its dotted name."""
+    return {
+        ".".join(path.relative_to(source).with_suffix("").parts): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in sorted(source.rglob("*.py"))
+    }
+
+
+def imports(tree: ast.Module, *, lazy: bool) -> set[str]:
+    """Return the modules that a module imports; with ``lazy`` also those inside functions."""
+    nodes = ast.walk(tree) if lazy else iter(tree.body)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return found
+
+
+def layer_of(module: str) -> int:
+    """Return the layer of a module of kgraft, 0 being the ground.
+
+    Raises:
+        AssertionError: If it belongs to no layer.
+    """
+    part = module.removeprefix("kgraft").lstrip(".").split(".")[0] or "__init__"
+    layers = [number for number, layer in enumerate(LAYERS) if part in layer]
+    assert layers, f"{module} belongs to no layer: give its part a place in LAYERS"
+    return layers[0]
+
+
+def upward_imports(trees: dict[str, ast.Module]) -> list[str]:
+    """Return the imports that run against the layers, and those from the package as a whole."""
+    return [
+        f"{module} imports {imported}"
+        for module, tree in trees.items()
+        for imported in imports(tree, lazy=True)
+        if imported.split(".")[0] == "kgraft"
+        and (imported == "kgraft" or layer_of(imported) > layer_of(module))
+    ]
+
+
+def cycle(trees: dict[str, ast.Module]) -> list[str]:
+    """Return modules that import each other in a circle, or nothing."""
+    graph = {name: imports(tree, lazy=True) & trees.keys() for name, tree in trees.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def long_parts(source: Path) -> list[str]:
+    """Return files and functions that have outgrown their limits, docstrings not counted."""
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.count("\n")
+        if lines > LONGEST_FILE:
+            found.append(f"{path.name} has {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1 - docstring_lines(node)
+                if length > LONGEST_FUNCTION:
+                    found.append(f"{path.name}: {node.name} has {length} lines")
+    return found
+
+
+def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    if ast.get_docstring(node) is None:
+        return 0
+    return (first.end_lineno or 0) - first.lineno + 1
+
+
+def forbidden(trees: dict[str, ast.Module]) -> list[str]:
+    """Return places that could run code that comes with data."""
+    found = []
+    for module, tree in trees.items():
+        for node in ast.walk(tree):
+            named = (
+                node.func.id
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                else ""
+            )
+            loads = isinstance(node, ast.Attribute) and ast.unparse(node) in (
+                "torch.load",
+                "torch.save",
+            )
+            if named in FORBIDDEN_NAMES or loads:
+                found.append(f"{module}, line {node.lineno}: {ast.unparse(node)[:40]}")
+        found += [
+            f"{module} imports {name}"
+            for name in imports(tree, lazy=True)
+            if name.split(".")[0] in FORBIDDEN_NAMES
+        ]
+    return found
+
+
+TREES = modules(SOURCE)
+
+
+def test_imports_run_one_way() -> None:
+    assert upward_imports(TREES) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert cycle(TREES) == []
+
+
+@pytest.mark.parametrize("part", WITHOUT_TORCH)
+def test_graphs_and_links_do_without_torch(part: str) -> None:
+    own = {name: tree for name, tree in TREES.items() if name.startswith(f"kgraft.{part}")}
+    assert own
+    for name, tree in own.items():
+        roots = {imported.split(".")[0] for imported in imports(tree, lazy=True)}
+        assert "torch" not in roots, name
+
+
+@pytest.mark.parametrize("module", ONLY_TORCH)
+def test_losses_are_functions_of_tensors_and_nothing_else(module: str) -> None:
+    roots = {imported.split(".")[0] for imported in imports(TREES[module], lazy=True)}
+    assert roots <= {"__future__", "torch"}
+
+
+def test_no_code_comes_from_data() -> None:
+    assert forbidden(TREES) == []
+
+
+@pytest.mark.parametrize("folder", ["src", "scripts", "benchmarks"])
+def test_files_and_functions_stay_small(folder: str) -> None:
+    assert long_parts(ROOT / folder) == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_the_architecture_page_names_every_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    missing = [
+        name
+        for name in TREES
+        if not name.rsplit(".", 1)[-1].startswith("__")
+        and f"{name.rsplit('.', 1)[-1]}.py`" not in page
+    ]
+    assert missing == []
+
+
+def test_the_rules_can_fail(tmp_path: Path) -> None:
+    package = tmp_path / "kgraft"
+    (package / "graph").mkdir(parents=True)
+    (package / "model").mkdir()
+    (package / "graph" / "low.py").write_text("from kgraft.model.high import x\n")
+    (package / "model" / "high.py").write_text(
+        "import pickle\nimport kgraft.graph.low\n\ndef f():\n    eval('1')\n" + "    x = 1\n" * 70
+    )
+    (package / "model" / "big.py").write_text("x = 1\n" * 401)
+    trees = modules(tmp_path)
+    assert upward_imports(trees) == ["kgraft.graph.low imports kgraft.model.high"]
+    assert set(cycle(trees)) == {"kgraft.graph.low", "kgraft.model.high"}
+    assert len(forbidden(trees)) == 2
+    assert long_parts(tmp_path) == ["big.py has 401 lines", "high.py: f has 72 lines"]
+    with pytest.raises(AssertionError, match="belongs to no layer"):
+        layer_of("kgraft.attic")

@@ -1,0 +1,132 @@
+"""Batches: what is asked, where it stands, and what is no negative."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.training.batches import Batch, Batches
+
+N_ENTITIES, N_RELATIONS = 9, 2
+
+FACTS = st.integers(1, 25).flatmap(
+    lambda n: arrays(np.int64, (n, 3), elements=st.integers(0, N_ENTITIES - 1))
+).map(lambda facts: facts % [N_ENTITIES, N_RELATIONS, N_ENTITIES])  # fmt: skip
+
+
+def batches_of(facts: Triples, batch_size: int = 4, negatives: int = 3, seed: int = 0) -> Batches:
+    return Batches(
+        facts, N_ENTITIES, N_RELATIONS, batch_size=batch_size, negatives=negatives, seed=seed
+    )
+
+
+def asked(batch: Batch) -> list[tuple[int, int, int]]:
+    """The queries of a batch and their answers, in rows of the tables."""
+    columns = (
+        batch.entities[batch.heads],
+        batch.relations[batch.predicates],
+        batch.entities[batch.tails],
+    )
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def both_ways(facts: Triples) -> set[tuple[int, int, int]]:
+    return {
+        query
+        for head, relation, tail in facts.tolist()
+        for query in ((head, relation, tail), (tail, relation + N_RELATIONS, head))
+    }
+
+
+@given(facts=FACTS, batch_size=st.integers(1, 9), number=st.integers(0, 100))
+def test_every_fact_is_asked_both_ways_once_an_epoch(
+    facts: Triples, batch_size: int, number: int
+) -> None:
+    batches = batches_of(facts, batch_size)
+    drawn = list(batches.epoch(number))
+    assert len(drawn) == len(batches)
+    assert all(len(batch) == batch_size for batch in drawn[:-1])
+    counts = Counter(query for batch in drawn for query in asked(batch))
+    assert counts == dict.fromkeys(both_ways(facts), 1)
+    assert len(batches.queries) == counts.total()
+
+
+@given(facts=FACTS, seed=st.integers(0, 100))
+def test_all_other_true_answers_are_known_and_nothing_else(facts: Triples, seed: int) -> None:
+    true = both_ways(facts)
+    for batch in batches_of(facts, negatives=6, seed=seed).epoch(1):
+        expected = {
+            (query, column)
+            for query, (head, relation, tail) in enumerate(asked(batch))
+            for column, entity in enumerate(batch.entities.tolist())
+            if entity != tail and (head, relation, entity) in true
+        }
+        known = list(zip(*batch.known.tolist(), strict=True))
+        assert len(known) == len(set(known))
+        assert set(known) == expected
+
+
+@given(facts=FACTS)
+def test_rows_are_distinct_and_all_in_use(facts: Triples) -> None:
+    for batch in batches_of(facts, negatives=2).epoch(3):
+        assert len(set(batch.entities.tolist())) == len(batch.entities)
+        assert len(set(batch.relations.tolist())) == len(batch.relations)
+        assert set(batch.predicates.tolist()) == set(range(len(batch.relations)))
+        # At most the two drawn entities are no end of a query.
+        ends = set(batch.heads.tolist()) | set(batch.tails.tolist())
+        assert len(batch.entities) - len(ends) <= 2
+
+
+def parts(batch: Batch) -> list[list[int]]:
+    return [getattr(batch, name).tolist() for name in vars(batch)]
+
+
+def epoch(seed: int, number: int) -> list[list[list[int]]]:
+    facts = np.random.default_rng(0).integers(0, (N_ENTITIES, N_RELATIONS, N_ENTITIES), (20, 3))
+    return [parts(batch) for batch in batches_of(facts, seed=seed).epoch(number)]
+
+
+def test_seed_and_number_decide_an_epoch() -> None:
+    assert epoch(5, 2) == epoch(5, 2)
+    assert epoch(5, 2) != epoch(5, 3)
+    assert epoch(5, 2) != epoch(6, 2)
+
+
+def test_an_epoch_does_not_depend_on_those_before() -> None:
+    facts = np.random.default_rng(0).integers(0, (N_ENTITIES, N_RELATIONS, N_ENTITIES), (20, 3))
+    batches = batches_of(facts, seed=5)
+    for number in (1, 2):
+        list(batches.epoch(number))
+    assert [parts(batch) for batch in batches.epoch(3)] == epoch(5, 3)
+
+
+def test_negatives_come_from_the_pool() -> None:
+    facts = np.array([[0, 0, 1]])
+    batches = Batches(
+        facts,
+        N_ENTITIES,
+        N_RELATIONS,
+        batch_size=2,
+        negatives=50,
+        seed=0,
+        pool=np.array([3, 7]),
+    )
+    (batch,) = batches.epoch(1)
+    assert batch.entities.tolist() == [0, 1, 3, 7]
+
+
+def test_by_default_any_entity_is_a_negative() -> None:
+    (batch,) = batches_of(np.array([[0, 0, 1]]), negatives=200).epoch(1)
+    assert batch.entities.tolist() == list(range(N_ENTITIES))
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_fact_that_two_sources_state_counts_once(repeats: int) -> None:
+    facts = np.array([[0, 0, 1], [2, 1, 2]] * repeats)
+    assert len(batches_of(facts).queries) == 4
