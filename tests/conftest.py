@@ -21,6 +21,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint import join
 from kgraft.linking.links import Links
+from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 from kgraft.training.pretrain import pretrain
@@ -193,6 +194,13 @@ def tiny() -> Collection:
     B sees Z. Links: ann-A, bob-B, cay-C.
     """
     return _tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_subgraph(tiny: Collection) -> LinkedSubgraph:
+    """What links join to mine out of big: all its facts. Z is entity 5, sees is relation 2."""
+    background = join([tiny.graphs["big"]])
+    return connect(tiny.graphs["mine"], tiny.links, background, mode="incident")
 
 
 @pytest.fixture(scope="session")

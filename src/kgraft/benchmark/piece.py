@@ -64,7 +64,7 @@ def run_piece(piece: Piece) -> None:
     cost = {
         "target": piece.target,
         "system": piece.system,
-        "train_seconds": round(seconds, 2),
+        "train_seconds": round(seconds, 3),
         "examples_per_second": _examples_per_second(model),
         "peak_rss_mib": _peak_rss_mib(),
         "parameters": model.kge.n_parameters,

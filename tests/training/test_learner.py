@@ -1,0 +1,172 @@
+"""One step: its terms by hand, its gradients by finite differences, and what it leaves alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kgraft.config import DistillationSettings, ModelSettings
+from kgraft.linking.subgraph import LinkedSubgraph
+from kgraft.model.kge import KgeModel
+from kgraft.training.batches import Batch, Batches
+from kgraft.training.learner import Learner
+from kgraft.training.teaching import Teaching
+
+NONE_KNOWN = torch.empty(2, 0, dtype=torch.int64)
+
+
+def numbers_model(*entities: float) -> KgeModel:
+    """Entities are the given numbers; relation 0 and its inverse are 1."""
+    table = torch.tensor([[number, 0.0] for number in entities])
+    return KgeModel(ModelSettings(width=2), table, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+
+
+def one_query(known: Tensor = NONE_KNOWN) -> Batch:
+    """Entity 0, relation 0, answer 1, among entities 0, 1 and 2."""
+    zero, one = torch.tensor([0]), torch.tensor([1])
+    return Batch(torch.arange(3), zero, zero, zero, one, known)
+
+
+def test_terms_by_hand() -> None:
+    learner = Learner(numbers_model(1, 2, 3, 4), learning_rate=0.1, regularization=0.5)
+    terms = learner.step(one_query())
+    task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2) + math.exp(3)))
+    assert terms["task"] == pytest.approx(task, rel=1e-6)
+    assert terms["regularization"] == pytest.approx(1 + 1 + 8)
+    assert terms["loss"] == pytest.approx(task + 0.5 * 10, rel=1e-6)
+
+
+def test_known_answers_are_no_negatives() -> None:
+    learner = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0)
+    terms = learner.step(one_query(known=torch.tensor([[0], [2]])))
+    task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2)))
+    assert terms == {"task": pytest.approx(task, rel=1e-6), "loss": pytest.approx(task, rel=1e-6)}
+
+
+def test_the_first_step_of_adagrad_by_hand() -> None:
+    model = numbers_model(1, 2, 3, 4)
+    Learner(model, learning_rate=0.1, regularization=0.0).step(one_query())
+    # Adagrad's first step has the length of the learning rate, against the gradient's sign: the
+    # answer goes up; the query itself, a wrong answer, and the other entity go down.
+    assert model.entities[:, 0].tolist() == pytest.approx([1.1, 2.1, 2.9, 4.0])
+    # d task / d relation = sum of p(e) e - 2 > 0, and d task / d entity 0 has that sign against
+    # its own share as a wrong answer.
+
+
+def test_only_rows_of_the_batch_are_touched() -> None:
+    model = KgeModel.create(ModelSettings(width=4), 8, 3, seed=1)
+    learner = Learner(model, learning_rate=0.1, regularization=0.1)
+    before = {name: value.clone() for name, value in learner.state().items()}
+    batch = Batch(
+        entities=torch.tensor([1, 4, 6]),
+        relations=torch.tensor([2, 5]),
+        heads=torch.tensor([0, 1]),
+        predicates=torch.tensor([0, 1]),
+        tails=torch.tensor([1, 0]),
+        known=NONE_KNOWN,
+    )
+    learner.step(batch)
+    for name, rows in (("entities", [0, 2, 3, 5, 7]), ("relations", [0, 1, 3, 4])):
+        for key in (name, f"squares.{name}"):
+            assert learner.state()[key][rows].equal(before[key][rows]), key
+    assert (model.entities[[1, 4, 6]] != before["entities"][[1, 4, 6]]).any(dim=1).all()
+    assert (model.relations[[2, 5]] != before["relations"][[2, 5]]).any(dim=1).all()
+
+
+def test_without_weight_there_is_no_regularization() -> None:
+    learner = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0)
+    assert learner.step(one_query()).keys() == {"task", "loss"}
+
+
+Make = Callable[[], tuple[Learner, Teaching]]
+
+
+@pytest.fixture
+def make(tiny_subgraph: LinkedSubgraph) -> Make:
+    """Make a student of width 4 that a teacher of width 6 teaches, in float64."""
+
+    def table(seed: int, *shape: int) -> Tensor:
+        draw = torch.Generator().manual_seed(seed)
+        return torch.randn(shape, generator=draw, dtype=torch.float64)
+
+    def make() -> tuple[Learner, Teaching]:
+        graph = tiny_subgraph.graph
+        student = KgeModel(
+            ModelSettings(width=4),
+            table(1, graph.n_entities, 4),
+            table(2, 2 * graph.n_relations, 4),
+        )
+        teacher = KgeModel(ModelSettings(width=6), table(3, 4, 6), table(4, 4, 6))
+        settings = DistillationSettings(feature=0.7, network=1.3, prediction=0.4, temperature=1.5)
+        teaching = Teaching(teacher, tiny_subgraph, 4, settings)
+        learner = Learner(student, learning_rate=0.1, regularization=0.05, extra=teaching)
+        return learner, teaching
+
+    return make
+
+
+@pytest.fixture
+def batch(tiny_subgraph: LinkedSubgraph) -> Batch:
+    """All facts of the subgraph, both ways, and all entities."""
+    graph = tiny_subgraph.graph
+    batches = Batches(
+        graph.triples, graph.n_entities, graph.n_relations, batch_size=99, negatives=99, seed=0
+    )
+    (batch,) = batches.epoch(1)
+    assert len(batch.entities) == graph.n_entities
+    assert batch.known.shape[1]
+    return batch
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms(make: Make, batch: Batch) -> None:
+    terms = make()[0].step(batch)
+    weights = {
+        "task": 1, "regularization": 0.05, "feature": 0.7, "network": 1.3, "prediction": 0.4
+    }  # fmt: skip
+    assert terms.keys() == {*weights, "loss"}
+    assert terms["loss"] == pytest.approx(sum(x * terms[name] for name, x in weights.items()))
+
+
+@pytest.mark.parametrize("part", ["entities", "relations", "extra.feature_map", "extra.query_map"])
+def test_gradients_of_a_whole_step_by_finite_differences(
+    make: Make, batch: Batch, part: str
+) -> None:
+    def loss(place: tuple[int, int], shift: float) -> float:
+        learner, _ = make()
+        with torch.no_grad():
+            learner.state()[part][place] += shift
+        return learner.step(batch)["loss"]
+
+    learner, teaching = make()
+    before = learner.state()[part].clone()
+    learner.step(batch)
+    if part.startswith("extra."):
+        gradient = dict(teaching.named_parameters())[part.removeprefix("extra.")].grad
+        assert gradient is not None
+    else:
+        # Adagrad's first step keeps the squared gradient and moves against its sign.
+        size = learner.state()[f"squares.{part}"].sqrt()
+        gradient = size * (before - learner.state()[part]).sign()
+    expected = torch.empty_like(gradient)
+    for place in np.ndindex(*gradient.shape):
+        expected[place] = (loss(place, 1e-5) - loss(place, -1e-5)) / 2e-5
+    assert expected.abs().max() > 1e-2
+    torch.testing.assert_close(gradient.detach(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_restored_learner_goes_on_as_before(make: Make, batch: Batch) -> None:
+    learner, _ = make()
+    learner.step(batch)
+    kept = {name: value.clone() for name, value in learner.state().items()}
+    expected = [learner.step(batch) for _ in range(3)]
+    other, _ = make()
+    other.restore(kept)
+    assert [other.step(batch) for _ in range(3)] == expected
+    for name, value in learner.state().items():
+        assert other.state()[name].equal(value), name
+    assert any(name.startswith("dense.") for name in kept)

@@ -1,0 +1,184 @@
+"""What a teacher adds: which terms, from which rows, and where a student starts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from kgraft.config import DistillationSettings, ModelSettings
+from kgraft.linking.subgraph import LinkedSubgraph
+from kgraft.model.encoders import complex_product
+from kgraft.model.kge import KgeModel
+from kgraft.training.batches import Batch
+from kgraft.training.distillation import feature_loss, hint_loss, prediction_loss, similarity_loss
+from kgraft.training.learner import Step
+from kgraft.training.teaching import Teaching, warm_start, with_inverses
+
+# Rows of the subgraph; see the fixtures tiny and tiny_subgraph.
+ANN, BOB, CAY, DAN, EVE, Z = range(6)
+LIKES, KNOWS, SEES = range(3)
+INVERSE = 3
+# Rows of the teacher, whose relations are sees (0) and likes (1).
+TEACHER_ROW = {ANN: 3, BOB: 2, CAY: 1, Z: 0}
+
+
+def teacher_of(width: int) -> KgeModel:
+    return KgeModel.create(ModelSettings(width=width, init_scale=1.0), 4, 2, seed=7)
+
+
+def student_of(width: int, subgraph: LinkedSubgraph) -> KgeModel:
+    graph = subgraph.graph
+    settings = ModelSettings(width=width, init_scale=1.0)
+    return KgeModel.create(settings, graph.n_entities, graph.n_relations, seed=8)
+
+
+def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[int]) -> Step:
+    """A step of these (head, relation) queries with these candidates; all answers are the first."""
+    heads, relations = (torch.tensor(column) for column in zip(*queries, strict=True))
+    used, predicates = relations.unique(return_inverse=True)
+    rows, verbs = student.entities[entities], student.relations[used]
+    places = torch.tensor([entities.index(head) for head in heads.tolist()])
+    asked = complex_product(rows[places], verbs[predicates])
+    batch = Batch(
+        torch.tensor(entities),
+        used,
+        places,
+        predicates,
+        torch.zeros_like(places),
+        torch.empty(2, 0, dtype=torch.int64),
+    )
+    return Step(batch, rows, verbs, asked, asked @ rows.T)
+
+
+ALL = DistillationSettings(feature=1.0, network=1.0, prediction=1.0, temperature=2.0)
+SOME_LINKED = [
+    (ANN, LIKES),
+    (DAN, LIKES),
+    (BOB, KNOWS),
+    (CAY, LIKES + INVERSE),
+    (Z, SEES + INVERSE),
+]
+
+
+def test_the_fixture_is_what_these_tests_think(tiny_subgraph: LinkedSubgraph) -> None:
+    assert tiny_subgraph.teacher_entities.tolist() == [3, 2, 1, -1, -1, 0]
+    assert tiny_subgraph.teacher_relations.tolist() == [1, -1, 0]
+
+
+@pytest.mark.parametrize("weights", itertools.product([0.0, 1.0], repeat=3), ids=str)
+def test_terms_appear_by_their_weights(
+    tiny_subgraph: LinkedSubgraph, weights: tuple[float, ...]
+) -> None:
+    names = ("feature", "network", "prediction")
+    settings = DistillationSettings(**dict(zip(names, weights, strict=True)))
+    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, settings)
+    student = student_of(4, tiny_subgraph)
+    terms = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
+    assert terms.keys() == {name for name, on in zip(names, weights, strict=True) if on}
+
+
+def test_a_step_without_linked_rows_has_no_terms(tiny_subgraph: LinkedSubgraph) -> None:
+    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    student = student_of(4, tiny_subgraph)
+    assert teaching(step_of(student, [(DAN, LIKES), (EVE, KNOWS)], [DAN, EVE])) == {}
+
+
+def test_queries_that_the_teacher_does_not_understand_leave_the_feature_level(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    student = student_of(4, tiny_subgraph)
+    # The head is not linked; the relation is unknown; the inverse of an unknown relation is too.
+    queries = [(DAN, LIKES), (ANN, KNOWS), (ANN, KNOWS + INVERSE)]
+    assert teaching(step_of(student, queries, [ANN, DAN])).keys() == {"feature"}
+
+
+def test_terms_compare_the_rows_that_are_the_same(tiny_subgraph: LinkedSubgraph) -> None:
+    teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
+    teaching = Teaching(teacher, tiny_subgraph, 4, ALL)
+    with torch.no_grad():
+        for number, parameter in enumerate((teaching.feature_map, teaching.query_map)):
+            parameter.copy_(torch.randn(6, 4, generator=torch.Generator().manual_seed(number)))
+    terms = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
+    linked = [ANN, BOB, CAY, Z]
+    taught = teacher.entities[[TEACHER_ROW[row] for row in linked]]
+    # Understood are ann likes ?, cay's inverse of likes, Z's inverse of sees.
+    own_queries = complex_product(
+        student.entities[[ANN, CAY, Z]],
+        student.relations[[LIKES, LIKES + INVERSE, SEES + INVERSE]],
+    )
+    teacher_queries = complex_product(
+        teacher.entities[[3, 1, 0]], teacher.relations[[1, 1 + 2, 0 + 2]]
+    )
+    own = student.entities[linked]
+    expected: dict[str, Tensor] = {
+        "feature": feature_loss(taught @ teaching.feature_map, own),
+        "network": hint_loss(teacher_queries @ teaching.query_map, own_queries)
+        + similarity_loss(teacher_queries, own_queries),
+        "prediction": prediction_loss(teacher_queries @ taught.T, own_queries @ own.T, 2.0),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(terms[name], value, msg=name)
+
+
+def test_a_student_that_starts_from_its_teacher_agrees_with_it(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    teacher, student = teacher_of(6), student_of(6, tiny_subgraph)
+    warm_start(student, teacher, tiny_subgraph)
+    terms = Teaching(teacher, tiny_subgraph, 6, ALL)(
+        step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z])
+    )
+    for name, value in terms.items():
+        assert float(value) == pytest.approx(0.0, abs=1e-5), name
+
+
+def test_only_the_maps_are_learned(tiny_subgraph: LinkedSubgraph) -> None:
+    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    shapes = {name: tuple(x.shape) for name, x in teaching.named_parameters()}
+    assert shapes == {"feature_map": (6, 4), "query_map": (6, 4)}
+    assert teaching.feature_map.data_ptr() != teaching.query_map.data_ptr()
+
+
+def test_inverses_follow_the_relations_and_unknown_stays_unknown() -> None:
+    assert with_inverses(torch.tensor([1, -1, 0]), 2).tolist() == [1, -1, 0, 3, -1, 2]
+
+
+def test_warm_start_copies_linked_rows_and_known_relations(tiny_subgraph: LinkedSubgraph) -> None:
+    teacher, student = teacher_of(6), student_of(6, tiny_subgraph)
+    fresh = student_of(6, tiny_subgraph)
+    warm_start(student, teacher, tiny_subgraph)
+    for row in range(6):
+        start = teacher.entities[TEACHER_ROW[row]] if row in TEACHER_ROW else fresh.entities[row]
+        assert student.entities[row].equal(start), row
+    likes, sees = 1, 0  # in the teacher
+    for row, known in ((LIKES, likes), (SEES, sees)):
+        assert student.relations[row].equal(teacher.relations[known])
+        assert student.relations[row + INVERSE].equal(teacher.relations[known + 2])
+    for row in (KNOWS, KNOWS + INVERSE):
+        assert student.relations[row].equal(fresh.relations[row])
+
+
+def test_a_narrower_student_starts_from_the_strongest_coordinates(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
+    teacher.entities[:, [1, 4]] *= 0.01  # complex coordinate 1 of 0, 1, 2 is weak
+    warm_start(student, teacher, tiny_subgraph)
+    assert student.entities[ANN].equal(teacher.entities[3][[0, 2, 3, 5]])
+    assert student.relations[LIKES + INVERSE].equal(teacher.relations[3][[0, 2, 3, 5]])
+
+
+def test_a_wider_student_keeps_its_own_start_where_the_teacher_has_nothing(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    teacher, student = teacher_of(2), student_of(6, tiny_subgraph)
+    fresh = student_of(6, tiny_subgraph)
+    warm_start(student, teacher, tiny_subgraph)
+    # Complex coordinate 0 is the teacher's; zeros in the others would never move.
+    assert student.entities[ANN][[0, 3]].equal(teacher.entities[3])
+    assert student.entities[ANN][[1, 2, 4, 5]].equal(fresh.entities[ANN][[1, 2, 4, 5]])
+    assert student.relations[LIKES][[1, 2, 4, 5]].equal(fresh.relations[LIKES][[1, 2, 4, 5]])
