@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -40,9 +40,13 @@ FAST = TrainSettings(
 """A run of about 0.1 s on the generated collection."""
 
 
+torch.set_num_threads(1)  # sums in one order, and the machine free for others
+
+
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """Keep sums in one order, and the machine free for others."""
+def _one_thread() -> Iterator[None]:
+    """Go back to one thread after a test that has chosen otherwise."""
+    yield
     torch.set_num_threads(1)
 
 
@@ -142,14 +146,12 @@ def fast_student() -> RetrainSettings:
 @pytest.fixture(scope="session")
 def teacher(generated: Collection) -> TrainedModel:
     """A teacher of the generated collection's backgrounds."""
-    torch.set_num_threads(1)
     return pretrain(generated, FAST)
 
 
 @pytest.fixture(scope="session")
 def student(generated: Collection, teacher: TrainedModel) -> TrainedModel:
     """Its student."""
-    torch.set_num_threads(1)
     return retrain(generated, teacher, RetrainSettings(model=FAST.model, training=FAST.training))
 
 

@@ -76,9 +76,16 @@ def _add_zones(graph: SourceGraph) -> None:
     for zone, territory in get_global("zone_territories").items():
         graph.facts.add((f"zone/{zone}", "zone_territory", f"territory/{territory}"))
     for zone, metazone in get_global("meta_zones").items():
-        graph.facts.add((f"zone/{zone}", "zone_metazone", f"metazone/{metazone}"))
+        graph.facts.add((_zone(zone), "zone_metazone", f"metazone/{metazone}"))
     for windows, zone in get_global("windows_zone_mapping").items():
-        graph.facts.add((f"windows_zone/{windows}", "windows_zone_mapping", f"zone/{zone}"))
+        graph.facts.add((f"windows_zone/{windows}", "windows_zone_mapping", _zone(zone)))
+
+
+def _zone(name: str) -> str:
+    """Name a zone as the table of territories does; other tables keep names now outdated."""
+    if name not in get_global("zone_territories"):
+        name = get_global("zone_aliases").get(name, name)
+    return f"zone/{name}"
 
 
 def _add_replacements(graph: SourceGraph) -> None:

@@ -92,9 +92,9 @@ class DistillationSettings(_Settings):
         warm_start: Whether linked rows start from the teacher's.
     """
 
-    feature: float = Field(1.0, ge=0)
-    network: float = Field(1.0, ge=0)
-    prediction: float = Field(1.0, ge=0)
+    feature: float = Field(5.0, ge=0)
+    network: float = Field(0.3, ge=0)
+    prediction: float = Field(0.1, ge=0)
     temperature: float = Field(2.0, gt=0)
     warm_start: bool = True
 

@@ -59,12 +59,20 @@ def _draw(seed: int, *shape: int) -> Tensor:
 def test_a_student_that_agrees_has_no_loss(seed: int, scale: float) -> None:
     teacher = _draw(seed, 5, 4)
     rotation = torch.linalg.qr(_draw(seed + 1, 4, 4)).Q
-    assert float(feature_loss(teacher, scale * teacher)) == pytest.approx(0, abs=1e-12)
-    assert float(similarity_loss(teacher, scale * teacher @ rotation)) == pytest.approx(
-        0, abs=1e-12
-    )
+    student = (1 + scale) * teacher / teacher.norm(dim=-1, keepdim=True)
+    assert float(feature_loss(teacher, student)) == pytest.approx(0, abs=1e-12)
+    assert float(similarity_loss(teacher, student @ rotation)) == pytest.approx(0, abs=1e-12)
     shifted = teacher + _draw(seed, 5, 1)
     assert float(prediction_loss(teacher, shifted, scale)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_fresh_row_is_pulled_along_the_teacher_and_not_harder_than_a_long_one() -> None:
+    teacher = torch.tensor([[3.0, 4.0]])
+    student = torch.tensor([[1e-3, 0.0]], requires_grad=True)
+    loss = feature_loss(teacher, student)
+    assert float(loss) == pytest.approx(1 - 0.6e-3)
+    (gradient,) = torch.autograd.grad(loss, student)
+    torch.testing.assert_close(gradient, torch.tensor([[-0.6, -0.8]]))
 
 
 @given(seed=st.integers(0, 2**31))

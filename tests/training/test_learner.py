@@ -51,11 +51,12 @@ def test_known_answers_are_no_negatives() -> None:
 def test_the_first_step_of_adagrad_by_hand() -> None:
     model = numbers_model(1, 2, 3, 4)
     Learner(model, learning_rate=0.1, regularization=0.0).step(one_query())
-    # Adagrad's first step has the length of the learning rate, against the gradient's sign: the
-    # answer goes up; the query itself, a wrong answer, and the other entity go down.
-    assert model.entities[:, 0].tolist() == pytest.approx([1.1, 2.1, 2.9, 4.0])
-    # d task / d relation = sum of p(e) e - 2 > 0, and d task / d entity 0 has that sign against
-    # its own share as a wrong answer.
+    # Adagrad's first step is as long as the learning rate, against the gradient. The expected
+    # number under the softmax is 2.6, above the answer's 2: the head, whom that pulls up, goes
+    # down, the answer goes up and the wrong answer down. Entity 3 has no part in it.
+    assert model.entities[:, 0].tolist() == pytest.approx([0.9, 2.1, 2.9, 4.0])
+    assert model.relations[:, 0].tolist() == pytest.approx([0.9, 1.0])
+    assert model.entities[:, 1].tolist() == [0.0] * 4
 
 
 def test_only_rows_of_the_batch_are_touched() -> None:

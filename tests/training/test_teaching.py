@@ -68,7 +68,7 @@ def test_the_fixture_is_what_these_tests_think(tiny_subgraph: LinkedSubgraph) ->
     assert tiny_subgraph.teacher_relations.tolist() == [1, -1, 0]
 
 
-@pytest.mark.parametrize("weights", itertools.product([0.0, 1.0], repeat=3), ids=str)
+@pytest.mark.parametrize("weights", list(itertools.product([0.0, 1.0], repeat=3)), ids=str)
 def test_terms_appear_by_their_weights(
     tiny_subgraph: LinkedSubgraph, weights: tuple[float, ...]
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_student_that_starts_from_its_teacher_agrees_with_it(
         step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z])
     )
     for name, value in terms.items():
-        assert float(value) == pytest.approx(0.0, abs=1e-5), name
+        assert value.item() == pytest.approx(0.0, abs=1e-5), name
 
 
 def test_only_the_maps_are_learned(tiny_subgraph: LinkedSubgraph) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.joint import Part
 from kgraft.model.trained import TrainedModel
+
+_BEFORE_LAST_PART = r"^.*[/#:]"
+"""What stands before the readable end of a relation's name."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class _Asked:
         names = self._part.relations
         if text in names:
             return names.row(text)
-        rows = np.flatnonzero(names.names.str.replace(r"^.*[/#:]", "") == text)
+        rows = np.flatnonzero(names.names.str.replace(_BEFORE_LAST_PART, "") == text)
         if len(rows) > 1:
             raise UnknownNameError(
                 f"{text!r} may be any of {', '.join(names.names_of(rows))}; give the whole name"
@@ -177,4 +181,4 @@ class _Asked:
 
 
 def _short(names: Vocabulary, row: int) -> str:
-    return names.name(row).rsplit("/", 1)[-1].rsplit("#", 1)[-1]
+    return re.sub(_BEFORE_LAST_PART, "", names.name(row))

@@ -57,7 +57,7 @@ class SourceReport:
             "repeated facts dropped": self.duplicates,
             "literals kept as attributes": self.attributes,
         }
-        return [f"{count:,} {what}" for what, count in counts.items() if count]
+        return [f"{what}: {count:,}" for what, count in counts.items() if count]
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class Inspection:
         )
         for source in self.sources:
             if found := source.oddities():
-                yield f"{source.name}: {', '.join(found)}."
-        yield f"{len(self.conflicts):,} links are in conflict and were left out."
+                yield f"{source.name} has {'; '.join(found)}."
+        yield f"links left out because of conflicts: {len(self.conflicts):,}."
         for conflict in self.conflicts[:CONFLICTS_SHOWN]:
             yield f"  {in_words(conflict)}"
         if len(self.conflicts) > CONFLICTS_SHOWN:
@@ -157,8 +157,9 @@ class Inspection:
         for x in self.links:
             if x.shared_names:
                 yield (
-                    f"{x.shared_names:,} entities have one name in {x.left} and {x.right} but no "
-                    'link; if the names mean the same, add [[links]] with match = "name".'
+                    f"names of entities in both {x.left} and {x.right} that no link joins: "
+                    f"{x.shared_names:,}; if the names mean the same, add [[links]] with "
+                    'match = "name".'
                 )
 
 

@@ -18,6 +18,9 @@ from kgraft.linking.merge import Conflict, merge
 _CERTAIN = 2.0
 """Outranks the confidence of every link, which is at most 1."""
 
+_SAME_NAME = 3.0
+"""Outranks that: one name is one relation, even if an earlier join merged it with another."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -167,7 +170,7 @@ def join(
     Args:
         graphs: The graphs, with distinct names; only their training facts are taken over.
         links: Links between them.
-        certain: Links that outrank all others: what an earlier join has made one.
+        certain: Links that outrank all other links: what an earlier join has made one.
 
     Raises:
         ValueError: If there is no graph, or two have one name.
@@ -215,7 +218,7 @@ def _merge_kind(
     if kind == "relation":
         same_name = _pairs_by_name(vocabularies, offsets)
         pairs.append(same_name)
-        confidence.append(np.full(len(same_name), _CERTAIN))
+        confidence.append(np.full(len(same_name), _SAME_NAME))
     all_pairs = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
     all_confidence = np.concatenate(confidence) if confidence else np.empty(0)
     source_of = np.repeat(np.arange(len(graphs)), sizes)
@@ -253,6 +256,5 @@ def _in_words(
 ) -> LinkConflict:
     left, right = (named(int(node)) for node in pairs[conflict.link])
     (source, one), (_, other) = (named(node) for node in conflict.kept_apart)
-    return LinkConflict(
-        kind, left, right, float(confidence[conflict.link]), source, (one, other), conflict.reason
-    )
+    trust = min(float(confidence[conflict.link]), 1.0)
+    return LinkConflict(kind, left, right, trust, source, (one, other), conflict.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,8 @@ _WORDS: Final = {
     **dict.fromkeys(("score", "weight"), "confidence"),
 }
 
+_SSSOM: Final = ("subject_id", "predicate_id", "object_id")
+
 _PREFIXES: Final = {"owl": _OWL, "skos": _SKOS}
 """Prefixes that an SSSOM file need not declare."""
 
@@ -60,9 +62,10 @@ def read_links(
 ) -> Links:
     """Read links between two graphs.
 
-    A table has the left name, the right name, and perhaps a confidence. In SSSOM and RDF a pair
-    may stand in either order; statements other than of sameness are left out. A pair given twice
-    keeps its highest confidence.
+    A table has the left name, the right name, and perhaps a confidence; a header that names them
+    sets their order. In SSSOM and RDF a pair may stand in either order; statements other than of
+    sameness, and SSSOM's negated ones, are left out. A pair given twice keeps its highest
+    confidence.
 
     Args:
         path: The file, plain or compressed.
@@ -72,26 +75,33 @@ def read_links(
         format: How the file is read.
         ids: Whether a table holds row numbers in place of names; ``3931.0`` is 3931.
         confidence: Of links that have none of their own.
-        unknown: ``error``, or ``skip``: leave out links to names that a graph does not have.
+        unknown: ``error``, or ``skip``: leave out links to names that a graph does not have. A
+            row number that a graph does not have is always an error.
 
     Raises:
-        DataError: With file, line and remedy: an unreadable file, a wrong number of columns, an
-            unknown name, a row number that is not one, a confidence outside (0, 1].
+        DataError: With file, line and remedy: a missing, unreadable or empty file, a wrong number
+            of columns, an unknown name, a row number that is not one, a confidence outside
+            (0, 1], no statement of sameness.
 
     Warns:
         KgraftWarning: With counts, when links were left out.
     """
-    if format == "auto":
-        sssom = ".sssom." in path.name.lower()
-        format = "sssom" if sssom else format_of(path)  # type: ignore[assignment]  # noqa: A001
-    sides = _Sides(path, kind, _vocabulary(left, kind), _vocabulary(right, kind), left, right)
-    if format in RDF_FORMATS:
-        frame, either_order = _statements(path, format, kind), True
-    elif format == "sssom":
-        frame, either_order = _mappings(path, kind), True
+    syntax = _syntax(path) if format == "auto" else format
+    sides = _Sides(path, kind, left, right)
+    is_table = syntax in ("tsv", "csv")
+    if ids and not is_table:
+        raise DataError(
+            f"links by row number are read from tables, not from {syntax}",
+            remedy="Leave out ids, or give a table of two columns",
+            path=path,
+        )
+    if syntax in RDF_FORMATS:
+        frame = _statements(path, syntax, kind)
+    elif syntax == "sssom":
+        frame = _mappings(path, kind, sides)
     else:
-        frame, either_order = _table(path, format), False
-    pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=either_order)
+        frame = _table(path, syntax)
+    pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=not is_table)
     known = (pairs >= 0).all(axis=1)
     if not known.all():
         sides.complain(frame, pairs, unknown)
@@ -118,6 +128,19 @@ def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
     return graph.entities if kind == "entity" else graph.relations
 
 
+def _syntax(path: Path) -> str:
+    if ".sssom." in path.name.lower():
+        return "sssom"
+    syntax = format_of(path)
+    if syntax not in get_args(LinkFormat):
+        raise DataError(
+            f"links are not read from {syntax}",
+            remedy="Write them as a TSV or CSV of two columns",
+            path=path,
+        )
+    return syntax
+
+
 def _table(path: Path, syntax: str) -> pl.DataFrame:
     return read_columns(
         path,
@@ -128,32 +151,56 @@ def _table(path: Path, syntax: str) -> pl.DataFrame:
     )
 
 
-def _mappings(path: Path, kind: LinkKind) -> pl.DataFrame:
+def _mappings(path: Path, kind: LinkKind, sides: _Sides) -> pl.DataFrame:
     """Read SSSOM (Matentzoglu et al., Database, 2022): a table after a commented YAML header."""
-    columns = ["subject_id", "predicate_id", "object_id"]
-    frame = read_columns(path, columns, optional=["confidence"], header=True, comment="#")
-    prefixes = {**_PREFIXES, **_declared_prefixes(path)}
-    frame = frame.with_columns(pl.col(columns).map_batches(lambda x: _expanded(x, prefixes)))
-    same = frame.filter(pl.col("predicate_id").is_in(SAME[kind]))
-    _warn_of_others(path, len(frame) - len(same))
-    return same.rename({"subject_id": "left", "object_id": "right"}).drop("predicate_id")
+    prefixes = _prefixes(path)
+    frame = read_columns(
+        path,
+        _SSSOM,
+        optional=["confidence", "predicate_modifier"],
+        header=True,
+        comment="#",
+    )
+    in_full = {name: _expanded(frame[name], prefixes) for name in _SSSOM}
+    for name in ("subject_id", "object_id"):
+        # A graph may itself write CURIEs.
+        in_full[name] = frame[name].zip_with(sides.know(frame[name]), in_full[name])
+    frame = frame.with_columns(**in_full)
+    is_same = pl.col("predicate_id").is_in(SAME[kind])
+    if "predicate_modifier" in frame.columns:
+        is_same &= (pl.col("predicate_modifier") == "Not").not_().fill_null(value=True)
+    same = frame.filter(is_same)
+    _account_for_others(path, kind, len(same), len(frame) - len(same))
+    return same.rename({"subject_id": "left", "object_id": "right"})
 
 
-def _declared_prefixes(path: Path) -> dict[str, str]:
-    """Read the ``curie_map`` of an SSSOM header."""
-    found: dict[str, str] = {}
+def _prefixes(path: Path) -> dict[str, str]:
+    """Read the ``curie_map`` of an SSSOM header, and check the names of columns below it."""
+    found = dict(_PREFIXES)
     inside = False
     with open_bytes(path) as stream:
-        for raw in stream:
-            if not raw.startswith(b"#"):
-                break
-            line = raw.decode("utf-8", errors="replace")[1:].rstrip()
-            entry = re.fullmatch(r"""\s+["']?([\w.-]*)["']?:\s+["']?([^"'\s]+)["']?""", line)
+        for number, raw in enumerate(stream, start=1):
+            line = raw.decode("utf-8-sig", errors="replace").rstrip()
+            entry = re.fullmatch(r"""#\s+["']?([\w.-]*)["']?:\s+["']?([^"'\s]+)["']?""", line)
             if inside and entry:
                 found[entry[1]] = entry[2]
-            else:
-                inside = line.strip() == "curie_map:"
+            elif line.startswith("#"):
+                inside = line[1:].strip() == "curie_map:"
+            elif line:
+                _check_columns(path, number, re.split("[\t,]", line.lower()))
+                break
     return found
+
+
+def _check_columns(path: Path, line: int, names: list[str]) -> None:
+    for name in _SSSOM:
+        if name not in names:
+            raise DataError(
+                f"an SSSOM table has a column {name}, this one has not",
+                remedy="Name the columns " + ", ".join(_SSSOM),
+                path=path,
+                line=line,
+            )
 
 
 def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
@@ -167,20 +214,23 @@ def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
 
 def _statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
     """Read statements of sameness; the line of a statement is not known."""
-    batches = [batch.facts for batch in read_rdf(path, syntax, "scope")]
-    facts = pl.concat(batches)
-    same = facts.filter(pl.col("relation").is_in(SAME[kind]))
-    _warn_of_others(path, len(facts) - len(same))
-    if same.is_empty():
-        raise DataError(
-            f"no statement says that two {_many(kind)} are the same",
-            remedy=f"Link them by {SAME[kind][0]}",
-            path=path,
-        )
+    kept, n_statements = [], 0
+    for batch in read_rdf(path, syntax, "scope"):
+        kept.append(batch.facts.filter(pl.col("relation").is_in(SAME[kind])))
+        n_statements += len(batch.facts) + len(batch.literals)
+    same = pl.concat(kept)
+    _account_for_others(path, kind, len(same), n_statements - len(same))
     return same.select(left="head", right="tail", line=pl.lit(None, dtype=pl.Int64))
 
 
-def _warn_of_others(path: Path, others: int) -> None:
+def _account_for_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
+    """Warn of statements that are left out; raise an error when nothing else is there."""
+    if not same:
+        raise DataError(
+            f"none of {others} statements says that two {_many(kind)} are the same",
+            remedy=f"Link them by {SAME[kind][0]}",
+            path=path,
+        )
     if others:
         warnings.warn(
             describe(
@@ -197,18 +247,17 @@ class _Sides:
     """The two vocabularies that a file's links join."""
 
     def __init__(
-        self,
-        path: Path,
-        kind: LinkKind,
-        left_names: Vocabulary,
-        right_names: Vocabulary,
-        left: KnowledgeGraph,
-        right: KnowledgeGraph,
+        self, path: Path, kind: LinkKind, left: KnowledgeGraph, right: KnowledgeGraph
     ) -> None:
         self._path = path
         self._kind = kind
-        self._names = {"left": left_names, "right": right_names}
+        self._names = {"left": _vocabulary(left, kind), "right": _vocabulary(right, kind)}
         self._graphs = {"left": left.name, "right": right.name}
+
+    def know(self, names: pl.Series) -> pl.Series:
+        """Say of each name whether either side has it, Boolean ``(n,)``."""
+        left, right = (known.rows(names) >= 0 for known in self._names.values())
+        return pl.Series(left | right)
 
     def numbered(self, frame: pl.DataFrame) -> NDArray[np.int64]:
         """Return pairs ``(n, 2)`` of row numbers."""
@@ -272,7 +321,7 @@ def _confidence(frame: pl.DataFrame, path: Path, default: float) -> NDArray[np.f
     if "confidence" not in frame.columns:
         return np.full(len(frame), default, dtype=np.float32)
     given = frame["confidence"].str.strip_chars()
-    numbers = given.cast(pl.Float64, strict=False)
+    numbers = given.cast(pl.Float32, strict=False)
     absent = given.is_null() | (given == "")
     wrong = ~absent & ~((numbers > 0) & (numbers <= 1)).fill_null(False)
     if wrong.any():

@@ -7,11 +7,18 @@ re-training" (KDD 2023), section 4.3; where the paper leaves the form open, the 
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, kl_div, log_softmax, mse_loss, normalize
+from torch.nn.functional import kl_div, log_softmax, mse_loss, normalize
+
+
+SHORTEST = 1.0
+"""A student's vectors shorter than this count as of this length. The gradient of a cosine grows as a vector
+shrinks, so fresh rows near zero would otherwise drown the task's gradient in Adagrad's state."""
 
 
 def feature_loss(teacher_ND: Tensor, student_ND: Tensor) -> Tensor:
     """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
+
+    A student's row shorter than ``SHORTEST`` counts as of that length.
 
     Args:
         teacher_ND: The teacher's rows, already projected to the student's width.
@@ -20,7 +27,8 @@ def feature_loss(teacher_ND: Tensor, student_ND: Tensor) -> Tensor:
     Returns:
         A scalar in [0, 2].
     """
-    return (1.0 - cosine_similarity(teacher_ND, student_ND, dim=-1)).mean()
+    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
+    return (1.0 - (teacher * student).sum(-1)).mean()
 
 
 def hint_loss(teacher_BD: Tensor, student_BD: Tensor) -> Tensor:
@@ -49,7 +57,7 @@ def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
     Returns:
         A scalar.
     """
-    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1)
+    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1, eps=SHORTEST)
     return mse_loss(student @ student.T, teacher @ teacher.T)
 
 

@@ -1,0 +1,158 @@
+"""Rows of an evaluation, by hand on a model whose scores are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kgraft.config import ModelSettings, TrainSettings
+from kgraft.errors import DataError, UnknownNameError
+from kgraft.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+
+# In the order of mine's test facts: ann likes cay, bob likes dan, eve knows bob, ann likes eve.
+# Sizes ann 1, bob 2, cay 3, dan 4, eve 5: the largest entity comes first, whatever is asked.
+TAIL_ALL = [2, 2, 4, 1]  # cay behind dan, as eve is filtered; dan behind eve; bob behind three
+TAIL_TRAIN_VALID = [3, 2, 4, 1]  # eve is only known from test
+HEAD_ALL = [5, 3, 1, 5]  # bob behind eve and dan, as cay likes dan is known
+CANDIDATES = {"tail": [3, 5, 5, 3], "head": [5, 4, 5, 5]}
+COVERED = np.array([True, False, False, False])  # big: A likes C
+
+
+@pytest.fixture
+def model(tiny: Collection, by_size: Callable[..., TrainedModel]) -> TrainedModel:
+    return by_size(tiny.graphs["mine"], [1, 2, 3, 4, 5], [1, 1])
+
+
+def mrr(ranks: list[int]) -> float:
+    return float(np.mean([1 / rank for rank in ranks]))
+
+
+def only(rows: list[dict[str, Any]], **values: str) -> dict[str, Any]:
+    (row,) = (row for row in rows if all(row[key] == value for key, value in values.items()))
+    return row
+
+
+def test_ranks_by_hand(model: TrainedModel, tiny: Collection) -> None:
+    measured = evaluate(model, tiny, filters=("all", "train+valid"))
+    assert measured.ranks["tail", "all"].realistic.tolist() == TAIL_ALL
+    assert measured.ranks["tail", "train+valid"].realistic.tolist() == TAIL_TRAIN_VALID
+    assert measured.ranks["head", "all"].realistic.tolist() == HEAD_ALL
+    for side in ("tail", "head"):
+        assert measured.ranks[side, "all"].candidates.tolist() == CANDIDATES[side]
+    assert measured.covered.tolist() == COVERED.tolist()
+
+
+def test_there_is_a_row_for_each_side_filter_and_part(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    rows = evaluate(model, tiny, filters=("all", "train+valid")).rows()
+    keys = [(row["side"], row["filter"], row["facts"]) for row in rows]
+    assert len(keys) == len(set(keys)) == 3 * 2 * 3
+    assert {row["candidates"] for row in rows} == {"own"}
+
+
+def test_figures_by_hand(model: TrainedModel, tiny: Collection) -> None:
+    rows = evaluate(model, tiny).rows()
+    tail = only(rows, side="tail", facts="all")
+    assert tail["mrr"] == pytest.approx(mrr(TAIL_ALL))
+    assert (tail["queries"], tail["hits@1"], tail["hits@3"], tail["hits@10"]) == (4, 0.25, 0.75, 1)
+    assert tail["mr"] == pytest.approx(9 / 4)
+    # The expected mean rank is the mean of (candidates + 1) / 2 over 3, 5, 5, 3.
+    assert tail["amri"] == pytest.approx(1 - (9 / 4 - 1) / (2.5 - 1))
+    both = only(rows, side="both", facts="all")
+    assert both["mrr"] == pytest.approx(mrr(TAIL_ALL + HEAD_ALL))
+    assert both["queries"] == 8
+
+
+def test_covered_and_uncovered_facts_are_told_apart(model: TrainedModel, tiny: Collection) -> None:
+    rows = evaluate(model, tiny).rows()
+    for side, ranks in (("tail", TAIL_ALL), ("head", HEAD_ALL)):
+        covered, uncovered = (only(rows, side=side, facts=x) for x in ("covered", "uncovered"))
+        assert (covered["queries"], uncovered["queries"]) == (1, 3)
+        assert covered["mrr"] == pytest.approx(mrr(ranks[:1]))
+        assert uncovered["mrr"] == pytest.approx(mrr(ranks[1:]))
+    both = only(rows, side="both", facts="covered")
+    assert both["mrr"] == pytest.approx(mrr([TAIL_ALL[0], HEAD_ALL[0]]))
+
+
+def test_one_figure(model: TrainedModel, tiny: Collection) -> None:
+    measured = evaluate(model, tiny, filters=("all", "train+valid"))
+    assert measured.mrr() == pytest.approx(mrr(TAIL_ALL + HEAD_ALL))
+    assert measured.mrr("tail", "train+valid") == pytest.approx(mrr(TAIL_TRAIN_VALID))
+    assert measured.mrr("head", facts="uncovered") == pytest.approx(mrr(HEAD_ALL[1:]))
+
+
+def by_protocol(model: TrainedModel, tiny: Collection, name: str) -> Evaluation:
+    sides, facts_filter = PROTOCOLS[name]
+    return evaluate(model, tiny, sides=sides, filters=(facts_filter,))
+
+
+def test_protocols_differ_in_sides_and_filter(model: TrainedModel, tiny: Collection) -> None:
+    filtered = by_protocol(model, tiny, "filtered").rows()
+    assert {(row["side"], row["filter"]) for row in filtered} == {
+        (side, "all") for side in ("tail", "head", "both")
+    }
+    mkgc = by_protocol(model, tiny, "mkgc").rows()
+    assert {(row["side"], row["filter"]) for row in mkgc} == {("tail", "train+valid")}
+    assert only(mkgc, facts="all")["mrr"] == pytest.approx(mrr(TAIL_TRAIN_VALID))
+
+
+def test_each_relation_on_its_own(model: TrainedModel, tiny: Collection) -> None:
+    rows = evaluate(model, tiny).by_relation()
+    likes = only(rows, relation="likes", side="tail")
+    assert (likes["queries"], likes["mrr"]) == (3, pytest.approx(mrr([2, 2, 1])))
+    knows = only(rows, relation="knows", side="both")
+    assert (knows["queries"], knows["mrr"]) == (2, pytest.approx(mrr([4, 1])))
+    assert [row["queries"] for row in rows] == [6, 3, 3, 2, 1, 1]
+
+
+@pytest.mark.parametrize(("tie", "rank"), [("optimistic", 1), ("realistic", 2), ("pessimistic", 3)])
+def test_ties(tiny: Collection, by_size: Callable[..., TrainedModel], tie: Any, rank: int) -> None:
+    level = by_size(tiny.graphs["mine"], [1, 1, 1, 1, 1], [1, 1])
+    measured = evaluate(level, tiny, sides=("tail",), tie=tie)
+    # The first fact has three candidates of one score.
+    assert measured.mrr("tail", facts="covered") == pytest.approx(1 / rank)
+
+
+def test_another_split_and_another_target(
+    tiny: Collection, by_size: Callable[..., TrainedModel], model: TrainedModel
+) -> None:
+    assert evaluate(model, tiny, split="valid").ranks["tail", "all"].realistic.tolist() == [3]
+    big = by_size(tiny.graphs["big"], [1, 2, 3, 4], [1, 1])
+    with pytest.raises(DataError, match="'big' has no facts in 'test'"):
+        evaluate(big, tiny, target="big")
+    with pytest.raises(UnknownNameError, match="no source is called 'none'"):
+        evaluate(model, tiny, target="none")
+
+
+def test_a_teacher_is_asked_through_links(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    # Z 4, C 3, B 2, A 1: so ann 1, bob 2, cay 3, and dan and eve unknown.
+    teacher = by_size(tiny.graphs["big"], [4, 3, 2, 1], [1, 1])
+    measured = evaluate(teacher, tiny, sides=("tail",))
+    tail = measured.ranks["tail", "all"]
+    # ann likes cay: cay is first. bob likes dan: dan is unknown and ties with eve behind three.
+    # eve knows bob: nothing is understood, ann, bob and cay tie, dan and eve come last.
+    # ann likes eve: behind ann, bob and cay are filtered, tied with dan.
+    assert tail.optimistic.tolist() == [1, 4, 1, 2]
+    assert tail.pessimistic.tolist() == [1, 5, 3, 3]
+
+
+def test_candidates_are_the_graphs_own_entities(tiny: Collection) -> None:
+    settings = TrainSettings(model=ModelSettings(width=2))
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    kge = KgeModel.create(settings.model, joint.n_entities, joint.n_relations)
+    kge.entities[:, 1] = kge.relations[:, 1] = 0.0
+    kge.relations[:, 0] = 1.0
+    for row, size in enumerate([1.0, 2.0, 3.0, 4.0, 5.0, 100.0]):  # the last is big's Z
+        kge.entities[row, 0] = size
+    model = TrainedModel("joint", kge, joint, "mine", settings)
+    assert evaluate(model, tiny).ranks["tail", "all"].realistic.tolist() == TAIL_ALL

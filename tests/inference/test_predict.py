@@ -1,0 +1,143 @@
+"""Answers to queries, by name and by label, and what is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from kgraft.config import ModelSettings, TrainSettings
+from kgraft.errors import UnknownNameError
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.inference.predict import Prediction, predict
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained import TrainedModel
+
+
+@pytest.fixture
+def model(tiny: Collection) -> TrainedModel:
+    """Mine and big together; ann to eve are 1 to 5, Z is 9; likes is 1, knows 2, sees 3."""
+    settings = TrainSettings(model=ModelSettings(width=2))
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    entities, relations = (
+        torch.tensor([[number, 0.0] for number in numbers])
+        for numbers in ([1.0, 2.0, 3.0, 4.0, 5.0, 9.0], [1.0, 2.0, 3.0, -1.0, -2.0, -3.0])
+    )
+    return TrainedModel(
+        "joint", KgeModel(settings.model, entities, relations), joint, "mine", settings
+    )
+
+
+def answers(predictions: list[Prediction], part: str) -> list[tuple[str, float]]:
+    return [(getattr(x, part), x.score) for x in predictions]
+
+
+def test_tails(model: TrainedModel) -> None:
+    found = predict(model, head="bob", relation="knows")
+    assert answers(found, "tail") == [
+        ("eve", 20.0), ("dan", 16.0), ("cay", 12.0), ("bob", 8.0), ("ann", 4.0)
+    ]  # fmt: skip
+    assert {(x.head, x.relation) for x in found} == {("bob", "knows")}
+    assert [x.label for x in found] == ["eve", "Sam", "Sam", "Bob", "Ann"]
+
+
+def test_heads_are_asked_along_the_inverse(model: TrainedModel) -> None:
+    found = predict(model, relation="likes", tail="cay", k=2)
+    assert answers(found, "head") == [("ann", -3.0), ("bob", -6.0)]
+    assert {(x.relation, x.tail) for x in found} == {("likes", "cay")}
+    assert [x.label for x in found] == ["Ann", "Bob"]
+
+
+def test_relations(model: TrainedModel) -> None:
+    found = predict(model, head="bob", tail="cay")
+    assert answers(found, "relation") == [("knows", 12.0), ("likes", 6.0)]
+    assert [x.label for x in found] == ["knows", "likes"]
+    assert len(predict(model, head="bob", tail="cay", k=1)) == 1
+
+
+def test_known_facts_are_marked_with_all_their_sources(model: TrainedModel) -> None:
+    stated = {x.tail: x.stated_by for x in predict(model, head="ann", relation="likes")}
+    # cay is known from big alone: A likes C.
+    assert stated == {"eve": (), "dan": (), "cay": ("big",), "bob": ("mine", "big"), "ann": ()}
+    known = {x.head: x.known for x in predict(model, relation="knows", tail="cay")}
+    assert known == {"ann": False, "bob": True, "cay": False, "dan": False, "eve": False}
+    between = {x.relation: x.stated_by for x in predict(model, head="ann", tail="bob")}
+    assert between == {"likes": ("mine", "big"), "knows": ()}
+
+
+def test_entities_are_found_by_label_in_any_case(model: TrainedModel) -> None:
+    assert predict(model, head="Bob", relation="knows") == predict(
+        model, head="bob", relation="knows"
+    )
+    assert predict(model, relation="knows", tail="ANN")[0].tail == "ann"
+
+
+def test_a_label_of_several_entities_names_them(model: TrainedModel) -> None:
+    with pytest.raises(UnknownNameError, match=r"'sam' is the label of 2 entities.*: cay, dan"):
+        predict(model, head="sam", relation="likes")
+
+
+def test_an_unknown_name_comes_with_a_suggestion(model: TrainedModel) -> None:
+    with pytest.raises(UnknownNameError, match="'anne'; did you mean 'ann'"):
+        predict(model, head="anne", relation="likes")
+    with pytest.raises(UnknownNameError, match="'knowss'; did you mean 'knows'"):
+        predict(model, head="ann", relation="knowss")
+    with pytest.raises(UnknownNameError, match="''"):
+        predict(model, head="", tail="bob")
+
+
+def test_another_source_has_names_and_candidates_of_its_own(model: TrainedModel) -> None:
+    found = predict(model, head="B", relation="sees", source="big")
+    # Z 9, C 3, B 2, A 1 times 2 * 3
+    assert answers(found, "tail") == [("Z", 54.0), ("C", 18.0), ("B", 12.0), ("A", 6.0)]
+    assert found[0].stated_by == ("big",)
+    assert found[0].label == "Z"
+    with pytest.raises(UnknownNameError, match="no source is called 'none'; there are mine, big"):
+        predict(model, head="B", relation="sees", source="none")
+
+
+def test_a_teacher_answers_in_its_first_source(model: TrainedModel) -> None:
+    teacher = replace(model, kind="teacher", target=None)
+    assert predict(teacher, head="ann", relation="likes")[0].tail == "eve"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"head": "ann"}, {"head": "ann", "relation": "likes", "tail": "bob"}],
+    ids=["nothing", "one", "all"],
+)
+def test_two_of_three_have_to_be_given(model: TrainedModel, given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="gives two of head, relation and tail"):
+        predict(model, **given)  # type: ignore[arg-type]
+
+
+def test_k_is_at_least_one(model: TrainedModel) -> None:
+    with pytest.raises(ValueError, match="k is at least 1, not 0"):
+        predict(model, head="ann", relation="likes", k=0)
+
+
+def test_relations_are_found_by_the_end_of_their_name(
+    by_size: Callable[..., TrainedModel],
+) -> None:
+    names = ["http://a/likes", "http://b#likes", "http://a/knows", "ex:sees"]
+    graph = KnowledgeGraph(
+        "web",
+        Vocabulary.of(["http://a/x", "http://a/y"]),
+        Vocabulary.of(names),
+        np.array([[0, 2, 1]]),
+        labels=pl.Series(["x", None], dtype=pl.String),
+    )
+    model = by_size(graph, [1, 2], [1, 2, 3, 4])
+    for short, name in (("knows", names[2]), ("sees", names[3]), (names[1], names[1])):
+        assert {x.relation for x in predict(model, head="x", relation=short)} == {name}
+    with pytest.raises(UnknownNameError, match="may be any of http://a/likes, http://b#likes"):
+        predict(model, head="x", relation="likes")
+    labels = {x.relation: x.label for x in predict(model, head="x", tail="http://a/y")}
+    assert labels == dict(zip(names, ["likes", "likes", "knows", "sees"], strict=True))

@@ -1,0 +1,148 @@
+"""Settings: what is refused and how it is named, and TOML there and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kgraft.config import (
+    DistillationSettings,
+    ModelSettings,
+    RetrainSettings,
+    SubgraphSettings,
+    TrainingSettings,
+    TrainSettings,
+    as_toml,
+    read_settings,
+)
+from kgraft.errors import SettingsError
+
+
+def test_without_file_or_changes_the_defaults_hold() -> None:
+    assert read_settings(TrainSettings) == TrainSettings()
+    assert read_settings(RetrainSettings) == RetrainSettings()
+
+
+def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nwidth = 50\n[subgraph]\nmode = "k_hop"\nbudget = 7\n')
+    settings = read_settings(RetrainSettings, path)
+    assert settings == RetrainSettings(
+        model=ModelSettings(width=50), subgraph=SubgraphSettings(mode="k_hop", budget=7)
+    )
+
+
+def test_changes_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[training]\nepochs = 5\nseed = 3\n")
+    changes = {"training.epochs": 9, "model.width": 10}
+    settings = read_settings(TrainSettings, path, changes)
+    assert (settings.training.epochs, settings.training.seed, settings.model.width) == (9, 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"training.epoch": 3}, r"training\.epoch: there is no such setting"),
+        ({"trainings.epochs": 3}, "trainings: there is no such setting"),
+        ({"training.epochs.more": 3}, r"training\.epochs\.more: there is no such setting"),
+        ({"epochs": 3}, "'epochs' is no setting; write PART.NAME, as training.epochs"),
+        ({"training.": 3}, "is no setting; write PART.NAME"),
+        ({"training.epochs": "many"}, r"training\.epochs: .*integer"),
+        ({"training.epochs": 2.5}, r"training\.epochs: .*integer"),
+        ({"training.epochs": 0}, r"training\.epochs: .*greater than or equal to 1"),
+        ({"training.learning_rate": 0}, r"training\.learning_rate: .*greater than 0"),
+        ({"training.learning_rate": float("inf")}, r"training\.learning_rate: .*finite"),
+        ({"training.regularization": float("nan")}, r"training\.regularization: .*finite"),
+        ({"model.encoder": "simple"}, r"model\.encoder: .*'complex'"),
+        ({"model.width": 7}, "^model: ComplEx needs an even width, not 7$"),
+        ({"subgraph.mode": "all"}, r"subgraph\.mode: .*'induced', 'incident' or 'k_hop'"),
+        ({"distillation.feature": -1}, r"distillation\.feature: .*greater than or equal to 0"),
+        ({"distillation.warm_start": "maybe"}, r"distillation\.warm_start: .*boolean"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named_by_its_full_path(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        read_settings(RetrainSettings, changes=changes)
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(TrainSettings, changes={"training.epochs": 0, "model.size": 3})
+    assert "training.epochs: " in str(caught.value)
+    assert "model.size: there is no such setting" in str(caught.value)
+
+
+def test_settings_of_another_step_are_unknown() -> None:
+    with pytest.raises(SettingsError, match="distillation: there is no such setting"):
+        read_settings(TrainSettings, changes={"distillation.feature": 1})
+
+
+@pytest.mark.parametrize("content", [b"[model\n", b"model = '\xff'\n"], ids=["toml", "utf-8"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"bad\.toml: settings cannot be read"):
+        read_settings(TrainSettings, tmp_path / "bad.toml")
+
+
+def test_a_missing_file_and_a_wrong_key_in_a_file_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml: settings cannot be read"):
+        read_settings(TrainSettings, tmp_path / "none.toml")
+    (tmp_path / "a.toml").write_text("[model]\nsize = 3\n")
+    with pytest.raises(SettingsError, match=r"a\.toml: model\.size: there is no such setting"):
+        read_settings(TrainSettings, tmp_path / "a.toml")
+    (tmp_path / "b.toml").write_text("model = 3\n")
+    with pytest.raises(SettingsError, match=r"b\.toml: 'model\.width' is no setting"):
+        read_settings(TrainSettings, tmp_path / "b.toml", {"model.width": 4})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        ModelSettings().width = 4  # type: ignore[misc]
+
+
+WEIGHTS = st.floats(0, 100)
+RETRAIN = st.builds(
+    RetrainSettings,
+    model=st.builds(
+        ModelSettings,
+        width=st.integers(1, 500).map(lambda half: 2 * half),
+        init_scale=st.floats(1e-6, 10),
+    ),
+    training=st.builds(
+        TrainingSettings,
+        epochs=st.integers(1, 1000),
+        learning_rate=st.floats(1e-9, 10),
+        regularization=WEIGHTS,
+        seed=st.integers(0, 2**40),
+    ),
+    subgraph=st.builds(
+        SubgraphSettings,
+        mode=st.sampled_from(["induced", "incident", "k_hop"]),
+        hops=st.integers(1, 5),
+        budget=st.none() | st.integers(0, 10**9),
+    ),
+    distillation=st.builds(
+        DistillationSettings,
+        feature=WEIGHTS,
+        network=WEIGHTS,
+        prediction=WEIGHTS,
+        temperature=st.floats(1e-3, 50),
+        warm_start=st.booleans(),
+    ),
+)
+
+
+@given(settings=RETRAIN)
+def test_toml_there_and_back(
+    settings: RetrainSettings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "there.toml"
+    path.write_text(as_toml(settings), encoding="utf-8")
+    assert read_settings(RetrainSettings, path) == settings

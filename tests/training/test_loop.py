@@ -1,0 +1,198 @@
+"""Epochs: what is kept, when training stops, and what the log and the listener hear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kgraft.config import ModelSettings, TrainingSettings
+from kgraft.model.kge import KgeModel
+from kgraft.training.batches import Batches
+from kgraft.training.checkpoint import Checkpoint
+from kgraft.training.learner import Learner
+from kgraft.training.loop import Fit, fit
+
+FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2]])
+
+
+def parts() -> tuple[Learner, Batches]:
+    """A new learner of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
+    model = KgeModel.create(ModelSettings(width=4, init_scale=0.5), 4, 2, seed=1)
+    learner = Learner(model, learning_rate=0.1, regularization=0.01)
+    return learner, Batches(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
+
+
+class Looks:
+    """Validation that returns given figures and keeps what it saw."""
+
+    def __init__(self, learner: Learner, figures: list[float]) -> None:
+        self._learner = learner
+        self._figures: Iterator[float] = iter(figures)
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self) -> float:
+        self.seen.append(self._learner.model.entities.clone())
+        return next(self._figures)
+
+
+def looked_at(run: Fit) -> dict[int, float]:
+    """The epochs that were looked at and what was seen."""
+    return {x["epoch"]: x["validation_mrr"] for x in run.log if "validation_mrr" in x}
+
+
+def test_the_best_state_is_kept() -> None:
+    learner, batches = parts()
+    looks = Looks(learner, [0.2, 0.5, 0.4, 0.5, 0.3])
+    settings = TrainingSettings(epochs=5, validate_every=1, patience=9)
+    run = fit(learner, batches, settings, validate=looks)
+    assert (run.best_epoch, run.best_mrr, run.epochs) == (2, 0.5, 5)
+    assert learner.model.entities.equal(looks.seen[1])
+    assert not learner.model.entities.equal(looks.seen[4])
+    assert looked_at(run) == {1: 0.2, 2: 0.5, 3: 0.4, 4: 0.5, 5: 0.3}
+
+
+def test_patience_counts_looks_without_improvement() -> None:
+    learner, batches = parts()
+    looks = Looks(learner, [0.1, 0.3, 0.2, 0.4, 0.4, 0.1, 0.9])
+    settings = TrainingSettings(epochs=100, validate_every=2, patience=2)
+    run = fit(learner, batches, settings, validate=looks)
+    assert looked_at(run) == {2: 0.1, 4: 0.3, 6: 0.2, 8: 0.4, 10: 0.4, 12: 0.1}
+    assert (run.best_epoch, run.epochs) == (8, 12)
+    assert learner.model.entities.equal(looks.seen[3])
+
+
+def test_the_last_epoch_is_always_looked_at() -> None:
+    learner, batches = parts()
+    settings = TrainingSettings(epochs=5, validate_every=3)
+    run = fit(learner, batches, settings, validate=Looks(learner, [0.1, 0.2]))
+    assert looked_at(run) == {3: 0.1, 5: 0.2}
+
+
+def test_without_validation_the_last_state_is_kept() -> None:
+    learner, batches = parts()
+    run = fit(learner, batches, TrainingSettings(epochs=3))
+    assert (run.best_epoch, run.best_mrr, run.epochs) == (3, None, 3)
+    by_hand, _ = parts()
+    for number in (1, 2, 3):
+        for batch in batches.epoch(number):
+            by_hand.step(batch)
+    assert learner.model.entities.equal(by_hand.model.entities)
+    assert learner.model.relations.equal(by_hand.model.relations)
+
+
+def test_the_log_holds_means_over_queries() -> None:
+    learner, batches = parts()
+    entry = fit(learner, batches, TrainingSettings(epochs=1)).log[0]
+    by_hand, _ = parts()
+    steps = [(len(batch), by_hand.step(batch)) for batch in batches.epoch(1)]
+    assert [size for size, _ in steps] == [4, 4, 2]
+    for name in ("task", "regularization", "loss"):
+        assert entry[name] == pytest.approx(sum(n * terms[name] for n, terms in steps) / 10)
+    assert entry["epoch"] == 1
+    assert entry["seconds"] >= 0
+    assert entry["queries_per_second"] > 0
+    assert entry.keys() == {
+        "epoch", "task", "regularization", "loss", "seconds", "queries_per_second"
+    }  # fmt: skip
+
+
+class Ear:
+    """A listener that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, object]] = []
+
+    def begin(self, what: str, total: int) -> None:
+        self.heard.append((f"begin {what}", total))
+
+    def advance(self, steps: int) -> None:
+        self.heard.append(("advance", steps))
+
+    def tell(self, text: str) -> None:
+        self.heard.append(("tell", text))
+
+    def end(self) -> None:
+        self.heard.append(("end", None))
+
+
+def test_a_listener_hears_every_query_and_every_epoch() -> None:
+    learner, batches = parts()
+    ear = Ear()
+    settings = TrainingSettings(epochs=2, validate_every=2)
+    run = fit(
+        learner, batches, settings, validate=lambda: 0.25, progress=ear, name="student for mine"
+    )
+    assert ear.heard[0] == ("begin student for mine", 20)
+    assert ear.heard[-1] == ("end", None)
+    assert [steps for what, steps in ear.heard if what == "advance"] == [0, 4, 4, 2, 4, 4, 2]
+    told = [text for what, text in ear.heard if what == "tell"]
+    assert told == [
+        f"epoch 1: loss {run.log[0]['loss']:.4f}",
+        f"epoch 2: loss {run.log[1]['loss']:.4f}, validation MRR 0.2500",
+    ]
+
+
+def fail() -> float:
+    raise RuntimeError("stopped")
+
+
+def test_a_listener_hears_the_end_of_a_run_that_fails() -> None:
+    learner, batches = parts()
+    ear = Ear()
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(learner, batches, TrainingSettings(validate_every=1), validate=fail, progress=ear)
+    assert ear.heard[-1] == ("end", None)
+
+
+FIGURES = [0.3, 0.2, 0.6, 0.5, 0.4, 0.1]
+
+
+def until(number: int, figures: list[float]) -> Callable[[], float]:
+    """Validation that fails at its look of this number."""
+    given = iter(figures)
+    count = 0
+
+    def look() -> float:
+        nonlocal count
+        count += 1
+        return fail() if count == number else next(given)
+
+    return look
+
+
+@pytest.mark.parametrize("stopped_at", [1, 2, 4, 6])
+def test_an_interrupted_run_ends_as_one_that_never_was(tmp_path: Path, stopped_at: int) -> None:
+    settings = TrainingSettings(epochs=9, validate_every=1, patience=3)
+    learner, batches = parts()
+    whole = fit(learner, batches, settings, validate=until(99, FIGURES))
+
+    def keep() -> Checkpoint:
+        return Checkpoint(tmp_path / "run", "the same", every_seconds=0.0)
+
+    stopped, _ = parts()
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(stopped, batches, settings, validate=until(stopped_at, FIGURES), checkpoint=keep())
+    resumed, _ = parts()
+    ear = Ear()
+    rest = until(99, FIGURES[stopped_at - 1 :])
+    run = fit(resumed, batches, settings, validate=rest, checkpoint=keep(), progress=ear)
+    assert ear.heard[1] == ("advance", 10 * (stopped_at - 1))
+    assert (run.best_epoch, run.best_mrr, run.waited) == (3, 0.6, 3)
+    timings = {"seconds": 0, "queries_per_second": 0}
+    assert [x | timings for x in run.log] == [x | timings for x in whole.log]
+    for name, value in learner.state().items():
+        assert resumed.state()[name].equal(value), name
+
+
+def test_a_finished_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    settings = TrainingSettings(epochs=3)
+    learner, batches = parts()
+    fit(learner, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
+    again, _ = parts()
+    run = fit(again, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it"))
+    assert run.epochs == 3
+    assert again.model.entities.equal(learner.model.entities)
