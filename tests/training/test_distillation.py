@@ -70,7 +70,7 @@ def test_a_fresh_row_is_pulled_along_the_teacher_and_not_harder_than_a_long_one(
     teacher = torch.tensor([[3.0, 4.0]])
     student = torch.tensor([[1e-3, 0.0]], requires_grad=True)
     loss = feature_loss(teacher, student)
-    assert float(loss) == pytest.approx(1 - 0.6e-3)
+    assert loss.item() == pytest.approx(1 - 0.6e-3)
     (gradient,) = torch.autograd.grad(loss, student)
     torch.testing.assert_close(gradient, torch.tensor([[-0.6, -0.8]]))
 

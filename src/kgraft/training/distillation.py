@@ -9,10 +9,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, mse_loss, normalize
 
-
 SHORTEST = 1.0
-"""A student's vectors shorter than this count as of this length. The gradient of a cosine grows as a vector
-shrinks, so fresh rows near zero would otherwise drown the task's gradient in Adagrad's state."""
+"""A student's vectors shorter than this count as of this length. The gradient of a cosine grows
+as a vector shrinks, so fresh rows near zero would drown the task's gradient in Adagrad's state."""
 
 
 def feature_loss(teacher_ND: Tensor, student_ND: Tensor) -> Tensor:
