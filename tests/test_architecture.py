@@ -13,7 +13,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "config"},
+    {"files", "progress", "sentences", "config"},
     {"graph"},
     {"linking"},
     {"model"},

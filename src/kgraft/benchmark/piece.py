@@ -22,6 +22,7 @@ from kgraft.linking.collection import Collection, read_collection
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Bar
+from kgraft.sentences import speaking
 from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
 from kgraft.training.run import Watching
@@ -84,11 +85,16 @@ def run_piece(piece: Piece) -> None:
     }
     with write_atomically(piece.result) as temporary:
         temporary.write_text(json.dumps(result), encoding="utf-8")
+    _checkpoint(piece).unlink(missing_ok=True)
+
+
+def _checkpoint(piece: Piece) -> Path:
+    return piece.result.with_suffix(".checkpoint.safetensors")
 
 
 def _train(piece: Piece, collection: Collection) -> TrainedModel:
     settings = piece.settings
-    watching = Watching(Bar(), checkpoint=piece.result.with_suffix(".checkpoint.safetensors"))
+    watching = Watching(Bar(), _checkpoint(piece))
     match piece.system:
         case "target-only":
             return train(collection, settings.alone, alone=True, watching=watching)
@@ -120,7 +126,8 @@ def _peak_rss_mib() -> float | None:
 def main(arguments: list[str]) -> None:
     """Run the piece that a file describes."""
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    run_piece(Piece.model_validate(values))
+    with speaking():
+        run_piece(Piece.model_validate(values))
 
 
 if __name__ == "__main__":

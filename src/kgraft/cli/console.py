@@ -1,65 +1,28 @@
-"""What every verb shares: where words go, how errors end, and how settings are changed."""
+"""What the verbs share: where words go, how runs are kept, and how settings are changed."""
 
 from __future__ import annotations
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
-import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
 from kgraft.config import read_settings
-from kgraft.errors import KgraftError, KgraftWarning, SettingsError
+from kgraft.errors import KgraftError, SettingsError
 from kgraft.progress import Bar
 from kgraft.training.run import Watching
 
 out = Console()
-err = Console(stderr=True)
+
+RESUME = "The same command with --resume goes on from the last epoch that was kept."
+AGAIN = "The same command goes on from here."
 
 S = TypeVar("S", bound=BaseModel)
-
-
-@contextmanager
-def speaking() -> Iterator[None]:
-    """Show kgraft's errors and warnings as sentences, without tracebacks.
-
-    An error ends the program with status 1, an interrupt with 130.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", KgraftWarning)
-            warnings.showwarning = _show_warning
-            yield
-    except (KgraftError, ValueError) as error:
-        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        err.print("Stopped. The same command with --resume goes on from the last epoch kept.")
-        raise typer.Exit(130) from None
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    if issubclass(category, KgraftWarning):
-        err.print(
-            f"Warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
-    else:
-        text = warnings.formatwarning(message, category, filename, lineno, line)
-        (file or sys.stderr).write(text)
 
 
 def chosen_settings(kind: type[S], file: Path | None, changes: Sequence[str]) -> S:

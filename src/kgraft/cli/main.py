@@ -14,11 +14,12 @@ from rich.table import Table
 from kgraft.benchmark.run import benchmark as run_benchmark
 from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
 from kgraft.cli.console import (
+    AGAIN,
+    RESUME,
     chosen_settings,
     out,
     print_json,
     quality_table,
-    speaking,
     watching,
 )
 from kgraft.cli.demo import run_demo
@@ -30,6 +31,7 @@ from kgraft.linking.collection import read_collection
 from kgraft.linking.inspect import inspect as look_into
 from kgraft.model.directory import check_free, load_model, save_model
 from kgraft.model.trained import TrainedModel
+from kgraft.sentences import speaking
 from kgraft.training.pretrain import pretrain as run_pretraining
 from kgraft.training.retrain import retrain as run_retraining
 from kgraft.training.train import train as run_training
@@ -124,7 +126,7 @@ def train(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Train from scratch: all linked graphs together, or the target alone."""
-    with speaking():
+    with speaking(RESUME):
         check_free(directory, overwrite=overwrite)
         _use_threads(threads)
         chosen = chosen_settings(TrainSettings, settings, changes or ())
@@ -154,7 +156,7 @@ def pretrain(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Pre-train a teacher on the linked graphs, once for many targets."""
-    with speaking():
+    with speaking(RESUME):
         check_free(directory, overwrite=overwrite)
         _use_threads(threads)
         chosen = chosen_settings(TrainSettings, settings, changes or ())
@@ -183,7 +185,7 @@ def retrain(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
-    with speaking():
+    with speaking(RESUME):
         check_free(directory, overwrite=overwrite)
         _use_threads(threads)
         chosen = chosen_settings(RetrainSettings, settings, changes or ())
@@ -287,7 +289,7 @@ def benchmark(
     as_json: JsonOption = False,
 ) -> None:
     """Compare target alone, joint training, teacher and student; goes on where it stopped."""
-    with speaking():
+    with speaking(AGAIN):
         report = run_benchmark(
             collection,
             directory,
