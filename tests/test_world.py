@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgraft.linking.collection import Collection, read_collection
+from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
+from kgraft.linking.read_collection import read_collection
 
 ROOT = Path(__file__).parent.parent
 

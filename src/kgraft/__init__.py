@@ -39,10 +39,11 @@ from kgraft.graph.source import GraphSource, Split
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.graph.write import write_graph
 from kgraft.inference.predict import Prediction, predict
-from kgraft.linking.collection import Collection, collect, read_collection
+from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspect import Inspection, inspect
 from kgraft.linking.joint import JointGraph, join
 from kgraft.linking.links import Links
+from kgraft.linking.read_collection import read_collection
 from kgraft.linking.read_links import links_by_name, read_links
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model

@@ -153,3 +153,21 @@ def test_help_and_version() -> None:
         assert verb in shown
         assert run(verb, "--help").exit_code == 0
     assert run("--version").output.startswith("kgraft ")
+
+
+def test_a_teacher_is_enough_where_its_sources_files_are_not(
+    collection: Path, tmp_path: Path
+) -> None:
+    run("pretrain", collection, "-o", tmp_path / "teacher", *FAST)
+    text = collection.read_text()
+    listed = text[text.index("[[source]]", text.index("big") - 40) : text.index("[[links]]")]
+    assert 'name = "big"' in listed
+    collection.write_text(text.replace(listed, ""))
+    collection.with_name("big.tsv").unlink()
+    out = tmp_path / "student"
+    made = run("retrain", collection, "--teacher", tmp_path / "teacher", "-o", out, *FAST)
+    assert made.exit_code == 0, made.output
+    rows = json.loads(run("evaluate", out, collection, "--json").stdout)
+    assert next(row for row in rows if row["facts"] == "covered")["queries"] > 0
+    refused = run("train", collection, "-o", tmp_path / "joint", *FAST)
+    assert "no source is called 'big'" in refused.stderr

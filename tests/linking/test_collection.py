@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError
-from kgraft.linking.collection import Collection, collect, read_collection
+from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
+from kgraft.linking.read_collection import read_collection
 
 SHOP = """\
 name = "shop"

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kgraft.linking.collection import Collection, collect, read_collection
+from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspect import Inspection, LinkReport, SourceReport, in_words, inspect
+from kgraft.linking.read_collection import read_collection
 
 
 def rendered(found: Inspection) -> str:

@@ -1,7 +1,7 @@
 """One piece of a benchmark, one system for one target, in a process of its own.
 
-A process of its own has its own peak memory and its own number of threads. It is started as
-``python -m kgraft.benchmark.piece PIECE.json`` and writes the piece's result, whole or not at all.
+A process of its own has its own peak memory and its own number of threads. It writes the piece's
+result, whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from kgraft.benchmark.settings import BenchmarkSettings, System
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.files import write_atomically
-from kgraft.linking.collection import Collection, read_collection
+from kgraft.linking.collection import Collection
+from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Bar
@@ -128,7 +129,3 @@ def main(arguments: list[str]) -> None:
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     with speaking():
         run_piece(Piece.model_validate(values))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -18,7 +18,8 @@ from kgraft.benchmark.piece import Piece
 from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
 from kgraft.errors import KgraftError, UnknownNameError
 from kgraft.files import write_atomically
-from kgraft.linking.collection import Collection, read_collection
+from kgraft.linking.collection import Collection
+from kgraft.linking.read_collection import read_collection
 from kgraft.training.checkpoint import fingerprint
 
 
@@ -150,7 +151,8 @@ def _start(piece: Piece) -> None:
     description = piece.result.with_suffix(".piece.json")
     with write_atomically(description) as temporary:
         temporary.write_text(piece.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "kgraft.benchmark.piece", str(description)]
+    program = "import sys; from kgraft.benchmark.piece import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", program, str(description)]
     threads = {name: str(piece.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     finished = subprocess.run(command, env={**os.environ, **threads}, check=False)  # noqa: S603
     if finished.returncode:

@@ -14,7 +14,7 @@ from kgraft.config import RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.inference.predict import predict
-from kgraft.linking.collection import read_collection
+from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Bar

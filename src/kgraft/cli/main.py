@@ -27,8 +27,8 @@ from kgraft.config import RetrainSettings, TrainSettings, read_settings
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
 from kgraft.inference.predict import predict as answer
-from kgraft.linking.collection import read_collection
 from kgraft.linking.inspect import inspect as look_into
+from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, load_model, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.sentences import speaking
@@ -190,9 +190,10 @@ def retrain(
         _use_threads(threads)
         chosen = chosen_settings(RetrainSettings, settings, changes or ())
         watch = watching(directory, resume=resume)
+        taught_by = load_model(teacher)
         model = run_retraining(
-            read_collection(collection),
-            load_model(teacher),
+            read_collection(collection, taught_by.graph.graphs()),
+            taught_by,
             chosen,
             target=target,
             watching=watch,
@@ -224,9 +225,10 @@ def evaluate(
     with speaking():
         _use_threads(threads)
         sides, facts_filter = PROTOCOLS[protocol]
+        trained = load_model(model)
         measured = run_evaluation(
-            load_model(model),
-            read_collection(collection),
+            trained,
+            read_collection(collection, trained.graph.graphs()),
             target=target,
             split=split,
             sides=sides,

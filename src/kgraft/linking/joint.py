@@ -107,6 +107,19 @@ class JointGraph:
             raise UnknownNameError(f"no source is called {source!r}; there are {known}")
         return self.parts[source]
 
+    def graphs(self) -> dict[str, KnowledgeGraph]:
+        """Return each source as a graph of its own, with the training facts that it states."""
+        found = {}
+        for place, (name, part) in enumerate(self.parts.items()):
+            entities = places_of(part.entity_rows, self.n_entities)
+            relations = places_of(part.relation_rows, self.n_relations)
+            heads, verbs, tails = self.triples[self.triple_sources == place].T
+            facts = np.stack([entities[heads], relations[verbs], entities[tails]], axis=1)
+            found[name] = KnowledgeGraph(
+                name, part.entities, part.relations, facts, labels=part.labels
+            )
+        return found
+
     def label(self, row: int) -> str | None:
         """Return a readable label of an entity row, from the first source that has one."""
         for part in self.parts.values():
@@ -152,6 +165,13 @@ class JointGraph:
         """Return the facts that the named sources state, ``(n, 3)``, in joint rows."""
         positions = [self.sources.index(source) for source in sources]
         return self.triples[np.isin(self.triple_sources, positions)]
+
+
+def places_of(rows: Rows, size: int) -> Rows:
+    """Return for each of ``size`` rows its place in ``rows``, or -1."""
+    places = np.full(size, -1, dtype=np.int64)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def join(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Rows, Vocabulary
-from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.joint import JointGraph, join, places_of
 from kgraft.linking.links import LinkKind, Links
 
 SubgraphMode = Literal["induced", "incident", "k_hop"]
@@ -149,10 +149,8 @@ def _remnant(
     part = background.parts[source]
     own_entities = np.flatnonzero(entities[part.entity_rows])
     own_relations = np.flatnonzero(relations[part.relation_rows])
-    entity_of = np.full(background.n_entities, -1, dtype=np.int64)
-    entity_of[part.entity_rows[own_entities]] = np.arange(len(own_entities))
-    relation_of = np.full(background.n_relations, -1, dtype=np.int64)
-    relation_of[part.relation_rows[own_relations]] = np.arange(len(own_relations))
+    entity_of = places_of(part.entity_rows[own_entities], background.n_entities)
+    relation_of = places_of(part.relation_rows[own_relations], background.n_relations)
     stated = facts[background.triple_sources[facts] == background.sources.index(source)]
     heads, rels, tails = background.triples[stated].T
     graph = KnowledgeGraph(
