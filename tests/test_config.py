@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,9 @@ def test_toml_there_and_back(
     path = tmp_path_factory.getbasetemp() / "there.toml"
     path.write_text(as_toml(settings), encoding="utf-8")
     assert read_settings(RetrainSettings, path) == settings
+
+
+def test_the_settings_page_shows_the_defaults() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    shown = page.split("```toml\n")[1].split("```")[0]
+    assert tomllib.loads(shown) == tomllib.loads(as_toml(RetrainSettings()))

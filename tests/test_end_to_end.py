@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgraft.config import RetrainSettings, SubgraphSettings, TrainSettings
+from kgraft.config import (
+    EncoderName,
+    ModelSettings,
+    RetrainSettings,
+    SubgraphSettings,
+    TrainSettings,
+)
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.inference.predict import predict
 from kgraft.linking.collection import Collection
@@ -127,3 +133,25 @@ def test_a_student_answers_in_words(generated: Collection, student: TrainedModel
     assert [x.score for x in found] == sorted((x.score for x in found), reverse=True)
     (known,) = (x for x in found if x.tail == mine.entities.name(tail))
     assert "mine" in known.stated_by
+
+
+@pytest.mark.parametrize(
+    ("teacher_kind", "student_kind"),
+    [("transformer", "complex"), ("complex", "gru"), ("rsn", "transformer"), ("gru", "gru")],
+)
+def test_unlike_models_teach_each_other(
+    generated: Collection, fast: TrainSettings, teacher_kind: EncoderName, student_kind: EncoderName
+) -> None:
+    training = fast.training.model_copy(update={"epochs": 3, "steps": 2})
+    teacher = pretrain(
+        generated,
+        TrainSettings(model=ModelSettings(encoder=teacher_kind, width=16), training=training),
+    )
+    settings = RetrainSettings(
+        model=ModelSettings(encoder=student_kind, width=24), training=training
+    )
+    student = retrain(generated, teacher, settings)
+    assert 0 < student.log[-1]["feature"] < 1
+    for level in ("network", "prediction"):
+        assert 0 < student.log[-1][level] < student.log[0][level]
+    assert retrain(generated, teacher, settings).kge.entities.equal(student.kge.entities)

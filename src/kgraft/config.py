@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kgraft.errors import SettingsError
 
-EncoderName = Literal["complex"]
+EncoderName = Literal["complex", "gru", "rsn", "transformer"]
+"""What turns a path into a query: ``kgraft.model.encoders`` and its neighbours say how."""
 
 
 class _Settings(BaseModel):
@@ -25,17 +26,26 @@ class ModelSettings(_Settings):
     Args:
         encoder: What turns a path into a query vector.
         width: Real numbers in an entity vector; for ComplEx twice the number of complex ones.
-        init_scale: Standard deviation of the first weights.
+        init_scale: Standard deviation of the first rows; by default 0.001 for ComplEx, whose
+            products of small numbers leave the loss near the uniform one, and 0.1 for the others.
+        layers: Layers of a GRU, RSN or Transformer.
+        heads: Attention heads of a Transformer; they divide the width.
+        dropout: Share of numbers dropped in a GRU, RSN or Transformer while it trains.
     """
 
     encoder: EncoderName = "complex"
     width: int = Field(200, ge=2)
-    init_scale: float = Field(1e-3, gt=0)
+    init_scale: float | None = Field(None, gt=0)
+    layers: int = Field(1, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
-    def _complex_numbers_are_pairs(self) -> Self:
-        if self.width % 2:
+    def _the_width_fits(self) -> Self:
+        if self.encoder == "complex" and self.width % 2:
             raise ValueError(f"ComplEx needs an even width, not {self.width}")
+        if self.encoder == "transformer" and self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
         return self
 
 
@@ -47,7 +57,10 @@ class TrainingSettings(_Settings):
         batch_size: Queries per step; each fact is two queries, one a direction.
         negatives: Entities drawn per step that all its queries share as wrong answers, besides
             the entities of the step's own facts.
-        learning_rate: Adagrad's step size.
+        steps: Facts in a path. With more than one, each fact is the beginning of a path that a
+            biased random walk goes on with, and each entity on the way is asked for.
+        learning_rate: Adagrad's step size, for the rows of the tables and the teacher's maps.
+        dense_learning_rate: Adam's step size, for an encoder's own weights.
         regularization: Weight of the N3 norm.
         validate_every: Epochs between two looks at the validation facts.
         validation_queries: The most validation facts to rank at a look, a fixed sample.
@@ -58,7 +71,9 @@ class TrainingSettings(_Settings):
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(512, ge=1)
     negatives: int = Field(512, ge=1)
+    steps: int = Field(1, ge=1, le=64)
     learning_rate: float = Field(0.1, gt=0)
+    dense_learning_rate: float = Field(1e-3, gt=0)
     regularization: float = Field(0.06, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
@@ -92,9 +107,9 @@ class DistillationSettings(_Settings):
         warm_start: Whether linked rows start from the teacher's.
     """
 
-    feature: float = Field(5.0, ge=0)
-    network: float = Field(0.3, ge=0)
-    prediction: float = Field(0.1, ge=0)
+    feature: float = Field(1.0, ge=0)
+    network: float = Field(0.1, ge=0)
+    prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
     warm_start: bool = True
 

@@ -113,6 +113,16 @@ def test_other_data_or_settings_run_anew(
     assert len(in_this_process) == 3
 
 
+def test_other_settings_of_one_system_leave_the_others_pieces_alone(
+    layout: Path, tmp_path: Path, in_this_process: list[str]
+) -> None:
+    benchmark(layout, tmp_path / "out", targets=["aa"], settings=FAST, threads=1)
+    wider = RetrainSettings(model=ModelSettings(width=12), training=TRAINING)
+    changed = FAST.model_copy(update={"retrain": wider})
+    benchmark(layout, tmp_path / "out", targets=["aa"], settings=changed, threads=1)
+    assert in_this_process[len(SYSTEMS) :] == ["aa student"]
+
+
 def test_a_piece_runs_in_a_process_of_its_own(layout: Path, tmp_path: Path) -> None:
     report = benchmark(
         layout,

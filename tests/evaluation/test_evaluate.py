@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,18 @@ def test_protocols_differ_in_sides_and_filter(model: TrainedModel, tiny: Collect
     mkgc = by_protocol(model, tiny, "mkgc").rows()
     assert {(row["side"], row["filter"]) for row in mkgc} == {("tail", "train+valid")}
     assert only(mkgc, facts="all")["mrr"] == pytest.approx(mrr(TAIL_TRAIN_VALID))
+
+
+def test_validation_facts_are_filtered_by_both_filters(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    mine = replace(tiny.graphs["mine"], valid=np.array([[0, 0, 3]]))  # ann likes dan
+    changed = replace(tiny, graphs={**tiny.graphs, "mine": mine})
+    model = by_size(mine, [1, 2, 3, 4, 5], [1, 1])
+    measured = evaluate(model, changed, sides=("tail",), filters=("all", "train+valid"))
+    # ann likes cay: dan is filtered by both, eve by "all" alone.
+    assert measured.ranks["tail", "train+valid"].realistic[0] == 2
+    assert measured.ranks["tail", "all"].realistic[0] == 1
 
 
 def test_each_relation_on_its_own(model: TrainedModel, tiny: Collection) -> None:

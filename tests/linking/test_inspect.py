@@ -114,8 +114,8 @@ def test_conflicts_are_counted_and_told_in_words(graph_of, links_of) -> None:
     text = rendered(found)
     assert "links left out because of conflicts: 1." in text
     assert (
-        "a:rome = b:Rome_NY (confidence 0.5) would join Rome and Rome_NY, two of b: links that "
-        "are surer decide against it"
+        "a:rome = b:Rome_NY (confidence 0.5) would join Rome and Rome_NY, two of b: "
+        "better supported links decide against it"
     ) in text
     (tie, _) = inspect(collect([a, b], [links_of(a, b, "rome=Rome rome=[USA]")])).conflicts
     assert in_words(tie) == (

@@ -215,7 +215,7 @@ def test_sssom_of_another_ending_compressed_and_as_csv(write) -> None:
             "l.sssom.csv": text.replace("\t", ","),
         }
     )
-    assert told(read(directory / "l.tsv", format="sssom")) == ["a=A:0.5"]
+    assert told(read(directory / "l.tsv")) == ["a=A:0.5"]
     assert told(read(directory / "l.sssom.tsv.gz")) == ["a=A:0.5"]
     assert told(read(directory / "l.sssom.csv")) == ["a=A:0.5"]
 

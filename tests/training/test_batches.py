@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch import Tensor
 
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.training.batches import Batch, Batches
@@ -84,7 +85,7 @@ def test_rows_are_distinct_and_all_in_use(facts: Triples) -> None:
 
 
 def parts(batch: Batch) -> list[list[int]]:
-    return [getattr(batch, name).tolist() for name in vars(batch)]
+    return [part.tolist() for part in vars(batch).values() if isinstance(part, Tensor)]
 
 
 def epoch(seed: int, number: int) -> list[list[list[int]]]:
@@ -106,21 +107,6 @@ def test_an_epoch_does_not_depend_on_those_before() -> None:
     assert [parts(batch) for batch in batches.epoch(3)] == epoch(5, 3)
 
 
-def test_negatives_come_from_the_pool() -> None:
-    facts = np.array([[0, 0, 1]])
-    batches = Batches(
-        facts,
-        N_ENTITIES,
-        N_RELATIONS,
-        batch_size=2,
-        negatives=50,
-        seed=0,
-        pool=np.array([3, 7]),
-    )
-    (batch,) = batches.epoch(1)
-    assert batch.entities.tolist() == [0, 1, 3, 7]
-
-
 def test_by_default_any_entity_is_a_negative() -> None:
     (batch,) = batches_of(np.array([[0, 0, 1]]), negatives=200).epoch(1)
     assert batch.entities.tolist() == list(range(N_ENTITIES))
@@ -130,3 +116,26 @@ def test_by_default_any_entity_is_a_negative() -> None:
 def test_a_fact_that_two_sources_state_counts_once(repeats: int) -> None:
     facts = np.array([[0, 0, 1], [2, 1, 2]] * repeats)
     assert len(batches_of(facts).queries) == 4
+
+
+@given(facts=FACTS, steps=st.integers(2, 4), number=st.integers(0, 100))
+def test_paths_begin_with_every_fact_and_stay_together(
+    facts: Triples, steps: int, number: int
+) -> None:
+    batches = Batches(
+        facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, steps=steps
+    )
+    drawn = list(batches.epoch(number))
+    assert len(drawn) == len(batches)
+    assert sum(map(len, drawn)) == batches.n_queries
+    firsts = []
+    for batch in drawn:
+        assert batch.steps == steps
+        assert len(batch) % steps == 0
+        queries = asked(batch)
+        assert set(queries) <= both_ways(facts)
+        for place in range(0, len(queries), steps):
+            path = queries[place : place + steps]
+            assert [head for head, _, _ in path[1:]] == [tail for _, _, tail in path[:-1]]
+            firsts.append(path[0])
+    assert Counter(firsts) == dict.fromkeys(both_ways(facts), 1)

@@ -104,7 +104,7 @@ def make(tiny_subgraph: LinkedSubgraph) -> Make:
         )
         teacher = KgeModel(ModelSettings(width=6), table(3, 4, 6), table(4, 4, 6))
         settings = DistillationSettings(feature=0.7, network=1.3, prediction=0.4, temperature=1.5)
-        teaching = Teaching(teacher, tiny_subgraph, 4, settings)
+        teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings)
         learner = Learner(student, learning_rate=0.1, regularization=0.05, extra=teaching)
         return learner, teaching
 

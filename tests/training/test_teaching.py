@@ -74,14 +74,14 @@ def test_terms_appear_by_their_weights(
 ) -> None:
     names = ("feature", "network", "prediction")
     settings = DistillationSettings(**dict(zip(names, weights, strict=True)))
-    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, settings)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), settings)
     student = student_of(4, tiny_subgraph)
     terms = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
     assert terms.keys() == {name for name, on in zip(names, weights, strict=True) if on}
 
 
 def test_a_step_without_linked_rows_has_no_terms(tiny_subgraph: LinkedSubgraph) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
     student = student_of(4, tiny_subgraph)
     assert teaching(step_of(student, [(DAN, LIKES), (EVE, KNOWS)], [DAN, EVE])) == {}
 
@@ -89,7 +89,7 @@ def test_a_step_without_linked_rows_has_no_terms(tiny_subgraph: LinkedSubgraph) 
 def test_queries_that_the_teacher_does_not_understand_leave_the_feature_level(
     tiny_subgraph: LinkedSubgraph,
 ) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
     student = student_of(4, tiny_subgraph)
     # The head is not linked; the relation is unknown; the inverse of an unknown relation is too.
     queries = [(DAN, LIKES), (ANN, KNOWS), (ANN, KNOWS + INVERSE)]
@@ -98,7 +98,7 @@ def test_queries_that_the_teacher_does_not_understand_leave_the_feature_level(
 
 def test_terms_compare_the_rows_that_are_the_same(tiny_subgraph: LinkedSubgraph) -> None:
     teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
-    teaching = Teaching(teacher, tiny_subgraph, 4, ALL)
+    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), ALL)
     with torch.no_grad():
         for number, parameter in enumerate((teaching.feature_map, teaching.query_map)):
             parameter.copy_(torch.randn(6, 4, generator=torch.Generator().manual_seed(number)))
@@ -129,7 +129,7 @@ def test_a_student_that_starts_from_its_teacher_agrees_with_it(
 ) -> None:
     teacher, student = teacher_of(6), student_of(6, tiny_subgraph)
     warm_start(student, teacher, tiny_subgraph)
-    terms = Teaching(teacher, tiny_subgraph, 6, ALL)(
+    terms = Teaching(teacher, tiny_subgraph, ModelSettings(width=6), ALL)(
         step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z])
     )
     for name, value in terms.items():
@@ -137,7 +137,7 @@ def test_a_student_that_starts_from_its_teacher_agrees_with_it(
 
 
 def test_only_the_maps_are_learned(tiny_subgraph: LinkedSubgraph) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, 4, ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
     shapes = {name: tuple(x.shape) for name, x in teaching.named_parameters()}
     assert shapes == {"feature_map": (6, 4), "query_map": (6, 4)}
     assert teaching.feature_map.data_ptr() != teaching.query_map.data_ptr()

@@ -113,7 +113,8 @@ def _piece(
         x for graph in collection.graphs.values() for x in (graph.train, graph.valid, graph.test)
     ]
     arrays += [x for links in collection.links for x in (links.pairs, links.confidence)]
-    what = f"{version('kgraft')} {target} {system} {threads} {settings.model_dump_json()}"
+    parts = " ".join(part.model_dump_json() for part in settings.of(system))
+    what = f"{version('kgraft')} {target} {system} {threads} {parts}"
     return Piece(
         collection=path,
         target=target,

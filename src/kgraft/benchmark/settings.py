@@ -33,6 +33,18 @@ class BenchmarkSettings(BaseModel):
     pretrain: TrainSettings = TrainSettings()
     retrain: RetrainSettings = RetrainSettings()
 
+    def of(self, system: System) -> tuple[BaseModel, ...]:
+        """Return the settings that a system's result depends on."""
+        match system:
+            case "target-only":
+                return (self.alone,)
+            case "joint":
+                return (self.joint,)
+            case "teacher":
+                return (self.pretrain,)
+            case "student":
+                return self.pretrain, self.retrain
+
     def seeded(self, seed: int) -> BenchmarkSettings:
         """Return the same settings with one seed for all systems."""
         return BenchmarkSettings(

@@ -186,7 +186,7 @@ def in_words(conflict: LinkConflict) -> str:
     one, other = conflict.kept_apart
     left, right = (f"{source}:{name}" for source, name in (conflict.left, conflict.right))
     why = (
-        "links that are surer decide against it"
+        "better supported links decide against it"
         if conflict.reason == "confidence"
         else "it contradicts links as sure as itself, which were left out too"
     )

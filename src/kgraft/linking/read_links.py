@@ -132,6 +132,8 @@ def _syntax(path: Path) -> str:
     if ".sssom." in path.name.lower():
         return "sssom"
     syntax = format_of(path)
+    if syntax == "tsv" and _names_mappings(path):
+        return "sssom"
     if syntax not in get_args(LinkFormat):
         raise DataError(
             f"links are not read from {syntax}",
@@ -139,6 +141,16 @@ def _syntax(path: Path) -> str:
             path=path,
         )
     return syntax
+
+
+def _names_mappings(path: Path) -> bool:
+    """Whether the first line that is no comment names the columns of SSSOM."""
+    with open_bytes(path) as stream:
+        for raw in stream:
+            if not raw.startswith(b"#"):
+                names = raw.decode("utf-8", errors="replace").lower().split()
+                return "subject_id" in names and "object_id" in names
+    return False
 
 
 def _table(path: Path, syntax: str) -> pl.DataFrame:

@@ -30,13 +30,13 @@ class Encoder(ABC, nn.Module):
     def penalty(self, vectors_ND: Tensor) -> Tensor:
         """Return each vector's share of the regularizer, ``(N,)``."""
 
-    @abstractmethod
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
         """Return the linear map ``(D, width)`` that keeps most of ``vectors`` for this encoder.
 
         It gives a narrower student its first rows: what comes out has to mean, to an encoder of
-        the same kind, what went in.
+        the same kind, what went in. By default the principal directions.
         """
+        return principal_directions(vectors_ND, width)
 
 
 class ComplEx(Encoder):
@@ -79,6 +79,18 @@ class ComplEx(Encoder):
         selection[kept, places] = 1.0
         selection[kept + half, places + width // 2] = 1.0
         return selection.to(vectors_ND.device)
+
+
+def principal_directions(vectors_ND: Tensor, width: int) -> Tensor:
+    """Return the map ``(D, width)`` onto the directions in which vectors reach farthest.
+
+    The right singular vectors of the vectors as they are, not centred, since a score is a dot
+    product. Where there are fewer directions than ``width``, the columns left over are zero.
+    """
+    covariance = vectors_ND.T @ vectors_ND
+    _, directions = torch.linalg.eigh(covariance)
+    kept = directions.flip(1)[:, :width]
+    return torch.nn.functional.pad(kept, (0, width - kept.shape[1]))
 
 
 def complex_product(left_BD: Tensor, right_BD: Tensor) -> Tensor:

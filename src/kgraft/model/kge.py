@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kgraft.config import ModelSettings
 from kgraft.graph.known_facts import Side
-from kgraft.model.encoders import ComplEx, Encoder
+from kgraft.model.encoders import Encoder
+from kgraft.model.make_encoder import default_scale, make_encoder
 
 
 class KgeModel:
@@ -46,7 +47,7 @@ class KgeModel:
         self.settings = settings
         self.entities = entities
         self.relations = relations
-        self.encoder = encoder if encoder is not None else ComplEx()
+        self.encoder = encoder if encoder is not None else make_encoder(settings)
 
     @classmethod
     def create(
@@ -55,10 +56,10 @@ class KgeModel:
         """Make an untrained model with normally distributed rows."""
         draw = torch.Generator().manual_seed(seed)
         entities, relations = (
-            torch.randn(n_rows, settings.width, generator=draw) * settings.init_scale
+            torch.randn(n_rows, settings.width, generator=draw) * default_scale(settings)
             for n_rows in (n_entities, 2 * n_relations)
         )
-        return cls(settings, entities, relations)
+        return cls(settings, entities, relations, make_encoder(settings, seed))
 
     @property
     def n_entities(self) -> int:
@@ -95,8 +96,18 @@ class KgeModel:
             anchors_B: int64 entity rows.
             relations_B: int64 relation rows; ``r + n_relations`` asks along the inverse.
         """
-        heads_BD, relations_BD = self.entities[anchors_B], self.relations[relations_B]
-        encoded: Tensor = self.encoder(heads_BD[:, None], relations_BD[:, None])[:, 0]
+        return self.path_queries(anchors_B[:, None], relations_B[:, None])[:, 0]
+
+    @torch.no_grad()
+    def path_queries(self, entities_BL: Tensor, relations_BL: Tensor) -> Tensor:
+        """Encode the prefixes of paths as query vectors ``(B, L, D)``, without dropout.
+
+        Args:
+            entities_BL: int64 rows of the entities that the steps leave from.
+            relations_BL: int64 rows of the relations that they follow, as in ``queries``.
+        """
+        self.encoder.eval()
+        encoded: Tensor = self.encoder(self.entities[entities_BL], self.relations[relations_BL])
         return encoded
 
     @torch.no_grad()

@@ -49,7 +49,8 @@ class Learner:
 
     Args:
         model: Trained in place.
-        learning_rate: Adagrad's step size.
+        learning_rate: Adagrad's step size, for the rows of the tables and what ``extra`` learns.
+        dense_learning_rate: Adam's step size, for the encoder's own weights.
         regularization: Weight of the encoder's penalty on the rows of each query.
         extra: Further loss terms.
     """
@@ -59,6 +60,7 @@ class Learner:
         model: KgeModel,
         *,
         learning_rate: float,
+        dense_learning_rate: float = 1e-3,
         regularization: float,
         extra: Term | None = None,
     ) -> None:
@@ -69,8 +71,11 @@ class Learner:
         self._weights = {"task": 1.0, "regularization": regularization}
         if extra is not None:
             self._weights |= extra.weights
-        dense = [*model.encoder.parameters(), *(extra.parameters() if extra is not None else ())]
-        self._dense = torch.optim.Adagrad(dense, lr=learning_rate) if dense else None
+        self._dense: list[torch.optim.Optimizer] = []
+        if own := list(model.encoder.parameters()):
+            self._dense.append(_adam(own, dense_learning_rate))
+        if maps := list(extra.parameters() if extra is not None else ()):
+            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate))
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch and return its loss terms, unweighted, and their sum, weighted."""
@@ -78,7 +83,7 @@ class Learner:
         relations = self._relations.take(batch.relations)
         heads = entities.index_select(0, batch.heads)
         predicates = relations.index_select(0, batch.predicates)
-        queries = self.model.encoder(heads[:, None], predicates[:, None])[:, 0]
+        queries = self._encode(heads, predicates, batch.steps)
         scores = queries @ entities.T
         terms = {"task": sampled_softmax(scores, batch.tails, batch.known)}
         if self._weights["regularization"]:
@@ -88,14 +93,21 @@ class Learner:
         if self._extra is not None:
             terms |= self._extra(Step(batch, entities, relations, queries, scores))
         loss = torch.stack([self._weights[name] * term for name, term in terms.items()]).sum()
-        if self._dense is not None:
-            self._dense.zero_grad(set_to_none=True)
+        for optimizer in self._dense:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._entities.step(batch.entities, entities)
         self._relations.step(batch.relations, relations)
-        if self._dense is not None:
-            self._dense.step()
+        for optimizer in self._dense:
+            optimizer.step()
         return {name: float(term.detach()) for name, term in (terms | {"loss": loss}).items()}
+
+    def _encode(self, heads_BD: Tensor, relations_BD: Tensor, steps: int) -> Tensor:
+        """Return the queries ``(B, D)`` of paths that stand one after the other."""
+        self.model.encoder.train()
+        paths = (rows.view(-1, steps, rows.shape[1]) for rows in (heads_BD, relations_BD))
+        queries: Tensor = self.model.encoder(*paths).flatten(0, 1)
+        return queries
 
     def state(self) -> dict[str, Tensor]:
         """Return all that a later step depends on, by name; it shares memory with the learner."""
@@ -104,10 +116,10 @@ class Learner:
         state["squares.relations"] = self._relations.squares
         if self._extra is not None:
             state |= {f"extra.{name}": value for name, value in self._extra.state_dict().items()}
-        if self._dense is not None:
-            for place, parameter in enumerate(self._dense.param_groups[0]["params"]):
-                for name, value in self._dense.state[parameter].items():
-                    state[f"dense.{place}.{name}"] = value
+        for number, optimizer in enumerate(self._dense):
+            for place, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                for name, value in optimizer.state[parameter].items():
+                    state[f"dense.{number}.{place}.{name}"] = value
         return state
 
     @torch.no_grad()
@@ -115,3 +127,14 @@ class Learner:
         """Go back to a state that ``state`` has returned."""
         for name, own in self.state().items():
             own.copy_(state[name])
+
+
+def _adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
+    """Return an optimizer whose state is there before its first step, as ``restore`` needs it."""
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for parameter in parameters:
+        optimizer.state[parameter]["step"].zero_()
+    return optimizer

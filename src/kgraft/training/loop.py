@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kgraft.config import TrainingSettings
@@ -71,11 +72,14 @@ def fit(
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         learner.restore(saved.state)
         run, best = Fit(**saved.run), saved.best
-    progress.begin(name, settings.epochs * len(batches.queries))
-    progress.advance(run.epochs * len(batches.queries))
+    progress.begin(name, settings.epochs * batches.n_queries)
+    progress.advance(run.epochs * batches.n_queries)
     try:
         while run.epochs < settings.epochs and run.waited < settings.patience:
-            entry = _epoch(learner, batches, run.epochs + 1, progress)
+            with torch.random.fork_rng(devices=[]):
+                # Dropout too depends on seed and epoch only: a resumed run is the same run.
+                torch.manual_seed(settings.seed * 1_000_003 + run.epochs)
+                entry = _epoch(learner, batches, run.epochs + 1, progress)
             run.log.append(entry)
             looks = run.epochs % settings.validate_every == 0 or run.epochs == settings.epochs
             if validate is not None and looks:
@@ -105,7 +109,7 @@ def _epoch(learner: Learner, batches: Batches, number: int, progress: Listener) 
             sums[name] = sums.get(name, 0.0) + value * len(batch)
         progress.advance(len(batch))
     seconds = time.perf_counter() - begin
-    queries = len(batches.queries)
+    queries = batches.n_queries
     means = {name: total / queries for name, total in sums.items()}
     return {
         "epoch": number,

@@ -88,4 +88,4 @@ def _taught(
         return None
     if settings.distillation.warm_start:
         warm_start(student, teacher.kge, subgraph)
-    return Teaching(teacher.kge, subgraph, settings.model.width, settings.distillation)
+    return Teaching(teacher.kge, subgraph, settings.model, settings.distillation)

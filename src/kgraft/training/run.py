@@ -77,6 +77,7 @@ def run(
         Learner(
             model,
             learning_rate=training.learning_rate,
+            dense_learning_rate=training.dense_learning_rate,
             regularization=training.regularization,
             extra=extra,
         ),
@@ -84,6 +85,8 @@ def run(
             graph.triples,
             graph.n_entities,
             graph.n_relations,
+            sources=graph.triple_sources,
+            steps=training.steps,
             batch_size=training.batch_size,
             negatives=training.negatives,
             seed=training.seed,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kgraft.config import DistillationSettings
+from kgraft.config import DistillationSettings, ModelSettings
 from kgraft.linking.subgraph import LinkedSubgraph
+from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
 from kgraft.training.distillation import (
     feature_loss,
@@ -23,7 +24,7 @@ class Teaching(Term):
     Args:
         teacher: The teacher.
         subgraph: Says which of the student's rows the teacher knows, and by which row.
-        width: The student's width.
+        student: The student's encoder and width.
         settings: Weights and temperature.
     """
 
@@ -31,7 +32,7 @@ class Teaching(Term):
         self,
         teacher: KgeModel,
         subgraph: LinkedSubgraph,
-        width: int,
+        student: ModelSettings,
         settings: DistillationSettings,
     ) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class Teaching(Term):
             torch.from_numpy(subgraph.teacher_relations), teacher.n_relations
         )
         linked = self._entities[self._entities >= 0]
-        start = teacher.encoder.projection(teacher.entities[linked], width)
+        start = first_map(teacher, student, teacher.entities[linked])
         self.feature_map = nn.Parameter(start.clone())
         self.query_map = nn.Parameter(start.clone())
 
@@ -59,23 +60,38 @@ class Teaching(Term):
         teacher_UD = self._teacher.entities[rows_U[linked_U]]
         terms = {}
         if self.weights["feature"] and len(linked_U):
-            terms["feature"] = feature_loss(teacher_UD @ self.feature_map, step.entities[linked_U])
-        heads_B = rows_U[batch.heads]
-        relations_B = self._relations[batch.relations][batch.predicates]
-        asked_B = ((heads_B >= 0) & (relations_B >= 0)).nonzero().squeeze(1)
-        if not len(asked_B) or not (self.weights["network"] or self.weights["prediction"]):
+            terms["feature"] = feature_loss(
+                teacher_UD @ self.feature_map, step.entities.index_select(0, linked_U)
+            )
+        if not (self.weights["network"] or self.weights["prediction"]):
             return terms
-        teacher_BD = self._teacher.queries(heads_B[asked_B], relations_B[asked_B])
-        student_BD = step.queries[asked_B]
+        asked_B, teacher_BD = self._teacher_queries(step, rows_U)
+        if not len(asked_B):
+            return terms
+        student_BD = step.queries.index_select(0, asked_B)
         if self.weights["network"]:
             terms["network"] = hint_loss(teacher_BD @ self.query_map, student_BD) + similarity_loss(
                 teacher_BD, student_BD
             )
         if self.weights["prediction"]:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ teacher_UD.T, step.scores[asked_B][:, linked_U], self._temperature
+                teacher_BD @ teacher_UD.T,
+                step.scores.index_select(0, asked_B).index_select(1, linked_U),
+                self._temperature,
             )
         return terms
+
+    def _teacher_queries(self, step: Step, rows_U: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which queries the teacher understands from their path's begin, and its vectors."""
+        batch = step.batch
+        heads = rows_U[batch.heads].view(-1, batch.steps)
+        relations = self._relations[batch.relations][batch.predicates].view(-1, batch.steps)
+        known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
+        paths = known[:, 0].nonzero().squeeze(1)
+        encoded = self._teacher.path_queries(
+            heads[paths].clamp(min=0), relations[paths].clamp(min=0)
+        )
+        return known.flatten().nonzero().squeeze(1), encoded[known[paths]]
 
 
 def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
@@ -83,19 +99,43 @@ def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
     return torch.cat([relations, torch.where(relations >= 0, relations + n_relations, -1)])
 
 
+def first_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> Tensor:
+    """Return the map ``(D, width)`` from the teacher's vectors to the student's, to begin with.
+
+    Between models of one kind and width it is the identity; of one kind, the encoder's own
+    projection; else the principal directions of the teacher's ``rows``.
+    """
+    if teacher.settings.encoder != student.encoder:
+        return principal_directions(rows_ND, student.width)
+    if teacher.settings.width == student.width:
+        return torch.eye(student.width)
+    return teacher.encoder.projection(rows_ND, student.width)
+
+
 @torch.no_grad()
 def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -> None:
-    """Start the student's linked rows, and the relations that the teacher knows, from its rows."""
-    rows = torch.from_numpy(subgraph.teacher_entities)
-    linked = rows[rows >= 0]
-    projection = teacher.encoder.projection(teacher.entities[linked], student.settings.width)
+    """Start the student from the teacher, as far as its numbers mean the same to both.
+
+    Linked entities start from the teacher's rows; relations that the teacher knows do so between
+    encoders of one kind; and the encoder's own weights where they have the same shapes.
+    """
+    entities = torch.from_numpy(subgraph.teacher_entities)
+    relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
+    linked = entities[entities >= 0]
+    projection = first_map(teacher, student.settings, teacher.entities[linked])
+    _start_rows(student.entities, teacher.entities, entities, projection)
+    if student.settings.encoder != teacher.settings.encoder:
+        return
+    _start_rows(student.relations, teacher.relations, relations, projection)
+    weights, own = teacher.encoder.state_dict(), student.encoder.state_dict()
+    shapes = [{name: x.shape for name, x in state.items()} for state in (weights, own)]
+    if shapes[0] == shapes[1]:
+        student.encoder.load_state_dict(weights)
+
+
+def _start_rows(own: Tensor, taught: Tensor, rows: Tensor, projection: Tensor) -> None:
+    known = rows >= 0
     # A wider student keeps its random start in the coordinates that the teacher does not have:
     # where all vectors are 0, so is the gradient.
     kept = projection.any(dim=0)
-    relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
-    for own, taught, row in (
-        (student.entities, teacher.entities, rows),
-        (student.relations, teacher.relations, relations),
-    ):
-        known = row >= 0
-        own[known] = torch.where(kept, taught[row[known]] @ projection, own[known])
+    own[known] = torch.where(kept, taught[rows[known]] @ projection, own[known])
