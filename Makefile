@@ -61,6 +61,6 @@ define install
 	fi
 	@touch $(UNFINISHED)
 	@echo "Installing '$(1)' into .venv: the first time this downloads PyTorch and takes minutes"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '$(1)'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '$(1)'
 	@rm $(UNFINISHED)
 endef
