@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -182,6 +183,16 @@ def test_the_architecture_page_names_every_module() -> None:
         and f"{name.rsplit('.', 1)[-1]}.py`" not in page
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("place", ["src", "scripts", "docs", "benchmarks", "README.md"])
+def test_nothing_names_a_place_of_one_machine(place: str) -> None:
+    pattern = re.compile(r"(?<![\w.:/])/(?:work|tmp|root|home|Users)/|\.\./shared")
+    root = ROOT / place
+    paths = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    texts = [path for path in paths if path.suffix in (".py", ".md", ".toml", ".json", ".tsv")]
+    assert texts
+    assert [path for path in texts if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_the_rules_can_fail(tmp_path: Path) -> None:

@@ -62,12 +62,19 @@ def print_json(value: Any) -> None:
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """Make a table of measured quality, in percent."""
     about = ("target", "system", "relation", "side", "filter", "facts")
-    named = [key for key in about if rows and key in rows[0]]
+    # A column that says the same in every row is left out, except what names the row.
+    named = [
+        key
+        for key in about
+        if rows
+        and key in rows[0]
+        and (key in ("target", "system", "facts") or len({row[key] for row in rows}) > 1)
+    ]
     table = Table(title=title, title_justify="left")
     for key in named:
         table.add_column(key)
     for key in ("queries", "MRR", "Hits@1", "Hits@3", "Hits@10"):
-        table.add_column(key, justify="right")
+        table.add_column(key, justify="right", no_wrap=True)
     for row in rows:
         figures = [row[key] for key in ("mrr", "hits@1", "hits@3", "hits@10")]
         table.add_row(
