@@ -53,6 +53,25 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+def read_text(path: Path) -> str:
+    """Return the whole text of a file, decompressed, without a byte order mark.
+
+    Raises:
+        DataError: If the file cannot be read, or with the line that is not UTF-8.
+    """
+    with open_bytes(path) as stream:
+        content = stream.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "the line is not UTF-8",
+            remedy="Convert the file to UTF-8, for example with iconv",
+            path=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+        ) from error
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it becomes ``path`` when the block ends well.

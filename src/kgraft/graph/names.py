@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from kgraft.errors import DataError
-from kgraft.files import open_bytes
+from kgraft.files import read_text
 from kgraft.graph.vocabulary import Vocabulary
 
 
@@ -34,17 +34,7 @@ def read_names(path: Path) -> NameList:
     Raises:
         DataError: If the file is missing, empty, or not UTF-8.
     """
-    with open_bytes(path) as stream:
-        content = stream.read()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            "the line is not UTF-8",
-            remedy="Convert the file to UTF-8, for example with iconv",
-            path=path,
-            line=content.count(b"\n", 0, error.start) + 1,
-        ) from error
+    text = read_text(path)
     if not text:
         raise DataError("the list is empty", remedy="Give one name a line", path=path)
     lines = pl.Series("line", text.removesuffix("\n").split("\n"), dtype=pl.String)

@@ -21,7 +21,7 @@ from pydantic import (
 
 from kgraft.config import explain
 from kgraft.errors import DataError
-from kgraft.files import open_bytes
+from kgraft.files import read_text
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.layout import is_layout, layout_links, read_layout
 from kgraft.graph.read import read_graph
@@ -148,7 +148,7 @@ class _CollectionFile(BaseModel):
 
 
 def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
-    text = _text(path)
+    text = read_text(path).replace("\r\n", "\n")
     described = _described(path, text)
     _check_names(path, text, described, known)
     sources = [_placed(source, path.parent) for source in described.source.values()]
@@ -164,20 +164,6 @@ def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
     collection = replace(collection, target=described.target)
     collection.warn_if_alone(path, _line_of(text, "target"))
     return collection
-
-
-def _text(path: Path) -> str:
-    with open_bytes(path) as stream:
-        content = stream.read()
-    try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            "the line is not UTF-8",
-            remedy="Convert the file to UTF-8, for example with iconv",
-            path=path,
-            line=content.count(b"\n", 0, error.start) + 1,
-        ) from error
 
 
 def _described(path: Path, text: str) -> _CollectionFile:
