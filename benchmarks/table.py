@@ -1,4 +1,4 @@
-"""Print a benchmark's results as the Markdown tables of the README.
+"""Print a benchmark's report as Markdown tables: results.json, ablation.json or links.json.
 
 Usage: python benchmarks/table.py benchmarks/results/dbp5l/results.json
 """
@@ -11,49 +11,117 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+PARTS = ("all", "covered", "uncovered")
+
 
 def quality_table(report: dict[str, Any]) -> str:
-    """Return MRR in percent: a row for each system and part of the facts, a column a target."""
-    targets, systems = report["settings"]["targets"], report["settings"]["systems"]
-    cells = {
-        (row["system"], row["facts"], row["target"]): 100 * row["mrr"]
-        for row in report["quality"]
-        if row["side"] == "tail" and row["filter"] == "all"
-    }
+    """Return MRR in percent: a row for each system and part of the facts, a column a target.
+
+    Where there are several seeds, a figure is their mean.
+    """
+    targets = report["settings"]["targets"]
+    rows = [x for x in report["quality"] if x["side"] == "tail" and x["filter"] == "all"]
     lines = [
         f"| facts | system | {' | '.join(targets)} | mean |",
         "|---|---|" + "---:|" * (len(targets) + 1),
     ]
-    for facts in ("all", "covered", "uncovered"):
-        for system in systems:
-            figures = [cells[system, facts, target] for target in targets]
-            row = " | ".join(f"{figure:.1f}" for figure in (*figures, mean(figures)))
+    for facts in PARTS:
+        for system, of_system in by_system(rows).items():
+            own = [x for x in of_system if x["facts"] == facts]
+            figures = [mean_of([x["mrr"] for x in own if x["target"] == y]) for y in targets]
+            row = " | ".join(map(percent, (*figures, mean_of(figures))))
             lines.append(f"| {facts} | {system} | {row} |")
     return "\n".join(lines)
 
 
 def cost_table(report: dict[str, Any]) -> str:
-    """Return the medians over targets of what each system costs."""
-    lines = [
-        "| system | training, seconds | queries a second | peak memory, MiB | parameters | facts |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    """Return the medians over targets and seeds of what each system costs."""
+    head = ["system", "models", "training, seconds", "queries a second", "peak memory, MiB"]
+    head += ["parameters", "facts"]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     keys = ("train_seconds", "examples_per_second", "peak_rss_mib", "parameters", "triples")
-    for system in report["settings"]["systems"]:
-        costs = [cost for cost in report["cost"] if cost["system"] == system]
-        figures = (f"{median(cost[key] for cost in costs):,.0f}" for key in keys)
-        lines.append(f"| {system} | {' | '.join(figures)} |")
+    for system, costs in by_system(report["cost"]).items():
+        known = ([x[key] for x in costs if x[key] is not None] for key in keys)
+        figures = (f"{median(values):,.0f}" if values else "-" for values in known)
+        lines.append(f"| {system} | {len(costs)} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 
-def main() -> None:
-    report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    machine = report["machine"]
-    print(f"MRR of tails, in percent:\n\n{quality_table(report)}\n")
-    print(
-        f"Medians over the targets, {report['settings']['threads']} threads of an "
-        f"{machine['processor']} with {machine['cores']} cores:\n\n{cost_table(report)}"
+def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each system, and of each width where a system has several."""
+    widths: dict[str, set[int | None]] = {}
+    for row in rows:
+        widths.setdefault(row["system"], set()).add(row.get("width"))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        system = row["system"]
+        told = f", width {row['width']}" if len(widths[system]) > 1 else ""
+        found.setdefault(system + told, []).append(row)
+    return found
+
+
+def summary_table(report: dict[str, Any]) -> str:
+    """Return an ablation or a sweep of links: means over targets, deviations over seeds."""
+    shares = "shares" in report["settings"]
+    head = ["variant", *(["links"] if shares else []), *PARTS]
+    head += ["uncovered, minus none", "uncovered, minus all", "training, seconds"]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    cells = {
+        (row["variant"], row["share"], row["facts"]): row
+        for row in report["summary"]
+        if row["side"] == "tail"
+    }
+    for variant, share in dict.fromkeys(key[:2] for key in cells):
+        last = cells[variant, share, "uncovered"]
+        figures = [variant, *([f"{share:.0%}"] if shares else [])]
+        figures += [with_spread(cells[variant, share, part], "mean", "sd") for part in PARTS]
+        figures += [
+            "-"
+            if other == variant
+            else with_spread(last, f"minus_{other}", f"minus_{other}_sd", sign="+")
+            for other in ("none", "all")
+        ]
+        lines.append(f"| {' | '.join(figures)} | {last['train_seconds']:,.1f} |")
+    return "\n".join(lines)
+
+
+def mean_of(figures: list[float | None]) -> float | None:
+    measured = [figure for figure in figures if figure is not None]
+    return mean(measured) if measured else None
+
+
+def percent(figure: float | None) -> str:
+    return "-" if figure is None else f"{100 * figure:.1f}"
+
+
+def with_spread(row: dict[str, Any], mean_key: str, sd_key: str, sign: str = "") -> str:
+    if row[mean_key] is None:
+        return "-"
+    spread = "" if row[sd_key] is None else f" ± {100 * row[sd_key]:.1f}"
+    return f"{100 * row[mean_key]:{sign}z.1f}{spread}"
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Return all tables of a report, whichever it is, with what one must know to read them."""
+    settings, machine = report["settings"], report["machine"]
+    where = (
+        f"{settings['threads']} threads of an {machine['processor']} with {machine['cores']} cores"
     )
+    if "summary" in report:
+        targets, seeds = (", ".join(map(str, settings[key])) for key in ("targets", "seeds"))
+        return (
+            f"MRR of tails, in percent: mean over the targets {targets} and the seeds {seeds}, "
+            "± standard deviation over seeds; teachers have one seed; differences are of the same "
+            f"target and seed; {where}:\n\n{summary_table(report)}"
+        )
+    return (
+        f"MRR of tails, in percent:\n\n{quality_table(report)}\n\n"
+        f"Medians over the models, {where}:\n\n{cost_table(report)}"
+    )
+
+
+def main() -> None:
+    print(markdown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ The whole way, in five lines::
 
 from importlib.metadata import version
 
-from kgraft.benchmark.run import benchmark
+from kgraft.benchmark.run import ablate, benchmark, sweep_links
 from kgraft.benchmark.settings import BenchmarkSettings
 from kgraft.config import (
     DistillationSettings,
@@ -82,6 +82,7 @@ __all__ = [
     "UnknownNameError",
     "Vocabulary",
     "Watching",
+    "ablate",
     "benchmark",
     "collect",
     "connect",
@@ -101,6 +102,7 @@ __all__ = [
     "read_settings",
     "retrain",
     "save_model",
+    "sweep_links",
     "train",
     "write_graph",
 ]

@@ -1,4 +1,4 @@
-"""One piece of a benchmark, one system for one target, in a process of its own.
+"""One piece of a benchmark: a case trained and measured in a process of its own.
 
 A process of its own has its own peak memory and its own number of threads. It writes the piece's
 result, whole or not at all.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from kgraft.benchmark.settings import BenchmarkSettings, System
+from kgraft.benchmark.cases import Case, backgrounds
+from kgraft.benchmark.link_shares import with_share_of_links
+from kgraft.config import RetrainSettings
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
@@ -34,38 +37,49 @@ class Piece(BaseModel):
     """What to run and where to put it.
 
     Args:
+        case: What to train, and what to measure it on.
         collection: Path or name of the collection.
-        target: The graph that is measured.
-        system: What is trained.
-        settings: The settings of all systems.
         threads: Threads of the matrix products.
-        models: Directory for the target's teacher and student.
-        result: File for the result.
-        fingerprint: Copied into the result, to tell it from an older one.
+        out: The benchmark's directory.
+        name: Names the result and, where the case keeps it, the model.
+        teacher: For a student, the name of the teacher's model.
+        fingerprint: Copied into the result, to tell it from another one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    case: Case
     collection: str
-    target: str
-    system: System
-    settings: BenchmarkSettings
     threads: int
-    models: Path
-    result: Path
+    out: Path
+    name: str
+    teacher: str | None
     fingerprint: str
+
+    @property
+    def result(self) -> Path:
+        """The file for the result."""
+        return self.out / "pieces" / f"{self.name}.json"
+
+    @property
+    def model(self) -> Path:
+        """The directory for the model, where the case keeps it."""
+        return self.out / "models" / self.name
 
 
 def run_piece(piece: Piece) -> None:
     """Train, measure, and write the result."""
     torch.set_num_threads(piece.threads)
-    collection = read_collection(piece.collection).with_target(piece.target)
+    case = piece.case
+    collection = read_collection(piece.collection).with_target(case.targets[0])
+    seen = collection
+    if case.share < 1:
+        links = with_share_of_links(collection.links, case.targets[0], case.share, seed=case.seed)
+        seen = replace(collection, links=links)
     begin = time.perf_counter()
-    model = _train(piece, collection)
+    model = _train(piece, seen)
     seconds = time.perf_counter() - begin
     cost = {
-        "target": piece.target,
-        "system": piece.system,
         "train_seconds": round(seconds, 3),
         "examples_per_second": _examples_per_second(model),
         "peak_rss_mib": _peak_rss_mib(),
@@ -75,13 +89,12 @@ def run_piece(piece: Piece) -> None:
         "best_epoch": model.metrics["best_epoch"],
         "validation_mrr": model.metrics["validation_mrr"],
     }
-    if piece.system in ("teacher", "student"):
-        save_model(model, piece.models / piece.system, overwrite=True)
-    measured = evaluate(model, collection, filters=("all", "train+valid"))
-    about = {"target": piece.target, "system": piece.system}
+    if case.keeps_model:
+        save_model(model, piece.model, overwrite=True)
     result = {
+        "case": str(case),
         "fingerprint": piece.fingerprint,
-        "quality": [{**about, **row} for row in measured.rows()],
+        "quality": _measure(model, collection, case.targets),
         "cost": cost,
     }
     with write_atomically(piece.result) as temporary:
@@ -89,23 +102,37 @@ def run_piece(piece: Piece) -> None:
     _checkpoint(piece).unlink(missing_ok=True)
 
 
+def _measure(
+    model: TrainedModel, collection: Collection, targets: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Measure on each target; all links say which facts are covered, so that no share moves one."""
+    return [
+        {"target": target, **row}
+        for target in targets
+        for row in evaluate(model, collection, target=target, filters=("all", "train+valid")).rows()
+    ]
+
+
 def _checkpoint(piece: Piece) -> Path:
     return piece.result.with_suffix(".checkpoint.safetensors")
 
 
 def _train(piece: Piece, collection: Collection) -> TrainedModel:
-    settings = piece.settings
+    case = piece.case
     watching = Watching(Bar(), _checkpoint(piece))
-    match piece.system:
+    match case.system:
         case "target-only":
-            return train(collection, settings.alone, alone=True, watching=watching)
+            return train(collection, case.settings, alone=True, watching=watching)
         case "joint":
-            return train(collection, settings.joint, watching=watching)
+            return train(collection, case.settings, watching=watching)
         case "teacher":
-            return pretrain(collection, settings.pretrain, watching=watching)
+            sources = backgrounds(collection, case.targets)
+            return pretrain(collection, case.settings, sources=sources, watching=watching)
         case "student":
-            teacher = load_model(piece.models / "teacher")
-            return retrain(collection, teacher, settings.retrain, watching=watching)
+            if piece.teacher is None or not isinstance(case.settings, RetrainSettings):
+                raise ValueError(f"{case} has no teacher, or settings of another system")
+            teacher = load_model(piece.out / "models" / piece.teacher)
+            return retrain(collection, teacher, case.settings, watching=watching)
 
 
 def _examples_per_second(model: TrainedModel) -> float:

@@ -1,184 +1,165 @@
-"""A benchmark: pieces run one after the other, kept as they finish, and put together."""
+"""The three benchmarks: systems compared, a student taken apart, links taken away."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from numpy.typing import NDArray
+from kgraft.benchmark.cases import ablation, comparison, link_sweep
+from kgraft.benchmark.link_shares import linked_entities, with_share_of_links
+from kgraft.benchmark.plan import Options, prepare
+from kgraft.benchmark.runner import Outcome
+from kgraft.benchmark.settings import SYSTEMS, System
+from kgraft.benchmark.summary import PARTS, SIDES, summarise
 
-from kgraft.benchmark.piece import Piece
-from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
-from kgraft.errors import KgraftError, UnknownNameError
-from kgraft.files import write_atomically
-from kgraft.linking.collection import Collection
-from kgraft.linking.read_collection import read_collection
-from kgraft.training.checkpoint import fingerprint
+SHARES = (0.2, 0.5, 0.8, 1.0)
+"""Shares of the target's links that ``sweep_links`` tries."""
 
 
 def benchmark(
     path: str | Path,
     out: Path,
     *,
-    targets: Sequence[str] | None = None,
     systems: Sequence[System] = SYSTEMS,
-    settings: BenchmarkSettings | None = None,
-    seed: int = 0,
-    threads: int | None = None,
+    widths: Sequence[int] = (),
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
-    """Compare systems on targets, each pair in a process of its own.
+    """Compare systems on targets, each model in a process of its own.
 
     Finished pieces are kept in ``out``; a benchmark that is started again with the same data and
-    settings goes on where it stopped.
+    settings goes on where it stopped, and shares what it can with the other benchmarks.
 
     Args:
         path: The collection.
         out: Directory for ``results.json``, the pieces, and the teachers and students.
-        targets: Graphs to measure; by default the collection's target, or every graph where it
-            names none.
         systems: What to compare; a student brings its teacher along.
-        settings: The settings of each system.
-        seed: Seeds every system.
-        threads: Threads of the matrix products; by default one a core.
+        widths: Widths of the students; by default that of their settings.
+        **options: Targets, settings, teachers, threads, and seeds: one by default.
 
     Returns:
-        What ``results.json`` holds: settings, machine, and a list each of quality and cost.
+        What ``results.json`` holds: settings, machine, and a list each of quality and cost. A
+        teacher of several targets has one row of cost, with all of them as its target.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
+        SettingsError: If a student cannot have one of the widths.
+        ValueError: If there is no seed, or no source left for one teacher of all targets.
         KgraftError: If a piece fails; what has finished is kept.
     """
-    collection = read_collection(path)
-    chosen = _targets(collection, targets)
-    settings = (settings or BenchmarkSettings()).seeded(seed)
-    threads = threads or os.cpu_count() or 1
-    pieces = [
-        _piece(str(path), collection, target, system, settings, threads, out)
-        for target in chosen
-        for system in _in_order(systems)
+    setup = prepare(path, usual_seeds=1, **options)
+    cases = comparison(
+        setup.targets, systems, setup.settings, setup.teacher_of, seeds=setup.seeds, widths=widths
+    )
+    outcomes = setup.run(cases, out)
+    quality = [
+        {"target": row["target"], **x.case.about(), **row} for x in outcomes for row in x.quality
     ]
-    results = list(_run(pieces))
-    shown = [result for result in results if result["cost"]["system"] in systems]
-    report = {
-        "settings": {
-            "collection": collection.name,
-            "targets": chosen,
-            "systems": list(systems),
-            "seed": seed,
-            "threads": threads,
-            **settings.model_dump(mode="json"),
-        },
-        "machine": _machine(),
-        "quality": [row for result in shown for row in result["quality"]],
-        "cost": [result["cost"] for result in shown],
-    }
-    with write_atomically(out / "results.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    return report
-
-
-def _targets(collection: Collection, asked: Sequence[str] | None) -> list[str]:
-    if asked is None:
-        return [collection.target] if collection.target else list(collection.graphs)
-    for name in asked:
-        if name not in collection.graphs:
-            known = ", ".join(collection.graphs)
-            raise UnknownNameError(f"no source is called {name!r}; there are {known}")
-    return list(asked)
-
-
-def _in_order(systems: Sequence[System]) -> list[System]:
-    """Return the systems to run, a teacher before its student."""
-    needed = {*systems, "teacher"} if "student" in systems else {*systems}
-    return [system for system in SYSTEMS if system in needed]
-
-
-def _piece(
-    path: str,
-    collection: Collection,
-    target: str,
-    system: System,
-    settings: BenchmarkSettings,
-    threads: int,
-    out: Path,
-) -> Piece:
-    arrays: list[NDArray[Any]] = [
-        x for graph in collection.graphs.values() for x in (graph.train, graph.valid, graph.test)
-    ]
-    arrays += [x for links in collection.links for x in (links.pairs, links.confidence)]
-    parts = " ".join(part.model_dump_json() for part in settings.of(system))
-    what = f"{version('kgraft')} {target} {system} {threads} {parts}"
-    return Piece(
-        collection=path,
-        target=target,
-        system=system,
-        settings=settings,
-        threads=threads,
-        models=out / "models" / target,
-        result=out / "pieces" / f"{target}-{system}.json",
-        fingerprint=fingerprint(what, *arrays),
+    cost = [{"target": x.case.target, **x.case.about(), **x.cost} for x in outcomes]
+    return setup.report(
+        out / "results.json",
+        {"systems": list(systems), "widths": list(widths)},
+        {"quality": quality, "cost": cost},
     )
 
 
-def _run(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
-    for place, piece in enumerate(pieces, start=1):
-        result = _finished(piece)
-        if result is None:
-            print(f"[{place}/{len(pieces)}] {piece.target}: {piece.system}", file=sys.stderr)
-            _start(piece)
-            result = _finished(piece)
-        if result is None:
-            raise KgraftError(f"{piece.result}: the piece that should be here was not written")
-        yield result
+def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str, Any]:
+    """Show what each part of a student is worth: ``student_variants``, by target and seed.
+
+    Args:
+        path: The collection.
+        out: Directory for ``ablation.json``, the pieces and the models, as of ``benchmark``.
+        **options: Targets, settings, teachers, threads, and seeds: three by default.
+
+    Returns:
+        What ``ablation.json`` holds: settings, machine, a row for each target, variant and seed,
+        and the summary that ``summarise`` makes of them.
+
+    Raises:
+        UnknownNameError: If a target is not in the collection.
+        ValueError: If there is no seed, or no source left for one teacher of all targets.
+        KgraftError: If a piece fails; what has finished is kept.
+    """
+    setup = prepare(path, usual_seeds=3, **options)
+    cases = ablation(
+        setup.collection, setup.targets, setup.settings, setup.teacher_of, seeds=setup.seeds
+    )
+    rows = [_row(x) for x in setup.run(cases, out)]
+    return setup.report(
+        out / "ablation.json",
+        {"variants": _variants(rows)},
+        {"rows": rows, "summary": summarise(rows)},
+    )
 
 
-def _finished(piece: Piece) -> dict[str, Any] | None:
-    """Return a piece's result where it has run with this data and these settings."""
-    try:
-        result: dict[str, Any] = json.loads(piece.result.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return result if result.get("fingerprint") == piece.fingerprint else None
+def sweep_links(
+    path: str | Path,
+    out: Path,
+    *,
+    shares: Sequence[float] = SHARES,
+    **options: Unpack[Options],
+) -> dict[str, Any]:
+    """Show what links are worth: joint, student, and untaught student at shares of the links.
+
+    The teacher is the same at every share, for it never uses the target's links. Which test facts
+    are covered is judged by all links at every share, so that the facts behind a figure stay the
+    same.
+
+    Args:
+        path: The collection.
+        out: Directory for ``links.json``, the pieces and the models, as of ``benchmark``.
+        shares: Shares of the target's entity links that are kept, each part of the larger ones.
+        **options: Targets, settings, teachers, threads, and seeds: three by default.
+
+    Returns:
+        What ``links.json`` holds, in the form of ``ablate``, with ``joint`` as a variant; a row
+        also tells how many of the target's entities have a link left.
+
+    Raises:
+        UnknownNameError: If a target is not in the collection.
+        ValueError: If a share is not above 0 and at most 1, if there is no seed, or no source left
+            for one teacher of all targets.
+        KgraftError: If a piece fails; what has finished is kept.
+    """
+    setup = prepare(path, usual_seeds=3, **options)
+    cases = link_sweep(
+        setup.targets, setup.settings, setup.teacher_of, shares=shares, seeds=setup.seeds
+    )
+    links = setup.collection.links
+    rows = []
+    for x in setup.run(cases, out):
+        target = x.case.target
+        kept = with_share_of_links(links, target, x.case.share, seed=x.case.seed)
+        rows.append({**_row(x), "linked_entities": linked_entities(kept, target)})
+    return setup.report(
+        out / "links.json",
+        {"variants": _variants(rows), "shares": list(shares)},
+        {"rows": rows, "summary": summarise(rows)},
+    )
 
 
-def _start(piece: Piece) -> None:
-    description = piece.result.with_suffix(".piece.json")
-    with write_atomically(description) as temporary:
-        temporary.write_text(piece.model_dump_json(), encoding="utf-8")
-    program = "import sys; from kgraft.benchmark.piece import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", program, str(description)]
-    threads = {name: str(piece.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    finished = subprocess.run(command, env={**os.environ, **threads}, check=False)  # noqa: S603
-    if finished.returncode:
-        raise KgraftError(
-            f"{piece.system} for {piece.target} failed; what came before is kept in "
-            f"{piece.result.parent}, and the same command goes on from there"
-        )
-    description.unlink()
-
-
-def _machine() -> dict[str, Any]:
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a row of an ablation; a system other than the student is a variant."""
+    case = outcome.case
     return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "kgraft": version("kgraft"),
+        "target": case.target,
+        "variant": case.variant if case.system == "student" else case.system,
+        "share": case.share,
+        "seed": case.seed,
+        "train_seconds": outcome.cost["train_seconds"],
+        "triples": outcome.cost["triples"],
+        **{side: _mrr(outcome.quality, side) for side in SIDES},
     }
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def _mrr(quality: Iterable[dict[str, Any]], side: str) -> dict[str, float | None]:
+    found = {
+        row["facts"]: row["mrr"]
+        for row in quality
+        if row["side"] == side and row["filter"] == "all"
+    }
+    return {part: found[part] for part in PARTS}
+
+
+def _variants(rows: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["variant"] for row in rows))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.config import RetrainSettings, TrainSettings, explain
+from kgraft.errors import SettingsError
 
 System = Literal["target-only", "joint", "teacher", "student"]
 """``target-only``: the target's own facts; ``joint``: all sources and the target from scratch;
@@ -15,9 +17,15 @@ teacher, locally re-trained."""
 
 SYSTEMS: tuple[System, ...] = get_args(System)
 
+LEVEL_WEIGHTS: Mapping[str, float] = {"feature": 1.0, "network": 0.1, "prediction": 0.03}
+"""The levels of distillation, and the weight of a level that an ablation tries on its own though
+the settings have it switched off."""
+
+S = TypeVar("S", bound=TrainSettings)
+
 
 class BenchmarkSettings(BaseModel):
-    """The settings of each system; the seed and the threads are the same for all.
+    """The settings of each system; seeds and threads are the benchmark's own.
 
     Args:
         alone: For ``target-only``.
@@ -33,25 +41,53 @@ class BenchmarkSettings(BaseModel):
     pretrain: TrainSettings = TrainSettings()
     retrain: RetrainSettings = RetrainSettings()
 
-    def of(self, system: System) -> tuple[BaseModel, ...]:
-        """Return the settings that a system's result depends on."""
-        match system:
-            case "target-only":
-                return (self.alone,)
-            case "joint":
-                return (self.joint,)
-            case "teacher":
-                return (self.pretrain,)
-            case "student":
-                return self.pretrain, self.retrain
-
     def seeded(self, seed: int) -> BenchmarkSettings:
         """Return the same settings with one seed for all systems."""
         return BenchmarkSettings(
-            **{
-                name: part.model_copy(
-                    update={"training": part.training.model_copy(update={"seed": seed})}
-                )
-                for name, part in self
-            }
+            **{name: changed(part, training={"seed": seed}) for name, part in self}
         )
+
+
+def changed(settings: S, **parts: Mapping[str, Any]) -> S:
+    """Return settings with some values changed, given by part and name, and checked again.
+
+    Raises:
+        SettingsError: If a value is not allowed.
+    """
+    values = settings.model_dump()
+    for part, changes in parts.items():
+        values[part] |= changes
+    try:
+        return type(settings).model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from error
+
+
+def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, RetrainSettings]:
+    """Return what an ablation compares: the student's settings by the variant's name.
+
+    ``all`` is the settings as they are and ``none`` a student that learns nothing from its teacher
+    but which facts are linked. ``warm-start``, ``feature``, ``network`` and ``prediction`` add one
+    thing to that, ``without-...`` takes one away from ``all``, and ``incident`` and ``k-hop`` are
+    ``all`` on other subgraphs.
+
+    Args:
+        settings: The student's settings.
+        budget: The most background facts of ``k-hop``.
+    """
+    own = settings.distillation
+    weights = {level: getattr(own, level) or fallback for level, fallback in LEVEL_WEIGHTS.items()}
+    nothing: dict[str, Any] = {"warm_start": False, **dict.fromkeys(LEVEL_WEIGHTS, 0.0)}
+    taught: dict[str, dict[str, Any]] = {
+        "none": nothing,
+        "warm-start": {**nothing, "warm_start": True},
+        **{level: {**nothing, level: weight} for level, weight in weights.items()},
+        "without-warm-start": {"warm_start": False},
+        **{f"without-{level}": {level: 0.0} for level in LEVEL_WEIGHTS},
+    }
+    return {
+        "all": settings,
+        **{name: changed(settings, distillation=changes) for name, changes in taught.items()},
+        "incident": changed(settings, subgraph={"mode": "incident"}),
+        "k-hop": changed(settings, subgraph={"mode": "k_hop", "hops": 2, "budget": budget}),
+    }

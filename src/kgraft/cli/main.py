@@ -11,10 +11,8 @@ import torch
 import typer
 from rich.table import Table
 
-from kgraft.benchmark.run import benchmark as run_benchmark
-from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
+from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import (
-    AGAIN,
     RESUME,
     chosen_settings,
     out,
@@ -23,7 +21,20 @@ from kgraft.cli.console import (
     watching,
 )
 from kgraft.cli.demo import run_demo
-from kgraft.config import RetrainSettings, TrainSettings, read_settings
+from kgraft.cli.options import (
+    CollectionArgument,
+    JsonOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    ResumeOption,
+    SetOption,
+    SettingsOption,
+    TargetOption,
+    ThreadsOption,
+    names,
+)
+from kgraft.config import RetrainSettings, TrainSettings
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
 from kgraft.inference.predict import predict as answer
@@ -42,38 +53,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-CollectionArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="COLLECTION",
-        help="A collection.toml, a directory in the DBP-5L layout, or 'world'.",
-        show_default=False,
-    ),
-]
-ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
-]
-TargetOption = Annotated[
-    str | None,
-    typer.Option("--target", help="The graph it is for; by default the collection's target."),
-]
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", help="Directory for the model.", show_default=False)
-]
-SettingsOption = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PART.NAME=VALUE", help="Change one setting; may be repeated."),
-]
-ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads; by default one a core.")
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a model that is already there.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -164,7 +143,7 @@ def pretrain(
         model = run_pretraining(
             read_collection(collection).with_target(target),
             chosen,
-            sources=None if sources is None else _names(sources),
+            sources=None if sources is None else names(sources),
             watching=watch,
         )
         _keep(model, directory, watch.checkpoint, overwrite=overwrite)
@@ -270,51 +249,7 @@ def predict(
         out.print(table)
 
 
-@app.command()
-def benchmark(
-    collection: CollectionArgument,
-    directory: Annotated[
-        Path, typer.Option("--out", "-o", help="Directory for results.", show_default=False)
-    ],
-    targets: Annotated[
-        str | None, typer.Option("--targets", help="Graphs to measure, as a,b; by default all.")
-    ] = None,
-    systems: Annotated[str, typer.Option("--systems", help="What to compare, as a,b.")] = ",".join(
-        SYSTEMS
-    ),
-    settings: Annotated[
-        Path | None,
-        typer.Option("--settings", help="TOML with tables alone, joint, pretrain, retrain."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seeds every system.")] = 0,
-    threads: ThreadsOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare target alone, joint training, teacher and student; goes on where it stopped."""
-    with speaking(AGAIN):
-        report = run_benchmark(
-            collection,
-            directory,
-            targets=None if targets is None else _names(targets),
-            systems=_systems(systems),
-            settings=read_settings(BenchmarkSettings, settings),
-            seed=seed,
-            threads=threads,
-        )
-        if as_json:
-            print_json(report)
-            return
-        rows = [
-            row for row in report["quality"] if row["side"] == "tail" and row["filter"] == "all"
-        ]
-        out.print(quality_table(rows, "Tails among the target's own entities, in percent"))
-        costs = Table("target", "system", "seconds", "queries/s", "peak MiB", "parameters", "facts")
-        for cost in report["cost"]:
-            keys = ("train_seconds", "examples_per_second", "peak_rss_mib", "parameters", "triples")
-            figures = ("-" if cost[key] is None else f"{cost[key]:,.0f}" for key in keys)
-            costs.add_row(cost["target"], cost["system"], *figures)
-        out.print(costs)
-        out.print(f"Everything is in {directory / 'results.json'}")
+app.command()(benchmark)
 
 
 def main() -> None:
@@ -324,20 +259,6 @@ def main() -> None:
 
 def _use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or os.cpu_count() or 1)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _systems(text: str) -> list[System]:
-    names = _names(text)
-    chosen = [system for system in SYSTEMS if system in names]
-    if unknown := set(names) - set(chosen):
-        raise ValueError(
-            f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}"
-        )
-    return chosen
 
 
 def _keep(

@@ -1,0 +1,48 @@
+"""A share of a target's links, as if the others had never been found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kgraft.linking.links import Links
+
+
+def with_share_of_links(
+    links: Sequence[Links], target: str, share: float, *, seed: int
+) -> tuple[Links, ...]:
+    """Keep a share of the entity links that have an end in the target.
+
+    Of each pair of graphs the same share is kept, in the order in which it stood. With one seed, a
+    smaller share is part of a larger one. Links of relations and links between other graphs stay,
+    so an entity with links to several sources that keeps one may reach the others through it.
+
+    Args:
+        links: Links of a collection.
+        target: The target.
+        share: From 0 to 1.
+        seed: Seeds the choice.
+    """
+    return tuple(
+        _sample(x, share, np.random.default_rng([seed, place]))
+        if x.kind == "entity" and x.joins(target)
+        else x
+        for place, x in enumerate(links)
+    )
+
+
+def _sample(links: Links, share: float, draw: np.random.Generator) -> Links:
+    kept = np.sort(draw.permutation(len(links))[: round(share * len(links))])
+    return replace(links, pairs=links.pairs[kept], confidence=links.confidence[kept])
+
+
+def linked_entities(links: Sequence[Links], target: str) -> int:
+    """Return how many of the target's entities have a link."""
+    rows = [
+        x.pairs[:, 0 if x.left == target else 1]
+        for x in links
+        if x.kind == "entity" and x.joins(target)
+    ]
+    return len(np.unique(np.concatenate(rows))) if rows else 0

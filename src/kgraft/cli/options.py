@@ -1,0 +1,45 @@
+"""Arguments and options that several verbs have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CollectionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="A collection.toml, a directory in the DBP-5L layout, or 'world'.",
+        show_default=False,
+    ),
+]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", help="The graph it is for; by default the collection's target."),
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Directory for the model.", show_default=False)
+]
+SettingsOption = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="Change one setting; may be repeated."),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads; by default one a core.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is already there.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def names(text: str) -> list[str]:
+    """Return the names in ``a,b,c``."""
+    return [name.strip() for name in text.split(",") if name.strip()]
