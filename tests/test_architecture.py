@@ -17,6 +17,7 @@ LAYERS = (
     {"files", "progress", "sentences", "config"},
     {"graph"},
     {"linking"},
+    {"evidence", "synthesis"},
     {"model"},
     {"evaluation"},
     {"training"},
@@ -26,7 +27,7 @@ LAYERS = (
 )
 """From the ground up: a part of ``kgraft`` imports from its own layer and from lower ones."""
 
-WITHOUT_TORCH = ("graph", "linking")
+WITHOUT_TORCH = ("graph", "linking", "evidence", "synthesis")
 ONLY_TORCH = ("kgraft.training.losses", "kgraft.training.distillation")
 FORBIDDEN_NAMES = {"eval", "exec", "pickle", "marshal", "shelve", "dill", "joblib"}
 LONGEST_FILE = 400

@@ -48,6 +48,16 @@ from kgraft.linking.read_links import links_by_name, read_links
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
+from kgraft.synthesis.rules import PlantedRule
+from kgraft.synthesis.settings import (
+    BackgroundSettings,
+    LinkSettings,
+    SynthSettings,
+    TargetSettings,
+    WorldSettings,
+)
+from kgraft.synthesis.synthesize import Synthetic, synthesize
+from kgraft.synthesis.write_synthetic import write_synthetic
 from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
 from kgraft.training.run import Watching
@@ -56,6 +66,7 @@ from kgraft.training.train import train
 __version__ = version("kgraft")
 
 __all__ = [
+    "BackgroundSettings",
     "BenchmarkSettings",
     "Collection",
     "DataError",
@@ -67,21 +78,27 @@ __all__ = [
     "KgraftError",
     "KgraftWarning",
     "KnowledgeGraph",
+    "LinkSettings",
     "LinkedSubgraph",
     "Links",
     "ModelDirectoryError",
     "ModelSettings",
+    "PlantedRule",
     "Prediction",
     "RetrainSettings",
     "SettingsError",
     "Split",
     "SubgraphSettings",
+    "SynthSettings",
+    "Synthetic",
+    "TargetSettings",
     "TrainSettings",
     "TrainedModel",
     "TrainingSettings",
     "UnknownNameError",
     "Vocabulary",
     "Watching",
+    "WorldSettings",
     "ablate",
     "benchmark",
     "collect",
@@ -103,6 +120,8 @@ __all__ = [
     "retrain",
     "save_model",
     "sweep_links",
+    "synthesize",
     "train",
     "write_graph",
+    "write_synthetic",
 ]

@@ -149,7 +149,7 @@ def test_a_wrong_setting_is_named(
 
 def test_help_and_version() -> None:
     shown = run("--help").output
-    for verb in ("demo", "inspect", "train", "pretrain", "retrain", "evaluate", "predict"):
+    for verb in ("demo", "inspect", "train", "pretrain", "retrain", "evaluate", "predict", "synth"):
         assert verb in shown
         assert run(verb, "--help").exit_code == 0
     assert run("--version").output.startswith("kgraft ")

@@ -34,6 +34,7 @@ from kgraft.cli.options import (
     ThreadsOption,
     names,
 )
+from kgraft.cli.synth import synth
 from kgraft.config import RetrainSettings, TrainSettings
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
@@ -250,6 +251,7 @@ def predict(
 
 
 app.command()(benchmark)
+app.command()(synth)
 
 
 def main() -> None:

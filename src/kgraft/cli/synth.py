@@ -1,0 +1,73 @@
+"""The verb that makes a synthetic collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kgraft.cli.console import chosen_settings, out
+from kgraft.sentences import speaking
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import Synthetic, synthesize
+from kgraft.synthesis.write_synthetic import RULES_FILE, check_empty, write_synthetic
+
+
+def synth(
+    directory: Annotated[
+        Path, typer.Option("--out", "-o", help="A new directory for it.", show_default=False)
+    ],
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="A TOML file of settings.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PART.NAME=VALUE",
+            help="Change one setting, as links.linked=0.2; may be repeated.",
+        ),
+    ] = None,
+    written_as: Annotated[
+        Literal["parquet", "tsv"], typer.Option("--format", help="How facts are written.")
+    ] = "parquet",
+) -> None:
+    """Make linked graphs out of a hidden world with known rules, to experiment with."""
+    with speaking():
+        check_empty(directory)
+        made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
+        write_synthetic(made, directory, format=written_as)
+        for line in _in_words(made):
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"The collection and its {RULES_FILE} are in {directory}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _in_words(made: Synthetic) -> list[str]:
+    collection = made.collection
+    lines = []
+    for graph in collection.graphs.values():
+        parts = ", ".join(
+            f"{len(facts):,} {split}"
+            for split, facts in (
+                ("train", graph.train),
+                ("valid", graph.valid),
+                ("test", graph.test),
+            )
+            if len(facts)
+        )
+        lines.append(f"{graph.name}: {len(graph.entities):,} entities, facts: {parts}")
+    n_links = sum(len(links) for links in collection.links)
+    n_facts = len(collection.target_graph.triples)
+    lines.append(
+        f"{n_links:,} links; {made.shared:,} of the target's {n_facts:,} facts "
+        f"({100 * made.shared / n_facts:.1f} %) are stated by a background too"
+    )
+    uncertain = sum(rule.confidence < 1 for rule in made.rules)
+    lines.append(f"{len(made.rules)} rules, {uncertain} of them uncertain")
+    return lines

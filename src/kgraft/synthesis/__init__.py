@@ -1,0 +1,1 @@
+"""Multi-source knowledge graphs made from a hidden world, to experiment with."""
