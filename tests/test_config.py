@@ -15,6 +15,7 @@ from kgraft.config import (
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
+    RuleSettings,
     SubgraphSettings,
     TrainingSettings,
     TrainSettings,
@@ -153,3 +154,13 @@ def test_the_settings_page_shows_the_defaults() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
     shown = page.split("```toml\n")[1].split("```")[0]
     assert tomllib.loads(shown) == tomllib.loads(as_toml(RetrainSettings()))
+
+
+def test_a_student_that_rules_teach_is_regularized_less() -> None:
+    assert TrainSettings().regularization == 0.06
+    assert RetrainSettings().regularization == 0.03
+    assert RetrainSettings(rules=RuleSettings(teach=0)).regularization == 0.06
+    assert RetrainSettings(rules=RuleSettings(longest=0)).regularization == 0.06
+    given = TrainingSettings(regularization=0.0)
+    assert TrainSettings(training=given).regularization == 0.0
+    assert RetrainSettings(training=given).regularization == 0.0

@@ -61,7 +61,8 @@ class TrainingSettings(_Settings):
             biased random walk goes on with, and each entity on the way is asked for.
         learning_rate: Adagrad's step size, for the rows of the tables and the teacher's maps.
         dense_learning_rate: Adam's step size, for an encoder's own weights.
-        regularization: Weight of the N3 norm.
+        regularization: Weight of the N3 norm; by default 0.06, and 0.03 for a student that rules
+            teach: it has more to learn from than its facts, and may fit them more closely.
         validate_every: Epochs between two looks at the validation facts.
         validation_queries: The most validation facts to rank at a look, a fixed sample.
         patience: Looks without improvement after which training stops.
@@ -74,7 +75,7 @@ class TrainingSettings(_Settings):
     steps: int = Field(1, ge=1, le=64)
     learning_rate: float = Field(0.1, gt=0)
     dense_learning_rate: float = Field(1e-3, gt=0)
-    regularization: float = Field(0.06, ge=0)
+    regularization: float | None = Field(None, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
     patience: int = Field(3, ge=1)
@@ -104,6 +105,9 @@ class DistillationSettings(_Settings):
         network: Weight of the level of query vectors and their similarities.
         prediction: Weight of the level of answer distributions.
         temperature: Softens both distributions of the prediction level.
+        queries: The most queries of a step that the network and the prediction level look at. A
+            step's queries are shuffled, so its first ones are a sample, and the two levels cost
+            no more than what they are worth.
         warm_start: Whether linked rows start from the teacher's.
     """
 
@@ -111,7 +115,38 @@ class DistillationSettings(_Settings):
     network: float = Field(0.1, ge=0)
     prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
+    queries: int = Field(128, ge=1)
     warm_start: bool = True
+
+
+class RuleSettings(_Settings):
+    """How rules are mined, and how much they teach.
+
+    Args:
+        longest: Relations in the longest path; 0 mines no rules.
+        support: Different facts that a rule has to explain.
+        confidence: The least share of a rule's answers that have to be right.
+        samples: The most edges of an entity that are looked at, sampled at hubs; for paths of three
+            relations a third of it.
+        facts_per_relation: The most facts of a relation, in either direction, to mine from.
+        teach: The chance of an inferred fact that is sure to be asked for in an epoch; 0 trains on
+            stated facts only.
+        answered: What remains of that chance where the fact's head and relation have a stated
+            answer: rules are right less often there.
+    """
+
+    longest: int = Field(3, ge=0, le=3)
+    support: int = Field(2, ge=1)
+    confidence: float = Field(0.01, gt=0, le=1)
+    samples: int = Field(50, ge=1)
+    facts_per_relation: int = Field(20_000, ge=1)
+    teach: float = Field(1.0, ge=0, le=1)
+    answered: float = Field(0.1, ge=0, le=1)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any rule teaches."""
+        return bool(self.longest and self.teach)
 
 
 class TrainSettings(_Settings):
@@ -120,12 +155,27 @@ class TrainSettings(_Settings):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
 
+    @property
+    def regularization(self) -> float:
+        """The weight of the N3 norm that these settings come down to."""
+        given = self.training.regularization
+        return self._default_regularization if given is None else given
+
+    @property
+    def _default_regularization(self) -> float:
+        return 0.06
+
 
 class RetrainSettings(TrainSettings):
     """Everything that ``retrain`` goes by."""
 
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
+    rules: RuleSettings = RuleSettings()
+
+    @property
+    def _default_regularization(self) -> float:
+        return 0.03 if self.rules.teaches else super()._default_regularization
 
 
 S = TypeVar("S", bound=BaseModel)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
+from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.training.batches import Batch, Batches
 
@@ -51,7 +52,6 @@ def test_every_fact_is_asked_both_ways_once_an_epoch(
 ) -> None:
     batches = batches_of(facts, batch_size)
     drawn = list(batches.epoch(number))
-    assert len(drawn) == len(batches)
     assert all(len(batch) == batch_size for batch in drawn[:-1])
     counts = Counter(query for batch in drawn for query in asked(batch))
     assert counts == dict.fromkeys(both_ways(facts), 1)
@@ -126,7 +126,6 @@ def test_paths_begin_with_every_fact_and_stay_together(
         facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, steps=steps
     )
     drawn = list(batches.epoch(number))
-    assert len(drawn) == len(batches)
     assert sum(map(len, drawn)) == batches.n_queries
     firsts = []
     for batch in drawn:
@@ -139,3 +138,54 @@ def test_paths_begin_with_every_fact_and_stay_together(
             assert [head for head, _, _ in path[1:]] == [tail for _, _, tail in path[:-1]]
             firsts.append(path[0])
     assert Counter(firsts) == dict.fromkeys(both_ways(facts), 1)
+
+
+def test_inferred_facts_join_an_epoch_by_their_chance() -> None:
+    facts = np.array([[0, 0, 1], [2, 1, 3]])
+    inferred = Inferred(np.array([[4, 0, 5], [6, 1, 7], [8, 0, 8]]), np.array([1.0, 0.5, 0.0]))
+    batches = Batches(
+        facts, N_ENTITIES, N_RELATIONS, inferred=inferred, batch_size=3, negatives=2, seed=0
+    )
+    seen: Counter[tuple[int, int, int]] = Counter()
+    for number in range(1, 201):
+        for batch in batches.epoch(number):
+            queries = asked(batch)
+            assert [query not in both_ways(facts) for query in queries] == batch.inferred.tolist()
+            seen.update(queries)
+    for query in (*both_ways(facts), *both_ways(np.array([[4, 0, 5]]))):
+        assert seen[query] == 200
+    assert seen[6, 1, 7] == seen[7, 1 + N_RELATIONS, 6]
+    assert 70 <= seen[6, 1, 7] <= 130
+    assert seen[8, 0, 8] == 0
+    assert batches.n_queries == 4 + 2 * 2  # rounded to the even number: 1.5 facts to expect
+
+
+def test_a_known_answer_is_no_negative_of_an_inferred_one_but_the_other_way_round_it_is() -> None:
+    facts, inferred = np.array([[0, 0, 1]]), Inferred(np.array([[0, 0, 2]]), np.ones(1))
+    batches = Batches(
+        facts, N_ENTITIES, N_RELATIONS, inferred=inferred, batch_size=8, negatives=1, seed=0
+    )
+    (batch,) = batches.epoch(1)
+    left_out = {
+        (asked(batch)[query], int(batch.entities[column]))
+        for query, column in batch.known.T.tolist()
+    }
+    assert left_out == {((0, 0, 2), 1)}
+
+
+@given(facts=FACTS, steps=st.integers(1, 3))
+def test_only_the_first_fact_of_a_path_is_inferred(facts: Triples, steps: int) -> None:
+    inferred = Inferred(facts[:1, ::-1][:, [2, 1, 0]], np.ones(1))
+    batches = Batches(
+        facts,
+        N_ENTITIES,
+        N_RELATIONS,
+        inferred=inferred,
+        steps=steps,
+        batch_size=8,
+        negatives=1,
+        seed=0,
+    )
+    flags = np.concatenate([batch.inferred.numpy() for batch in batches.epoch(1)])
+    assert flags.sum() == 2
+    assert flags.reshape(-1, steps)[:, 1:].sum() == 0

@@ -29,7 +29,7 @@ def numbers_model(*entities: float) -> KgeModel:
 def one_query(known: Tensor = NONE_KNOWN) -> Batch:
     """Entity 0, relation 0, answer 1, among entities 0, 1 and 2."""
     zero, one = torch.tensor([0]), torch.tensor([1])
-    return Batch(torch.arange(3), zero, zero, zero, one, known)
+    return Batch(torch.arange(3), zero, zero, zero, one, known, torch.tensor([False]))
 
 
 def test_terms_by_hand() -> None:
@@ -39,6 +39,29 @@ def test_terms_by_hand() -> None:
     assert terms["task"] == pytest.approx(task, rel=1e-6)
     assert terms["regularization"] == pytest.approx(1 + 1 + 8)
     assert terms["loss"] == pytest.approx(task + 0.5 * 10, rel=1e-6)
+
+
+def test_inferred_facts_have_a_term_of_their_own() -> None:
+    stated, mixed = (
+        Batch(
+            torch.arange(3),
+            *(torch.tensor([0, 0]),) * 3,
+            torch.tensor([1, 2]),
+            NONE_KNOWN,
+            torch.tensor([False, inferred]),
+        )
+        for inferred in (False, True)
+    )
+    losses = [
+        -math.log(math.exp(number) / (math.exp(1) + math.exp(2) + math.exp(3))) for number in (2, 3)
+    ]
+    terms = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0).step(stated)
+    assert terms.keys() == {"task", "loss"}
+    assert terms["task"] == pytest.approx(sum(losses) / 2, rel=1e-6)
+    terms = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0).step(mixed)
+    assert terms == pytest.approx(
+        {"task": losses[0] / 2, "rules": losses[1] / 2, "loss": sum(losses) / 2}, rel=1e-6
+    )
 
 
 def test_known_answers_are_no_negatives() -> None:
@@ -70,6 +93,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         predicates=torch.tensor([0, 1]),
         tails=torch.tensor([1, 0]),
         known=NONE_KNOWN,
+        inferred=torch.tensor([False, False]),
     )
     learner.step(batch)
     for name, rows in (("entities", [0, 2, 3, 5, 7]), ("relations", [0, 1, 3, 4])):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgraft.config import DistillationSettings, RetrainSettings, TrainSettings
+from kgraft.config import DistillationSettings, RetrainSettings, RuleSettings, TrainSettings
 from kgraft.errors import KgraftWarning, UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
@@ -60,13 +60,23 @@ def test_without_links_the_student_trains_alone(
 ) -> None:
     between = tuple(x for x in generated.links if x.between("atlas", "cards"))
     apart = replace(generated, links=between)
+    without_rules = fast_student.model_copy(update={"rules": RuleSettings(teach=0)})
     with pytest.warns(KgraftWarning, match=r"no entity of 'mine' is linked.*trains alone"):
-        student = retrain(apart, teacher, fast_student)
+        student = retrain(apart, teacher, without_rules)
     alone = train(apart, fast, alone=True)
     assert student.kge.entities.equal(alone.kge.entities)
     own = alone.kge.n_relations
     assert student.kge.relations[:own].equal(alone.kge.relations[:own])
     assert "feature" not in student.log[-1]
+
+
+def test_rules_teach_unless_they_are_switched_off(
+    generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
+) -> None:
+    assert "rules" in retrain(generated, teacher, fast_student).log[-1]
+    for off in ({"teach": 0}, {"longest": 0}):
+        settings = fast_student.model_copy(update={"rules": RuleSettings(**off)})
+        assert "rules" not in retrain(generated, teacher, settings).log[-1]
 
 
 def test_a_teacher_that_has_learned_the_target_is_refused(

@@ -10,10 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows
 from kgraft.training.walks import Walker
+
+NO_SOURCE = -1
+"""Stands for the source of a fact that was inferred."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,7 @@ class Batch:
         tails: int64 ``(B,)``, positions in ``entities``: each query's answer.
         known: int64 ``(2, M)``, query and candidate of other true answers.
         steps: Queries of a path; 1 where every query is a path of its own.
+        inferred: bool ``(B,)``, which queries ask for a fact that no source states.
     """
 
     entities: Tensor
@@ -38,6 +43,7 @@ class Batch:
     predicates: Tensor
     tails: Tensor
     known: Tensor
+    inferred: Tensor
     steps: int = 1
 
     def __len__(self) -> int:
@@ -48,13 +54,14 @@ class Batches:
     """All batches of an epoch, drawn from a seed and the epoch's number.
 
     Every fact is two queries, ``(h, r, ?)`` and ``(t, inverse of r, ?)``, and with more steps each
-    of the two begins a path of so many queries.
+    of the two begins a path of so many queries. Inferred facts join an epoch by their chance.
 
     Args:
         triples: Facts, int64 ``(n, 3)``; repeats count once.
         sources: The source of each fact, ``(n,)``.
         n_entities: Number of entity rows.
         n_relations: Number of relations, inverses not counted.
+        inferred: Facts that follow from the others.
         steps: Facts in a path.
         batch_size: Queries per batch.
         negatives: Entities drawn per batch.
@@ -68,14 +75,16 @@ class Batches:
         n_relations: int,
         *,
         sources: NDArray[np.integer] | None = None,
+        inferred: Inferred | None = None,
         steps: int = 1,
         batch_size: int,
         negatives: int,
         seed: int,
     ) -> None:
         distinct, first = np.unique(triples, axis=0, return_index=True)
-        inverse = distinct[:, ::-1] + np.array([0, n_relations, 0])
-        self.queries = np.concatenate([distinct, inverse])
+        self._n_relations = n_relations
+        self.queries = self._both_ways(distinct)
+        self._inferred = inferred
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
         self._sources = np.tile(origin[first], 2)
         self._walker = Walker(triples, origin, n_entities, n_relations) if steps > 1 else None
@@ -86,13 +95,11 @@ class Batches:
         self._negatives = negatives
         self._seed = seed
 
-    def __len__(self) -> int:
-        return -(-len(self.queries) // self._paths_per_batch)
-
     @property
     def n_queries(self) -> int:
-        """Queries in an epoch."""
-        return len(self.queries) * self._steps
+        """Queries in an epoch; with inferred facts, the number to expect."""
+        chances = 0.0 if self._inferred is None else float(self._inferred.chances.sum())
+        return (len(self.queries) + 2 * round(chances)) * self._steps
 
     @property
     def _paths_per_batch(self) -> int:
@@ -101,17 +108,28 @@ class Batches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of one epoch; the same number gives the same batches."""
         draw = np.random.default_rng([self._seed, number])
-        order = draw.permutation(len(self.queries))
+        queries, sources = self.queries, self._sources
+        if self._inferred is not None:
+            drawn = self._both_ways(self._inferred.draw(draw))
+            queries = np.concatenate([queries, drawn])
+            sources = np.concatenate([sources, np.full(len(drawn), NO_SOURCE, sources.dtype)])
+        order = draw.permutation(len(queries))
         for start in range(0, len(order), self._paths_per_batch):
             place = order[start : start + self._paths_per_batch]
-            chosen = self.queries[place]
+            chosen = queries[place]
+            inferred = np.zeros((len(place), self._steps), dtype=np.bool_)
+            inferred[:, 0] = sources[place] == NO_SOURCE
             if self._walker is not None:
-                paths = self._walker.go_on(chosen, self._sources[place], self._steps, draw)
+                paths = self._walker.go_on(chosen, sources[place], self._steps, draw)
                 chosen = paths.reshape(-1, 3)
             negatives = draw.integers(len(self._column), size=self._negatives)
-            yield self._batch(chosen, negatives)
+            yield self._batch(chosen, negatives, inferred.reshape(-1))
 
-    def _batch(self, queries: Triples, negatives: Rows) -> Batch:
+    def _both_ways(self, facts: Triples) -> Triples:
+        """Return facts ``(n, 3)`` as the queries for their tails, then those for their heads."""
+        return np.concatenate([facts, facts[:, ::-1] + np.array([0, self._n_relations, 0])])
+
+    def _batch(self, queries: Triples, negatives: Rows, inferred: NDArray[np.bool_]) -> Batch:
         heads, predicates, tails = queries.T
         size = len(queries)
         entities, places = np.unique(np.concatenate([heads, tails, negatives]), return_inverse=True)
@@ -129,6 +147,7 @@ class Batches:
             predicates=_tensor(predicate_places),
             tails=_tensor(tail_places),
             known=_tensor(np.stack([query[other], column[other]])),
+            inferred=torch.from_numpy(inferred),
             steps=self._steps,
         )
 

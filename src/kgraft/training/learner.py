@@ -68,7 +68,7 @@ class Learner:
         self._entities = RowAdagrad(model.entities, learning_rate)
         self._relations = RowAdagrad(model.relations, learning_rate)
         self._extra = extra
-        self._weights = {"task": 1.0, "regularization": regularization}
+        self._weights = {"task": 1.0, "rules": 1.0, "regularization": regularization}
         if extra is not None:
             self._weights |= extra.weights
         self._dense: list[torch.optim.Optimizer] = []
@@ -85,7 +85,10 @@ class Learner:
         predicates = relations.index_select(0, batch.predicates)
         queries = self._encode(heads, predicates, batch.steps)
         scores = queries @ entities.T
-        terms = {"task": sampled_softmax(scores, batch.tails, batch.known)}
+        losses = sampled_softmax(scores, batch.tails, batch.known)
+        terms = {"task": losses.masked_fill(batch.inferred, 0.0).sum() / len(batch)}
+        if batch.inferred.any():
+            terms["rules"] = losses.masked_fill(~batch.inferred, 0.0).sum() / len(batch)
         if self._weights["regularization"]:
             tails = entities.index_select(0, batch.tails)
             rows = torch.cat([heads, predicates, tails])

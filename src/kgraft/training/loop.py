@@ -104,12 +104,13 @@ def _epoch(learner: Learner, batches: Batches, number: int, progress: Listener) 
     """Learn from every batch once and return the epoch's entry in the log."""
     begin = time.perf_counter()
     sums: dict[str, float] = {}
+    queries = 0
     for batch in batches.epoch(number):
         for name, value in learner.step(batch).items():
             sums[name] = sums.get(name, 0.0) + value * len(batch)
+        queries += len(batch)
         progress.advance(len(batch))
     seconds = time.perf_counter() - begin
-    queries = batches.n_queries
     means = {name: total / queries for name, total in sums.items()}
     return {
         "epoch": number,

@@ -19,10 +19,10 @@ def sampled_softmax(scores_BC: Tensor, answers_B: Tensor, known_2M: Tensor | Non
             and are left out of the query's softmax.
 
     Returns:
-        The mean over queries, a scalar.
+        The loss of each query, ``(B,)``.
     """
     if known_2M is not None and known_2M.shape[1]:
         scores_BC = scores_BC.index_put(
             (known_2M[0], known_2M[1]), scores_BC.new_tensor(float("-inf"))
         )
-    return cross_entropy(scores_BC, answers_B)
+    return cross_entropy(scores_BC, answers_B, reduction="none")

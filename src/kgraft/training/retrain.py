@@ -6,6 +6,7 @@ import warnings
 
 from kgraft.config import RetrainSettings
 from kgraft.errors import KgraftWarning, describe
+from kgraft.evidence.inferred import infer
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.kge import KgeModel
@@ -68,6 +69,7 @@ def retrain(
         watching=watching or Watching(),
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
+        inferred=infer(subgraph.graph, graph.name, settings.rules, seed=settings.training.seed),
         teacher=teacher.kge,
     )
 

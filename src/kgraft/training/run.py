@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kgraft.config import TrainSettings, as_toml
 from kgraft.errors import DataError
+from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint import JointGraph
 from kgraft.model.kge import KgeModel
@@ -44,6 +45,7 @@ def run(
     watching: Watching,
     model: KgeModel | None = None,
     extra: Term | None = None,
+    inferred: Inferred | None = None,
     teacher: KgeModel | None = None,
 ) -> TrainedModel:
     """Train a model on a joint graph.
@@ -57,6 +59,7 @@ def run(
         watching: Progress and checkpoint.
         model: A model to go on from; by default a new one.
         extra: Further loss terms.
+        inferred: Facts that follow from the graph's.
         teacher: What the model and the further terms were made from; a checkpoint of a run with
             another teacher is not gone on with.
 
@@ -78,7 +81,7 @@ def run(
             model,
             learning_rate=training.learning_rate,
             dense_learning_rate=training.dense_learning_rate,
-            regularization=training.regularization,
+            regularization=settings.regularization,
             extra=extra,
         ),
         Batches(
@@ -86,6 +89,7 @@ def run(
             graph.n_entities,
             graph.n_relations,
             sources=graph.triple_sources,
+            inferred=inferred,
             steps=training.steps,
             batch_size=training.batch_size,
             negatives=training.negatives,

@@ -42,6 +42,7 @@ class Teaching(Term):
             "prediction": settings.prediction,
         }
         self._temperature = settings.temperature
+        self._queries = settings.queries
         self._teacher = teacher
         self._entities = torch.from_numpy(subgraph.teacher_entities)
         self._relations = with_inverses(
@@ -87,6 +88,7 @@ class Teaching(Term):
         heads = rows_U[batch.heads].view(-1, batch.steps)
         relations = self._relations[batch.relations][batch.predicates].view(-1, batch.steps)
         known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
+        known[max(1, self._queries // batch.steps) :] = False
         paths = known[:, 0].nonzero().squeeze(1)
         encoded = self._teacher.path_queries(
             heads[paths].clamp(min=0), relations[paths].clamp(min=0)

@@ -1,0 +1,1 @@
+"""Rules mined on linked graphs: answers that can be shown, and a second teacher."""

@@ -1,0 +1,155 @@
+"""What rules answer: candidates of a query, or all facts that follow from a graph.
+
+Columns: ``x`` the entity asked about, ``relation``, ``y`` the answer, ``rule`` the rule's row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from kgraft.evidence.bodies import Adjacency, Bodies, Ints, changes, spans
+from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.rules import BODY, Rules
+from kgraft.graph.vocabulary import Rows
+
+EVIDENCE = 3
+"""Rules that count for an answer: its surest."""
+
+ENTITIES = 500
+"""Entities whose consequences are joined at once."""
+
+SCHEMA = {
+    "x": pl.Int32,
+    "relation": pl.Int32,
+    "y": pl.Int32,
+    "rule": pl.UInt32,
+    "confidence": pl.Float32,
+}
+"""The columns of answers."""
+
+
+class Answerer:
+    """Rules, made ready to be applied to a graph.
+
+    Args:
+        rules: The rules.
+        edges: The graph.
+    """
+
+    def __init__(self, rules: Rules, edges: Edges) -> None:
+        self._edges = edges
+        self._graph = Adjacency(edges)
+        paths = _both_ways(rules)
+        self._bodies = {
+            by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
+        }
+        named = rules.constants.select(
+            "first", "entity", "relation", "rule", "confidence", y="answer"
+        )
+        self._special = named.filter(pl.col("entity").is_not_null())
+        self._general = named.filter(pl.col("entity").is_null()).drop("entity")
+
+    def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return every answer that a rule gives.
+
+        Of a question that leads through hubs to very many entities only a sample of the paths is
+        followed, always the same (``kgraft.evidence.bodies.REACH``).
+
+        Args:
+            asked: Distinct int32 ``x``, with ``relation`` for queries (inverses ask for heads), or
+                without it for all relations.
+
+        Returns:
+            Distinct rows of ``SCHEMA``.
+        """
+        by_relation = "relation" in asked.columns
+        bodies = self._bodies[by_relation]
+        x = asked["x"].to_numpy().astype(np.int64)
+        roots = asked["relation"].to_numpy().astype(np.int64) if by_relation else np.zeros_like(x)
+        parts = [self._constants(asked, x)]
+        for reached in bodies.follow(self._graph, x, roots):
+            first = bodies.start[reached.node]
+            which, row = spans(first, bodies.start[reached.node + 1] - first)
+            ends = pl.DataFrame(
+                {"x": x[reached.question[which]], "y": reached.entity[which]},
+                schema={"x": pl.Int32, "y": pl.Int32},
+            )
+            parts.append(ends.hstack(bodies.rules[row]).select(*SCHEMA))
+        return pl.concat(parts)
+
+    def consequences(self, entities: Rows) -> pl.DataFrame:
+        """Return the new facts about some entities that the rules infer.
+
+        Args:
+            entities: Both ends of each fact are among these rows.
+
+        Returns:
+            ``head``, ``relation``, ``tail`` and ``confidence``, in order; the graph's own facts are
+            left out.
+        """
+        n_relations = self._edges.n_relations
+        own = pl.DataFrame({"x": np.unique(entities)}, schema={"x": pl.Int32})
+        others = own.rename({"x": "y"})
+        parts = [
+            combined(self.answers(part).join(others, on="y", how="semi"))
+            for part in own.iter_slices(ENTITIES)
+        ]
+        forward = pl.col("relation") < n_relations
+        key = ["head", "relation", "tail"]
+        return (
+            pl.concat(parts or [combined(pl.DataFrame(schema=SCHEMA))])
+            .join(self._edges.frame, on=["x", "relation", "y"], how="anti")
+            .select(
+                head=pl.when(forward).then("x").otherwise("y"),
+                relation=pl.col("relation") % n_relations,
+                tail=pl.when(forward).then("y").otherwise("x"),
+                confidence="confidence",
+            )
+            .group_by(key)
+            .agg(pl.col("confidence").max())
+            .sort(key)
+        )
+
+    def _constants(self, asked: pl.DataFrame, x: Ints) -> pl.DataFrame:
+        place, relation, end = self._graph.edges(x)
+        reached = asked[place].with_columns(
+            first=pl.Series(relation, dtype=pl.Int32), entity=pl.Series(end, dtype=pl.Int32)
+        )
+        on = ["first", *asked.columns[1:]]
+        special = reached.join(self._special, on=["entity", *on])
+        anything = reached.drop("entity").unique().join(self._general, on=on)
+        return pl.concat([special.select(*SCHEMA), anything.select(*SCHEMA)])
+
+
+def combined(found: pl.DataFrame) -> pl.DataFrame:
+    """Join the evidence of each answer: the noisy-or of its ``EVIDENCE`` surest rules.
+
+    Returns:
+        ``x``, ``relation``, ``y`` and ``confidence``, in order.
+    """
+    answer = [found[name].to_numpy() for name in ("y", "relation", "x")]
+    order = np.lexsort((-found["confidence"].to_numpy(), *answer))
+    first = np.flatnonzero(changes(*(column[order] for column in answer)))
+    sizes = np.diff(first, append=len(order))
+    place = np.arange(len(order)) - np.repeat(first, sizes)
+    wrong = np.where(place < EVIDENCE, 1.0 - found["confidence"].to_numpy()[order], 1.0)
+    right = 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
+    return found[order[first]].select(
+        "x", "relation", "y", confidence=pl.Series(right, dtype=pl.Float32)
+    )
+
+
+def _both_ways(rules: Rules) -> pl.DataFrame:
+    """Return the path rules, each also read from ``y`` to ``x``: it answers the other side."""
+    paths = rules.paths
+    length = pl.sum_horizontal(pl.col(name).is_not_null() for name in BODY)
+    parts = [paths]
+    for k in range(1, len(BODY) + 1):
+        turned = {
+            name: inverse(pl.col(other), rules.n_relations)
+            for name, other in zip(BODY[:k], reversed(BODY[:k]), strict=True)
+        }
+        head = pl.col("relation") + rules.n_relations
+        parts.append(paths.filter(length == k).with_columns(relation=head, **turned))
+    return pl.concat(parts)

@@ -1,0 +1,71 @@
+"""Facts that rules infer, and how often a student is asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.config import RuleSettings
+from kgraft.evidence.answer import Answerer
+from kgraft.evidence.edges import Edges
+from kgraft.evidence.mine import mine
+from kgraft.graph.knowledge_graph import Triples, as_triples
+from kgraft.linking.joint import JointGraph
+
+LEAST = 0.1
+"""Inferred facts below this confidence do not teach; they are many, and mostly wrong."""
+
+SHARPNESS = 2
+"""The power of a confidence in its chance. A confidence counts stated facts as hits; of the facts
+left over, those that no source states, fewer are true, and the fewer the lower the confidence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """Facts that no source states.
+
+    Args:
+        triples: int64 ``(n, 3)``.
+        chances: The chance of each to be asked for in an epoch, float ``(n,)`` in [0, 1].
+    """
+
+    triples: Triples
+    chances: NDArray[np.float64]
+
+    def draw(self, draw: np.random.Generator) -> Triples:
+        """Return the facts of one epoch, int64 ``(k, 3)``."""
+        return self.triples[draw.random(len(self.triples)) < self.chances]
+
+
+def infer(graph: JointGraph, target: str, settings: RuleSettings, *, seed: int) -> Inferred:
+    """Mine rules for a target's relations and infer new facts about its entities.
+
+    The second teacher of the prediction level: an answer's chance to be asked for is what the rules
+    make of it, so that in expectation the student learns their soft answers, also to queries that
+    no stated fact asks.
+
+    Args:
+        graph: The target and what is linked to it.
+        target: The target's name.
+        settings: How rules are mined, and how much they teach.
+        seed: Seeds what mining samples.
+    """
+    if not settings.teaches:
+        return Inferred(as_triples(()), np.empty(0))
+    edges, part = Edges.of(graph), graph.part(target)
+    rules = mine(edges, part.relation_rows, settings, seed=seed).surer_than(LEAST)
+    facts = Answerer(rules, edges).consequences(part.entity_rows)
+    asked = edges.facts.select(pl.col("x").alias("head"), "relation").unique()
+    answered = facts.join(
+        asked.with_columns(answered=True),
+        on=["head", "relation"],
+        how="left",
+        maintain_order="left",
+    )["answered"].is_not_null()
+    chances = settings.teach * facts["confidence"].to_numpy().astype(np.float64) ** SHARPNESS
+    chances = np.where(answered.to_numpy(), settings.answered * chances, chances)
+    triples = facts.select("head", "relation", "tail").to_numpy().astype(np.int64)
+    return Inferred(triples, np.clip(chances, 0.0, 1.0))

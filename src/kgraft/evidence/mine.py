@@ -1,0 +1,46 @@
+"""Mining the rules that explain a target's relations, on its linked subgraph."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from kgraft.config import RuleSettings
+from kgraft.evidence.constant_rules import constant_rules
+from kgraft.evidence.edges import Edges, sampled
+from kgraft.evidence.path_rules import path_rules
+from kgraft.evidence.rules import Rules, together
+from kgraft.graph.vocabulary import Rows
+
+
+def mine(edges: Edges, relations: Rows, settings: RuleSettings, *, seed: int = 0) -> Rules:
+    """Mine rules bottom-up, from the facts that they explain.
+
+    After Meilicke et al., "Anytime bottom-up rule learning for knowledge graph completion" (IJCAI
+    2019): closed paths up to a length, and rules with constants of length one. The same seed gives
+    the same rules, however many threads there are. Facts about an entity and itself are not
+    explained: no path away from it answers them.
+
+    Exact where nothing is sampled: a relation of up to ``facts_per_relation`` facts, between
+    entities of up to ``samples`` edges (a third of it for paths of three relations). Beyond that
+    ``support`` counts what the samples show, a lower bound, and hits are estimated from them
+    without bias. Groundings are always counted in full.
+
+    Args:
+        edges: The graph; bodies may use all of it.
+        relations: The relations to explain, int64 ``(k,)``, inverses not among them.
+        settings: Lengths, samples, and what a rule needs to be kept.
+        seed: Seeds what is sampled at hubs and of frequent relations.
+    """
+    wanted = pl.Series(np.asarray(relations), dtype=pl.Int32).implode()
+    explained = edges.frame.filter(
+        (pl.col("relation") % edges.n_relations).is_in(wanted), pl.col("x") != pl.col("y")
+    )
+    if explained.is_empty() or not settings.longest:
+        return together([], edges.n_relations)
+    limit = settings.facts_per_relation
+    facts = sampled(explained, "relation", limit, seed).sort("relation", "x", "y")
+    forward = facts.filter(pl.col("relation") < edges.n_relations)
+    parts = path_rules(edges, forward, settings, seed)
+    parts += constant_rules(edges, facts, settings, seed)
+    return together(parts, edges.n_relations)
