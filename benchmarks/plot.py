@@ -1,4 +1,4 @@
-"""Draw a benchmark's ablation.json or links.json, covered and uncovered facts apart.
+"""Draw a report: ablation.json, links.json, background.json or never_costs.json.
 
 Usage: python benchmarks/plot.py benchmarks/results/dbp5l/ablation.json ablation.svg
 
@@ -22,6 +22,8 @@ PARTS = ("covered", "uncovered")
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
 MARKS = {"joint": (ORANGE, "s"), "all": (BLUE, "o"), "none": (GREEN, "^")}
 NAMES = {"joint": "joint training", "all": "student", "none": "student without distillation"}
+SYSTEMS = {"joint": MARKS["joint"], "teacher": (GREY, "D"), "student": MARKS["all"]}
+SIDES = {"tail": "tails", "both": "both sides"}
 
 STYLE = {
     "font.size": 11,
@@ -33,8 +35,12 @@ STYLE = {
 
 
 def draw(report: dict[str, Any]) -> Figure:
-    """Return the drawing of a report, whichever of the two it is."""
+    """Return the drawing of a report, whichever it is."""
     with rc_context(STYLE):
+        if "joint_growth" in report:
+            return draw_background(report)
+        if "scenarios" in report:
+            return draw_scenarios(report)
         return draw_links(report) if "shares" in report["settings"] else draw_ablation(report)
 
 
@@ -95,6 +101,76 @@ def draw_links(report: dict[str, Any]) -> Figure:
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
     title(figure, report, "What links are worth")
+    return figure
+
+
+def draw_background(report: dict[str, Any]) -> Figure:
+    """Draw each system's seconds and memory over the facts of the background."""
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    drawn = {"train_seconds": "training, seconds", "peak_rss_mib": "peak memory, MiB"}
+    for axes, (key, name) in zip(figure.subplots(1, 2), drawn.items(), strict=True):
+        for system, (color, marker) in SYSTEMS.items():
+            rows = sorted(
+                (x for x in report["medians"] if x["system"] == system and x[key] is not None),
+                key=lambda row: row["background"],
+            )
+            facts = [row["background"] for row in rows]
+            axes.plot(facts, [x[key] for x in rows], color=color, marker=marker, label=system)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+        axes.set_xticks(
+            report["settings"]["backgrounds"],
+            [f"{facts / 1000:g}" for facts in report["settings"]["backgrounds"]],
+        )
+        axes.set(xlabel="facts of the background, in thousands", ylabel=name)
+        axes.grid(axis="y", color="#dddddd")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    settings = report["settings"]
+    figure.suptitle(
+        f"One target beside a growing background: medians of {settings['repeats']} rounds, "
+        f"epochs: {settings['epochs']}, width: {settings['width']}",
+        fontsize=12,
+    )
+    return figure
+
+
+def draw_scenarios(report: dict[str, Any]) -> Figure:
+    """Draw how far the default student is from the one without distillation, by scenario."""
+    scenarios = report["scenarios"]
+    figure = Figure(figsize=(10, 1.9 + 0.5 * len(scenarios)), layout="constrained")
+    for axes, (side, name) in zip(figure.subplots(1, 2, sharey=True), SIDES.items(), strict=True):
+        axes.axvline(0, color=GREY, linestyle=":")
+        for shift, part, style in ((-0.15, "all", MARKS["all"]), (0.15, "uncovered", (GREEN, "^"))):
+            cells = [
+                (place + shift, cell)
+                for place, scenario in enumerate(scenarios)
+                for cell in scenario["summary"]
+                if (cell["variant"], cell["side"], cell["facts"]) == ("all", side, part)
+                and cell["minus_none"] is not None
+            ]
+            axes.errorbar(
+                [100 * cell["minus_none"] for _, cell in cells],
+                [place for place, _ in cells],
+                xerr=[100 * (cell["minus_none_sd"] or 0) for _, cell in cells],
+                color=style[0],
+                marker=style[1],
+                linestyle="none",
+                capsize=4,
+                label=f"{part} facts",
+            )
+        axes.set_title(name, fontsize=11)
+        axes.set_xlabel("MRR minus that without distillation, in points")
+        axes.grid(axis="x", color="#dddddd")
+    first = figure.axes[0]
+    first.set_yticks(range(len(scenarios)), [x["scenario"] for x in scenarios])
+    first.set_ylim(len(scenarios) - 0.5, -0.5)
+    handles, names = first.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(
+        "What distillation is worth where it is hard: mean and standard deviation over "
+        f"{len(report['settings']['seeds'])} seeds",
+        fontsize=12,
+    )
     return figure
 
 

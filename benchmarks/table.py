@@ -1,4 +1,4 @@
-"""Print a benchmark's report as Markdown tables: results.json, ablation.json or links.json.
+"""Print a report as Markdown tables: of a benchmark, or of a script beside this one.
 
 Usage: python benchmarks/table.py benchmarks/results/dbp5l/results.json
 """
@@ -12,6 +12,7 @@ from statistics import mean, median
 from typing import Any
 
 PARTS = ("all", "covered", "uncovered")
+SYSTEMS = ("joint", "teacher", "student")
 
 
 def quality_table(report: dict[str, Any]) -> str:
@@ -85,6 +86,62 @@ def summary_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def background_table(report: dict[str, Any]) -> str:
+    """Return what each system takes beside each background, medians over rounds."""
+    head = ["background, facts", "system", "facts learned from", "training, seconds"]
+    head += ["peak memory, MiB", "MRR"]
+    lines = [f"| {' | '.join(head)} |", "|---:|---|" + "---:|" * (len(head) - 2)]
+    for row in sorted(report["medians"], key=lambda row: SYSTEMS.index(row["system"])):
+        memory = row["peak_rss_mib"]
+        figures = [f"{row['background']:,}", row["system"], f"{row['triples']:,.0f}"]
+        figures += [f"{row['train_seconds']:,.1f}", "-" if memory is None else f"{memory:,.0f}"]
+        lines.append(f"| {' | '.join((*figures, percent(row['mrr'])))} |")
+    return "\n".join(lines)
+
+
+def scenarios_table(report: dict[str, Any]) -> str:
+    """Return each scenario's students, and where the default one falls behind ``none``."""
+    head = ["scenario", "student", *(f"tail, {part}" for part in PARTS), "both sides, all"]
+    head += ["both sides, all, minus none", "costs"]
+    lines = [f"| {' | '.join(head)} |", "|---|---|" + "---:|" * (len(head) - 3) + "---|"]
+    for scenario in report["scenarios"]:
+        cells = {(x["variant"], x["side"], x["facts"]): x for x in scenario["summary"]}
+        for variant in dict.fromkeys(key[0] for key in cells):
+            both = cells[variant, "both", "all"]
+            figures = [scenario["scenario"], variant]
+            figures += [with_spread(cells[variant, "tail", x], "mean", "sd") for x in PARTS]
+            figures.append(with_spread(both, "mean", "sd"))
+            other = variant != "none"
+            figures.append(
+                with_spread(both, "minus_none", "minus_none_sd", sign="+") if other else "-"
+            )
+            figures.append((", ".join(scenario["where"]) or "no") if variant == "all" else "")
+            lines.append(f"| {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def walks_table(report: dict[str, Any]) -> str:
+    """Return what a batch takes to make and to learn, and how far walks are ahead."""
+    head = ["encoder", "steps", "queries a second", "to make a batch, ms", "to learn it, ms"]
+    head += ["making, of an epoch", "walks ahead"]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    for row in report["training"]:
+        figures = [row["encoder"], str(row["steps"]), f"{row['queries_per_second']:,}"]
+        figures += [f"{row[f'milliseconds_to_{what}']:.1f}" for what in ("make", "learn")]
+        figures.append(f"{row['making']:.0%}")
+        figures.append("-" if row["ahead"] is None else f"{row['ahead']:,.0f} times")
+        lines.append(f"| {' | '.join(figures)} |")
+    lines += [
+        "",
+        "| steps | walkers at once | paths a second | steps a second |",
+        "|" + "---:|" * 4,
+    ]
+    for row in report["walks"]:
+        keys = ("steps", "walkers", "paths_per_second", "steps_per_second")
+        lines.append(f"| {' | '.join(f'{row[key]:,}' for key in keys)} |")
+    return "\n".join(lines)
+
+
 def mean_of(figures: list[float | None]) -> float | None:
     measured = [figure for figure in figures if figure is not None]
     return mean(measured) if measured else None
@@ -113,6 +170,25 @@ def markdown(report: dict[str, Any]) -> str:
             f"MRR of tails, in percent: mean over the targets {targets} and the seeds {seeds}, "
             "± standard deviation over seeds; teachers have one seed; differences are of the same "
             f"target and seed; {where}:\n\n{summary_table(report)}"
+        )
+    if "joint_growth" in report:
+        return (
+            f"Medians over rounds (epochs: {settings['epochs']}, width: {settings['width']}, "
+            f"rounds: {settings['repeats']}; MRR of tails, in percent), {where}. The student's "
+            f"longest training by its shortest: {report['student_flatness']:.2f}; joint training "
+            f"beside the largest background by that beside the smallest: "
+            f"{report['joint_growth']:.2f}.\n\n"
+            f"{background_table(report)}"
+        )
+    if "scenarios" in report:
+        return (
+            f"MRR in percent, mean ± standard deviation over {len(settings['seeds'])} seeds; "
+            f"differences are of the same seed; {where}:\n\n{scenarios_table(report)}"
+        )
+    if "walks" in report:
+        return (
+            f"On {settings['collection']}, {settings['facts']:,} facts, width {settings['width']}, "
+            f"{settings['batch_size']} queries a batch, {where}:\n\n{walks_table(report)}"
         )
     return (
         f"MRR of tails, in percent:\n\n{quality_table(report)}\n\n"

@@ -7,7 +7,13 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kgraft.config import RetrainSettings, TrainSettings, explain
+from kgraft.config import (
+    ModelSettings,
+    RetrainSettings,
+    TrainingSettings,
+    TrainSettings,
+    explain,
+)
 from kgraft.errors import SettingsError
 
 System = Literal["target-only", "joint", "teacher", "student"]
@@ -29,7 +35,7 @@ class BenchmarkSettings(BaseModel):
 
     Args:
         alone: For ``target-only``.
-        joint: For ``joint``.
+        joint: For ``joint``: larger than the defaults, as joint training from scratch is best then.
         pretrain: For ``teacher``.
         retrain: For ``student``.
     """
@@ -37,7 +43,10 @@ class BenchmarkSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alone: TrainSettings = TrainSettings()
-    joint: TrainSettings = TrainSettings()
+    joint: TrainSettings = TrainSettings(
+        model=ModelSettings(width=400),
+        training=TrainingSettings(negatives=1024, regularization=0.05),
+    )
     pretrain: TrainSettings = TrainSettings()
     retrain: RetrainSettings = RetrainSettings()
 

@@ -1,0 +1,187 @@
+"""Measure what a growing background costs: one target beside 1, 2, 4 and 8 times the facts.
+
+Usage: python benchmarks/background.py --out benchmarks/results/background.json
+
+The collections are made (``kgraft.synthesize``): target, links and what is said among the target's
+entities are the same in all of them. Every model trains a fixed number of epochs, with no early
+stopping and one look at the validation facts, at the end, so that seconds are those of equal work;
+so the MRR shows that the models learn, not how good they can become. Each model has a process of
+its own. A student's seconds hold all that it takes: loading the teacher, cutting the linked
+subgraph, mining rules, training. The sizes take turns, ``--repeats`` times; figures are medians.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kgraft.benchmark.run import benchmark
+from kgraft.benchmark.runner import machine
+from kgraft.benchmark.settings import BenchmarkSettings, System, changed
+from kgraft.config import read_settings
+from kgraft.files import write_atomically
+from kgraft.sentences import speaking
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import synthesize
+from kgraft.synthesis.write_synthetic import write_synthetic
+
+SYSTEMS: tuple[System, ...] = ("joint", "teacher", "student")
+MEASURED = ("train_seconds", "triples", "peak_rss_mib", "mrr")
+
+
+def fixed(epochs: int, width: int) -> BenchmarkSettings:
+    """Return settings by which every system trains all its epochs."""
+    changes = {
+        "model": {"width": width},
+        "training": {"epochs": epochs, "validate_every": epochs},
+    }
+    return BenchmarkSettings(
+        **{name: changed(part, **changes) for name, part in BenchmarkSettings()}
+    )
+
+
+def rounds(
+    collections: dict[int, Path],
+    out: Path,
+    settings: BenchmarkSettings,
+    *,
+    repeats: int,
+    threads: int,
+) -> list[dict[str, Any]]:
+    """Measure all sizes in turns and return a row for each round, size and system.
+
+    Args:
+        collections: Where each size's collection is, by its background's facts.
+        out: Directory for models and pieces; a round finds nothing of the one before there.
+        settings: By which all train.
+        repeats: Rounds.
+        threads: Threads of the matrix products.
+    """
+    rows = []
+    for number in range(1, repeats + 1):
+        for facts, collection in collections.items():
+            report = benchmark(
+                collection,
+                out / f"{number}-{facts}",
+                systems=SYSTEMS,
+                settings=settings,
+                threads=threads,
+            )
+            mrr = {
+                row["system"]: row["mrr"]
+                for row in report["quality"]
+                if (row["side"], row["filter"], row["facts"]) == ("tail", "all", "all")
+            }
+            for cost in report["cost"]:
+                measured = {**cost, "mrr": mrr[cost["system"]]}
+                about = {"round": number, "background": facts, "system": cost["system"]}
+                rows.append({**about, **{key: measured[key] for key in MEASURED}})
+    return rows
+
+
+def medians(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each size and system: medians over rounds, ``None`` if nothing is known."""
+    found = []
+    for background, system in dict.fromkeys((x["background"], x["system"]) for x in rows):
+        own = [x for x in rows if (x["background"], x["system"]) == (background, system)]
+        known = {key: [x[key] for x in own if x[key] is not None] for key in MEASURED}
+        figures = {key: median(values) if values else None for key, values in known.items()}
+        found.append({"background": background, "system": system, **figures})
+    return found
+
+
+def ratios(summary: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return how much seconds depend on the background.
+
+    ``student_flatness`` is the largest of the student's medians by the smallest; ``joint_growth``
+    and ``teacher_growth`` are the median at the largest background by that at the smallest.
+    """
+    seconds = {
+        system: [
+            row["train_seconds"]
+            for row in sorted(summary, key=lambda row: row["background"])
+            if row["system"] == system
+        ]
+        for system in SYSTEMS
+    }
+    return {
+        "student_flatness": round(max(seconds["student"]) / min(seconds["student"]), 3),
+        "joint_growth": round(seconds["joint"][-1] / seconds["joint"][0], 3),
+        "teacher_growth": round(seconds["teacher"][-1] / seconds["teacher"][0], 3),
+    }
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Make the collections, measure, and return the report."""
+    settings, collections = fixed(asked.epochs, asked.width), {}
+    with TemporaryDirectory() as name:
+        work = Path(name)
+        for times in asked.times:
+            synth = synth_settings(asked, times)
+            facts = synth.background.sources * synth.background.facts
+            collections[facts] = work / f"collection-{facts}"
+            write_synthetic(synthesize(synth), collections[facts])
+        rows = rounds(
+            collections, work / "out", settings, repeats=asked.repeats, threads=asked.threads
+        )
+    summary = medians(rows)
+    told = ("times", "repeats", "epochs", "width", "threads")
+    return {
+        "settings": {
+            "backgrounds": list(collections),
+            **{key: getattr(asked, key) for key in told},
+            "synth": synth_settings(asked, 1).model_dump(mode="json"),
+            **settings.model_dump(mode="json", exclude={"alone"}),
+        },
+        "machine": machine(),
+        **ratios(summary),
+        "medians": summary,
+        "rows": rows,
+    }
+
+
+def synth_settings(asked: Namespace, times: int) -> SynthSettings:
+    """Return what a collection of so many times the background is made by."""
+    return read_settings(
+        SynthSettings,
+        changes={
+            "target.entities": asked.target_entities,
+            "target.facts": asked.target_facts,
+            "background.facts": times * asked.background // SynthSettings().background.sources,
+        },
+    )
+
+
+def options() -> ArgumentParser:
+    parser = ArgumentParser(description="Measure what a growing background costs.")
+    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
+    parser.add_argument("--target-entities", type=int, default=2_000)
+    parser.add_argument("--target-facts", type=int, default=10_000)
+    parser.add_argument(
+        "--background", type=int, default=30_000, help="facts of the smallest background"
+    )
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    parser.add_argument("--epochs", type=int, default=2, help="of every model")
+    parser.add_argument("--width", type=int, default=64, help="of every model")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = options().parse_args(arguments)
+    with speaking():
+        report = measure(asked)
+        with write_atomically(asked.out) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"student_flatness {report['student_flatness']}, joint_growth {report['joint_growth']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Measure whether the default student ever falls behind the student without distillation.
+
+Usage: python benchmarks/never_costs.py --out benchmarks/results/never_costs.json --work DIR
+       python benchmarks/never_costs.py ... --dbp5l DIR --target el --background ja
+
+Scenarios are collections that make it hard for a teacher: relations that it does not know, few
+links, wrong links, none. Each has several seeds, and a seed makes the collection, the teacher and
+the students; one teacher serves the students of a scenario and seed. Epochs are chosen by
+validation facts. A fact counts as covered by what the scenario's own names and links say, so
+private vocabularies have no covered facts.
+
+``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout, whose relations get
+names of their own.
+
+Pieces are kept in ``--work``: the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from kgraft.benchmark.cases import Case
+from kgraft.benchmark.plan import prepare
+from kgraft.benchmark.runner import machine
+from kgraft.benchmark.settings import BenchmarkSettings, changed, student_variants
+from kgraft.benchmark.summary import SIDES, summarise
+from kgraft.cli.console import chosen_settings
+from kgraft.config import RetrainSettings, read_settings
+from kgraft.files import write_atomically
+from kgraft.graph.layout import layout_links
+from kgraft.graph.names import read_names
+from kgraft.linking.read_collection import COLLECTION_FILE
+from kgraft.sentences import speaking
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import synthesize
+from kgraft.synthesis.write_synthetic import write_synthetic
+from kgraft.training.checkpoint import fingerprint
+
+ALL_LINKS: Mapping[str, Any] = {"links.linked": 1.0}
+PRIVATE: Mapping[str, Any] = {"background.vocabulary": "private"}
+FEW: Mapping[str, Any] = {"links.linked": 0.2}
+
+SCENARIOS: Mapping[str, Mapping[str, Any]] = {
+    "shared": ALL_LINKS,
+    "private": {**ALL_LINKS, **PRIVATE},
+    "few links": FEW,
+    "doubtful links": {**ALL_LINKS, "links.wrong": 0.2},
+    "private, few links": {**FEW, **PRIVATE},
+    "no links": {"links.linked": 0.0},
+}
+"""What each changes in the settings of the collection; ``shared`` is the control."""
+
+SIZES = ("target.entities=2000", "target.facts=10000", "background.facts=15000")
+
+
+def variants(settings: RetrainSettings) -> dict[str, RetrainSettings]:
+    """Return the students to compare; ``all`` has the settings as they are."""
+    none = student_variants(settings, budget=0)["none"]
+    return {"all": settings, "none": none, "none, no rules": changed(none, rules={"teach": 0.0})}
+
+
+def students(
+    scenario: str,
+    collection: Path,
+    out: Path,
+    settings: BenchmarkSettings,
+    *,
+    seed: int,
+    threads: int,
+) -> list[dict[str, Any]]:
+    """Train the students of one scenario and seed, and return a row for each."""
+    setup = prepare(collection, usual_seeds=1, seed=seed, settings=settings, threads=threads)
+    [target] = setup.targets
+    cases = [
+        Case(
+            targets=(target,),
+            system="student",
+            settings=chosen,
+            variant=variant,
+            teacher=setup.teacher_of(target),
+        )
+        for variant, chosen in variants(setup.settings.retrain).items()
+    ]
+    told = ("train_seconds", "triples", "best_epoch", "validation_mrr")
+    return [
+        {
+            "scenario": scenario,
+            "target": target,
+            "variant": x.case.variant,
+            "share": x.case.share,
+            "seed": seed,
+            **{key: x.cost[key] for key in told},
+            **{
+                side: {
+                    row["facts"]: row["mrr"]
+                    for row in x.quality
+                    if (row["side"], row["filter"]) == (side, "all")
+                }
+                for side in SIDES
+            },
+        }
+        for x in setup.run(cases, out)
+    ]
+
+
+def judged(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each scenario's summary: means and deviations over seeds, and whether it costs.
+
+    A cell costs where the mean difference from the student without distillation, paired by seed,
+    lies below minus its standard deviation; a scenario does where any side and part of the facts
+    does. With three seeds one cell in nine does so by chance where the truth is no difference.
+    """
+    scenarios = []
+    for scenario in dict.fromkeys(row["scenario"] for row in rows):
+        summary = summarise([row for row in rows if row["scenario"] == scenario])
+        where = [
+            f"{cell['side']} {cell['facts']}"
+            for cell in summary
+            if cell["variant"] == "all" and is_below(cell["minus_none"], cell["minus_none_sd"])
+        ]
+        told = {"scenario": scenario, "costs": bool(where), "where": where}
+        scenarios.append({**told, "summary": summary})
+    return scenarios
+
+
+def is_below(difference: float | None, deviation: float | None) -> bool:
+    """Whether a difference lies below minus its deviation; one that nobody knows does not."""
+    return difference is not None and deviation is not None and difference < -deviation
+
+
+def private_pair(directory: Path, target: str, background: str, place: Path) -> Path:
+    """Write a collection of two graphs in the DBP-5L layout whose relations share no name.
+
+    Facts, entities and links stay in the files that they are in.
+
+    Args:
+        directory: In the DBP-5L layout, with ``relations.txt`` and entity files.
+        target: Name of the graph to be the target.
+        background: Name of the other one.
+        place: Directory for the collection.
+
+    Raises:
+        ValueError: If nothing links the two.
+    """
+    directory, names = directory.resolve(), (target, background)
+    links = [x for x in layout_links(directory) if set(x[:2]) == set(names)]
+    if not links:
+        raise ValueError(f"{directory} has no links between {target} and {background}")
+    relations = read_names(directory / "relations.txt").vocabulary.names
+    place.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        own = "".join(f"{name}:{relation}\n" for relation in relations)
+        (place / f"{name}-relations.txt").write_text(own, encoding="utf-8")
+    described = {
+        "name": f"{directory.name}-private",
+        "target": target,
+        "source": [
+            {
+                "name": name,
+                "train": str(directory / "kg" / f"{name}-train.tsv"),
+                "valid": [str(x) for x in sorted((directory / "kg").glob(f"{name}-val*.tsv"))],
+                "test": str(directory / "kg" / f"{name}-test.tsv"),
+                "entities": str(directory / "entity" / f"{name}.tsv"),
+                "relations": f"{name}-relations.txt",
+                "header": False,
+            }
+            for name in names
+        ],
+        "links": [
+            {"left": left, "right": right, "path": str(path), "ids": True}
+            for left, right, path in links
+        ],
+    }
+    (place / COLLECTION_FILE).write_text(tomli_w.dumps(described), encoding="utf-8")
+    return place
+
+
+def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
+    """Yield each scenario's name, a seed, and where the collection is; make it where it is not."""
+    for scenario in asked.scenarios:
+        for seed in range(asked.seeds):
+            settings = synth_settings(asked, scenario, seed)
+            place = asked.work / "collections" / fingerprint(settings.model_dump_json())[:12]
+            if not place.exists():
+                write_synthetic(synthesize(settings), place)
+            yield scenario, seed, place
+    if asked.dbp5l is not None:
+        pair = f"{asked.target}-{asked.background}"
+        place = private_pair(
+            asked.dbp5l, asked.target, asked.background, asked.work / "collections" / pair
+        )
+        for seed in range(asked.seeds):
+            yield f"private, {asked.target} beside {asked.background}", seed, place
+
+
+def synth_settings(asked: Namespace, scenario: str, seed: int) -> SynthSettings:
+    """Return what a scenario's collection is made by."""
+    base = chosen_settings(SynthSettings, None, [*SIZES, *asked.synth]).model_dump()
+    changes = {
+        f"{part}.{name}": value for part, values in base.items() for name, value in values.items()
+    }
+    return read_settings(
+        SynthSettings, changes={**changes, **SCENARIOS[scenario], "world.seed": seed}
+    )
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Train all students and return the report."""
+    if asked.seeds < 2:
+        raise ValueError("a standard deviation takes at least two seeds; raise --seeds")
+    settings = read_settings(BenchmarkSettings, asked.settings)
+    rows = [
+        row
+        for scenario, seed, place in collections(asked)
+        for row in students(scenario, place, asked.work, settings, seed=seed, threads=asked.threads)
+    ]
+    base = synth_settings(asked, "shared", 0)
+    return {
+        "settings": {
+            "seeds": list(range(asked.seeds)),
+            "threads": asked.threads,
+            "changes": {name: dict(SCENARIOS[name]) for name in asked.scenarios},
+            "synth": base.model_dump(mode="json"),
+            **settings.model_dump(mode="json", include={"pretrain", "retrain"}),
+        },
+        "machine": machine(),
+        "scenarios": judged(rows),
+        "rows": rows,
+    }
+
+
+def options() -> ArgumentParser:
+    parser = ArgumentParser(description="Measure whether distillation ever costs quality.")
+    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
+    parser.add_argument("--work", type=Path, required=True, help="directory for what is kept")
+    parser.add_argument("--scenarios", nargs="*", choices=SCENARIOS, default=list(SCENARIOS))
+    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--settings", type=Path, help="TOML with tables pretrain and retrain")
+    parser.add_argument(
+        "--synth",
+        metavar="PART.NAME=VALUE",
+        action="append",
+        default=[],
+        help=f"a setting of all collections; by default {', '.join(SIZES)}",
+    )
+    parser.add_argument("--dbp5l", type=Path, help="directory in the DBP-5L layout")
+    parser.add_argument("--target", default="el", help="its graph to be the target")
+    parser.add_argument("--background", default="ja", help="its graph to be the background")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = options().parse_args(arguments)
+    with speaking("The same command goes on from here."):
+        report = measure(asked)
+        with write_atomically(asked.out) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for scenario in report["scenarios"]:
+        verdict = f"costs: {', '.join(scenario['where'])}" if scenario["costs"] else "no cost"
+        print(f"{scenario['scenario']}: {verdict}")
+
+
+if __name__ == "__main__":
+    main()

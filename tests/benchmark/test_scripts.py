@@ -1,0 +1,386 @@
+"""The scripts that measure: what they compute by hand, and each from end to end on tiny data."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tomli_w
+
+from kgraft.benchmark.settings import BenchmarkSettings
+from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.linking.joint import join
+from kgraft.linking.read_collection import read_collection
+from kgraft.training.batches import Batches
+
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+TINY = {"target.entities": 60, "target.facts": 300, "background.facts": 600}
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(report: dict[str, Any], drawn: bool = True) -> str:
+    """Return a report's tables; it can be drawn, too."""
+    if drawn:
+        pytest.importorskip("matplotlib")
+        assert len(script("plot").draw(report).axes) == 2
+    return str(script("table").markdown(report))
+
+
+def table(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| ")]
+
+
+# ----------------------------------------------------------------------------------- background.py
+
+
+def cost(number: int, background: int, system: str, seconds: float) -> dict[str, Any]:
+    about = {"round": number, "background": background, "system": system}
+    return {**about, "train_seconds": seconds, "triples": 5, "peak_rss_mib": None, "mrr": 0.5}
+
+
+ROUNDS = [
+    cost(number, background, system, seconds)
+    for background, of_systems in (
+        (200, {"joint": (9, 8, 1), "teacher": (6, 6, 6), "student": (4, 3, 5)}),
+        (100, {"joint": (4, 2, 5), "teacher": (2, 9, 3), "student": (5, 5, 9)}),
+    )
+    for system, measured in of_systems.items()
+    for number, seconds in enumerate(measured, start=1)
+]
+
+
+def test_medians_and_ratios_of_rounds() -> None:
+    background = script("background")
+    summary = background.medians(ROUNDS)
+    seconds = {(x["background"], x["system"]): x["train_seconds"] for x in summary}
+    assert seconds == {
+        (200, "joint"): 8,
+        (200, "teacher"): 6,
+        (200, "student"): 4,
+        (100, "joint"): 4,
+        (100, "teacher"): 3,
+        (100, "student"): 5,
+    }
+    assert {x["peak_rss_mib"] for x in summary} == {None}
+    # The student is flat within 5 / 4 though it is the small background that takes longer.
+    expected = {"student_flatness": 1.25, "joint_growth": 2.0, "teacher_growth": 2.0}
+    assert background.ratios(summary) == expected
+
+
+def test_all_systems_train_all_their_epochs() -> None:
+    settings = script("background").fixed(3, 8)
+    for part in (settings.joint, settings.pretrain, settings.retrain):
+        assert (part.training.epochs, part.training.validate_every, part.model.width) == (3, 3, 8)
+    own = RetrainSettings()
+    assert (settings.retrain.rules, settings.retrain.distillation) == (own.rules, own.distillation)
+
+
+def test_a_growing_background(
+    tmp_path: Path, started: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results" / "background.json"
+    sizes = ["--target-entities=60", "--target-facts=300", "--background=1200"]
+    work = ["--repeats=2", "--epochs=1", "--width=8", "--threads=1", "--times", "1", "2"]
+    script("background").main([f"--out={out}", *sizes, *work])
+    report = json.loads(out.read_text(encoding="utf-8"))
+    # Each round asks each size anew, the sizes in turns.
+    assert started == ["joint for target", "teacher for target", "student for target"] * 4
+    turns = [(x["round"], x["background"]) for x in report["rows"] if x["system"] == "joint"]
+    assert turns == [(1, 1200), (1, 2400), (2, 1200), (2, 2400)]
+    facts = {(x["background"], x["system"]): x["triples"] for x in report["medians"]}
+    assert facts[1200, "student"] == facts[2400, "student"]
+    assert facts[2400, "joint"] > facts[1200, "joint"] > facts[1200, "student"]
+    assert all(0 < row["mrr"] < 1 and row["train_seconds"] > 0 for row in report["rows"])
+    assert report["student_flatness"] >= 1
+    assert report["settings"]["backgrounds"] == [1200, 2400]
+    assert report["machine"]["kgraft"]
+    assert capsys.readouterr().out.startswith("student_flatness ")
+    lines = table(shown(report))
+    assert len(lines) == 1 + 2 * 3
+    assert lines[5].startswith(f"| 1,200 | student | {facts[1200, 'student']:,.0f} |")
+
+
+# ---------------------------------------------------------------------------------- never_costs.py
+
+
+def student(scenario: str, variant: str, seed: int, mrr: float | None) -> dict[str, Any]:
+    figures = {"all": mrr, "covered": None, "uncovered": mrr}
+    about = {"scenario": scenario, "target": "aa", "variant": variant, "share": 1.0, "seed": seed}
+    return {**about, "train_seconds": 9.0, "tail": figures, "both": {**figures, "all": 0.5}}
+
+
+def both_students(scenario: str, differences: tuple[float, ...]) -> list[dict[str, Any]]:
+    return [
+        student(scenario, variant, seed, 0.3 + 0.1 * seed + gained)
+        for seed, difference in enumerate(differences)
+        for variant, gained in (("all", difference), ("none", 0.0))
+    ]
+
+
+def test_a_scenario_costs_where_a_difference_lies_below_its_deviation() -> None:
+    never_costs = script("never_costs")
+    rows = [
+        *both_students("worse", (-0.01, -0.02, -0.03)),  # -0.02, deviation 0.01
+        *both_students("unsure", (-0.03, 0.01, -0.01)),  # -0.01, deviation 0.02
+        *both_students("better", (0.02, 0.02, 0.03)),
+        *both_students("alike", (0.0, 0.0, 0.0)),
+    ]
+    worse, *others = never_costs.judged(rows)
+    assert (worse["scenario"], worse["costs"]) == ("worse", True)
+    assert worse["where"] == ["tail all", "tail uncovered", "both uncovered"]
+    assert [(x["scenario"], x["costs"], x["where"]) for x in others] == [
+        ("unsure", False, []),
+        ("better", False, []),
+        ("alike", False, []),
+    ]
+    [cell] = (
+        x
+        for x in worse["summary"]
+        if (x["variant"], x["side"], x["facts"]) == ("all", "tail", "all")
+    )
+    assert (cell["minus_none"], cell["minus_none_sd"]) == pytest.approx((-0.02, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("difference", "deviation", "expected"),
+    [(-0.2, 0.1, True), (-0.1, 0.1, False), (0.2, 0.1, False), (None, None, False)],
+)
+def test_below_a_deviation(
+    difference: float | None, deviation: float | None, expected: bool
+) -> None:
+    assert script("never_costs").is_below(difference, deviation) is expected
+
+
+def test_the_students_that_are_compared() -> None:
+    own = RetrainSettings()
+    found = script("never_costs").variants(own)
+    assert found["all"] == own
+    for name in ("none", "none, no rules"):
+        levels = found[name].distillation
+        assert (levels.feature, levels.network, levels.prediction) == (0, 0, 0)
+        assert not levels.warm_start
+    assert found["none"].rules == own.rules
+    assert found["none, no rules"].rules.teach == 0
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, quick: BenchmarkSettings) -> list[str]:
+    """Options that make every scenario and every student in a moment."""
+    path = tmp_path / "tiny.toml"
+    parts = quick.model_dump(exclude_none=True, include={"pretrain", "retrain"})
+    path.write_text(tomli_w.dumps(parts), encoding="utf-8")
+    synth = [f"--synth={key}={value}" for key, value in TINY.items()]
+    places = [f"--out={tmp_path / 'never_costs.json'}", f"--work={tmp_path / 'work'}"]
+    return [*places, f"--settings={path}", "--threads=1", "--seeds=2", *synth]
+
+
+def test_a_scenario_changes_what_it_says() -> None:
+    never_costs = script("never_costs")
+    asked = never_costs.options().parse_args(
+        ["--out=x", "--work=y", "--synth=target.facts=4000", "--synth=links.linked=0.5"]
+    )
+    few = never_costs.synth_settings(asked, "private, few links", 7)
+    assert (few.links.linked, few.background.vocabulary, few.world.seed) == (0.2, "private", 7)
+    assert (few.target.facts, few.target.entities, few.background.facts) == (4000, 2000, 15_000)
+    assert never_costs.synth_settings(asked, "shared", 0).links.linked == 1
+
+
+def test_scenarios_from_end_to_end(
+    tiny: list[str], tmp_path: Path, started: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    never_costs = script("never_costs")
+    never_costs.main([*tiny, "--scenarios", "shared", "private", "no links"])
+    report = json.loads((tmp_path / "never_costs.json").read_text(encoding="utf-8"))
+    assert len(started) == 3 * 2 * (1 + 3)
+    assert started.count("teacher for target") == 3 * 2
+    assert [x["scenario"] for x in report["scenarios"]] == ["shared", "private", "no links"]
+    by_key = {(x["scenario"], x["variant"], x["seed"]): x for x in report["rows"]}
+    assert len(by_key) == 3 * 3 * 2
+    for variant in ("all", "none"):
+        for seed in (0, 1):
+            # Of a private vocabulary nothing is known to be covered.
+            assert by_key["shared", variant, seed]["tail"]["covered"] is not None
+            assert by_key["private", variant, seed]["tail"]["covered"] is None
+            # Who has no links is not taught.
+            assert (
+                by_key["no links", variant, seed]["tail"]
+                == by_key["no links", "none", seed]["tail"]
+            )
+    alone = report["scenarios"][2]
+    assert (alone["costs"], alone["where"]) == (False, [])
+    assert by_key["shared", "all", 0]["tail"] != by_key["shared", "all", 1]["tail"]
+    assert report["settings"]["seeds"] == [0, 1]
+    assert report["settings"]["retrain"]["model"]["width"] == 8
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == "no links: no cost"
+    assert "the target 'target' has no links" in said.err
+    lines = table(shown(report))
+    assert len(lines) == 1 + 3 * 3
+    assert lines[7].startswith("| no links | all | ")
+    assert lines[7].endswith("| +0.0 ± 0.0 | no |")
+
+
+def test_it_goes_on_where_it_stopped(tiny: list[str], started: list[str]) -> None:
+    never_costs = script("never_costs")
+    never_costs.main([*tiny, "--scenarios", "few links"])
+    n = len(started)
+    never_costs.main([*tiny, "--scenarios", "few links", "doubtful links"])
+    assert len(started) == 2 * n
+
+
+def test_a_deviation_takes_two_seeds(tiny: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        script("never_costs").main([*tiny, "--seeds=1"])
+    assert "at least two seeds" in capsys.readouterr().err
+
+
+@pytest.fixture
+def named_layout(layout: Path) -> Path:
+    """The layout with names of entities, three of which no fact mentions, and of relations."""
+    (layout / "entity").mkdir()
+    for name in ("aa", "bb", "cc"):
+        names = "".join(f"{name} thing {row}\n" for row in range(23))
+        (layout / "entity" / f"{name}.tsv").write_text(names)
+    (layout / "relations.txt").write_text("".join(f"says {row}\n" for row in range(9)))
+    return layout
+
+
+def test_a_real_pair_with_relations_of_their_own(named_layout: Path, tmp_path: Path) -> None:
+    place = script("never_costs").private_pair(named_layout, "aa", "bb", tmp_path / "pair")
+    pair, whole = read_collection(place), read_collection(named_layout)
+    assert (pair.target, list(pair.graphs)) == ("aa", ["aa", "bb"])
+    for name, graph in pair.graphs.items():
+        assert graph.entities == whole.graphs[name].entities
+        for split in ("train", "valid", "test"):
+            same = np.array_equal(getattr(graph, split), getattr(whole.graphs[name], split))
+            assert same, (name, split)
+        assert graph.relations.name(4) == f"{name}:says 4"
+    [links] = pair.links
+    [expected] = (x for x in whole.links if x.joins("aa") and x.joins("bb"))
+    assert np.array_equal(links.pairs, expected.pairs)
+    joint = join(list(pair.graphs.values()), pair.links)
+    assert joint.n_relations == 2 * len(pair.graphs["aa"].relations)
+
+
+def test_real_graphs_without_links_are_refused(named_layout: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no links between bb and cc"):
+        script("never_costs").private_pair(named_layout, "bb", "cc", tmp_path / "pair")
+
+
+def test_a_real_pair_from_end_to_end(
+    named_layout: Path, tiny: list[str], tmp_path: Path, started: list[str]
+) -> None:
+    pair = [f"--dbp5l={named_layout}", "--target=cc", "--background=aa", "--scenarios"]
+    script("never_costs").main([*tiny, *pair])
+    report = json.loads((tmp_path / "never_costs.json").read_text(encoding="utf-8"))
+    assert [x["scenario"] for x in report["scenarios"]] == ["private, cc beside aa"]
+    assert {x["target"] for x in report["rows"]} == {"cc"}
+    assert len(started) == 2 * (1 + 3)
+    described = (tmp_path / "work" / "collections" / "cc-aa" / "collection.toml").read_text()
+    assert tomllib.loads(described)["target"] == "cc"
+
+
+# ---------------------------------------------------------------------------------------- walks.py
+
+
+class Clock:
+    """Time that passes only by what is done."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+class Slow:
+    """Batches that take 2 s each, and a learner that takes 6 s for one, on a clock of their own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __iter__(self) -> Slow:
+        return self
+
+    def __next__(self) -> range:
+        self.clock.now += 2
+        return range(10)
+
+    def step(self, _batch: range) -> None:
+        self.clock.now += 6
+
+
+def test_making_and_learning_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    walks, clock = script("walks"), Clock()
+    monkeypatch.setattr(walks, "time", clock)
+    assert walks.turns(Slow(clock), Slow(clock), 4) == (40, 8.0, 24.0)
+    assert clock.now == (walks.WARM_UP + 4) * 8
+
+
+def test_how_far_walks_are_ahead() -> None:
+    paths = [{"steps": 3, "paths_per_second": x} for x in (900, 400)]
+    training = [{"steps": steps, "learned_per_second": 100} for steps in (1, 3)]
+    found = list(script("walks").with_ahead(training, paths))
+    assert [row["ahead"] for row in found] == [None, 12.0]
+
+
+def test_the_middle_of_some_rounds() -> None:
+    rows = [{"encoder": "gru", "steps": 2, "making": x} for x in (0.3, 0.1, 0.2)]
+    assert script("walks").middle(rows) == {"encoder": "gru", "steps": 2, "making": 0.2}
+
+
+def test_epochs_follow_each_other() -> None:
+    facts = np.array([[row, 0, row + 1] for row in range(6)])
+    stream = script("walks").endless(Batches(facts, 7, 1, batch_size=8, negatives=2, seed=0))
+    assert [len(next(stream)) for _ in range(5)] == [8, 4, 8, 4, 8]
+
+
+def test_walks_and_training_are_measured(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "walks.json"
+    wanted = ["--steps", "1", "2", "3", "--walkers", "16", "64", "--seconds=0.02"]
+    sizes = ["--batches=2", "--repeats=2", "--width=8", "--batch-size=32", "--threads=1"]
+    script("walks").main([str(layout), f"--out={out}", *wanted, *sizes])
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert [(x["steps"], x["walkers"]) for x in report["walks"]] == [
+        (2, 16),
+        (2, 64),
+        (3, 16),
+        (3, 64),
+    ]
+    for row in report["walks"]:
+        assert row["paths_per_second"] > 0
+        expected = row["paths_per_second"] * (row["steps"] - 1)
+        assert row["steps_per_second"] == pytest.approx(expected, abs=2)
+    keys = [(x["encoder"], x["steps"]) for x in report["training"]]
+    assert keys == [(encoder, steps) for encoder in ("complex", "gru") for steps in (1, 2, 3)]
+    for row in report["training"]:
+        assert 0 < row["making"] < 1
+        assert row["queries_per_second"] < row["learned_per_second"]
+        assert (row["ahead"] is None) == (row["steps"] == 1)
+    facts = sum(len(graph.train) for graph in read_collection(layout).graphs.values())
+    assert report["settings"]["facts"] <= facts
+    assert capsys.readouterr().out.count("queries/s") == 6
+    lines = table(shown(report, drawn=False))
+    assert len(lines) == 1 + 6 + 1 + 4
+
+
+def test_walks_learn_by_the_usual_settings() -> None:
+    walks = script("walks")
+    asked = walks.options().parse_args(["--out", "x"])
+    assert walks.settings_of(asked, "complex", 1) == TrainSettings()
