@@ -102,20 +102,31 @@ class DistillationSettings(_Settings):
 
     Args:
         feature: Weight of the level of entity vectors.
+        feature_form: ``cosine`` draws each vector to the teacher's; ``infonce`` asks that it be
+            told from those of other entities.
+        relation_vectors: Whether the feature level is about relations too, between encoders of one
+            kind.
         network: Weight of the level of query vectors and their similarities.
         prediction: Weight of the level of answer distributions.
         temperature: Softens both distributions of the prediction level.
         queries: The most queries of a step that the network and the prediction level look at. A
             step's queries are shuffled, so its first ones are a sample, and the two levels cost
             no more than what they are worth.
+        doubt: How many facts the teacher has to have seen about an entity for its row to count
+            half; with 0 all rows count alike.
+        schedule: ``constant`` weights, or such that ``fade`` to 0 by the last epoch.
         warm_start: Whether linked rows start from the teacher's.
     """
 
     feature: float = Field(1.0, ge=0)
+    feature_form: Literal["cosine", "infonce"] = "cosine"
+    relation_vectors: bool = False
     network: float = Field(0.1, ge=0)
     prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
     queries: int = Field(128, ge=1)
+    doubt: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "fade"] = "constant"
     warm_start: bool = True
 
 

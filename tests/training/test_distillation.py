@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kgraft.training.distillation import (
+    CONTRAST,
+    contrastive_loss,
     feature_loss,
     hint_loss,
     prediction_loss,
@@ -24,6 +26,30 @@ def test_feature_loss_by_hand() -> None:
     student = torch.tensor([[0.0, 5.0], [4.0, 3.0], [-2.0, -2.0], [7.0, 0.0]])
     # cosines 0, 24/25, -1, 1
     assert float(feature_loss(teacher, student)) == pytest.approx((1 + 0.04 + 2 + 0) / 4)
+
+
+def test_contrastive_loss_by_hand() -> None:
+    teacher = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+    student = torch.tensor([[5.0, 0.0], [3.0, 4.0]])
+    # cosines to its own and to the other: 1 and 0; 0.8 and 0.6
+    losses = [
+        math.log(1 + math.exp((other - own) / CONTRAST)) for own, other in ((1, 0), (0.8, 0.6))
+    ]
+    assert float(contrastive_loss(teacher, student)) == pytest.approx(sum(losses) / 2, rel=1e-5)
+    trust = torch.tensor([0.0, 0.5])
+    weighted = float(contrastive_loss(teacher, student, trust))
+    assert weighted == pytest.approx(0.5 * losses[1] / 2, rel=1e-5)
+
+
+def test_what_is_trusted_less_teaches_less() -> None:
+    teacher = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    student = torch.tensor([[0.0, 5.0], [-2.0, 0.0]])  # cosines 0 and 0
+    trust = torch.tensor([0.25, 0.5])
+    assert float(feature_loss(teacher, student, trust)) == pytest.approx((0.25 + 0.5) / 2)
+    assert float(hint_loss(teacher, student, trust)) == pytest.approx((0.25 + 0.5) / 2)
+    parts = [float(prediction_loss(teacher[[i]], student[[i]], 1.0)) for i in range(2)]
+    expected = (0.25 * parts[0] + 0.5 * parts[1]) / 2
+    assert float(prediction_loss(teacher, student, 1.0, trust)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_hint_loss_by_hand() -> None:

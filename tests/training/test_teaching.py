@@ -13,7 +13,13 @@ from kgraft.linking.subgraph import LinkedSubgraph
 from kgraft.model.encoders import complex_product
 from kgraft.model.kge import KgeModel
 from kgraft.training.batches import Batch
-from kgraft.training.distillation import feature_loss, hint_loss, prediction_loss, similarity_loss
+from kgraft.training.distillation import (
+    contrastive_loss,
+    feature_loss,
+    hint_loss,
+    prediction_loss,
+    similarity_loss,
+)
 from kgraft.training.learner import Step
 from kgraft.training.teaching import Teaching, warm_start, with_inverses
 
@@ -55,6 +61,9 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
 
 
 ALL = DistillationSettings(feature=1.0, network=1.0, prediction=1.0, temperature=2.0)
+SEEN = torch.tensor([1, 2, 3, 4])
+"""How many facts the teacher has seen about its entities."""
+
 SOME_LINKED = [
     (ANN, LIKES),
     (DAN, LIKES),
@@ -75,14 +84,14 @@ def test_terms_appear_by_their_weights(
 ) -> None:
     names = ("feature", "network", "prediction")
     settings = DistillationSettings(**dict(zip(names, weights, strict=True)))
-    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), settings)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), settings, SEEN)
     student = student_of(4, tiny_subgraph)
     terms = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
     assert terms.keys() == {name for name, on in zip(names, weights, strict=True) if on}
 
 
 def test_a_step_without_linked_rows_has_no_terms(tiny_subgraph: LinkedSubgraph) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL, SEEN)
     student = student_of(4, tiny_subgraph)
     assert teaching(step_of(student, [(DAN, LIKES), (EVE, KNOWS)], [DAN, EVE])) == {}
 
@@ -90,7 +99,7 @@ def test_a_step_without_linked_rows_has_no_terms(tiny_subgraph: LinkedSubgraph) 
 def test_queries_that_the_teacher_does_not_understand_leave_the_feature_level(
     tiny_subgraph: LinkedSubgraph,
 ) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL, SEEN)
     student = student_of(4, tiny_subgraph)
     # The head is not linked; the relation is unknown; the inverse of an unknown relation is too.
     queries = [(DAN, LIKES), (ANN, KNOWS), (ANN, KNOWS + INVERSE)]
@@ -99,7 +108,7 @@ def test_queries_that_the_teacher_does_not_understand_leave_the_feature_level(
 
 def test_terms_compare_the_rows_that_are_the_same(tiny_subgraph: LinkedSubgraph) -> None:
     teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
-    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), ALL)
+    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), ALL, SEEN)
     with torch.no_grad():
         for number, parameter in enumerate((teaching.feature_map, teaching.query_map)):
             parameter.copy_(torch.randn(6, 4, generator=torch.Generator().manual_seed(number)))
@@ -130,7 +139,7 @@ def test_a_student_that_starts_from_its_teacher_agrees_with_it(
 ) -> None:
     teacher, student = teacher_of(6), student_of(6, tiny_subgraph)
     warm_start(student, teacher, tiny_subgraph)
-    terms = Teaching(teacher, tiny_subgraph, ModelSettings(width=6), ALL)(
+    terms = Teaching(teacher, tiny_subgraph, ModelSettings(width=6), ALL, SEEN)(
         step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z])
     )
     for name, value in terms.items():
@@ -138,7 +147,7 @@ def test_a_student_that_starts_from_its_teacher_agrees_with_it(
 
 
 def test_only_the_maps_are_learned(tiny_subgraph: LinkedSubgraph) -> None:
-    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), ALL, SEEN)
     shapes = {name: tuple(x.shape) for name, x in teaching.named_parameters()}
     assert shapes == {"feature_map": (6, 4), "query_map": (6, 4)}
     assert teaching.feature_map.data_ptr() != teaching.query_map.data_ptr()
@@ -183,3 +192,65 @@ def test_a_wider_student_keeps_its_own_start_where_the_teacher_has_nothing(
     assert student.entities[ANN][[0, 3]].equal(teacher.entities[3])
     assert student.entities[ANN][[1, 2, 4, 5]].equal(fresh.entities[ANN][[1, 2, 4, 5]])
     assert student.relations[LIKES][[1, 2, 4, 5]].equal(fresh.relations[LIKES][[1, 2, 4, 5]])
+
+
+def test_doubt_counts_a_row_by_what_the_teacher_has_seen(tiny_subgraph: LinkedSubgraph) -> None:
+    teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
+    doubting = ALL.model_copy(update={"doubt": 2.0, "prediction": 0.0})
+    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), doubting, SEEN)
+    terms = teaching(step_of(student, [(ANN, LIKES)], [ANN, BOB, CAY, DAN, Z]))
+    linked = [ANN, BOB, CAY, Z]
+    rows = torch.tensor([TEACHER_ROW[row] for row in linked])
+    trust = SEEN[rows] / (SEEN[rows] + 2.0)
+    taught, own = teacher.entities[rows] @ teaching.feature_map, student.entities[linked]
+    torch.testing.assert_close(terms["feature"], feature_loss(taught, own, trust))
+    asked = complex_product(student.entities[[ANN]], student.relations[[LIKES]])
+    understood = complex_product(teacher.entities[[3]], teacher.relations[[1]])
+    trusted = 4 / (4 + 2)  # ann is the teacher's row 3
+    hint = hint_loss(understood @ teaching.query_map, asked) * trusted
+    # One query is like itself to both.
+    torch.testing.assert_close(terms["network"], hint)
+
+
+def test_infonce_and_relation_vectors_are_forms_of_the_feature_level(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
+    settings = DistillationSettings(
+        feature_form="infonce", relation_vectors=True, network=0, prediction=0
+    )
+    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings, SEEN)
+    terms = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
+    linked = [ANN, BOB, CAY, Z]
+    taught = teacher.entities[[TEACHER_ROW[row] for row in linked]] @ teaching.feature_map
+    known = torch.tensor([LIKES, LIKES + INVERSE, SEES + INVERSE])
+    verbs = teacher.relations[[1, 1 + 2, 0 + 2]] @ teaching.relation_map
+    expected = contrastive_loss(taught, student.entities[linked]) + contrastive_loss(
+        verbs, student.relations[known]
+    )
+    torch.testing.assert_close(terms["feature"], expected)
+
+
+def test_relation_vectors_mean_nothing_to_another_encoder(tiny_subgraph: LinkedSubgraph) -> None:
+    settings = DistillationSettings(relation_vectors=True)
+    gru = ModelSettings(encoder="gru", width=4)
+    teaching = Teaching(teacher_of(6), tiny_subgraph, gru, settings, SEEN)
+    assert {name for name, _ in teaching.named_parameters()} == {"feature_map", "query_map"}
+
+
+def test_only_so_many_queries_are_distilled(tiny_subgraph: LinkedSubgraph) -> None:
+    student = student_of(4, tiny_subgraph)
+    few = ALL.model_copy(update={"queries": 2, "feature": 0.0})
+    teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), few, SEEN)
+    of_all = teaching(step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
+    of_first = teaching(step_of(student, SOME_LINKED[:2], [ANN, BOB, CAY, DAN, Z]))
+    for name in ("network", "prediction"):
+        torch.testing.assert_close(of_all[name], of_first[name])
+
+
+def test_weights_stay_or_fade(tiny_subgraph: LinkedSubgraph) -> None:
+    for schedule, share in (("constant", 1.0), ("fade", 0.25)):
+        settings = DistillationSettings(feature=2, network=1, prediction=4, schedule=schedule)
+        teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), settings, SEEN)
+        expected = {"feature": 2 * share, "network": share, "prediction": 4 * share}
+        assert teaching.weights(0.75) == expected

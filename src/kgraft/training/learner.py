@@ -37,7 +37,9 @@ class Step:
 class Term(ABC, nn.Module):
     """Further loss terms, with weights and perhaps weights of their own to learn."""
 
-    weights: Mapping[str, float]
+    @abstractmethod
+    def weights(self, progress: float) -> Mapping[str, float]:
+        """Return each term's weight when a share of the run, from 0 to 1, lies behind."""
 
     @abstractmethod
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -68,14 +70,22 @@ class Learner:
         self._entities = RowAdagrad(model.entities, learning_rate)
         self._relations = RowAdagrad(model.relations, learning_rate)
         self._extra = extra
-        self._weights = {"task": 1.0, "rules": 1.0, "regularization": regularization}
-        if extra is not None:
-            self._weights |= extra.weights
+        self._weights: dict[str, float] = {
+            "task": 1.0,
+            "rules": 1.0,
+            "regularization": regularization,
+        }
+        self.begin_epoch(progress=0.0)
         self._dense: list[torch.optim.Optimizer] = []
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
         if maps := list(extra.parameters() if extra is not None else ()):
             self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate))
+
+    def begin_epoch(self, progress: float) -> None:
+        """Set the weights that follow the share of the run, from 0 to 1, that lies behind."""
+        if self._extra is not None:
+            self._weights |= self._extra.weights(progress)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch and return its loss terms, unweighted, and their sum, weighted."""

@@ -79,6 +79,7 @@ def fit(
             with torch.random.fork_rng(devices=[]):
                 # Dropout too depends on seed and epoch only: a resumed run is the same run.
                 torch.manual_seed(settings.seed * 1_000_003 + run.epochs)
+                learner.begin_epoch(run.epochs / settings.epochs)
                 entry = _epoch(learner, batches, run.epochs + 1, progress)
             run.log.append(entry)
             looks = run.epochs % settings.validate_every == 0 or run.epochs == settings.epochs

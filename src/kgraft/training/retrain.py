@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+import torch
+
 from kgraft.config import RetrainSettings
 from kgraft.errors import KgraftWarning, describe
 from kgraft.evidence.inferred import infer
@@ -90,4 +92,6 @@ def _taught(
         return None
     if settings.distillation.warm_start:
         warm_start(student, teacher.kge, subgraph)
-    return Teaching(teacher.kge, subgraph, settings.model, settings.distillation)
+    ends = torch.from_numpy(teacher.graph.triples[:, [0, 2]])
+    seen = torch.bincount(ends.flatten(), minlength=teacher.kge.n_entities)
+    return Teaching(teacher.kge, subgraph, settings.model, settings.distillation, seen)

@@ -10,6 +10,7 @@ from kgraft.linking.subgraph import LinkedSubgraph
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
 from kgraft.training.distillation import (
+    contrastive_loss,
     feature_loss,
     hint_loss,
     prediction_loss,
@@ -25,7 +26,8 @@ class Teaching(Term):
         teacher: The teacher.
         subgraph: Says which of the student's rows the teacher knows, and by which row.
         student: The student's encoder and width.
-        settings: Weights and temperature.
+        settings: Weights, forms and temperature.
+        seen: How many facts the teacher has seen about each of its entities, ``(n,)``.
     """
 
     def __init__(
@@ -34,66 +36,96 @@ class Teaching(Term):
         subgraph: LinkedSubgraph,
         student: ModelSettings,
         settings: DistillationSettings,
+        seen: Tensor,
     ) -> None:
         super().__init__()
-        self.weights = {
-            "feature": settings.feature,
-            "network": settings.network,
-            "prediction": settings.prediction,
-        }
-        self._temperature = settings.temperature
-        self._queries = settings.queries
+        self._settings = settings
         self._teacher = teacher
         self._entities = torch.from_numpy(subgraph.teacher_entities)
         self._relations = with_inverses(
             torch.from_numpy(subgraph.teacher_relations), teacher.n_relations
         )
+        self._trust = seen / (seen + settings.doubt) if settings.doubt else None
+        self._relations_too = (
+            settings.relation_vectors and student.encoder == teacher.settings.encoder
+        )
         linked = self._entities[self._entities >= 0]
         start = first_map(teacher, student, teacher.entities[linked])
         self.feature_map = nn.Parameter(start.clone())
         self.query_map = nn.Parameter(start.clone())
+        if self._relations_too:
+            self.relation_map = nn.Parameter(start.clone())
+
+    def weights(self, progress: float) -> dict[str, float]:
+        """Return the weight of each level."""
+        own = self._settings
+        share = 1.0 - progress if own.schedule == "fade" else 1.0
+        return {
+            "feature": share * own.feature,
+            "network": share * own.network,
+            "prediction": share * own.prediction,
+        }
 
     def forward(self, step: Step) -> dict[str, Tensor]:
         """Compute the terms whose weight is not 0; a step without linked rows has none."""
-        batch = step.batch
-        rows_U = self._entities[batch.entities]
+        rows_U = self._entities[step.batch.entities]
         linked_U = (rows_U >= 0).nonzero().squeeze(1)
-        teacher_UD = self._teacher.entities[rows_U[linked_U]]
         terms = {}
-        if self.weights["feature"] and len(linked_U):
-            terms["feature"] = feature_loss(
-                teacher_UD @ self.feature_map, step.entities.index_select(0, linked_U)
-            )
-        if not (self.weights["network"] or self.weights["prediction"]):
+        if self._settings.feature and len(linked_U):
+            terms["feature"] = self._feature(step, rows_U, linked_U)
+        if not (self._settings.network or self._settings.prediction):
             return terms
-        asked_B, teacher_BD = self._teacher_queries(step, rows_U)
+        asked_B, heads_B, teacher_BD = self._teacher_queries(step, rows_U)
         if not len(asked_B):
             return terms
         student_BD = step.queries.index_select(0, asked_B)
-        if self.weights["network"]:
-            terms["network"] = hint_loss(teacher_BD @ self.query_map, student_BD) + similarity_loss(
-                teacher_BD, student_BD
-            )
-        if self.weights["prediction"]:
+        trust_B = self._trusted(heads_B)
+        if self._settings.network:
+            hint = hint_loss(teacher_BD @ self.query_map, student_BD, trust_B)
+            terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
+        if self._settings.prediction:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ teacher_UD.T,
+                teacher_BD @ self._teacher.entities[rows_U[linked_U]].T,
                 step.scores.index_select(0, asked_B).index_select(1, linked_U),
-                self._temperature,
+                self._settings.temperature,
+                trust_B,
             )
         return terms
 
-    def _teacher_queries(self, step: Step, rows_U: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which queries the teacher understands from their path's begin, and its vectors."""
+    def _feature(self, step: Step, rows_U: Tensor, linked_U: Tensor) -> Tensor:
+        """Compare the entities' vectors and, where asked for, the relations'."""
+        loss = feature_loss
+        if self._settings.feature_form == "infonce":
+            # Each row is told from all others, so that the cost grows with the square.
+            loss = contrastive_loss
+            linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
+        taught = rows_U[linked_U]
+        teacher_UD = self._teacher.entities[taught] @ self.feature_map
+        term = loss(teacher_UD, step.entities.index_select(0, linked_U), self._trusted(taught))
+        rows_V = self._relations[step.batch.relations]
+        known_V = (rows_V >= 0).nonzero().squeeze(1)
+        if self._relations_too and len(known_V):
+            teacher_VD = self._teacher.relations[rows_V[known_V]] @ self.relation_map
+            term = term + loss(teacher_VD, step.relations.index_select(0, known_V))
+        return term
+
+    def _trusted(self, teacher_rows: Tensor) -> Tensor | None:
+        return None if self._trust is None else self._trust[teacher_rows]
+
+    def _teacher_queries(self, step: Step, rows_U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return which queries the teacher understands from their path's begin, with its rows of
+        their heads and its vectors of them; no more than the settings ask for.
+        """  # noqa: D205
         batch = step.batch
         heads = rows_U[batch.heads].view(-1, batch.steps)
         relations = self._relations[batch.relations][batch.predicates].view(-1, batch.steps)
         known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
-        known[max(1, self._queries // batch.steps) :] = False
+        known[max(1, self._settings.queries // batch.steps) :] = False
         paths = known[:, 0].nonzero().squeeze(1)
         encoded = self._teacher.path_queries(
             heads[paths].clamp(min=0), relations[paths].clamp(min=0)
         )
-        return known.flatten().nonzero().squeeze(1), encoded[known[paths]]
+        return known.flatten().nonzero().squeeze(1), heads[known], encoded[known[paths]]
 
 
 def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
