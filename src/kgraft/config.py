@@ -90,11 +90,14 @@ class SubgraphSettings(_Settings):
             ``k_hop`` walks on from there.
         hops: How far ``k_hop`` walks.
         budget: The most background facts; ``None`` takes all.
+        agreement: How sharply background facts count by the chance that the target would state
+            them; 0 lets all facts count alike, 1 lets them count by that chance.
     """
 
     mode: Literal["induced", "incident", "k_hop"] = "induced"
     hops: int = Field(2, ge=1)
     budget: int | None = Field(None, ge=0)
+    agreement: float = Field(1.0, ge=0)
 
 
 class DistillationSettings(_Settings):

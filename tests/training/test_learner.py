@@ -29,7 +29,9 @@ def numbers_model(*entities: float) -> KgeModel:
 def one_query(known: Tensor = NONE_KNOWN) -> Batch:
     """Entity 0, relation 0, answer 1, among entities 0, 1 and 2."""
     zero, one = torch.tensor([0]), torch.tensor([1])
-    return Batch(torch.arange(3), zero, zero, zero, one, known, torch.tensor([False]))
+    return Batch(
+        torch.arange(3), zero, zero, zero, one, known, torch.tensor([False]), torch.ones(1)
+    )
 
 
 def test_terms_by_hand() -> None:
@@ -49,6 +51,7 @@ def test_inferred_facts_have_a_term_of_their_own() -> None:
             torch.tensor([1, 2]),
             NONE_KNOWN,
             torch.tensor([False, inferred]),
+            torch.ones(2),
         )
         for inferred in (False, True)
     )
@@ -94,6 +97,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         tails=torch.tensor([1, 0]),
         known=NONE_KNOWN,
         inferred=torch.tensor([False, False]),
+        weights=torch.ones(2),
     )
     learner.step(batch)
     for name, rows in (("entities", [0, 2, 3, 5, 7]), ("relations", [0, 1, 3, 4])):
@@ -128,7 +132,7 @@ def make(tiny_subgraph: LinkedSubgraph) -> Make:
         )
         teacher = KgeModel(ModelSettings(width=6), table(3, 4, 6), table(4, 4, 6))
         settings = DistillationSettings(feature=0.7, network=1.3, prediction=0.4, temperature=1.5)
-        teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings)
+        teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings, torch.ones(4))
         learner = Learner(student, learning_rate=0.1, regularization=0.05, extra=teaching)
         return learner, teaching
 

@@ -56,6 +56,7 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         torch.zeros_like(places),
         torch.empty(2, 0, dtype=torch.int64),
         torch.zeros_like(places, dtype=torch.bool),
+        torch.ones(len(places)),
     )
     return Step(batch, rows, verbs, asked, asked @ rows.T)
 

@@ -35,6 +35,7 @@ class Batch:
         known: int64 ``(2, M)``, query and candidate of other true answers.
         steps: Queries of a path; 1 where every query is a path of its own.
         inferred: bool ``(B,)``, which queries ask for a fact that no source states.
+        weights: float ``(B,)``, how much each query counts.
     """
 
     entities: Tensor
@@ -44,6 +45,7 @@ class Batch:
     tails: Tensor
     known: Tensor
     inferred: Tensor
+    weights: Tensor
     steps: int = 1
 
     def __len__(self) -> int:
@@ -61,6 +63,8 @@ class Batches:
         sources: The source of each fact, ``(n,)``.
         n_entities: Number of entity rows.
         n_relations: Number of relations, inverses not counted.
+        weights: How much each fact counts, ``(n,)``; by default all count 1. A repeated fact
+            counts by its first weight, further facts of a path and inferred ones count 1.
         inferred: Facts that follow from the others.
         steps: Facts in a path.
         batch_size: Queries per batch.
@@ -75,6 +79,7 @@ class Batches:
         n_relations: int,
         *,
         sources: NDArray[np.integer] | None = None,
+        weights: NDArray[np.floating] | None = None,
         inferred: Inferred | None = None,
         steps: int = 1,
         batch_size: int,
@@ -87,6 +92,8 @@ class Batches:
         self._inferred = inferred
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
         self._sources = np.tile(origin[first], 2)
+        counts = np.ones(len(triples)) if weights is None else weights
+        self._weights = np.tile(counts[first].astype(np.float32), 2)
         self._walker = Walker(triples, origin, n_entities, n_relations) if steps > 1 else None
         self._steps = steps
         self._known = KnownFacts(self.queries)
@@ -108,28 +115,37 @@ class Batches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of one epoch; the same number gives the same batches."""
         draw = np.random.default_rng([self._seed, number])
-        queries, sources = self.queries, self._sources
+        queries, sources, counts = self.queries, self._sources, self._weights
         if self._inferred is not None:
             drawn = self._both_ways(self._inferred.draw(draw))
             queries = np.concatenate([queries, drawn])
             sources = np.concatenate([sources, np.full(len(drawn), NO_SOURCE, sources.dtype)])
+            counts = np.concatenate([counts, np.ones(len(drawn), np.float32)])
         order = draw.permutation(len(queries))
         for start in range(0, len(order), self._paths_per_batch):
             place = order[start : start + self._paths_per_batch]
             chosen = queries[place]
             inferred = np.zeros((len(place), self._steps), dtype=np.bool_)
             inferred[:, 0] = sources[place] == NO_SOURCE
+            weights = np.ones((len(place), self._steps), dtype=np.float32)
+            weights[:, 0] = counts[place]
             if self._walker is not None:
                 paths = self._walker.go_on(chosen, sources[place], self._steps, draw)
                 chosen = paths.reshape(-1, 3)
             negatives = draw.integers(len(self._column), size=self._negatives)
-            yield self._batch(chosen, negatives, inferred.reshape(-1))
+            yield self._batch(chosen, negatives, inferred.reshape(-1), weights.reshape(-1))
 
     def _both_ways(self, facts: Triples) -> Triples:
         """Return facts ``(n, 3)`` as the queries for their tails, then those for their heads."""
         return np.concatenate([facts, facts[:, ::-1] + np.array([0, self._n_relations, 0])])
 
-    def _batch(self, queries: Triples, negatives: Rows, inferred: NDArray[np.bool_]) -> Batch:
+    def _batch(
+        self,
+        queries: Triples,
+        negatives: Rows,
+        inferred: NDArray[np.bool_],
+        weights: NDArray[np.float32],
+    ) -> Batch:
         heads, predicates, tails = queries.T
         size = len(queries)
         entities, places = np.unique(np.concatenate([heads, tails, negatives]), return_inverse=True)
@@ -148,6 +164,7 @@ class Batches:
             tails=_tensor(tail_places),
             known=_tensor(np.stack([query[other], column[other]])),
             inferred=torch.from_numpy(inferred),
+            weights=torch.from_numpy(weights),
             steps=self._steps,
         )
 

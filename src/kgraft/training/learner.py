@@ -95,7 +95,7 @@ class Learner:
         predicates = relations.index_select(0, batch.predicates)
         queries = self._encode(heads, predicates, batch.steps)
         scores = queries @ entities.T
-        losses = sampled_softmax(scores, batch.tails, batch.known)
+        losses = sampled_softmax(scores, batch.tails, batch.known) * batch.weights
         terms = {"task": losses.masked_fill(batch.inferred, 0.0).sum() / len(batch)}
         if batch.inferred.any():
             terms["rules"] = losses.masked_fill(~batch.inferred, 0.0).sum() / len(batch)

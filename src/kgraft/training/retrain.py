@@ -9,6 +9,7 @@ import torch
 from kgraft.config import RetrainSettings
 from kgraft.errors import KgraftWarning, describe
 from kgraft.evidence.inferred import infer
+from kgraft.linking.agreement import agreement, weights
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.kge import KgeModel
@@ -71,6 +72,7 @@ def retrain(
         watching=watching or Watching(),
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
+        weights=weights(agreement(subgraph.graph, graph.name), settings.subgraph.agreement),
         inferred=infer(subgraph.graph, graph.name, settings.rules, seed=settings.training.seed),
         teacher=teacher.kge,
     )

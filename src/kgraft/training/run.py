@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kgraft.config import TrainSettings, as_toml
 from kgraft.errors import DataError
 from kgraft.evidence.inferred import Inferred
@@ -45,6 +48,7 @@ def run(
     watching: Watching,
     model: KgeModel | None = None,
     extra: Term | None = None,
+    weights: NDArray[np.float64] | None = None,
     inferred: Inferred | None = None,
     teacher: KgeModel | None = None,
 ) -> TrainedModel:
@@ -59,6 +63,7 @@ def run(
         watching: Progress and checkpoint.
         model: A model to go on from; by default a new one.
         extra: Further loss terms.
+        weights: How much each of the graph's facts counts, ``(n,)``; by default all alike.
         inferred: Facts that follow from the graph's.
         teacher: What the model and the further terms were made from; a checkpoint of a run with
             another teacher is not gone on with.
@@ -89,6 +94,7 @@ def run(
             graph.n_entities,
             graph.n_relations,
             sources=graph.triple_sources,
+            weights=weights,
             inferred=inferred,
             steps=training.steps,
             batch_size=training.batch_size,

@@ -1,0 +1,134 @@
+"""How likely a target is to state what other sources state.
+
+Sources that speak of the same things choose differently what to say of them: one names a birthplace
+by the town, another by the country. Where several answers are stated, those that the target would
+state are the ones to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from kgraft.linking.joint import JointGraph
+
+Floats = NDArray[np.float64]
+
+CONTEXTS = (["relation"], ["relation", "tail"])
+"""What facts share that the target agrees with alike. Rivals, facts of the same head and relation,
+are no such context: that the target states one of them would say that it states no other."""
+
+FOLDS = 5
+"""Parts of the facts; each is judged by the others."""
+
+RIDGE = 1e-3
+"""Weight of the squared coefficients; it decides where the facts do not."""
+
+LARGEST = 20.0
+"""A fact counts at most so many times as much as the mean, and at least so small a part of it."""
+
+
+def agreement(graph: JointGraph, target: str) -> Floats:
+    """Estimate the chance that the target states each fact.
+
+    A logistic regression over the facts that other sources state; whether the target's training
+    facts hold them too is what it learns from. It goes by which sources state a fact, by how many
+    rivals it has, and by how often the target agrees with other facts of the same relation, and of
+    the same relation and tail.
+
+    Args:
+        graph: The target joined with other sources.
+        target: The target's name.
+
+    Returns:
+        A chance for each of the graph's facts, ``(n,)``; 1 for those that the target states.
+    """
+    own = graph.sources.index(target)
+    facts = pl.DataFrame(graph.triples, schema=["head", "relation", "tail"]).with_columns(
+        source=pl.Series(graph.triple_sources)
+    )
+    key = ["head", "relation", "tail"]
+    others = [place for place in range(len(graph.sources)) if place != own]
+    stated = facts.group_by(key).agg(
+        (pl.col("source") == own).any().cast(pl.Float64).alias("agreed"),
+        *((pl.col("source") == x).any().cast(pl.Float64).alias(f"by {x}") for x in others),
+    )
+    taken = stated.filter(
+        pl.any_horizontal(pl.lit(False), *(pl.col(f"by {x}") > 0 for x in others))
+    )
+    if taken["agreed"].n_unique() < 2:
+        # Nothing to learn from: the target states none of it, or all of it.
+        return np.ones(len(facts))
+    taken = taken.sort(key)
+    features = _features(taken, [f"by {x}" for x in others])
+    chances = _regression(features, taken["agreed"].to_numpy())
+    found = facts.join(
+        taken.select(*key, "agreed", chance=pl.Series(chances)),
+        on=key,
+        how="left",
+        maintain_order="left",
+    )
+    own_fact = pl.col("agreed").is_null() | (pl.col("agreed") > 0)
+    chance = pl.when(own_fact).then(1.0).otherwise("chance")
+    chances_of_all: Floats = found.select(chance).to_series().to_numpy()
+    return chances_of_all
+
+
+def weights(chances: Floats, sharpness: float) -> Floats:
+    """Return how much each fact counts, 1 in the mean.
+
+    Args:
+        chances: What ``agreement`` returns.
+        sharpness: 0 lets all facts count alike; with 1 a background fact counts by its chance.
+    """
+    background = chances < 1
+    counts = np.ones(len(chances))
+    if background.any():
+        relative = (chances[background] / chances[background].mean()) ** sharpness
+        counts[background] = np.clip(relative, 1 / LARGEST, LARGEST)
+    relative_counts: Floats = counts / counts.mean()
+    return relative_counts
+
+
+def _features(taken: pl.DataFrame, sources: Sequence[str]) -> Floats:
+    """Return a row for each fact: its sources, and the agreement with what is like it."""
+    share = taken["agreed"].mean()
+    folds = np.random.default_rng(0).integers(FOLDS, size=len(taken))
+    taken = taken.with_columns(fold=pl.Series(folds))
+    columns = [pl.col(name) for name in sources]
+    columns.append((pl.sum_horizontal(sources) > 1).cast(pl.Float64).alias("several"))
+    for context in CONTEXTS:
+        # Judged by the other folds: to leave out the fact itself alone would tell which way it
+        # was decided.
+        fold = [*context, "fold"]
+        agreed = pl.col("agreed").sum().over(context) - pl.col("agreed").sum().over(fold)
+        size = pl.len().over(context) - pl.len().over(fold)
+        columns.append(((agreed + share) / (size + 1)).alias(f"agreed {context}"))
+    columns.append((pl.len().over("head", "relation") - 1).cast(pl.Float64).log1p().alias("rivals"))
+    features: Floats = taken.select(columns).to_numpy()
+    shares = slice(len(sources) + 1, len(sources) + 1 + len(CONTEXTS))
+    features[:, shares] = logit(np.clip(features[:, shares], 1e-3, 1 - 1e-3))
+    return features
+
+
+def _regression(features: Floats, agreed: Floats) -> Floats:
+    """Return each row's chance under a logistic regression fitted to the same rows."""
+    spread = features.std(axis=0)
+    rows = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    rows = np.column_stack([np.ones(len(rows)), rows])
+
+    def loss(coefficients: Floats) -> tuple[float, Floats]:
+        scores = rows @ coefficients
+        ridge = RIDGE * np.where(np.arange(len(coefficients)), coefficients, 0.0)
+        value = np.logaddexp(0.0, scores).mean() - (agreed * scores).mean()
+        slope = rows.T @ (expit(scores) - agreed) / len(rows)
+        return value + ridge @ coefficients / 2, slope + ridge
+
+    fitted = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
+    chances: Floats = expit(rows @ fitted)
+    return chances
