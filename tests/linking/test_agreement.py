@@ -40,12 +40,12 @@ def chances_by_fact(graph: JointGraph) -> dict[tuple[int, int, int], float]:
 
 
 def test_a_source_that_the_target_agrees_with_is_believed_more() -> None:
-    like_me = [(i, 0, 30) for i in range(20)]
-    unlike_me = [(i, 0, 31) for i in range(20)]
-    graph = joined(mine=like_me[:15] + unlike_me[:1], friend=like_me, stranger=unlike_me)
+    like_me = [(i, 0, 38) for i in range(38)]
+    unlike_me = [(i, 0, 39) for i in range(38)]
+    graph = joined(mine=like_me[:30] + unlike_me[:2], friend=like_me, stranger=unlike_me)
     chances = chances_by_fact(graph)
-    assert all(chances[fact] == 1.0 for fact in like_me[:15])
-    believed, doubted = ([chances[fact] for fact in x] for x in (like_me[15:], unlike_me[1:]))
+    assert all(chances[fact] == 1.0 for fact in like_me[:30])
+    believed, doubted = ([chances[fact] for fact in x] for x in (like_me[30:], unlike_me[2:]))
     assert min(believed) > 4 * max(doubted)
 
 
