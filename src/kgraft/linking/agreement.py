@@ -110,7 +110,7 @@ def _features(taken: pl.DataFrame, sources: Sequence[str]) -> Floats:
         size = pl.len().over(context) - pl.len().over(fold)
         columns.append(((agreed + share) / (size + 1)).alias(f"agreed {context}"))
     columns.append((pl.len().over("head", "relation") - 1).cast(pl.Float64).log1p().alias("rivals"))
-    features: Floats = taken.select(columns).to_numpy()
+    features: Floats = taken.select(columns).to_numpy(writable=True)
     shares = slice(len(sources) + 1, len(sources) + 1 + len(CONTEXTS))
     features[:, shares] = logit(np.clip(features[:, shares], 1e-3, 1 - 1e-3))
     return features
