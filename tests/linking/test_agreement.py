@@ -106,3 +106,12 @@ def test_the_same_facts_give_the_same_chances_in_any_order() -> None:
     before = chances_by_fact(joined(**facts))
     after = chances_by_fact(joined(**{name: x[::-1] for name, x in facts.items()}))
     assert after == pytest.approx(before)
+
+
+def test_relations_that_the_target_does_not_use_are_left_alone() -> None:
+    # The target speaks of births only; what others say of work is no rival of that.
+    born = [(i, 0, 30) for i in range(20)]
+    works = [(i, 1, 31) for i in range(20)]
+    chances = chances_by_fact(joined(mine=born[:10], other=born + works))
+    assert {chances[fact] for fact in works} == {1.0}
+    assert all(0.0 < chances[fact] < 1.0 for fact in born[10:])

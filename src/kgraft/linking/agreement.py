@@ -46,7 +46,8 @@ def agreement(graph: JointGraph, target: str) -> Floats:
         target: The target's name.
 
     Returns:
-        A chance for each of the graph's facts, ``(n,)``; 1 for those that the target states.
+        A chance for each of the graph's facts, ``(n,)``; 1 for those that the target states, and
+        for those of relations that it does not use, for they are no answers of its own.
     """
     own = graph.sources.index(target)
     facts = pl.DataFrame(graph.triples, schema=["head", "relation", "tail"]).with_columns(
@@ -58,6 +59,8 @@ def agreement(graph: JointGraph, target: str) -> Floats:
         (pl.col("source") == own).any().cast(pl.Float64).alias("agreed"),
         *((pl.col("source") == x).any().cast(pl.Float64).alias(f"by {x}") for x in others),
     )
+    used = facts.filter(pl.col("source") == own)["relation"].unique()
+    stated = stated.filter(pl.col("relation").is_in(used.implode()))
     taken = stated.filter(
         pl.any_horizontal(pl.lit(False), *(pl.col(f"by {x}") > 0 for x in others))
     )
