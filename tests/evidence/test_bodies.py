@@ -7,22 +7,12 @@ import polars as pl
 import pytest
 
 from kgraft.evidence import bodies
-from kgraft.evidence.bodies import Adjacency, Bodies, changes, spans
+from kgraft.evidence.bodies import Adjacency, Bodies
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.rules import Rules
 
 EdgesOf = Callable[..., Edges]
 RulesOf = Callable[..., Rules]
-
-
-def test_spans_and_changes() -> None:
-    which, numbers = spans(np.array([5, 0, 9]), np.array([2, 0, 3]))
-    assert which.tolist() == [0, 0, 2, 2, 2]
-    assert numbers.tolist() == [5, 6, 9, 10, 11]
-    assert changes(np.array([1, 1, 1, 2]), np.array([3, 4, 4, 4])).tolist() == [
-        True, True, False, True,
-    ]  # fmt: skip
-    assert changes(np.array([])).tolist() == []
 
 
 def test_adjacency_lists_the_edges_of_entities(edges_of: EdgesOf) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kgraft.evaluation.ranks import Ranks
 from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
+from kgraft.graph.sorted_rows import changes
 
 CHUNK_ELEMENTS = 2**24
 """Scores held at once: 64 MiB of float32, and as much again while they are compared."""
@@ -171,8 +172,7 @@ def _chunk(
     pool: _Candidates,
 ) -> _Chunk:
     """Find the different queries of sorted ones, each ``(b,)``, and their known answers."""
-    new = np.ones(len(anchors), dtype=np.bool_)
-    new[1:] = (anchors[1:] != anchors[:-1]) | (relations[1:] != relations[:-1])
+    new = changes(anchors, relations)
     anchors, relations, query = anchors[new], relations[new], np.cumsum(new) - 1
     known_query = known_columns = np.empty(0, dtype=np.int64)
     if known is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from kgraft.evidence.bodies import Adjacency, Bodies, Ints, changes, spans
+from kgraft.evidence.bodies import Adjacency, Bodies
 from kgraft.evidence.edges import Edges, inverse
 from kgraft.evidence.rules import BODY, Rules
+from kgraft.graph.sorted_rows import Ints, changes, spans
 from kgraft.graph.vocabulary import Rows
 
 EVIDENCE = 3

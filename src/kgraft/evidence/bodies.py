@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.rules import BODY
-
-Ints = NDArray[np.int64]
+from kgraft.graph.sorted_rows import Ints, changes, spans
 
 REACH = 200_000
 """About the most edges that are followed at one step for one question."""
@@ -169,23 +166,9 @@ class Bodies:
         return Reached(question + first, self.roots + step, entity)
 
 
-def spans(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
-    """Return the numbers ``starts[i]``, ``starts[i] + 1``, ... of each span, and each one's i."""
-    which = np.repeat(np.arange(len(starts)), sizes)
-    offset = np.cumsum(sizes) - sizes
-    return which, np.arange(len(which)) - offset[which] + starts[which]
-
-
 def _shared(sizes: Ints, question: Ints) -> Ints:
     """Cut what a question follows down to about ``REACH`` edges, in proportion."""
     if not len(sizes):
         return sizes
     total = np.bincount(question, weights=sizes)[question]
     return np.ceil(sizes * np.minimum(1.0, REACH / total)).astype(np.int64)
-
-
-def changes(*columns: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say of each row whether it is the first or differs from the row before it."""
-    new = np.ones(len(columns[0]), dtype=np.bool_)
-    new[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    return new

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
+from kgraft.graph.sorted_rows import Ints, changes, spans
 
-Ids = NDArray[np.int64]
+Ids = Ints
 
 Side = Literal["head", "tail"]
 """The position that a query asks for; its anchor is the entity at the other one."""
@@ -78,10 +79,8 @@ class KnownFacts:
             stand together and ascend.
         """
         starts, stops = self._find(anchors, relations, side)
-        counts = stops - starts
-        query = np.repeat(np.arange(len(counts)), counts)
-        within = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return query, self._sides[side][1][starts[query] + within]
+        query, place = spans(starts, stops - starts)
+        return query, self._sides[side][1][place]
 
     def contains(self, triples: ArrayLike) -> NDArray[np.bool_]:
         """Return whether each of the facts, ``(n, 3)``, is known, bool ``(n,)``."""
@@ -109,8 +108,7 @@ class KnownFacts:
         keys = anchors * self._n_relations + relations
         order = np.lexsort((entities, keys))
         keys, entities = keys[order], entities[order]
-        new = np.ones(len(keys), dtype=np.bool_)
-        new[1:] = (keys[1:] != keys[:-1]) | (entities[1:] != entities[:-1])
+        new = changes(keys, entities)
         return keys[new], entities[new]
 
     def _find(self, anchors: Ids, relations: Ids, side: Side) -> tuple[Ids, Ids]:
