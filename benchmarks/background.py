@@ -12,7 +12,6 @@ subgraph, mining rules, training. The sizes take turns, ``--repeats`` times; fig
 
 from __future__ import annotations
 
-import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -21,11 +20,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kgraft.benchmark.plan import write_report
 from kgraft.benchmark.run import benchmark
 from kgraft.benchmark.runner import machine
 from kgraft.benchmark.settings import BenchmarkSettings, System, changed
 from kgraft.config import read_settings
-from kgraft.files import write_atomically
 from kgraft.sentences import speaking
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.synthesis.synthesize import synthesize
@@ -178,8 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
     with speaking():
         report = measure(asked)
-        with write_atomically(asked.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_report(asked.out, report)
     print(f"student_flatness {report['student_flatness']}, joint_growth {report['joint_growth']}")
 
 

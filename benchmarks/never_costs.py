@@ -17,7 +17,6 @@ Pieces are kept in ``--work``: the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +26,13 @@ from typing import Any
 import tomli_w
 
 from kgraft.benchmark.cases import Case
-from kgraft.benchmark.plan import prepare
+from kgraft.benchmark.plan import prepare, write_report
+from kgraft.benchmark.run import row_of
 from kgraft.benchmark.runner import machine
 from kgraft.benchmark.settings import BenchmarkSettings, changed, student_variants
-from kgraft.benchmark.summary import SIDES, summarise
+from kgraft.benchmark.summary import summarise
 from kgraft.cli.console import chosen_settings
 from kgraft.config import RetrainSettings, read_settings
-from kgraft.files import write_atomically
 from kgraft.graph.layout import layout_links
 from kgraft.graph.names import read_names
 from kgraft.linking.read_collection import COLLECTION_FILE
@@ -88,24 +87,9 @@ def students(
         )
         for variant, chosen in variants(setup.settings.retrain).items()
     ]
-    told = ("train_seconds", "triples", "best_epoch", "validation_mrr")
+    told = ("best_epoch", "validation_mrr")
     return [
-        {
-            "scenario": scenario,
-            "target": target,
-            "variant": x.case.variant,
-            "share": x.case.share,
-            "seed": seed,
-            **{key: x.cost[key] for key in told},
-            **{
-                side: {
-                    row["facts"]: row["mrr"]
-                    for row in x.quality
-                    if (row["side"], row["filter"]) == (side, "all")
-                }
-                for side in SIDES
-            },
-        }
+        {"scenario": scenario, **row_of(x), **{key: x.cost[key] for key in told}}
         for x in setup.run(cases, out)
     ]
 
@@ -261,8 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
     with speaking("The same command goes on from here."):
         report = measure(asked)
-        with write_atomically(asked.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_report(asked.out, report)
     for scenario in report["scenarios"]:
         verdict = f"costs: {', '.join(scenario['where'])}" if scenario["costs"] else "no cost"
         print(f"{scenario['scenario']}: {verdict}")

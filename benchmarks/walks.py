@@ -13,7 +13,6 @@ by no more than this share.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from argparse import ArgumentParser, Namespace
@@ -26,15 +25,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from kgraft.benchmark.plan import write_report
 from kgraft.benchmark.runner import machine
 from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
-from kgraft.files import write_atomically
 from kgraft.linking.joint import JointGraph, join
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.kge import KgeModel
 from kgraft.sentences import speaking
 from kgraft.training.batches import Batch, Batches
 from kgraft.training.learner import Learner
+from kgraft.training.run import batches_of, learner_of
 from kgraft.training.walks import Walker
 
 WARM_UP = 3
@@ -75,22 +75,9 @@ def training(graph: JointGraph, settings: TrainSettings, *, batches: int) -> dic
         batches: How many are measured.
     """
     wanted = settings.training
-    made = Batches(
-        graph.triples,
-        graph.n_entities,
-        graph.n_relations,
-        sources=graph.triple_sources,
-        steps=wanted.steps,
-        batch_size=wanted.batch_size,
-        negatives=wanted.negatives,
-        seed=wanted.seed,
-    )
-    learner = Learner(
-        KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=wanted.seed),
-        learning_rate=wanted.learning_rate,
-        dense_learning_rate=wanted.dense_learning_rate,
-        regularization=settings.regularization,
-    )
+    made = batches_of(graph, wanted)
+    model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=wanted.seed)
+    learner = learner_of(model, settings)
     queries, making, learning = turns(endless(made), learner, batches)
     total = making + learning
     return {
@@ -205,8 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
     with speaking():
         report = measure(asked)
-        with write_atomically(asked.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_report(asked.out, report)
     for row in report["training"]:
         ahead = "" if row["ahead"] is None else f", walks {row['ahead']:g} times ahead"
         print(

@@ -82,9 +82,14 @@ class Setup:
             **self.settings.model_dump(mode="json"),
         }
         report = {"settings": settings, "machine": machine(), **body}
-        with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        write_report(path, report)
         return report
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write a report as JSON, whole or not at all."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def prepare(

@@ -84,7 +84,7 @@ def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str,
     cases = ablation(
         setup.collection, setup.targets, setup.settings, setup.teacher_of, seeds=setup.seeds
     )
-    rows = [_row(x) for x in setup.run(cases, out)]
+    rows = [row_of(x) for x in setup.run(cases, out)]
     return setup.report(
         out / "ablation.json",
         {"variants": _variants(rows)},
@@ -130,7 +130,7 @@ def sweep_links(
     for x in setup.run(cases, out):
         target = x.case.target
         kept = with_share_of_links(links, target, x.case.share, seed=x.case.seed)
-        rows.append({**_row(x), "linked_entities": linked_entities(kept, target)})
+        rows.append({**row_of(x), "linked_entities": linked_entities(kept, target)})
     return setup.report(
         out / "links.json",
         {"variants": _variants(rows), "shares": list(shares)},
@@ -138,7 +138,7 @@ def sweep_links(
     )
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def row_of(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as a row of an ablation; a system other than the student is a variant."""
     case = outcome.case
     return {

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kgraft.config import (
+    DistillationSettings,
     ModelSettings,
     RetrainSettings,
     TrainingSettings,
@@ -23,7 +24,9 @@ teacher, locally re-trained."""
 
 SYSTEMS: tuple[System, ...] = get_args(System)
 
-LEVEL_WEIGHTS: Mapping[str, float] = {"feature": 1.0, "network": 0.1, "prediction": 0.03}
+LEVEL_WEIGHTS: Mapping[str, float] = {
+    level: getattr(DistillationSettings(), level) for level in ("feature", "network", "prediction")
+}
 """The levels of distillation, and the weight of a level that an ablation tries on its own though
 the settings have it switched off."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kgraft.cli.console import chosen_settings, out
+from kgraft.cli.options import SetOption, SettingsOption
 from kgraft.sentences import speaking
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.synthesis.synthesize import Synthetic, synthesize
@@ -18,17 +19,8 @@ def synth(
     directory: Annotated[
         Path, typer.Option("--out", "-o", help="A new directory for it.", show_default=False)
     ],
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="A TOML file of settings.")
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PART.NAME=VALUE",
-            help="Change one setting, as links.linked=0.2; may be repeated.",
-        ),
-    ] = None,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
     written_as: Annotated[
         Literal["parquet", "tsv"], typer.Option("--format", help="How facts are written.")
     ] = "parquet",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kgraft.config import TrainSettings, as_toml
+from kgraft.config import TrainingSettings, TrainSettings, as_toml
 from kgraft.errors import DataError
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -82,25 +82,8 @@ def run(
             settings.model, graph.n_entities, graph.n_relations, seed=training.seed
         )
     outcome = fit(
-        Learner(
-            model,
-            learning_rate=training.learning_rate,
-            dense_learning_rate=training.dense_learning_rate,
-            regularization=settings.regularization,
-            extra=extra,
-        ),
-        Batches(
-            graph.triples,
-            graph.n_entities,
-            graph.n_relations,
-            sources=graph.triple_sources,
-            weights=weights,
-            inferred=inferred,
-            steps=training.steps,
-            batch_size=training.batch_size,
-            negatives=training.negatives,
-            seed=training.seed,
-        ),
+        learner_of(model, settings, extra=extra),
+        batches_of(graph, training, weights=weights, inferred=inferred),
         training,
         validate=validator(
             model, graph, validate_on, queries=training.validation_queries, seed=training.seed
@@ -111,6 +94,53 @@ def run(
     )
     metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
     return TrainedModel(kind, model, graph, target, settings, outcome.log, metrics)
+
+
+def learner_of(model: KgeModel, settings: TrainSettings, *, extra: Term | None = None) -> Learner:
+    """Return what moves a model by its settings.
+
+    Args:
+        model: Trained in place.
+        settings: Model and training.
+        extra: Further loss terms.
+    """
+    training = settings.training
+    return Learner(
+        model,
+        learning_rate=training.learning_rate,
+        dense_learning_rate=training.dense_learning_rate,
+        regularization=settings.regularization,
+        extra=extra,
+    )
+
+
+def batches_of(
+    graph: JointGraph,
+    training: TrainingSettings,
+    *,
+    weights: NDArray[np.float64] | None = None,
+    inferred: Inferred | None = None,
+) -> Batches:
+    """Return the batches of a joint graph's facts.
+
+    Args:
+        graph: The facts.
+        training: Sizes and seed.
+        weights: How much each fact counts, ``(n,)``; by default all alike.
+        inferred: Facts that follow from the graph's.
+    """
+    return Batches(
+        graph.triples,
+        graph.n_entities,
+        graph.n_relations,
+        sources=graph.triple_sources,
+        weights=weights,
+        inferred=inferred,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        negatives=training.negatives,
+        seed=training.seed,
+    )
 
 
 def _checkpoint(
