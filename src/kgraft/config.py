@@ -112,8 +112,8 @@ class DistillationSettings(_Settings):
         network: Weight of the level of query vectors and their similarities.
         prediction: Weight of the level of answer distributions.
         temperature: Softens both distributions of the prediction level.
-        queries: The most queries of a step that the network and the prediction level look at. A
-            step's queries are shuffled, so its first ones are a sample, and the two levels cost
+        queries: The most queries of a step that the network and the prediction level look at, and
+            the most linked entities that the feature level does: a sample, so that the levels cost
             no more than what they are worth.
         doubt: How many facts the teacher has to have seen about an entity for its row to count
             half; with 0 all rows count alike.

@@ -80,7 +80,7 @@ class Learner:
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
         if maps := list(extra.parameters() if extra is not None else ()):
-            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate))
+            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=True))
 
     def begin_epoch(self, progress: float) -> None:
         """Set the weights that follow the share of the run, from 0 to 1, that lies behind."""
@@ -100,9 +100,7 @@ class Learner:
         if batch.inferred.any():
             terms["rules"] = losses.masked_fill(~batch.inferred, 0.0).sum() / len(batch)
         if self._weights["regularization"]:
-            tails = entities.index_select(0, batch.tails)
-            rows = torch.cat([heads, predicates, tails])
-            terms["regularization"] = self.model.encoder.penalty(rows).sum() / len(batch)
+            terms["regularization"] = self._penalty(batch, entities, relations)
         if self._extra is not None:
             terms |= self._extra(Step(batch, entities, relations, queries, scores))
         loss = torch.stack([self._weights[name] * term for name, term in terms.items()]).sum()
@@ -114,6 +112,17 @@ class Learner:
         for optimizer in self._dense:
             optimizer.step()
         return {name: float(term.detach()) for name, term in (terms | {"loss": loss}).items()}
+
+    def _penalty(self, batch: Batch, entities: Tensor, relations: Tensor) -> Tensor:
+        """Return the mean over queries of the encoder's penalty on their three rows."""
+        ends = torch.cat([batch.heads, batch.tails])
+        of_entities = self.model.encoder.penalty(entities) @ ends.bincount(
+            minlength=len(entities)
+        ).to(entities)
+        of_relations = self.model.encoder.penalty(relations) @ batch.predicates.bincount(
+            minlength=len(relations)
+        ).to(relations)
+        return (of_entities + of_relations) / len(batch)
 
     def _encode(self, heads_BD: Tensor, relations_BD: Tensor, steps: int) -> Tensor:
         """Return the queries ``(B, D)`` of paths that stand one after the other."""

@@ -94,11 +94,8 @@ class Teaching(Term):
 
     def _feature(self, step: Step, rows_U: Tensor, linked_U: Tensor) -> Tensor:
         """Compare the entities' vectors and, where asked for, the relations'."""
-        loss = feature_loss
-        if self._settings.feature_form == "infonce":
-            # Each row is told from all others, so that the cost grows with the square.
-            loss = contrastive_loss
-            linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
+        loss = contrastive_loss if self._settings.feature_form == "infonce" else feature_loss
+        linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
         taught = rows_U[linked_U]
         teacher_UD = self._teacher.entities[taught] @ self.feature_map
         term = loss(teacher_UD, step.entities.index_select(0, linked_U), self._trusted(taught))
