@@ -1,6 +1,8 @@
 """Print a report as Markdown tables: of a benchmark, or of a script beside this one.
 
 Usage: python benchmarks/table.py benchmarks/results/dbp5l/results.json
+
+Several benchmarks of the same data, each with settings of its own, make one table.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any
 
 PARTS = ("all", "covered", "uncovered")
 SYSTEMS = ("joint", "teacher", "student")
+KINDS = ("encoder", "teacher", "width")
+"""What models of one system may differ in; ``teacher`` is the encoder of a student's teacher."""
 
 
 def quality_table(report: dict[str, Any]) -> str:
@@ -49,15 +53,17 @@ def cost_table(report: dict[str, Any]) -> str:
 
 
 def by_system(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of each system, and of each width where a system has several."""
-    widths: dict[str, set[int | None]] = {}
+    """Return the rows of each system, and of each kind of model where a system has several."""
+    kinds: dict[str, dict[str, set[Any]]] = {}
     for row in rows:
-        widths.setdefault(row["system"], set()).add(row.get("width"))
+        of_system = kinds.setdefault(row["system"], {key: set() for key in KINDS})
+        for key in KINDS:
+            of_system[key].add(row.get(key))
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        system = row["system"]
-        told = f", width {row['width']}" if len(widths[system]) > 1 else ""
-        found.setdefault(system + told, []).append(row)
+        several = [key for key in KINDS if len(kinds[row["system"]][key]) > 1]
+        name = ", ".join((row["system"], *(f"{key} {row[key]}" for key in several)))
+        found.setdefault(name, []).append(row)
     return found
 
 
@@ -196,8 +202,18 @@ def markdown(report: dict[str, Any]) -> str:
     )
 
 
+def together(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one report with the rows of all; systems that several have run alike count once."""
+    [first, *others] = reports
+    for other in others:
+        for rows in ("quality", "cost"):
+            first[rows] += [row for row in other[rows] if row not in first[rows]]
+    return first
+
+
 def main() -> None:
-    print(markdown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    reports = [json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:]]
+    print(markdown(together(reports)))
 
 
 if __name__ == "__main__":

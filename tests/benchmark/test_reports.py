@@ -105,6 +105,23 @@ def test_a_comparison_as_tables() -> None:
     assert "| teacher | 1 | 10 | 5 | - | 1,000 | 7 |" in text
 
 
+def test_several_comparisons_make_one_table() -> None:
+    """Runs that differ in encoders and share a teacher."""
+    table, ours, theirs = script("table"), comparison(), comparison()
+    for report, encoder in ((ours, "complex"), (theirs, "gru")):
+        for rows in (report["quality"], report["cost"]):
+            for row in rows:
+                row["encoder"] = "complex" if row["system"] == "teacher" else encoder
+    for row in theirs["quality"]:
+        if row["system"] == "student":
+            row["mrr"] = None
+    text = table.markdown(table.together([ours, theirs]))
+    assert "| all | teacher | 40.0 | 60.0 | 50.0 |" in text
+    assert "| all | student, encoder complex, width 4 | 25.0 | 45.0 | 35.0 |" in text
+    assert "| all | student, encoder gru, width 4 | - | - | - |" in text
+    assert "| teacher | 1 | 10 | 5 | - | 1,000 | 7 |" in text
+
+
 def test_the_committed_results_have_a_table() -> None:
     path = SCRIPTS / "results" / "dbp5l" / "results.json"
     text = script("table").markdown(json.loads(path.read_text(encoding="utf-8")))

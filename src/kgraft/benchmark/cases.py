@@ -58,9 +58,15 @@ class Case(BaseModel):
             self.system == "student" and self.variant == "all" and self.share == 1
         )
 
-    def about(self) -> dict[str, str | int]:
+    def about(self) -> dict[str, str | int | None]:
         """Return what tells its rows from those of others."""
-        return {"system": self.system, "seed": self.seed, "width": self.settings.model.width}
+        return {
+            "system": self.system,
+            "seed": self.seed,
+            "width": self.settings.model.width,
+            "encoder": self.settings.model.encoder,
+            "teacher": None if self.teacher is None else self.teacher.settings.model.encoder,
+        }
 
     def __str__(self) -> str:
         variant = "" if self.variant == "all" else f", {self.variant}"

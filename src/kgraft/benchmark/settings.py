@@ -80,8 +80,8 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
 
     ``all`` is the settings as they are and ``none`` a student that learns nothing from its teacher
     but which facts are linked. ``warm-start``, ``feature``, ``network`` and ``prediction`` add one
-    thing to that, ``without-...`` takes one away from ``all``, and ``incident`` and ``k-hop`` are
-    ``all`` on other subgraphs.
+    thing to that, ``without-...`` takes one away from ``all``, be it a part of distillation, the
+    rules or agreement, and ``incident`` and ``k-hop`` are ``all`` on other subgraphs.
 
     Args:
         settings: The student's settings.
@@ -100,6 +100,8 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
     return {
         "all": settings,
         **{name: changed(settings, distillation=changes) for name, changes in taught.items()},
+        "without-rules": changed(settings, rules={"teach": 0.0}),
+        "without-agreement": changed(settings, subgraph={"agreement": 0.0}),
         "incident": changed(settings, subgraph={"mode": "incident"}),
         "k-hop": changed(settings, subgraph={"mode": "k_hop", "hops": 2, "budget": budget}),
     }
