@@ -95,7 +95,8 @@ class Teaching(Term):
     def _feature(self, step: Step, rows_U: Tensor, linked_U: Tensor) -> Tensor:
         """Compare the entities' vectors and, where asked for, the relations'."""
         loss = contrastive_loss if self._settings.feature_form == "infonce" else feature_loss
-        linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
+        if len(linked_U) > self._settings.queries:
+            linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
         taught = rows_U[linked_U]
         teacher_UD = self._teacher.entities[taught] @ self.feature_map
         term = loss(teacher_UD, step.entities.index_select(0, linked_U), self._trusted(taught))
