@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -354,8 +355,12 @@ def test_targets_are_sources(graph_of) -> None:
         collect([a]).with_target("z")
     with pytest.raises(UnknownNameError, match="collection names no target; choose one of a"):
         _ = collect([a]).target_graph
-    with pytest.warns(KgraftWarning, match=r"the target 'a' has no links\. It trains alone"):
-        collect([a], target="a")
+
+
+def test_a_graph_without_others_is_alone_on_purpose(graph_of) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert collect([graph_of("a", "x r y")], target="a").backgrounds() == []
 
 
 def test_empty_links_do_not_count(graph_of, links_of) -> None:

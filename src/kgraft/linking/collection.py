@@ -67,8 +67,10 @@ class Collection:
         return [name for name in self.graphs if name != self.target]
 
     def warn_if_alone(self, path: Path | None = None, line: int | None = None) -> None:
-        """Warn if the target has no link; the place is where the target was named."""
-        if self.target is None or any(len(x) and x.joins(self.target) for x in self.links):
+        """Warn if the target has no link to the other graphs; the place is where it was named."""
+        if self.target is None or not self.backgrounds():
+            return
+        if any(len(x) and x.joins(self.target) for x in self.links):
             return
         warnings.warn(
             describe(
