@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from kgraft.config import RuleSettings
+from kgraft.evidence.edges import Edges
 from kgraft.evidence.inferred import Inferred, infer
+from kgraft.evidence.mine import mine
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
 
@@ -35,13 +37,20 @@ def world(facts: Sequence[tuple[int, int, int]], own: int, sources: Sequence[int
     return JointGraph(parts, len(everyone), 2, triples, places)
 
 
+def inferred(graph: JointGraph, settings: RuleSettings, seed: int = 0) -> Inferred:
+    """Mine for the target's relations and infer facts about its entities."""
+    edges, part = Edges.of(graph), graph.part("target")
+    rules = mine(edges, part.relation_rows, settings, seed=seed)
+    return infer(rules, edges, part.entity_rows, settings)
+
+
 # ten pairs of relation 1, five of which are of relation 0: a confidence of 5 / (10 + 5)
 PAIRS = [(2 * i, 1, 2 * i + 1) for i in range(10)]
 STATED = [(2 * i, 0, 2 * i + 1) for i in range(5)]
 
 
 def test_chances_are_squared_confidences() -> None:
-    found = infer(world(PAIRS + STATED, own=20), "target", SETTINGS, seed=0)
+    found = inferred(world(PAIRS + STATED, own=20), SETTINGS)
     assert found.triples.tolist() == [[2 * i, 0, 2 * i + 1] for i in range(5, 10)]
     assert found.triples.dtype == np.int64
     assert found.chances == pytest.approx([1 / 9] * 5)
@@ -49,46 +58,44 @@ def test_chances_are_squared_confidences() -> None:
 
 def test_what_has_a_stated_answer_is_asked_less_often() -> None:
     # 10 has another answer for relation 0; the rule is as sure as before
-    found = infer(world([*PAIRS, *STATED, (10, 0, 20)], own=20), "target", SETTINGS, seed=0)
+    found = inferred(world([*PAIRS, *STATED, (10, 0, 20)], own=20), SETTINGS)
     assert found.triples[:, 0].tolist() == [10, 12, 14, 16, 18]
     assert found.chances == pytest.approx([1 / 36] + [1 / 9] * 4)
 
 
 def test_teaching_less_lowers_all_chances() -> None:
     half = SETTINGS.model_copy(update={"teach": 0.5})
-    assert infer(world(PAIRS + STATED, own=20), "target", half, seed=0).chances == pytest.approx(
-        [1 / 18] * 5
-    )
+    assert inferred(world(PAIRS + STATED, own=20), half).chances == pytest.approx([1 / 18] * 5)
 
 
 def test_only_facts_about_the_target_are_inferred() -> None:
-    found = infer(world(PAIRS + STATED, own=14), "target", SETTINGS, seed=0)
+    found = inferred(world(PAIRS + STATED, own=14), SETTINGS)
     assert found.triples.tolist() == [[10, 0, 11], [12, 0, 13]]
 
 
 def test_a_fact_of_two_sources_counts_once() -> None:
-    once = infer(world(PAIRS + STATED, own=20), "target", SETTINGS, seed=0)
+    once = inferred(world(PAIRS + STATED, own=20), SETTINGS)
     sources = [1] * 15 + [0] * 5
-    twice = infer(world(PAIRS + STATED * 2, own=20, sources=sources), "target", SETTINGS, seed=0)
+    twice = inferred(world(PAIRS + STATED * 2, own=20, sources=sources), SETTINGS)
     assert twice.triples.tolist() == once.triples.tolist()
     assert twice.chances.tolist() == once.chances.tolist()
 
 
 def test_unsure_rules_do_not_teach() -> None:
     many = [(2 * i, 1, 2 * i + 1) for i in range(60)]  # 5 / 65 is below a tenth
-    found = infer(world(many + STATED, own=120), "target", SETTINGS, seed=0)
+    found = inferred(world(many + STATED, own=120), SETTINGS)
     assert len(found.triples) == len(found.chances) == 0
 
 
 @pytest.mark.parametrize("settings", [RuleSettings(teach=0), RuleSettings(longest=0)])
 def test_settings_can_turn_teaching_off(settings: RuleSettings) -> None:
-    found = infer(world(PAIRS + STATED, own=20), "target", settings, seed=0)
+    found = inferred(world(PAIRS + STATED, own=20), settings)
     assert found.triples.shape == (0, 3)
     assert found.chances.shape == (0,)
 
 
 def test_a_graph_without_facts_infers_none() -> None:
-    found = infer(world([], own=3), "target", RuleSettings(), seed=0)
+    found = inferred(world([], own=3), RuleSettings())
     assert found.triples.shape == (0, 3)
     assert found.triples.dtype == np.int64
     assert found.chances.shape == (0,)
@@ -98,9 +105,7 @@ def test_the_same_seed_infers_the_same() -> None:
     draw = np.random.default_rng(0)
     facts = np.stack([draw.integers(0, n, 600) for n in (60, 2, 60)], axis=1).tolist()
     settings = RuleSettings(samples=4, facts_per_relation=100)
-    one, other, third = (
-        infer(world(facts, own=60), "target", settings, seed=seed) for seed in (1, 1, 2)
-    )
+    one, other, third = (inferred(world(facts, own=60), settings, seed=seed) for seed in (1, 1, 2))
     assert len(one.triples)
     assert pl.DataFrame(one.triples).equals(pl.DataFrame(other.triples))
     assert one.chances.tolist() == other.chances.tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,34 +13,13 @@ from kgraft.evaluation.ranks import Ranks
 from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
 from kgraft.graph.sorted_rows import changes
+from kgraft.model.scorer import Scorer
 
 CHUNK_ELEMENTS = 2**24
 """Scores held at once: 64 MiB of float32, and as much again while they are compared."""
 
 MOST_QUERIES = 256
 """Queries scored at once. More make the product no faster, and their scores leave the cache."""
-
-
-class Scorer(Protocol):
-    """Anything that scores candidates for queries."""
-
-    def score(
-        self,
-        anchors: torch.Tensor,
-        relations: torch.Tensor,
-        *,
-        side: Side,
-        candidates: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """Return the scores of all candidates for each query, float ``(b, c)``, higher is better.
-
-        Args:
-            anchors: Given entity of each query, int64 ``(b,)``.
-            relations: Relation of each query, int64 ``(b,)``.
-            side: The position that is asked for.
-            candidates: Entity rows to score, int64 ``(c,)``, or None for all in their order.
-        """
-        ...
 
 
 @torch.inference_mode()

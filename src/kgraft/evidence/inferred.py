@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from kgraft.config import RuleSettings
 from kgraft.evidence.answer import Answerer
 from kgraft.evidence.edges import Edges
-from kgraft.evidence.mine import mine
+from kgraft.evidence.rules import Rules
 from kgraft.graph.knowledge_graph import Triples, as_triples
-from kgraft.linking.joint import JointGraph
+from kgraft.graph.vocabulary import Rows
 
 LEAST = 0.1
 """Inferred facts below this confidence do not teach; they are many, and mostly wrong."""
@@ -40,24 +40,22 @@ class Inferred:
         return self.triples[draw.random(len(self.triples)) < self.chances]
 
 
-def infer(graph: JointGraph, target: str, settings: RuleSettings, *, seed: int) -> Inferred:
-    """Mine rules for a target's relations and infer new facts about its entities.
+def infer(rules: Rules, edges: Edges, entities: Rows, settings: RuleSettings) -> Inferred:
+    """Infer new facts about some entities.
 
     The second teacher of the prediction level: an answer's chance to be asked for is what the rules
     make of it, so that in expectation the student learns their soft answers, also to queries that
     no stated fact asks.
 
     Args:
-        graph: The target and what is linked to it.
-        target: The target's name.
-        settings: How rules are mined, and how much they teach.
-        seed: Seeds what mining samples.
+        rules: The rules.
+        edges: The graph that they were mined on.
+        entities: Both ends of each fact are among these rows.
+        settings: How much rules teach.
     """
     if not settings.teaches:
         return Inferred(as_triples(()), np.empty(0))
-    edges, part = Edges.of(graph), graph.part(target)
-    rules = mine(edges, part.relation_rows, settings, seed=seed).surer_than(LEAST)
-    facts = Answerer(rules, edges).consequences(part.entity_rows)
+    facts = Answerer(rules.surer_than(LEAST), edges).consequences(entities)
     asked = edges.facts.select(pl.col("x").alias("head"), "relation").unique()
     answered = facts.join(
         asked.with_columns(answered=True),

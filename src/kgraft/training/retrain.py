@@ -8,7 +8,9 @@ import torch
 
 from kgraft.config import RetrainSettings
 from kgraft.errors import KgraftWarning, describe
+from kgraft.evidence.edges import Edges
 from kgraft.evidence.inferred import infer
+from kgraft.evidence.mine import mine
 from kgraft.linking.agreement import agreement, weights
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
@@ -57,6 +59,8 @@ def retrain(
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
     )
+    edges, part = Edges.of(subgraph.graph), subgraph.graph.part(graph.name)
+    rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
     student = KgeModel.create(
         settings.model,
         subgraph.graph.n_entities,
@@ -73,7 +77,7 @@ def retrain(
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
         weights=weights(agreement(subgraph.graph, graph.name), settings.subgraph.agreement),
-        inferred=infer(subgraph.graph, graph.name, settings.rules, seed=settings.training.seed),
+        inferred=infer(rules, edges, part.entity_rows, settings.rules),
         teacher=teacher.kge,
     )
 

@@ -1,0 +1,31 @@
+"""What ranking and prediction ask of a model, whatever it answers by."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from kgraft.graph.known_facts import Side
+
+
+class Scorer(Protocol):
+    """Anything that scores candidates for queries."""
+
+    def score(
+        self,
+        anchors: torch.Tensor,
+        relations: torch.Tensor,
+        *,
+        side: Side,
+        candidates: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the scores of all candidates for each query, float ``(b, c)``, higher is better.
+
+        Args:
+            anchors: Given entity of each query, int64 ``(b,)``.
+            relations: Relation of each query, int64 ``(b,)``.
+            side: The position that is asked for.
+            candidates: Entity rows to score, int64 ``(c,)``, or None for all in their order.
+        """
+        ...
