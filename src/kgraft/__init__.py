@@ -40,6 +40,7 @@ from kgraft.graph.source import GraphSource, Split
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.graph.write import write_graph
 from kgraft.inference.predict import Prediction, predict
+from kgraft.inference.rules import ReadableRule, StatedFact, rules
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspect import Inspection, inspect
 from kgraft.linking.joint import JointGraph, join
@@ -86,10 +87,12 @@ __all__ = [
     "ModelSettings",
     "PlantedRule",
     "Prediction",
+    "ReadableRule",
     "RetrainSettings",
     "RuleSettings",
     "SettingsError",
     "Split",
+    "StatedFact",
     "SubgraphSettings",
     "SynthSettings",
     "Synthetic",
@@ -120,6 +123,7 @@ __all__ = [
     "read_links",
     "read_settings",
     "retrain",
+    "rules",
     "save_model",
     "sweep_links",
     "synthesize",

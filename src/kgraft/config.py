@@ -20,6 +20,9 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class ModelSettings(_Settings):
     """Which model is trained.
 
@@ -59,9 +62,13 @@ class TrainingSettings(_Settings):
             the entities of the step's own facts.
         steps: Facts in a path. With more than one, each fact is the beginning of a path that a
             biased random walk goes on with, and each entity on the way is asked for.
+        precision: Of the factors of the step's large products; ``bfloat16`` is faster where the
+            machine multiplies it in hardware, and slower elsewhere.
         learning_rate: Adagrad's step size, for the rows of the tables and the teacher's maps.
         dense_learning_rate: Adam's step size, for an encoder's own weights.
-        regularization: Weight of the N3 norm; by default 0.06, and 0.03 for a student that rules
+        final_rate: What is left of both learning rates at the end; they fall by the same amount
+            each epoch, and 1 keeps them as they are.
+        regularization: Weight of the N3 norm; by default 0.06, and 0.03 for a model that rules
             teach: it has more to learn from than its facts, and may fit them more closely.
         validate_every: Epochs between two looks at the validation facts.
         validation_queries: The most validation facts to rank at a look, a fixed sample.
@@ -73,8 +80,10 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(512, ge=1)
     negatives: int = Field(512, ge=1)
     steps: int = Field(1, ge=1, le=64)
+    precision: Precision = "float32"
     learning_rate: float = Field(0.1, gt=0)
     dense_learning_rate: float = Field(1e-3, gt=0)
+    final_rate: float = Field(1.0, gt=0, le=1)
     regularization: float | None = Field(None, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
@@ -143,6 +152,8 @@ class RuleSettings(_Settings):
         samples: The most edges of an entity that are looked at, sampled at hubs; for paths of three
             relations a third of it.
         facts_per_relation: The most facts of a relation, in either direction, to mine from.
+        seconds: After so many no further facts are mined from, so that rules are fewer, their
+            confidence is a lower bound, and both depend on the machine; ``None`` sets no limit.
         teach: The chance of an inferred fact that is sure to be asked for in an epoch; 0 trains on
             stated facts only.
         answered: What remains of that chance where the fact's head and relation have a stated
@@ -154,6 +165,7 @@ class RuleSettings(_Settings):
     confidence: float = Field(0.01, gt=0, le=1)
     samples: int = Field(50, ge=1)
     facts_per_relation: int = Field(20_000, ge=1)
+    seconds: float | None = Field(None, gt=0)
     teach: float = Field(1.0, ge=0, le=1)
     answered: float = Field(0.1, ge=0, le=1)
 
@@ -164,20 +176,18 @@ class RuleSettings(_Settings):
 
 
 class TrainSettings(_Settings):
-    """Everything that ``train`` and ``pretrain`` go by."""
+    """Everything that ``train`` and ``pretrain`` go by; without a target there are no rules."""
 
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    rules: RuleSettings = RuleSettings(longest=0)
 
     @property
     def regularization(self) -> float:
         """The weight of the N3 norm that these settings come down to."""
-        given = self.training.regularization
-        return self._default_regularization if given is None else given
-
-    @property
-    def _default_regularization(self) -> float:
-        return 0.06
+        if self.training.regularization is not None:
+            return self.training.regularization
+        return 0.03 if self.rules.teaches else 0.06
 
 
 class RetrainSettings(TrainSettings):
@@ -186,10 +196,6 @@ class RetrainSettings(TrainSettings):
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
     rules: RuleSettings = RuleSettings()
-
-    @property
-    def _default_regularization(self) -> float:
-        return 0.03 if self.rules.teaches else super()._default_regularization
 
 
 S = TypeVar("S", bound=BaseModel)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgraft.config import RuleSettings
+from kgraft.evidence import path_rules
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.mine import mine
 from kgraft.evidence.rules import SCHEMA, Rules
@@ -182,3 +183,20 @@ mine(edges, np.arange({M}), settings, seed=4).frame.write_ipc(sys.stdout.buffer)
         check=True,
     )
     assert pl.read_ipc(there.stdout).equals(here.frame)
+
+
+def test_where_time_runs_out_rules_are_fewer_and_no_surer(
+    edges_of: EdgesOf, everything: RuleSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_rules, "AT_ONCE", 1)
+    draw = np.random.default_rng(0)
+    edges = edges_of(np.unique(draw.integers(0, [30, M, 30], size=(200, 3)), axis=0).tolist(), M)
+    key = ["relation", "first", "second", "third", "entity", "answer"]
+    every, some = (
+        mine(edges, np.arange(M), everything.model_copy(update={"seconds": seconds})).frame
+        for seconds in (None, 1e-9)
+    )
+    assert 0 < len(some) < len(every)
+    both = some.join(every, on=key, nulls_equal=True)
+    assert len(both) == len(some)
+    assert (both["confidence"] <= both["confidence_right"]).all()

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from kgraft.config import RuleSettings
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.mine import mine
+from kgraft.evidence.path_rules import FINENESS, kept
 from kgraft.evidence.rules import Rules
 
 EdgesOf = Callable[..., Edges]
@@ -73,3 +75,20 @@ def test_rules_below_support_or_confidence_are_dropped(edges_of: EdgesOf, mined:
     assert found(support=2) == {path(0, 1)}
     assert found(support=1, confidence=0.2) == {path(0, 1)}
     assert found(support=1, confidence=0.51) == set()
+
+
+def test_few_hits_that_stand_for_many_are_trusted_little() -> None:
+    # Of 6 groundings, 3 hits at hubs were seen, each of which stands for 200: as many as can be
+    # are right, and each of the 5 wrong ones stands for 200 too. Of 600, 300 seen as they are.
+    counted = pl.DataFrame(
+        {
+            "relation": [0, 0],
+            "first": [1, 2],
+            "support": [3, 300],
+            "seen": [3, 300],
+            "hits": [600 * FINENESS, 300 * FINENESS],
+        }
+    )
+    groundings = pl.DataFrame({"first": [1, 2], "groundings": [6, 600]})
+    found = kept(counted, groundings, RuleSettings(confidence=1e-4)).sort("first")
+    assert found["confidence"].to_list() == pytest.approx([6 / 1006, 300 / 605])

@@ -85,6 +85,18 @@ def test_the_first_step_of_adagrad_by_hand() -> None:
     assert model.entities[:, 1].tolist() == [0.0] * 4
 
 
+def test_steps_shorten_towards_the_end_of_a_run() -> None:
+    moved = []
+    for progress in (0.0, 0.5, 1.0):
+        model = numbers_model(1, 2, 3, 4)
+        learner = Learner(model, learning_rate=0.1, regularization=0.0, final_rate=0.2)
+        learner.begin_epoch(progress)
+        learner.step(one_query())
+        moved.append(model.entities[2, 0].item() - 3.0)
+    # Adagrad's first step is as long as the rate: all of it, 0.6 of it, 0.2 of it.
+    assert moved == pytest.approx([-0.1, -0.06, -0.02], rel=1e-4)
+
+
 def test_only_rows_of_the_batch_are_touched() -> None:
     model = KgeModel.create(ModelSettings(width=4), 8, 3, seed=1)
     learner = Learner(model, learning_rate=0.1, regularization=0.1)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from kgraft.benchmark.settings import (
+    STUDENT_BY,
     SYSTEMS,
     BenchmarkSettings,
     System,
+    Trained,
     changed,
     student_variants,
 )
@@ -35,7 +37,7 @@ class Case(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     targets: tuple[str, ...]
-    system: System
+    system: Trained
     settings: TrainSettings | RetrainSettings
     variant: str = "all"
     share: float = 1.0
@@ -145,14 +147,15 @@ def comparison(
         seeded = settings.seeded(seed)
         sized = [changed(seeded.retrain, model={"width": width}) for width in widths]
         for target in targets:
+            students = [
+                _case(target, "student", own, teacher=teacher_of(target))
+                for own in sized or [seeded.retrain]
+            ]
             of: dict[System, list[Case]] = {
                 "target-only": [_case(target, "target-only", seeded.alone)],
                 "joint": [_case(target, "joint", seeded.joint)],
                 "teacher": [teacher_of(target)],
-                "student": [
-                    _case(target, "student", own, teacher=teacher_of(target))
-                    for own in sized or [seeded.retrain]
-                ],
+                **dict.fromkeys(STUDENT_BY.values(), students),
             }
             for system in (x for x in SYSTEMS if x in systems):
                 cases |= dict.fromkeys(of[system])
@@ -222,7 +225,7 @@ def link_sweep(
 
 def _case(
     target: str,
-    system: System,
+    system: Trained,
     settings: TrainSettings,
     *,
     variant: str = "all",

@@ -24,6 +24,7 @@ from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import load_model, save_model
+from kgraft.model.evidence import WAYS, By
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Bar
 from kgraft.sentences import speaking
@@ -105,11 +106,18 @@ def run_piece(piece: Piece) -> None:
 def _measure(
     model: TrainedModel, collection: Collection, targets: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Measure on each target; all links say which facts are covered, so that no share moves one."""
+    """Measure on each target, by all that the model can answer by.
+
+    All links say which facts are covered, so that no share moves one.
+    """
+    ways: tuple[By, ...] = WAYS if model.evidence is not None else ("vectors",)
     return [
-        {"target": target, **row}
+        {"target": target, "by": by, **row}
         for target in targets
-        for row in evaluate(model, collection, target=target, filters=("all", "train+valid")).rows()
+        for by in ways
+        for row in evaluate(
+            model, collection, target=target, filters=("all", "train+valid"), by=by
+        ).rows()
     ]
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from kgraft.benchmark.cases import ablation, comparison, link_sweep
+from kgraft.benchmark.cases import Case, ablation, comparison, link_sweep
 from kgraft.benchmark.link_shares import linked_entities, with_share_of_links
 from kgraft.benchmark.plan import Options, prepare
 from kgraft.benchmark.runner import Outcome
-from kgraft.benchmark.settings import SYSTEMS, System
+from kgraft.benchmark.settings import STUDENT_BY, SYSTEMS, System
 from kgraft.benchmark.summary import PARTS, SIDES, summarise
+from kgraft.model.evidence import By
 
 SHARES = (0.2, 0.5, 0.8, 1.0)
 """Shares of the target's links that ``sweep_links`` tries."""
@@ -53,7 +54,10 @@ def benchmark(
     )
     outcomes = setup.run(cases, out)
     quality = [
-        {"target": row["target"], **x.case.about(), **row} for x in outcomes for row in x.quality
+        {"target": row["target"], **x.case.about(), "system": _system(x.case, row), **row}
+        for x in outcomes
+        for row in x.quality
+        if _system(x.case, row) in systems
     ]
     cost = [{"target": x.case.target, **x.case.about(), **x.cost} for x in outcomes]
     return setup.report(
@@ -65,6 +69,8 @@ def benchmark(
 
 def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str, Any]:
     """Show what each part of a student is worth: ``student_variants``, by target and seed.
+
+    ``rules`` and ``student+rules`` are the student as it is, answering by its rules and by both.
 
     Args:
         path: The collection.
@@ -84,7 +90,7 @@ def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str,
     cases = ablation(
         setup.collection, setup.targets, setup.settings, setup.teacher_of, seeds=setup.seeds
     )
-    rows = [row_of(x) for x in setup.run(cases, out)]
+    rows = [row for x in setup.run(cases, out) for row in _by_all(x)]
     return setup.report(
         out / "ablation.json",
         {"variants": _variants(rows)},
@@ -138,25 +144,38 @@ def sweep_links(
     )
 
 
-def row_of(outcome: Outcome) -> dict[str, Any]:
+def row_of(outcome: Outcome, by: By = "vectors") -> dict[str, Any]:
     """Return an outcome as a row of an ablation; a system other than the student is a variant."""
     case = outcome.case
+    variant = case.variant if case.system == "student" else case.system
     return {
         "target": case.target,
-        "variant": case.variant if case.system == "student" else case.system,
+        "variant": variant if by == "vectors" else STUDENT_BY[by],
         "share": case.share,
         "seed": case.seed,
         "train_seconds": outcome.cost["train_seconds"],
         "triples": outcome.cost["triples"],
-        **{side: _mrr(outcome.quality, side) for side in SIDES},
+        **{side: _mrr(outcome.quality, side, by) for side in SIDES},
     }
 
 
-def _mrr(quality: Iterable[dict[str, Any]], side: str) -> dict[str, float | None]:
+def _by_all(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return an outcome as a row, and the student as it is also as it answers with rules."""
+    ways = {row["by"]: None for row in outcome.quality}
+    if outcome.case.variant != "all":
+        ways = {"vectors": None}
+    return [row_of(outcome, by) for by in ways]
+
+
+def _system(case: Case, row: Mapping[str, Any]) -> System:
+    return STUDENT_BY[row["by"]] if case.system == "student" else case.system
+
+
+def _mrr(quality: Iterable[dict[str, Any]], side: str, by: By) -> dict[str, float | None]:
     found = {
         row["facts"]: row["mrr"]
         for row in quality
-        if row["side"] == side and row["filter"] == "all"
+        if (row["side"], row["filter"], row["by"]) == (side, "all", by)
     }
     return {part: found[part] for part in PARTS}
 

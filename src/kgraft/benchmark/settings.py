@@ -16,13 +16,21 @@ from kgraft.config import (
     explain,
 )
 from kgraft.errors import SettingsError
+from kgraft.model.evidence import By
 
-System = Literal["target-only", "joint", "teacher", "student"]
-"""``target-only``: the target's own facts; ``joint``: all sources and the target from scratch;
-``teacher``: pre-trained on all other sources, asked about the target as it is; ``student``: that
-teacher, locally re-trained."""
+Trained = Literal["target-only", "joint", "teacher", "student"]
+"""What is trained: ``target-only`` on the target's own facts; ``joint`` on all sources and the
+target from scratch; ``teacher`` on all other sources, asked about the target as it is; ``student``
+is that teacher, locally re-trained."""
 
-SYSTEMS: tuple[System, ...] = get_args(System)
+System = Trained | Literal["rules", "student+rules"]
+"""What is compared: a model by its vectors; ``rules`` and ``student+rules`` are the student, asked
+to answer by its rules and by both."""
+
+SYSTEMS: tuple[System, ...] = (*get_args(Trained), "rules", "student+rules")
+
+STUDENT_BY: Mapping[By, System] = {"vectors": "student", "rules": "rules", "both": "student+rules"}
+"""The system that a student is, by what it answers by."""
 
 LEVEL_WEIGHTS: Mapping[str, float] = {
     level: getattr(DistillationSettings(), level) for level in ("feature", "network", "prediction")

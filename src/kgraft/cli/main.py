@@ -22,6 +22,7 @@ from kgraft.cli.console import (
 )
 from kgraft.cli.demo import run_demo
 from kgraft.cli.options import (
+    ByOption,
     CollectionArgument,
     JsonOption,
     ModelArgument,
@@ -34,6 +35,7 @@ from kgraft.cli.options import (
     ThreadsOption,
     names,
 )
+from kgraft.cli.rules import rules
 from kgraft.cli.synth import synth
 from kgraft.config import RetrainSettings, TrainSettings
 from kgraft.evaluation.evaluate import PROTOCOLS
@@ -197,6 +199,7 @@ def evaluate(
         Literal["realistic", "optimistic", "pessimistic"],
         typer.Option("--tie", help="How an answer ranks among candidates of the same score."),
     ] = "realistic",
+    by: ByOption = None,
     by_relation: Annotated[bool, typer.Option("--by-relation", help="One row a relation.")] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
@@ -214,12 +217,14 @@ def evaluate(
             sides=sides,
             filters=[facts_filter],
             tie=tie,
+            by=by,
         )
         rows = measured.by_relation() if by_relation else measured.rows()
         if as_json:
             print_json(rows)
         else:
-            title = f"{measured.graph.name}: {split} facts, {protocol}, in percent"
+            way = f"by {by or trained.answers_by}"
+            title = f"{measured.graph.name}: {split} facts, {protocol}, {way}, in percent"
             out.print(quality_table(rows, title))
 
 
@@ -233,12 +238,13 @@ def predict(
         str | None, typer.Option("--source", help="Whose names; by default the target's.")
     ] = None,
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most answers.")] = 10,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer (h, r, ?), (?, r, t) or (h, ?, t): give two of --head, --relation, --tail."""
     with speaking():
         found = answer(
-            load_model(model), head=head, relation=relation, tail=tail, source=source, k=k
+            load_model(model), head=head, relation=relation, tail=tail, source=source, k=k, by=by
         )
         if as_json:
             print_json([{**vars(prediction), "known": prediction.known} for prediction in found])
@@ -252,6 +258,7 @@ def predict(
 
 app.command()(benchmark)
 app.command()(synth)
+app.command()(rules)
 
 
 def main() -> None:
@@ -271,6 +278,9 @@ def _keep(
         checkpoint.unlink(missing_ok=True)
     mrr = model.metrics["validation_mrr"]
     look = "no validation facts" if mrr is None else f"validation MRR {100 * mrr:.1f}"
+    if model.evidence is not None and model.evidence.mrr:
+        ways = ", ".join(f"by {by} {100 * value:.1f}" for by, value in model.evidence.mrr.items())
+        look += f" ({ways}; it answers by {model.answers_by})"
     out.print(
         f"{model.kind}: {len(model.log)} epochs, best {model.metrics['best_epoch']}, {look}; "
         f"the model is in {directory}",

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kgraft.model.evidence import By
+
 CollectionArgument = Annotated[
     str,
     typer.Argument(
@@ -36,6 +38,12 @@ ThreadsOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")
+]
+ByOption = Annotated[
+    By | None,
+    typer.Option(
+        "--by", help="Answer by vectors, rules or both; by default as validation facts favour."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

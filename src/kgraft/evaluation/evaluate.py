@@ -17,6 +17,7 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
 from kgraft.linking.joint import join
+from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
 
 Split = Literal["valid", "test"]
@@ -108,6 +109,7 @@ def evaluate(
     sides: Sequence[Side] = ("tail", "head"),
     filters: Sequence[Filter] = ("all",),
     tie: Tie = "realistic",
+    by: By | None = None,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities.
 
@@ -119,10 +121,12 @@ def evaluate(
         sides: Which ends are asked for.
         filters: Which known facts are no wrong answers.
         tie: How ties count.
+        by: What the model answers by; by default what its validation facts favour.
 
     Raises:
         UnknownNameError: If the collection has no such target.
         DataError: If the graph has no facts in the split.
+        ValueError: If the model has no rules to answer by.
     """
     collection = collection.with_target(target)
     graph = collection.target_graph
@@ -132,7 +136,7 @@ def evaluate(
             f"{graph.name!r} has no facts in {split!r}",
             remedy="Name a file for it in the collection, or let split make one",
         )
-    facing = model.facing(collection, graph.name)
+    facing = model.facing(collection, graph.name, by)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),
         "train+valid": KnownFacts(graph.train, graph.valid),

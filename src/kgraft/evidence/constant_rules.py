@@ -14,14 +14,14 @@ import polars as pl
 
 from kgraft.config import RuleSettings
 from kgraft.evidence.edges import Edges, sampled
-from kgraft.evidence.path_rules import exact_sum, kept
+from kgraft.evidence.path_rules import exact_sum, kept, until
 
 SLICE = 10_000
 """About the most facts that are joined at once; those of one answer are never parted."""
 
 
 def constant_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
 ) -> list[pl.DataFrame]:
     """Return the rules with constants.
 
@@ -30,6 +30,7 @@ def constant_rules(
         facts: The edges to explain, in both directions, with the ``weight`` of each.
         settings: Samples, and what a rule needs to be kept.
         seed: Seeds the samples.
+        deadline: When to leave the answers that are left.
     """
     properties = edges.frame.rename({"relation": "first", "y": "entity"})
     values = properties.group_by("first", "entity").agg(groundings=pl.len())
@@ -38,7 +39,7 @@ def constant_rules(
     held = sampled(common, "x", settings.samples, seed)
     anything = kinds.group_by("first").agg(groundings=pl.len())
     special, general = [], []
-    for part in _by_answer(facts, settings.support):
+    for part in until(deadline, _by_answer(facts, settings.support)):
         of_values = part.join(held, on="x", suffix="_x").filter(
             (pl.col("relation") != pl.col("first")) | (pl.col("answer") != pl.col("entity"))
         )
@@ -65,7 +66,7 @@ def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
 def _kept(found: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
     body = [name for name in groundings.columns if name != "groundings"]
     counted = found.group_by("relation", "answer", *body).agg(
-        support=pl.len(), hits=exact_sum(pl.col("weight") * pl.col("weight_x"))
+        support=pl.len(), seen=pl.len(), hits=exact_sum(pl.col("weight") * pl.col("weight_x"))
     )
     return kept(counted, groundings, settings)
 

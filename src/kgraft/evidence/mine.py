@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import inf
+from time import monotonic
+
 import numpy as np
 import polars as pl
 
@@ -18,8 +21,8 @@ def mine(edges: Edges, relations: Rows, settings: RuleSettings, *, seed: int = 0
 
     After Meilicke et al., "Anytime bottom-up rule learning for knowledge graph completion" (IJCAI
     2019): closed paths up to a length, and rules with constants of length one. The same seed gives
-    the same rules, however many threads there are. Facts about an entity and itself are not
-    explained: no path away from it answers them.
+    the same rules, however many threads there are, unless ``seconds`` run out. Facts about an
+    entity and itself are not explained: no path away from it answers them.
 
     Exact where nothing is sampled: a relation of up to ``facts_per_relation`` facts, between
     entities of up to ``samples`` edges (a third of it for paths of three relations). Beyond that
@@ -39,8 +42,10 @@ def mine(edges: Edges, relations: Rows, settings: RuleSettings, *, seed: int = 0
     if explained.is_empty() or not settings.longest:
         return together([], edges.n_relations)
     limit = settings.facts_per_relation
-    facts = sampled(explained, "relation", limit, seed).sort("relation", "x", "y")
+    # In no order, so that where time runs out all relations have had their share of it.
+    facts = sampled(explained, "relation", limit, seed)
     forward = facts.filter(pl.col("relation") < edges.n_relations)
-    parts = path_rules(edges, forward, settings, seed)
-    parts += constant_rules(edges, facts, settings, seed)
+    deadline = monotonic() + (settings.seconds or inf)
+    parts = path_rules(edges, forward, settings, seed, deadline)
+    parts += constant_rules(edges, facts, settings, seed, deadline)
     return together(parts, edges.n_relations)

@@ -3,7 +3,8 @@
 A *grounding* of a body is one path of its relations, through entities of any kind; a *hit* is a
 grounding that meets no entity twice and whose two ends are a fact; the *support* is the number of
 different facts among the hits. A rule's confidence is its hits' share of the groundings, after
-adding ``PESSIMISM`` that are wrong.
+adding ``PESSIMISM`` that are wrong: so many of those that were looked at, so that what few seen
+hits stand for is trusted no more than so few hits can be.
 
 Hits are found by joins: edges are expanded from the ends of facts and looked up in between. What is
 expanded is sampled at hubs, where hits are then weighted by what they stand for, so the work is
@@ -12,7 +13,8 @@ bounded by facts times samples. Groundings are counted in full, by multiplying d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from time import monotonic
 
 import polars as pl
 
@@ -33,7 +35,7 @@ SLICE = 20_000
 
 
 def path_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
 ) -> list[pl.DataFrame]:
     """Return the path rules of each length, up to the settings' longest.
 
@@ -42,27 +44,40 @@ def path_rules(
         facts: The facts to explain, some of ``edges.facts``, with the ``weight`` of each.
         settings: Lengths, samples, and what a rule needs to be kept.
         seed: Seeds the samples.
+        deadline: When to leave the facts that are left.
     """
     miners = (_length_one, _length_two, _length_three)
-    return [miner(edges, facts, settings, seed) for miner in miners[: settings.longest]]
+    return [miner(edges, facts, settings, seed, deadline) for miner in miners[: settings.longest]]
+
+
+def until(deadline: float, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the first part, and more until the clock ``time.monotonic`` has reached a deadline."""
+    for part in parts:
+        yield part
+        if monotonic() >= deadline:
+            return
 
 
 def kept(counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
     """Give rules their confidence and keep those that are sure enough.
 
     Args:
-        counted: Rules with ``support`` and ``hits``, these in parts of ``FINENESS``.
+        counted: Rules with ``support``, ``seen`` hits, and ``hits`` that those stand for, these
+            in parts of ``FINENESS``.
         groundings: ``groundings`` in all, by the columns of the body.
         settings: What a rule needs.
     """
     body = [name for name in groundings.columns if name != "groundings"]
-    share = pl.col("hits") / FINENESS / (pl.col("groundings") + PESSIMISM)
+    hits = pl.col("hits") / FINENESS
+    # Estimated hits may be more than there are groundings; seen ones never are.
+    right = pl.min_horizontal(hits, "groundings")
+    share = right / (pl.col("groundings") + PESSIMISM * hits / pl.col("seen"))
     return (
         counted.filter(pl.col("support") >= settings.support)
         .join(groundings, on=body)
         .with_columns(confidence=share.clip(0.0, 1.0))
         .filter(pl.col("confidence") >= settings.confidence)
-        .drop("hits", "groundings")
+        .drop("hits", "seen", "groundings")
     )
 
 
@@ -72,7 +87,7 @@ def exact_sum(weight: pl.Expr) -> pl.Expr:
 
 
 def _length_one(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int, _deadline: float
 ) -> pl.DataFrame:
     body = edges.frame.rename({"relation": "first"})
     found = facts.join(body, on=["x", "y"]).filter(pl.col("relation") != pl.col("first"))
@@ -81,7 +96,7 @@ def _length_one(
 
 
 def _length_two(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
 ) -> pl.DataFrame:
     body = ["first", "second"]
     first = sampled(
@@ -98,13 +113,14 @@ def _length_two(
         )
 
     lesser = _from_the_lesser_end(edges, facts)
-    parts = [_by_answer(found(part), body) for part in _slices(lesser, settings.samples)]
+    slices = until(deadline, _slices(lesser, settings.samples))
+    parts = [_by_answer(found(part), body) for part in slices]
     counted = _counted([_forwards(part, body, edges.n_relations) for part in parts], body)
     return kept(counted, _groundings_of_two(edges, counted.select(body).unique()), settings)
 
 
 def _length_three(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
 ) -> pl.DataFrame:
     body = ["first", "second", "third"]
     few = max(1, settings.samples // 3)
@@ -125,7 +141,8 @@ def _length_three(
             .join(second, on=["a", "b"])
         )
 
-    counted = _counted([_by_answer(found(part), body) for part in _slices(facts, few**2)], body)
+    slices = until(deadline, _slices(facts, few**2))
+    counted = _counted([_by_answer(found(part), body) for part in slices], body)
     counted = counted.filter(pl.col("support") >= settings.support)
     return kept(counted, _groundings_of_three(edges, counted.select(body).unique()), settings)
 
@@ -153,8 +170,10 @@ def _forwards(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.Da
 
 def _by_answer(found: pl.DataFrame, body: list[str]) -> pl.DataFrame:
     """Count the answers and the groundings of each rule among the paths of one slice."""
-    answers = found.group_by("relation", *body, "x", "y").agg(hits=exact_sum(pl.col("weight")))
-    return answers.group_by("relation", *body).agg(support=pl.len(), hits=pl.col("hits").sum())
+    answers = found.group_by("relation", *body, "x", "y").agg(
+        hits=exact_sum(pl.col("weight")), seen=pl.len()
+    )
+    return answers.group_by("relation", *body).agg(pl.col("hits", "seen").sum(), support=pl.len())
 
 
 def _counted(parts: list[pl.DataFrame], body: list[str]) -> pl.DataFrame:

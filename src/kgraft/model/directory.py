@@ -5,8 +5,11 @@ manifest.json          format, kgraft's version, kind, target, sources, and the 
 settings.toml          what the model was trained by
 entities.parquet       source, name, label, row: the names of each entity row, in each source
 relations.parquet      source, name, row
-facts.parquet          head, relation, tail (rows), source: what the model learned from
-weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``
+facts.parquet          head, relation, tail (rows), source: what the model learned from; where
+                       it has rules, agreement: the chance that the target states the fact
+rules.parquet          where it has rules: the columns of ``kgraft.evidence.rules``, in its rows
+weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
+                       rules, ``mixture`` (2 m, F)
 training.jsonl         one line an epoch
 metrics.json           what was measured
 README.md              the model card
@@ -28,13 +31,16 @@ import numpy as np
 import polars as pl
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kgraft.config import RetrainSettings, TrainSettings, as_toml, read_settings
 from kgraft.errors import ModelDirectoryError
+from kgraft.evidence.rules import Rules
 from kgraft.files import write_directory
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
 from kgraft.model.card import model_card
+from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 
@@ -98,8 +104,13 @@ def load_model(directory: Path) -> TrainedModel:
 def _write(model: TrainedModel, directory: Path) -> None:
     for kind in ("entities", "relations"):
         _names(model.graph, kind).write_parquet(directory / f"{kind}.parquet")
-    _facts(model.graph).write_parquet(directory / "facts.parquet")
-    weights = {name: value.contiguous() for name, value in model.kge.tensors().items()}
+    facts, weights = _facts(model.graph), model.kge.tensors()
+    if model.evidence is not None:
+        facts = facts.with_columns(agreement=pl.Series(model.evidence.agreement))
+        weights = {**weights, "mixture": model.evidence.mixture}
+        model.evidence.rules.frame.write_parquet(directory / "rules.parquet")
+    facts.write_parquet(directory / "facts.parquet")
+    weights = {name: value.contiguous() for name, value in weights.items()}
     save_file(weights, directory / "weights.safetensors")
     texts = {
         "settings.toml": as_toml(model.settings),
@@ -193,6 +204,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     kge.copy_from(weights)
     if kge.n_entities != graph.n_entities or kge.n_relations != graph.n_relations:
         raise ValueError("the tables have more or fewer rows than there are names")
+    metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
     return TrainedModel(
         kind=manifest["kind"],
@@ -201,7 +213,21 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         target=manifest["target"],
         settings=settings,
         log=[json.loads(line) for line in log],
-        metrics=json.loads((directory / "metrics.json").read_text(encoding="utf-8")),
+        metrics=metrics,
+        evidence=_read_evidence(directory, weights, graph, metrics),
+    )
+
+
+def _read_evidence(
+    directory: Path, weights: dict[str, Tensor], graph: JointGraph, metrics: dict[str, Any]
+) -> Evidence | None:
+    if "mixture" not in weights:
+        return None
+    return Evidence(
+        Rules(pl.read_parquet(directory / "rules.parquet"), graph.n_relations),
+        pl.read_parquet(directory / "facts.parquet")["agreement"].to_numpy().copy(),
+        weights["mixture"],
+        metrics[EVIDENCE_METRIC],
     )
 
 

@@ -18,7 +18,7 @@ class Scorer(Protocol):
         relations: torch.Tensor,
         *,
         side: Side,
-        candidates: torch.Tensor | None,
+        candidates: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the scores of all candidates for each query, float ``(b, c)``, higher is better.
 

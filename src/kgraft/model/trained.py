@@ -17,7 +17,9 @@ from kgraft.graph.vocabulary import Rows
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import JointGraph
 from kgraft.linking.subgraph import connect
+from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
+from kgraft.model.scorer import Scorer
 
 Kind = Literal["single", "joint", "teacher", "student"]
 """``single``: one graph alone; ``joint``: all from scratch; ``teacher``: to be re-trained from;
@@ -36,6 +38,7 @@ class TrainedModel:
         settings: What it was trained by.
         log: One entry an epoch: mean loss terms, validation MRR, seconds.
         metrics: What was measured, by name.
+        evidence: What it knows besides its vectors, where it has rules.
     """
 
     kind: Kind
@@ -45,8 +48,33 @@ class TrainedModel:
     settings: TrainSettings
     log: Sequence[Mapping[str, Any]] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
-    def facing(self, collection: Collection, name: str) -> FacingModel:
+    @property
+    def answers_by(self) -> By:
+        """What the model answers by unless it is told: what its validation facts favour."""
+        return "vectors" if self.evidence is None else self.evidence.best
+
+    def scorer(self, by: By | None = None) -> Scorer:
+        """Return what scores candidates, in the model's rows.
+
+        Args:
+            by: What answers go by; by default ``answers_by``.
+
+        Raises:
+            ValueError: If the model has no rules to answer by.
+        """
+        by = by or self.answers_by
+        if by == "vectors":
+            return self.kge
+        if self.evidence is None or self.target is None:
+            raise ValueError(
+                f"this {self.kind} has no rules to answer by; students have, "
+                "unless rules.longest is 0"
+            )
+        return self.evidence.scorer(by, self.kge, self.graph, self.target)
+
+    def facing(self, collection: Collection, name: str, by: By | None = None) -> FacingModel:
         """Return the model as it answers in the rows of one of a collection's graphs.
 
         A graph that the model was trained on is found by its name, its entities and relations by
@@ -63,7 +91,7 @@ class TrainedModel:
         else:
             entities = _where_known(part.entity_rows, part.entities.rows(graph.entities.names))
             relations = _where_known(part.relation_rows, part.relations.rows(graph.relations.names))
-        return FacingModel(self.kge, entities, relations)
+        return FacingModel(self.scorer(by), entities, relations)
 
 
 def _where_known(rows: Rows, places: Rows) -> Rows:
@@ -75,13 +103,13 @@ class FacingModel:
     """A model in the rows of a graph, of which it may know only some entities and relations.
 
     Args:
-        kge: The model.
+        scorer: Scores in the model's rows.
         entities: For each entity of the graph its row in the model, or -1, int64 ``(n,)``.
         relations: For each relation of the graph its row in the model, or -1, int64 ``(m,)``.
     """
 
-    def __init__(self, kge: KgeModel, entities: Rows, relations: Rows) -> None:
-        self._kge = kge
+    def __init__(self, scorer: Scorer, entities: Rows, relations: Rows) -> None:
+        self._scorer = scorer
         self._entities = torch.from_numpy(entities)
         self._relations = torch.from_numpy(relations)
 
@@ -105,12 +133,11 @@ class FacingModel:
         """
         rows = self._entities if candidates is None else self._entities[candidates]
         own_anchors, own_relations = self._entities[anchors], self._relations[relations]
-        scores = self._kge.score(
-            own_anchors.clamp(min=0),
-            own_relations.clamp(min=0),
-            side=side,
-            candidates=rows.clamp(min=0),
+        known = (rows >= 0).nonzero().squeeze(1)
+        scores = torch.full((len(anchors), len(rows)), float("-inf"))
+        scores[:, known] = self._scorer.score(
+            own_anchors.clamp(min=0), own_relations.clamp(min=0), side=side, candidates=rows[known]
         )
-        scores[(own_anchors < 0) | (own_relations < 0)] = 0.0
-        scores[:, rows < 0] = float("-inf")
+        not_understood = (own_anchors < 0) | (own_relations < 0)
+        scores[not_understood] = torch.where(rows >= 0, 0.0, float("-inf"))
         return scores

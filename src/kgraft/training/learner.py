@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kgraft.config import Precision
 from kgraft.model.kge import KgeModel
 from kgraft.training.batches import Batch
 from kgraft.training.losses import sampled_softmax
 from kgraft.training.optimizer import RowAdagrad
+from kgraft.training.products import product
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,8 @@ class Learner:
         learning_rate: Adagrad's step size, for the rows of the tables and what ``extra`` learns.
         dense_learning_rate: Adam's step size, for the encoder's own weights.
         regularization: Weight of the encoder's penalty on the rows of each query.
+        final_rate: What is left of both step sizes at the end of a run.
+        precision: Of the factors of the scores' products.
         extra: Further loss terms.
     """
 
@@ -64,26 +68,36 @@ class Learner:
         learning_rate: float,
         dense_learning_rate: float = 1e-3,
         regularization: float,
+        final_rate: float = 1.0,
+        precision: Precision = "float32",
         extra: Term | None = None,
     ) -> None:
         self.model = model
+        self._precision = precision
         self._entities = RowAdagrad(model.entities, learning_rate)
         self._relations = RowAdagrad(model.relations, learning_rate)
+        self._final_rate = final_rate
         self._extra = extra
         self._weights: dict[str, float] = {
             "task": 1.0,
             "rules": 1.0,
             "regularization": regularization,
         }
-        self.begin_epoch(progress=0.0)
         self._dense: list[torch.optim.Optimizer] = []
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
         if maps := list(extra.parameters() if extra is not None else ()):
             self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=True))
+        self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self._dense]
+        self._rate = learning_rate
+        self.begin_epoch(progress=0.0)
 
     def begin_epoch(self, progress: float) -> None:
-        """Set the weights that follow the share of the run, from 0 to 1, that lies behind."""
+        """Set what follows the share of the run, from 0 to 1, that lies behind: rates, weights."""
+        left = 1.0 - (1.0 - self._final_rate) * progress
+        self._entities.learning_rate = self._relations.learning_rate = left * self._rate
+        for optimizer, rate in zip(self._dense, self._rates, strict=True):
+            optimizer.param_groups[0]["lr"] = left * rate
         if self._extra is not None:
             self._weights |= self._extra.weights(progress)
 
@@ -94,7 +108,7 @@ class Learner:
         heads = entities.index_select(0, batch.heads)
         predicates = relations.index_select(0, batch.predicates)
         queries = self._encode(heads, predicates, batch.steps)
-        scores = queries @ entities.T
+        scores = product(queries, entities, self._precision)
         losses = sampled_softmax(scores, batch.tails, batch.known) * batch.weights
         terms = {"task": losses.masked_fill(batch.inferred, 0.0).sum() / len(batch)}
         if batch.inferred.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kgraft.config import TrainSettings
-from kgraft.errors import UnknownNameError
+from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
@@ -19,7 +19,7 @@ def pretrain(
     sources: Sequence[str] | None = None,
     watching: Watching | None = None,
 ) -> TrainedModel:
-    """Pre-train a teacher (Sun et al., KDD 2023, section 4.2; here with paths of length one).
+    """Pre-train a teacher (Sun et al., KDD 2023, section 4.2).
 
     Args:
         collection: Graphs and links.
@@ -33,7 +33,11 @@ def pretrain(
     Raises:
         UnknownNameError: If the collection has no source of such a name.
         DataError: If there is no fact to learn from.
+        SettingsError: If rules are asked for: they are a target's, and a teacher has none.
     """
+    settings = settings or TrainSettings()
+    if settings.rules.longest:
+        raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
     names = collection.backgrounds() if sources is None else list(sources)
     for name in names:
         if name not in collection.graphs:
@@ -47,7 +51,7 @@ def pretrain(
     return run(
         "teacher",
         join(graphs, collection.links),
-        settings or TrainSettings(),
+        settings,
         validate_on=graphs,
         target=None,
         watching=watching or Watching(),

@@ -8,15 +8,13 @@ import torch
 
 from kgraft.config import RetrainSettings
 from kgraft.errors import KgraftWarning, describe
-from kgraft.evidence.edges import Edges
-from kgraft.evidence.inferred import infer
-from kgraft.evidence.mine import mine
 from kgraft.linking.agreement import agreement, weights
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
-from kgraft.training.run import Watching, run
+from kgraft.training.for_target import run_for_target
+from kgraft.training.run import Watching
 from kgraft.training.teaching import Teaching, warm_start
 
 
@@ -59,25 +57,23 @@ def retrain(
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
     )
-    edges, part = Edges.of(subgraph.graph), subgraph.graph.part(graph.name)
-    rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
     student = KgeModel.create(
         settings.model,
         subgraph.graph.n_entities,
         subgraph.graph.n_relations,
         seed=settings.training.seed,
     )
-    return run(
+    chances = agreement(subgraph.graph, graph.name)
+    return run_for_target(
         "student",
         subgraph.graph,
         settings,
-        validate_on=[graph],
-        target=graph.name,
+        graph,
+        chances=chances,
         watching=watching or Watching(),
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
-        weights=weights(agreement(subgraph.graph, graph.name), settings.subgraph.agreement),
-        inferred=infer(rules, edges, part.entity_rows, settings.rules),
+        weights=weights(chances, settings.subgraph.agreement),
         teacher=teacher.kge,
     )
 

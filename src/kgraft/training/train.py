@@ -6,7 +6,8 @@ from kgraft.config import TrainSettings
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
-from kgraft.training.run import Watching, run
+from kgraft.training.for_target import run_for_target
+from kgraft.training.run import Watching
 
 
 def train(
@@ -36,11 +37,10 @@ def train(
     collection = collection.with_target(target)
     own = collection.target_graph
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
-    return run(
+    return run_for_target(
         "joint" if others else "single",
         join([own, *others], collection.links),
         settings or TrainSettings(),
-        validate_on=[own],
-        target=own.name,
+        own,
         watching=watching or Watching(),
     )

@@ -17,8 +17,14 @@ from kgraft.model.kge import KgeModel
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
-    """Validation facts of one graph, in the model's rows."""
+class Sample:
+    """Validation facts of one graph, in the model's rows.
+
+    Args:
+        facts: int64 ``(n, 3)``.
+        known: The graph's training and validation facts.
+        candidates: The rows of its entities.
+    """
 
     facts: Triples
     known: KnownFacts
@@ -45,11 +51,9 @@ def validator(
         queries: The most facts to rank, shared among the graphs by their numbers of facts.
         seed: Makes the sample.
     """
-    total = sum(len(graph.valid) for graph in graphs)
-    if not total:
+    samples = draw_samples(space, graphs, queries=queries, seed=seed)
+    if not samples:
         return None
-    share = min(1.0, queries / total)
-    samples = [_sample(space, graph, share, seed) for graph in graphs if len(graph.valid)]
 
     def mrr() -> float:
         ranks = [
@@ -69,11 +73,27 @@ def validator(
     return mrr
 
 
-def _sample(space: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -> _Sample:
+def draw_samples(
+    space: JointGraph, graphs: Sequence[KnowledgeGraph], *, queries: int, seed: int
+) -> list[Sample]:
+    """Return a sample of each graph's validation facts, of those graphs that have any.
+
+    Args:
+        space: The model's rows; the graphs are parts of it.
+        graphs: The graphs.
+        queries: The most facts, shared among the graphs by their numbers of facts.
+        seed: Makes the sample.
+    """
+    total = sum(len(graph.valid) for graph in graphs)
+    share = min(1.0, queries / max(total, 1))
+    return [_sample(space, graph, share, seed) for graph in graphs if len(graph.valid)]
+
+
+def _sample(space: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -> Sample:
     part = space.part(graph.name)
     size = max(1, round(share * len(graph.valid)))
     chosen = np.random.default_rng(seed).permutation(len(graph.valid))[:size]
-    return _Sample(
+    return Sample(
         part.joint(graph.valid[chosen]),
         KnownFacts(part.joint(graph.train), part.joint(graph.valid)),
         part.entity_rows,

@@ -1,0 +1,51 @@
+"""The verb that shows a model's rules."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from kgraft.cli.console import out, print_json
+from kgraft.cli.options import JsonOption, ModelArgument
+from kgraft.inference.rules import StatedFact
+from kgraft.inference.rules import rules as readable_rules
+from kgraft.model.directory import load_model
+from kgraft.sentences import speaking
+
+
+def rules(
+    model: ModelArgument,
+    relation: Annotated[
+        str | None, typer.Option("--relation", "-r", help="What they infer; by default anything.")
+    ] = None,
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most rules.")] = 20,
+    n_examples: Annotated[
+        int, typer.Option("--examples", min=0, help="Examples of each, with their sources.")
+    ] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the surest rules of a student in words, with examples and who states them."""
+    with speaking():
+        found = readable_rules(load_model(model), relation=relation, k=k, n_examples=n_examples)
+        if as_json:
+            print_json([asdict(rule) for rule in found])
+            return
+        for rule in found:
+            out.print(
+                f"[bold]{rule.confidence:.2f}[/bold]  {escape(rule.text)}  "
+                f"[dim]explains {rule.support:,} facts[/dim]",
+                highlight=False,
+                soft_wrap=True,
+            )
+            for head, *body in rule.examples:
+                because = " and ".join(map(_in_words, body))
+                text = f"      {_in_words(head)} because {because}"
+                out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _in_words(fact: StatedFact) -> str:
+    stated = ", ".join(fact.stated_by)
+    return f"{fact.relation}({fact.head}, {fact.tail}) [{stated}]"

@@ -1,0 +1,69 @@
+"""What speaks for an answer besides vectors: rules that infer it, and sources that state it."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.evidence.answer import Answerer, combined
+from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.rules import Rules
+from kgraft.linking.joint import JointGraph
+
+AT_ONCE = 500
+"""Queries answered at once."""
+
+
+class Witnesses:
+    """Rules and other sources, ready to be asked.
+
+    Args:
+        graph: The target joined with other sources.
+        target: The target's name.
+        rules: Rules for the target's relations.
+        agreement: The chance that the target would state each of the graph's facts, ``(n,)``.
+    """
+
+    def __init__(
+        self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
+    ) -> None:
+        self._answerer = Answerer(rules, Edges.of(graph))
+        self._statements = _statements(graph, target, agreement)
+
+    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what rules answer.
+
+        Args:
+            asked: Distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
+
+        Returns:
+            ``x``, ``relation``, ``y`` and ``confidence``: the rules' chance of each answer.
+        """
+        parts = [combined(self._answerer.answers(part)) for part in asked.iter_slices(AT_ONCE)]
+        return pl.concat(parts) if parts else self._statements.clear()
+
+    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what other sources answer, in the form of ``inferred``.
+
+        An answer's confidence is the chance that the target agrees. What the target states itself
+        is no evidence for what else it might state, and is left out.
+        """
+        return self._statements.join(asked, on=["x", "relation"], how="semi")
+
+
+def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:
+    """Return the other sources' statements in both directions."""
+    key = ["x", "relation", "y"]
+    facts = pl.DataFrame(graph.triples, schema=dict.fromkeys(key, pl.Int32)).with_columns(
+        own=pl.Series(graph.triple_sources) == graph.sources.index(target),
+        confidence=pl.Series(agreement, dtype=pl.Float32),
+    )
+    others = (
+        facts.filter(~pl.col("own").any().over(key))
+        .group_by(key, maintain_order=True)
+        .agg(pl.col("confidence").max())
+    )
+    turned = inverse(pl.col("relation"), graph.n_relations)
+    back = others.select(x="y", relation=turned, y="x", confidence="confidence")
+    return pl.concat([others, back])

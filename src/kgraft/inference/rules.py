@@ -1,0 +1,119 @@
+"""A model's rules as people read them: in words, with examples, and who states their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from kgraft.evidence.edges import Edges
+from kgraft.evidence.grounding import atoms, examples
+from kgraft.inference.names import Named
+from kgraft.model.trained import TrainedModel
+
+
+@dataclass(frozen=True)
+class StatedFact:
+    """A fact with those who state it.
+
+    Args:
+        head: Name or label of the head.
+        relation: Name of the relation.
+        tail: Name or label of the tail.
+        stated_by: The sources whose training facts hold it.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    stated_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadableRule:
+    """A rule.
+
+    Args:
+        relation: The relation that it infers.
+        text: The rule in words.
+        support: How many different facts it explains.
+        confidence: The share of its answers that are stated, pessimistically counted.
+        examples: For some of those facts, the fact and then the facts of the body.
+    """
+
+    relation: str
+    text: str
+    support: int
+    confidence: float
+    examples: tuple[tuple[StatedFact, ...], ...]
+
+
+def rules(
+    model: TrainedModel, *, relation: str | None = None, k: int = 20, n_examples: int = 1
+) -> list[ReadableRule]:
+    """Return a model's rules, the surest first.
+
+    Args:
+        model: A model that has rules.
+        relation: The relation that they infer, by name or by the unambiguous end of its name; by
+            default any.
+        k: The most rules.
+        n_examples: The most examples of each.
+
+    Raises:
+        UnknownNameError: If the relation is unknown.
+        ValueError: If the model has no rules.
+    """
+    if model.evidence is None or model.target is None:
+        raise ValueError(f"this {model.kind} has no rules; students have, unless they mined none")
+    named = Named(model, model.target)
+    frame, graph = model.evidence.rules.frame, model.graph
+    if relation is not None:
+        row = int(named.part.relation_rows[named.relation(relation)])
+        either = pl.col("relation").is_in([row, row + graph.n_relations])
+        frame = frame.filter(either)
+    edges = Edges.of(graph)
+    return [_readable(rule, named, edges, n_examples) for rule in frame.head(k).to_dicts()]
+
+
+def _readable(rule: Mapping[str, Any], named: Named, edges: Edges, n_examples: int) -> ReadableRule:
+    variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
+    if rule["answer"] is not None:
+        entity = rule["entity"]
+        variables["y"] = named.entity_label(rule["answer"])
+        variables["a"] = "anything" if entity is None else named.entity_label(entity)
+    whole = [("x", rule["relation"], "y"), *atoms(rule)]
+    head, *body = (_atom(named, atom, variables) for atom in whole)
+    grounded = examples(rule, edges, n_examples).to_dicts() if n_examples else []
+    return ReadableRule(
+        named.relation_label(rule["relation"]),
+        f"{head} if {' and '.join(body)}",
+        rule["support"],
+        rule["confidence"],
+        tuple(
+            tuple(_fact(named, at[left], relation, at[right]) for left, relation, right in whole)
+            for at in grounded
+        ),
+    )
+
+
+def _atom(named: Named, atom: tuple[str, int, str], variables: Mapping[str, str]) -> str:
+    """Return an atom in words, read along its relation."""
+    left, relation, right = atom
+    if relation >= named.n_relations:
+        left, right = right, left
+    return f"{named.relation_label(relation)}({variables[left]}, {variables[right]})"
+
+
+def _fact(named: Named, left: int, relation: int, right: int) -> StatedFact:
+    if relation >= named.n_relations:
+        left, relation, right = right, relation - named.n_relations, left
+    return StatedFact(
+        named.entity_label(left),
+        named.relation_label(relation),
+        named.entity_label(right),
+        named.stated_by(np.array([left, relation, right])),
+    )

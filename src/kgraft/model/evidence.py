@@ -1,0 +1,56 @@
+"""What a model knows besides its vectors, and the three ways to answer with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kgraft.evidence.rules import Rules
+from kgraft.evidence.witnesses import Witnesses
+from kgraft.linking.joint import JointGraph
+from kgraft.model.kge import KgeModel
+from kgraft.model.mixture import MixedScorer, RuleScorer
+from kgraft.model.scorer import Scorer
+
+By = Literal["vectors", "rules", "both"]
+"""What answers go by: ``rules`` takes in what other sources state."""
+
+EVIDENCE_METRIC = "validation_mrr_by"
+"""The metric of a model that holds ``Evidence.mrr``."""
+
+WAYS: tuple[By, ...] = ("vectors", "rules", "both")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Rules, how far other sources agree with the target, and what each witness weighs.
+
+    Args:
+        rules: Rules for the target's relations, in the model's rows.
+        agreement: The chance that the target states each of the model's facts, float ``(n,)``.
+        mixture: The weights of ``kgraft.model.mixture.mixed``, float ``(2 m, F)``.
+        mrr: The validation MRR of each way to answer; empty without validation facts.
+    """
+
+    rules: Rules
+    agreement: NDArray[np.float64]
+    mixture: Tensor
+    mrr: Mapping[By, float]
+
+    @property
+    def best(self) -> By:
+        """The way to answer that validation facts favour, by vectors where there are none."""
+        return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
+
+    def scorer(self, by: By, kge: KgeModel, graph: JointGraph, target: str) -> Scorer:
+        """Return what answers, in the model's rows."""
+        if by == "vectors":
+            return kge
+        witnesses = Witnesses(graph, target, self.rules, self.agreement)
+        rules = RuleScorer(witnesses, kge.n_entities, kge.n_relations)
+        return rules if by == "rules" else MixedScorer(kge, rules, self.mixture)

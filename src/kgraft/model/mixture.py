@@ -1,0 +1,200 @@
+"""Answers by rules and statements, alone and mixed with the vectors'.
+
+Shapes: B queries, C candidates, F features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from kgraft.evidence.witnesses import Witnesses
+from kgraft.graph.known_facts import Side
+from kgraft.model.kge import KgeModel
+
+USUAL = (0.7, 0.0, 2.0, 0.7, 0.7, 0.3)
+"""Weights to begin with, about what validation facts of DBP-5L make of them."""
+
+FAINT = 0.01
+"""A rules' chance below this hardly counts."""
+
+SUREST = 0.99
+"""The most, and one minus it the least, that agreement counts as: nothing is beyond doubt, and what
+rules say still tells answers apart."""
+
+
+class Features(NamedTuple):
+    """What a mixture weighs.
+
+    Args:
+        vectors: The score by vectors, ``(B, C)``.
+        inferred: ``log(1 + p / FAINT)`` of the rules' chance ``p``, ``(B, C)``.
+        stated: Whether another source states the answer, 1 or 0, ``(B, C)``.
+        agreed: For those, the log odds that the target agrees, else 0, ``(B, C)``.
+        unstated: The chance that the target agrees with none of a query's statements, ``(B, 1)``:
+            one minus the largest.
+    """
+
+    vectors: Tensor
+    inferred: Tensor
+    stated: Tensor
+    agreed: Tensor
+    unstated: Tensor
+
+
+def mixed(features: Features, weights_BF: Tensor) -> Tensor:
+    """Return the scores ``(B, C)`` of a mixture.
+
+    A weighted sum of vectors, rules, statement, agreement, and again rules and vectors as far as
+    nothing that is stated will do: there rules are worth more.
+    """
+    vectors, inferred, stated, agreed, inferred_alone, vectors_alone = weights_BF.unsqueeze(
+        -1
+    ).unbind(1)
+    unstated = features.unstated
+    return (
+        (vectors + vectors_alone * unstated) * features.vectors
+        + (inferred + inferred_alone * unstated) * features.inferred
+        + stated * features.stated
+        + agreed * features.agreed
+    )
+
+
+def chance(features: Features) -> Tensor:
+    """Return the chance ``(B, C)`` that rules or a statement are right."""
+    inferred = FAINT * torch.expm1(features.inferred)
+    return _either(inferred, features.stated * features.agreed.sigmoid())
+
+
+def _either(one: Tensor, other: Tensor) -> Tensor:
+    both_wrong: Tensor = (1.0 - one) * (1.0 - other)
+    return 1.0 - both_wrong
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Answers of witnesses that are candidates: query, column and chance of each, ``(M,)``."""
+
+    query: Tensor
+    column: Tensor
+    chance: Tensor
+
+    def spread(self, size: tuple[int, int], values: Tensor) -> Tensor:
+        """Return values, one an answer, in their places of ``(B, C)`` zeros."""
+        return torch.zeros(size).index_put((self.query, self.column), values)
+
+
+class RuleScorer:
+    """Scores candidates by their witnesses: the chance that rules or a statement are right.
+
+    Args:
+        witnesses: Rules and statements.
+        n_entities: Number of entity rows.
+        n_relations: Number of relations, inverses not counted.
+    """
+
+    def __init__(self, witnesses: Witnesses, n_entities: int, n_relations: int) -> None:
+        self._witnesses = witnesses
+        self._n_entities = n_entities
+        self._n_relations = n_relations
+
+    def score(
+        self,
+        anchors: Tensor,
+        relations: Tensor,
+        *,
+        side: Side,
+        candidates: Tensor | None = None,
+    ) -> Tensor:
+        """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
+        inferred, stated, _ = self.found(anchors, relations, side, candidates)
+        size = (len(anchors), self._n_entities if candidates is None else len(candidates))
+        return _either(*(found.spread(size, found.chance) for found in (inferred, stated)))
+
+    def found(
+        self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
+    ) -> tuple[_Found, _Found, Tensor]:
+        """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
+        directed = relations if side == "tail" else relations + self._n_relations
+        asked = pl.DataFrame(
+            {"x": anchors.numpy(), "relation": directed.numpy()},
+            schema_overrides={"x": pl.Int32, "relation": pl.Int32},
+        ).with_row_index("query")
+        distinct = asked.select("x", "relation").unique(maintain_order=True)
+        frames = [
+            asked.join(answers, on=["x", "relation"])
+            for answers in (
+                self._witnesses.inferred(distinct),
+                self._witnesses.stated(distinct).with_columns(
+                    pl.col("confidence").clip(1 - SUREST, SUREST)
+                ),
+            )
+        ]
+        best = np.zeros(len(anchors), dtype=np.float32)
+        np.maximum.at(best, frames[1]["query"].to_numpy(), frames[1]["confidence"].to_numpy())
+        inferred, stated = (self._among(frame, candidates) for frame in frames)
+        return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
+
+    def _among(self, answers: pl.DataFrame, candidates: Tensor | None) -> _Found:
+        column = torch.arange(self._n_entities)
+        if candidates is not None:
+            column = torch.full((self._n_entities,), -1)
+            column[candidates] = torch.arange(len(candidates))
+        place = column[torch.from_numpy(answers["y"].to_numpy().astype(np.int64))]
+        kept = place >= 0
+        query = torch.from_numpy(answers["query"].to_numpy().astype(np.int64))
+        chance = torch.from_numpy(answers["confidence"].to_numpy().copy())
+        return _Found(query[kept], place[kept], chance[kept])
+
+
+class MixedScorer:
+    """Scores candidates by vectors and witnesses together.
+
+    Args:
+        kge: The vectors.
+        rules: The witnesses.
+        weights: float ``(2 m, F)``, a mixture for each relation and each inverse.
+    """
+
+    def __init__(self, kge: KgeModel, rules: RuleScorer, weights: Tensor) -> None:
+        self._kge = kge
+        self._rules = rules
+        self._weights = weights
+
+    @property
+    def n_entities(self) -> int:
+        """Number of entity rows."""
+        return self._kge.n_entities
+
+    def score(
+        self,
+        anchors: Tensor,
+        relations: Tensor,
+        *,
+        side: Side,
+        candidates: Tensor | None = None,
+    ) -> Tensor:
+        """Score candidates as ``KgeModel.score`` does."""
+        directed = relations if side == "tail" else relations + self._kge.n_relations
+        features = self.features(anchors, relations, side=side, candidates=candidates)
+        return mixed(features, self._weights[directed])
+
+    def features(
+        self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None
+    ) -> Features:
+        """Return what the mixture weighs."""
+        scores = self._kge.score(anchors, relations, side=side, candidates=candidates)
+        size = (scores.shape[0], scores.shape[1])
+        inferred, stated, unstated = self._rules.found(anchors, relations, side, candidates)
+        return Features(
+            scores,
+            inferred.spread(size, torch.log1p(inferred.chance / FAINT)),
+            stated.spread(size, torch.ones_like(stated.chance)),
+            stated.spread(size, stated.chance.logit()),
+            unstated,
+        )

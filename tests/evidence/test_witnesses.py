@@ -1,0 +1,113 @@
+"""What speaks for answers: statements of other sources, and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kgraft.evidence import witnesses
+from kgraft.evidence.answer import Answerer, combined
+from kgraft.evidence.edges import Edges
+from kgraft.evidence.rules import Rules, together
+from kgraft.evidence.witnesses import Witnesses
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import JointGraph, join
+
+RulesOf = Callable[..., Rules]
+ANN, BOB, CAY, DAN, EVE, Z = range(6)
+LIKES, KNOWS, SEES = range(3)
+M = 3
+SCHEMA = {"x": pl.Int32, "relation": pl.Int32, "y": pl.Int32, "confidence": pl.Float32}
+EVERYTHING = [(x, relation) for x in range(6) for relation in range(2 * M)]
+
+
+def asked(*rows: tuple[int, int]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"x": pl.Int32, "relation": pl.Int32}, orient="row")
+
+
+@pytest.fixture
+def graph(tiny: Collection) -> JointGraph:
+    """Mine states ann likes bob, as big does, bob knows cay, cay likes dan.
+
+    Big states besides: ann likes cay, bob sees Z.
+    """
+    return join(list(tiny.graphs.values()), tiny.links)
+
+
+def stating(graph: JointGraph, *rows: tuple[int, int], target: str = "mine") -> pl.DataFrame:
+    # mine's three facts; A likes C, A likes B, B sees Z
+    agreement = np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.25])
+    return Witnesses(graph, target, together([], M), agreement).stated(asked(*rows))
+
+
+def test_statements_are_read_both_ways(graph: JointGraph) -> None:
+    found = stating(graph, (ANN, LIKES), (CAY, LIKES + M), (BOB, SEES), (Z, SEES + M))
+    assert dict(found.schema) == SCHEMA
+    assert sorted(found.rows()) == [
+        (ANN, LIKES, CAY, 0.5), (BOB, SEES, Z, 0.25), (CAY, LIKES + M, ANN, 0.5),
+        (Z, SEES + M, BOB, 0.25),
+    ]  # fmt: skip
+
+
+def test_what_the_target_states_is_left_out_whoever_else_states_it(graph: JointGraph) -> None:
+    found = stating(graph, *EVERYTHING)
+    assert not {(ANN, LIKES, BOB), (BOB, LIKES + M, ANN)} & {row[:3] for row in found.rows()}
+    assert len(found) == 4
+    # asked for big, it is mine's two other facts that are statements
+    ends = stating(graph, *EVERYTHING, target="big").filter(pl.col("relation") < M).rows()
+    assert sorted(ends) == [(BOB, KNOWS, CAY, 1.0), (CAY, LIKES, DAN, 1.0)]
+
+
+def test_only_what_is_asked_for_is_returned(graph: JointGraph) -> None:
+    assert stating(graph, (ANN, KNOWS), (CAY, LIKES), (EVE, SEES)).is_empty()
+    assert dict(stating(graph).schema) == SCHEMA
+
+
+@pytest.mark.parametrize("chances", [(0.25, 0.75, 0.5), (0.75, 0.5, 0.25)])
+def test_where_several_state_a_fact_the_largest_agreement_counts(
+    graph: JointGraph, chances: tuple[float, float, float]
+) -> None:
+    several = replace(
+        graph,
+        parts={**graph.parts, "more": graph.parts["big"], "most": graph.parts["big"]},
+        triples=np.array([[ANN, LIKES, CAY]] * 3),
+        triple_sources=np.array([1, 2, 3], dtype=np.int16),
+    )
+    stated = Witnesses(several, "mine", together([], M), np.array(chances)).stated
+    assert stated(asked((ANN, LIKES))).rows() == [(ANN, LIKES, CAY, 0.75)]
+    assert stated(asked((CAY, LIKES + M))).rows() == [(CAY, LIKES + M, ANN, 0.75)]
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_rules_answer_from_all_facts_with_combined_confidence(
+    graph: JointGraph, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(witnesses, "AT_ONCE", at_once)
+    rules = rules_of(
+        {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
+        {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},
+        {"relation": KNOWS, "first": SEES, "confidence": 0.125},
+    )
+    found = Witnesses(graph, "mine", rules, np.ones(6)).inferred(asked(*EVERYTHING))
+    assert dict(found.schema) == SCHEMA
+    assert sorted(found.rows()) == [
+        (ANN, LIKES, CAY, 1 - 0.5 * 0.75),
+        (BOB, KNOWS, Z, 0.125),
+        (CAY, LIKES, CAY, 0.25),
+        (CAY, LIKES + M, ANN, 0.5),  # rules about cay answer for tails only
+        (Z, KNOWS + M, BOB, 0.125),
+    ]
+    by_definition = combined(Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)))
+    assert sorted(found.rows()) == sorted(by_definition.rows())
+
+
+def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_of: RulesOf) -> None:
+    rule = rules_of({"relation": LIKES, "first": KNOWS, "confidence": 0.5})
+    for rules, rows in ((together([], M), EVERYTHING), (rule, [])):
+        found = Witnesses(graph, "mine", rules, np.ones(6)).inferred(asked(*rows))
+        assert found.is_empty()
+        assert dict(found.schema) == SCHEMA

@@ -1,0 +1,207 @@
+"""Answers by rules and statements, and mixed with vectors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch import Tensor
+
+from kgraft.config import ModelSettings
+from kgraft.evidence.rules import Rules, together
+from kgraft.evidence.witnesses import Witnesses
+from kgraft.graph.known_facts import Side
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint import JointGraph, join
+from kgraft.model.kge import KgeModel
+from kgraft.model.mixture import USUAL, Features, MixedScorer, RuleScorer, chance, mixed
+
+ANN, BOB, CAY, DAN, EVE, Z = range(6)
+LIKES, KNOWS, SEES = range(3)
+M = 3
+SIDES: tuple[Side, ...] = ("tail", "head")
+
+
+def rules_of(*rules: dict[str, Any]) -> Rules:
+    return together([pl.DataFrame([{"support": 2} | rule]) for rule in rules], M)
+
+
+RULES = rules_of(
+    {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
+    {"relation": LIKES, "first": LIKES, "answer": DAN, "confidence": 0.25},
+)
+
+
+@pytest.fixture
+def graph(tiny: Collection) -> JointGraph:
+    """Ann likes bob, bob knows cay, cay likes dan; another says ann likes cay, bob sees Z."""
+    return join(list(tiny.graphs.values()), tiny.links)
+
+
+@pytest.fixture
+def rules(graph: JointGraph) -> RuleScorer:
+    # ann likes cay with a chance of 0.75, bob sees Z with one of 0.125
+    agreement = np.array([1.0, 1.0, 1.0, 0.75, 1.0, 0.125])
+    return RuleScorer(Witnesses(graph, "mine", RULES, agreement), graph.n_entities, M)
+
+
+@pytest.fixture
+def kge() -> KgeModel:
+    """Ann to eve are 1 to 5, Z is 9; likes is 1, knows 2, sees 3, inverses are negative."""
+    entities, relations = (
+        torch.tensor([[number, 0.0] for number in numbers])
+        for numbers in ([1.0, 2.0, 3.0, 4.0, 5.0, 9.0], [1.0, 2.0, 3.0, -1.0, -2.0, -3.0])
+    )
+    return KgeModel(ModelSettings(width=2), entities, relations)
+
+
+def ids(*values: int) -> Tensor:
+    return torch.tensor(values)
+
+
+def weights(*one: float) -> Tensor:
+    return torch.tensor(one).repeat(2 * M, 1)
+
+
+# ann and cay like dan because they like anything; ann likes cay by a rule and by a statement
+BY_RULES = [
+    [0.0, 0.0, 1 - 0.5 * 0.25, 0.25, 0.0, 0.0],
+    [0.0, 0.0, 0.0, 0.25, 0.0, 0.0],
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+]
+
+
+def test_mixed_by_hand() -> None:
+    features = Features(
+        vectors=torch.tensor([[2.0, -1.0], [2.0, 0.0]]),
+        inferred=torch.tensor([[0.5, 1.0], [0.0, 3.0]]),
+        stated=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
+        agreed=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
+        unstated=torch.tensor([[0.25], [1.0]]),
+    )
+    both = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 0.0, 10.0, 2.0]])
+    assert mixed(features, both).tolist() == [
+        [(1 + 6 / 4) * 2 + (2 + 5 / 4) * 0.5 + 3 - 8, (1 + 6 / 4) * -1 + (2 + 5 / 4) * 1],
+        [(1 + 2) * 2, 10 * 3],
+    ]
+
+
+def test_rules_and_statements_answer_for_tails(rules: RuleScorer) -> None:
+    scores = rules.score(ids(ANN, CAY, EVE), ids(LIKES, LIKES, LIKES), side="tail")
+    assert scores.tolist() == BY_RULES
+    assert rules.score(ids(BOB), ids(SEES), side="tail").tolist() == [[0, 0, 0, 0, 0, 0.125]]
+
+
+def test_rules_and_statements_answer_for_heads(rules: RuleScorer) -> None:
+    scores = rules.score(ids(CAY, Z, DAN), ids(LIKES, SEES, LIKES), side="head")
+    # who likes dan: a rule that names dan does not say
+    assert scores.tolist() == [[0.875, 0, 0, 0, 0, 0], [0, 0.125, 0, 0, 0, 0], [0] * 6]
+
+
+def test_candidates_have_columns_in_their_order(rules: RuleScorer) -> None:
+    some = ids(DAN, EVE, CAY)
+    scores = rules.score(ids(ANN, CAY), ids(LIKES, LIKES), side="tail", candidates=some)
+    assert scores.tolist() == [[0.25, 0.0, 0.875], [0.25, 0.0, 0.0]]
+    none = rules.score(ids(ANN), ids(LIKES), side="tail", candidates=ids(EVE, Z))
+    assert none.tolist() == [[0.0, 0.0]]
+
+
+def test_repeated_queries_have_repeated_scores(rules: RuleScorer, kge: KgeModel) -> None:
+    asked = ids(CAY, ANN, CAY, ANN, ANN), torch.full((5,), LIKES)
+    wanted = torch.tensor(BY_RULES)[[1, 0, 1, 0, 0]]
+    assert rules.score(*asked, side="tail").equal(wanted)
+    scores = MixedScorer(kge, rules, weights(*USUAL)).score(*asked, side="tail")
+    assert scores[1].equal(scores[3])
+    assert scores[0].equal(scores[2])
+    assert not scores[0].equal(scores[1])
+
+
+def test_features_by_hand(rules: RuleScorer, kge: KgeModel) -> None:
+    scorer = MixedScorer(kge, rules, weights(*USUAL))
+    some = ids(CAY, DAN)
+    found = scorer.features(ids(ANN, CAY), ids(LIKES, LIKES), side="tail", candidates=some)
+    assert found.vectors.tolist() == [[3.0, 4.0], [9.0, 12.0]]
+    surely, hardly = math.log(1 + 0.5 / 0.01), math.log(1 + 0.25 / 0.01)
+    assert found.inferred.numpy() == pytest.approx(np.array([[surely, hardly], [0.0, hardly]]))
+    assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert found.agreed.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
+    assert found.unstated.tolist() == [[0.25], [1.0]]
+
+
+def test_what_is_stated_counts_even_where_it_is_no_candidate(
+    rules: RuleScorer, kge: KgeModel
+) -> None:
+    scorer = MixedScorer(kge, rules, weights(*USUAL))
+    found = scorer.features(ids(ANN), ids(LIKES), side="tail", candidates=ids(DAN))
+    assert (found.stated.tolist(), found.unstated.tolist()) == ([[0.0]], [[0.25]])
+
+
+@pytest.mark.parametrize(("agreement", "counted"), [(1.0, 0.99), (0.0, 0.01)])
+def test_no_statement_is_certain(
+    graph: JointGraph, kge: KgeModel, agreement: float, counted: float
+) -> None:
+    rules = RuleScorer(Witnesses(graph, "mine", RULES, np.full(6, agreement)), 6, M)
+    scorer = MixedScorer(kge, rules, weights(*USUAL))
+    found = scorer.features(ids(BOB), ids(SEES), side="tail", candidates=ids(Z))
+    assert found.agreed.item() == pytest.approx(math.log(counted / (1 - counted)), rel=1e-4)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_vectors_alone_score_as_their_model(
+    rules: RuleScorer, kge: KgeModel, side: Side
+) -> None:
+    scorer = MixedScorer(kge, rules, weights(1, 0, 0, 0, 0, 0))
+    asked = ids(ANN, CAY, EVE), ids(LIKES, LIKES, SEES)
+    assert scorer.n_entities == 6
+    assert scorer.score(*asked, side=side).equal(kge.score(*asked, side=side))
+
+
+def test_each_relation_and_inverse_has_weights_of_its_own(rules: RuleScorer, kge: KgeModel) -> None:
+    own = torch.zeros(2 * M, 6)
+    own[:, 0] = torch.arange(1.0, 7.0)
+    scorer = MixedScorer(kge, rules, own)
+    asked = ids(ANN, BOB, CAY), ids(LIKES, KNOWS, SEES)
+    for side, factors in (("tail", [1.0, 2.0, 3.0]), ("head", [4.0, 5.0, 6.0])):
+        wanted = kge.score(*asked, side=side) * torch.tensor(factors)[:, None]  # type: ignore[arg-type]
+        assert scorer.score(*asked, side=side).equal(wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_blocks_of_candidates_are_columns_of_the_whole(
+    rules: RuleScorer, kge: KgeModel, side: Side
+) -> None:
+    asked = ids(ANN, BOB, CAY, Z), ids(LIKES, SEES, LIKES, SEES)
+    for scorer in (rules, MixedScorer(kge, rules, weights(*USUAL))):
+        whole = scorer.score(*asked, side=side)
+        for block in (torch.arange(2), torch.arange(2, 6), ids(5, 0, 3)):
+            part = scorer.score(*asked, side=side, candidates=block)
+            assert part.numpy() == pytest.approx(whole[:, block].numpy())
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_chance_of_features_is_what_rules_score(
+    rules: RuleScorer, kge: KgeModel, side: Side
+) -> None:
+    asked = ids(ANN, BOB, CAY, Z), ids(LIKES, SEES, LIKES, SEES)
+    scorer = MixedScorer(kge, rules, weights(*USUAL))
+    found = chance(scorer.features(*asked, side=side, candidates=None))
+    scores = rules.score(*asked, side=side)
+    assert scores.max() > 0
+    assert found.numpy() == pytest.approx(scores.numpy(), abs=1e-6)
+
+
+def test_the_likeliest_statement_says_whether_any_will_do(graph: JointGraph, kge: KgeModel) -> None:
+    # big says that ann likes cay, dan and eve
+    facts = np.array([[ANN, LIKES, tail] for tail in (CAY, DAN, EVE)])
+    several = replace(graph, triples=facts, triple_sources=np.ones(3, dtype=np.int16))
+    agreement = np.array([0.25, 0.75, 0.5])
+    scorer = RuleScorer(Witnesses(several, "mine", rules_of(), agreement), 6, M)
+    found = MixedScorer(kge, scorer, weights(*USUAL)).features(
+        ids(EVE, ANN), ids(LIKES, LIKES), side="tail", candidates=None
+    )
+    assert found.unstated.tolist() == [[1.0], [0.25]]
