@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kgraft.benchmark.settings import BenchmarkSettings
 from kgraft.config import (
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
-    RuleSettings,
     SubgraphSettings,
     TrainingSettings,
     TrainSettings,
@@ -156,11 +156,9 @@ def test_the_settings_page_shows_the_defaults() -> None:
     assert tomllib.loads(shown) == tomllib.loads(as_toml(RetrainSettings()))
 
 
-def test_a_student_that_rules_teach_is_regularized_less() -> None:
-    assert TrainSettings().regularization == 0.06
-    assert RetrainSettings().regularization == 0.03
-    assert RetrainSettings(rules=RuleSettings(teach=0)).regularization == 0.06
-    assert RetrainSettings(rules=RuleSettings(longest=0)).regularization == 0.06
-    given = TrainingSettings(regularization=0.0)
-    assert TrainSettings(training=given).regularization == 0.0
-    assert RetrainSettings(training=given).regularization == 0.0
+def test_a_part_given_in_part_keeps_the_other_defaults_of_the_whole() -> None:
+    changed = read_settings(RetrainSettings, changes={"training.batch_size": 64})
+    assert changed.training == RetrainSettings().training.model_copy(update={"batch_size": 64})
+    assert read_settings(TrainSettings, changes={"rules.teach": 0.5}).rules.longest == 0
+    joint = BenchmarkSettings.model_validate({"joint": {"training": {"epochs": 3}}}).joint
+    assert (joint.training.epochs, joint.training.negatives, joint.model.width) == (3, 1024, 400)

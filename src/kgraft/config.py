@@ -16,14 +16,40 @@ EncoderName = Literal["complex", "gru", "rsn", "transformer"]
 """What turns a path into a query: ``kgraft.model.encoders`` and its neighbours say how."""
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """Frozen and checked; of a part that is given in part, the rest keeps the whole's defaults."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        parts = {
+            name: _filled(field.default, given[name])
+            for name, field in cls.model_fields.items()
+            if name in given and isinstance(field.default, BaseModel)
+        }
+        return {**given, **parts}
+
+
+def _filled(default: BaseModel, given: Any) -> Any:
+    """Return what is given of a part, with its defaults where nothing is."""
+    if not isinstance(given, Mapping):
+        return given
+    filled = {**default.model_dump(), **given}
+    for name in type(default).model_fields:
+        own = getattr(default, name)
+        if isinstance(own, BaseModel) and name in given:
+            filled[name] = _filled(own, given[name])
+    return filled
 
 
 Precision = Literal["float32", "bfloat16"]
 
 
-class ModelSettings(_Settings):
+class ModelSettings(Settings):
     """Which model is trained.
 
     Args:
@@ -52,11 +78,13 @@ class ModelSettings(_Settings):
         return self
 
 
-class TrainingSettings(_Settings):
+class TrainingSettings(Settings):
     """How it is trained.
 
     Args:
         epochs: The most passes over the facts.
+        least_steps: Where so many epochs have fewer steps, there are more of them: few facts take
+            more passes.
         batch_size: Queries per step; each fact is two queries, one a direction.
         negatives: Entities drawn per step that all its queries share as wrong answers, besides
             the entities of the step's own facts.
@@ -68,8 +96,7 @@ class TrainingSettings(_Settings):
         dense_learning_rate: Adam's step size, for an encoder's own weights.
         final_rate: What is left of both learning rates at the end; they fall by the same amount
             each epoch, and 1 keeps them as they are.
-        regularization: Weight of the N3 norm; by default 0.06, and 0.03 for a model that rules
-            teach: it has more to learn from than its facts, and may fit them more closely.
+        regularization: Weight of the N3 norm.
         validate_every: Epochs between two looks at the validation facts.
         validation_queries: The most validation facts to rank at a look, a fixed sample.
         patience: Looks without improvement after which training stops.
@@ -77,6 +104,7 @@ class TrainingSettings(_Settings):
     """
 
     epochs: int = Field(30, ge=1)
+    least_steps: int = Field(0, ge=0)
     batch_size: int = Field(512, ge=1)
     negatives: int = Field(512, ge=1)
     steps: int = Field(1, ge=1, le=64)
@@ -84,14 +112,14 @@ class TrainingSettings(_Settings):
     learning_rate: float = Field(0.1, gt=0)
     dense_learning_rate: float = Field(1e-3, gt=0)
     final_rate: float = Field(1.0, gt=0, le=1)
-    regularization: float | None = Field(None, ge=0)
+    regularization: float = Field(0.05, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
     patience: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
 
 
-class SubgraphSettings(_Settings):
+class SubgraphSettings(Settings):
     """Which background facts a student learns from, besides the target's own.
 
     Args:
@@ -109,7 +137,7 @@ class SubgraphSettings(_Settings):
     agreement: float = Field(1.0, ge=0)
 
 
-class DistillationSettings(_Settings):
+class DistillationSettings(Settings):
     """How much the student imitates the teacher; a weight of 0 switches a level off.
 
     Args:
@@ -142,7 +170,7 @@ class DistillationSettings(_Settings):
     warm_start: bool = True
 
 
-class RuleSettings(_Settings):
+class RuleSettings(Settings):
     """How rules are mined, and how much they teach.
 
     Args:
@@ -175,24 +203,20 @@ class RuleSettings(_Settings):
         return bool(self.longest and self.teach)
 
 
-class TrainSettings(_Settings):
+class TrainSettings(Settings):
     """Everything that ``train`` and ``pretrain`` go by; without a target there are no rules."""
 
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     rules: RuleSettings = RuleSettings(longest=0)
 
-    @property
-    def regularization(self) -> float:
-        """The weight of the N3 norm that these settings come down to."""
-        if self.training.regularization is not None:
-            return self.training.regularization
-        return 0.03 if self.rules.teaches else 0.06
-
 
 class RetrainSettings(TrainSettings):
-    """Everything that ``retrain`` goes by."""
+    """Everything that ``retrain`` goes by: a student starts ahead and takes fewer epochs."""
 
+    training: TrainingSettings = TrainingSettings(
+        epochs=8, least_steps=1200, final_rate=0.1, patience=4
+    )
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
     rules: RuleSettings = RuleSettings()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from kgraft.config import (
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
+    Settings,
     TrainingSettings,
     TrainSettings,
     explain,
@@ -41,7 +42,7 @@ the settings have it switched off."""
 S = TypeVar("S", bound=TrainSettings)
 
 
-class BenchmarkSettings(BaseModel):
+class BenchmarkSettings(Settings):
     """The settings of each system; seeds and threads are the benchmark's own.
 
     Args:
@@ -51,12 +52,10 @@ class BenchmarkSettings(BaseModel):
         retrain: For ``student``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     alone: TrainSettings = TrainSettings()
     joint: TrainSettings = TrainSettings(
         model=ModelSettings(width=400),
-        training=TrainingSettings(negatives=1024, regularization=0.05),
+        training=TrainingSettings(negatives=1024),
     )
     pretrain: TrainSettings = TrainSettings()
     retrain: RetrainSettings = RetrainSettings()

@@ -109,6 +109,11 @@ class Batches:
         return (len(self.queries) + 2 * round(chances)) * self._steps
 
     @property
+    def n_steps(self) -> int:
+        """Batches in an epoch; with inferred facts, the number to expect."""
+        return -(-self.n_queries // (self._paths_per_batch * self._steps))
+
+    @property
     def _paths_per_batch(self) -> int:
         return max(1, self._batch_size // self._steps)
 

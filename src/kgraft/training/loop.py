@@ -69,20 +69,21 @@ def fit(
     """
     progress = progress or Silence()
     run, best = Fit(), dict[str, Tensor]()
+    epochs = max(settings.epochs, -(-settings.least_steps // batches.n_steps))
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         learner.restore(saved.state)
         run, best = Fit(**saved.run), saved.best
-    progress.begin(name, settings.epochs * batches.n_queries)
+    progress.begin(name, epochs * batches.n_queries)
     progress.advance(run.epochs * batches.n_queries)
     try:
-        while run.epochs < settings.epochs and run.waited < settings.patience:
+        while run.epochs < epochs and run.waited < settings.patience:
             with torch.random.fork_rng(devices=[]):
                 # Dropout too depends on seed and epoch only: a resumed run is the same run.
                 torch.manual_seed(settings.seed * 1_000_003 + run.epochs)
-                learner.begin_epoch(run.epochs / settings.epochs)
+                learner.begin_epoch(run.epochs / epochs)
                 entry = _epoch(learner, batches, run.epochs + 1, progress)
             run.log.append(entry)
-            looks = run.epochs % settings.validate_every == 0 or run.epochs == settings.epochs
+            looks = run.epochs % settings.validate_every == 0 or run.epochs == epochs
             if validate is not None and looks:
                 entry["validation_mrr"] = mrr = validate()
                 run.waited += 1

@@ -109,7 +109,7 @@ def learner_of(model: KgeModel, settings: TrainSettings, *, extra: Term | None =
         model,
         learning_rate=training.learning_rate,
         dense_learning_rate=training.dense_learning_rate,
-        regularization=settings.regularization,
+        regularization=training.regularization,
         final_rate=training.final_rate,
         precision=training.precision,
         extra=extra,
