@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from kgraft.benchmark import runner
 from kgraft.benchmark.run import ablate, benchmark, sweep_links
-from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings
+from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
 from kgraft.config import ModelSettings, RetrainSettings, TrainSettings
 from kgraft.errors import KgraftError, SettingsError, UnknownNameError
 from kgraft.model.directory import load_model
@@ -44,7 +44,7 @@ def test_results_are_complete(
         assert (row["seed"], row["width"]) == (3, 8)
         assert row["queries"] == 0 or 0 < row["mrr"] <= 1
     assert [(cost["target"], cost["system"]) for cost in report["cost"]] == [
-        (target, system) for target in TARGETS for system in SYSTEMS
+        (target, system) for target in TARGETS for system in get_args(Trained)
     ]
     for cost in report["cost"]:
         assert min(cost[key] for key in ("train_seconds", "parameters", "triples")) > 0
@@ -58,6 +58,7 @@ def test_it_goes_on_where_it_stopped(
     first = benchmark(layout, out, threads=1, **options)
     assert started == ["teacher for bb", "student for bb"]
     assert {row["system"] for row in first["quality"]} == {"student"}
+    assert {row["by"] for row in first["quality"]} == {"vectors"}
     again = benchmark(layout, out, threads=1, **options)
     assert len(started) == 2
     assert again == first
@@ -113,7 +114,7 @@ def test_other_settings_of_one_system_leave_the_others_pieces_alone(
     wider = RetrainSettings(model=ModelSettings(width=12), training=quick.retrain.training)
     changed = quick.model_copy(update={"retrain": wider})
     benchmark(layout, tmp_path / "out", targets=["aa"], settings=changed, threads=1)
-    assert started[len(SYSTEMS) :] == ["student for aa"]
+    assert started[len(get_args(Trained)) :] == ["student for aa"]
 
 
 def test_another_teacher_makes_another_student(
@@ -123,7 +124,7 @@ def test_another_teacher_makes_another_student(
     wider = TrainSettings(model=ModelSettings(width=12), training=quick.pretrain.training)
     changed = quick.model_copy(update={"pretrain": wider})
     benchmark(layout, tmp_path / "out", targets=["aa"], settings=changed, threads=1)
-    assert started[len(SYSTEMS) :] == ["teacher for aa", "student for aa"]
+    assert started[len(get_args(Trained)) :] == ["teacher for aa", "student for aa"]
 
 
 def test_seeds_train_all_anew_but_the_teacher(
@@ -142,7 +143,7 @@ def test_seeds_train_all_anew_but_the_teacher(
     assert report["settings"]["teacher_seed"] == 5
     assert {(cost["system"], cost["seed"]) for cost in report["cost"]} == {
         ("teacher", 5),
-        *((system, seed) for system in SYSTEMS if system != "teacher" for seed in (5, 6)),
+        *((x, seed) for x in get_args(Trained) if x != "teacher" for seed in (5, 6)),
     }
 
 
@@ -191,7 +192,8 @@ def test_an_ablation_trains_each_variant_and_the_teacher_once(
     report = ablate(layout, out, targets=["aa", "bb"], settings=quick, seeds=2, threads=1)
     assert report == json.loads((out / "ablation.json").read_text())
     variants = report["settings"]["variants"]
-    assert len(variants) == 14
+    assert len(variants) == 14 + 2
+    assert variants[:3] == ["all", "rules", "student+rules"]
     assert max(Counter(started).values()) == 2
     assert [x for x in started if "teacher" in x] == ["teacher for aa", "teacher for bb"]
     assert [(row["target"], row["variant"], row["seed"]) for row in report["rows"]] == [
@@ -204,7 +206,7 @@ def test_an_ablation_trains_each_variant_and_the_teacher_once(
         assert row["train_seconds"] > 0
         assert {*row["tail"]} == {*row["both"]} == {"all", "covered", "uncovered"}
         assert 0 < row["tail"]["all"] <= 1
-    assert len(report["summary"]) == 14 * 2 * 3
+    assert len(report["summary"]) == (14 + 2) * 2 * 3
     figures = {(x["variant"], x["side"], x["facts"]): x for x in report["summary"]}
     assert figures["none", "tail", "all"]["minus_none"] == 0
     assert figures["feature", "tail", "all"]["minus_none"] is not None

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgraft.config import TrainSettings
-from kgraft.errors import UnknownNameError
+from kgraft.config import RuleSettings, TrainSettings
+from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
 from kgraft.training.pretrain import pretrain
@@ -46,3 +46,8 @@ def test_a_target_alone_has_no_background(tiny: Collection, fast: TrainSettings)
     alone = Collection("one", {"mine": tiny.graphs["mine"]}, target="mine")
     with pytest.raises(UnknownNameError, match="no background to pre-train on"):
         pretrain(alone, fast)
+
+
+def test_a_teacher_has_no_rules(generated: Collection, fast: TrainSettings) -> None:
+    with pytest.raises(SettingsError, match=r"rules\.longest: a teacher has no target"):
+        pretrain(generated, fast.model_copy(update={"rules": RuleSettings(longest=2)}))

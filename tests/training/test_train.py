@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgraft.config import TrainSettings
+from kgraft.config import RuleSettings, TrainSettings
 from kgraft.errors import DataError, UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
@@ -74,3 +74,14 @@ def test_a_graph_without_facts_is_an_error(fast: TrainSettings) -> None:
     empty = KnowledgeGraph("empty", Vocabulary.of(["a"]), Vocabulary.of(["r"]), np.array([]))
     with pytest.raises(DataError, match="there is no fact to train on in empty"):
         train(Collection("nothing", {"empty": empty}, target="empty"), fast)
+
+
+def test_rules_are_mined_where_they_are_asked_for(
+    generated: Collection, fast: TrainSettings
+) -> None:
+    assert train(generated, fast).evidence is None
+    ruled = train(generated, fast.model_copy(update={"rules": RuleSettings(longest=2)}))
+    assert ruled.evidence is not None
+    assert len(ruled.evidence.rules)
+    assert ruled.evidence.mrr.keys() == {"vectors", "rules", "both"}
+    assert ruled.log[0]["rules"] > 0

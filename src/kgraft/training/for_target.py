@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +12,11 @@ from kgraft.evidence.mine import mine
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.agreement import agreement
 from kgraft.linking.joint import JointGraph
+from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
+from kgraft.training.learner import Term
 from kgraft.training.mixing import with_evidence
-from kgraft.training.run import run
+from kgraft.training.run import Watching, run
 
 
 def run_for_target(
@@ -25,8 +25,12 @@ def run_for_target(
     settings: TrainSettings,
     target: KnowledgeGraph,
     *,
+    watching: Watching,
     chances: NDArray[np.float64] | None = None,
-    **more: Any,
+    weights: NDArray[np.float64] | None = None,
+    model: KgeModel | None = None,
+    extra: Term | None = None,
+    teacher: KgeModel | None = None,
 ) -> TrainedModel:
     """Train a model for a target: mine rules, learn what they infer too, and fit their mixture.
 
@@ -35,25 +39,36 @@ def run_for_target(
         graph: The facts, the target's among them.
         settings: Model, training and rules.
         target: The target; its validation facts choose the best epoch and fit the mixture.
+        watching: As in ``run``, and so are ``weights``, ``model``, ``extra`` and ``teacher``.
         chances: What ``agreement`` says of the graph, where it has been asked already.
-        **more: What ``run`` takes besides.
+        weights: How much each of the graph's facts counts.
+        model: A model to go on from.
+        extra: Further loss terms.
+        teacher: What the model and the further terms were made from.
 
     Raises:
         DataError: If there is no fact to learn from.
     """
-    edges, part = Edges.of(graph), graph.part(target.name)
-    rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
-    model = run(
+    rules = inferred = None
+    if settings.rules.longest:
+        edges, part = Edges.of(graph), graph.part(target.name)
+        rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
+        inferred = infer(rules, edges, part.entity_rows, settings.rules)
+    trained = run(
         kind,
         graph,
         settings,
         validate_on=[target],
         target=target.name,
-        inferred=infer(rules, edges, part.entity_rows, settings.rules),
-        **more,
+        inferred=inferred,
+        watching=watching,
+        weights=weights,
+        model=model,
+        extra=extra,
+        teacher=teacher,
     )
-    if not len(rules):
-        return model
+    if rules is None:
+        return trained
     if chances is None:
         chances = agreement(graph, target.name)
-    return with_evidence(model, target, rules, chances)
+    return with_evidence(trained, target, rules, chances)
