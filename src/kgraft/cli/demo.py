@@ -14,6 +14,7 @@ from kgraft.config import RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.inference.predict import predict
+from kgraft.inference.rules import rules
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, save_model
 from kgraft.model.trained import TrainedModel
@@ -28,6 +29,10 @@ SHOWN = 6
 
 ANSWERS = 3
 """Answers to each."""
+
+
+RULES = 3
+"""Relations with a rule shown."""
 
 
 def run_demo(directory: Path) -> None:
@@ -57,6 +62,9 @@ def run_demo(directory: Path) -> None:
     out.print("Asked for held-out facts, the student answers, best first:")
     for line in _in_words(student, own):
         out.print(line, highlight=False)
+    out.print("The surest rule about each of the most frequent relations:")
+    for line in _rules_in_words(student, own):
+        out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
         f"its teacher in {teacher_place}. Ask it more:",
@@ -66,6 +74,7 @@ def run_demo(directory: Path) -> None:
     head, relation, _ = _shown(own)[0]
     question = f'--head "{own.entities.name(head)}" --relation {own.relations.name(relation)}'
     out.print(f"  kgraft predict {student_place} {question}", highlight=False)
+    out.print(f"  kgraft rules {student_place}", highlight=False)
 
 
 def _size(graph: KnowledgeGraph) -> str:
@@ -99,6 +108,12 @@ def _shown(graph: KnowledgeGraph) -> list[tuple[int, int, int]]:
         head, _, tail = asked[draw.integers(len(asked))].tolist()
         facts.append((head, int(relation), tail))
     return facts
+
+
+def _rules_in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
+    for _, relation, _ in _shown(graph)[:RULES]:
+        for rule in rules(student, relation=graph.relations.name(relation), k=1, n_examples=0):
+            yield f"{rule.confidence:.2f}  {rule.text}"
 
 
 def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kgraft.model.trained import TrainedModel
 
 _WHAT = {
@@ -40,7 +43,7 @@ def model_card(model: TrainedModel) -> str:
         "",
         "## Measured",
         "",
-        *([f"- {name}: {value}" for name, value in model.metrics.items()] or ["Nothing yet."]),
+        *(_measured(model.metrics) or ["Nothing yet."]),
         "",
         "## Use",
         "",
@@ -54,3 +57,14 @@ def model_card(model: TrainedModel) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each figure; figures of one kind have their own names behind it."""
+    lines = []
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            lines += [f"- {name} {kind}: {figure}" for kind, figure in value.items()]
+        else:
+            lines.append(f"- {name}: {value}")
+    return lines
