@@ -212,10 +212,14 @@ class TrainSettings(Settings):
 
 
 class RetrainSettings(TrainSettings):
-    """Everything that ``retrain`` goes by: a student starts ahead and takes fewer epochs."""
+    """Everything that ``retrain`` goes by.
+
+    A student starts ahead and takes fewer epochs, and rules give it more to learn from than its
+    facts, so that it may fit them more closely.
+    """
 
     training: TrainingSettings = TrainingSettings(
-        epochs=8, least_steps=1200, final_rate=0.1, patience=4
+        epochs=8, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
     )
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
