@@ -79,7 +79,8 @@ def run_piece(piece: Piece) -> None:
         seen = replace(collection, links=links)
     begin = time.perf_counter()
     model = _train(piece, seen)
-    seconds = time.perf_counter() - begin
+    # Epochs of a process that was stopped count too, though not what it did between them.
+    seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {
         "train_seconds": round(seconds, 3),
         "examples_per_second": _examples_per_second(model),
