@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
 
-FAST = ["--set", "model.width=16", "--set", "training.epochs=2", "--threads", "1"]
+SMALL = ["model.width=16", "training.epochs=2", "training.least_steps=0"]
+FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
 
 
 def run(*arguments: str | Path) -> Result:
