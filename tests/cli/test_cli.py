@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -20,39 +20,8 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def collection(tmp_path: Path) -> Path:
-    """Two sources with one vocabulary of relations and the same 40 entities under two names."""
-    draw = np.random.default_rng(0)
-    for name, share in (("mine", 0.5), ("big", 0.9)):
-        lines = [
-            f"{name}:{head}\tr{step}\t{name}:{(head + step) % 40}"
-            for head in range(40)
-            for step in (1, 2, 3)
-            if draw.random() < share
-        ]
-        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
-    named = {line.split("\t")[0] for line in (tmp_path / "mine.tsv").read_text().splitlines()}
-    pairs = [f"{x}\t{x.replace('mine', 'big')}" for x in sorted(named)]
-    (tmp_path / "links.tsv").write_text("\n".join(pairs) + "\n")
-    (tmp_path / "collection.toml").write_text(
-        """
-        name = "small"
-        target = "mine"
-        [[source]]
-        name = "mine"
-        train = "mine.tsv"
-        split = { valid = 0.2, test = 0.2, seed = 1 }
-        [[source]]
-        name = "big"
-        train = "big.tsv"
-        [[links]]
-        left = "mine"
-        right = "big"
-        path = "links.tsv"
-        unknown = "skip"
-        """
-    )
-    return tmp_path / "collection.toml"
+def collection(tmp_path: Path, write_small: Callable[[Path], Path]) -> Path:
+    return write_small(tmp_path)
 
 
 @pytest.fixture

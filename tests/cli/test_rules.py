@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -20,38 +20,10 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sources about the same 40 entities on a circle; r3 leads where r1 and then r2 lead."""
-    directory, draw = tmp_path_factory.mktemp("small"), np.random.default_rng(0)
-    for name, share in (("mine", 0.5), ("big", 0.9)):
-        lines = [
-            f"{name}:{head}\tr{step}\t{name}:{(head + step) % 40}"
-            for head in range(40)
-            for step in (1, 2, 3)
-            if draw.random() < share
-        ]
-        (directory / f"{name}.tsv").write_text("\n".join(lines) + "\n")
-    pairs = [f"mine:{x}\tbig:{x}" for x in range(40)]
-    (directory / "links.tsv").write_text("\n".join(pairs) + "\n")
-    (directory / "collection.toml").write_text(
-        """
-        name = "small"
-        target = "mine"
-        [[source]]
-        name = "mine"
-        train = "mine.tsv"
-        split = { valid = 0.2, test = 0.2, seed = 1 }
-        [[source]]
-        name = "big"
-        train = "big.tsv"
-        [[links]]
-        left = "mine"
-        right = "big"
-        path = "links.tsv"
-        unknown = "skip"
-        """
-    )
-    return directory / "collection.toml"
+def collection(
+    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
+) -> Path:
+    return write_small(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="module")
