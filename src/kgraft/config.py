@@ -27,23 +27,18 @@ class Settings(BaseModel):
         if not isinstance(given, Mapping):
             return given
         parts = {
-            name: _filled(field.default, given[name])
+            name: _filled(field.default.model_dump(), given[name])
             for name, field in cls.model_fields.items()
             if name in given and isinstance(field.default, BaseModel)
         }
         return {**given, **parts}
 
 
-def _filled(default: BaseModel, given: Any) -> Any:
-    """Return what is given of a part, with its defaults where nothing is."""
-    if not isinstance(given, Mapping):
+def _filled(default: Any, given: Any) -> Any:
+    """Return what is given, and in tables, however deep, the defaults where nothing is."""
+    if not (isinstance(default, Mapping) and isinstance(given, Mapping)):
         return given
-    filled = {**default.model_dump(), **given}
-    for name in type(default).model_fields:
-        own = getattr(default, name)
-        if isinstance(own, BaseModel) and name in given:
-            filled[name] = _filled(own, given[name])
-    return filled
+    return {**default, **{name: _filled(default.get(name), x) for name, x in given.items()}}
 
 
 Precision = Literal["float32", "bfloat16"]

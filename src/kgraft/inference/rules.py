@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,19 +67,22 @@ def rules(
         UnknownNameError: If the relation is unknown.
         ValueError: If the model has no rules.
     """
-    if model.evidence is None or model.target is None:
-        raise ValueError(f"this {model.kind} has no rules; students have, unless they mined none")
-    named = Named(model, model.target)
-    frame, graph = model.evidence.rules.frame, model.graph
+    evidence, target = model.ruled()
+    named, frame, graph = Named(model, target), evidence.rules.frame, model.graph
     if relation is not None:
         row = int(named.part.relation_rows[named.relation(relation)])
         either = pl.col("relation").is_in([row, row + graph.n_relations])
         frame = frame.filter(either)
+    found = frame.head(k).to_dicts()
+    if not n_examples:
+        return [_readable(rule, named, []) for rule in found]
     edges = Edges.of(graph)
-    return [_readable(rule, named, edges, n_examples) for rule in frame.head(k).to_dicts()]
+    return [_readable(rule, named, examples(rule, edges, n_examples).to_dicts()) for rule in found]
 
 
-def _readable(rule: Mapping[str, Any], named: Named, edges: Edges, n_examples: int) -> ReadableRule:
+def _readable(
+    rule: Mapping[str, Any], named: Named, grounded: Sequence[Mapping[str, int]]
+) -> ReadableRule:
     variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
     if rule["answer"] is not None:
         entity = rule["entity"]
@@ -87,7 +90,6 @@ def _readable(rule: Mapping[str, Any], named: Named, edges: Edges, n_examples: i
         variables["a"] = "anything" if entity is None else named.entity_label(entity)
     whole = [("x", rule["relation"], "y"), *atoms(rule)]
     head, *body = (_atom(named, atom, variables) for atom in whole)
-    grounded = examples(rule, edges, n_examples).to_dicts() if n_examples else []
     return ReadableRule(
         named.relation_label(rule["relation"]),
         f"{head} if {' and '.join(body)}",

@@ -225,7 +225,9 @@ def _read_evidence(
         return None
     return Evidence(
         Rules(pl.read_parquet(directory / "rules.parquet"), graph.n_relations),
-        pl.read_parquet(directory / "facts.parquet")["agreement"].to_numpy().copy(),
+        pl.read_parquet(directory / "facts.parquet", columns=["agreement"])["agreement"]
+        .to_numpy()
+        .copy(),
         weights["mixture"],
         metrics[EVIDENCE_METRIC],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ By = Literal["vectors", "rules", "both"]
 EVIDENCE_METRIC = "validation_mrr_by"
 """The metric of a model that holds ``Evidence.mrr``."""
 
-WAYS: tuple[By, ...] = ("vectors", "rules", "both")
+WAYS: tuple[By, ...] = get_args(By)
 
 
 @dataclass(frozen=True, eq=False)

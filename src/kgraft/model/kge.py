@@ -11,6 +11,7 @@ from kgraft.config import ModelSettings
 from kgraft.graph.known_facts import Side
 from kgraft.model.encoders import Encoder
 from kgraft.model.make_encoder import default_scale, make_encoder
+from kgraft.model.scorer import directed
 
 
 class KgeModel:
@@ -130,6 +131,5 @@ class KgeModel:
         Returns:
             Scores ``(B, C)``, higher is more plausible.
         """
-        directed = relations if side == "tail" else relations + self.n_relations
         rows = self.entities if candidates is None else self.entities[candidates]
-        return self.queries(anchors, directed) @ rows.T
+        return self.queries(anchors, directed(relations, side, self.n_relations)) @ rows.T

@@ -16,6 +16,7 @@ from torch import Tensor
 from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.known_facts import Side
 from kgraft.model.kge import KgeModel
+from kgraft.model.scorer import directed
 
 USUAL = (0.7, 0.0, 2.0, 0.7, 0.7, 0.3)
 """Weights to begin with, about what validation facts of DBP-5L make of them."""
@@ -120,9 +121,9 @@ class RuleScorer:
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
     ) -> tuple[_Found, _Found, Tensor]:
         """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
-        directed = relations if side == "tail" else relations + self._n_relations
+        asked_along = directed(relations, side, self._n_relations)
         asked = pl.DataFrame(
-            {"x": anchors.numpy(), "relation": directed.numpy()},
+            {"x": anchors.numpy(), "relation": asked_along.numpy()},
             schema_overrides={"x": pl.Int32, "relation": pl.Int32},
         ).with_row_index("query")
         distinct = asked.select("x", "relation").unique(maintain_order=True)
@@ -180,9 +181,8 @@ class MixedScorer:
         candidates: Tensor | None = None,
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
-        directed = relations if side == "tail" else relations + self._kge.n_relations
         features = self.features(anchors, relations, side=side, candidates=candidates)
-        return mixed(features, self._weights[directed])
+        return mixed(features, self._weights[directed(relations, side, self._kge.n_relations)])
 
     def features(
         self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None

@@ -9,6 +9,11 @@ import torch
 from kgraft.graph.known_facts import Side
 
 
+def directed(relations: torch.Tensor, side: Side, n_relations: int) -> torch.Tensor:
+    """Return the rows of relations, int64 ``(b,)``, as they are asked along: inverses for heads."""
+    return relations if side == "tail" else relations + n_relations
+
+
 class Scorer(Protocol):
     """Anything that scores candidates for queries."""
 

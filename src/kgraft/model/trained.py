@@ -67,12 +67,21 @@ class TrainedModel:
         by = by or self.answers_by
         if by == "vectors":
             return self.kge
+        evidence, target = self.ruled()
+        return evidence.scorer(by, self.kge, self.graph, target)
+
+    def ruled(self) -> tuple[Evidence, str]:
+        """Return what the model knows besides its vectors, and the target that it knows it of.
+
+        Raises:
+            ValueError: If the model has no rules.
+        """
         if self.evidence is None or self.target is None:
             raise ValueError(
                 f"this {self.kind} has no rules to answer by; students have, "
                 "unless rules.longest is 0"
             )
-        return self.evidence.scorer(by, self.kge, self.graph, self.target)
+        return self.evidence, self.target
 
     def facing(self, collection: Collection, name: str, by: By | None = None) -> FacingModel:
         """Return the model as it answers in the rows of one of a collection's graphs.

@@ -21,6 +21,7 @@ from kgraft.linking.joint import JointGraph, places_of
 from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL, Features, MixedScorer, RuleScorer, chance, mixed
+from kgraft.model.scorer import directed
 from kgraft.model.trained import TrainedModel
 from kgraft.training.validation import Sample, draw_samples
 
@@ -166,7 +167,7 @@ def _part(
     once[:, 1:] = chosen[:, 1:] != chosen[:, :-1]
     is_answer = (chosen == own) & once
     return _Lists(
-        asked[1] if side == "tail" else asked[1] + n_relations,
+        directed(asked[1], side, n_relations),
         Features(*(x if x.shape[1] == 1 else x.gather(1, chosen) for x in features)),
         usable.gather(1, chosen) & once,
         torch.where(is_answer.any(1), is_answer.int().argmax(1), -1),
