@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgraft.evaluation.ranking import rank
+from kgraft.evaluation.ranking import rank, ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, concatenate, measure
 from kgraft.graph.known_facts import KnownFacts
 
@@ -230,6 +230,27 @@ def test_no_more_scores_at_once_than_allowed(chunk_elements: int) -> None:
     asked = random.integers([20, 3, 20], size=(50, 3))
     rank(scorer, asked, side="tail", known=None, n_entities=20, chunk_elements=chunk_elements)
     assert 0 < scorer.largest <= chunk_elements
+
+
+@given(cases(), st.integers(1, 40))
+def test_several_filters_share_scores_and_nothing_else(case: tuple, chunk_elements: int) -> None:
+    scores, asked, known, candidates = case
+    filters = [KnownFacts(known), None, KnownFacts(known[::2])]
+    settings = {
+        "side": "tail",
+        "candidates": candidates,
+        "n_entities": scores.shape[-1],
+        "chunk_elements": chunk_elements,
+    }
+    scorer = Table(*scores)
+    together = ranks_by_filter(scorer, asked, filters=filters, **settings)
+    n_queries = len(scorer.queries)
+    for found, facts in zip(together, filters, strict=True):
+        scorer = Table(*scores)
+        alone = rank(scorer, asked, known=facts, **settings)
+        assert len(scorer.queries) == n_queries
+        for one, other in zip(vars(found).values(), vars(alone).values(), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @given(cases(), st.randoms(use_true_random=False))

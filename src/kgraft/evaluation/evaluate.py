@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
-from kgraft.evaluation.ranking import rank
+from kgraft.evaluation.ranking import ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relation
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts, Side
@@ -141,13 +141,16 @@ def evaluate(
         "all": KnownFacts(graph.train, graph.valid, graph.test),
         "train+valid": KnownFacts(graph.train, graph.valid),
     }
-    ranks = {
-        (side, facts_filter): rank(
-            facing, facts, side=side, known=known[facts_filter], n_entities=len(graph.entities)
+    ranks: dict[tuple[Side, Filter], Ranks] = {}
+    for side in sides:
+        found = ranks_by_filter(
+            facing,
+            facts,
+            side=side,
+            filters=[known[name] for name in filters],
+            n_entities=len(graph.entities),
         )
-        for facts_filter in filters
-        for side in sides
-    }
+        ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
     backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
     mask = covered(join([graph, *backgrounds], collection.links), graph.name, facts)
     return Evaluation(graph, split, tie, ranks, mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kgraft.evaluation.ranks import Ranks
 from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
-from kgraft.graph.sorted_rows import changes
+from kgraft.graph.sorted_rows import changes, spans
 from kgraft.model.scorer import Scorer
 
 CHUNK_ELEMENTS = 2**24
@@ -21,8 +21,10 @@ CHUNK_ELEMENTS = 2**24
 MOST_QUERIES = 256
 """Queries scored at once. More make the product no faster, and their scores leave the cache."""
 
+Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""How many candidates score higher than an answer, and how many no lower."""
 
-@torch.inference_mode()
+
 def rank(
     scorer: Scorer,
     triples: ArrayLike,
@@ -33,23 +35,60 @@ def rank(
     candidates: NDArray[np.int64] | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
 ) -> Ranks:
-    """Rank the answer of each fact, asked for one side, among the candidates.
+    """Rank the answer of each fact by one filter: ``ranks_by_filter`` with ``known`` alone.
+
+    Args:
+        scorer: Scores candidates.
+        triples: Facts to ask for, ``(n, 3)``.
+        side: The position that is asked for.
+        known: True facts to filter by, or None for unfiltered ranks.
+        n_entities: Number of entities that the scorer knows.
+        candidates: Entity rows to rank among, in any order, or None for all.
+        chunk_elements: Scores held at once.
+
+    Raises:
+        ValueError: As ``ranks_by_filter``.
+    """
+    return ranks_by_filter(
+        scorer,
+        triples,
+        side=side,
+        filters=[known],
+        n_entities=n_entities,
+        candidates=candidates,
+        chunk_elements=chunk_elements,
+    )[0]
+
+
+@torch.inference_mode()
+def ranks_by_filter(
+    scorer: Scorer,
+    triples: ArrayLike,
+    *,
+    side: Side,
+    filters: Sequence[KnownFacts | None],
+    n_entities: int,
+    candidates: NDArray[np.int64] | None = None,
+    chunk_elements: int = CHUNK_ELEMENTS,
+) -> list[Ranks]:
+    """Rank the answer of each fact, asked for one side, among the candidates, by several filters.
 
     Other known answers of a query are filtered out: they take no place and do not count as
-    candidates. A score of -inf is a score like any other, and ties with others of -inf.
+    candidates. A score of -inf is a score like any other, and ties with others of -inf. All filters
+    share the scores: what a filter takes away is subtracted from unfiltered counts.
 
     Args:
         scorer: Scores candidates; its tensors are not written to.
         triples: Facts to ask for, ``(n, 3)``.
         side: The position that is asked for.
-        known: True facts to filter by, or None for unfiltered ranks.
+        filters: For each, true facts to filter by, or None for unfiltered ranks.
         n_entities: Number of entities that the scorer knows.
         candidates: Entity rows to rank among, in any order, or None for all.
         chunk_elements: Scores held at once. Smaller needs less memory; when not even one query's
             scores fit, its candidates are scored in blocks.
 
     Returns:
-        The ranks, in the order of the facts.
+        The ranks by each filter, in the order of the facts.
 
     Raises:
         ValueError: If an answer is not among the candidates, a candidate is not an entity, a score
@@ -66,19 +105,26 @@ def rank(
             f"{missing} of {len(answers)} answers are not among the {len(pool)} candidates, the "
             f"first is entity {answers[columns < 0][0]}; an answer that is no candidate has no rank"
         )
-    optimistic, pessimistic = np.empty(len(answers)), np.empty(len(answers))
-    ranked = np.empty(len(answers), dtype=np.int64)
+    found = [_unranked(len(answers)) for _ in filters]
     # Equal queries come together, so that a chunk scores each of them once.
     order = np.lexsort((relations, anchors))
     size = min(max(chunk_elements // max(len(pool), 1), 1), MOST_QUERIES)
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        chunk = _chunk(anchors[rows], relations[rows], columns[rows], side, known, pool)
-        better, not_worse = _compare(scorer, chunk, side, pool, chunk_elements)
-        optimistic[rows] = better + 1
-        pessimistic[rows] = not_worse
-        ranked[rows] = chunk.candidates(len(pool))
-    return Ranks(optimistic, pessimistic, ranked)
+        chunk = _chunk(anchors[rows], relations[rows], columns[rows])
+        filtered = [_filtered(chunk, side, known, pool) for known in filters]
+        better, not_worse = _compare(scorer, chunk, filtered, side, pool, chunk_elements)
+        for ranks, left_out, above, not_below in zip(
+            found, filtered, better, not_worse, strict=True
+        ):
+            ranks.optimistic[rows] = above + 1
+            ranks.pessimistic[rows] = not_below
+            ranks.candidates[rows] = len(pool) - left_out.others(len(rows))
+    return found
+
+
+def _unranked(size: int) -> Ranks:
+    return Ranks(np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
 
 
 class _Candidates:
@@ -120,76 +166,99 @@ class _Chunk:
     Args:
         anchors: Given entity of each query, ``(u,)``.
         relations: Relation of each query, ``(u,)``.
-        query: Position of each answer's query, ``(b,)``.
+        query: Position of each answer's query, ``(b,)``, in order.
         columns: Column of each answer, ``(b,)``.
-        known_query: Position of a query, once for each known answer among the candidates, ``(m,)``.
-        known_columns: Column of that known answer, ``(m,)``.
-        is_known: Whether each answer is itself among the known ones, ``(b,)``.
     """
 
     anchors: Ids
     relations: Ids
     query: Ids
     columns: Ids
-    known_query: Ids
-    known_columns: Ids
-    is_known: NDArray[np.bool_]
-
-    def candidates(self, n: int) -> Ids:
-        """Return how many of ``n`` candidates are left for each answer, ``(b,)``."""
-        known = np.bincount(self.known_query, minlength=len(self.anchors))
-        return n - known[self.query] + self.is_known
 
 
-def _chunk(
-    anchors: Ids,
-    relations: Ids,
-    columns: Ids,
-    side: Side,
-    known: KnownFacts | None,
-    pool: _Candidates,
-) -> _Chunk:
-    """Find the different queries of sorted ones, each ``(b,)``, and their known answers."""
+def _chunk(anchors: Ids, relations: Ids, columns: Ids) -> _Chunk:
+    """Find the different queries of sorted ones, each ``(b,)``."""
     new = changes(anchors, relations)
-    anchors, relations, query = anchors[new], relations[new], np.cumsum(new) - 1
-    known_query = known_columns = np.empty(0, dtype=np.int64)
-    if known is not None:
-        known_query, entities = known.answers(anchors, relations, side)
-        known_columns = pool.columns(entities)
-        candidate = known_columns >= 0
-        known_query, known_columns = known_query[candidate], known_columns[candidate]
-    is_known = np.isin(query * len(pool) + columns, known_query * len(pool) + known_columns)
-    return _Chunk(anchors, relations, query, columns, known_query, known_columns, is_known)
+    return _Chunk(anchors[new], relations[new], np.cumsum(new) - 1, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class _Filtered:
+    """The candidates that a filter takes away from each answer of a chunk.
+
+    Args:
+        answer: The position of an answer, ``(m,)``.
+        columns: The column of another known answer of its query, ``(m,)``.
+    """
+
+    answer: Ids
+    columns: Ids
+
+    def others(self, size: int) -> Ids:
+        """Return how many candidates are taken away from each of so many answers."""
+        return np.bincount(self.answer, minlength=size)
+
+    def count(self, scores: torch.Tensor, own: torch.Tensor, chunk: _Chunk, start: int) -> Counts:
+        """Count those with a higher, and those with no lower score, of each answer.
+
+        Args:
+            scores: Of the queries, from the column ``start`` on, ``(u, c)``.
+            own: Of the answers, ``(b, 1)``.
+            chunk: The answers and their queries.
+            start: The first column.
+        """
+        inside = (self.columns >= start) & (self.columns < start + scores.shape[1])
+        answer, columns = self.answer[inside], self.columns[inside] - start
+        theirs = scores[torch.from_numpy(chunk.query[answer]), torch.from_numpy(columns)]
+        against = own[torch.from_numpy(answer), 0]
+        higher, no_lower = (theirs > against).numpy(), (theirs >= against).numpy()
+        size = len(chunk.columns)
+        return (
+            np.bincount(answer[higher], minlength=size),
+            np.bincount(answer[no_lower], minlength=size),
+        )
+
+
+def _filtered(chunk: _Chunk, side: Side, known: KnownFacts | None, pool: _Candidates) -> _Filtered:
+    """Find what a filter takes away."""
+    if known is None:
+        return _Filtered(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    query, entities = known.answers(chunk.anchors, chunk.relations, side)
+    columns = pool.columns(entities)
+    query, columns = query[columns >= 0], columns[columns >= 0]
+    first = np.searchsorted(query, chunk.query)
+    answer, place = spans(first, np.searchsorted(query, chunk.query, side="right") - first)
+    other = columns[place] != chunk.columns[answer]
+    return _Filtered(answer[other], columns[place][other])
 
 
 def _compare(
-    scorer: Scorer, chunk: _Chunk, side: Side, pool: _Candidates, chunk_elements: int
-) -> tuple[Ids, Ids]:
-    """Count, for each answer, the candidates with a higher, and with no lower, score, ``(b,)``.
+    scorer: Scorer,
+    chunk: _Chunk,
+    filtered: Sequence[_Filtered],
+    side: Side,
+    pool: _Candidates,
+    chunk_elements: int,
+) -> Counts:
+    """Count, by each filter, the candidates with a higher, and with no lower, score, ``(f, b)``.
 
-    Filtered candidates become NaN, which is neither higher nor lower nor equal, whereas -inf would
-    tie with candidates that a model scores -inf. An answer counts as no lower than itself.
+    An answer counts as no lower than itself.
     """
     width = max(chunk_elements // len(chunk.columns), 1)
     query = torch.from_numpy(chunk.query)
     own: torch.Tensor | None = None
-    better = np.zeros(len(query), dtype=np.int64)
-    not_worse = chunk.is_known.astype(np.int64)
+    counts = np.zeros((2, len(filtered), len(query)), dtype=np.int64)
     for start, stop in _blocks(len(pool), width, int(chunk.columns[0])):
-        # A copy: what the scorer returns may be its own table.
-        scores = _scores(scorer, chunk, side, pool, start, stop).clone()
+        scores = _scores(scorer, chunk, side, pool, start, stop)
         if own is None:
             own = scores[query, torch.from_numpy(chunk.columns - start)].unsqueeze(1)
-        inside = (chunk.known_columns >= start) & (chunk.known_columns < stop)
-        filtered_query = torch.from_numpy(chunk.known_query[inside])
-        filtered_columns = torch.from_numpy(chunk.known_columns[inside] - start)
-        scores[filtered_query, filtered_columns] = torch.nan
-        if len(scores) < len(query):
-            scores = scores[query]
+        all_scores = scores if len(scores) == len(query) else scores[query]
         # int32: torch adds up bools in int64 three times slower.
-        better += (scores > own).sum(dim=1, dtype=torch.int32).numpy(force=True)
-        not_worse += (scores >= own).sum(dim=1, dtype=torch.int32).numpy(force=True)
-    return better, not_worse
+        counts[0] += (all_scores > own).sum(dim=1, dtype=torch.int32).numpy(force=True)
+        counts[1] += (all_scores >= own).sum(dim=1, dtype=torch.int32).numpy(force=True)
+        for place, left_out in enumerate(filtered):
+            counts[:, place] -= left_out.count(scores, own, chunk, start)
+    return counts[0], counts[1]
 
 
 def _blocks(n: int, width: int, column: int) -> Iterator[tuple[int, int]]:
