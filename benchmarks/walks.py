@@ -75,7 +75,7 @@ def training(graph: JointGraph, settings: TrainSettings, *, batches: int) -> dic
         batches: How many are measured.
     """
     wanted = settings.training
-    made = batches_of(graph, wanted)
+    made = batches_of(graph, wanted, n_entities=graph.n_entities)
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=wanted.seed)
     learner = learner_of(model, settings)
     queries, making, learning = turns(endless(made), learner, batches)

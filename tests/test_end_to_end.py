@@ -77,7 +77,7 @@ def test_a_student_may_be_smaller_or_larger_than_its_teacher(
 def with_subgraph(
     generated: Collection, teacher: TrainedModel, settings: RetrainSettings, **values: object
 ) -> TrainedModel:
-    """Train a student for two epochs on a subgraph of some mode."""
+    """Train a student for two epochs on some subgraph."""
     changes = {
         "subgraph": SubgraphSettings.model_validate(values),
         "training": settings.training.model_copy(update={"epochs": 2}),
@@ -96,6 +96,18 @@ def test_each_subgraph_mode_runs_and_takes_more_than_the_one_before(
         sizes.append(len(student.graph.triples))
     own = len(generated.graphs["mine"].train)
     assert own < sizes[0] < sizes[1] < sizes[2] <= own + len(teacher.graph.triples)
+
+
+@pytest.mark.parametrize("mode", ["induced", "incident", "k_hop"])
+def test_the_targets_entities_have_vectors_or_all_have(
+    generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings, mode: SubgraphMode
+) -> None:
+    for vectors in ("target", "all"):
+        student = with_subgraph(generated, teacher, fast_student, mode=mode, vectors=vectors)
+        assert all(np.isfinite(student.log[-1][level]) for level in LEVELS)
+        own = len(generated.graphs["mine"].entities)
+        assert student.kge.n_entities == (student.graph.n_entities if vectors == "all" else own)
+        assert (student.graph.n_entities > own) == (mode != "induced")
 
 
 @pytest.mark.parametrize("budget", [0, 100])

@@ -119,14 +119,17 @@ class SubgraphSettings(Settings):
 
     Args:
         mode: ``induced`` takes facts with both ends linked, ``incident`` with at least one,
-            ``k_hop`` walks on from there.
+            ``k_hop`` walks on from there. Rules may go by all of them.
+        vectors: Which entities have vectors, which learn from the facts between them: those of the
+            ``target``, or ``all`` of the subgraph.
         hops: How far ``k_hop`` walks.
         budget: The most background facts; ``None`` takes all.
         agreement: How sharply background facts count by the chance that the target would state
             them; 0 lets all facts count alike, 1 lets them count by that chance.
     """
 
-    mode: Literal["induced", "incident", "k_hop"] = "induced"
+    mode: Literal["induced", "incident", "k_hop"] = "incident"
+    vectors: Literal["target", "all"] = "target"
     hops: int = Field(2, ge=1)
     budget: int | None = Field(None, ge=0)
     agreement: float = Field(1.0, ge=0)
@@ -186,7 +189,7 @@ class RuleSettings(Settings):
     longest: int = Field(3, ge=0, le=3)
     support: int = Field(2, ge=1)
     confidence: float = Field(0.01, gt=0, le=1)
-    samples: int = Field(50, ge=1)
+    samples: int = Field(100, ge=1)
     facts_per_relation: int = Field(20_000, ge=1)
     seconds: float | None = Field(None, gt=0)
     teach: float = Field(1.0, ge=0, le=1)

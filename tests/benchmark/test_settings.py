@@ -36,6 +36,7 @@ def levels(settings: RetrainSettings) -> tuple[float, float, float, bool]:
         ("without-feature", (0, 0.5, 0.25, True)),
         ("without-network", (2.0, 0, 0.25, True)),
         ("without-prediction", (2.0, 0.5, 0, True)),
+        ("induced", (2.0, 0.5, 0.25, True)),
         ("incident", (2.0, 0.5, 0.25, True)),
         ("k-hop", (2.0, 0.5, 0.25, True)),
     ],
@@ -52,12 +53,14 @@ def test_a_variant_changes_what_its_name_says(
 
 def test_subgraphs_of_variants() -> None:
     variants = student_variants(RetrainSettings(), budget=7)
-    modes = {name: x.subgraph.mode for name, x in variants.items()}
-    assert modes.pop("incident") == "incident"
-    assert modes.pop("k-hop") == "k_hop"
-    assert {*modes.values()} == {"induced"}
-    assert variants["k-hop"].subgraph.budget == 7
-    assert variants["incident"].subgraph.budget is None
+    cut = {name: (x.subgraph.mode, x.subgraph.vectors) for name, x in variants.items()}
+    assert cut.pop("induced") == ("induced", "target")
+    assert cut.pop("incident") == ("incident", "all")
+    assert cut.pop("k-hop") == ("k_hop", "all")
+    assert {*cut.values()} == {("incident", "target")}
+    budgets = {name: x.subgraph.budget for name, x in variants.items()}
+    assert budgets.pop("k-hop") == 7
+    assert {*budgets.values()} == {None}
 
 
 @pytest.mark.parametrize("level", LEVEL_WEIGHTS)

@@ -85,11 +85,11 @@ def test_several_seeds_are_told_apart(common: list[str]) -> None:
 def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> None:
     made = run(*common, "--targets", "one", "--ablate", "--seeds", "2")
     assert made.exit_code == 0, made.output
-    for variant in ("all", "none", "warm-start", "without-prediction", "k-hop"):
+    for variant in ("all", "none", "warm-start", "without-prediction", "induced", "k-hop"):
         assert variant in made.output
     assert "ablation.json" in made.output
     kept = json.loads((tmp_path / "out" / "ablation.json").read_text())
-    assert len(kept["rows"]) == (14 + 2) * 2
+    assert len(kept["rows"]) == (15 + 2) * 2
     again = run(*common, "--targets", "one", "--ablate", "--seeds", "2", "--json")
     assert json.loads(again.stdout) == kept
 

@@ -33,33 +33,49 @@ def asked(*rows: tuple[int, int]) -> pl.DataFrame:
 def graph(tiny: Collection) -> JointGraph:
     """Mine states ann likes bob, as big does, bob knows cay, cay likes dan.
 
-    Big states besides: ann likes cay, bob sees Z.
+    Big states besides: ann likes cay, bob sees Z, which mine does not have, and bob sees cay.
     """
-    return join(list(tiny.graphs.values()), tiny.links)
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    return replace(
+        joint,
+        triples=np.concatenate([joint.triples, [[BOB, SEES, CAY]]]),
+        triple_sources=np.append(joint.triple_sources, np.int16(1)),
+    )
 
 
 def stating(graph: JointGraph, *rows: tuple[int, int], target: str = "mine") -> pl.DataFrame:
-    # mine's three facts; A likes C, A likes B, B sees Z
-    agreement = np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.25])
+    # mine's three facts; A likes C, A likes B, B sees Z, B sees C
+    agreement = np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25])
     return Witnesses(graph, target, together([], M), agreement).stated(asked(*rows))
 
 
 def test_statements_are_read_both_ways(graph: JointGraph) -> None:
-    found = stating(graph, (ANN, LIKES), (CAY, LIKES + M), (BOB, SEES), (Z, SEES + M))
+    found = stating(graph, (ANN, LIKES), (CAY, LIKES + M), (BOB, SEES), (CAY, SEES + M))
     assert dict(found.schema) == SCHEMA
     assert sorted(found.rows()) == [
-        (ANN, LIKES, CAY, 0.5), (BOB, SEES, Z, 0.25), (CAY, LIKES + M, ANN, 0.5),
-        (Z, SEES + M, BOB, 0.25),
+        (ANN, LIKES, CAY, 0.5), (BOB, SEES, CAY, 0.25), (CAY, LIKES + M, ANN, 0.5),
+        (CAY, SEES + M, BOB, 0.25),
     ]  # fmt: skip
+
+
+def test_statements_about_entities_that_the_target_does_not_have_are_left_out(
+    graph: JointGraph,
+) -> None:
+    assert stating(graph, (Z, SEES + M)).is_empty()
+    assert stating(graph, (BOB, SEES)).rows() == [(BOB, SEES, CAY, 0.25)]
+    turned = replace(graph, triples=np.append(graph.triples[:-1], [[Z, SEES, BOB]], axis=0))
+    assert stating(turned, (Z, SEES), (BOB, SEES + M)).is_empty()
+    # big has neither dan nor eve: that cay likes dan, as mine says, is none of its business
+    assert stating(graph, (CAY, LIKES), (DAN, LIKES + M), target="big").is_empty()
 
 
 def test_what_the_target_states_is_left_out_whoever_else_states_it(graph: JointGraph) -> None:
     found = stating(graph, *EVERYTHING)
     assert not {(ANN, LIKES, BOB), (BOB, LIKES + M, ANN)} & {row[:3] for row in found.rows()}
     assert len(found) == 4
-    # asked for big, it is mine's two other facts that are statements
+    # asked for big, it is mine's other fact about its entities that is a statement
     ends = stating(graph, *EVERYTHING, target="big").filter(pl.col("relation") < M).rows()
-    assert sorted(ends) == [(BOB, KNOWS, CAY, 1.0), (CAY, LIKES, DAN, 1.0)]
+    assert ends == [(BOB, KNOWS, CAY, 1.0)]
 
 
 def test_only_what_is_asked_for_is_returned(graph: JointGraph) -> None:
@@ -92,13 +108,15 @@ def test_rules_answer_from_all_facts_with_combined_confidence(
         {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},
         {"relation": KNOWS, "first": SEES, "confidence": 0.125},
     )
-    found = Witnesses(graph, "mine", rules, np.ones(6)).inferred(asked(*EVERYTHING))
+    found = Witnesses(graph, "mine", rules, np.ones(7)).inferred(asked(*EVERYTHING))
     assert dict(found.schema) == SCHEMA
     assert sorted(found.rows()) == [
         (ANN, LIKES, CAY, 1 - 0.5 * 0.75),
+        (BOB, KNOWS, CAY, 0.125),
         (BOB, KNOWS, Z, 0.125),
         (CAY, LIKES, CAY, 0.25),
         (CAY, LIKES + M, ANN, 0.5),  # rules about cay answer for tails only
+        (CAY, KNOWS + M, BOB, 0.125),
         (Z, KNOWS + M, BOB, 0.125),
     ]
     by_definition = combined(Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)))
@@ -108,6 +126,6 @@ def test_rules_answer_from_all_facts_with_combined_confidence(
 def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_of: RulesOf) -> None:
     rule = rules_of({"relation": LIKES, "first": KNOWS, "confidence": 0.5})
     for rules, rows in ((together([], M), EVERYTHING), (rule, [])):
-        found = Witnesses(graph, "mine", rules, np.ones(6)).inferred(asked(*rows))
+        found = Witnesses(graph, "mine", rules, np.ones(7)).inferred(asked(*rows))
         assert found.is_empty()
         assert dict(found.schema) == SCHEMA

@@ -103,6 +103,45 @@ def test_another_source_has_names_and_candidates_of_its_own(model: TrainedModel)
         predict(model, head="B", relation="sees", source="none")
 
 
+@pytest.fixture
+def fewer(model: TrainedModel) -> TrainedModel:
+    """The same without a vector of Z, the first of big's entities."""
+    kge = KgeModel(model.kge.settings, model.kge.entities[:5], model.kge.relations)
+    return replace(model, kge=kge)
+
+
+def test_entities_without_a_vector_are_no_candidates(
+    model: TrainedModel, fewer: TrainedModel
+) -> None:
+    found = predict(fewer, head="B", relation="sees", source="big")
+    assert answers(found, "tail") == [("C", 18.0), ("B", 12.0), ("A", 6.0)]
+    assert [x.label for x in found] == ["Sam", "Bob", "Ann"]
+    assert found == predict(model, head="B", relation="sees", source="big")[1:]
+    liking = predict(fewer, relation="likes", tail="C", source="big")
+    assert {x.head: x.stated_by for x in liking} == {"A": ("big",), "B": (), "C": ()}
+    assert predict(fewer, head="bob", relation="knows") == predict(
+        model, head="bob", relation="knows"
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"head": "Z", "relation": "sees"},
+        {"relation": "sees", "tail": "Z"},
+        {"head": "Z", "tail": "A"},
+        {"head": "A", "tail": "Z"},
+    ],
+    ids=str,
+)
+def test_an_entity_without_a_vector_cannot_be_asked_about(
+    model: TrainedModel, fewer: TrainedModel, given: dict[str, str]
+) -> None:
+    assert predict(model, source="big", **given)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match=r"no vector for 'Z'.*subgraph\.vectors = 'all'"):
+        predict(fewer, source="big", **given)  # type: ignore[arg-type]
+
+
 def test_a_teacher_answers_in_its_first_source(model: TrainedModel) -> None:
     teacher = replace(model, kind="teacher", target=None)
     assert predict(teacher, head="ann", relation="likes")[0].tail == "eve"

@@ -16,16 +16,17 @@ from kgraft.linking.links import Links
 N = 40
 
 
-def graph_of(name: str, facts: Triples) -> KnowledgeGraph:
-    """Entity ``i`` of every graph is the same thing; relations are the same by name."""
-    return from_arrays(
-        name, facts, entities=[f"{name}:{i}" for i in range(N)], relations=["born", "works"]
-    )
+def graph_of(name: str, facts: Triples, n_entities: int) -> KnowledgeGraph:
+    """Entity ``i < N`` of every graph is the same thing; relations are the same by name."""
+    entities = [f"{name}:{i}" for i in range(n_entities)]
+    return from_arrays(name, facts, entities=entities, relations=["born", "works"])
 
 
 def joined(**facts: list[tuple[int, int, int]]) -> JointGraph:
+    """Join graphs; the second has an entity ``N`` that only it has, and so has each further one."""
     graphs = [
-        graph_of(name, np.array(x, dtype=np.int64).reshape(-1, 3)) for name, x in facts.items()
+        graph_of(name, np.array(x, dtype=np.int64).reshape(-1, 3), N + (place > 0))
+        for place, (name, x) in enumerate(facts.items())
     ]
     same = np.stack([np.arange(N)] * 2, axis=1)
     sure = np.ones(N, dtype=np.float32)
@@ -78,25 +79,41 @@ def test_where_there_is_nothing_to_learn_from_all_count_alike(
 ) -> None:
     found = agreement(joined(mine=[(0, 0, 1)], **others), "mine")
     assert set(found.tolist()) == {1.0}
-    assert set(weights(found, 1.0).tolist()) == {1.0}
+    assert set(weights(found, 1.0, np.ones(len(found), dtype=np.bool_)).tolist()) == {1.0}
 
 
 def test_weights_by_hand() -> None:
-    chances = np.array([1.0, 1.0, 0.6, 0.2])
+    chances, learned = np.array([1.0, 1.0, 0.6, 0.2]), np.ones(4, dtype=np.bool_)
     # Relative to the background's mean of 0.4: 1.5 and 0.5; the mean of all is 1.
-    assert weights(chances, 1.0).tolist() == pytest.approx([1.0, 1.0, 1.5, 0.5])
-    assert weights(chances, 0.0).tolist() == [1.0] * 4
+    assert weights(chances, 1.0, learned).tolist() == pytest.approx([1.0, 1.0, 1.5, 0.5])
+    assert weights(chances, 0.0, learned).tolist() == [1.0] * 4
     sharper = np.array([1.0, 1.0, 2.25, 0.25])
-    assert weights(chances, 2.0).tolist() == pytest.approx((sharper / sharper.mean()).tolist())
+    expected = pytest.approx((sharper / sharper.mean()).tolist())
+    assert weights(chances, 2.0, learned).tolist() == expected
+
+
+def test_what_is_not_learned_weighs_nothing_and_moves_no_other_weight() -> None:
+    chances = np.array([0.1, 1.0, 1.0, 0.6, 1.0, 0.2, 0.9])
+    learned = np.array([False, True, True, True, False, True, False])
+    expected = pytest.approx([0.0, 1.0, 1.0, 1.5, 0.0, 0.5, 0.0])
+    assert weights(chances, 1.0, learned).tolist() == expected
+    assert weights(chances, 0.0, learned).tolist() == learned.astype(float).tolist()
+    assert weights(chances, 1.0, np.zeros(7, dtype=np.bool_)).tolist() == [0.0] * 7
 
 
 @given(
-    chances=st.lists(st.floats(1e-9, 1.0), min_size=1, max_size=30), sharpness=st.floats(0.0, 3.0)
+    facts=st.lists(st.tuples(st.floats(1e-9, 1.0), st.booleans()), min_size=1, max_size=30),
+    sharpness=st.floats(0.0, 3.0),
 )
-def test_weights_are_bounded_and_one_in_the_mean(chances: list[float], sharpness: float) -> None:
-    found = weights(np.array(chances), sharpness)
-    assert found.mean() == pytest.approx(1.0)
-    assert found.max() <= LARGEST**2 * found.min() * (1 + 1e-9)
+def test_weights_are_bounded_and_one_in_the_mean_of_what_is_learned(
+    facts: list[tuple[float, bool]], sharpness: float
+) -> None:
+    chances, learned = (np.array(column) for column in zip(*facts, strict=True))
+    found = weights(chances, sharpness, learned)
+    assert (found > 0).tolist() == learned.tolist()
+    if learned.any():
+        assert found[learned].mean() == pytest.approx(1.0)
+        assert found.max() <= LARGEST**2 * found[learned].min() * (1 + 1e-9)
 
 
 def test_the_same_facts_give_the_same_chances_in_any_order() -> None:
@@ -115,3 +132,14 @@ def test_relations_that_the_target_does_not_use_are_left_alone() -> None:
     chances = chances_by_fact(joined(mine=born[:10], other=born + works))
     assert {chances[fact] for fact in works} == {1.0}
     assert all(0.0 < chances[fact] < 1.0 for fact in born[10:])
+
+
+def test_entities_that_the_target_does_not_have_are_left_alone() -> None:
+    # Entity N is the other's alone: it is no answer of the target's, and no rival of one.
+    born = [(i, 0, 30) for i in range(20)]
+    of_others = [*((i, 0, N) for i in range(20)), *((N, 0, i) for i in range(31)), (N, 1, N)]
+    chances = chances_by_fact(joined(mine=born[:10], other=born + of_others))
+    assert {chances[fact] for fact in of_others} == {1.0}
+    assert all(0.0 < chances[fact] < 1.0 for fact in born[10:])
+    without = chances_by_fact(joined(mine=born[:10], other=born))
+    assert {fact: chances[fact] for fact in born} == pytest.approx(without)

@@ -34,6 +34,24 @@ def test_linked_entities_share_a_row_and_facts_keep_their_source(tiny, sentences
     assert joint.conflicts == ()
 
 
+@pytest.mark.parametrize(
+    ("n_entities", "among"),
+    [
+        (6, [True, True, True, True, True, True]),
+        (5, [True, True, True, True, True, False]),  # bob sees Z
+        (3, [True, True, False, True, True, False]),  # cay likes dan
+        (0, [False] * 6),
+    ],
+)
+def test_facts_among_the_first_entities(
+    tiny: Collection, n_entities: int, among: list[bool]
+) -> None:
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    found = joint.among_first(n_entities)
+    assert found.dtype == np.bool_
+    assert found.tolist() == among
+
+
 def test_links_chain_across_three_sources(graph_of, links_of, members) -> None:
     a, b, c = (graph_of(name, f"{name}1 r {name}2") for name in "abc")
     joint = join([a, b, c], [links_of(a, b, "a1=b1"), links_of(c, b, "c1=b1 c2=b2")])

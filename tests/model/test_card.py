@@ -33,6 +33,13 @@ def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
     assert "- validation_mrr: 0.5\n" in card
 
 
+def test_a_card_tells_of_entities_without_vectors(model: TrainedModel) -> None:
+    fewer = KgeModel.create(model.kge.settings, 5, 3)
+    card = model_card(replace(model, kge=fewer))
+    assert "- Encoder: complex, width 4, 44 parameters\n" in card
+    assert "- Rows: 5 entities, 3 relations; of 1 further entities only rules speak\n" in card
+
+
 def test_a_card_without_target_or_measures(model: TrainedModel) -> None:
     card = model_card(replace(model, kind="teacher", target=None, metrics={}))
     assert card.startswith("# teacher model\n")

@@ -39,13 +39,13 @@ FILES = [
 ]
 
 
-def made(tiny: Collection, kind: Kind = "joint") -> TrainedModel:
+def made(tiny: Collection, kind: Kind = "joint", n_vectors: int = 6) -> TrainedModel:
     settings = RetrainSettings() if kind == "student" else TrainSettings()
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"width": 6})})
     graph = join([tiny.graphs["mine"], tiny.graphs["big"]], tiny.links)
     return TrainedModel(
         kind,
-        KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=3),
+        KgeModel.create(settings.model, n_vectors, graph.n_relations, seed=3),
         graph,
         None if kind == "teacher" else "mine",
         settings,
@@ -108,6 +108,28 @@ def test_a_loaded_model_answers_as_the_saved_one(
             x.facing(tiny, "mine").score(*asked, side=side) for x in (model, load_model(saved))
         )
         assert one.equal(other)
+
+
+def test_entities_without_vectors_come_back_too(tiny: Collection, tmp_path: Path) -> None:
+    model = made(tiny, "student", n_vectors=5)  # all but Z, which mine does not have
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert (loaded.kge.n_entities, loaded.graph.n_entities) == (5, 6)
+    assert loaded.kge.entities.equal(model.kge.entities)
+    assert_same_graph(model.graph, loaded.graph)
+    for name in ("mine", "big"):
+        asked = torch.tensor([1, 2]), torch.tensor([0, 0])
+        one, other = (x.facing(tiny, name).score(*asked, side="tail") for x in (model, loaded))
+        assert one.equal(other)
+
+
+@pytest.mark.parametrize("n_vectors", [4, 7])
+def test_fewer_vectors_than_the_target_needs_or_more_than_there_are_names_do_not_fit(
+    tiny: Collection, tmp_path: Path, n_vectors: int
+) -> None:
+    save_model(made(tiny, "student", n_vectors=n_vectors), tmp_path / "model")
+    with pytest.raises(ModelDirectoryError, match="do not fit together"):
+        load_model(tmp_path / "model")
 
 
 def test_what_is_in_a_directory(saved: Path) -> None:

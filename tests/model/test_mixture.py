@@ -39,14 +39,22 @@ RULES = rules_of(
 
 @pytest.fixture
 def graph(tiny: Collection) -> JointGraph:
-    """Ann likes bob, bob knows cay, cay likes dan; another says ann likes cay, bob sees Z."""
-    return join(list(tiny.graphs.values()), tiny.links)
+    """Ann likes bob, bob knows cay, cay likes dan; another says ann likes cay, bob sees cay.
+
+    It says too that bob sees Z, which is none of mine's entities.
+    """
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    return replace(
+        joint,
+        triples=np.concatenate([joint.triples, [[BOB, SEES, CAY]]]),
+        triple_sources=np.append(joint.triple_sources, np.int16(1)),
+    )
 
 
 @pytest.fixture
 def rules(graph: JointGraph) -> RuleScorer:
-    # ann likes cay with a chance of 0.75, bob sees Z with one of 0.125
-    agreement = np.array([1.0, 1.0, 1.0, 0.75, 1.0, 0.125])
+    # ann likes cay with a chance of 0.75, bob sees cay with one of 0.125
+    agreement = np.array([1.0, 1.0, 1.0, 0.75, 1.0, 0.5, 0.125])
     return RuleScorer(Witnesses(graph, "mine", RULES, agreement), graph.n_entities, M)
 
 
@@ -94,13 +102,42 @@ def test_mixed_by_hand() -> None:
 def test_rules_and_statements_answer_for_tails(rules: RuleScorer) -> None:
     scores = rules.score(ids(ANN, CAY, EVE), ids(LIKES, LIKES, LIKES), side="tail")
     assert scores.tolist() == BY_RULES
-    assert rules.score(ids(BOB), ids(SEES), side="tail").tolist() == [[0, 0, 0, 0, 0, 0.125]]
+    assert rules.score(ids(BOB), ids(SEES), side="tail").tolist() == [[0, 0, 0.125, 0, 0, 0]]
 
 
 def test_rules_and_statements_answer_for_heads(rules: RuleScorer) -> None:
-    scores = rules.score(ids(CAY, Z, DAN), ids(LIKES, SEES, LIKES), side="head")
+    scores = rules.score(ids(CAY, CAY, DAN), ids(LIKES, SEES, LIKES), side="head")
     # who likes dan: a rule that names dan does not say
     assert scores.tolist() == [[0.875, 0, 0, 0, 0, 0], [0, 0.125, 0, 0, 0, 0], [0] * 6]
+
+
+def test_statements_about_entities_that_the_target_does_not_have_say_nothing(
+    rules: RuleScorer, kge: KgeModel
+) -> None:
+    assert rules.score(ids(Z), ids(SEES), side="head").tolist() == [[0.0] * 6]
+    features = MixedScorer(kge, rules, weights(*USUAL)).features
+    found = features(ids(BOB), ids(SEES), side="tail", candidates=ids(CAY, Z))
+    assert found.stated.tolist() == [[1.0, 0.0]]
+    # nor does what is said of them say whether anything that is stated will do
+    assert found.unstated.tolist() == [[1 - 0.125]]
+    assert features(ids(Z), ids(SEES), side="head", candidates=None).unstated.tolist() == [[1.0]]
+
+
+def test_only_the_first_entities_are_candidates(graph: JointGraph, kge: KgeModel) -> None:
+    seen = rules_of({"relation": KNOWS, "first": SEES, "confidence": 0.5})
+    witnesses = Witnesses(graph, "mine", seen, np.ones(7))
+    of_all = RuleScorer(witnesses, 6, M).score(ids(BOB), ids(KNOWS), side="tail")
+    assert of_all.tolist() == [[0.0, 0.0, 0.5, 0.0, 0.0, 0.5]]
+    some = RuleScorer(witnesses, 5, M)
+    for candidates in (None, torch.arange(5)):
+        found = some.score(ids(BOB), ids(KNOWS), side="tail", candidates=candidates)
+        assert found.tolist() == [[0.0, 0.0, 0.5, 0.0, 0.0]]
+    assert some.score(ids(BOB), ids(KNOWS), side="tail", candidates=ids(ANN)).tolist() == [[0.0]]
+    fewer = MixedScorer(
+        KgeModel(kge.settings, kge.entities[:5], kge.relations), some, weights(*USUAL)
+    )
+    inferred = fewer.features(ids(BOB), ids(KNOWS), side="tail", candidates=None).inferred
+    assert (inferred > 0).tolist() == [[False, False, True, False, False]]
 
 
 def test_candidates_have_columns_in_their_order(rules: RuleScorer) -> None:
@@ -145,9 +182,9 @@ def test_what_is_stated_counts_even_where_it_is_no_candidate(
 def test_no_statement_is_certain(
     graph: JointGraph, kge: KgeModel, agreement: float, counted: float
 ) -> None:
-    rules = RuleScorer(Witnesses(graph, "mine", RULES, np.full(6, agreement)), 6, M)
+    rules = RuleScorer(Witnesses(graph, "mine", RULES, np.full(7, agreement)), 6, M)
     scorer = MixedScorer(kge, rules, weights(*USUAL))
-    found = scorer.features(ids(BOB), ids(SEES), side="tail", candidates=ids(Z))
+    found = scorer.features(ids(BOB), ids(SEES), side="tail", candidates=ids(CAY))
     assert found.agreed.item() == pytest.approx(math.log(counted / (1 - counted)), rel=1e-4)
 
 

@@ -12,6 +12,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint import join
+from kgraft.linking.links import Links
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import FacingModel, TrainedModel
 
@@ -81,6 +82,30 @@ def test_links_are_followed_by_name_when_the_collection_numbers_a_source_anew(
     queries = ids(0, 1, 2), ids(0, 0, 0)
     expected = teacher.facing(tiny, "mine").score(*queries, side="tail")
     assert teacher.facing(moved, "mine").score(*queries, side="tail").equal(expected)
+
+
+def test_entities_without_vectors_are_unknown(tiny: Collection) -> None:
+    # Of big, the model has vectors of C, B and A, which are mine's cay, bob and ann, not of Z.
+    settings = TrainSettings(model=ModelSettings(width=2))
+    joint = join([tiny.graphs["mine"], tiny.graphs["big"]], tiny.links)
+    entities = torch.tensor([[number, 0.0] for number in (1.0, 2.0, 3.0, 4.0, 5.0)])
+    relations = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]).repeat(2, 1)
+    kge = KgeModel(settings.model, entities, relations)
+    model = TrainedModel("student", kge, joint, "mine", settings)
+    assert model.facing(tiny, "mine").known.all()
+    facing = model.facing(tiny, "big")
+    assert facing.known.tolist() == [False, True, True, True]
+    # B sees what? And Z? Sees is 3.
+    scores = facing.score(ids(2, 0), ids(0, 0), side="tail")
+    assert scores.tolist() == [[-INF, 18.0, 12.0, 6.0], [-INF, 0.0, 0.0, 0.0]]
+    # Who comes by links to an entity without a vector is as unknown as that one.
+    other = KnowledgeGraph(
+        "other", Vocabulary.of(["z", "a"]), Vocabulary.of(["sees"]), np.array([])
+    )
+    links = Links("other", "big", np.array([[0, 0], [1, 3]]), np.ones(2, dtype=np.float32))
+    through_links = model.facing(collect([other, tiny.graphs["big"]], [links]), "other")
+    assert through_links.known.tolist() == [False, True]
+    assert through_links.score(ids(1), ids(0), side="tail").tolist() == [[-INF, 3.0]]
 
 
 def test_a_graph_that_the_model_was_trained_on_is_found_by_names(tiny: Collection) -> None:

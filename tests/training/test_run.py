@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from kgraft.config import DistillationSettings, RetrainSettings, TrainSettings
+from kgraft.config import DistillationSettings, RetrainSettings, TrainingSettings, TrainSettings
+from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
+from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Silence
 from kgraft.training import run as training_run
@@ -74,6 +78,47 @@ def test_the_seed_decides_all_numbers(run: Run, whole: TrainedModel) -> None:
     other = run(1, Watching())
     assert log_of(whole) != log_of(other)
     assert not whole.kge.entities.equal(other.kge.entities)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_facts_of_no_weight_are_not_learned(tiny: Collection, steps: int) -> None:
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    training = TrainingSettings(steps=steps, batch_size=4, negatives=50)
+    # Not to be learned are bob sees Z, the last of big's facts, and ann likes cay, its first.
+    weights = np.array([1.0, 2.0, 0.5, 0.0, 1.0, 0.0])
+    batches = training_run.batches_of(joint, training, n_entities=5, weights=weights)
+    forward = [[0, 0, 1], [1, 1, 2], [2, 0, 3]]
+    assert batches.queries.tolist() == forward + [[t, r + 3, h] for h, r, t in forward]
+    seen, counted = set[int](), dict[tuple[int, ...], float]()
+    for batch in batches.epoch(1):
+        seen |= {*batch.entities.tolist()}
+        asked = (
+            batch.entities[batch.heads],
+            batch.relations[batch.predicates],
+            batch.entities[batch.tails],
+        )
+        begins = [x[::steps].tolist() for x in (*asked, batch.weights)]
+        counted |= {tuple(query): weight for *query, weight in zip(*begins, strict=True)}
+    assert seen == {0, 1, 2, 3, 4}
+    assert [counted[tuple(query)] for query in batches.queries.tolist()] == [1.0, 2.0, 0.5] * 2
+    assert len(counted) == 6
+
+
+def test_all_facts_are_learned_unless_weights_say_otherwise(tiny: Collection) -> None:
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    batches = training_run.batches_of(joint, TrainingSettings(), n_entities=joint.n_entities)
+    distinct = np.unique(joint.triples, axis=0)
+    assert batches.queries[: len(distinct)].tolist() == distinct.tolist()
+    assert {x for batch in batches.epoch(1) for x in batch.weights.tolist()} == {1.0}
+
+
+def test_without_a_fact_of_any_weight_there_is_nothing_to_train_on(
+    tiny: Collection, fast: TrainSettings
+) -> None:
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    about: dict[str, Any] = {"validate_on": [], "target": "mine", "watching": Watching()}
+    with pytest.raises(DataError, match="no fact to train on in mine, big"):
+        training_run.run("student", joint, fast, weights=np.zeros(6), **about)
 
 
 class Stop(Silence):

@@ -173,6 +173,21 @@ def test_warm_start_copies_linked_rows_and_known_relations(tiny_subgraph: Linked
         assert student.relations[row].equal(fresh.relations[row])
 
 
+def test_a_student_without_vectors_of_others_starts_alike(tiny_subgraph: LinkedSubgraph) -> None:
+    teacher, student = teacher_of(6), student_of(6, tiny_subgraph)
+    fewer = KgeModel(student.settings, student.entities[:Z].clone(), student.relations.clone())
+    for started in (student, fewer):
+        warm_start(started, teacher, tiny_subgraph)
+    assert fewer.entities.equal(student.entities[:Z])
+    assert fewer.relations.equal(student.relations)
+    teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=6), ALL, SEEN)
+    terms = [
+        teaching(step_of(started, SOME_LINKED[:4], [ANN, BOB, CAY, DAN]))
+        for started in (student, fewer)
+    ]
+    assert terms[0] == terms[1]
+
+
 def test_a_narrower_student_starts_from_the_strongest_coordinates(
     tiny_subgraph: LinkedSubgraph,
 ) -> None:

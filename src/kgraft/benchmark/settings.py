@@ -88,7 +88,8 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
     ``all`` is the settings as they are and ``none`` a student that learns nothing from its teacher
     but which facts are linked. ``warm-start``, ``feature``, ``network`` and ``prediction`` add one
     thing to that, ``without-...`` takes one away from ``all``, be it a part of distillation, the
-    rules or agreement, and ``incident`` and ``k-hop`` are ``all`` on other subgraphs.
+    rules or agreement. ``induced`` is ``all`` with rules that go by linked entities only;
+    ``incident`` and ``k-hop`` are ``all`` with vectors of all entities of such subgraphs.
 
     Args:
         settings: The student's settings.
@@ -109,6 +110,10 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
         **{name: changed(settings, distillation=changes) for name, changes in taught.items()},
         "without-rules": changed(settings, rules={"teach": 0.0}),
         "without-agreement": changed(settings, subgraph={"agreement": 0.0}),
-        "incident": changed(settings, subgraph={"mode": "incident"}),
-        "k-hop": changed(settings, subgraph={"mode": "k_hop", "hops": 2, "budget": budget}),
+        "induced": changed(settings, subgraph={"mode": "induced"}),
+        "incident": changed(settings, subgraph={"mode": "incident", "vectors": "all"}),
+        "k-hop": changed(
+            settings,
+            subgraph={"mode": "k_hop", "hops": 2, "budget": budget, "vectors": "all"},
+        ),
     }

@@ -53,14 +53,16 @@ class Witnesses:
 
 
 def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:
-    """Return the other sources' statements in both directions."""
+    """Return the other sources' statements about the target's entities, in both directions."""
     key = ["x", "relation", "y"]
+    entities = pl.Series(graph.part(target).entity_rows, dtype=pl.Int32).implode()
     facts = pl.DataFrame(graph.triples, schema=dict.fromkeys(key, pl.Int32)).with_columns(
         own=pl.Series(graph.triple_sources) == graph.sources.index(target),
         confidence=pl.Series(agreement, dtype=pl.Float32),
     )
     others = (
-        facts.filter(~pl.col("own").any().over(key))
+        facts.filter(pl.col("x").is_in(entities), pl.col("y").is_in(entities))
+        .filter(~pl.col("own").any().over(key))
         .group_by(key, maintain_order=True)
         .agg(pl.col("confidence").max())
     )

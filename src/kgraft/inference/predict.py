@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from kgraft.errors import UnknownNameError
 from kgraft.graph.known_facts import Side
 from kgraft.inference.names import Named
 from kgraft.model.evidence import By
@@ -68,7 +69,8 @@ def predict(
         Answers from the best score down.
 
     Raises:
-        UnknownNameError: If a name is unknown, or a label means several entities.
+        UnknownNameError: If a name is unknown, a label means several entities, or an entity has
+            no vector.
         ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model has no
             rules to answer by.
     """
@@ -96,35 +98,46 @@ class _Asked:
     def entities(self, anchor: int, relation: int, side: Side, k: int) -> list[Prediction]:
         """Return the best entities at one side of a fact."""
         part = self.named.part
+        # Entities without a vector are no candidates.
+        places = np.flatnonzero(part.entity_rows < self._kge.n_entities)
         scores = self._scorer.score(
-            torch.tensor([part.entity_rows[anchor]]),
+            torch.tensor([self._row(anchor)]),
             torch.tensor([part.relation_rows[relation]]),
             side=side,
-            candidates=torch.from_numpy(part.entity_rows),
+            candidates=torch.from_numpy(part.entity_rows[places]),
         )[0]
         best = scores.topk(min(k, len(scores)))
+        entities = places[best.indices.numpy()]
         answers = [
             (anchor, relation, entity) if side == "tail" else (entity, relation, anchor)
-            for entity in best.indices.tolist()
+            for entity in entities.tolist()
         ]
-        rows = part.entity_rows[best.indices.numpy()]
-        labels = [self.named.entity_label(int(row)) for row in rows]
+        labels = [self.named.entity_label(int(row)) for row in part.entity_rows[entities]]
         return self._predictions(answers, labels, best.values.tolist())
 
     def relations(self, head: int, tail: int, k: int) -> list[Prediction]:
         """Return the best relations from one entity to another."""
         part, kge = self.named.part, self._kge
         queries = kge.queries(
-            torch.full((len(part.relation_rows),), int(part.entity_rows[head])),
+            torch.full((len(part.relation_rows),), self._row(head)),
             torch.from_numpy(part.relation_rows),
         )
-        best = (queries @ kge.entities[int(part.entity_rows[tail])]).topk(
-            min(k, len(part.relation_rows))
-        )
+        best = (queries @ kge.entities[self._row(tail)]).topk(min(k, len(part.relation_rows)))
         answers = [(head, relation, tail) for relation in best.indices.tolist()]
         rows = part.relation_rows[best.indices.numpy()]
         labels = [self.named.relation_label(int(row)) for row in rows]
         return self._predictions(answers, labels, best.values.tolist())
+
+    def _row(self, entity: int) -> int:
+        """Return the model's row of an entity, which needs a vector to be asked about."""
+        row = int(self.named.part.entity_rows[entity])
+        if row >= self._kge.n_entities:
+            raise UnknownNameError(
+                f"this model has no vector for {self.named.part.entities.name(entity)!r}, only "
+                "rules go by it; ask about an entity that is linked to the target, or retrain "
+                "with subgraph.vectors = 'all'"
+            )
+        return row
 
     def _predictions(
         self,

@@ -47,7 +47,7 @@ def agreement(graph: JointGraph, target: str) -> Floats:
 
     Returns:
         A chance for each of the graph's facts, ``(n,)``; 1 for those that the target states, and
-        for those of relations that it does not use, for they are no answers of its own.
+        for those of relations or entities that it does not use: they are no answers of its own.
     """
     own = graph.sources.index(target)
     facts = pl.DataFrame(graph.triples, schema=["head", "relation", "tail"]).with_columns(
@@ -59,10 +59,13 @@ def agreement(graph: JointGraph, target: str) -> Floats:
         (pl.col("source") == own).any().cast(pl.Float64).alias("agreed"),
         *((pl.col("source") == x).any().cast(pl.Float64).alias(f"by {x}") for x in others),
     )
-    used = facts.filter(pl.col("source") == own)["relation"].unique()
-    stated = stated.filter(pl.col("relation").is_in(used.implode()))
+    used = facts.filter(pl.col("source") == own)["relation"].unique().implode()
+    entities = pl.Series(graph.part(target).entity_rows).implode()
     taken = stated.filter(
-        pl.any_horizontal(pl.lit(False), *(pl.col(f"by {x}") > 0 for x in others))
+        pl.col("relation").is_in(used),
+        pl.col("head").is_in(entities),
+        pl.col("tail").is_in(entities),
+        pl.any_horizontal(pl.lit(False), *(pl.col(f"by {x}") > 0 for x in others)),
     )
     if taken["agreed"].n_unique() < 2:
         # Nothing to learn from: the target states none of it, or all of it.
@@ -82,20 +85,22 @@ def agreement(graph: JointGraph, target: str) -> Floats:
     return chances_of_all
 
 
-def weights(chances: Floats, sharpness: float) -> Floats:
-    """Return how much each fact counts, 1 in the mean.
+def weights(chances: Floats, sharpness: float, learned: NDArray[np.bool_]) -> Floats:
+    """Return how much each fact counts: 1 in the mean of those that are learned, else 0.
 
     Args:
-        chances: What ``agreement`` returns.
+        chances: What ``agreement`` returns, ``(n,)``.
         sharpness: 0 lets all facts count alike; with 1 a background fact counts by its chance.
+        learned: Which facts are learned at all, ``(n,)``.
     """
-    background = chances < 1
-    counts = np.ones(len(chances))
+    background = learned & (chances < 1)
+    counts = learned.astype(np.float64)
     if background.any():
         relative = (chances[background] / chances[background].mean()) ** sharpness
         counts[background] = np.clip(relative, 1 / LARGEST, LARGEST)
-    relative_counts: Floats = counts / counts.mean()
-    return relative_counts
+    if learned.any():
+        counts /= counts[learned].mean()
+    return counts
 
 
 def _features(taken: pl.DataFrame, sources: Sequence[str]) -> Floats:

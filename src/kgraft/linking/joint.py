@@ -161,6 +161,12 @@ class JointGraph:
         known = pairs[:, end] >= 0
         return replace(links, pairs=pairs[known], confidence=links.confidence[known])
 
+    def among_first(self, n_entities: int) -> NDArray[np.bool_]:
+        """Say of each fact, ``(n,)``, whether both ends are among the first so many entities."""
+        heads, _, tails = self.triples.T
+        among: NDArray[np.bool_] = (heads < n_entities) & (tails < n_entities)
+        return among
+
     def facts_of(self, sources: Sequence[str]) -> Triples:
         """Return the facts that the named sources state, ``(n, 3)``, in joint rows."""
         positions = [self.sources.index(source) for source in sources]

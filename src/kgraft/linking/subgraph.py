@@ -42,6 +42,11 @@ class LinkedSubgraph:
         """How many entities the target has; they are the first rows."""
         return len(self.graph.parts[self.target].entities)
 
+    def taught_by(self, n_entities: int) -> LinkedSubgraph:
+        """Return the same with a teacher that has vectors of its first so many entities only."""
+        rows = self.teacher_entities
+        return replace(self, teacher_entities=np.where(rows < n_entities, rows, -1))
+
     @property
     def linked(self) -> NDArray[np.bool_]:
         """Which of the target's entities the teacher knows, bool ``(n_target_entities,)``."""
@@ -61,10 +66,11 @@ def connect(
 ) -> LinkedSubgraph:
     """Cut the subgraph that links join to the target out of a teacher's joint graph.
 
-    Its size depends on the target and its links, not on the background. It is a join of its own, so
-    conflicts among the target's links come out as in ``join``. Where links of the target show two
-    rows of the teacher to be one entity, the subgraph holds them as one, and the row with the most
-    trusted links teaches.
+    Its size depends on the target and its links and, but for ``induced``, on what is said about the
+    linked entities; on nothing else of the background. It is a join of its own, so conflicts among
+    the target's links come out as in ``join``. Where links of the target show two rows of the
+    teacher to be one entity, the subgraph holds them as one, and the row with the most trusted
+    links teaches.
 
     Args:
         target: The graph that the student is for.

@@ -22,6 +22,7 @@ def model_card(model: TrainedModel) -> str:
         source: int((graph.triple_sources == place).sum())
         for place, source in enumerate(graph.sources)
     }
+    beyond = graph.n_entities - kge.n_entities
     lines = [
         f"# {model.kind} model{f' for {model.target}' if model.target else ''}",
         "",
@@ -31,10 +32,13 @@ def model_card(model: TrainedModel) -> str:
             f"- Encoder: {model.settings.model.encoder}, width {model.settings.model.width}, "
             f"{kge.n_parameters:,} parameters"
         ),
-        f"- Rows: {graph.n_entities:,} entities, {graph.n_relations:,} relations",
+        (
+            f"- Rows: {kge.n_entities:,} entities, {graph.n_relations:,} relations"
+            f"{f'; of {beyond:,} further entities only rules speak' if beyond else ''}"
+        ),
         f"- Epochs: {len(model.log)}",
         "",
-        "| source | entities | facts learned from |",
+        "| source | entities | training facts |",
         "|---|---:|---:|",
         *(
             f"| {source} | {len(part.entities):,} | {facts[source]:,} |"

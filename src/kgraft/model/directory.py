@@ -202,7 +202,9 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     weights = load_file(directory / "weights.safetensors")
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     kge.copy_from(weights)
-    if kge.n_entities != graph.n_entities or kge.n_relations != graph.n_relations:
+    if not _n_asked(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities or (
+        kge.n_relations != graph.n_relations
+    ):
         raise ValueError("the tables have more or fewer rows than there are names")
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
@@ -216,6 +218,13 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
     )
+
+
+def _n_asked(graph: JointGraph, target: str | None) -> int:
+    """Return how many entities need a vector, the first ones: the target's, or else all."""
+    if target is None:
+        return graph.n_entities
+    return int(graph.parts[target].entity_rows.max(initial=-1)) + 1
 
 
 def _read_evidence(
@@ -250,6 +259,9 @@ def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
             verbs["row"].to_numpy().copy(),
             None if own["label"].null_count() == len(own) else own["label"],
         )
+    rows = np.concatenate([part.entity_rows for part in parts.values()])
+    if len(np.unique(rows)) != manifest["entities"]:
+        raise ValueError("there are more or fewer entities than there are names")
     return JointGraph(
         parts=parts,
         n_entities=manifest["entities"],

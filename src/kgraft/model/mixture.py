@@ -95,7 +95,7 @@ class RuleScorer:
 
     Args:
         witnesses: Rules and statements.
-        n_entities: Number of entity rows.
+        n_entities: Number of entity rows that may be candidates, the first ones.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -146,6 +146,7 @@ class RuleScorer:
         if candidates is not None:
             column = torch.full((self._n_entities,), -1)
             column[candidates] = torch.arange(len(candidates))
+        answers = answers.filter(pl.col("y") < self._n_entities)
         place = column[torch.from_numpy(answers["y"].to_numpy().astype(np.int64))]
         kept = place >= 0
         query = torch.from_numpy(answers["query"].to_numpy().astype(np.int64))

@@ -33,7 +33,8 @@ class TrainedModel:
     Args:
         kind: What it was trained as.
         kge: Weights and encoder.
-        graph: The id space of its rows, their names, and the facts that it has learned from.
+        graph: The id space of its rows, their names, and the facts that it has learned from. It may
+            have more entities than the model has vectors: only rules speak of the last ones.
         target: The graph that it is for; a teacher has none.
         settings: What it was trained by.
         log: One entry an epoch: mean loss terms, validation MRR, seconds.
@@ -100,6 +101,7 @@ class TrainedModel:
         else:
             entities = _where_known(part.entity_rows, part.entities.rows(graph.entities.names))
             relations = _where_known(part.relation_rows, part.relations.rows(graph.relations.names))
+        entities = np.where(entities < self.kge.n_entities, entities, -1)
         return FacingModel(self.scorer(by), entities, relations)
 
 

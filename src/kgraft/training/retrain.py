@@ -29,7 +29,9 @@ def retrain(
     """Re-train a student for a target (Sun et al., KDD 2023, section 4.3).
 
     The student learns the target's facts and the background facts that its links make relevant,
-    while it imitates the teacher on three levels: feature, network and prediction.
+    while it imitates the teacher on three levels: feature, network and prediction. Its vectors
+    learn the facts between the target's entities, unless all entities are to have vectors; rules
+    are mined on the whole subgraph.
 
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
@@ -56,13 +58,15 @@ def retrain(
         hops=settings.subgraph.hops,
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
-    )
+    ).taught_by(teacher.kge.n_entities)
+    everything = settings.subgraph.vectors == "all"
     student = KgeModel.create(
         settings.model,
-        subgraph.graph.n_entities,
+        subgraph.graph.n_entities if everything else subgraph.n_target_entities,
         subgraph.graph.n_relations,
         seed=settings.training.seed,
     )
+    learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
     return run_for_target(
         "student",
@@ -73,7 +77,7 @@ def retrain(
         watching=watching or Watching(),
         model=student,
         extra=_taught(student, teacher, subgraph, settings),
-        weights=weights(chances, settings.subgraph.agreement),
+        weights=weights(chances, settings.subgraph.agreement, learned),
         teacher=teacher.kge,
     )
 

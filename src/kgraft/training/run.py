@@ -61,9 +61,11 @@ def run(
         validate_on: Parts of the graph whose validation facts choose the best epoch.
         target: The graph that the model is for.
         watching: Progress and checkpoint.
-        model: A model to go on from; by default a new one.
+        model: A model to go on from; by default a new one. It may have fewer entities than the
+            graph: facts about others have to be of weight 0.
         extra: Further loss terms.
-        weights: How much each of the graph's facts counts, ``(n,)``; by default all alike.
+        weights: How much each of the graph's facts counts, ``(n,)``, those of 0 not at all; by
+            default all alike.
         inferred: Facts that follow from the graph's.
         teacher: What the model and the further terms were made from; a checkpoint of a run with
             another teacher is not gone on with.
@@ -71,7 +73,7 @@ def run(
     Raises:
         DataError: If there is no fact to learn from.
     """
-    if not len(graph.triples):
+    if not (len(graph.triples) if weights is None else np.any(weights)):
         raise DataError(
             f"there is no fact to train on in {', '.join(graph.sources)}",
             remedy="Give at least one source with training facts",
@@ -83,7 +85,9 @@ def run(
         )
     outcome = fit(
         learner_of(model, settings, extra=extra),
-        batches_of(graph, training, weights=weights, inferred=inferred),
+        batches_of(
+            graph, training, n_entities=model.n_entities, weights=weights, inferred=inferred
+        ),
         training,
         validate=validator(
             model, graph, validate_on, queries=training.validation_queries, seed=training.seed
@@ -120,6 +124,7 @@ def batches_of(
     graph: JointGraph,
     training: TrainingSettings,
     *,
+    n_entities: int,
     weights: NDArray[np.float64] | None = None,
     inferred: Inferred | None = None,
 ) -> Batches:
@@ -128,15 +133,18 @@ def batches_of(
     Args:
         graph: The facts.
         training: Sizes and seed.
-        weights: How much each fact counts, ``(n,)``; by default all alike.
+        n_entities: How many entities are learned, the first ones.
+        weights: How much each fact counts, ``(n,)``, those of 0 not at all; by default all alike.
         inferred: Facts that follow from the graph's.
     """
+    counts = np.ones(len(graph.triples)) if weights is None else weights
+    learned = counts > 0
     return Batches(
-        graph.triples,
-        graph.n_entities,
+        graph.triples[learned],
+        n_entities,
         graph.n_relations,
-        sources=graph.triple_sources,
-        weights=weights,
+        sources=graph.triple_sources[learned],
+        weights=counts[learned],
         inferred=inferred,
         steps=training.steps,
         batch_size=training.batch_size,

@@ -155,7 +155,7 @@ def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -
     relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
     linked = entities[entities >= 0]
     projection = first_map(teacher, student.settings, teacher.entities[linked])
-    _start_rows(student.entities, teacher.entities, entities, projection)
+    _start_rows(student.entities, teacher.entities, entities[: student.n_entities], projection)
     if student.settings.encoder != teacher.settings.encoder:
         return
     _start_rows(student.relations, teacher.relations, relations, projection)
