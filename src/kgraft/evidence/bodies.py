@@ -23,6 +23,9 @@ REACH = 200_000
 AT_ONCE = 200_000
 """About the most edges that are followed at once, for all questions."""
 
+SIEVE = 1 << 22
+"""Places in which steps are marked, so that what is certainly none need not be searched for."""
+
 
 class Adjacency:
     """The edges of each entity, by relation.
@@ -77,13 +80,6 @@ class Reached:
     node: Ints
     entity: Ints
 
-    def halves(self) -> tuple[Reached, Reached]:
-        """Return the first questions and the others."""
-        middle = (self.question[0] + self.question[-1] + 1) // 2
-        cut = int(np.searchsorted(self.question, middle))
-        parts = (self.question, self.node, self.entity)
-        return Reached(*(x[:cut] for x in parts)), Reached(*(x[cut:] for x in parts))
-
 
 class Bodies:
     """The tree of the bodies of path rules.
@@ -114,6 +110,8 @@ class Bodies:
             n_nodes += len(level)
         rules = pl.concat([*ended, going]).sort("node", "relation", "rule")
         self.steps: Ints = np.concatenate(steps)
+        self._sieve = np.zeros(SIEVE, dtype=np.bool_)
+        self._sieve[self.steps % SIEVE] = True
         self.rules = rules.select("relation", "rule", "confidence")
         self.start = np.searchsorted(rules["node"].to_numpy(), np.arange(n_nodes + 1))
 
@@ -139,21 +137,23 @@ class Bodies:
             return
         place, group = graph.groups(here.entity)
         key = here.node[place] * self.width + graph.relation[group]
+        # Most keys are no steps, and nearly all of those a look at the sieve tells.
+        maybe = np.flatnonzero(self._sieve[key % SIEVE])
+        key = key[maybe]
         step = np.minimum(np.searchsorted(self.steps, key), len(self.steps) - 1)
         goes_on = self.steps[step] == key
-        place, group, step = place[goes_on], group[goes_on], step[goes_on]
+        place, group, step = place[maybe[goes_on]], group[maybe[goes_on]], step[goes_on]
         question = here.question[place]
         sizes = _shared(graph.start[group + 1] - graph.start[group], question)
-        questions = int(here.question[-1] - here.question[0]) + 1
-        too_many = sizes.sum() > AT_ONCE or questions * len(self.steps) * len(graph.of) >= 1 << 63
-        if too_many and questions > 1:
-            for half in here.halves():
-                yield from self._steps(graph, entities, half, left)
-            return
-        which, edge = spans(graph.start[group], sizes)
-        there = self._distinct(question[which], step[which], graph.ends[edge], entities)
-        yield there
-        yield from self._steps(graph, entities, there, left - 1)
+        # No more questions than their numbers leave room for, where each pair has one of its own.
+        most = ((1 << 63) - 1) // (len(self.steps) * len(graph.of))
+        for part in _portions(question, sizes, most):
+            which, edge = spans(graph.start[group[part]], sizes[part])
+            there = self._distinct(
+                question[part][which], step[part][which], graph.ends[edge], entities
+            )
+            yield there
+            yield from self._steps(graph, entities, there, left - 1)
 
     def _distinct(self, question: Ints, step: Ints, entity: Ints, entities: Ints) -> Reached:
         """Order what is reached, leaving out repetitions and the questions' own entities."""
@@ -172,3 +172,25 @@ def _shared(sizes: Ints, question: Ints) -> Ints:
         return sizes
     total = np.bincount(question, weights=sizes)[question]
     return np.ceil(sizes * np.minimum(1.0, REACH / total)).astype(np.int64)
+
+
+def _portions(question: Ints, sizes: Ints, most: int) -> Iterator[slice]:
+    """Cut rows, in order of their questions, into portions of about ``AT_ONCE`` edges.
+
+    A question's rows are never parted.
+
+    Args:
+        question: The question of each row, ascending.
+        sizes: The edges of each row.
+        most: The most questions from the first to the last of a portion.
+    """
+    begins = np.flatnonzero(changes(question)) if len(question) else question
+    edges = np.cumsum(np.add.reduceat(sizes, begins)) if len(question) else sizes
+    start = 0
+    while start < len(begins):
+        before = edges[start - 1] if start else 0
+        stop = int(np.searchsorted(edges, before + AT_ONCE, side="right"))
+        within = int(np.searchsorted(question[begins], question[begins[start]] + most))
+        stop = max(start + 1, min(stop, within))
+        yield slice(begins[start], begins[stop] if stop < len(begins) else len(question))
+        start = stop
