@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
+from importlib import import_module as script
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from kgraft.benchmark.summary import summarise
-
-SCRIPTS = Path(__file__).parents[2] / "benchmarks"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def report(variants: list[str], shares: list[float] | None = None) -> dict[str, Any]:
@@ -123,7 +111,7 @@ def test_several_comparisons_make_one_table() -> None:
 
 
 def test_the_committed_results_have_a_table() -> None:
-    path = SCRIPTS / "results" / "dbp5l" / "results.json"
+    path = Path(script("table").__file__ or "").parent / "results" / "dbp5l" / "results.json"
     text = script("table").markdown(json.loads(path.read_text(encoding="utf-8")))
     assert "| facts | system | el | en | es | fr | ja | mean |" in text
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import tomllib
+from importlib import import_module as script
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,17 +21,7 @@ from kgraft.model.trained import TrainedModel
 from kgraft.training.batches import Batches
 from kgraft.training.retrain import retrain
 
-SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 TINY = {"target.entities": 60, "target.facts": 300, "background.facts": 600}
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def shown(report: dict[str, Any], drawn: bool = True) -> str:
