@@ -60,10 +60,11 @@ from kgraft.synthesis.settings import (
 )
 from kgraft.synthesis.synthesize import Synthetic, synthesize
 from kgraft.synthesis.write_synthetic import write_synthetic
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
-from kgraft.training.run import Watching
-from kgraft.training.train import train
+from kgraft.training.estimate import Estimate, estimate
+from kgraft.training.pretrain import pretrain, pretraining_run
+from kgraft.training.retrain import retrain, retraining_run
+from kgraft.training.run import Run, Watching
+from kgraft.training.train import train, training_run
 
 __version__ = version("kgraft")
 
@@ -73,6 +74,7 @@ __all__ = [
     "Collection",
     "DataError",
     "DistillationSettings",
+    "Estimate",
     "Evaluation",
     "GraphSource",
     "Inspection",
@@ -90,6 +92,7 @@ __all__ = [
     "ReadableRule",
     "RetrainSettings",
     "RuleSettings",
+    "Run",
     "SettingsError",
     "Split",
     "StatedFact",
@@ -108,6 +111,7 @@ __all__ = [
     "benchmark",
     "collect",
     "connect",
+    "estimate",
     "evaluate",
     "from_arrays",
     "from_frame",
@@ -118,16 +122,19 @@ __all__ = [
     "load_model",
     "predict",
     "pretrain",
+    "pretraining_run",
     "read_collection",
     "read_graph",
     "read_links",
     "read_settings",
     "retrain",
+    "retraining_run",
     "rules",
     "save_model",
     "sweep_links",
     "synthesize",
     "train",
+    "training_run",
     "write_graph",
     "write_synthetic",
 ]

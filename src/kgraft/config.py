@@ -113,6 +113,10 @@ class TrainingSettings(Settings):
     patience: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
 
+    def epochs_of(self, n_steps: int) -> int:
+        """Return the most epochs, of so many steps each."""
+        return max(self.epochs, -(-self.least_steps // n_steps))
+
 
 class SubgraphSettings(Settings):
     """Which background facts a student learns from, besides the target's own.

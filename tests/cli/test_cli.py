@@ -101,6 +101,21 @@ def test_an_interrupted_run_is_not_begun_anew_by_accident(collection: Path, tmp_
     assert not (tmp_path / ".model.checkpoint.safetensors").exists()
 
 
+@pytest.mark.parametrize("verb", ["train", "pretrain", "retrain"])
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(
+    collection: Path, student: Path, tmp_path: Path, verb: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    taught = ["--teacher", tmp_path / "teacher"] if verb == "retrain" else []
+    for directory in (tmp_path / "new", student):
+        told = run(verb, collection, "-o", directory, *taught, *FAST, "--dry-run")
+        assert told.exit_code == 0, told.output
+        assert "parameters learn from" in told.stdout
+        assert "memory: about" in told.stdout
+        assert "time: about " in told.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

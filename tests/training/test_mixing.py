@@ -26,7 +26,7 @@ from kgraft.model.trained import TrainedModel
 from kgraft.training import mixing
 from kgraft.training.for_target import run_for_target
 from kgraft.training.mixing import with_evidence
-from kgraft.training.run import Watching
+from kgraft.training.run import new_model
 
 N = 60
 R, S = range(2)
@@ -128,7 +128,8 @@ def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int
         training=TrainingSettings(epochs=1),
         rules=RuleSettings(longest=longest),
     )
-    model = run_for_target("single", join([mine]), settings, mine, watching=Watching())
+    graph = join([mine])
+    model = run_for_target("single", graph, settings, new_model(graph, settings), mine).train()
     assert (model.evidence is not None) == (longest > 0)
     assert (EVIDENCE_METRIC in model.metrics) == (longest > 0)
     assert model.answers_by == ("rules" if longest else "vectors")

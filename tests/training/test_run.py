@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -116,9 +115,9 @@ def test_without_a_fact_of_any_weight_there_is_nothing_to_train_on(
     tiny: Collection, fast: TrainSettings
 ) -> None:
     joint = join(list(tiny.graphs.values()), tiny.links)
-    about: dict[str, Any] = {"validate_on": [], "target": "mine", "watching": Watching()}
+    model = training_run.new_model(joint, fast)
     with pytest.raises(DataError, match="no fact to train on in mine, big"):
-        training_run.run("student", joint, fast, weights=np.zeros(6), **about)
+        training_run.Run("student", joint, fast, model, [], target="mine", weights=np.zeros(6))
 
 
 class Stop(Silence):

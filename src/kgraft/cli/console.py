@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
@@ -38,6 +40,11 @@ def chosen_settings(kind: type[S], file: Path | None, changes: Sequence[str]) ->
             raise SettingsError(f"--set {change}: write PART.NAME=VALUE, as training.epochs=5")
         values[key] = None if text == "none" else text
     return read_settings(kind, file, values)
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch use so many threads, by default one a core."""
+    torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
 def watching(directory: Path, *, resume: bool) -> Watching:

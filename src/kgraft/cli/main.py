@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import typer
 from rich.table import Table
 
 from kgraft.cli.benchmark import benchmark
-from kgraft.cli.console import (
-    RESUME,
-    chosen_settings,
-    out,
-    print_json,
-    quality_table,
-    watching,
-)
+from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
     JsonOption,
     ModelArgument,
-    OutOption,
-    OverwriteOption,
-    ResumeOption,
-    SetOption,
-    SettingsOption,
     TargetOption,
     ThreadsOption,
-    names,
 )
 from kgraft.cli.rules import rules
 from kgraft.cli.synth import synth
-from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.cli.training import pretrain, retrain, train
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
 from kgraft.inference.predict import predict as answer
 from kgraft.linking.inspect import inspect as look_into
 from kgraft.linking.read_collection import read_collection
-from kgraft.model.directory import check_free, load_model, save_model
-from kgraft.model.trained import TrainedModel
+from kgraft.model.directory import load_model
 from kgraft.sentences import speaking
-from kgraft.training.pretrain import pretrain as run_pretraining
-from kgraft.training.retrain import retrain as run_retraining
-from kgraft.training.train import train as run_training
 
 app = typer.Typer(
     help="Graft the knowledge of linked knowledge graphs onto your own.",
@@ -78,7 +59,7 @@ def demo(
 ) -> None:
     """See it work: two graphs about the world improve a third, in under a minute."""
     with speaking():
-        _use_threads(threads)
+        use_threads(threads)
         run_demo(directory)
 
 
@@ -93,94 +74,9 @@ def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None
             found.render(out)
 
 
-@app.command()
-def train(
-    collection: CollectionArgument,
-    directory: OutOption,
-    target: TargetOption = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Learn from the target's own facts only.")
-    ] = False,
-    settings: SettingsOption = None,
-    changes: SetOption = None,
-    threads: ThreadsOption = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Train from scratch: all linked graphs together, or the target alone."""
-    with speaking(RESUME):
-        check_free(directory, overwrite=overwrite)
-        _use_threads(threads)
-        chosen = chosen_settings(TrainSettings, settings, changes or ())
-        watch = watching(directory, resume=resume)
-        model = run_training(
-            read_collection(collection), chosen, target=target, alone=alone, watching=watch
-        )
-        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
-
-
-@app.command()
-def pretrain(
-    collection: CollectionArgument,
-    directory: OutOption,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", help="The graph to leave out; by default the target."),
-    ] = None,
-    sources: Annotated[
-        str | None,
-        typer.Option("--sources", help="Learn from these, as a,b,c; by default all others."),
-    ] = None,
-    settings: SettingsOption = None,
-    changes: SetOption = None,
-    threads: ThreadsOption = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Pre-train a teacher on the linked graphs, once for many targets."""
-    with speaking(RESUME):
-        check_free(directory, overwrite=overwrite)
-        _use_threads(threads)
-        chosen = chosen_settings(TrainSettings, settings, changes or ())
-        watch = watching(directory, resume=resume)
-        model = run_pretraining(
-            read_collection(collection).with_target(target),
-            chosen,
-            sources=None if sources is None else names(sources),
-            watching=watch,
-        )
-        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
-
-
-@app.command()
-def retrain(
-    collection: CollectionArgument,
-    teacher: Annotated[
-        Path, typer.Option("--teacher", help="The teacher's directory.", show_default=False)
-    ],
-    directory: OutOption,
-    target: TargetOption = None,
-    settings: SettingsOption = None,
-    changes: SetOption = None,
-    threads: ThreadsOption = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
-    with speaking(RESUME):
-        check_free(directory, overwrite=overwrite)
-        _use_threads(threads)
-        chosen = chosen_settings(RetrainSettings, settings, changes or ())
-        watch = watching(directory, resume=resume)
-        taught_by = load_model(teacher)
-        model = run_retraining(
-            read_collection(collection, taught_by.graph.graphs()),
-            taught_by,
-            chosen,
-            target=target,
-            watching=watch,
-        )
-        _keep(model, directory, watch.checkpoint, overwrite=overwrite)
+app.command()(train)
+app.command()(pretrain)
+app.command()(retrain)
 
 
 @app.command()
@@ -206,7 +102,7 @@ def evaluate(
 ) -> None:
     """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart."""
     with speaking():
-        _use_threads(threads)
+        use_threads(threads)
         sides, facts_filter = PROTOCOLS[protocol]
         trained = load_model(model)
         measured = run_evaluation(
@@ -264,25 +160,3 @@ app.command()(rules)
 def main() -> None:
     """Run the command line."""
     app()
-
-
-def _use_threads(threads: int | None) -> None:
-    torch.set_num_threads(threads or os.cpu_count() or 1)
-
-
-def _keep(
-    model: TrainedModel, directory: Path, checkpoint: Path | None, *, overwrite: bool
-) -> None:
-    save_model(model, directory, overwrite=overwrite)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    mrr = model.metrics["validation_mrr"]
-    look = "no validation facts" if mrr is None else f"validation MRR {100 * mrr:.1f}"
-    if model.evidence is not None and model.evidence.mrr:
-        ways = ", ".join(f"by {by} {100 * value:.1f}" for by, value in model.evidence.mrr.items())
-        look += f" ({ways}; it answers by {model.answers_by})"
-    out.print(
-        f"{model.kind}: {len(model.log)} epochs, best {model.metrics['best_epoch']}, {look}; "
-        f"the model is in {directory}",
-        highlight=False,
-    )

@@ -45,6 +45,10 @@ ByOption = Annotated[
         "--by", help="Answer by vectors, rules or both; by default as validation facts favour."
     ),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what it needs and how long it takes, and write nothing."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

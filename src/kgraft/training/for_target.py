@@ -16,33 +16,31 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 from kgraft.training.learner import Term
 from kgraft.training.mixing import with_evidence
-from kgraft.training.run import Watching, run
+from kgraft.training.run import Run
 
 
 def run_for_target(
     kind: Kind,
     graph: JointGraph,
     settings: TrainSettings,
+    model: KgeModel,
     target: KnowledgeGraph,
     *,
-    watching: Watching,
     chances: NDArray[np.float64] | None = None,
     weights: NDArray[np.float64] | None = None,
-    model: KgeModel | None = None,
     extra: Term | None = None,
     teacher: KgeModel | None = None,
-) -> TrainedModel:
-    """Train a model for a target: mine rules, learn what they infer too, and fit their mixture.
+) -> Run:
+    """Prepare a model for a target: mine rules, to learn what they infer and to fit their mixture.
 
     Args:
         kind: What the model is trained as.
         graph: The facts, the target's among them.
         settings: Model, training and rules.
+        model: What learns.
         target: The target; its validation facts choose the best epoch and fit the mixture.
-        watching: As in ``run``, and so are ``weights``, ``model``, ``extra`` and ``teacher``.
         chances: What ``agreement`` says of the graph, where it has been asked already.
-        weights: How much each of the graph's facts counts.
-        model: A model to go on from.
+        weights: As in ``Run``, and so are ``extra`` and ``teacher``.
         extra: Further loss terms.
         teacher: What the model and the further terms were made from.
 
@@ -54,21 +52,23 @@ def run_for_target(
         edges, part = Edges.of(graph), graph.part(target.name)
         rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
         inferred = infer(rules, edges, part.entity_rows, settings.rules)
-    trained = run(
+
+    def finish(trained: TrainedModel) -> TrainedModel:
+        if rules is None:
+            return trained
+        known = agreement(graph, target.name) if chances is None else chances
+        return with_evidence(trained, target, rules, known)
+
+    return Run(
         kind,
         graph,
         settings,
-        validate_on=[target],
+        model,
+        [target],
         target=target.name,
-        inferred=inferred,
-        watching=watching,
-        weights=weights,
-        model=model,
         extra=extra,
+        weights=weights,
+        inferred=inferred,
         teacher=teacher,
+        finish=finish,
     )
-    if rules is None:
-        return trained
-    if chances is None:
-        chances = agreement(graph, target.name)
-    return with_evidence(trained, target, rules, chances)

@@ -69,7 +69,7 @@ def fit(
     """
     progress = progress or Silence()
     run, best = Fit(), dict[str, Tensor]()
-    epochs = max(settings.epochs, -(-settings.least_steps // batches.n_steps))
+    epochs = settings.epochs_of(batches.n_steps)
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         learner.restore(saved.state)
         run, best = Fit(**saved.run), saved.best

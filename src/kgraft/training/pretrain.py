@@ -9,7 +9,7 @@ from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
-from kgraft.training.run import Watching, run
+from kgraft.training.run import Run, Watching, new_model
 
 
 def pretrain(
@@ -35,6 +35,16 @@ def pretrain(
         DataError: If there is no fact to learn from.
         SettingsError: If rules are asked for: they are a target's, and a teacher has none.
     """
+    return pretraining_run(collection, settings, sources=sources).train(watching)
+
+
+def pretraining_run(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    sources: Sequence[str] | None = None,
+) -> Run:
+    """Prepare what ``pretrain`` does, which has the same arguments."""
     settings = settings or TrainSettings()
     if settings.rules.longest:
         raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
@@ -48,11 +58,5 @@ def pretrain(
             "there is no background to pre-train on: the collection holds the target alone"
         )
     graphs = [collection.graphs[name] for name in names]
-    return run(
-        "teacher",
-        join(graphs, collection.links),
-        settings,
-        validate_on=graphs,
-        target=None,
-        watching=watching or Watching(),
-    )
+    graph = join(graphs, collection.links)
+    return Run("teacher", graph, settings, new_model(graph, settings), graphs)

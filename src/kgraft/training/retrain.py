@@ -14,7 +14,7 @@ from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
-from kgraft.training.run import Watching
+from kgraft.training.run import Run, Watching, new_model
 from kgraft.training.teaching import Teaching, warm_start
 
 
@@ -48,6 +48,17 @@ def retrain(
         ValueError: If the target is one of the teacher's own sources.
         DataError: If there is no fact to learn from.
     """
+    return retraining_run(collection, teacher, settings, target=target).train(watching)
+
+
+def retraining_run(
+    collection: Collection,
+    teacher: TrainedModel,
+    settings: RetrainSettings | None = None,
+    *,
+    target: str | None = None,
+) -> Run:
+    """Prepare what ``retrain`` does, which has the same arguments."""
     settings = settings or RetrainSettings()
     graph = collection.with_target(target).target_graph
     subgraph = connect(
@@ -60,11 +71,8 @@ def retrain(
         seed=settings.training.seed,
     ).taught_by(teacher.kge.n_entities)
     everything = settings.subgraph.vectors == "all"
-    student = KgeModel.create(
-        settings.model,
-        subgraph.graph.n_entities if everything else subgraph.n_target_entities,
-        subgraph.graph.n_relations,
-        seed=settings.training.seed,
+    student = new_model(
+        subgraph.graph, settings, n_entities=None if everything else subgraph.n_target_entities
     )
     learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
@@ -72,12 +80,11 @@ def retrain(
         "student",
         subgraph.graph,
         settings,
+        student,
         graph,
         chances=chances,
-        watching=watching or Watching(),
-        model=student,
-        extra=_taught(student, teacher, subgraph, settings),
         weights=weights(chances, settings.subgraph.agreement, learned),
+        extra=_taught(student, teacher, subgraph, settings),
         teacher=teacher.kge,
     )
 
@@ -93,7 +100,7 @@ def _taught(
                 remedy="It trains alone; give links to one of " + ", ".join(teacher.graph.sources),
             ),
             KgraftWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return None
     if settings.distillation.warm_start:

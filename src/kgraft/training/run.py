@@ -1,8 +1,8 @@
-"""What train, pretrain and retrain share: fit a model to a joint graph's facts and wrap it up."""
+"""What train, pretrain and retrain share: a run that fits a model to a joint graph's facts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint, fingerprint
 from kgraft.training.learner import Learner, Term
 from kgraft.training.loop import fit
+from kgraft.training.memory import require
 from kgraft.training.validation import validator
 
 
@@ -38,66 +39,119 @@ class Watching:
     checkpoint: Path | None = None
 
 
-def run(
-    kind: Kind,
-    graph: JointGraph,
-    settings: TrainSettings,
-    *,
-    validate_on: Sequence[KnowledgeGraph],
-    target: str | None,
-    watching: Watching,
-    model: KgeModel | None = None,
-    extra: Term | None = None,
-    weights: NDArray[np.float64] | None = None,
-    inferred: Inferred | None = None,
-    teacher: KgeModel | None = None,
-) -> TrainedModel:
-    """Train a model on a joint graph.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A training run before its first step: what it learns from, what learns, what comes after.
 
     Args:
         kind: What the model is trained as.
         graph: The facts and their id space.
         settings: Model and training.
+        model: What learns, trained in place. It may have fewer entities than the graph: facts about
+            others have to be of weight 0.
         validate_on: Parts of the graph whose validation facts choose the best epoch.
         target: The graph that the model is for.
-        watching: Progress and checkpoint.
-        model: A model to go on from; by default a new one. It may have fewer entities than the
-            graph: facts about others have to be of weight 0.
         extra: Further loss terms.
         weights: How much each of the graph's facts counts, ``(n,)``, those of 0 not at all; by
             default all alike.
         inferred: Facts that follow from the graph's.
         teacher: What the model and the further terms were made from; a checkpoint of a run with
             another teacher is not gone on with.
+        finish: Adds to the trained model what is made of it.
 
     Raises:
         DataError: If there is no fact to learn from.
     """
-    if not (len(graph.triples) if weights is None else np.any(weights)):
-        raise DataError(
-            f"there is no fact to train on in {', '.join(graph.sources)}",
-            remedy="Give at least one source with training facts",
+
+    kind: Kind
+    graph: JointGraph
+    settings: TrainSettings
+    model: KgeModel
+    validate_on: Sequence[KnowledgeGraph]
+    target: str | None = None
+    extra: Term | None = None
+    weights: NDArray[np.float64] | None = None
+    inferred: Inferred | None = None
+    teacher: KgeModel | None = None
+    finish: Callable[[TrainedModel], TrainedModel] | None = None
+
+    def __post_init__(self) -> None:
+        if not (len(self.graph.triples) if self.weights is None else np.any(self.weights)):
+            raise DataError(
+                f"there is no fact to train on in {', '.join(self.graph.sources)}",
+                remedy="Give at least one source with training facts",
+            )
+
+    def learner(self) -> Learner:
+        """Return what moves the model."""
+        return learner_of(self.model, self.settings, extra=self.extra)
+
+    def batches(self) -> Batches:
+        """Return what it learns from."""
+        return batches_of(
+            self.graph,
+            self.settings.training,
+            n_entities=self.model.n_entities,
+            weights=self.weights,
+            inferred=self.inferred,
         )
-    training = settings.training
-    if model is None:
-        model = KgeModel.create(
-            settings.model, graph.n_entities, graph.n_relations, seed=training.seed
+
+    def validate(self) -> Callable[[], float] | None:
+        """Return what measures the model, or ``None`` where there are no validation facts."""
+        training = self.settings.training
+        return validator(
+            self.model,
+            self.graph,
+            self.validate_on,
+            queries=training.validation_queries,
+            seed=training.seed,
         )
-    outcome = fit(
-        learner_of(model, settings, extra=extra),
-        batches_of(
-            graph, training, n_entities=model.n_entities, weights=weights, inferred=inferred
-        ),
-        training,
-        validate=validator(
-            model, graph, validate_on, queries=training.validation_queries, seed=training.seed
-        ),
-        checkpoint=_checkpoint(watching, f"{kind} {as_toml(settings)}", graph, teacher),
-        progress=watching.progress,
-        name=kind if target is None else f"{kind} for {target}",
-    )
-    metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
-    return TrainedModel(kind, model, graph, target, settings, outcome.log, metrics)
+
+    def train(self, watching: Watching | None = None) -> TrainedModel:
+        """Train, and return the model in its best state."""
+        watching = watching or Watching()
+        outcome = fit(
+            self.learner(),
+            self.batches(),
+            self.settings.training,
+            validate=self.validate(),
+            checkpoint=self._checkpoint(watching.checkpoint),
+            progress=watching.progress,
+            name=self.kind if self.target is None else f"{self.kind} for {self.target}",
+        )
+        metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
+        trained = TrainedModel(
+            self.kind, self.model, self.graph, self.target, self.settings, outcome.log, metrics
+        )
+        return trained if self.finish is None else self.finish(trained)
+
+    def _checkpoint(self, file: Path | None) -> Checkpoint | None:
+        if file is None:
+            return None
+        what = f"{self.kind} {as_toml(self.settings)}"
+        weights = (
+            () if self.teacher is None else (x.numpy() for x in self.teacher.tensors().values())
+        )
+        mark = fingerprint(what, self.graph.triples, self.graph.triple_sources, *weights)
+        return Checkpoint(file, mark)
+
+
+def new_model(
+    graph: JointGraph, settings: TrainSettings, *, n_entities: int | None = None
+) -> KgeModel:
+    """Return an untrained model of a graph's rows.
+
+    Args:
+        graph: The id space.
+        settings: Model and seed.
+        n_entities: How many entities have vectors, the first ones; by default all.
+
+    Raises:
+        KgraftError: If the memory that is free does not hold what a run with it takes.
+    """
+    rows = graph.n_entities if n_entities is None else n_entities
+    require(settings.model, rows, graph.n_relations, len(graph.triples))
+    return KgeModel.create(settings.model, rows, graph.n_relations, seed=settings.training.seed)
 
 
 def learner_of(model: KgeModel, settings: TrainSettings, *, extra: Term | None = None) -> Learner:
@@ -150,15 +204,4 @@ def batches_of(
         batch_size=training.batch_size,
         negatives=training.negatives,
         seed=training.seed,
-    )
-
-
-def _checkpoint(
-    watching: Watching, what: str, graph: JointGraph, teacher: KgeModel | None
-) -> Checkpoint | None:
-    if watching.checkpoint is None:
-        return None
-    weights = () if teacher is None else (x.numpy() for x in teacher.tensors().values())
-    return Checkpoint(
-        watching.checkpoint, fingerprint(what, graph.triples, graph.triple_sources, *weights)
     )

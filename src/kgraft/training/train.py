@@ -7,7 +7,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
-from kgraft.training.run import Watching
+from kgraft.training.run import Run, Watching, new_model
 
 
 def train(
@@ -34,13 +34,22 @@ def train(
         UnknownNameError: If the collection has no such target.
         DataError: If there is no fact to learn from.
     """
+    return training_run(collection, settings, target=target, alone=alone).train(watching)
+
+
+def training_run(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    target: str | None = None,
+    alone: bool = False,
+) -> Run:
+    """Prepare what ``train`` does, which has the same arguments."""
+    settings = settings or TrainSettings()
     collection = collection.with_target(target)
     own = collection.target_graph
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
+    graph = join([own, *others], collection.links)
     return run_for_target(
-        "joint" if others else "single",
-        join([own, *others], collection.links),
-        settings or TrainSettings(),
-        own,
-        watching=watching or Watching(),
+        "joint" if others else "single", graph, settings, new_model(graph, settings), own
     )

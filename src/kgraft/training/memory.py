@@ -1,0 +1,89 @@
+"""The memory that a run takes, and a run that cannot fit, refused before any of it is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kgraft.config import ModelSettings
+from kgraft.errors import KgraftError
+
+STATES = 3
+"""Copies of the tables: the rows, Adagrad's sums of squares, and the best state so far."""
+
+BYTES = 4
+"""Of a number in a table."""
+
+OF_A_FACT = 250
+"""About the bytes that a fact takes while it is learned from: read, joined, indexed both ways."""
+
+GROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may take."""
+
+
+def needed(settings: ModelSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
+    """Return about the bytes that a run takes at the most.
+
+    Args:
+        settings: The model's.
+        n_entities: Entity rows.
+        n_relations: Relations, inverses not counted.
+        n_facts: Facts of its graph.
+    """
+    rows = n_entities + 2 * n_relations
+    return STATES * BYTES * rows * settings.width + OF_A_FACT * n_facts
+
+
+def require(settings: ModelSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
+    """Refuse a run that cannot fit into this machine's memory, before any of it is taken.
+
+    Args:
+        settings: As in ``needed``, and so are the others.
+        n_entities: Entity rows.
+        n_relations: Relations.
+        n_facts: Facts.
+
+    Raises:
+        KgraftError: If it needs more than there is.
+    """
+    asked, free = needed(settings, n_entities, n_relations, n_facts), available()
+    if free is not None and asked > free:
+        raise KgraftError(
+            f"this run needs about {asked / 2**30:,.1f} GiB of memory for {n_entities:,} entities "
+            f"of width {settings.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are free. "
+            "Lower model.width, leave out sources, or take a larger machine."
+        )
+
+
+def available() -> int | None:
+    """Return the bytes of memory that are free for this process, or ``None`` if nothing tells."""
+    found = [value for value in (_of_machine(), _of_group()) if value is not None]
+    return max(0, min(found)) if found else None
+
+
+def _of_machine() -> int | None:
+    try:
+        about = Path("/proc/meminfo").read_text(encoding="ascii")
+        return 1024 * _value(about, "MemAvailable:")
+    except (OSError, ValueError):
+        return None
+
+
+def _of_group() -> int | None:
+    """Return what a container's limit leaves, files that are merely kept in memory not counted."""
+    try:
+        limit, used, about = (
+            (GROUP / f"memory.{name}").read_text(encoding="ascii")
+            for name in ("max", "current", "stat")
+        )
+        return int(limit) - int(used) + _value(about, "inactive_file")
+    except (OSError, ValueError):
+        return None
+
+
+def _value(text: str, name: str) -> int:
+    """Return the number that follows a name at the begin of a line."""
+    for line in text.splitlines():
+        key, *values = line.split()
+        if key == name:
+            return int(values[0])
+    raise ValueError(f"no line begins with {name}")
