@@ -49,23 +49,23 @@ PAIRS = [(2 * i, 1, 2 * i + 1) for i in range(10)]
 STATED = [(2 * i, 0, 2 * i + 1) for i in range(5)]
 
 
-def test_chances_are_fourth_powers_of_confidences() -> None:
+def test_chances_are_squared_confidences() -> None:
     found = inferred(world(PAIRS + STATED, own=20), SETTINGS)
     assert found.triples.tolist() == [[2 * i, 0, 2 * i + 1] for i in range(5, 10)]
     assert found.triples.dtype == np.int64
-    assert found.chances == pytest.approx([1 / 81] * 5)
+    assert found.chances == pytest.approx([1 / 9] * 5)
 
 
 def test_what_has_a_stated_answer_is_asked_less_often() -> None:
     # 10 has another answer for relation 0; the rule is as sure as before
     found = inferred(world([*PAIRS, *STATED, (10, 0, 20)], own=20), SETTINGS)
     assert found.triples[:, 0].tolist() == [10, 12, 14, 16, 18]
-    assert found.chances == pytest.approx([1 / 324] + [1 / 81] * 4)
+    assert found.chances == pytest.approx([1 / 36] + [1 / 9] * 4)
 
 
 def test_teaching_less_lowers_all_chances() -> None:
     half = SETTINGS.model_copy(update={"teach": 0.5})
-    assert inferred(world(PAIRS + STATED, own=20), half).chances == pytest.approx([1 / 162] * 5)
+    assert inferred(world(PAIRS + STATED, own=20), half).chances == pytest.approx([1 / 18] * 5)
 
 
 def test_only_facts_about_the_target_are_inferred() -> None:

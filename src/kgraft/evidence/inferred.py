@@ -18,7 +18,7 @@ from kgraft.graph.vocabulary import Rows
 LEAST = 0.1
 """Inferred facts below this confidence do not teach; they are many, and mostly wrong."""
 
-SHARPNESS = 4
+SHARPNESS = 2
 """The power of a confidence in its chance. A confidence counts stated facts as hits; of the facts
 left over, those that no source states, fewer are true, and the fewer the lower the confidence."""
 
