@@ -241,7 +241,7 @@ class Predictor:
             top = shown.topk(min(k, shown.shape[1]))
             probability = torch.full(top.values.shape, torch.nan, dtype=torch.float64)
             if self.calibration is not None:
-                probability = self.calibration.probability(shares(top.values, unknown))
+                probability = self.calibration.probability(shares(top.values, unknown, self.by))
             places = self.places[top.indices.numpy()]
             yield block, Best(places, top.values.numpy(), probability.numpy())
 
