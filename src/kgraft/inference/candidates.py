@@ -134,9 +134,26 @@ class Candidates:
             probability = self._calibration.probability(share).item()
         return Standing(own.item(), probability, 1 + int((unknown > own).sum()))
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether scores become probabilities."""
+        return self._calibration is not None
+
+    def ends(self, relation: int, side: Side) -> Rows:
+        """Return the candidates at a side of the facts that some source states with a relation.
+
+        Args:
+            relation: A row of the model.
+            side: The side: heads are the relation's observed domain, tails its range.
+
+        Returns:
+            Places among the candidates, int64 ``(n,)``.
+        """
+        column = self._column[self._observed.ends(relation, side)]
+        return column[column >= 0]
+
     @cached_property
-    def observed(self) -> Observed:
-        """What the model's facts show of each relation's domain and range."""
+    def _observed(self) -> Observed:
         return Observed(self._named.model.graph.triples)
 
     def _scores(
@@ -161,8 +178,7 @@ class Candidates:
         """Say which candidates the relation of a query has been seen with, bool ``(b, c)``."""
         seen = torch.zeros(len(relations), len(self), dtype=torch.bool)
         for place, relation in enumerate(relations.tolist()):
-            column = self._column[self.observed.ends(relation, side)]
-            seen[place, torch.from_numpy(column[column >= 0])] = True
+            seen[place, torch.from_numpy(self.ends(relation, side))] = True
         return seen
 
     @cached_property

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.known_facts import Side
+from kgraft.graph.labelled import ROLES
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import Candidates
 from kgraft.inference.names import Named
@@ -39,6 +40,11 @@ class Query:
     def __post_init__(self) -> None:
         if [self.head, self.relation, self.tail].count(None) != 1:
             raise ValueError("a query gives two of head, relation and tail, and asks for the third")
+
+    @property
+    def asked(self) -> str:
+        """What it asks for: head, relation or tail."""
+        return next(role for role in ROLES if getattr(self, role) is None)
 
 
 @dataclass(frozen=True)
@@ -168,18 +174,34 @@ class Predictor:
         asked: dict[Side, list[tuple[int, int, int]]] = {"tail": [], "head": []}
         found: list[list[Prediction]] = [[] for _ in queries]
         for place, query in enumerate(queries):
-            if query.relation is None:
-                found[place] = self._relations(query, k, typed=typed)
-                continue
-            side: Side = "tail" if query.tail is None else "head"
-            anchor = self.named.entity((query.head if side == "tail" else query.tail) or "")
-            self.named.vector(anchor)
-            asked[side].append((place, anchor, self.named.relation(query.relation)))
+            head, relation, tail = self.resolve(query)
+            if query.tail is None:
+                asked["tail"].append((place, head, relation))
+            elif query.head is None:
+                asked["head"].append((place, tail, relation))
+            else:
+                found[place] = self._relations(head, tail, k, typed=typed)
         for side, rows in asked.items():
             if rows:
                 numbers, anchors, relations = np.array(rows, dtype=np.int64).T
                 self._entities(found, numbers, anchors, relations, side, k, typed=typed)
         return found
+
+    def resolve(self, query: Query) -> tuple[int, int, int]:
+        """Return the source's rows of a query's head, relation and tail, -1 for what is asked.
+
+        Raises:
+            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
+                no vector.
+        """
+        named = self.named
+        head, tail = (
+            -1 if text is None else named.entity(text) for text in (query.head, query.tail)
+        )
+        for entity in (head, tail):
+            if entity >= 0:
+                named.vector(entity)
+        return head, -1 if query.relation is None else named.relation(query.relation), tail
 
     def _entities(
         self,
@@ -210,19 +232,20 @@ class Predictor:
             for number, prediction in zip(numbers[block][query].tolist(), predictions, strict=True):
                 found[number].append(prediction)
 
-    def _relations(self, query: Query, k: int, *, typed: bool) -> list[Prediction]:
+    def _relations(self, head: int, tail: int, k: int, *, typed: bool) -> list[Prediction]:
         """Return the best relations from one entity to another."""
         part, kge = self.named.part, self.model.kge
-        head, tail = (self.named.entity(text or "") for text in (query.head, query.tail))
-        start, end = self.named.vector(head), self.named.vector(tail)
+        start, end = part.entity_rows[[head, tail]].tolist()
         places = np.arange(len(part.relation_rows))
         if typed:
-            ends = self.candidates.observed.ends
-            seen = [
-                start in ends(row, "head") and end in ends(row, "tail")
-                for row in part.relation_rows.tolist()
-            ]
-            places = np.flatnonzero(seen)
+            ends = self.candidates.ends
+            places = np.flatnonzero(
+                [
+                    head in self.candidates.places[ends(row, "head")]
+                    and tail in self.candidates.places[ends(row, "tail")]
+                    for row in part.relation_rows.tolist()
+                ]
+            )
         rows = part.relation_rows[places]
         queries = kge.queries(torch.full((len(rows),), start), torch.from_numpy(rows))
         best = (queries @ kge.entities[end]).topk(min(k, len(rows)))
