@@ -54,12 +54,14 @@ def judge(
             remedy="Hold facts out for valid and test, and train for this graph",
         )
     part, named = predictor.named.part, predictor.named
-    entities = part.entity_rows[part.entities.rows(graph.entities.names)]
-    verbs = part.relation_rows[part.relations.rows(graph.relations.names)]
+    entities = part.entities.rows(graph.entities.names)
+    verbs = part.relations.rows(graph.relations.names)
 
     def rows(triples: Triples) -> Triples:
+        """Return facts in the model's rows, those that it has a name for."""
         heads, relations, tails = triples.T
-        return np.stack([entities[heads], verbs[relations], entities[tails]], axis=1)
+        own = np.stack([entities[heads], verbs[relations], entities[tails]], axis=1)
+        return part.joint(own[(own >= 0).all(axis=1)])
 
     held = rows(getattr(graph, split))
     right = KnownFacts(held)
