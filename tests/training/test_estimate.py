@@ -54,7 +54,7 @@ def test_it_counts_what_the_run_will_do(
         epochs = training.epochs_of(batches.n_steps)
         assert found.steps == epochs * batches.n_steps
         assert found.looks == -(-epochs // training.validate_every)
-        assert found.facts == len(batches.queries) // 2
+        assert found.facts == len(batches.facts)
         assert found.parameters == prepared.model.n_parameters
         assert found.seconds_per_step > 0
         assert found.validation_seconds > 0

@@ -67,7 +67,7 @@ def estimate(run: Run) -> Estimate:
     look = 0.0 if validate is None else time.perf_counter() - begin
     return Estimate(
         parameters=run.model.n_parameters,
-        facts=len(batches.queries) // 2,
+        facts=len(batches.facts),
         memory=needed(
             run.settings, run.model.n_entities, run.model.n_relations, len(run.graph.triples)
         ),
