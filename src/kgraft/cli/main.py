@@ -20,6 +20,7 @@ from kgraft.cli.options import (
     TargetOption,
     ThreadsOption,
 )
+from kgraft.cli.report import report
 from kgraft.cli.rules import rules
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
@@ -155,6 +156,7 @@ def predict(
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
+app.command()(report)
 
 
 def main() -> None:
