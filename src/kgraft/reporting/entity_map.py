@@ -114,9 +114,10 @@ def map_figure(model: TrainedModel, entities: EntityMap) -> Markup:
     inside += _labels(texts, placed)
     first, second = (f"{100 * share:.0f} %" for share in entities.shares)
     n, whole = len(entities.rows), model.kge.n_entities
+    few = f"{n:,} of " if n < whole else ""
     caption = (
-        f"{f'{n:,} of ' if n < whole else ''}{whole:,} entities along the first two principal components of their vectors, which hold "
-        f"{first} and {second} of the variance. Named are those with the most facts."
+        f"{few}{whole:,} entities along the first two principal components of their vectors, "
+        f"which hold {first} and {second} of the variance. Named are those with the most facts."
     )
     legend = {entities.names[x]: x for x in np.unique(entities.groups).tolist()}
     drawing = Drawing("Map of the entities", caption, inside, WIDTH, HEIGHT)

@@ -20,7 +20,7 @@ TOP, RIGHT, BOTTOM = 30, 14, 40
 LETTER = 6.2
 """About the width of a letter of a tick."""
 
-SHAPES = ("circle", "square", "triangle", "diamond", "star", "ring")
+SHAPES = ("circle", "square", "triangle", "diamond", "wedge", "ring")
 """The mark of each style. Styles differ in colour and in shape, for whoever sees no colour."""
 
 Point = tuple[float, float]
@@ -155,8 +155,7 @@ def mark(place: Point, style: int, size: float = 4) -> Markup:
         "square": [(-r, -r), (r, -r), (r, r), (-r, r)],
         "triangle": [(0, -1.2 * r), (1.1 * r, 0.9 * r), (-1.1 * r, 0.9 * r)],
         "diamond": [(0, -1.3 * r), (1.3 * r, 0), (0, 1.3 * r), (-1.3 * r, 0)],
-        "star": [(0, -1.5 * r), (0.5 * r, -0.5 * r), (1.5 * r, 0), (0.5 * r, 0.5 * r)]
-        + [(0, 1.5 * r), (-0.5 * r, 0.5 * r), (-1.5 * r, 0), (-0.5 * r, -0.5 * r)],
+        "wedge": [(0, 1.2 * r), (1.1 * r, -0.9 * r), (-1.1 * r, -0.9 * r)],
     }
     path = "L".join(f"{_short(x + dx)} {_short(y + dy)}" for dx, dy in corners[shape])
     return element("path", class_=f"mark s{style}", d=f"M{path}Z")
