@@ -39,8 +39,12 @@ from kgraft.graph.read import read_graph
 from kgraft.graph.source import GraphSource, Split
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.graph.write import write_graph
-from kgraft.inference.predict import Prediction, predict
-from kgraft.inference.rules import ReadableRule, StatedFact, rules
+from kgraft.inference.explain import Explainer, explain
+from kgraft.inference.explanation import Explanation
+from kgraft.inference.facts import StatedFact, Statement
+from kgraft.inference.predict import Prediction, Predictor, Query, predict
+from kgraft.inference.rules import ReadableRule, rules
+from kgraft.inference.similar import Neighbour, similar
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspect import Inspection, inspect
 from kgraft.linking.joint import JointGraph, join
@@ -76,6 +80,8 @@ __all__ = [
     "DistillationSettings",
     "Estimate",
     "Evaluation",
+    "Explainer",
+    "Explanation",
     "GraphSource",
     "Inspection",
     "JointGraph",
@@ -87,8 +93,11 @@ __all__ = [
     "Links",
     "ModelDirectoryError",
     "ModelSettings",
+    "Neighbour",
     "PlantedRule",
     "Prediction",
+    "Predictor",
+    "Query",
     "ReadableRule",
     "RetrainSettings",
     "RuleSettings",
@@ -96,6 +105,7 @@ __all__ = [
     "SettingsError",
     "Split",
     "StatedFact",
+    "Statement",
     "SubgraphSettings",
     "SynthSettings",
     "Synthetic",
@@ -113,6 +123,7 @@ __all__ = [
     "connect",
     "estimate",
     "evaluate",
+    "explain",
     "from_arrays",
     "from_frame",
     "from_pykeen",
@@ -131,6 +142,7 @@ __all__ = [
     "retraining_run",
     "rules",
     "save_model",
+    "similar",
     "sweep_links",
     "synthesize",
     "train",

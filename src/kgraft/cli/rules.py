@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from kgraft.cli.console import out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
-from kgraft.inference.rules import StatedFact
+from kgraft.inference.facts import StatedFact
 from kgraft.inference.rules import rules as readable_rules
 from kgraft.model.directory import load_model
 from kgraft.sentences import speaking

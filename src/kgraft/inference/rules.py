@@ -6,30 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.grounding import atoms, examples
+from kgraft.inference.facts import StatedFact
 from kgraft.inference.names import Named
 from kgraft.model.trained import TrainedModel
-
-
-@dataclass(frozen=True)
-class StatedFact:
-    """A fact with those who state it.
-
-    Args:
-        head: Name or label of the head.
-        relation: Name of the relation.
-        tail: Name or label of the tail.
-        stated_by: The sources whose training facts hold it.
-    """
-
-    head: str
-    relation: str
-    tail: str
-    stated_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,7 +79,7 @@ def _readable(
         rule["support"],
         rule["confidence"],
         tuple(
-            tuple(_fact(named, at[left], relation, at[right]) for left, relation, right in whole)
+            tuple(named.fact(at[left], relation, at[right]) for left, relation, right in whole)
             for at in grounded
         ),
     )
@@ -108,14 +91,3 @@ def _atom(named: Named, atom: tuple[str, int, str], variables: Mapping[str, str]
     if relation >= named.n_relations:
         left, right = right, left
     return f"{named.relation_label(relation)}({variables[left]}, {variables[right]})"
-
-
-def _fact(named: Named, left: int, relation: int, right: int) -> StatedFact:
-    if relation >= named.n_relations:
-        left, relation, right = right, relation - named.n_relations, left
-    return StatedFact(
-        named.entity_label(left),
-        named.relation_label(relation),
-        named.entity_label(right),
-        named.stated_by(np.array([left, relation, right])),
-    )
