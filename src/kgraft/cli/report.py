@@ -14,6 +14,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import REPORT, load_model, read_manifest
 from kgraft.model.trained import TrainedModel
+from kgraft.reporting.benchmark_report import benchmark_report, read_benchmark
 from kgraft.reporting.model_report import report as model_report
 from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.sentences import speaking
@@ -22,7 +23,11 @@ from kgraft.sentences import speaking
 def report(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A model directory.", show_default=False),
+        typer.Argument(
+            metavar="MODEL",
+            help="A model directory; or a results.json, ablation.json or links.json.",
+            show_default=False,
+        ),
     ],
     collection: Annotated[
         str | None,
@@ -43,19 +48,25 @@ def report(
     by: ByOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write one HTML file on a model: training, quality, rules, a map, settings, provenance."""
+    """Write one HTML file on a model or a benchmark: what it did, how good it is, and by what."""
     with speaking():
-        use_threads(threads)
-        trained = load_model(model)
-        place = file or model / REPORT
-        check_replaceable(place)
-        known = None
-        if collection is not None:
-            known = read_collection(collection, trained.graph.graphs())
-        text = model_report(
-            trained, known, target=target, split=split, by=by, origin=_origin(model)
-        )
-        write_page(place, text)
+        if model.is_file():
+            if collection is not None:
+                raise typer.BadParameter("a benchmark's report needs none", param_hint="COLLECTION")
+            place = file or model.with_suffix(".html")
+            write_page(place, benchmark_report(read_benchmark(model)))
+        else:
+            use_threads(threads)
+            trained = load_model(model)
+            place = file or model / REPORT
+            check_replaceable(place)
+            known = None
+            if collection is not None:
+                known = read_collection(collection, trained.graph.graphs())
+            text = model_report(
+                trained, known, target=target, split=split, by=by, origin=_origin(model)
+            )
+            write_page(place, text)
         out.print(f"The report is in {place}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -14,22 +14,25 @@ from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import Named
 from kgraft.model.encoders import principal_directions
 from kgraft.model.trained import TrainedModel
-from kgraft.reporting.figures import SHAPES, Drawing, Figure, mark
+from kgraft.reporting.figures import SHAPES, Drawing, Figure, cut, mark
 from kgraft.reporting.markup import Markup, element
 
 MOST_POINTS = 3000
 """Entities on a map; more of them make it darker, not clearer, and the file larger."""
 
-NAMED = 12
-"""Entities with a name, those with the most facts."""
+NAMED, TRIED = 12, 200
+"""The most entities with a name, and those with the most facts, among which there is room for so
+many names."""
 
 FEW = 500
 """Entities, up to which they are drawn as larger dots."""
 
-LONGEST_NAME = 24
 WIDTH, HEIGHT, MARGIN = 600, 440, 14
 LETTER, LINE = 10.5, 20
 """About the size of a letter at its largest, on a phone."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +61,8 @@ def map_entities(model: TrainedModel) -> EntityMap:
     degree = np.bincount(ends, minlength=n)[:n]
     rows = np.argsort(-degree, kind="stable")
     if n > MOST_POINTS:
-        others = np.random.default_rng(0).permutation(rows[NAMED:])[: MOST_POINTS - NAMED]
-        rows = np.concatenate([rows[:NAMED], others])
+        others = np.random.default_rng(0).permutation(rows[TRIED:])[: MOST_POINTS - TRIED]
+        rows = np.concatenate([rows[:TRIED], others])
     places, shares = principal_places(model.kge.entities[torch.from_numpy(rows)])
     groups, names = _groups(model)
     return EntityMap(rows, places, shares, groups[rows], names)
@@ -107,17 +110,13 @@ def map_figure(model: TrainedModel, entities: EntityMap) -> Markup:
         points = placed[entities.groups == group].round().astype(int).tolist()
         path = "".join(f"M{x} {y}h0" for x, y in points)
         inside.append(element("path", class_=f"{size} s{group}", d=path))
-    named = Named(model, model.target or model.graph.sources[0])
-    texts = [_cut(named.entity_label(row)) for row in entities.rows[:NAMED].tolist()]
-    for group, place in zip(entities.groups[:NAMED].tolist(), placed.tolist(), strict=False):
-        inside.append(mark(place, group, size=5))
-    inside += _labels(texts, placed)
+    inside += _names(entities, placed, Named(model))
     first, second = (f"{100 * share:.0f} %" for share in entities.shares)
     n, whole = len(entities.rows), model.kge.n_entities
     few = f"{n:,} of " if n < whole else ""
     caption = (
         f"{few}{whole:,} entities along the first two principal components of their vectors, "
-        f"which hold {first} and {second} of the variance. Named are those with the most facts."
+        f"which hold {first} and {second} of the variance. Named are some with many facts."
     )
     legend = {entities.names[x]: x for x in np.unique(entities.groups).tolist()}
     drawing = Drawing("Map of the entities", caption, inside, WIDTH, HEIGHT)
@@ -135,29 +134,28 @@ def _on_paper(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(center + (places - middle) * onto)
 
 
-def _labels(texts: Sequence[str], placed: NDArray[np.float64]) -> list[Markup]:
-    """Write names beside their places, those left out that would cover an earlier one."""
-    taken: list[tuple[float, float, float, float]] = []
-    written = []
-    for text, (x, y) in zip(texts, placed.tolist(), strict=False):
+def _names(entities: EntityMap, placed: NDArray[np.float64], named: Named) -> list[Markup]:
+    """Mark and name the best connected entities, but none whose name would cover another's."""
+    taken: list[Box] = []
+    written: list[Markup] = []
+    columns = (x[:TRIED].tolist() for x in (entities.rows, entities.groups, placed))
+    for row, group, (x, y) in zip(*columns, strict=True):
+        text = cut(named.entity_label(row))
         length = LETTER * len(text)
         begins = x + 9 + length <= WIDTH
         left = x + 9 if begins else x - 9 - length
-        box = (left, y - LINE / 2, left + length, y + LINE / 2)
-        if left < 0 or any(_overlap(box, other) for other in taken):
+        box = (min(left, x - 5), y - LINE / 2, max(left + length, x + 5), y + LINE / 2)
+        if box[0] < 0 or any(_overlap(box, other) for other in taken):
             continue
         taken.append(box)
         at = {"x": round(x + 9 if begins else x - 9), "y": round(y + 4)}
         anchor = "start" if begins else "end"
+        written.append(mark((x, y), group, size=5))
         written.append(element("text", text, class_="named", text_anchor=anchor, **at))
+        if len(taken) == NAMED:
+            break
     return written
 
 
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"

@@ -16,9 +16,12 @@ from kgraft.reporting.markup import Markup, element, together
 from kgraft.reporting.scale import Scale
 
 WIDTH, HEIGHT = 340, 220
-TOP, RIGHT, BOTTOM = 30, 14, 40
+TOP, RIGHT, BOTTOM = 30, 20, 40
 LETTER = 6.2
 """About the width of a letter of a tick."""
+
+LONGEST = 24
+"""Letters of a tick for which there is room."""
 
 SHAPES = ("circle", "square", "triangle", "diamond", "wedge", "ring")
 """The mark of each style. Styles differ in colour and in shape, for whoever sees no colour."""
@@ -74,7 +77,7 @@ class Panel:
     @property
     def left(self) -> float:
         """Where the horizontal axis begins."""
-        return 12 + LETTER * max((len(text) for _, text in self.y.ticks), default=0)
+        return 12 + LETTER * max((len(cut(text)) for _, text in self.y.ticks), default=0)
 
     def at(self, point: Point) -> Point:
         """Return where a point is drawn."""
@@ -94,7 +97,9 @@ class Panel:
             _, y = self.at((self.x.low, value))
             drawn += [
                 _line((self.left, y), (WIDTH - RIGHT, y), "grid"),
-                element("text", text, x=_short(self.left - 6), y=_short(y + 4), text_anchor="end"),
+                element(
+                    "text", cut(text), x=_short(self.left - 6), y=_short(y + 4), text_anchor="end"
+                ),
             ]
         return drawn
 
@@ -114,6 +119,11 @@ class Panel:
         return [*drawn, name]
 
 
+def cut(text: str) -> str:
+    """Return a text with no more letters than there is room for."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
 def curve(panel: Panel, points: Iterable[Point], style: int) -> Markup:
     """Draw a line through points; it is broken where a value is not finite."""
     steps, pen = [], "M"
@@ -127,10 +137,10 @@ def curve(panel: Panel, points: Iterable[Point], style: int) -> Markup:
     return element("path", class_=f"curve s{style}", d="".join(steps))
 
 
-def dots(panel: Panel, points: Iterable[Point], style: int) -> Markup:
+def dots(panel: Panel, points: Iterable[Point], style: int, size: float = 4) -> Markup:
     """Draw the style's mark at each point that is finite."""
     places = [panel.at(point) for point in points if all(map(math.isfinite, point))]
-    return together([mark(place, style) for place in places])
+    return together([mark(place, style, size) for place in places])
 
 
 def span(panel: Panel, one: Point, other: Point, style: int) -> Markup:

@@ -6,16 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kgraft.benchmark.tables import percent
 from kgraft.config import as_toml
 from kgraft.evaluation.evaluate import Evaluation, Split
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
+from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide
 from kgraft.reporting.markup import Markup, element
-from kgraft.reporting.page import Section, folded, page, paragraph, percent, table, tiles
+from kgraft.reporting.page import Section, folded, page, paragraph, table, tiles
 from kgraft.reporting.quality import (
     by_coverage,
     by_relation,
@@ -24,6 +26,12 @@ from kgraft.reporting.quality import (
     degrees_and_ranks,
     group_by_degree,
     measure_held_out,
+)
+from kgraft.reporting.reliability import (
+    SHOWN,
+    held_out_reliability,
+    reliability_figure,
+    reliability_table,
 )
 from kgraft.reporting.scale import linear
 
@@ -66,17 +74,19 @@ def report(
     sections = [_training(model)]
     if evaluations is not None:
         sections += _quality(model, evaluations, split, by or model.answers_by)
-    sections += [_rules(model), Section("Entities", [map_figure(model, map_entities(model))])]
+    if model.target is not None:
+        sections.append(_rules(model))
+    sections.append(Section("Entities", [map_figure(model, map_entities(model))]))
     sections += [_settings(model), _provenance(model, origin or {})]
-    name = f"{model.kind.capitalize()} for {model.target}" if model.target else "Teacher"
+    name = model.kind.capitalize() + (f" for {model.target}" if model.target else "")
     return page(name, [paragraph(_lead(model), "lead"), _summary(model)], sections)
 
 
 def _lead(model: TrainedModel) -> str:
-    model_settings = model.settings.model
+    chosen = model.settings.model
     sources = " and ".join(", ".join(model.graph.sources).rsplit(", ", 1))
     return (
-        f"{model_settings.encoder}, width {model_settings.width}, "
+        f"Encoder {chosen.encoder}, width {chosen.width}, "
         f"{model.kge.n_parameters:,} parameters, learned from {sources}."
     )
 
@@ -173,24 +183,43 @@ def _quality(
         return [Section("Quality", [paragraph(f"There are no {what} facts to measure.")])]
     notes = [paragraph(_protocol(evaluations, what, _WAYS[by]))]
     if split == "valid":
-        fitted = ", and the weights of the rules were fitted to them" if by == "both" else ""
-        notes.append(
-            paragraph(
-                f"These facts chose the best epoch{fitted}, so the figures flatter a little. "
-                "kgraft report MODEL COLLECTION --split test measures facts that no choice has "
-                "looked at.",
-                "note",
-            )
-        )
+        notes.append(_flattering(model, by))
     groups = group_by_degree(*degrees_and_ranks(evaluations))
+    degrees = [degree_figure(groups).html(), folded("The same in figures", degree_table(groups))]
     return [
         Section("Quality", [*notes, by_coverage(evaluations), _validated(model)]),
-        Section("Quality by relation", [by_relation(evaluations)]),
-        Section(
-            "Degree and rank",
-            [degree_figure(groups).html(), folded("The same in figures", degree_table(groups))],
-        ),
+        Section("Quality by relation", [by_relation(model, evaluations)]),
+        *_calibration(model, evaluations, by),
+        Section("Degree and rank", degrees),
     ]
+
+
+def _flattering(model: TrainedModel, by: By) -> Markup:
+    fitted = ", the weights of the rules" if by == "both" else ""
+    fitted += " and the probabilities" if by in model.calibration else ""
+    return element(
+        "p",
+        f"These facts chose the best epoch{fitted}, so the figures flatter a little. ",
+        element("code", "kgraft report MODEL COLLECTION --split test"),
+        " measures facts that no choice has looked at.",
+        class_="note",
+    )
+
+
+def _calibration(model: TrainedModel, evaluations: Sequence[Evaluation], by: By) -> list[Section]:
+    sections = []
+    for evaluation in evaluations:
+        bins = held_out_reliability(model, evaluation, by)
+        if bins:
+            text = (
+                f"Expected calibration error: {100 * calibration_error(bins):.1f} points, over "
+                f"{sum(x.count for x in bins):,} candidates: the {SHOWN} best answers to each "
+                f"question that are not stated yet. True is what the held-out facts state."
+            )
+            more = folded("The same in figures", reliability_table(bins))
+            body = [paragraph(text), reliability_figure(bins).html(), more]
+            sections.append(Section("Calibration", body))
+    return sections
 
 
 def _protocol(evaluations: Sequence[Evaluation], what: str, way: str) -> str:
@@ -241,7 +270,7 @@ def _provenance(model: TrainedModel, origin: Mapping[str, str]) -> Section:
     parts = [table(["source", "entities", "relations", "facts learned from"], rows)]
     if origin:
         known = [[name, element("code", value)] for name, value in origin.items()]
-        parts.append(table(["of the model", ""], known, n_words=2))
+        parts.append(table(["of the model", ""], known, words=(0, 1)))
     merged = sum(len(part.entities) for part in graph.parts.values()) - graph.n_entities
     text = f"Links make {_count(merged, 'entity', 'entities')} of these one with another."
     if beyond := graph.n_entities - model.kge.n_entities:

@@ -108,7 +108,7 @@ def table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    n_words: int = 1,
+    words: Sequence[int] = (0,),
     caption: str = "",
 ) -> Markup:
     """Return a table.
@@ -116,10 +116,10 @@ def table(
     Args:
         head: The names of the columns.
         rows: The cells; a ``Markup`` is taken as it is.
-        n_words: How many columns, the first ones, are words; the others are figures.
+        words: Which columns are words; the others are figures.
         caption: What it shows.
     """
-    kinds = [None if place < n_words else "figure" for place in range(len(head))]
+    kinds = [None if place in words else "figure" for place in range(len(head))]
     names = [
         element("th", name, scope="col", class_=kind)
         for name, kind in zip(head, kinds, strict=True)
@@ -144,8 +144,3 @@ def bar(share: float | None) -> Markup:
 def folded(summary: str, *body: Markup) -> Markup:
     """Return what only opens when it is asked for."""
     return element("details", element("summary", summary), *body)
-
-
-def percent(share: float | None) -> str:
-    """Return a share from 0 to 1 in percent, and a dash for none."""
-    return "–" if share is None else f"{100 * share:.1f}"

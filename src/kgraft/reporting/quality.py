@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.benchmark.tables import percent
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
+from kgraft.inference.names import Named
 from kgraft.linking.collection import Collection
 from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
 from kgraft.reporting.figures import Figure, Panel, dots, span
-from kgraft.reporting.markup import Markup
-from kgraft.reporting.page import bar, percent, table
+from kgraft.reporting.markup import Markup, element
+from kgraft.reporting.page import bar, table
 from kgraft.reporting.scale import categories, logarithmic
 
 MOST_FACTS = 5000
@@ -23,6 +25,9 @@ MOST_FACTS = 5000
 
 MOST_RELATIONS = 40
 """Relations that are listed, the most frequent ones."""
+
+MOST_TICKS = 9
+"""Numbers that have room below a panel."""
 
 FILTERS: dict[Split, Filter] = {"valid": "train+valid", "test": "all"}
 """Which facts are no wrong answers; test facts play no part where validation facts are asked."""
@@ -74,39 +79,51 @@ def measure_held_out(
 
 
 def by_coverage(evaluations: Sequence[Evaluation]) -> Markup:
-    """Return a table with a row for each graph and part of the facts."""
+    """Return a table with a row for each part of the facts, of each graph where there are more."""
+    several = len(evaluations) > 1
     rows = []
     for evaluation in evaluations:
         found = {(row["side"], row["facts"]): row for row in evaluation.rows()}
         for side, facts in found:
             if side == "both":
                 sides = (percent(found[one, facts]["mrr"]) for one in ("tail", "head"))
-                rows.append([evaluation.graph.name, facts, *_figures(found[side, facts]), *sides])
-    head = ["graph", "facts", *_HEAD, "MRR, tails", "MRR, heads"]
-    return table(head, rows, n_words=2)
+                named = [evaluation.graph.name] if several else []
+                rows.append([*named, facts, *_figures(found[side, facts]), *sides])
+    head = [*(["graph"] if several else []), "facts", *_HEAD, "MRR, tails", "MRR, heads"]
+    return table(head, rows, words=range(1 + several))
 
 
-def by_relation(evaluations: Sequence[Evaluation]) -> Markup:
+def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Markup:
     """Return a table with a row for each of the most frequent relations, of both sides."""
     rows = [
-        (evaluation.graph.name, row)
+        (row["queries"], evaluation, row)
         for evaluation in evaluations
         for row in evaluation.by_relation()
         if row["side"] == "both"
     ]
-    rows.sort(key=lambda named: -named[1]["queries"])
+    rows.sort(key=lambda found: -found[0])
     several = len(evaluations) > 1
-    return table(
-        ["relation", *(["graph"] if several else []), *_HEAD],
+    named = Named(model)
+    lines = [
         [
-            [row["relation"], *([name] if several else []), *_figures(row)]
-            for name, row in rows[:MOST_RELATIONS]
-        ],
-        n_words=1 + several,
-        caption=f"The {MOST_RELATIONS} most frequent of {len(rows):,} relations"
-        if len(rows) > MOST_RELATIONS
-        else "",
-    )
+            element("span", _relation_label(named, of, row["relation"]), title=row["relation"]),
+            *([of.graph.name] if several else []),
+            *_figures(row),
+        ]
+        for _, of, row in rows[:MOST_RELATIONS]
+    ]
+    whole = f"The {MOST_RELATIONS} most frequent of {len(rows):,} relations"
+    caption = whole if len(rows) > MOST_RELATIONS else ""
+    head = ["relation", *(["graph"] if several else []), *_HEAD]
+    return table(head, lines, words=range(1 + several), caption=caption)
+
+
+def _relation_label(named: Named, evaluation: Evaluation, name: str) -> str:
+    """Return a relation's readable name, which needs a model that knows the relation."""
+    part = named.model.graph.parts.get(evaluation.graph.name)
+    if part is None or name not in part.relations:
+        return name
+    return named.relation_label(int(part.relation_rows[part.relations.row(name)]))
 
 
 _HEAD = ("queries", "MRR", "", "Hits@1", "Hits@10")
@@ -179,7 +196,7 @@ def degree_figure(groups: Sequence[DegreeGroup]) -> Figure:
     """Draw the median rank of each group, and the ranks between the quartiles."""
     panel = Panel(
         "Rank of the answer",
-        categories([_short(group) for group in groups]),
+        categories(_ticks(groups)),
         logarithmic([1.0, *(rank for group in groups for rank in group.quartiles)]),
         "training facts about the answer, at least",
     )
@@ -205,5 +222,8 @@ def degree_table(groups: Sequence[DegreeGroup]) -> Markup:
     return table(head, rows)
 
 
-def _short(group: DegreeGroup) -> str:
-    return f"{group.least // 1000}k" if group.least >= 1000 else str(group.least)
+def _ticks(groups: Sequence[DegreeGroup]) -> list[str]:
+    """Return the least degree of each group, of every other one where there are many."""
+    step = 1 if len(groups) <= MOST_TICKS else 2
+    names = [f"{x.least // 1000}k" if x.least >= 1000 else str(x.least) for x in groups]
+    return [name if place % step == 0 else "" for place, name in enumerate(names)]
