@@ -7,7 +7,7 @@ import sys
 from importlib import import_module as script
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -147,7 +147,7 @@ def test_a_drawing_is_a_file_of_its_own(
         plot.main()
         drawn.append((tmp_path / name).read_text())
     assert drawn[0] == drawn[1]
-    whole = ElementTree.fromstring(drawn[0])  # noqa: S314 made a moment ago
+    whole = ET.fromstring(drawn[0])  # noqa: S314 made a moment ago
     panels = whole.findall("{*}svg")
     assert [int(x.attrib["x"]) for x in panels] == [12, 376, 740][: len(panels)]
     titles = [x.findtext("{*}title") or "" for x in panels]

@@ -100,7 +100,7 @@ def _summary(model: TrainedModel) -> Markup:
         "relations": f"{model.graph.n_relations:,}",
         "facts": f"{len(model.graph.triples):,}",
         "epochs": f"{len(model.log)}",
-        "best epoch": f"{model.metrics.get('best_epoch', '–')}",
+        "best epoch": f"{model.metrics.get('best_epoch', '-')}",
         "validation MRR, percent": percent(mrr),
     }
     if model.evidence is not None:
@@ -120,7 +120,7 @@ def _training(model: TrainedModel) -> Section:
     rows = [
         [
             str(entry["epoch"]),
-            *("–" if entry.get(term) is None else f"{entry[term]:.4f}" for term in terms),
+            *("-" if entry.get(term) is None else f"{entry[term]:.4f}" for term in terms),
             percent(entry.get("validation_mrr")),
             f"{entry['seconds']:,.1f}",
         ]
