@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-STEPS = (1, 2, 5, 10)
+STEPS = (1, 2, 5, 10, 20)
 """Ticks stand a power of ten times one of these apart."""
 
 
@@ -46,8 +46,8 @@ def linear(values: Iterable[float], *, most_ticks: int = 6, whole: bool = False)
     low, high = min(found), max(found)
     if low == high:
         low, high = (low - 1, high + 1) if whole or low == 0 else (low - abs(low), low + abs(low))
-    step = _step(high - low, most_ticks, least=1 if whole else 0)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    step = _step(low, high, most_ticks, least=1 if whole else 0)
+    first, last = _ends(low, high, step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = tuple(
         (round(number * step, digits), f"{number * step:,.{digits}f}")
@@ -58,11 +58,20 @@ def linear(values: Iterable[float], *, most_ticks: int = 6, whole: bool = False)
     return Scale(ticks[0][0], ticks[-1][0], ticks)
 
 
-def _step(span: float, most_ticks: int, *, least: float) -> float:
-    """Return the smallest round distance at which so few ticks reach over the span."""
-    rough = span / max(most_ticks - 2, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    return max(least, next(step * power for step in STEPS if step * power >= rough * (1 - 1e-9)))
+def _step(low: float, high: float, most_ticks: int, *, least: float) -> float:
+    """Return the smallest round distance at which no more ticks reach from low to high."""
+    power = 10.0 ** math.floor(math.log10((high - low) / most_ticks))
+
+    def fits(step: float) -> bool:
+        first, last = _ends(low, high, step)
+        return last - first < most_ticks and step >= least
+
+    return next(step for step in (power * factor for factor in STEPS) if fits(step))
+
+
+def _ends(low: float, high: float, step: float) -> tuple[int, int]:
+    """Return the numbers of the last tick that is not above low and the first not below high."""
+    return math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
 
 
 def logarithmic(values: Iterable[float]) -> Scale:
