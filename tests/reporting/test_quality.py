@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from kgraft.evaluation.evaluate import evaluate
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
 from kgraft.reporting import quality
@@ -106,11 +107,24 @@ def test_a_large_split_is_sampled(
     assert np.array_equal(one.facts, other.facts)
 
 
+def test_large_graphs_are_asked_less(
+    sized: TrainedModel, tiny: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality, "MOST_SCORES", 30)
+    # Five entities: three facts, both ends of each, take thirty scores.
+    [found] = measure_held_out(sized, tiny, split="test")
+    assert len(found.facts) == 3
+
+
 def test_a_teacher_is_measured_on_its_sources(
     teacher: TrainedModel, generated: Collection, rows: Read
 ) -> None:
     evaluations = measure_held_out(teacher, generated)
     assert [x.graph.name for x in evaluations] == ["atlas", "cards"]
+    both = {name: generated.graphs[name] for name in ("atlas", "cards")}
+    alone = evaluate(teacher, replace(generated, graphs=both, target="cards"), split="valid")
+    assert np.array_equal(evaluations[1].covered, alone.covered)
+    assert alone.covered.any()
     assert [row[:2] for row in rows(by_coverage(evaluations))[:4]] == [
         ["atlas", "all"],
         ["atlas", "covered"],

@@ -16,7 +16,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint import join
+from kgraft.linking.joint import JointGraph, join
 from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
 
@@ -113,6 +113,7 @@ def evaluate(
     tie: Tie = "realistic",
     by: By | None = None,
     most: int | None = None,
+    joint: JointGraph | None = None,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities.
 
@@ -126,6 +127,7 @@ def evaluate(
         tie: How ties count.
         by: What the model answers by; by default what its validation facts favour.
         most: The most facts; where there are more, a sample that is always the same.
+        joint: The collection's graphs, where they have been joined already.
 
     Raises:
         UnknownNameError: If the collection has no such target.
@@ -157,6 +159,8 @@ def evaluate(
             n_entities=len(graph.entities),
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
-    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
-    mask = covered(join([graph, *backgrounds], collection.links), graph.name, facts)
+    if joint is None:
+        backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
+        joint = join([graph, *backgrounds], collection.links)
+    mask = covered(joint, graph.name, facts)
     return Evaluation(graph, split, facts, tie, ranks, mask)

@@ -58,7 +58,7 @@ def report(
     Args:
         model: Any trained model.
         collection: Where given, held-out facts are measured: those of the model's target, or of a
-            teacher's sources. At most ``kgraft.reporting.quality.MOST_FACTS`` of a graph are.
+            teacher's sources; a sample of them where there are many.
         target: A graph to measure instead.
         split: Which facts; test facts are for the end, when no choice is left to be made.
         by: What the model answers by; by default what its validation facts favour.
