@@ -68,6 +68,14 @@ def test_names_count_not_rows(unsure: TrainedModel, tiny: Collection) -> None:
     assert bins == [Reliability(0.5, 0.6, 33, 0.5, pytest.approx(8 / 33))]
 
 
+def test_facts_about_what_the_model_does_not_know(unsure: TrainedModel, tiny: Collection) -> None:
+    graph = tiny.graphs["mine"]
+    strangers = type(graph.entities).of(f"new {name}" for name in graph.entities.names)
+    changed = replace(tiny, graphs={"mine": replace(graph, entities=strangers)}, links=())
+    [found] = measure_held_out(unsure, changed, split="test")
+    assert held_out_reliability(unsure, found, "vectors") == []
+
+
 def test_without_probabilities_there_is_nothing_to_compare(
     sized: TrainedModel, tiny: Collection
 ) -> None:

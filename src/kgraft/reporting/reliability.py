@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from kgraft.benchmark.tables import percent
 from kgraft.evaluation.evaluate import Evaluation
-from kgraft.graph.knowledge_graph import Triples, no_triples
-from kgraft.graph.known_facts import KnownFacts, Side, queries
+from kgraft.graph.knowledge_graph import no_triples
 from kgraft.inference.predict import Predictor
+from kgraft.inference.trust import judge
 from kgraft.model.calibration import Reliability, reliability
 from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
@@ -26,53 +25,24 @@ SHOWN = 10
 def held_out_reliability(
     model: TrainedModel, evaluation: Evaluation, by: By
 ) -> list[Reliability] | None:
-    """Compare probabilities with what the held-out facts say, in ten bins.
-
-    Asked are the questions that the evaluation's facts answer. Judged are the ``SHOWN`` best
-    candidates of each that the graph does not state. One is true if the split states it; one that
-    only validation facts state is left out where test facts are asked for.
+    """Compare probabilities with what held-out facts say, as ``judge`` does, in ten bins.
 
     Args:
         model: The model.
-        evaluation: Facts of a graph.
+        evaluation: The facts that are asked for.
         by: What the model answers by.
 
     Returns:
         The bins that have candidates, or None where the model gives no probabilities.
     """
-    graph = evaluation.graph
+    graph, split = evaluation.graph, evaluation.split
     if model.target != graph.name or by not in model.calibration:
         return None
+    if split == "valid":
+        graph = replace(graph, test=no_triples())  # which play no part here
     predictor = Predictor(model, graph.name, by)
-    part = predictor.named.part
-    entities, relations = (
-        theirs.rows(own.names)
-        for theirs, own in ((part.entities, graph.entities), (part.relations, graph.relations))
-    )
-
-    def known_to_model(facts: Triples) -> Triples:
-        heads, along, tails = facts.T
-        rows = np.stack([entities[heads], relations[along], entities[tails]], axis=1)
-        return rows[(rows >= 0).all(axis=1)]
-
-    right = KnownFacts(known_to_model(getattr(graph, evaluation.split)))
-    doubtful = KnownFacts(
-        known_to_model(graph.valid if evaluation.split == "test" else no_triples())
-    )
-    chances, truths = [np.empty(0)], [np.empty(0, dtype=np.bool_)]
-    sides: tuple[Side, ...] = ("tail", "head")
-    for side in sides:
-        asked = np.stack(queries(known_to_model(evaluation.facts), side)[:2], axis=1)
-        anchors, along = np.unique(asked, axis=0).T.copy()
-        for block, best in predictor.best(anchors, along, side, SHOWN, new=True):
-            query, rank = np.nonzero(np.isfinite(best.scores))
-            ends = (anchors[block][query], best.places[query, rank])
-            head, tail = ends if side == "tail" else ends[::-1]
-            facts = np.stack([head, along[block][query], tail], axis=1)
-            judged = ~doubtful.contains(facts) | right.contains(facts)
-            chances.append(best.probability[query, rank][judged])
-            truths.append(right.contains(facts)[judged])
-    return reliability(np.concatenate(chances), np.concatenate(truths))
+    found = judge(predictor, graph, split=split, best=SHOWN, facts=evaluation.facts)
+    return reliability(found.probability, found.truth)
 
 
 def reliability_figure(bins: Sequence[Reliability]) -> Figure:

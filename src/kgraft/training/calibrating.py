@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
+from kgraft.graph.sorted_rows import changes
 from kgraft.linking.joint import places_of
 from kgraft.model.calibration import RIVALS, Calibration, calibration_error, reliability, shares
 from kgraft.model.evidence import By
@@ -187,17 +188,21 @@ def _surprise(probability: Floats, truth: NDArray[np.bool_]) -> float:
 
 
 def isotonic(shares_N: Floats, truth_N: NDArray[np.bool_]) -> Calibration:
-    """Fit the likeliest curve that never falls (Zadrozny and Elkan, KDD 2002)."""
+    """Fit the likeliest curve that never falls (Zadrozny and Elkan, KDD 2002).
+
+    The curve goes through the middle of each level, so that it rises from one to the next (Oron
+    and Flournoy, "Centered isotonic regression", 2017).
+    """
     # One wrong answer beyond the best and one right below the worst: nothing is beyond doubt.
     ends = [shares_N.max(initial=0.0), shares_N.min(initial=0.0)]
     places, which = np.unique(np.append(shares_N, ends), return_inverse=True)
     counts = np.bincount(which)
     means = np.bincount(which, np.append(truth_N, [False, True])) / counts
-    level = isotonic_regression(means, weights=counts).x
-    kept = np.ones(len(level), dtype=np.bool_)
-    kept[1:-1] = (level[1:-1] != level[:-2]) | (level[1:-1] != level[2:])
-    odds = logit(level[kept])
-    return Calibration(tuple(zip(places[kept].tolist(), odds.tolist(), strict=True)))
+    levels = isotonic_regression(means, weights=counts).x
+    begins = np.flatnonzero(changes(levels))
+    middles = np.add.reduceat(places * counts, begins) / np.add.reduceat(counts, begins)
+    odds = logit(levels[begins])
+    return Calibration(tuple(zip(middles.tolist(), odds.tolist(), strict=True)))
 
 
 def platt(shares_N: Floats, truth_N: NDArray[np.bool_]) -> Calibration:
