@@ -84,10 +84,9 @@ def report(
 
 def _lead(model: TrainedModel) -> str:
     chosen = model.settings.model
-    sources = " and ".join(", ".join(model.graph.sources).rsplit(", ", 1))
     return (
         f"Encoder {chosen.encoder}, width {chosen.width}, "
-        f"{model.kge.n_parameters:,} parameters, learned from {sources}."
+        f"{model.kge.n_parameters:,} parameters, learned from {_listed(model.graph.sources)}."
     )
 
 
@@ -195,11 +194,12 @@ def _quality(
 
 
 def _flattering(model: TrainedModel, by: By) -> Markup:
-    fitted = ", the weights of the rules" if by == "both" else ""
-    fitted += " and the probabilities" if by in model.calibration else ""
+    chosen = ["the best epoch"]
+    chosen += ["the weights of the rules"] if by == "both" else []
+    chosen += ["the probabilities"] if by in model.calibration else []
     return element(
         "p",
-        f"These facts chose the best epoch{fitted}, so the figures flatter a little. ",
+        f"These facts chose {_listed(chosen)}, so the figures flatter a little. ",
         element("code", "kgraft report MODEL COLLECTION --split test"),
         " measures facts that no choice has looked at.",
         class_="note",
@@ -277,6 +277,11 @@ def _provenance(model: TrainedModel, origin: Mapping[str, str]) -> Section:
         text += f" {beyond:,} have no vector; only rules speak of them."
     parts.append(paragraph(text, "note"))
     return Section("Provenance", parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _count(number: int, one: str, several: str | None = None) -> str:

@@ -44,7 +44,7 @@ def linear(values: Iterable[float], *, most_ticks: int = 6, whole: bool = False)
     """
     found = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(found), max(found)
-    if low == high:
+    if math.isclose(low, high):
         low, high = (low - 1, high + 1) if whole or low == 0 else (low - abs(low), low + abs(low))
     step = _step(low, high, most_ticks, least=1 if whole else 0)
     first, last = _ends(low, high, step)
