@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kgraft.cli.console import out, use_threads
-from kgraft.cli.options import ByOption, TargetOption, ThreadsOption
+from kgraft.cli.options import ByOption, ThreadsOption
 from kgraft.evaluation.evaluate import Split
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
@@ -32,7 +32,7 @@ def report(
     collection: Annotated[
         str | None,
         typer.Argument(
-            metavar="[COLLECTION]",
+            metavar="COLLECTION",
             help="Where its held-out facts are; without it, none are measured.",
             show_default=False,
         ),
@@ -41,7 +41,10 @@ def report(
         Path | None,
         typer.Option("--out", "-o", help=f"HTML file; by default {REPORT} in the model directory."),
     ] = None,
-    target: TargetOption = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="The graph to measure; by default the model's target."),
+    ] = None,
     split: Annotated[
         Split, typer.Option("--split", help="Which held-out facts: test only when all is chosen.")
     ] = "valid",
