@@ -64,7 +64,7 @@ def judge(
     verbs = part.relations.rows(graph.relations.names)
 
     def rows(triples: Triples) -> Triples:
-        """Return facts in the rows of the model, those left out that it has no names for."""
+        """Return facts in the model's rows, those that it has a name for."""
         heads, relations, tails = triples.T
         own = np.stack([entities[heads], verbs[relations], entities[tails]], axis=1)
         return part.joint(own[(own >= 0).all(axis=1)])
