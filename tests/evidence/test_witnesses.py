@@ -158,10 +158,10 @@ def test_a_witness_may_be_left_out(several: Witnesses) -> None:
     heard = several.testimony(query)
     # 1 - (1 - 0.5) (1 - 0.25)
     assert heard.inferred(query).rows() == [(ANN, LIKES, CAY, 0.625)]
-    assert heard.without_rule(0, CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.25)]
-    assert heard.without_rule(1, CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.5)]
-    assert heard.without_rule(0, CAY).without_rule(1, CAY).inferred(query).is_empty()
-    assert heard.without_rule(0, DAN).inferred(query).rows() == heard.inferred(query).rows()
+    assert heard.without_rules([0], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.25)]
+    assert heard.without_rules([1], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.5)]
+    assert heard.without_rules([0, 1], CAY).inferred(query).is_empty()
+    assert heard.without_rules([0], DAN).inferred(query).rows() == heard.inferred(query).rows()
     assert heard.without_statement(CAY).stated(query).is_empty()
     assert heard.without_statement(CAY).inferred(query).rows() == heard.inferred(query).rows()
     assert heard.without_statement(DAN).stated(query).rows() == [(ANN, LIKES, CAY, 0.5)]

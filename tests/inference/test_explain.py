@@ -77,14 +77,32 @@ def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:
     assert found.without == Without("statement", "stated by big", pytest.approx(0.5), None, 1)
 
 
-def test_what_is_left_without_a_rule_may_rank_lower(model: TrainedModel) -> None:
+def test_a_rule_that_holds_for_other_reasons_too_stays(model: TrainedModel) -> None:
+    # Whoever likes anybody likes dan: ann likes bob, and cay. Without one the rule still holds.
     found = explain(model, "ann", "likes", "dan")
     assert (found.copied, found.stated_by, found.score) == (False, (), pytest.approx(0.25))
     assert found.rank == 2  # after cay
-    assert found.without == Without(
-        "rule", "likes(X, Sam) if likes(X, anything)", pytest.approx(0.0), None, 2
-    )
-    assert found.rules[0].facts[0].tail in ("Bob", "Sam")
+    (rule,) = found.rules
+    assert rule.facts[0].tail in ("Bob", "Sam")
+    assert rule.score_without == pytest.approx(0.0)
+    assert found.without is not None
+    assert (found.without.support, found.without.score) == ("body", pytest.approx(0.25))
+
+
+def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
+    # bob knows cay: of a predicted fact that nobody states, both rules need one fact.
+    assert model.evidence is not None
+    needing = [
+        {"relation": KNOWS, "first": KNOWS + M, "support": 2, "confidence": 0.5},
+        {"relation": KNOWS, "first": KNOWS + M, "entity": BOB, "answer": BOB, "support": 2,
+         "confidence": 0.25},
+    ]  # fmt: skip
+    rules = together([pl.DataFrame([rule]) for rule in needing], M)
+    both = replace(model, evidence=replace(model.evidence, rules=rules))
+    found = explain(both, "cay", "knows", "bob")
+    assert found.score == pytest.approx(1 - 0.5 * 0.75)
+    assert [rule.score_without for rule in found.rules] == pytest.approx([0.25, 0.5])
+    assert found.without == Without("body", "knows(Bob, Sam), mine", pytest.approx(0.0), None, 1)
 
 
 def test_both_ways_together(model: TrainedModel) -> None:
@@ -94,7 +112,7 @@ def test_both_ways_together(model: TrainedModel) -> None:
     left = found.score - np.log(51) * (1 + 0.4)
     assert found.rules[0].score_without == pytest.approx(left, rel=1e-4)
     assert found.without is not None
-    assert (found.without.support, found.without.score) == ("rule", pytest.approx(left, rel=1e-4))
+    assert (found.without.support, found.without.score) == ("body", pytest.approx(left, rel=1e-4))
 
 
 def test_vectors_alone_have_no_single_support(model: TrainedModel) -> None:
