@@ -39,8 +39,12 @@ from kgraft.graph.read import read_graph
 from kgraft.graph.source import GraphSource, Split
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.graph.write import write_graph
-from kgraft.inference.predict import Prediction, predict
-from kgraft.inference.rules import ReadableRule, StatedFact, rules
+from kgraft.inference.explain import Explainer, explain
+from kgraft.inference.explanation import Explanation
+from kgraft.inference.facts import StatedFact, Statement
+from kgraft.inference.predict import Prediction, Predictor, Query, predict
+from kgraft.inference.rules import ReadableRule, rules
+from kgraft.inference.similar import Neighbour, similar
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspect import Inspection, inspect
 from kgraft.linking.joint import JointGraph, join
@@ -50,6 +54,8 @@ from kgraft.linking.read_links import links_by_name, read_links
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
+from kgraft.reporting.benchmark_report import benchmark_report
+from kgraft.reporting.model_report import report
 from kgraft.synthesis.rules import PlantedRule
 from kgraft.synthesis.settings import (
     BackgroundSettings,
@@ -76,6 +82,8 @@ __all__ = [
     "DistillationSettings",
     "Estimate",
     "Evaluation",
+    "Explainer",
+    "Explanation",
     "GraphSource",
     "Inspection",
     "JointGraph",
@@ -87,8 +95,11 @@ __all__ = [
     "Links",
     "ModelDirectoryError",
     "ModelSettings",
+    "Neighbour",
     "PlantedRule",
     "Prediction",
+    "Predictor",
+    "Query",
     "ReadableRule",
     "RetrainSettings",
     "RuleSettings",
@@ -96,6 +107,7 @@ __all__ = [
     "SettingsError",
     "Split",
     "StatedFact",
+    "Statement",
     "SubgraphSettings",
     "SynthSettings",
     "Synthetic",
@@ -109,10 +121,12 @@ __all__ = [
     "WorldSettings",
     "ablate",
     "benchmark",
+    "benchmark_report",
     "collect",
     "connect",
     "estimate",
     "evaluate",
+    "explain",
     "from_arrays",
     "from_frame",
     "from_pykeen",
@@ -127,10 +141,12 @@ __all__ = [
     "read_graph",
     "read_links",
     "read_settings",
+    "report",
     "retrain",
     "retraining_run",
     "rules",
     "save_model",
+    "similar",
     "sweep_links",
     "synthesize",
     "train",

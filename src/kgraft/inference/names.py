@@ -7,9 +7,13 @@ from collections import Counter
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 
 from kgraft.errors import UnknownNameError
-from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.known_facts import KnownFacts
+from kgraft.graph.vocabulary import Rows
+from kgraft.inference.facts import StatedFact, Statement
 from kgraft.linking.joint import Part
 from kgraft.model.trained import TrainedModel
 
@@ -19,26 +23,30 @@ _MARKS = ("/", "#", ":")
 _ENDINGS = (r"[^/#:]+$", r"[^/#:]+[/#:][^/#:]+$")
 """The last part of a name, and its last two."""
 
+_TEXTS = {"row": pl.Int64, "text": pl.String}
+
 
 class Named:
     """A model in the names of one of its sources.
 
     Args:
         model: The model.
-        source: The source whose names are understood, and preferred.
+        source: The source whose names are understood, and preferred; by default the model's target,
+            or a teacher's first source.
 
     Raises:
         UnknownNameError: If the model has no such source.
     """
 
-    def __init__(self, model: TrainedModel, source: str) -> None:
-        self._graph = model.graph
-        self.part: Part = model.graph.part(source)
+    def __init__(self, model: TrainedModel, source: str | None = None) -> None:
+        self.model = model
+        self.source = source or model.target or model.graph.sources[0]
+        self.part: Part = model.graph.part(self.source)
 
     @property
     def n_relations(self) -> int:
         """Number of the model's relations, inverses not counted."""
-        return self._graph.n_relations
+        return self.model.graph.n_relations
 
     def entity(self, text: str) -> int:
         """Return the source's row of an entity by name, or by a label that only it has.
@@ -46,16 +54,31 @@ class Named:
         Raises:
             UnknownNameError: If there is none, or the label means several.
         """
-        part = self.part
-        if text in part.entities:
-            return part.entities.row(text)
-        rows = np.flatnonzero(np.isin(part.entity_rows, self._graph.labelled(text)))
+        names = self.part.entities
+        if text in names:
+            return names.row(text)
+        rows = self._labelled.get(text.lower(), [])
         if len(rows) > 1:
-            names = ", ".join(part.entities.names_of(rows[:5]))
             raise UnknownNameError(
-                f"{text!r} is the label of {len(rows)} entities; name one of them: {names}"
+                f"{text!r} is the label of {len(rows)} entities; name one of them: "
+                f"{', '.join(names.names_of(rows[:5]))}"
             )
-        return int(rows[0]) if len(rows) else part.entities.row(text)
+        return rows[0] if rows else names.row(text)
+
+    def vector(self, entity: int) -> int:
+        """Return the row of the vector of one of the source's entities.
+
+        Raises:
+            UnknownNameError: If it has none.
+        """
+        row = int(self.part.entity_rows[entity])
+        if row >= self.model.kge.n_entities:
+            raise UnknownNameError(
+                f"this model has no vector for {self.part.entities.name(entity)!r}, only "
+                "rules go by it; ask about an entity that is linked to the target, or retrain "
+                "with subgraph.vectors = 'all'"
+            )
+        return row
 
     def relation(self, text: str) -> int:
         """Return the source's row of a relation by name, or by the unambiguous end of its name.
@@ -77,34 +100,132 @@ class Named:
 
     def entity_label(self, row: int) -> str:
         """Return what people call a model's entity: a label, or a name."""
-        return self._graph.label(row) or self._name(row, "entity")
+        return self._entity_labels[row]
+
+    def entity_name(self, row: int) -> str:
+        """Return a model's entity's name, another source's where the source has none."""
+        return self._entity_names[row]
 
     def relation_label(self, row: int) -> str:
         """Return the readable end of a model's relation's name, as long as it takes to be the only
         one that ends so; an inverse is called the same.
         """  # noqa: D205
-        name = self._name(row % self.n_relations, "relation")
+        name = self._relation_names[row % self.n_relations]
         endings = [found[0] for ending in _ENDINGS if (found := re.search(ending, name))]
         return next((ending for ending in endings if self._endings[ending] == 1), name)
 
-    def stated_by(self, fact: Rows) -> tuple[str, ...]:
-        """Return the sources whose training facts hold a fact ``(3,)`` of the model's rows."""
-        graph = self._graph
-        stating = graph.triple_sources[(graph.triples == fact).all(axis=1)]
-        return tuple(graph.sources[place] for place in np.unique(stating))
+    def sources(self, row: int) -> tuple[str, ...]:
+        """Return the sources that have one of the model's entities."""
+        parts = self.model.graph.parts.items()
+        return tuple(source for source, part in parts if row in part.entity_rows)
+
+    def fact(self, left: int, relation: int, right: int) -> StatedFact:
+        """Return a fact of the model's rows in words; an inverse is read the other way round."""
+        fact = self.forward((left, relation, right))
+        return StatedFact(*self.labels(fact), self.stated_by(np.array([fact]))[0], self.names(fact))
+
+    def forward(self, fact: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return a fact of the model's rows; one along an inverse is turned round."""
+        left, relation, right = fact
+        return fact if relation < self.n_relations else (right, relation - self.n_relations, left)
+
+    def labels(self, fact: tuple[int, int, int]) -> tuple[str, str, str]:
+        """Return what people call the three of a fact of the model's rows."""
+        head, relation, tail = fact
+        return self.entity_label(head), self.relation_label(relation), self.entity_label(tail)
+
+    def names(self, fact: tuple[int, int, int]) -> tuple[str, str, str]:
+        """Return the names of a fact of the model's rows, others' where the source has none."""
+        head, relation, tail = fact
+        return self._entity_names[head], self._relation_names[relation], self._entity_names[tail]
+
+    def statements(self, fact: tuple[int, int, int]) -> list[Statement]:
+        """Return who states a fact of the model's rows, each in its own names."""
+        head, relation, tail = fact
+        found = []
+        for source in self.stated_by(np.array([fact]))[0]:
+            part = self.model.graph.part(source)
+            own = (
+                part.entities.name(_place(part.entity_rows, head)),
+                part.relations.name(_place(part.relation_rows, relation)),
+                part.entities.name(_place(part.entity_rows, tail)),
+            )
+            found.append(Statement(source, *own, self.labels(fact)))
+        return found
+
+    def stated_by(self, facts: Triples) -> list[tuple[str, ...]]:
+        """Return for each fact of the model's rows, ``(n, 3)``, the sources that state it."""
+        stating = [(source, known.contains(facts)) for source, known in self.known.items()]
+        return [
+            tuple(source for source, states in stating if states[place])
+            for place in range(len(facts))
+        ]
+
+    @cached_property
+    def known(self) -> dict[str, KnownFacts]:
+        """The training facts of each source, in the model's rows."""
+        graph = self.model.graph
+        return {source: KnownFacts(graph.facts_of([source])) for source in graph.sources}
+
+    @cached_property
+    def _labelled(self) -> dict[str, list[int]]:
+        """The source's rows that have a label, in some source, by the label in lower case."""
+        own = pl.DataFrame({"row": self.part.entity_rows}).with_row_index("place")
+        labels = pl.concat([pl.DataFrame(schema=_TEXTS), *self._texts(labels=True)])
+        by_label = (
+            labels.join(own, on="row")
+            .with_columns(pl.col("text").str.to_lowercase())
+            .group_by("text")
+            .agg(pl.col("place").unique().sort())
+        )
+        return dict(by_label.iter_rows())
+
+    @cached_property
+    def _entity_labels(self) -> list[str]:
+        """What each of the model's entities is called, a label before a name."""
+        return _first([*self._texts(labels=True), *self._texts(labels=False)])
+
+    @cached_property
+    def _entity_names(self) -> list[str]:
+        """The name of each of the model's entities, the source's own before others'."""
+        return _first(self._texts(labels=False))
+
+    @cached_property
+    def _relation_names(self) -> list[str]:
+        """The name of each of the model's relations, the source's own before others'."""
+        return _first([_texts(part.relation_rows, part.relations.names) for part in self._parts])
 
     @cached_property
     def _endings(self) -> Counter[str]:
         """How many of the model's relation names end in the same way."""
-        names = {x for part in self._graph.parts.values() for x in part.relations.names}
+        names = {x for part in self._parts for x in part.relations.names}
         found = (re.search(ending, name) for name in names for ending in _ENDINGS)
         return Counter(ending[0] for ending in found if ending)
 
-    def _name(self, row: int, kind: str) -> str:
-        """Return a name from the source itself, or from the first other one that has one."""
-        for part in (self.part, *self._graph.parts.values()):
-            names: Vocabulary = part.entities if kind == "entity" else part.relations
-            rows = part.entity_rows if kind == "entity" else part.relation_rows
-            if len(places := np.flatnonzero(rows == row)):
-                return names.name(int(places[0]))
-        raise UnknownNameError(f"no {kind} has the row {row}")
+    @property
+    def _parts(self) -> list[Part]:
+        """The source itself, and then all."""
+        return [self.part, *self.model.graph.parts.values()]
+
+    def _texts(self, *, labels: bool) -> list[pl.DataFrame]:
+        """Return the labels of entities, the first source's first, or the names, the own first."""
+        if not labels:
+            return [_texts(part.entity_rows, part.entities.names) for part in self._parts]
+        parts = self.model.graph.parts.values()
+        return [_texts(x.entity_rows, x.labels) for x in parts if x.labels is not None]
+
+
+def _texts(rows: Rows, texts: pl.Series) -> pl.DataFrame:
+    frame = pl.DataFrame({"row": rows, "text": texts}, schema=_TEXTS)
+    return frame.filter(pl.col("text") != "")
+
+
+def _place(rows: Rows, row: int) -> int:
+    """Return where a row stands first; several of a source's relations may be one row."""
+    return int(np.flatnonzero(rows == row)[0])
+
+
+def _first(texts: list[pl.DataFrame]) -> list[str]:
+    """Return the first text of each row, all of which have one."""
+    found = pl.concat(texts).unique("row", keep="first", maintain_order=True)
+    return found.sort("row")["text"].to_list()

@@ -1,19 +1,50 @@
-"""Answers to one query: the most plausible tails, heads or relations, and what is known already."""
+"""Answers to queries: the most plausible tails, heads or relations, and what is known already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from kgraft.errors import UnknownNameError
+from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.known_facts import Side
+from kgraft.graph.labelled import ROLES
+from kgraft.graph.vocabulary import Rows
+from kgraft.inference.candidates import Candidates
 from kgraft.inference.names import Named
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
 from kgraft.model.trained import TrainedModel
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``.
+
+    Args:
+        head: Name or label of the head, or None to ask for it.
+        relation: Name of the relation, or its last part where that is unambiguous, or None.
+        tail: Name or label of the tail, or None.
+
+    Raises:
+        ValueError: If not exactly two of the three are given.
+    """
+
+    head: str | None = None
+    relation: str | None = None
+    tail: str | None = None
+
+    def __post_init__(self) -> None:
+        if [self.head, self.relation, self.tail].count(None) != 1:
+            raise ValueError("a query gives two of head, relation and tail, and asks for the third")
+
+    @property
+    def asked(self) -> str:
+        """What it asks for: head, relation or tail."""
+        return next(role for role in ROLES if getattr(self, role) is None)
 
 
 @dataclass(frozen=True)
@@ -27,6 +58,8 @@ class Prediction:
         label: What a person calls the answer: its label, here or in a linked source, or its name.
         score: The model's score, higher is more plausible; it compares within one query only.
         stated_by: The sources whose training facts state it already.
+        probability: The chance that it is right, as ``kgraft.model.calibration`` says; None where
+            the model has no calibration, for relations, and for other sources than the target.
     """
 
     head: str
@@ -35,6 +68,7 @@ class Prediction:
     label: str
     score: float
     stated_by: tuple[str, ...]
+    probability: float | None = None
 
     @property
     def known(self) -> bool:
@@ -51,8 +85,11 @@ def predict(
     source: str | None = None,
     k: int = 10,
     by: By | None = None,
+    typed: bool = False,
 ) -> list[Prediction]:
     """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
+
+    For more than one query, prepare a ``Predictor``.
 
     Args:
         model: A trained model.
@@ -64,6 +101,7 @@ def predict(
         k: The most answers.
         by: What entities are ranked by; by default what the model's validation facts favour.
             Relations are ranked by vectors.
+        typed: Answer only by what is in the observed domain or range of the relation.
 
     Returns:
         Answers from the best score down.
@@ -74,89 +112,162 @@ def predict(
         ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model has no
             rules to answer by.
     """
-    if [head, relation, tail].count(None) != 1:
-        raise ValueError("a query gives two of head, relation and tail, and asks for the third")
-    if k < 1:
-        raise ValueError(f"k is at least 1, not {k}")
-    asked = _Asked(model, source or model.target or model.graph.sources[0], model.scorer(by))
-    named = asked.named
-    if relation is None:
-        return asked.relations(named.entity(head or ""), named.entity(tail or ""), k)
-    side: Side = "tail" if tail is None else "head"
-    anchor = head if side == "tail" else tail
-    return asked.entities(named.entity(anchor or ""), named.relation(relation), side, k)
+    query = Query(head, relation, tail)
+    return Predictor(model, source, by).answer([query], k, typed=typed)[0]
 
 
-class _Asked:
-    """A model asked in the names of one of its sources."""
+class Predictor:
+    """A model made ready to answer many queries.
 
-    def __init__(self, model: TrainedModel, source: str, scorer: Scorer) -> None:
-        self._kge = model.kge
-        self._scorer = scorer
+    Args:
+        model: A trained model.
+        source: The graph whose names are used and whose entities are candidates; by default the
+            model's target, or a teacher's first source.
+        by: What entities are ranked by; by default what the model's validation facts favour.
+
+    Attributes:
+        model: The model.
+        by: What entities are ranked by.
+        named: The model in the names of the source.
+        witnesses: What it goes by besides vectors, None where that is nothing.
+        candidates: The entities that may be answers.
+
+    Raises:
+        UnknownNameError: If the model has no such source.
+        ValueError: If the model has no rules to answer by.
+    """
+
+    def __init__(
+        self, model: TrainedModel, source: str | None = None, by: By | None = None
+    ) -> None:
+        self.model = model
+        self.by: By = by or model.answers_by
         self.named = Named(model, source)
+        self.witnesses: Witnesses | None = None
+        scorer: Scorer = model.kge
+        if self.by != "vectors":
+            evidence, target = model.ruled()
+            self.witnesses = evidence.witnesses(model.graph, target)
+            scorer = evidence.scorer(self.by, model.kge, self.witnesses)
+        self.candidates = Candidates(self.named, self.by, scorer)
 
-    def entities(self, anchor: int, relation: int, side: Side, k: int) -> list[Prediction]:
-        """Return the best entities at one side of a fact."""
-        part = self.named.part
-        # Entities without a vector are no candidates.
-        places = np.flatnonzero(part.entity_rows < self._kge.n_entities)
-        scores = self._scorer.score(
-            torch.tensor([self._row(anchor)]),
-            torch.tensor([part.relation_rows[relation]]),
-            side=side,
-            candidates=torch.from_numpy(part.entity_rows[places]),
-        )[0]
-        best = scores.topk(min(k, len(scores)))
-        entities = places[best.indices.numpy()]
-        answers = [
-            (anchor, relation, entity) if side == "tail" else (entity, relation, anchor)
-            for entity in entities.tolist()
-        ]
-        labels = [self.named.entity_label(int(row)) for row in part.entity_rows[entities]]
-        return self._predictions(answers, labels, best.values.tolist())
+    def answer(
+        self, queries: Sequence[Query], k: int = 10, *, typed: bool = False
+    ) -> list[list[Prediction]]:
+        """Answer queries, in blocks.
 
-    def relations(self, head: int, tail: int, k: int) -> list[Prediction]:
-        """Return the best relations from one entity to another."""
-        part, kge = self.named.part, self._kge
-        queries = kge.queries(
-            torch.full((len(part.relation_rows),), self._row(head)),
-            torch.from_numpy(part.relation_rows),
+        Args:
+            queries: Any mix of questions.
+            k: The most answers to each.
+            typed: Answer only by what is in the observed domain or range of the relation.
+
+        Returns:
+            For each query its answers, from the best score down.
+
+        Raises:
+            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
+                no vector.
+            ValueError: If ``k`` is below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is at least 1, not {k}")
+        asked: dict[Side, list[tuple[int, int, int]]] = {"tail": [], "head": []}
+        found: list[list[Prediction]] = [[] for _ in queries]
+        for place, query in enumerate(queries):
+            head, relation, tail = self.resolve(query)
+            if query.tail is None:
+                asked["tail"].append((place, head, relation))
+            elif query.head is None:
+                asked["head"].append((place, tail, relation))
+            else:
+                found[place] = self._relations(head, tail, k, typed=typed)
+        for side, rows in asked.items():
+            if rows:
+                numbers, anchors, relations = np.array(rows, dtype=np.int64).T
+                self._entities(found, numbers, anchors, relations, side, k, typed=typed)
+        return found
+
+    def resolve(self, query: Query) -> tuple[int, int, int]:
+        """Return the source's rows of a query's head, relation and tail, -1 for what is asked.
+
+        Raises:
+            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
+                no vector.
+        """
+        named = self.named
+        head, tail = (
+            -1 if text is None else named.entity(text) for text in (query.head, query.tail)
         )
-        best = (queries @ kge.entities[self._row(tail)]).topk(min(k, len(part.relation_rows)))
-        answers = [(head, relation, tail) for relation in best.indices.tolist()]
-        rows = part.relation_rows[best.indices.numpy()]
-        labels = [self.named.relation_label(int(row)) for row in rows]
-        return self._predictions(answers, labels, best.values.tolist())
+        for entity in (head, tail):
+            if entity >= 0:
+                named.vector(entity)
+        return head, -1 if query.relation is None else named.relation(query.relation), tail
 
-    def _row(self, entity: int) -> int:
-        """Return the model's row of an entity, which needs a vector to be asked about."""
-        row = int(self.named.part.entity_rows[entity])
-        if row >= self._kge.n_entities:
-            raise UnknownNameError(
-                f"this model has no vector for {self.named.part.entities.name(entity)!r}, only "
-                "rules go by it; ask about an entity that is linked to the target, or retrain "
-                "with subgraph.vectors = 'all'"
+    def _entities(
+        self,
+        found: list[list[Prediction]],
+        numbers: Rows,
+        anchors: Rows,
+        relations: Rows,
+        side: Side,
+        k: int,
+        *,
+        typed: bool,
+    ) -> None:
+        """Answer queries for entities, each into its place of ``found``."""
+        part = self.named.part
+        asked = part.entity_rows[anchors], part.relation_rows[relations]
+        for block, best in self.candidates.best(*asked, side, k, typed=typed):
+            query, rank = np.nonzero(np.isfinite(best.scores))
+            answer, anchor = best.places[query, rank], anchors[block][query]
+            ends = (anchor, answer) if side == "tail" else (answer, anchor)
+            facts = np.stack([ends[0], relations[block][query], ends[1]], axis=1)
+            rows = part.entity_rows[answer]
+            predictions = self._predictions(
+                facts,
+                [self.named.entity_label(row) for row in rows.tolist()],
+                best.scores[query, rank],
+                best.probability[query, rank],
             )
-        return row
+            for number, prediction in zip(numbers[block][query].tolist(), predictions, strict=True):
+                found[number].append(prediction)
+
+    def _relations(self, head: int, tail: int, k: int, *, typed: bool) -> list[Prediction]:
+        """Return the best relations from one entity to another."""
+        part, kge = self.named.part, self.model.kge
+        start, end = part.entity_rows[[head, tail]].tolist()
+        places = np.arange(len(part.relation_rows))
+        if typed:
+            ends = self.candidates.ends
+            places = np.flatnonzero(
+                [
+                    head in self.candidates.places[ends(row, "head")]
+                    and tail in self.candidates.places[ends(row, "tail")]
+                    for row in part.relation_rows.tolist()
+                ]
+            )
+        rows = part.relation_rows[places]
+        queries = kge.queries(torch.full((len(rows),), start), torch.from_numpy(rows))
+        best = (queries @ kge.entities[end]).topk(min(k, len(rows)))
+        chosen = best.indices.numpy()
+        facts = np.stack(
+            [np.full_like(chosen, head), places[chosen], np.full_like(chosen, tail)], axis=1
+        )
+        labels = [self.named.relation_label(row) for row in rows[chosen].tolist()]
+        return self._predictions(facts, labels, best.values.numpy(), np.full(len(chosen), np.nan))
 
     def _predictions(
         self,
-        answers: list[tuple[int, int, int]],
-        labels: list[str],
-        scores: Iterable[float],
+        facts: Rows,
+        labels: Sequence[str],
+        scores: NDArray[np.float32],
+        probability: NDArray[np.float64],
     ) -> list[Prediction]:
+        """Put facts of the source's rows ``(n, 3)`` into words."""
         part = self.named.part
-        facts = part.joint(np.array(answers, dtype=np.int64))
-        return [
-            Prediction(
-                part.entities.name(head),
-                part.relations.name(relation),
-                part.entities.name(tail),
-                label,
-                float(score),
-                self.named.stated_by(fact),
-            )
-            for (head, relation, tail), label, score, fact in zip(
-                answers, labels, scores, facts, strict=True
-            )
-        ]
+        heads, tails = (part.entities.names_of(facts[:, place]) for place in (0, 2))
+        relations = part.relations.names_of(facts[:, 1])
+        stated = self.named.stated_by(part.joint(facts))
+        columns = heads, relations, tails, labels, scores.tolist(), stated
+        known = [None if np.isnan(chance) else chance for chance in probability.tolist()]
+        return [Prediction(*row) for row in zip(*columns, known, strict=True)]

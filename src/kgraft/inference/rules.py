@@ -6,30 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.grounding import atoms, examples
+from kgraft.inference.facts import StatedFact
 from kgraft.inference.names import Named
 from kgraft.model.trained import TrainedModel
-
-
-@dataclass(frozen=True)
-class StatedFact:
-    """A fact with those who state it.
-
-    Args:
-        head: Name or label of the head.
-        relation: Name of the relation.
-        tail: Name or label of the tail.
-        stated_by: The sources whose training facts hold it.
-    """
-
-    head: str
-    relation: str
-    tail: str
-    stated_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +66,21 @@ def rules(
 def _readable(
     rule: Mapping[str, Any], named: Named, grounded: Sequence[Mapping[str, int]]
 ) -> ReadableRule:
+    whole = [("x", rule["relation"], "y"), *atoms(rule)]
+    return ReadableRule(
+        named.relation_label(rule["relation"]),
+        in_words(rule, named),
+        rule["support"],
+        rule["confidence"],
+        tuple(
+            tuple(named.fact(at[left], relation, at[right]) for left, relation, right in whole)
+            for at in grounded
+        ),
+    )
+
+
+def in_words(rule: Mapping[str, Any], named: Named) -> str:
+    """Return a row of ``kgraft.evidence.rules.Rules`` as people read it."""
     variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
     if rule["answer"] is not None:
         entity = rule["entity"]
@@ -90,16 +88,7 @@ def _readable(
         variables["a"] = "anything" if entity is None else named.entity_label(entity)
     whole = [("x", rule["relation"], "y"), *atoms(rule)]
     head, *body = (_atom(named, atom, variables) for atom in whole)
-    return ReadableRule(
-        named.relation_label(rule["relation"]),
-        f"{head} if {' and '.join(body)}",
-        rule["support"],
-        rule["confidence"],
-        tuple(
-            tuple(_fact(named, at[left], relation, at[right]) for left, relation, right in whole)
-            for at in grounded
-        ),
-    )
+    return f"{head} if {' and '.join(body)}"
 
 
 def _atom(named: Named, atom: tuple[str, int, str], variables: Mapping[str, str]) -> str:
@@ -108,14 +97,3 @@ def _atom(named: Named, atom: tuple[str, int, str], variables: Mapping[str, str]
     if relation >= named.n_relations:
         left, right = right, left
     return f"{named.relation_label(relation)}({variables[left]}, {variables[right]})"
-
-
-def _fact(named: Named, left: int, relation: int, right: int) -> StatedFact:
-    if relation >= named.n_relations:
-        left, relation, right = right, relation - named.n_relations, left
-    return StatedFact(
-        named.entity_label(left),
-        named.relation_label(relation),
-        named.entity_label(right),
-        named.stated_by(np.array([left, relation, right])),
-    )

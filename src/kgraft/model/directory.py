@@ -10,13 +10,16 @@ facts.parquet          head, relation, tail (rows), source: what the model learn
 rules.parquet          where it has rules: the columns of ``kgraft.evidence.rules``, in its rows
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
                        rules, ``mixture`` (2 m, F)
+calibration.json       where there were validation facts: the points of
+                       ``kgraft.model.calibration``, by way to answer
 training.jsonl         one line an epoch
 metrics.json           what was measured
 README.md              the model card
 =====================  =====================================================================
 
 The manifest is written last and names every file's size and SHA-256, so a directory that lost
-something is told from a whole one.
+something is told from a whole one. ``report.html`` may be there too: it is made from the model and
+can be made again, so the manifest does not name it.
 """
 
 from __future__ import annotations
@@ -39,8 +42,9 @@ from kgraft.evidence.rules import Rules
 from kgraft.files import write_directory
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
+from kgraft.model.calibration import Calibration
 from kgraft.model.card import model_card
-from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 
@@ -48,6 +52,9 @@ FORMAT = 1
 """Rises when an older kgraft could no longer read a directory."""
 
 MANIFEST = "manifest.json"
+
+REPORT = "report.html"
+"""Where the verbs that train put their report."""
 
 
 def save_model(model: TrainedModel, directory: Path, *, overwrite: bool = False) -> None:
@@ -89,7 +96,7 @@ def load_model(directory: Path) -> TrainedModel:
         ModelDirectoryError: If the directory is missing, damaged, or of a newer format; the message
             names the file at fault.
     """
-    manifest = _manifest(directory)
+    manifest = read_manifest(directory)
     try:
         for name, about in manifest["files"].items():
             _check(directory / name, about)
@@ -118,6 +125,9 @@ def _write(model: TrainedModel, directory: Path) -> None:
         "metrics.json": json.dumps(model.metrics, indent=2),
         "README.md": model_card(model),
     }
+    if model.calibration:
+        points = {by: calibration.points for by, calibration in model.calibration.items()}
+        texts["calibration.json"] = json.dumps(points)
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     manifest = {
@@ -158,7 +168,12 @@ def _about(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return a model directory's manifest.
+
+    Raises:
+        ModelDirectoryError: If there is none that can be read, or it is of a newer format.
+    """
     path = directory / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -217,7 +232,15 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         log=[json.loads(line) for line in log],
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
+        calibration=_read_calibration(directory / "calibration.json", manifest),
     )
+
+
+def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibration]:
+    if path.name not in manifest["files"]:
+        return {}
+    curves = json.loads(path.read_text(encoding="utf-8"))
+    return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
 
 
 def _n_asked(graph: JointGraph, target: str | None) -> int:

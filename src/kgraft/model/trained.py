@@ -17,6 +17,7 @@ from kgraft.graph.vocabulary import Rows
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import JointGraph
 from kgraft.linking.subgraph import connect
+from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import Scorer
@@ -40,6 +41,8 @@ class TrainedModel:
         log: One entry an epoch: mean loss terms, validation MRR, seconds.
         metrics: What was measured, by name.
         evidence: What it knows besides its vectors, where it has rules.
+        calibration: What the scores of each way to answer say about truth, where validation facts
+            could tell.
     """
 
     kind: Kind
@@ -50,6 +53,7 @@ class TrainedModel:
     log: Sequence[Mapping[str, Any]] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
+    calibration: Mapping[By, Calibration] = field(default_factory=dict)
 
     @property
     def answers_by(self) -> By:
@@ -69,7 +73,7 @@ class TrainedModel:
         if by == "vectors":
             return self.kge
         evidence, target = self.ruled()
-        return evidence.scorer(by, self.kge, self.graph, target)
+        return evidence.scorer(by, self.kge, evidence.witnesses(self.graph, target))
 
     def ruled(self) -> tuple[Evidence, str]:
         """Return what the model knows besides its vectors, and the target that it knows it of.
