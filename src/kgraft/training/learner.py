@@ -119,7 +119,7 @@ class Learner:
         self._relations.step(batch.relations, relations)
         for optimizer in self._dense:
             optimizer.step()
-        terms |= _by_origin(asked.losses * shares, batch.inferred) | {"loss": loss}
+        terms = _by_origin(asked.losses * shares, batch.inferred) | terms | {"loss": loss}
         return {name: float(term.detach()) for name, term in terms.items()}
 
     def _penalty(self, batch: Batch, entities: Tensor, relations: Tensor) -> Tensor:
