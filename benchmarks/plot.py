@@ -1,4 +1,4 @@
-"""Draw a report: results.json, ablation.json, links.json, background.json or never_costs.json.
+"""Draw a report: of ``kgraft benchmark``, or of background, never_costs or scaling in this folder.
 
 Usage: python benchmarks/plot.py benchmarks/results/dbp5l/ablation.json ablation.svg
 """
@@ -20,7 +20,7 @@ from kgraft.reporting.benchmark_figures import (
     with_deviation,
 )
 from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
-from kgraft.reporting.scale import Scale, categories, linear
+from kgraft.reporting.scale import Scale, categories, linear, logarithmic
 
 SYSTEMS = {"joint": STYLES["joint"], "teacher": OTHER, "student": STYLES["all"]}
 SIDES = {"tail": "tails", "both": "both sides"}
@@ -30,6 +30,8 @@ def draw(report: dict[str, Any]) -> Figure:
     """Return the drawing of a report, whichever it is."""
     if "joint_growth" in report:
         return draw_background(report)
+    if "scaling" in report:
+        return draw_scaling(report)
     if "scenarios" in report:
         return draw_scenarios(report)
     if "quality" in report:
@@ -53,6 +55,24 @@ def draw_background(report: dict[str, Any]) -> Figure:
             marks += [curve(panel, own, style), dots(panel, own, style)]
         drawings.append(panel.draw(marks))
     return Figure(drawings, SYSTEMS)
+
+
+def draw_scaling(report: dict[str, Any]) -> Figure:
+    """Draw what an epoch takes, and the memory, over each size as a multiple."""
+    rows, settings = report["scaling"], report["settings"]
+    sizes = {name: style for style, name in enumerate(dict.fromkeys(x["size"] for x in rows))}
+    times = sorted(settings["times"])
+    ticks = tuple((x, f"×{x:g}") for x in times)
+    x_axis = Scale(times[0], max(times[-1], 2 * times[0]), ticks, logarithmic=True)
+    drawings = []
+    for key, name in (("seconds_per_epoch", "An epoch, seconds"), ("peak_rss_gib", "Memory, GiB")):
+        panel = Panel(name, x_axis, logarithmic(row[key] for row in rows), "times as much")
+        marks = []
+        for size, style in sizes.items():
+            own = [(row["times"], row[key]) for row in rows if row["size"] == size]
+            marks += [curve(panel, own, style), dots(panel, own, style)]
+        drawings.append(panel.draw(marks))
+    return Figure(drawings, {f"{name}, {settings[name]:,}": x for name, x in sizes.items()})
 
 
 def draw_scenarios(report: dict[str, Any]) -> Figure:
