@@ -22,6 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
+    {"reporting"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -25,9 +25,8 @@ from kgraft.errors import DataError, UnknownNameError
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.facts import StatedFact
 from kgraft.inference.predict import predict
-from kgraft.inference.rules import rules
+from kgraft.inference.rules import StatedFact, rules
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
 from kgraft.model.card import model_card
@@ -166,10 +165,13 @@ def test_an_example_names_them(student: TrainedModel) -> None:
     assert rule.text == "r(X, Y) if r1(X, A) and r2(A, Y)"
     assert rule.support == 8
     assert rule.examples == tuple(
-        (
-            StatedFact(f"x{i}", "r", f"y{i}", ("mine",), (f"x{i}", "r", f"y{i}")),
-            StatedFact(f"x{i}", "r1", f"A{i}", ("big",), (f"x{i}", "r1", f"A{i}")),
-            StatedFact(f"A{i}", "r2", f"y{i}", ("big",), (f"A{i}", "r2", f"y{i}")),
+        tuple(
+            StatedFact(*names, (source,), names)
+            for names, source in (
+                ((f"x{i}", "r", f"y{i}"), "mine"),
+                ((f"x{i}", "r1", f"A{i}"), "big"),
+                ((f"A{i}", "r2", f"y{i}"), "big"),
+            )
         )
         for i in (0, 1)
     )

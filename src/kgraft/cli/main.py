@@ -21,6 +21,7 @@ from kgraft.cli.options import (
     ThreadsOption,
 )
 from kgraft.cli.predict import predict
+from kgraft.cli.report import report
 from kgraft.cli.rules import rules
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
@@ -130,6 +131,7 @@ app.command()(explain)
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
+app.command()(report)
 
 
 def main() -> None:
