@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config"},
+    {"files", "progress", "sentences", "config", "extras"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},
@@ -22,6 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
+    {"exporting"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -33,6 +33,8 @@ from kgraft.errors import (
     UnknownNameError,
 )
 from kgraft.evaluation.evaluate import Evaluation, evaluate
+from kgraft.exporting.export import Exported, export
+from kgraft.exporting.pykeen import to_pykeen
 from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.read import read_graph
@@ -76,6 +78,7 @@ __all__ = [
     "DistillationSettings",
     "Estimate",
     "Evaluation",
+    "Exported",
     "GraphSource",
     "Inspection",
     "JointGraph",
@@ -113,6 +116,7 @@ __all__ = [
     "connect",
     "estimate",
     "evaluate",
+    "export",
     "from_arrays",
     "from_frame",
     "from_pykeen",
@@ -133,6 +137,7 @@ __all__ = [
     "save_model",
     "sweep_links",
     "synthesize",
+    "to_pykeen",
     "train",
     "training_run",
     "write_graph",

@@ -12,6 +12,7 @@ from rich.table import Table
 from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
+from kgraft.cli.export import export
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
@@ -155,6 +156,7 @@ def predict(
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
+app.command()(export)
 
 
 def main() -> None:
