@@ -113,7 +113,7 @@ def test_names_that_two_sources_share_cannot_be_words(
     graph = teacher.graph
     same = {**graph.parts, "cards": graph.parts["atlas"]}
     model = replace(teacher, graph=replace(graph, parts=same))
-    with pytest.raises(DataError, match="two sources have 'atlas:"):
+    with pytest.raises(DataError, match="two rows are called 'atlas:"):
         export(model, tmp_path / "el.txt")
     assert list(tmp_path.iterdir()) == []
     export(model, tmp_path / "el.txt", sources=["atlas"])

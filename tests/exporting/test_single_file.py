@@ -11,7 +11,11 @@ import polars as pl
 import pytest
 from safetensors import safe_open
 
+from kgraft.errors import DataError
 from kgraft.exporting.export import export
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
 
 
@@ -70,3 +74,23 @@ def test_word2vec_text(student, names, check_scores, tmp_path: Path, ending: str
         ]
     )
     check_scores(vectors, relations)
+
+
+def people(tiny: Collection, names: list[str]) -> KnowledgeGraph:
+    mine = tiny.graphs["mine"]
+    return KnowledgeGraph("mine", Vocabulary.of(names), mine.relations, mine.train)
+
+
+def test_a_name_is_one_word_of_the_text(tiny, by_size, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    names = ["New York", "a\u00a0b\nc", "Zürich", "http://x/%20", "e"]
+    export(by_size(people(tiny, names), [1, 2, 3, 4, 5], [1, 1]), tmp_path / "v.txt")
+    lines = (tmp_path / "v.txt").read_text(encoding="utf-8").split("\n")
+    words = ["New%20York", "a%C2%A0b%0Ac", "Zürich", "http://x/%20", "e"]
+    assert lines == ["5 2", *(f"{word} {x} 0" for x, word in enumerate(words, start=1)), ""]
+
+
+def test_names_that_become_the_same_word_are_refused(tiny, by_size, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model = by_size(people(tiny, ["a b", "a%20b", "c", "d", "e"]), [1] * 5, [1, 1])
+    with pytest.raises(DataError, match="two rows are called 'a%20b'"):
+        export(model, tmp_path / "v.txt")
+    assert list(tmp_path.iterdir()) == []

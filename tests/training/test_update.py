@@ -138,6 +138,7 @@ def test_nothing_new_is_told_as_nothing(
     assert change.background_added == change.background_removed == 0
     assert change.entities_added == change.entities_removed == 0
     assert change.validation_mrr_before == pytest.approx(student.metrics["validation_mrr"])
+    assert change.validation_mrr >= change.validation_mrr_before
 
 
 def test_a_student_can_go_on_from_an_updated_one(

@@ -145,21 +145,6 @@ class Selection:
             "score": score,
         }
 
-    def names(self, what: str) -> list[str]:
-        """Return the entities' names, for a form that knows a row by nothing else.
-
-        Raises:
-            DataError: If two rows have one name.
-        """
-        names = self.entities.about["name"]
-        if names.n_unique() < len(names):
-            twice = names.filter(names.is_duplicated())[0]
-            raise DataError(
-                f"{what} knows a row by its name only, and two sources have {twice!r}",
-                remedy="Export one source at a time, with --sources",
-            )
-        return names.to_list()
-
     def batches(self, table: Table, what: str) -> Iterator[slice]:
         """Yield the places of a table's rows, ``AT_ONCE`` together, and tell of the progress."""
         self.progress.begin(what, len(table))

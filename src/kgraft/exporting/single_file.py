@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import polars as pl
@@ -12,10 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection, Table
 from kgraft.files import compression_of
 
 _BOTH = ("entities", "relations")
+
+_SPACE = re.compile(r"\s+")
 
 
 def write_numpy(selection: Selection, path: Path) -> None:
@@ -65,21 +70,29 @@ def write_word2vec(selection: Selection, path: Path) -> None:
 
     White space in a name is percent-encoded, since it ends a name here. Numbers have the nine
     digits that give every float32 back.
+
+    Raises:
+        DataError: If two rows would be called the same.
     """
     table = selection.entities
-    names = [_one_word(name) for name in selection.names("word2vec text")]
+    words = _words(table)
     with pa.output_stream(str(path), compression=compression_of(path)) as output:
         output.write(f"{len(table)} {table.vectors.shape[1]}\n".encode())
         for part in selection.batches(table, "word2vec"):
             lines = [
-                " ".join([name, *(f"{number:.9g}" for number in vector)])
-                for name, vector in zip(names[part], table.vectors[part].tolist(), strict=True)
+                " ".join([word, *(f"{number:.9g}" for number in vector)])
+                for word, vector in zip(words[part], table.vectors[part].tolist(), strict=True)
             ]
             output.write(("\n".join(lines) + "\n").encode())
 
 
-def _one_word(name: str) -> str:
-    return "".join(
-        "".join(f"%{byte:02X}" for byte in sign.encode()) if sign.isspace() else sign
-        for sign in name
-    )
+def _words(table: Table) -> list[str]:
+    """Return the names without white space, each once."""
+    words = pl.Series([_SPACE.sub(lambda x: quote(x[0]), x) for x in table.about["name"].to_list()])
+    if words.n_unique() < len(words):
+        twice = words.filter(words.is_duplicated())[0]
+        raise DataError(
+            f"word2vec text knows a row by one word only, and two rows are called {twice!r}",
+            remedy="Export one source at a time, with --sources, or choose another form",
+        )
+    return words.to_list()

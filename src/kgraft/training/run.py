@@ -57,6 +57,7 @@ class Run:
         inferred: Facts that follow from the graph's.
         made_from: Models that this one and the further terms were made from; a checkpoint of a run
             with others is not gone on with.
+        start_mrr: The validation MRR of the model as it is, where this state may be kept.
         finish: Adds to the trained model what is made of it.
 
     Raises:
@@ -73,6 +74,7 @@ class Run:
     weights: NDArray[np.float64] | None = None
     inferred: Inferred | None = None
     made_from: Sequence[KgeModel] = ()
+    start_mrr: float | None = None
     finish: Callable[[TrainedModel], TrainedModel] | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ class Run:
             checkpoint=self._checkpoint(watching.checkpoint),
             progress=watching.progress,
             name=self.kind if self.target is None else f"{self.kind} for {self.target}",
+            start_mrr=self.start_mrr,
         )
         metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
         trained = TrainedModel(

@@ -107,42 +107,48 @@ def _copy_known(own: Tensor, earlier: Tensor, rows: Tensor) -> None:
 def telling_changes(run: Run, start: TrainedModel) -> Run:
     """Return a run that tells in its model's metrics what has changed since an earlier student.
 
+    Where no fact is new or gone, the earlier student's state is kept unless validation facts favour
+    a later one. Else it is not, since they may not ask for what is new.
+
     Args:
         run: A run whose model has taken the earlier student's rows.
         start: The earlier student.
     """
     validate = run.validate()
     before = None if validate is None else validate()
+    counts = _differences(run.graph, start.graph, run.target or "")
 
     def finish(trained: TrainedModel) -> TrainedModel:
         finished = trained if run.finish is None else run.finish(trained)
-        change = _change(finished, start, before)
+        median, most = _moved(finished, start)
+        change = Change(
+            **counts,
+            validation_mrr_before=before,
+            validation_mrr=finished.metrics["validation_mrr"],
+            moved=median,
+            moved_most=most,
+        )
         return replace(finished, metrics={**finished.metrics, UPDATE_METRIC: asdict(change)})
 
-    return replace(run, finish=finish)
+    return replace(run, finish=finish, start_mrr=None if any(counts.values()) else before)
 
 
-def _change(model: TrainedModel, start: TrainedModel, before: float | None) -> Change:
-    target = model.target or ""
-    now, then = _facts(model.graph), _facts(start.graph)
+def _differences(now: JointGraph, then: JointGraph, target: str) -> dict[str, int]:
+    """Count facts and entities that are new or gone, as ``Change`` calls them."""
+    facts, earlier = _facts(now), _facts(then)
+    names, known = (set(x.parts[target].entities.names) for x in (now, then))
     own = pl.col("source") == target
-    added, removed = (a.join(b, on=a.columns, how="anti") for a, b in ((now, then), (then, now)))
-    part, earlier = (x.graph.parts[target] for x in (model, start))
-    places = earlier.entity_rows_of(part.entities.names)
-    common = places >= 0
-    moved = _moved(model.kge.entities[part.entity_rows[common]], start.kge.entities[places[common]])
-    return Change(
-        facts_added=len(added.filter(own)),
-        facts_removed=len(removed.filter(own)),
-        background_added=len(added.filter(~own)),
-        background_removed=len(removed.filter(~own)),
-        entities_added=len(part.entities) - int(common.sum()),
-        entities_removed=len(earlier.entities) - int(common.sum()),
-        validation_mrr_before=before,
-        validation_mrr=model.metrics["validation_mrr"],
-        moved=moved[0],
-        moved_most=moved[1],
+    added, removed = (
+        a.join(b, on=a.columns, how="anti") for a, b in ((facts, earlier), (earlier, facts))
     )
+    return {
+        "facts_added": len(added.filter(own)),
+        "facts_removed": len(removed.filter(own)),
+        "background_added": len(added.filter(~own)),
+        "background_removed": len(removed.filter(~own)),
+        "entities_added": len(names - known),
+        "entities_removed": len(known - names),
+    }
 
 
 def _facts(graph: JointGraph) -> pl.DataFrame:
@@ -161,10 +167,15 @@ def _facts(graph: JointGraph) -> pl.DataFrame:
     return pl.concat(frames).unique()
 
 
-def _moved(now: Tensor, then: Tensor) -> tuple[float, float]:
-    """Return how far rows have moved, as a part of their length: median and 95th percentile."""
-    if not len(now):
+def _moved(model: TrainedModel, start: TrainedModel) -> tuple[float, float]:
+    """Return how far the rows of entities that both know have moved, as ``Change`` has it."""
+    part, earlier = (x.graph.parts[model.target or ""] for x in (model, start))
+    places = earlier.entity_rows_of(part.entities.names)
+    common = places >= 0
+    if not common.any():
         return 0.0, 0.0
+    now = model.kge.entities[part.entity_rows[common]]
+    then = start.kge.entities[places[common]]
     share = (now - then).norm(dim=1) / then.norm(dim=1).clamp(min=1e-12)
     median, most = np.quantile(share.numpy(), [0.5, 0.95]).tolist()
     return median, most
