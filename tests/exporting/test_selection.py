@@ -69,8 +69,11 @@ def test_relations_have_the_rows_of_their_source(student: TrainedModel) -> None:
     assert chosen.relations.about["name"][0] == "verb0"
 
 
-def test_tables_are_called_after_the_target_or_as_one_likes(student: TrainedModel) -> None:
+def test_tables_are_called_after_the_target_or_as_one_likes(
+    student: TrainedModel, teacher: TrainedModel
+) -> None:
     assert list(select(student).tables) == ["mine_entities", "mine_relations"]
+    assert list(select(teacher).tables) == ["teacher_entities", "teacher_relations"]
     assert list(select(student, name="x").tables) == ["x_entities", "x_relations"]
 
 

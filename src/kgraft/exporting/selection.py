@@ -125,9 +125,14 @@ class Selection:
         return Table(pl.concat(both), kge.relations.numpy()[places])
 
     @property
+    def both(self) -> dict[str, Table]:
+        """The tables by what they hold: ``entities`` and ``relations``."""
+        return {"entities": self.entities, "relations": self.relations}
+
+    @property
     def tables(self) -> dict[str, Table]:
-        """Both tables, by the names that databases know them by."""
-        return {f"{self.name}_entities": self.entities, f"{self.name}_relations": self.relations}
+        """The tables by the names that databases know them by."""
+        return {f"{self.name}_{kind}": table for kind, table in self.both.items()}
 
     @property
     def about(self) -> dict[str, Any]:
@@ -180,7 +185,8 @@ def select(
         sources = model.graph.sources if model.target is None else [model.target]
     for source in sources:
         model.graph.part(source)
-    name = name or re.sub(r"\W+", "_", model.target or model.kind)
+    # What every database takes as part of a name.
+    name = name or re.sub(r"[^A-Za-z0-9_]+", "_", model.target or model.kind)
     selection = Selection(model, tuple(sources), name, progress or Silence())
     if not sources or not len(selection.entities):
         raise DataError(

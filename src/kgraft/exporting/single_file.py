@@ -18,8 +18,6 @@ from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection, Table
 from kgraft.files import compression_of
 
-_BOTH = ("entities", "relations")
-
 _SPACE = re.compile(r"\s+")
 
 
@@ -29,8 +27,7 @@ def write_numpy(selection: Selection, path: Path) -> None:
     Columns are ``entities.name`` and so on; a missing label is an empty text. Nothing is pickled.
     """
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(selection.about))}
-    for kind in _BOTH:
-        table: Table = getattr(selection, kind)
+    for kind, table in selection.both.items():
         arrays[kind] = table.vectors
         for column in table.about:
             filled = column.fill_null("") if column.dtype == pl.String else column
@@ -41,13 +38,13 @@ def write_numpy(selection: Selection, path: Path) -> None:
 
 def write_parquet(selection: Selection, path: Path) -> None:
     """Write one table: kind, name, source, label, inverse, vector; ``about`` is its metadata."""
-    frames = [
-        getattr(selection, kind).frame.select(pl.lit(word).alias("kind"), pl.all())
-        for kind, word in zip(_BOTH, ("entity", "relation"), strict=True)
+    columns = [pl.col(x) for x in ("name", "source", "label", "inverse", "vector")]
+    entities = selection.entities.frame.with_columns(inverse=pl.lit(value=False))
+    rows = [
+        entities.select(pl.lit("entity").alias("kind"), *columns),
+        selection.relations.frame.select(pl.lit("relation").alias("kind"), *columns),
     ]
-    frames[0] = frames[0].with_columns(inverse=pl.lit(value=False)).select(frames[1].columns)
-    about = {key: str(value) for key, value in selection.about.items()}
-    pl.concat(frames).write_parquet(path, metadata=about)
+    pl.concat(rows).write_parquet(path, metadata=_metadata(selection))
 
 
 def write_safetensors(selection: Selection, path: Path) -> None:
@@ -56,13 +53,11 @@ def write_safetensors(selection: Selection, path: Path) -> None:
     The JSON is a tensor, as the header, where metadata is, may not grow with the rows.
     """
     tensors: dict[str, NDArray[Any]] = {}
-    for kind in _BOTH:
-        table: Table = getattr(selection, kind)
+    for kind, table in selection.both.items():
         columns = json.dumps(table.about.to_dict(as_series=False), ensure_ascii=False)
         tensors[kind] = table.vectors
         tensors[f"{kind}.json"] = np.frombuffer(columns.encode(), dtype=np.uint8)
-    about = {key: str(value) for key, value in selection.about.items()}
-    save_file(tensors, path, metadata=about)
+    save_file(tensors, path, metadata=_metadata(selection))
 
 
 def write_word2vec(selection: Selection, path: Path) -> None:
@@ -84,6 +79,10 @@ def write_word2vec(selection: Selection, path: Path) -> None:
                 for word, vector in zip(words[part], table.vectors[part].tolist(), strict=True)
             ]
             output.write(("\n".join(lines) + "\n").encode())
+
+
+def _metadata(selection: Selection) -> dict[str, str]:
+    return {key: str(value) for key, value in selection.about.items()}
 
 
 def _words(table: Table) -> list[str]:
