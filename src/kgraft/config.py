@@ -213,8 +213,8 @@ class TrainSettings(Settings):
     rules: RuleSettings = RuleSettings(longest=0)
 
 
-UPDATE: Mapping[str, Any] = {"epochs": 2, "least_steps": 300, "validation_queries": 500}
-"""What a student that goes on from an earlier one has of its own: a quarter of the training, and of
+UPDATE: Mapping[str, Any] = {"epochs": 2, "least_steps": 200, "validation_queries": 500}
+"""What a student that goes on from an earlier one has of its own: a fraction of the training, and of
 the validation facts that the mixture of vectors and rules is fitted on."""
 
 
