@@ -214,8 +214,8 @@ class TrainSettings(Settings):
 
 
 UPDATE: Mapping[str, Any] = {"epochs": 2, "least_steps": 200, "validation_queries": 500}
-"""What a student that goes on from an earlier one has of its own: a fraction of the training, and of
-the validation facts that the mixture of vectors and rules is fitted on."""
+"""What a student that goes on from an earlier one has of its own: a fraction of the training, and
+of the validation facts that the mixture of vectors and rules is fitted on."""
 
 
 class RetrainSettings(TrainSettings):
