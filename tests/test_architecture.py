@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config"},
+    {"files", "progress", "sentences", "config", "extras"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},
@@ -22,7 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
-    {"reporting"},
+    {"exporting", "reporting"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -47,6 +47,26 @@ def test_changes_win_over_the_file(tmp_path: Path) -> None:
     assert (settings.training.epochs, settings.training.seed, settings.model.width) == (9, 3, 10)
 
 
+def test_what_neither_says_is_taken_from_the_base(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[training]\nepochs = 5\n")
+    base = RetrainSettings(
+        model=ModelSettings(width=50), training=TrainingSettings(epochs=1, seed=4)
+    )
+    settings = read_settings(RetrainSettings, path, {"training.patience": 1}, base=base)
+    training = base.training.model_copy(update={"epochs": 5, "patience": 1})
+    assert settings == base.model_copy(update={"training": training})
+    assert read_settings(RetrainSettings, base=base) == base
+
+
+def test_an_update_is_short_and_else_as_the_student_was() -> None:
+    settings = RetrainSettings(model=ModelSettings(width=50), training=TrainingSettings(seed=4))
+    after = settings.for_update()
+    assert (after.model, after.training.seed) == (settings.model, 4)
+    assert after.training.epochs < RetrainSettings().training.epochs
+    assert after.for_update() == after
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

@@ -33,6 +33,8 @@ from kgraft.errors import (
     UnknownNameError,
 )
 from kgraft.evaluation.evaluate import Evaluation, evaluate
+from kgraft.exporting.export import Exported, export
+from kgraft.exporting.pykeen import to_pykeen
 from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.read import read_graph
@@ -84,6 +86,7 @@ __all__ = [
     "Evaluation",
     "Explainer",
     "Explanation",
+    "Exported",
     "GraphSource",
     "Inspection",
     "JointGraph",
@@ -127,6 +130,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "explain",
+    "export",
     "from_arrays",
     "from_frame",
     "from_pykeen",
@@ -149,6 +153,7 @@ __all__ = [
     "similar",
     "sweep_links",
     "synthesize",
+    "to_pykeen",
     "train",
     "training_run",
     "write_graph",

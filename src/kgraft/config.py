@@ -220,6 +220,11 @@ class TrainSettings(Settings):
     rules: RuleSettings = RuleSettings(longest=0)
 
 
+UPDATE: Mapping[str, Any] = {"epochs": 2, "least_steps": 200, "validation_queries": 500}
+"""What a student that goes on from an earlier one has of its own: a fraction of the training, and
+of the validation facts that the mixture of vectors and rules is fitted on."""
+
+
 class RetrainSettings(TrainSettings):
     """Everything that ``retrain`` goes by.
 
@@ -234,19 +239,31 @@ class RetrainSettings(TrainSettings):
     distillation: DistillationSettings = DistillationSettings()
     rules: RuleSettings = RuleSettings()
 
+    def for_update(self) -> RetrainSettings:
+        """Return settings for a student that goes on from one that these have made.
+
+        It knows nearly all already, so that a few epochs do.
+        """
+        return self.model_copy(update={"training": self.training.model_copy(update=UPDATE)})
+
 
 S = TypeVar("S", bound=BaseModel)
 
 
 def read_settings(
-    kind: type[S], path: Path | None = None, changes: Mapping[str, Any] | None = None
+    kind: type[S],
+    path: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    base: S | None = None,
 ) -> S:
     """Read settings from a TOML file of one table a part, and change some of them.
 
     Args:
         kind: Which settings.
-        path: The file; ``None`` starts from the defaults.
+        path: The file; without it there are changes only.
         changes: Values by dotted key, as ``{"training.epochs": 5}``; they win over the file.
+        base: What holds where neither says otherwise; by default the kind's defaults.
 
     Raises:
         SettingsError: If the file cannot be read, or a key is unknown or a value is not allowed;
@@ -268,7 +285,7 @@ def read_settings(
             )
         table[name] = value
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values if base is None else _filled(base.model_dump(), values))
     except ValidationError as error:
         raise SettingsError(where + explain(error)) from error
 

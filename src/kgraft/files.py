@@ -114,7 +114,9 @@ def write_directory(directory: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for written in temporary.iterdir():
+        for written in temporary.rglob("*"):
+            if written.is_dir():
+                continue
             with written.open("rb+") as file:
                 os.fsync(file.fileno())
         if directory.exists():

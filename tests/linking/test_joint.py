@@ -52,6 +52,33 @@ def test_facts_among_the_first_entities(
     assert found.tolist() == among
 
 
+def test_rows_are_found_in_another_joint_graph_by_name(graph_of, links_of) -> None:
+    a, b, c = (graph_of(name, f"{name}1 r {name}2") for name in "abc")
+    earlier = join([a, b], [links_of(a, b, "a1=b2")])
+    later = join([graph_of("a", "a3 s a2, a2 r a1"), b, c], [links_of(b, c, "b1=c1")])
+    entities, relations = later.rows_in(earlier)
+    rows = {
+        f"{source}:{name}": int(entities[row])
+        for source, part in later.parts.items()
+        for name, row in zip(part.entities.names, part.entity_rows, strict=True)
+    }
+    at = earlier.parts["a"].entities.row, earlier.parts["b"].entity_rows
+    assert rows["a:a1"] == at[0]("a1")
+    assert rows["a:a2"] == at[0]("a2")
+    assert rows["a:a3"] == rows["c:c2"] == -1
+    assert [rows["b:b1"], rows["b:b2"]] == at[1].tolist()
+    assert rows["c:c1"] == rows["b:b1"]
+    r, s = (later.parts["a"].relation_rows[later.parts["a"].relations.row(x)] for x in "rs")
+    assert (relations[r], relations[s]) == (0, -1)
+
+
+def test_where_names_lead_to_several_rows_the_first_source_decides(graph_of, links_of) -> None:
+    a, b = graph_of("a", "a1 r a2"), graph_of("b", "b1 r b2")
+    apart, linked = join([a, b]), join([a, b], [links_of(a, b, "a1=b1")])
+    found = linked.rows_in(apart)[0]
+    assert found[linked.parts["a"].entity_rows[0]] == apart.parts["a"].entity_rows[0]
+
+
 def test_links_chain_across_three_sources(graph_of, links_of, members) -> None:
     a, b, c = (graph_of(name, f"{name}1 r {name}2") for name in "abc")
     joint = join([a, b, c], [links_of(a, b, "a1=b1"), links_of(c, b, "c1=b1 c2=b2")])

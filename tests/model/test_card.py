@@ -25,7 +25,9 @@ def model(tiny: Collection) -> TrainedModel:
 
 def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
     card = model_card(model)
-    assert card.startswith("# student model for mine\n")
+    front_matter, _, text = card.removeprefix("---\n").partition("---\n")
+    assert front_matter.startswith("library_name: kgraft\n")
+    assert text.startswith("\n# student model for mine\n")
     assert "- Encoder: complex, width 4, 48 parameters\n" in card
     assert "- Rows: 6 entities, 3 relations\n" in card
     assert "- Epochs: 2\n" in card
@@ -42,5 +44,5 @@ def test_a_card_tells_of_entities_without_vectors(model: TrainedModel) -> None:
 
 def test_a_card_without_target_or_measures(model: TrainedModel) -> None:
     card = model_card(replace(model, kind="teacher", target=None, metrics={}))
-    assert card.startswith("# teacher model\n")
+    assert "\n# teacher model\n" in card
     assert "Nothing yet." in card

@@ -55,6 +55,19 @@ def test_the_best_state_is_kept() -> None:
     assert looked_at(run) == {1: 0.2, 2: 0.5, 3: 0.4, 4: 0.5, 5: 0.3}
 
 
+@pytest.mark.parametrize(("figures", "best"), [([0.2, 0.3], (0, 0.4)), ([0.2, 0.5], (2, 0.5))])
+def test_the_first_state_is_kept_where_it_may_be_and_no_later_one_is_better(
+    figures: list[float], best: tuple[int, float]
+) -> None:
+    learner, batches = parts()
+    looks = Looks(learner, figures)
+    start = learner.model.entities.clone()
+    settings = TrainingSettings(epochs=2, validate_every=1)
+    run = fit(learner, batches, settings, validate=looks, start_mrr=0.4)
+    assert (run.best_epoch, run.best_mrr) == best
+    assert learner.model.entities.equal([start, *looks.seen][run.best_epoch])
+
+
 def test_patience_counts_looks_without_improvement() -> None:
     learner, batches = parts()
     looks = Looks(learner, [0.1, 0.3, 0.2, 0.4, 0.4, 0.1, 0.9])

@@ -28,8 +28,10 @@ AGAIN = "The same command goes on from here."
 S = TypeVar("S", bound=BaseModel)
 
 
-def chosen_settings(kind: type[S], file: Path | None, changes: Sequence[str]) -> S:
-    """Return settings from a file and ``PART.NAME=VALUE`` changes.
+def chosen_settings(
+    kind: type[S], file: Path | None, changes: Sequence[str], *, base: S | None = None
+) -> S:
+    """Return settings from a file and ``PART.NAME=VALUE`` changes; else ``base`` or defaults.
 
     Raises:
         SettingsError: If one of them is malformed, unknown or not allowed.
@@ -40,7 +42,7 @@ def chosen_settings(kind: type[S], file: Path | None, changes: Sequence[str]) ->
         if not equals:
             raise SettingsError(f"--set {change}: write PART.NAME=VALUE, as training.epochs=5")
         values[key] = None if text == "none" else text
-    return read_settings(kind, file, values)
+    return read_settings(kind, file, values, base=base)
 
 
 def use_threads(threads: int | None) -> None:

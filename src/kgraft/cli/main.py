@@ -12,6 +12,7 @@ from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
 from kgraft.cli.explain import explain, similar
+from kgraft.cli.export import export
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
@@ -132,6 +133,7 @@ app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
 app.command()(report)
+app.command()(export)
 
 
 def main() -> None:

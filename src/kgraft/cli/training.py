@@ -33,6 +33,7 @@ from kgraft.training.pretrain import pretraining_run
 from kgraft.training.retrain import retraining_run
 from kgraft.training.run import Run
 from kgraft.training.train import training_run
+from kgraft.training.update import UPDATE_METRIC, Change, settings_after
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -116,6 +117,12 @@ def retrain(
     ],
     directory: OutOption,
     target: TargetOption = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Go on from this student, in few epochs, and say what has changed."
+        ),
+    ] = None,
     settings: SettingsOption = None,
     changes: SetOption = None,
     threads: ThreadsOption = None,
@@ -124,16 +131,18 @@ def retrain(
     dry_run: DryRunOption = False,
 ) -> None:
     """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
-
-    def prepare(chosen: RetrainSettings) -> Prepared:
-        taught_by = load_model(teacher)
-        known = read_collection(collection, taught_by.graph.graphs())
-        return known, retraining_run(known, taught_by, chosen, target=target)
-
     with speaking(RESUME):
+        start = None if earlier is None else load_model(earlier)
+        base = None if start is None else settings_after(start)
+
+        def prepare(chosen: RetrainSettings) -> Prepared:
+            taught_by = load_model(teacher)
+            known = read_collection(collection, taught_by.graph.graphs())
+            return known, retraining_run(known, taught_by, chosen, target=target, start=start)
+
         _carry_out(
             prepare,
-            chosen_settings(RetrainSettings, settings, changes or ()),
+            chosen_settings(RetrainSettings, settings, changes or (), base=base),
             directory,
             threads=threads,
             resume=resume,
@@ -166,6 +175,9 @@ def _carry_out(
     if watch.checkpoint is not None:
         watch.checkpoint.unlink(missing_ok=True)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
+    if UPDATE_METRIC in model.metrics:
+        for line in _changed(Change(**model.metrics[UPDATE_METRIC])):
+            out.print(line, highlight=False)
     place = report_beside(model, directory, collection)
     out.print(f"A report on it is in {place}", highlight=False, markup=False, soft_wrap=True)
 
@@ -178,6 +190,24 @@ def _measured(model: TrainedModel) -> str:
         look += f" ({ways}; it answers by {model.answers_by})"
     best = model.metrics["best_epoch"]
     return f"{model.kind}: {len(model.log)} epochs, best {best}, {look}"
+
+
+def _changed(change: Change) -> Sequence[str]:
+    lines = [
+        (
+            f"facts: {change.facts_added:,} new, {change.facts_removed:,} gone; of other sources "
+            f"{change.background_added:,} new, {change.background_removed:,} gone"
+        ),
+        f"entities: {change.entities_added:,} new, {change.entities_removed:,} gone",
+        (
+            f"vectors of known entities moved by {100 * change.moved:.0f} % of their length "
+            f"(median; 95 % of them by less than {100 * change.moved_most:.0f} %)"
+        ),
+    ]
+    if change.validation_mrr is not None and change.validation_mrr_before is not None:
+        before, now = 100 * change.validation_mrr_before, 100 * change.validation_mrr
+        lines.append(f"validation MRR by vectors: {before:.1f} before, {now:.1f} now")
+    return lines
 
 
 def _in_words(found: Estimate) -> Sequence[str]:

@@ -46,6 +46,14 @@ class Part:
         columns = (self.entity_rows[heads], self.relation_rows[relations], self.entity_rows[tails])
         return np.stack(columns, axis=1)
 
+    def entity_rows_of(self, names: pl.Series) -> Rows:
+        """Return the joint row of each of the source's entities by name, or -1, int64 ``(n,)``."""
+        return np.append(self.entity_rows, -1)[self.entities.rows(names)]
+
+    def relation_rows_of(self, names: pl.Series) -> Rows:
+        """Return the same of relations."""
+        return np.append(self.relation_rows, -1)[self.relations.rows(names)]
+
 
 @dataclass(frozen=True)
 class LinkConflict:
@@ -152,6 +160,26 @@ class JointGraph:
         pairs[:, end] = own.rows(theirs.names)[links.pairs[:, end]]
         known = pairs[:, end] >= 0
         return replace(links, pairs=pairs[known], confidence=links.confidence[known])
+
+    def rows_in(self, other: JointGraph) -> tuple[Rows, Rows]:
+        """Return where another joint graph has the same entities and relations, by name.
+
+        Returns:
+            For each entity row, ``(n_entities,)``, and each relation row, ``(n_relations,)``, the
+            row that the other graph gives one of its names, or -1. Where its names lead to several,
+            the name in the first of this graph's sources decides.
+        """
+        entities = np.full(self.n_entities, -1, dtype=np.int64)
+        relations = np.full(self.n_relations, -1, dtype=np.int64)
+        for name in reversed(self.sources):
+            if name in other.parts:
+                own, theirs = self.parts[name], other.parts[name]
+                for found, rows, places in (
+                    (entities, theirs.entity_rows_of(own.entities.names), own.entity_rows),
+                    (relations, theirs.relation_rows_of(own.relations.names), own.relation_rows),
+                ):
+                    found[places] = np.where(rows >= 0, rows, found[places])
+        return entities, relations
 
     def among_first(self, n_entities: int) -> NDArray[np.bool_]:
         """Say of each fact, ``(n,)``, whether both ends are among the first so many entities."""

@@ -1,4 +1,4 @@
-"""The model card: what a model is, for people who find its directory."""
+"""The model card: what a model is, for people who find its directory, there or on a Hub."""
 
 from __future__ import annotations
 
@@ -15,8 +15,22 @@ _WHAT = {
 }
 
 
+_FRONT_MATTER = """\
+---
+library_name: kgraft
+pipeline_tag: graph-ml
+tags:
+- knowledge-graph
+- knowledge-graph-embedding
+- knowledge-graph-completion
+- link-prediction
+---
+"""
+"""What the Hugging Face Hub reads of a card."""
+
+
 def model_card(model: TrainedModel) -> str:
-    """Return the card as Markdown."""
+    """Return the card as Markdown, with front matter for the Hugging Face Hub."""
     graph, kge = model.graph, model.kge
     facts = {
         source: int((graph.triple_sources == place).sum())
@@ -24,6 +38,7 @@ def model_card(model: TrainedModel) -> str:
     }
     beyond = graph.n_entities - kge.n_entities
     lines = [
+        _FRONT_MATTER,
         f"# {model.kind} model{f' for {model.target}' if model.target else ''}",
         "",
         _WHAT[model.kind],
@@ -56,6 +71,12 @@ def model_card(model: TrainedModel) -> str:
         "",
         'model = kgraft.load_model("DIRECTORY")',
         "```",
+        "",
+        (
+            "Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` and "
+            "`relations.parquet` say whose row is which; a relation's inverse is as many rows "
+            f"further as there are relations ({graph.n_relations:,})."
+        ),
         "",
         "The data keep the licences of their sources; so may weights learned from them.",
         "",

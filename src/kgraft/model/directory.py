@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -57,13 +58,16 @@ REPORT = "report.html"
 """Where the verbs that train put their report."""
 
 
-def save_model(model: TrainedModel, directory: Path, *, overwrite: bool = False) -> None:
+def save_model(
+    model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
     """Write a model to a directory, whole or not at all.
 
     Raises:
         ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
             model directory.
     """
+    directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     with write_directory(directory) as temporary:
         _write(model, temporary)
@@ -89,13 +93,14 @@ def check_free(directory: Path, *, overwrite: bool) -> None:
         )
 
 
-def load_model(directory: Path) -> TrainedModel:
+def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
     """Read a model that ``save_model`` has written.
 
     Raises:
         ModelDirectoryError: If the directory is missing, damaged, or of a newer format; the message
             names the file at fault.
     """
+    directory = Path(directory)
     manifest = read_manifest(directory)
     try:
         for name, about in manifest["files"].items():

@@ -103,15 +103,10 @@ class TrainedModel:
             entities = subgraph.teacher_entities[own.entity_rows]
             relations = subgraph.teacher_relations[own.relation_rows]
         else:
-            entities = _where_known(part.entity_rows, part.entities.rows(graph.entities.names))
-            relations = _where_known(part.relation_rows, part.relations.rows(graph.relations.names))
+            entities = part.entity_rows_of(graph.entities.names)
+            relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
         return FacingModel(self.scorer(by), entities, relations)
-
-
-def _where_known(rows: Rows, places: Rows) -> Rows:
-    """Return ``rows[places]``, and -1 where the place is -1."""
-    return np.append(rows, -1)[places]
 
 
 class FacingModel:

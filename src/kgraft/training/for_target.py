@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def run_for_target(
     chances: NDArray[np.float64] | None = None,
     weights: NDArray[np.float64] | None = None,
     extra: Term | None = None,
-    teacher: KgeModel | None = None,
+    made_from: Sequence[KgeModel] = (),
 ) -> Run:
     """Prepare a model for a target: mine rules, to learn what they infer and to fit their mixture.
 
@@ -41,9 +43,9 @@ def run_for_target(
         model: What learns.
         target: The target; its validation facts choose the best epoch and fit the mixture.
         chances: What ``agreement`` says of the graph, where it has been asked already.
-        weights: As in ``Run``, and so are ``extra`` and ``teacher``.
+        weights: As in ``Run``, and so are ``extra`` and ``made_from``.
         extra: Further loss terms.
-        teacher: What the model and the further terms were made from.
+        made_from: Models that this one was made from.
 
     Raises:
         DataError: If there is no fact to learn from.
@@ -71,6 +73,6 @@ def run_for_target(
         extra=extra,
         weights=weights,
         inferred=inferred,
-        teacher=teacher,
+        made_from=made_from,
         finish=finish,
     )

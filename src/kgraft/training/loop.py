@@ -27,7 +27,7 @@ class Fit:
     Args:
         log: One entry an epoch: mean loss terms, seconds, queries per second, and, where the epoch
             was looked at, its validation MRR.
-        best_epoch: The epoch whose state is kept.
+        best_epoch: The epoch whose state is kept; 0 is the state before the first step.
         best_mrr: Its validation MRR, or ``None`` where nothing is validated.
         waited: Looks since then.
     """
@@ -52,6 +52,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     progress: Listener | None = None,
     name: str = "training",
+    start_mrr: float | None = None,
 ) -> Fit:
     """Train until validation no longer improves, and leave the model in its best state.
 
@@ -66,9 +67,10 @@ def fit(
         checkpoint: Where the run is kept while it goes on.
         progress: Hears of epochs.
         name: What the run is called there.
+        start_mrr: The validation MRR before the first step, where the state of then may be kept.
     """
     progress = progress or Silence()
-    run, best = Fit(), dict[str, Tensor]()
+    run, best = Fit(best_mrr=start_mrr), {} if start_mrr is None else _state(learner)
     epochs = settings.epochs_of(batches.n_steps)
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         learner.restore(saved.state)
@@ -89,7 +91,7 @@ def fit(
                 run.waited += 1
                 if run.best_mrr is None or mrr > run.best_mrr:
                     run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
-                    best = {key: value.clone() for key, value in learner.model.tensors().items()}
+                    best = _state(learner)
             progress.tell(_in_words(entry))
             if checkpoint is not None:
                 checkpoint.save_if_due(learner.state(), best, vars(run))
@@ -100,6 +102,10 @@ def fit(
     else:
         run.best_epoch = run.epochs
     return run
+
+
+def _state(learner: Learner) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in learner.model.tensors().items()}
 
 
 def _epoch(learner: Learner, batches: Batches, number: int, progress: Listener) -> dict[str, Any]:

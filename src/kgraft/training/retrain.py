@@ -16,6 +16,7 @@ from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
 from kgraft.training.run import Run, Watching, new_model
 from kgraft.training.teaching import Teaching, warm_start
+from kgraft.training.update import check_start, settings_after, take_rows, telling_changes
 
 
 def retrain(
@@ -24,6 +25,7 @@ def retrain(
     settings: RetrainSettings | None = None,
     *,
     target: str | None = None,
+    start: TrainedModel | None = None,
     watching: Watching | None = None,
 ) -> TrainedModel:
     """Re-train a student for a target (Sun et al., KDD 2023, section 4.3).
@@ -36,8 +38,12 @@ def retrain(
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
         teacher: A model that ``pretrain`` has made; it may never have met the target.
-        settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``.
+        settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``, or
+            ``start.settings.for_update()``.
         target: The graph that the student is for; by default the collection's target.
+        start: An earlier student of the target to go on from: what it has rows of, by name, starts
+            from those, new entities from the teacher's where they are linked. What has changed is
+            in the new student's ``metrics["update"]``, as ``kgraft.training.update.Change`` has it.
         watching: Progress and checkpoint.
 
     Returns:
@@ -46,9 +52,10 @@ def retrain(
     Raises:
         UnknownNameError: If the collection has no such target.
         ValueError: If the target is one of the teacher's own sources.
-        DataError: If there is no fact to learn from.
+        DataError: If there is no fact to learn from, or ``start`` is no student of this target and
+            these settings of the model.
     """
-    return retraining_run(collection, teacher, settings, target=target).train(watching)
+    return retraining_run(collection, teacher, settings, target=target, start=start).train(watching)
 
 
 def retraining_run(
@@ -57,10 +64,13 @@ def retraining_run(
     settings: RetrainSettings | None = None,
     *,
     target: str | None = None,
+    start: TrainedModel | None = None,
 ) -> Run:
     """Prepare what ``retrain`` does, which has the same arguments."""
-    settings = settings or RetrainSettings()
     graph = collection.with_target(target).target_graph
+    settings = settings or (RetrainSettings() if start is None else settings_after(start))
+    if start is not None:
+        check_start(start, graph.name, settings)
     subgraph = connect(
         graph,
         teacher.graph.adopt(collection.links, collection.graphs),
@@ -74,9 +84,12 @@ def retraining_run(
     student = new_model(
         subgraph.graph, settings, n_entities=None if everything else subgraph.n_target_entities
     )
+    taught = _taught(student, teacher, subgraph, settings)
+    if start is not None:
+        take_rows(student, start, subgraph.graph)
     learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
-    return run_for_target(
+    run = run_for_target(
         "student",
         subgraph.graph,
         settings,
@@ -84,9 +97,10 @@ def retraining_run(
         graph,
         chances=chances,
         weights=weights(chances, settings.subgraph.agreement, learned),
-        extra=_taught(student, teacher, subgraph, settings),
-        teacher=teacher.kge,
+        extra=taught,
+        made_from=[teacher.kge] if start is None else [teacher.kge, start.kge],
     )
+    return run if start is None else telling_changes(run, start)
 
 
 def _taught(

@@ -55,8 +55,9 @@ class Run:
         weights: How much each of the graph's facts counts, ``(n,)``, those of 0 not at all; by
             default all alike.
         inferred: Facts that follow from the graph's.
-        teacher: What the model and the further terms were made from; a checkpoint of a run with
-            another teacher is not gone on with.
+        made_from: Models that this one and the further terms were made from; a checkpoint of a run
+            with others is not gone on with.
+        start_mrr: The validation MRR of the model as it is, where this state may be kept.
         finish: Adds to the trained model what is made of it.
 
     Raises:
@@ -72,7 +73,8 @@ class Run:
     extra: Term | None = None
     weights: NDArray[np.float64] | None = None
     inferred: Inferred | None = None
-    teacher: KgeModel | None = None
+    made_from: Sequence[KgeModel] = ()
+    start_mrr: float | None = None
     finish: Callable[[TrainedModel], TrainedModel] | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ class Run:
             checkpoint=self._checkpoint(watching.checkpoint),
             progress=watching.progress,
             name=self.kind if self.target is None else f"{self.kind} for {self.target}",
+            start_mrr=self.start_mrr,
         )
         metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
         trained = TrainedModel(
@@ -129,9 +132,7 @@ class Run:
         if file is None:
             return None
         what = f"{self.kind} {as_toml(self.settings)}"
-        weights = (
-            () if self.teacher is None else (x.numpy() for x in self.teacher.tensors().values())
-        )
+        weights = (x.numpy() for model in self.made_from for x in model.tensors().values())
         mark = fingerprint(what, self.graph.triples, self.graph.triple_sources, *weights)
         return Checkpoint(file, mark)
 

@@ -1,0 +1,69 @@
+"""The verb that exports a model's vectors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kgraft.cli.console import out
+from kgraft.cli.options import ModelArgument, names
+from kgraft.exporting.export import export as run_export
+from kgraft.exporting.formats import FORMATS, shown
+from kgraft.model.directory import load_model
+from kgraft.progress import Bar
+from kgraft.sentences import speaking
+
+
+def export(
+    model: ModelArgument,
+    place: Annotated[
+        str,
+        typer.Option("--out", "-o", help="A file, a directory, or an address.", show_default=False),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"{', '.join(FORMATS)}; by default what the place tells.",
+            show_default=False,
+        ),
+    ] = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(
+            "--sources", help="Whose rows, as a,b,c; by default the target's, of a teacher all."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="What tables and collections begin with; by default the target's name."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier export left there.")
+    ] = False,
+) -> None:
+    """Export vectors with their names for other tools: files, indexes, databases, PyKEEN, the Hub.
+
+    Files end in .npz, .parquet, .safetensors, .txt or .vec, directories in .usearch, .lancedb or
+    .qdrant, and addresses begin with http:// (Qdrant), postgresql:// or hf:// (the Hub).
+    """
+    with speaking():
+        done = run_export(
+            load_model(model),
+            place,
+            format=form,
+            sources=None if sources is None else names(sources),
+            name=name,
+            overwrite=overwrite,
+            progress=Bar(),
+        )
+        out.print(
+            f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
+            f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,1 @@
+"""A model's vectors in the forms that other tools read."""

@@ -1,0 +1,135 @@
+"""Exporting: a model's vectors to a place, in one of the forms, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgraft.errors import DataError
+from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_address
+from kgraft.exporting.selection import Selection, select
+from kgraft.files import write_atomically, write_directory
+from kgraft.model.trained import TrainedModel
+from kgraft.progress import Listener
+
+ABOUT = "kgraft-export.json"
+"""In a directory: what the vectors are; and the sign that the directory is ours to replace."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Args:
+        format: In which form.
+        sources: Whose entities and relations.
+        entities: How many entities.
+        relations: How many relations, inverses not counted.
+        width: Numbers in a vector.
+    """
+
+    format: FormatName
+    sources: tuple[str, ...]
+    entities: int
+    relations: int
+    width: int
+
+
+def export(
+    model: TrainedModel,
+    place: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (the word of read_graph and write_graph)
+    sources: Sequence[str] | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: Listener | None = None,
+) -> Exported:
+    """Export a model's vectors, each row with its name, its source and its label.
+
+    Args:
+        model: A trained model.
+        place: A file, a directory, or an address: ``postgresql://``, of a Qdrant server
+            ``http://``, or ``hf://USER/NAME``.
+        format: A name of ``FORMATS``; by default what the place tells.
+        sources: Whose entities and relations; by default the target's, of a teacher all.
+        name: What tables and collections begin with; by default the target's name.
+        overwrite: Whether what an earlier export left there is replaced.
+        progress: Hears of the rows.
+
+    Raises:
+        DataError: If the form is unknown, the place does not suit it, or something is there that
+            may not be replaced.
+        UnknownNameError: If the model has no such source.
+        KgraftError: If an extra is not installed, or a server cannot be written to.
+    """
+    where = os.fspath(place)
+    known = format_of(where, format)
+    form = FORMATS[known]
+    if form.whole and sources is not None:
+        raise DataError(f"{known} takes the whole model", remedy="Leave the sources out")
+    selection = select(model, sources=sources, name=name, progress=progress)
+    if is_address(where):
+        _send(form, selection, where, known, overwrite=overwrite)
+    else:
+        _write(form, selection, Path(where), known, overwrite=overwrite)
+    return Exported(
+        known,
+        tuple(selection.sources),
+        len(selection.entities),
+        len(selection.relations) // 2,
+        model.settings.model.width,
+    )
+
+
+def _send(form: Format, selection: Selection, address: str, name: str, *, overwrite: bool) -> None:
+    if form.send is None or not address.startswith(form.schemes):
+        begins = " or ".join(form.schemes) or "a path"
+        raise DataError(f"{name} cannot be exported to this address", remedy=f"It goes to {begins}")
+    form.send(selection, address, overwrite=overwrite)
+
+
+def _write(form: Format, selection: Selection, path: Path, name: str, *, overwrite: bool) -> None:
+    if form.to_file is not None:
+        if path.is_dir():
+            raise DataError("this is a directory", remedy="Name a file", path=path)
+        if path.exists() and not overwrite:
+            raise DataError(
+                "there is a file already",
+                remedy="Name another one, or allow overwriting",
+                path=path,
+            )
+        with write_atomically(path) as temporary:
+            form.to_file(selection, temporary)
+    elif form.to_directory is not None:
+        _check_replaceable(path, overwrite=overwrite)
+        with write_directory(path) as temporary:
+            form.to_directory(selection, temporary)
+            about = json.dumps({"format": name, **selection.about}, indent=2, ensure_ascii=False)
+            (temporary / ABOUT).write_text(about, encoding="utf-8")
+    else:
+        begins = " or ".join(form.schemes)
+        raise DataError(f"{name} is not written to a path", remedy=f"It goes to {begins}")
+
+
+def _check_replaceable(directory: Path, *, overwrite: bool) -> None:
+    """Make sure that nothing is lost which no earlier export has written."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise DataError("this is a file", remedy="Name a directory", path=directory)
+    if not any(directory.iterdir()):
+        return
+    if not (directory / ABOUT).is_file():
+        raise DataError(
+            "this holds something else than an export", remedy="Name another one", path=directory
+        )
+    if not overwrite:
+        raise DataError(
+            "there is an export already",
+            remedy="Name another directory, or allow overwriting",
+            path=directory,
+        )

@@ -1,0 +1,47 @@
+"""The layout of the Hugging Face Hub, which a model directory has; and its upload."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from kgraft.errors import KgraftError
+from kgraft.exporting.selection import Selection
+from kgraft.extras import needed
+from kgraft.model.directory import save_model
+
+SCHEME = "hf://"
+
+
+def write_hub(selection: Selection, directory: Path) -> None:
+    """Write the model directory, whose card begins as the Hub reads it."""
+    save_model(selection.model, directory)
+
+
+def send_to_hub(selection: Selection, address: str, *, overwrite: bool) -> None:
+    """Upload a model directory in one commit, as whoever is logged in; a new repository is private.
+
+    Args:
+        selection: The model.
+        address: ``hf://USER/NAME``.
+        overwrite: Whether the repository may be there already.
+
+    Raises:
+        KgraftError: If the Hub cannot be reached, or refuses.
+    """
+    hub = needed("huggingface_hub", extra="hub")
+    errors = needed("huggingface_hub.errors", extra="hub")
+    name, api = address.removeprefix(SCHEME), hub.HfApi()
+    try:
+        api.create_repo(name, private=True, exist_ok=overwrite)
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(selection.model, Path(folder))
+            api.upload_folder(
+                repo_id=name, folder_path=folder, commit_message="Upload a model of kgraft"
+            )
+    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise KgraftError(
+            f"{address}: the Hub cannot be written to ({reason}). Check the name, hf://USER/NAME, "
+            "and log in with hf auth login; a repository that is there needs --overwrite."
+        ) from error

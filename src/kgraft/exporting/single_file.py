@@ -1,0 +1,97 @@
+"""Forms that are one file: NumPy, Parquet, safetensors, and the text format of word2vec."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from kgraft.errors import DataError
+from kgraft.exporting.selection import Selection, Table
+from kgraft.files import compression_of
+
+_SPACE = re.compile(r"\s+")
+
+
+def write_numpy(selection: Selection, path: Path) -> None:
+    """Write an ``.npz``: ``entities``, ``relations``, their columns as text arrays, and ``about``.
+
+    Columns are ``entities.name`` and so on; a missing label is an empty text. Nothing is pickled.
+    """
+    arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(selection.about))}
+    for kind, table in selection.both.items():
+        arrays[kind] = table.vectors
+        for column in table.about:
+            filled = column.fill_null("") if column.dtype == pl.String else column
+            arrays[f"{kind}.{column.name}"] = np.array(filled.to_list())
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def write_parquet(selection: Selection, path: Path) -> None:
+    """Write one table: kind, name, source, label, inverse, vector; ``about`` is its metadata."""
+    columns = [pl.col(x) for x in ("name", "source", "label", "inverse", "vector")]
+    entities = selection.entities.frame.with_columns(inverse=pl.lit(value=False))
+    rows = [
+        entities.select(pl.lit("entity").alias("kind"), *columns),
+        selection.relations.frame.select(pl.lit("relation").alias("kind"), *columns),
+    ]
+    pl.concat(rows).write_parquet(path, metadata=_metadata(selection))
+
+
+def write_safetensors(selection: Selection, path: Path) -> None:
+    """Write ``entities`` and ``relations``, their columns as JSON in bytes, ``about`` as metadata.
+
+    The JSON is a tensor, as the header, where metadata is, may not grow with the rows.
+    """
+    tensors: dict[str, NDArray[Any]] = {}
+    for kind, table in selection.both.items():
+        columns = json.dumps(table.about.to_dict(as_series=False), ensure_ascii=False)
+        tensors[kind] = table.vectors
+        tensors[f"{kind}.json"] = np.frombuffer(columns.encode(), dtype=np.uint8)
+    save_file(tensors, path, metadata=_metadata(selection))
+
+
+def write_word2vec(selection: Selection, path: Path) -> None:
+    """Write the entities as text: their number and width, then a line for each, its name first.
+
+    White space in a name is percent-encoded, since it ends a name here. Numbers have the nine
+    digits that give every float32 back.
+
+    Raises:
+        DataError: If two rows would be called the same.
+    """
+    table = selection.entities
+    words = _words(table)
+    with pa.output_stream(str(path), compression=compression_of(path)) as output:
+        output.write(f"{len(table)} {table.vectors.shape[1]}\n".encode())
+        for part in selection.batches(table, "word2vec"):
+            lines = [
+                " ".join([word, *(f"{number:.9g}" for number in vector)])
+                for word, vector in zip(words[part], table.vectors[part].tolist(), strict=True)
+            ]
+            output.write(("\n".join(lines) + "\n").encode())
+
+
+def _metadata(selection: Selection) -> dict[str, str]:
+    return {key: str(value) for key, value in selection.about.items()}
+
+
+def _words(table: Table) -> list[str]:
+    """Return the names without white space, each once."""
+    words = pl.Series([_SPACE.sub(lambda x: quote(x[0]), x) for x in table.about["name"].to_list()])
+    if words.n_unique() < len(words):
+        twice = words.filter(words.is_duplicated())[0]
+        raise DataError(
+            f"word2vec text knows a row by one word only, and two rows are called {twice!r}",
+            remedy="Export one source at a time, with --sources, or choose another form",
+        )
+    return words.to_list()

