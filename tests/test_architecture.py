@@ -22,6 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
+    {"serving"},
     {"cli"},
     {"__init__", "__main__"},
 )

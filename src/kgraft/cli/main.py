@@ -21,6 +21,7 @@ from kgraft.cli.options import (
     ThreadsOption,
 )
 from kgraft.cli.rules import rules
+from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
 from kgraft.evaluation.evaluate import PROTOCOLS
@@ -155,6 +156,7 @@ def predict(
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
+app.command()(serve)
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+"""What a server takes from its clients, at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that keep one client from taking the server away from the others.
+
+    Args:
+        k: Answers to one query.
+        queries: Queries in one request.
+        batch: Queries that are answered in one block.
+        waiting: Requests that may wait for the worker; more are sent away with 503.
+        text: Characters of a name or a search.
+        facts: Facts of one entity that are listed.
+        body: Bytes of a request's body.
+        connections: Open connections; more are sent away with 503.
+        seconds: In which a whole request has to arrive, and a whole answer to be taken.
+        retry: Seconds that a client is asked to wait when it is sent away.
+    """
+
+    k: int = 100
+    queries: int = 64
+    batch: int = 128
+    waiting: int = 512
+    text: int = 2_000
+    facts: int = 200
+    body: int = 1 << 20
+    connections: int = 500
+    seconds: float = 10.0
+    retry: int = 1
+
+
+LIMITS = Limits()
+"""What a server takes unless it is told otherwise."""
