@@ -16,6 +16,7 @@ from rich.table import Table
 
 from kgraft.config import read_settings
 from kgraft.errors import KgraftError, SettingsError
+from kgraft.inference.facts import StatedFact
 from kgraft.progress import Bar
 from kgraft.training.run import Watching
 
@@ -64,6 +65,13 @@ def watching(directory: Path, *, resume: bool) -> Watching:
 def print_json(value: Any) -> None:
     """Print for a program."""
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def in_words(facts: Sequence[StatedFact]) -> str:
+    """Return facts with those who state them."""
+    return " and ".join(
+        f"{x.relation}({x.head}, {x.tail}) [{', '.join(x.stated_by)}]" for x in facts
+    )
 
 
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:

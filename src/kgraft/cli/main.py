@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
+from kgraft.cli.explain import explain, similar
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
@@ -20,13 +20,13 @@ from kgraft.cli.options import (
     TargetOption,
     ThreadsOption,
 )
+from kgraft.cli.predict import predict
 from kgraft.cli.rules import rules
 from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
-from kgraft.inference.predict import predict as answer
 from kgraft.linking.inspect import inspect as look_into
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import load_model
@@ -125,34 +125,9 @@ def evaluate(
             out.print(quality_table(rows, title))
 
 
-@app.command()
-def predict(
-    model: ModelArgument,
-    head: Annotated[str | None, typer.Option("--head", "-h", help="Name or label.")] = None,
-    relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
-    tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
-    source: Annotated[
-        str | None, typer.Option("--source", help="Whose names; by default the target's.")
-    ] = None,
-    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most answers.")] = 10,
-    by: ByOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Answer (h, r, ?), (?, r, t) or (h, ?, t): give two of --head, --relation, --tail."""
-    with speaking():
-        found = answer(
-            load_model(model), head=head, relation=relation, tail=tail, source=source, k=k, by=by
-        )
-        if as_json:
-            print_json([{**vars(prediction), "known": prediction.known} for prediction in found])
-            return
-        table = Table("", "answer", "score", "known from")
-        for place, prediction in enumerate(found, start=1):
-            known = ", ".join(prediction.stated_by)
-            table.add_row(str(place), prediction.label, f"{prediction.score:.3f}", known)
-        out.print(table)
-
-
+app.command()(predict)
+app.command()(similar)
+app.command()(explain)
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)

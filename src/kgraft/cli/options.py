@@ -45,6 +45,9 @@ ByOption = Annotated[
         "--by", help="Answer by vectors, rules or both; by default as validation facts favour."
     ),
 ]
+NamesOption = Annotated[
+    str | None, typer.Option("--source", help="Whose names; by default the target's.")
+]
 DryRunOption = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what it needs and how long it takes, and write nothing."),

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from kgraft.cli.console import out, print_json
+from kgraft.cli.console import in_words, out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
-from kgraft.inference.facts import StatedFact
 from kgraft.inference.rules import rules as readable_rules
 from kgraft.model.directory import load_model
 from kgraft.sentences import speaking
@@ -41,11 +40,5 @@ def rules(
                 soft_wrap=True,
             )
             for head, *body in rule.examples:
-                because = " and ".join(map(_in_words, body))
-                text = f"      {_in_words(head)} because {because}"
+                text = f"      {in_words([head])} because {in_words(body)}"
                 out.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _in_words(fact: StatedFact) -> str:
-    stated = ", ".join(fact.stated_by)
-    return f"{fact.relation}({fact.head}, {fact.tail}) [{stated}]"

@@ -48,15 +48,9 @@ def examples(rule: Mapping[str, Any], edges: Edges, limit: int) -> pl.DataFrame:
         A row each, with a column for each variable of the rule: ``x``, ``y`` and those between.
     """
     heads = _edges(edges, rule["relation"], "x", "y")
-    bodies = [_edges(edges, relation, left, right) for left, relation, right in atoms(rule)]
     if rule["answer"] is not None:
         heads = heads.filter(pl.col("y") == rule["answer"])
-        if rule["entity"] is not None:
-            bodies[0] = bodies[0].filter(pl.col("a") == rule["entity"])
-    if rule["answer"] is None:
-        apart = [pl.col(x) != pl.col(y) for x, y in combinations(_variables(rule), 2)]
-    else:
-        apart = [pl.col("a") != pl.col("y")] if rule["first"] == rule["relation"] else []
+    bodies, apart = _bodies(rule, edges), _apart(rule)
     found = [heads.select(pl.lit(None, pl.Int32).alias(x) for x in _variables(rule)).clear()]
     # Slices, so that a hub costs no more than the examples that are asked for.
     for part in heads.iter_slices(SLICE):
@@ -66,6 +60,43 @@ def examples(rule: Mapping[str, Any], edges: Edges, limit: int) -> pl.DataFrame:
         if sum(map(len, found)) >= limit:
             break
     return pl.concat(found).head(limit)
+
+
+def grounding(rule: Mapping[str, Any], edges: Edges, x: int, y: int) -> dict[str, int] | None:
+    """Return entities along a rule's body that leads from one entity to another, if it does.
+
+    A path that meets no entity twice is preferred; but a rule also answers by others.
+
+    Args:
+        rule: A row of ``kgraft.evidence.rules.Rules``.
+        edges: The graph.
+        x: Where the body begins.
+        y: What the rule answers.
+
+    Returns:
+        The entity of each variable of the rule.
+    """
+    heads = pl.DataFrame({"x": [x], "y": [y]}, schema={"x": pl.Int32, "y": pl.Int32})
+    found = _grounded(heads, _bodies(rule, edges))
+    between = [pl.col(name) != x for name in _variables(rule)[1:-1] if rule["answer"] is None]
+    found = found.filter(pl.lit(True), *between)
+    best = found.filter(pl.lit(True), *_apart(rule))
+    return next((best if len(best) else found).iter_rows(named=True), None)
+
+
+def _bodies(rule: Mapping[str, Any], edges: Edges) -> list[pl.DataFrame]:
+    """Return the edges that may stand at each atom of a rule's body."""
+    bodies = [_edges(edges, relation, left, right) for left, relation, right in atoms(rule)]
+    if rule["entity"] is not None:
+        bodies[0] = bodies[0].filter(pl.col("a") == rule["entity"])
+    return bodies
+
+
+def _apart(rule: Mapping[str, Any]) -> list[pl.Expr]:
+    """Return what keeps a body from going by the fact that it is to explain."""
+    if rule["answer"] is None:
+        return [pl.col(x) != pl.col(y) for x, y in combinations(_variables(rule), 2)]
+    return [pl.col("a") != pl.col("y")] if rule["first"] == rule["relation"] else []
 
 
 def _variables(rule: Mapping[str, Any]) -> list[str]:

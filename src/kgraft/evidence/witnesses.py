@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Protocol
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -15,6 +18,21 @@ AT_ONCE = 500
 """Queries answered at once."""
 
 
+class Heard(Protocol):
+    """What witnesses say of distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
+
+    Both answer with ``x``, ``relation``, ``y`` and ``confidence``.
+    """
+
+    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what rules answer, and the chance of each answer."""
+        ...
+
+    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what other sources answer, and the chance that the target agrees."""
+        ...
+
+
 class Witnesses:
     """Rules and other sources, ready to be asked.
 
@@ -23,12 +41,16 @@ class Witnesses:
         target: The target's name.
         rules: Rules for the target's relations.
         agreement: The chance that the target would state each of the graph's facts, ``(n,)``.
+
+    Attributes:
+        edges: The graph's facts in both directions.
     """
 
     def __init__(
         self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
     ) -> None:
-        self._answerer = Answerer(rules, Edges.of(graph))
+        self.edges = Edges.of(graph)
+        self._answerer = Answerer(rules, self.edges)
         self._statements = _statements(graph, target, agreement)
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
@@ -43,6 +65,10 @@ class Witnesses:
         parts = [combined(self._answerer.answers(part)) for part in asked.iter_slices(AT_ONCE)]
         return pl.concat(parts) if parts else self._statements.clear()
 
+    def testimony(self, asked: pl.DataFrame) -> Testimony:
+        """Return all that is said of a few queries, rule by rule."""
+        return Testimony(self._answerer.answers(asked), self.stated(asked))
+
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what other sources answer, in the form of ``inferred``.
 
@@ -50,6 +76,36 @@ class Witnesses:
         is no evidence for what else it might state, and is left out.
         """
         return self._statements.join(asked, on=["x", "relation"], how="semi")
+
+
+@dataclass(frozen=True, eq=False)
+class Testimony:
+    """What is said of a few queries, and what would be said if a witness were not there.
+
+    Args:
+        by_rules: Rows of ``kgraft.evidence.answer.SCHEMA``.
+        by_sources: What ``Witnesses.stated`` returns.
+    """
+
+    by_rules: pl.DataFrame
+    by_sources: pl.DataFrame
+
+    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what rules answer, as ``Witnesses`` do."""
+        return combined(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
+
+    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return what other sources answer, as ``Witnesses`` do."""
+        return self.by_sources.join(asked, on=["x", "relation"], how="semi")
+
+    def without_rule(self, rule: int, y: int) -> Testimony:
+        """Return what is said if a rule does not infer an answer."""
+        said = (pl.col("rule") == rule) & (pl.col("y") == y)
+        return replace(self, by_rules=self.by_rules.filter(~said))
+
+    def without_statement(self, y: int) -> Testimony:
+        """Return what is said if no source states an answer."""
+        return replace(self, by_sources=self.by_sources.filter(pl.col("y") != y))
 
 
 def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:

@@ -108,6 +108,17 @@ def _write_labels(graph: KnowledgeGraph, path: Path) -> None:
 
 
 def _write_tsv(frame: pl.DataFrame, path: Path) -> None:
+    check_cells(frame)
+    with _output(path) as output:
+        frame.write_csv(output, include_header=False, separator="\t", quote_style="never")
+
+
+def check_cells(frame: pl.DataFrame) -> None:
+    """Make sure that names can stand in a TSV file, whose cells have no quotes.
+
+    Raises:
+        DataError: If one cannot.
+    """
     for column in frame:
         # A byte order mark at the start of the file would be lost on reading.
         odd = column.str.contains("[\t\r\n]") | (column == "") | column.str.starts_with("\ufeff")
@@ -117,8 +128,6 @@ def _write_tsv(frame: pl.DataFrame, path: Path) -> None:
                 "has no sign for an empty cell, a tab or a line break",
                 remedy="Rename it, or write Parquet or N-Triples",
             )
-    with _output(path) as output:
-        frame.write_csv(output, include_header=False, separator="\t", quote_style="never")
 
 
 def _write_literals(graph: KnowledgeGraph, path: Path) -> None:

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import polars as pl
 import torch
 
-from kgraft.inference.explanation import Explanation, Node
-from kgraft.inference.names import Named
+from kgraft.evidence.edges import Edges
+from kgraft.evidence.grounding import atoms, grounding
+from kgraft.evidence.witnesses import Testimony
+from kgraft.inference.candidates import Standing
+from kgraft.inference.explanation import (
+    Explanation,
+    Inference,
+    Node,
+    SimilarFact,
+    WeighedPath,
+    Without,
+)
+from kgraft.inference.facts import Statement
+from kgraft.inference.paths import Step, weighed_paths
 from kgraft.inference.predict import Predictor
+from kgraft.inference.rules import in_words
+from kgraft.inference.similar import similar_facts
+from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
+
+MOST = 5
+"""The most rules, paths and similar facts of an explanation."""
 
 
 def explain(
-    model: TrainedModel, head: str, relation: str, tail: str, *, source: str | None = None
+    model: TrainedModel,
+    head: str,
+    relation: str,
+    tail: str,
+    *,
+    source: str | None = None,
+    by: By | None = None,
 ) -> Explanation:
     """Explain a fact, be it stated or predicted. For more than one, prepare an ``Explainer``.
 
@@ -22,12 +49,14 @@ def explain(
         tail: Name or label of the tail.
         source: The graph whose names are used and whose entities are candidates; by default the
             model's target, or a teacher's first source.
+        by: What the model answers by; by default what its validation facts favour.
 
     Raises:
         UnknownNameError: If a name is unknown, a label means several entities, or an entity has
             no vector.
+        ValueError: If the model has no rules to answer by.
     """
-    return Explainer(Predictor(model, source)).explain(head, relation, tail)
+    return Explainer(Predictor(model, source, by)).explain(head, relation, tail)
 
 
 class Explainer:
@@ -39,39 +68,93 @@ class Explainer:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+        graph, witnesses = predictor.model.graph, predictor.witnesses
+        self._edges = Edges.of(graph) if witnesses is None else witnesses.edges
 
     @torch.inference_mode()
     def explain(self, head: str, relation: str, tail: str) -> Explanation:
         """Explain a fact, as the function of the same name does."""
-        predictor = self._predictor
-        named, part = predictor.named, predictor.named.part
-        start, end = named.entity(head), named.entity(tail)
-        verb = named.relation(relation)
-        rows = named.vector(start), int(part.relation_rows[verb]), named.vector(end)
-        names = named.names(rows)
-        statements = tuple(named.statements(rows))
+        named, model = self._predictor.named, self._predictor.model
+        ends = named.vector(named.entity(head)), named.vector(named.entity(tail))
+        fact = ends[0], int(named.part.relation_rows[named.relation(relation)]), ends[1]
+        standing = self._predictor.candidates.standing(fact)
+        statements = tuple(named.statements(fact))
+        others = tuple(x for x in statements if x.source != named.source)
+        supports, rules, without = self._by_witnesses(fact, others)
+        paths = weighed_paths(model.kge, self._edges, fact, MOST)
+        similar = similar_facts(model, fact, MOST)
+        steps = [*supports, *(step for _, path in paths for step in path), *(x for _, x in similar)]
         return Explanation(
-            *names,
-            labels=(
-                named.entity_label(rows[0]),
-                named.relation_label(rows[1]),
-                named.entity_label(rows[2]),
-            ),
-            by=predictor.by,
-            score=0.0,
-            probability=None,
-            rank=1,
-            candidates=len(predictor.places),
-            copied=bool(statements) and named.source not in {x.source for x in statements},
+            *named.names(fact),
+            labels=named.labels(fact),
+            by=self._predictor.by,
+            **standing._asdict(),
+            candidates=len(self._predictor.candidates),
+            copied=bool(others) and len(others) == len(statements),
             stated_by=statements,
-            supports=tuple(x for x in statements if x.source != named.source),
-            rules=(),
-            paths=(),
-            similar=(),
-            entities=tuple(_node(named, row) for row in dict.fromkeys((rows[0], rows[2]))),
-            without=None,
+            supports=tuple(
+                dict.fromkeys(
+                    statement
+                    for step in [fact, *supports]
+                    for statement in named.statements(named.forward(step))
+                    if statement.source != named.source
+                )
+            ),
+            rules=rules,
+            paths=tuple(
+                WeighedPath(weight, tuple(named.fact(*step) for step in path))
+                for weight, path in paths
+            ),
+            similar=tuple(
+                SimilarFact(similarity, named.fact(*known)) for similarity, known in similar
+            ),
+            entities=tuple(
+                Node(named.entity_name(row), named.entity_label(row), named.sources(row))
+                for row in dict.fromkeys(row for step in [fact, *steps] for row in step[::2])
+            ),
+            without=without,
         )
 
+    def _by_witnesses(
+        self, fact: Step, others: Sequence[Statement]
+    ) -> tuple[list[Step], tuple[Inference, ...], Without | None]:
+        """Return the facts below the rules that infer a fact, those rules, and what is left of the
+        fact without its strongest witness.
+        """  # noqa: D205
+        witnesses = self._predictor.witnesses
+        if witnesses is None:
+            return [], (), None
+        head, relation, tail = fact
+        asked = pl.DataFrame(
+            {"x": [head], "relation": [relation]}, schema={"x": pl.Int32, "relation": pl.Int32}
+        )
+        heard = witnesses.testimony(asked)
+        options: list[Without] = []
+        if others:
+            standing = self._standing(fact, heard.without_statement(tail))
+            text = ", ".join(x.source for x in others)
+            options.append(Without("statement", f"stated by {text}", *standing))
+        evidence, _ = self._predictor.model.ruled()
+        inferring = heard.by_rules.filter(pl.col("y") == tail).sort(
+            "confidence", "rule", descending=[True, False]
+        )
+        steps, rules = list[Step](), list[Inference]()
+        for row in inferring["rule"].unique(maintain_order=True).head(MOST).to_list():
+            rule = evidence.rules.frame.row(row, named=True)
+            found = grounding(rule, self._edges, head, tail) or {}
+            body = [(found[a], verb, found[b]) for a, verb, b in atoms(rule) if found]
+            text = in_words(rule, self._predictor.named)
+            standing = self._standing(fact, heard.without_rule(row, tail))
+            options.append(Without("rule", text, *standing))
+            facts = tuple(self._predictor.named.fact(*step) for step in body)
+            rules.append(Inference(text, rule["confidence"], facts, standing.score))
+            steps += body
+        weakest = min(options, key=lambda option: option.score, default=None)
+        return steps, tuple(rules), weakest
 
-def _node(named: Named, row: int) -> Node:
-    return Node(named.entity_name(row), named.entity_label(row), named.sources(row))
+    def _standing(self, fact: Step, heard: Testimony) -> Standing:
+        """Return how a fact stands by what is left of the testimony."""
+        predictor = self._predictor
+        evidence, _ = predictor.model.ruled()
+        scorer = evidence.scorer(predictor.by, predictor.model.kge, heard)
+        return predictor.candidates.standing(fact, scorer)

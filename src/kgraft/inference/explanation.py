@@ -17,14 +17,13 @@ class Inference:
         rule: The rule in words.
         confidence: The share of its answers that are stated, pessimistically counted.
         facts: Facts that make its body true here.
-        score_without: What the score becomes without the rule; None where the model answers by
-            vectors.
+        score_without: What the score becomes without the rule.
     """
 
     rule: str
     confidence: float
     facts: tuple[StatedFact, ...]
-    score_without: float | None
+    score_without: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Explanation:
         stated_by: Those who state it.
         supports: Facts of other sources that speak for it: the fact itself, then those that make
             bodies of rules true, the surest rule first.
-        rules: Rules that infer it, the surest first.
+        rules: Rules that infer it, the surest first, where the model answers by rules.
         paths: Paths between head and tail, those that the vectors weigh most first.
         similar: Known facts between similar entities, the most similar first.
         entities: All entities in these facts.

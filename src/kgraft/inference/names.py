@@ -121,11 +121,18 @@ class Named:
 
     def fact(self, left: int, relation: int, right: int) -> StatedFact:
         """Return a fact of the model's rows in words; an inverse is read the other way round."""
-        if relation >= self.n_relations:
-            left, relation, right = right, relation - self.n_relations, left
-        labels = self.entity_label(left), self.relation_label(relation), self.entity_label(right)
-        stated_by = self.stated_by(np.array([[left, relation, right]]))[0]
-        return StatedFact(*labels, stated_by, self.names((left, relation, right)))
+        fact = self.forward((left, relation, right))
+        return StatedFact(*self.labels(fact), self.stated_by(np.array([fact]))[0], self.names(fact))
+
+    def forward(self, fact: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return a fact of the model's rows; one along an inverse is turned round."""
+        left, relation, right = fact
+        return fact if relation < self.n_relations else (right, relation - self.n_relations, left)
+
+    def labels(self, fact: tuple[int, int, int]) -> tuple[str, str, str]:
+        """Return what people call the three of a fact of the model's rows."""
+        head, relation, tail = fact
+        return self.entity_label(head), self.relation_label(relation), self.entity_label(tail)
 
     def names(self, fact: tuple[int, int, int]) -> tuple[str, str, str]:
         """Return the names of a fact of the model's rows, others' where the source has none."""
@@ -135,7 +142,6 @@ class Named:
     def statements(self, fact: tuple[int, int, int]) -> list[Statement]:
         """Return who states a fact of the model's rows, each in its own names."""
         head, relation, tail = fact
-        labels = self.entity_label(head), self.relation_label(relation), self.entity_label(tail)
         found = []
         for source in self.stated_by(np.array([fact]))[0]:
             part = self.model.graph.part(source)
@@ -144,7 +150,7 @@ class Named:
                 part.relations.name(_place(part.relation_rows, relation)),
                 part.entities.name(_place(part.entity_rows, tail)),
             )
-            found.append(Statement(source, *own, labels))
+            found.append(Statement(source, *own, self.labels(fact)))
         return found
 
     def stated_by(self, facts: Triples) -> list[tuple[str, ...]]:

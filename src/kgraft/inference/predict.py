@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.known_facts import Side
+from kgraft.graph.labelled import ROLES
 from kgraft.graph.vocabulary import Rows
+from kgraft.inference.candidates import Candidates
 from kgraft.inference.names import Named
-from kgraft.inference.observed import Observed
-from kgraft.linking.joint import places_of
-from kgraft.model.calibration import shares
 from kgraft.model.evidence import By
+from kgraft.model.scorer import Scorer
 from kgraft.model.trained import TrainedModel
-
-SCORES_AT_ONCE = 2**22
-"""Scores held at once: 16 MiB of them."""
-
-MOST_QUERIES = 256
-"""Queries answered at once."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,11 @@ class Query:
     def __post_init__(self) -> None:
         if [self.head, self.relation, self.tail].count(None) != 1:
             raise ValueError("a query gives two of head, relation and tail, and asks for the third")
+
+    @property
+    def asked(self) -> str:
+        """What it asks for: head, relation or tail."""
+        return next(role for role in ROLES if getattr(self, role) is None)
 
 
 @dataclass(frozen=True)
@@ -118,21 +116,6 @@ def predict(
     return Predictor(model, source, by).answer([query], k, typed=typed)[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The best candidates of ``b`` queries, best first.
-
-    Args:
-        places: The source's rows of entities, int64 ``(b, k)``.
-        scores: Their scores, -inf where there are fewer candidates than ``k``, ``(b, k)``.
-        probability: Their probabilities, NaN where the model has no calibration, ``(b, k)``.
-    """
-
-    places: Rows
-    scores: NDArray[np.float32]
-    probability: NDArray[np.float64]
-
-
 class Predictor:
     """A model made ready to answer many queries.
 
@@ -146,6 +129,8 @@ class Predictor:
         model: The model.
         by: What entities are ranked by.
         named: The model in the names of the source.
+        witnesses: What it goes by besides vectors, None where that is nothing.
+        candidates: The entities that may be answers.
 
     Raises:
         UnknownNameError: If the model has no such source.
@@ -158,13 +143,13 @@ class Predictor:
         self.model = model
         self.by: By = by or model.answers_by
         self.named = Named(model, source)
-        self.scorer = model.scorer(self.by)
-        # Entities without a vector are no candidates.
-        rows = self.named.part.entity_rows
-        self.places = np.flatnonzero(rows < model.kge.n_entities)
-        self.candidates = torch.from_numpy(rows[self.places])
-        own = self.named.source == model.target
-        self.calibration = model.calibration.get(self.by) if own else None
+        self.witnesses: Witnesses | None = None
+        scorer: Scorer = model.kge
+        if self.by != "vectors":
+            evidence, target = model.ruled()
+            self.witnesses = evidence.witnesses(model.graph, target)
+            scorer = evidence.scorer(self.by, model.kge, self.witnesses)
+        self.candidates = Candidates(self.named, self.by, scorer)
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False
@@ -189,89 +174,34 @@ class Predictor:
         asked: dict[Side, list[tuple[int, int, int]]] = {"tail": [], "head": []}
         found: list[list[Prediction]] = [[] for _ in queries]
         for place, query in enumerate(queries):
-            if query.relation is None:
-                found[place] = self._relations(query, k, typed=typed)
-                continue
-            side: Side = "tail" if query.tail is None else "head"
-            anchor = self.named.entity((query.head if side == "tail" else query.tail) or "")
-            self.named.vector(anchor)
-            asked[side].append((place, anchor, self.named.relation(query.relation)))
+            head, relation, tail = self.resolve(query)
+            if query.tail is None:
+                asked["tail"].append((place, head, relation))
+            elif query.head is None:
+                asked["head"].append((place, tail, relation))
+            else:
+                found[place] = self._relations(head, tail, k, typed=typed)
         for side, rows in asked.items():
             if rows:
                 numbers, anchors, relations = np.array(rows, dtype=np.int64).T
                 self._entities(found, numbers, anchors, relations, side, k, typed=typed)
         return found
 
-    @torch.inference_mode()
-    def best(
-        self,
-        anchors: Rows,
-        relations: Rows,
-        side: Side,
-        k: int,
-        *,
-        typed: bool = False,
-        new: bool = False,
-    ) -> Iterator[tuple[slice, Best]]:
-        """Yield the best candidates of queries, in blocks.
+    def resolve(self, query: Query) -> tuple[int, int, int]:
+        """Return the source's rows of a query's head, relation and tail, -1 for what is asked.
 
-        Args:
-            anchors: The source's rows of entities with a vector, int64 ``(n,)``.
-            relations: The source's rows of relations, ``(n,)``.
-            side: What is asked for.
-            k: The most candidates.
-            typed: Leave out what is not in the observed domain or range of the relation.
-            new: Leave out what the source states.
+        Raises:
+            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
+                no vector.
         """
-        part = self.named.part
-        size = min(max(SCORES_AT_ONCE // max(len(self.places), 1), 1), MOST_QUERIES)
-        for start in range(0, len(anchors), size):
-            block = slice(start, start + size)
-            asked, along = part.entity_rows[anchors[block]], part.relation_rows[relations[block]]
-            scores = self.scorer.score(
-                torch.from_numpy(asked),
-                torch.from_numpy(along),
-                side=side,
-                candidates=self.candidates,
-            )
-            unknown = self._unknown(scores, asked, along, side)
-            shown = unknown if new else scores
-            if typed:
-                shown = shown.masked_fill(~self._typed(along, side), -torch.inf)
-            top = shown.topk(min(k, shown.shape[1]))
-            probability = torch.full(top.values.shape, torch.nan, dtype=torch.float64)
-            if self.calibration is not None:
-                probability = self.calibration.probability(shares(top.values, unknown))
-            places = self.places[top.indices.numpy()]
-            yield block, Best(places, top.values.numpy(), probability.numpy())
-
-    def _unknown(self, scores: Tensor, anchors: Rows, relations: Rows, side: Side) -> Tensor:
-        """Return scores with -inf for what the source states."""
-        query, entity = self.named.known[self.named.source].answers(anchors, relations, side)
-        column = self._columns[entity]
-        unknown = scores.clone()
-        unknown[
-            torch.from_numpy(query[column >= 0]), torch.from_numpy(column[column >= 0])
-        ] = -torch.inf
-        return unknown
-
-    @cached_property
-    def _columns(self) -> Rows:
-        """The column of each of the model's entities among the candidates, or -1."""
-        return places_of(self.candidates.numpy(), self.model.graph.n_entities)
-
-    @cached_property
-    def observed(self) -> Observed:
-        """What the model's facts show of each relation's domain and range."""
-        return Observed(self.model.graph.triples)
-
-    def _typed(self, relations: Rows, side: Side) -> Tensor:
-        """Say which candidates a query's relation has been seen with, bool ``(b, c)``."""
-        seen = torch.zeros(len(relations), len(self.places), dtype=torch.bool)
-        for place, relation in enumerate(relations.tolist()):
-            column = self._columns[self.observed.ends(relation, side)]
-            seen[place, torch.from_numpy(column[column >= 0])] = True
-        return seen
+        named = self.named
+        head, tail = (
+            -1 if text is None else named.entity(text) for text in (query.head, query.tail)
+        )
+        for entity in (head, tail):
+            if entity >= 0:
+                named.vector(entity)
+        return head, -1 if query.relation is None else named.relation(query.relation), tail
 
     def _entities(
         self,
@@ -285,12 +215,14 @@ class Predictor:
         typed: bool,
     ) -> None:
         """Answer queries for entities, each into its place of ``found``."""
-        for block, best in self.best(anchors, relations, side, k, typed=typed):
+        part = self.named.part
+        asked = part.entity_rows[anchors], part.relation_rows[relations]
+        for block, best in self.candidates.best(*asked, side, k, typed=typed):
             query, rank = np.nonzero(np.isfinite(best.scores))
             answer, anchor = best.places[query, rank], anchors[block][query]
             ends = (anchor, answer) if side == "tail" else (answer, anchor)
             facts = np.stack([ends[0], relations[block][query], ends[1]], axis=1)
-            rows = self.named.part.entity_rows[answer]
+            rows = part.entity_rows[answer]
             predictions = self._predictions(
                 facts,
                 [self.named.entity_label(row) for row in rows.tolist()],
@@ -300,18 +232,20 @@ class Predictor:
             for number, prediction in zip(numbers[block][query].tolist(), predictions, strict=True):
                 found[number].append(prediction)
 
-    def _relations(self, query: Query, k: int, *, typed: bool) -> list[Prediction]:
+    def _relations(self, head: int, tail: int, k: int, *, typed: bool) -> list[Prediction]:
         """Return the best relations from one entity to another."""
         part, kge = self.named.part, self.model.kge
-        head, tail = (self.named.entity(text or "") for text in (query.head, query.tail))
-        start, end = self.named.vector(head), self.named.vector(tail)
+        start, end = part.entity_rows[[head, tail]].tolist()
         places = np.arange(len(part.relation_rows))
         if typed:
-            seen = [
-                start in self.observed.ends(row, "head") and end in self.observed.ends(row, "tail")
-                for row in part.relation_rows.tolist()
-            ]
-            places = np.flatnonzero(seen)
+            ends = self.candidates.ends
+            places = np.flatnonzero(
+                [
+                    head in self.candidates.places[ends(row, "head")]
+                    and tail in self.candidates.places[ends(row, "tail")]
+                    for row in part.relation_rows.tolist()
+                ]
+            )
         rows = part.relation_rows[places]
         queries = kge.queries(torch.full((len(rows),), start), torch.from_numpy(rows))
         best = (queries @ kge.entities[end]).topk(min(k, len(rows)))

@@ -66,16 +66,10 @@ def rules(
 def _readable(
     rule: Mapping[str, Any], named: Named, grounded: Sequence[Mapping[str, int]]
 ) -> ReadableRule:
-    variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
-    if rule["answer"] is not None:
-        entity = rule["entity"]
-        variables["y"] = named.entity_label(rule["answer"])
-        variables["a"] = "anything" if entity is None else named.entity_label(entity)
     whole = [("x", rule["relation"], "y"), *atoms(rule)]
-    head, *body = (_atom(named, atom, variables) for atom in whole)
     return ReadableRule(
         named.relation_label(rule["relation"]),
-        f"{head} if {' and '.join(body)}",
+        in_words(rule, named),
         rule["support"],
         rule["confidence"],
         tuple(
@@ -83,6 +77,18 @@ def _readable(
             for at in grounded
         ),
     )
+
+
+def in_words(rule: Mapping[str, Any], named: Named) -> str:
+    """Return a row of ``kgraft.evidence.rules.Rules`` as people read it."""
+    variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
+    if rule["answer"] is not None:
+        entity = rule["entity"]
+        variables["y"] = named.entity_label(rule["answer"])
+        variables["a"] = "anything" if entity is None else named.entity_label(entity)
+    whole = [("x", rule["relation"], "y"), *atoms(rule)]
+    head, *body = (_atom(named, atom, variables) for atom in whole)
+    return f"{head} if {' and '.join(body)}"
 
 
 def _atom(named: Named, atom: tuple[str, int, str], variables: Mapping[str, str]) -> str:

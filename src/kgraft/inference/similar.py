@@ -69,3 +69,36 @@ def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
             places[chosen].tolist(), rows[chosen].tolist(), best.values.tolist(), strict=True
         )
     ]
+
+
+def similar_facts(
+    model: TrainedModel, fact: tuple[int, int, int], k: int
+) -> list[tuple[float, tuple[int, int, int]]]:
+    """Return the known facts of the same relation between entities the most like a fact's two.
+
+    Args:
+        model: A trained model.
+        fact: Head, relation and tail in the model's rows, the two with a vector.
+        k: The most facts.
+
+    Returns:
+        The mean cosine of the heads and of the tails, and the fact, the most similar first.
+    """
+    head, relation, tail = fact
+    graph, vectors = model.graph, model.kge.entities
+    heads, relations, tails = graph.triples.T
+    there = (relations == relation) & graph.among_first(len(vectors))
+    facts = np.unique(graph.triples[there & ((heads != head) | (tails != tail))], axis=0)
+    cosines = torch.stack(
+        [
+            cosine_similarity(vectors[torch.from_numpy(facts[:, at])], vectors[row], dim=1)
+            for at, row in ((0, head), (2, tail))
+        ]
+    ).mean(0)
+    best = cosines.topk(min(k, len(facts)))
+    return [
+        (similarity, (int(a), int(b), int(c)))
+        for similarity, (a, b, c) in zip(
+            best.values.tolist(), facts[best.indices.numpy()], strict=True
+        )
+    ]

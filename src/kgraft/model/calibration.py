@@ -1,4 +1,7 @@
-"""From scores to probabilities, and how far those can be trusted."""
+"""From scores to probabilities, and how far those can be trusted.
+
+Shapes: B queries, C candidates of each, K of them.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,58 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import expit
 from torch import Tensor
 
-Floats = NDArray[np.float64]
+from kgraft.model.evidence import By
 
 RIVALS = 100
-"""The best candidates of a query, those that the target does not state, that share its chance."""
+"""The best candidates of a query, of what the target does not state, that share its answer."""
+
+SUREST = 0.999
+"""The most that a chance by rules counts as, and one minus it the least."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a candidate's score says about its truth.
+    """What a candidate's share of its query says about its truth.
 
-    The probability is that of a candidate being a fact of the target, if something is missing that
-    the query asks for: it is fitted on queries to which a held-out fact is an answer.
+    The probability is this: someone asks for a missing fact of the target, gives two thirds of it,
+    and is right that there is one. Of the candidates that the target does not state already, and
+    that have as large a share as this one, so many are such a fact. It is fitted to the
+    ``RIVALS`` best candidates of each query that validation facts answer, which are the hardest
+    wrong answers there are. To a query that has no answer missing, it promises too much.
+
+    Args:
+        points: Shares, ascending, with the log odds that go with them; linear between them, level
+            beyond them.
     """
 
     points: tuple[tuple[float, float], ...]
 
     def probability(self, shares: Tensor) -> Tensor:
-        """Return the probability of each candidate, by what ``shares`` returns."""
-        places, chances = np.array(self.points).T
-        return torch.from_numpy(np.interp(shares.numpy(), places, chances))
+        """Return the probabilities of candidates, float64, by what ``shares`` says of them."""
+        places, log_odds = np.array(self.points, dtype=np.float64).reshape(-1, 2).T
+        return torch.from_numpy(expit(np.interp(shares.numpy(), places, log_odds)))
 
 
-def shares(scores_BK: Tensor, unknown_BC: Tensor) -> Tensor:
-    """Return the log share ``(B, K)`` of candidates in what the best unknown ones have together.
+def shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
+    """Return the log of the share that candidates have of their query's answer, ``(B, K)``.
+
+    It is a softmax over the ``RIVALS`` best candidates.
 
     Args:
         scores_BK: Scores of candidates.
         unknown_BC: Scores of all candidates of the same queries, -inf for those that the target
             states.
+        by: What the scores go by; those by rules are chances and are taken as log odds.
     """
     best = unknown_BC.topk(min(RIVALS, unknown_BC.shape[1])).values
+    if by == "rules":
+        scores_BK, best = (
+            x.clamp(1 - SUREST, SUREST).logit().where(x.isfinite(), x) for x in (scores_BK, best)
+        )
     return scores_BK - torch.logsumexp(best, dim=1, keepdim=True)
 
 

@@ -10,6 +10,8 @@ facts.parquet          head, relation, tail (rows), source: what the model learn
 rules.parquet          where it has rules: the columns of ``kgraft.evidence.rules``, in its rows
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
                        rules, ``mixture`` (2 m, F)
+calibration.json       where there were validation facts: the points of
+                       ``kgraft.model.calibration``, by way to answer
 training.jsonl         one line an epoch
 metrics.json           what was measured
 README.md              the model card
@@ -39,8 +41,9 @@ from kgraft.evidence.rules import Rules
 from kgraft.files import write_directory
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
+from kgraft.model.calibration import Calibration
 from kgraft.model.card import model_card
-from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 
@@ -118,6 +121,9 @@ def _write(model: TrainedModel, directory: Path) -> None:
         "metrics.json": json.dumps(model.metrics, indent=2),
         "README.md": model_card(model),
     }
+    if model.calibration:
+        points = {by: calibration.points for by, calibration in model.calibration.items()}
+        texts["calibration.json"] = json.dumps(points)
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     manifest = {
@@ -217,7 +223,15 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         log=[json.loads(line) for line in log],
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
+        calibration=_read_calibration(directory / "calibration.json", manifest),
     )
+
+
+def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibration]:
+    if path.name not in manifest["files"]:
+        return {}
+    curves = json.loads(path.read_text(encoding="utf-8"))
+    return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
 
 
 def _n_asked(graph: JointGraph, target: str | None) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.evidence.rules import Rules
-from kgraft.evidence.witnesses import Witnesses
+from kgraft.evidence.witnesses import Heard, Witnesses
 from kgraft.linking.joint import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import MixedScorer, RuleScorer
@@ -47,10 +47,19 @@ class Evidence:
         """The way to answer that validation facts favour, by vectors where there are none."""
         return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
 
-    def scorer(self, by: By, kge: KgeModel, graph: JointGraph, target: str) -> Scorer:
+    def witnesses(self, graph: JointGraph, target: str) -> Witnesses:
+        """Return rules and statements, ready to be asked, in the rows of the model's graph."""
+        return Witnesses(graph, target, self.rules, self.agreement)
+
+    def mixed_scorer(self, kge: KgeModel, witnesses: Heard) -> MixedScorer:
+        """Return what answers by vectors and witnesses together."""
+        return MixedScorer(
+            kge, RuleScorer(witnesses, kge.n_entities, kge.n_relations), self.mixture
+        )
+
+    def scorer(self, by: By, kge: KgeModel, witnesses: Heard) -> Scorer:
         """Return what answers, in the model's rows."""
         if by == "vectors":
             return kge
-        witnesses = Witnesses(graph, target, self.rules, self.agreement)
-        rules = RuleScorer(witnesses, kge.n_entities, kge.n_relations)
-        return rules if by == "rules" else MixedScorer(kge, rules, self.mixture)
+        scorer = self.mixed_scorer(kge, witnesses)
+        return scorer.rules if by == "rules" else scorer

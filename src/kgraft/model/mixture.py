@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from kgraft.evidence.witnesses import Witnesses
+from kgraft.evidence.witnesses import Heard
 from kgraft.graph.known_facts import Side
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
@@ -99,7 +99,7 @@ class RuleScorer:
         n_relations: Number of relations, inverses not counted.
     """
 
-    def __init__(self, witnesses: Witnesses, n_entities: int, n_relations: int) -> None:
+    def __init__(self, witnesses: Heard, n_entities: int, n_relations: int) -> None:
         self._witnesses = witnesses
         self._n_entities = n_entities
         self._n_relations = n_relations
@@ -159,13 +159,13 @@ class MixedScorer:
 
     Args:
         kge: The vectors.
-        rules: The witnesses.
+        rules: The witnesses, which can also answer alone.
         weights: float ``(2 m, F)``, a mixture for each relation and each inverse.
     """
 
     def __init__(self, kge: KgeModel, rules: RuleScorer, weights: Tensor) -> None:
         self._kge = kge
-        self._rules = rules
+        self.rules = rules
         self._weights = weights
 
     @property
@@ -191,7 +191,7 @@ class MixedScorer:
         """Return what the mixture weighs."""
         scores = self._kge.score(anchors, relations, side=side, candidates=candidates)
         size = (scores.shape[0], scores.shape[1])
-        inferred, stated, unstated = self._rules.found(anchors, relations, side, candidates)
+        inferred, stated, unstated = self.rules.found(anchors, relations, side, candidates)
         return Features(
             scores,
             inferred.spread(size, torch.log1p(inferred.chance / FAINT)),

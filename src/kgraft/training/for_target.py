@@ -14,6 +14,7 @@ from kgraft.linking.agreement import agreement
 from kgraft.linking.joint import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
+from kgraft.training.calibrating import calibrated
 from kgraft.training.learner import Term
 from kgraft.training.mixing import with_evidence
 from kgraft.training.run import Run
@@ -55,9 +56,10 @@ def run_for_target(
 
     def finish(trained: TrainedModel) -> TrainedModel:
         if rules is None:
-            return trained
+            return calibrated(trained, target)
         known = agreement(graph, target.name) if chances is None else chances
-        return with_evidence(trained, target, rules, known)
+        knowing, mixtures = with_evidence(trained, target, rules, known)
+        return calibrated(knowing, target, mixtures)
 
     return Run(
         kind,

@@ -17,6 +17,7 @@ from kgraft.evidence.rules import Rules
 from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Side, queries
+from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint import JointGraph, places_of
 from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
@@ -46,8 +47,8 @@ def with_evidence(
     target: KnowledgeGraph,
     rules: Rules,
     agreement: NDArray[np.float64],
-) -> TrainedModel:
-    """Return a model that answers by rules and statements too.
+) -> tuple[TrainedModel, list[Tensor]]:
+    """Return a model that answers by rules and statements too, and a mixture for each fold.
 
     Their mixture with the vectors is fitted on the validation facts that chose the best epoch, and
     each way to answer is measured on them, the mixture on facts that it was not fitted to.
@@ -57,16 +58,25 @@ def with_evidence(
         target: The target.
         rules: Rules for the target's relations.
         agreement: The chance that the target states each of the model's facts, ``(n,)``.
+
+    Returns:
+        The model, and for each of the ``folds`` the mixture that was fitted to the others; none
+        without validation facts.
     """
     training = model.settings.training
     samples = draw_samples(
         model.graph, [target], queries=training.validation_queries, seed=training.seed
     )
-    evidence = _gather(
+    evidence, apart = _gather(
         model.kge, model.graph, target.name, rules, agreement, samples[0] if samples else None
     )
     metrics = {**model.metrics, EVIDENCE_METRIC: evidence.mrr}
-    return replace(model, metrics=metrics, evidence=evidence)
+    return replace(model, metrics=metrics, evidence=evidence), apart
+
+
+def folds(n_entities: int) -> Rows:
+    """Return the fold of the queries about each entity, ``(n,)``, the same at each call."""
+    return np.random.default_rng(0).integers(FOLDS, size=n_entities)
 
 
 def _gather(
@@ -76,25 +86,21 @@ def _gather(
     rules: Rules,
     agreement: NDArray[np.float64],
     sample: Sample | None,
-) -> Evidence:
+) -> tuple[Evidence, list[Tensor]]:
     usual = torch.tensor(USUAL).repeat(2 * kge.n_relations, 1)
     if sample is None:
-        return Evidence(rules, agreement, usual, {})
+        return Evidence(rules, agreement, usual, {}), []
     scorer = RuleScorer(Witnesses(graph, target, rules, agreement), kge.n_entities, kge.n_relations)
     lists = _lists(MixedScorer(kge, scorer, usual), sample, kge.n_relations)
-    fold = torch.from_numpy(np.random.default_rng(0).integers(FOLDS, size=len(lists.relation)))
-    apart = torch.zeros(len(lists.relation))
-    for number in range(FOLDS):
-        held = fold == number
-        weights = _fit(lists.where(~held), kge.n_relations)
-        part = lists.where(held)
-        apart[held] = part.reciprocal_ranks(mixed(part.features, weights[part.relation]))
+    fold = torch.from_numpy(folds(kge.n_entities))[lists.anchor]
+    apart = [_fit(lists.where(fold != number), kge.n_relations) for number in range(FOLDS)]
+    weights = torch.stack(apart)[fold, lists.relation]
     mrr: dict[By, float] = {
         "vectors": float(lists.reciprocal_ranks(lists.features.vectors).mean()),
         "rules": float(lists.reciprocal_ranks(chance(lists.features)).mean()),
-        "both": float(apart.mean()),
+        "both": float(lists.reciprocal_ranks(mixed(lists.features, weights)).mean()),
     }
-    return Evidence(rules, agreement, _fit(lists, kge.n_relations), mrr)
+    return Evidence(rules, agreement, _fit(lists, kge.n_relations), mrr), apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +108,14 @@ class _Lists:
     """Queries with their best candidates.
 
     Args:
+        anchor: Given entity of each query, ``(B,)``.
         relation: Directed relation of each query, ``(B,)``.
         features: Of the candidates, ``(B, K)``.
         usable: Whether a candidate is neither known nor there twice, bool ``(B, K)``.
         answer: The answer's column, -1 where it is not among the candidates, ``(B,)``.
     """
 
+    anchor: Tensor
     relation: Tensor
     features: Features
     usable: Tensor
@@ -116,6 +124,7 @@ class _Lists:
     def where(self, mask: Tensor) -> _Lists:
         """Return the queries that a mask ``(B,)`` keeps."""
         return _Lists(
+            self.anchor[mask],
             self.relation[mask],
             Features(*(x[mask] for x in self.features)),
             self.usable[mask],
@@ -139,6 +148,7 @@ def _lists(scorer: MixedScorer, sample: Sample, n_relations: int) -> _Lists:
         for facts in np.array_split(sample.facts, -(-len(sample.facts) // AT_ONCE))
     ]
     return _Lists(
+        torch.cat([part.anchor for part in parts]),
         torch.cat([part.relation for part in parts]),
         Features(*(torch.cat(x) for x in zip(*(part.features for part in parts), strict=True))),
         torch.cat([part.usable for part in parts]),
@@ -167,6 +177,7 @@ def _part(
     once[:, 1:] = chosen[:, 1:] != chosen[:, :-1]
     is_answer = (chosen == own) & once
     return _Lists(
+        asked[0],
         directed(asked[1], side, n_relations),
         Features(*(x if x.shape[1] == 1 else x.gather(1, chosen) for x in features)),
         usable.gather(1, chosen) & once,

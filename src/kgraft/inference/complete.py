@@ -1,0 +1,114 @@
+"""The most plausible missing facts of a whole graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from kgraft.errors import KgraftError
+from kgraft.graph.known_facts import Side
+from kgraft.graph.vocabulary import Rows
+from kgraft.inference.candidates import Best
+from kgraft.inference.names import Named
+from kgraft.inference.predict import Predictor
+from kgraft.inference.prediction_files import SCHEMA
+from kgraft.progress import Listener, Silence
+
+_SIDES: tuple[Side, ...] = ("tail", "head")
+
+
+def complete(
+    predictor: Predictor,
+    *,
+    k: int = 10,
+    least: float = 0.5,
+    typed: bool = False,
+    progress: Listener | None = None,
+) -> Iterator[pl.DataFrame]:
+    """Yield the most plausible facts that the source does not state, relation by relation.
+
+    Each relation is asked for the tails of all that is in its observed domain, and for the heads of
+    all that is in its observed range, be it observed in the source or in a linked one. A fact that
+    both find counts by its larger probability. Memory is bounded by the facts of one relation.
+
+    Args:
+        predictor: The model, made ready to answer.
+        k: The most answers to each question.
+        least: The least probability of a fact; 0 takes all answers.
+        typed: Answer only by what is in the observed domain or range.
+        progress: Hears of answered questions.
+
+    Yields:
+        Facts of one relation, the most plausible first, with the columns of ``SCHEMA``.
+
+    Raises:
+        KgraftError: If the model has no probabilities that could be compared with ``least``.
+    """
+    candidates, part = predictor.candidates, predictor.named.part
+    if least > 0 and not candidates.calibrated:
+        raise KgraftError(
+            "the model does not know how probable its answers are: it was trained without "
+            "validation facts, by an earlier kgraft, or for another graph. Take all answers, with "
+            "a least probability of 0."
+        )
+    # Several of a source's relations may be one row; the first one is asked.
+    relations = list(zip(*np.unique(part.relation_rows, return_index=True), strict=True))
+    listener = progress or Silence()
+    listener.begin(
+        f"complete {predictor.named.source}",
+        sum(len(candidates.ends(row, side)) for row, _ in relations for side in _SIDES),
+    )
+    try:
+        for row, place in relations:
+            found = []
+            for side in _SIDES:
+                anchors = candidates.ends(row, "head" if side == "tail" else "tail")
+                asked = candidates.rows[anchors], np.full(len(anchors), row)
+                for block, best in candidates.best(*asked, side, k, typed=typed, new=True):
+                    found.append(_facts(candidates.places[anchors[block]], best, side, least))
+                    listener.advance(len(best.places))
+            if found:
+                yield _in_names(predictor.named, int(place), pl.concat(found))
+    finally:
+        listener.end()
+
+
+def _facts(anchors: Rows, best: Best, side: Side, least: float) -> pl.DataFrame:
+    """Return the answers to queries that are probable enough, in the source's rows."""
+    kept = np.isfinite(best.scores)
+    if least > 0:
+        kept &= best.probability >= least
+    query, place = np.nonzero(kept)
+    ends = {side: best.places[query, place], ("head", "tail")[side == "head"]: anchors[query]}
+    return pl.DataFrame(
+        {
+            "head": ends["head"],
+            "tail": ends["tail"],
+            "asked": [side] * len(query),
+            "score": best.scores[query, place],
+            "probability": best.probability[query, place],
+        },
+        schema_overrides={"asked": pl.String},
+    )
+
+
+def _in_names(named: Named, relation: int, found: pl.DataFrame) -> pl.DataFrame:
+    """Return each fact once, the most probable first, in names."""
+    facts = (
+        found.with_columns(pl.col("probability").fill_nan(None))
+        .sort("probability", "score", descending=True, nulls_last=True, maintain_order=True)
+        .unique(["head", "tail"], keep="first", maintain_order=True)
+    )
+    heads, tails = (facts[role].to_numpy() for role in ("head", "tail"))
+    rows = np.stack([heads, np.full(len(facts), relation), tails], axis=1)
+    names, part = named.part.entities.names, named.part
+    return facts.with_columns(
+        head=names.gather(heads),
+        relation=pl.lit(part.relations.name(relation)),
+        tail=names.gather(tails),
+        stated_by=pl.Series(
+            [",".join(x) for x in named.stated_by(part.joint(rows))], dtype=pl.String
+        ),
+    ).select(list(SCHEMA))

@@ -1,0 +1,127 @@
+"""Files of questions, read, and files of predicted facts, written as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgraft.errors import DataError, UnknownNameError
+from kgraft.files import compression_of, content_ending, read_text, write_atomically
+from kgraft.graph.iris import iri_of
+from kgraft.graph.labelled import ROLES
+from kgraft.graph.write import check_cells
+from kgraft.inference.predict import Prediction, Predictor, Query
+
+SCHEMA: Final = {
+    **dict.fromkeys(ROLES, pl.String),
+    "asked": pl.String,
+    "score": pl.Float32,
+    "probability": pl.Float64,
+    "stated_by": pl.String,
+}
+"""Columns of predicted facts: names, which of the three was asked for, the model's score and
+probability, and the sources that state the fact, as ``a,b``."""
+
+Append = Callable[[pl.DataFrame], None]
+
+ENDINGS = (".parquet", ".tsv", ".nt")
+
+
+def read_queries(path: Path, predictor: Predictor) -> list[Query]:
+    """Read questions from a TSV file with the columns head, relation and tail, one of them empty.
+
+    Args:
+        path: The file, perhaps compressed.
+        predictor: What is to answer them.
+
+    Raises:
+        DataError: If the file cannot be read, or with the line that asks for nothing that the
+            predictor could answer.
+    """
+    lines = read_text(path).splitlines()
+    header = lines[0].split("\t") if lines else []
+    if sorted(header) != sorted(ROLES):
+        raise DataError(
+            "the first line does not name the columns",
+            remedy="Begin with head, relation and tail, with tabs between",
+            path=path,
+            line=1,
+        )
+    queries = []
+    for number, line in enumerate(lines[1:], start=2):
+        if line.strip():
+            cells = line.split("\t") + [""] * (len(header) - 1 - line.count("\t"))
+            queries.append(_query(dict(zip(header, cells, strict=False)), predictor, path, number))
+    return queries
+
+
+def _query(cells: dict[str, str], predictor: Predictor, path: Path, number: int) -> Query:
+    try:
+        query = Query(**{role: cells[role] or None for role in ROLES})
+        predictor.resolve(query)
+    except (ValueError, UnknownNameError) as error:
+        raise DataError(
+            str(error), remedy="Correct the line, or take it out", path=path, line=number
+        ) from error
+    return query
+
+
+def as_frame(queries: Sequence[Query], answers: Sequence[Sequence[Prediction]]) -> pl.DataFrame:
+    """Return the answers of queries, in their order, with the columns of ``SCHEMA``."""
+    rows = [
+        (x.head, x.relation, x.tail, query.asked, x.score, x.probability, ",".join(x.stated_by))
+        for query, found in zip(queries, answers, strict=True)
+        for x in found
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+@contextmanager
+def predictions_file(path: Path) -> Iterator[Append]:
+    """Yield what appends predicted facts to a file; it is there, whole, when the block ends well.
+
+    The ending says the form: Parquet, TSV with a header (also ``.tsv.gz`` and so on), or N-Triples,
+    which holds the facts alone.
+
+    Raises:
+        DataError: If the ending names none of them, or a name cannot stand in a TSV file.
+    """
+    ending = content_ending(path)
+    if ending not in ENDINGS or (ending == ".parquet" and compression_of(path)):
+        raise DataError(
+            f"predictions cannot be written as {path.suffix or 'a file without an ending'!r}",
+            remedy=f"End the name with {', '.join(ENDINGS)}, the last two perhaps with .gz or .zst",
+            path=path,
+        )
+    with write_atomically(path) as temporary:
+        if ending == ".parquet":
+            with pq.ParquetWriter(temporary, _arrow(pl.DataFrame(schema=SCHEMA)).schema) as writer:
+                yield lambda frame: writer.write_table(_arrow(frame))
+        else:
+            with pa.output_stream(str(temporary), compression=compression_of(path)) as stream:
+                if ending == ".tsv":
+                    stream.write(("\t".join(SCHEMA) + "\n").encode())
+                write = _write_rows if ending == ".tsv" else _write_triples
+                yield lambda frame: write(frame, stream)
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.select(list(SCHEMA)).to_arrow()
+
+
+def _write_rows(frame: pl.DataFrame, stream: Any) -> None:
+    check_cells(frame.select(ROLES))
+    frame.write_csv(stream, include_header=False, separator="\t", quote_style="never")
+
+
+def _write_triples(frame: pl.DataFrame, stream: Any) -> None:
+    names = pl.concat([frame[role] for role in ROLES]).unique().to_list()
+    iris = pl.col(ROLES).replace_strict(names, [iri_of(name) for name in names])
+    lines = frame.select(iris).select(pl.format("<{}> <{}> <{}> .", *ROLES))
+    lines.write_csv(stream, include_header=False, separator="\n", quote_style="never")
