@@ -18,7 +18,7 @@ from kgraft.serving.limits import LIMITS
 from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.search import Found
 from kgraft.serving.served import Asked, Served
-from kgraft.serving.surroundings import Surroundings
+from kgraft.serving.surroundings import Surroundings, Thing
 
 Text = Annotated[str, Field(min_length=1, max_length=LIMITS.text)]
 K = Annotated[int, Field(ge=1, le=LIMITS.k, description="The most answers.")]
@@ -128,6 +128,7 @@ class AboutModel:
     entities: int
     sources: list[SourceSize]
     relations: list[RelationName]
+    examples: list[Thing]
     metrics: dict[str, Any]
 
 
@@ -266,9 +267,10 @@ def _about(served: Served) -> AboutModel:
         found.kind,
         served.named.source,
         served.predictor.by,
-        served.predictor.calibration is not None,
+        served.predictor.by in found.calibration,
         len(served.search),
         [SourceSize(name, len(x.entities), len(facts([name]))) for name, x in graph.parts.items()],
         [RelationName(x.name, x.label) for x in served.neighbourhood.verbs.values()],
+        list(served.neighbourhood.examples()),
         dict(found.metrics),
     )

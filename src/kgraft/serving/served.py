@@ -66,10 +66,10 @@ class Served:
         self.search = EntitySearch(self.named)
         self.neighbourhood = Neighbourhood(self.named)
         part = self.named.part
-        self.atlas = Atlas(self.model.kge.entities[self.predictor.candidates].numpy())
-        self._column = {
-            part.entities.name(place): at for at, place in enumerate(self.predictor.places)
-        }
+        candidates = self.predictor.candidates
+        self.atlas = Atlas(self.model.kge.entities.numpy()[candidates.rows])
+        names = part.entities.names_of(candidates.places)
+        self._column = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
 
     def predict(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
@@ -15,6 +16,9 @@ from kgraft.inference.similar import neighbours
 
 ALIKE = 20
 """Similar entities whose relations an entity may have too."""
+
+EXAMPLES = 8
+"""Entities with much to see, that one may begin with."""
 
 ASKED = 12
 """Questions that are proposed about an entity."""
@@ -134,6 +138,14 @@ class Neighbourhood:
             row: Verb(name, named.relation_label(row))
             for row, name in zip(rows, names, strict=True)
         }
+
+    def examples(self) -> tuple[Thing, ...]:
+        """Return entities that the source states facts of the most relations of."""
+        facts = pl.DataFrame(self._facts[self._sources == self._own], schema=["x", "relation", "y"])
+        ends = pl.concat([facts.select("x", "relation"), facts.select(x="y", relation="relation")])
+        counts = ends.group_by("x").agg(n=pl.col("relation").n_unique())
+        richest = counts.sort("n", "x", descending=[True, False])["x"].head(EXAMPLES)
+        return tuple(self._thing(row) for row in richest.to_list())
 
     def around(self, entity: str, most: int) -> Surroundings:
         """Return what is around an entity.

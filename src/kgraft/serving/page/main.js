@@ -2,7 +2,7 @@
 
 import { showEntity } from "./entity.js";
 import { showFact } from "./explanation.js";
-import { aboutModel, ask, element, entityPlace, keepToken } from "./parts.js";
+import { aboutModel, element, entityPlace, keepToken } from "./parts.js";
 import { enliven } from "./search.js";
 
 const content = document.getElementById("content");
@@ -19,8 +19,7 @@ function present(view, title) {
 
 /** The first page: what is served, and where one may begin. */
 async function showStart() {
-  const [about, { points }] = await Promise.all([aboutModel(), ask("map")]);
-  const begin = await ask("entities", { q: "a", limit: 6 });
+  const about = await aboutModel();
   const rows = about.sources.map((source) => element("tr", {},
     element("td", {}, element("span", { class: source.name === about.source ? "chip target" : "chip" }, source.name)),
     element("td", {}, source.entities.toLocaleString("en")),
@@ -31,12 +30,12 @@ async function showStart() {
   return [element("div", { class: "start" },
     element("h1", {}, about.source),
     element("p", { class: "lead" },
-      `A ${about.kind} of ${points.length ? about.entities.toLocaleString("en") : "no"} entities that answers by ${how}.${quality}`),
+      `A ${about.kind} of ${about.entities.toLocaleString("en")} entities that answers by ${how}.${quality}`),
     element("table", {},
       element("thead", {}, element("tr", {}, ["source", "entities", "facts"].map((x) => element("th", { scope: "col" }, x)))),
       element("tbody", {}, rows)),
-    begin.entities.length ? element("p", { class: "soft small" }, "Search above, or begin with") : null,
-    element("div", { class: "tries" }, begin.entities.map((x) => element("a", { href: entityPlace(x.name) }, x.label))))];
+    element("p", { class: "soft small" }, "Search above, or begin with one of these"),
+    element("div", { class: "tries" }, about.examples.map((x) => element("a", { href: entityPlace(x.name) }, x.label))))];
 }
 
 /** Say what went wrong, and what can be done. */
