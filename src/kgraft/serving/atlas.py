@@ -25,7 +25,7 @@ class Atlas:
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
         n_vectors, width = vectors.shape
-        centred = vectors - vectors.mean(axis=0) if n_vectors else vectors
+        centred = (vectors - vectors.mean(axis=0) if n_vectors else vectors).astype(np.float64)
         variances, directions = np.linalg.eigh(centred.T @ centred)
         first = np.argsort(-variances)[:2]
         # A direction has two signs; taking the one of its largest part makes maps comparable.

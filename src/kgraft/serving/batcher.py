@@ -1,4 +1,4 @@
-"""Concurrent requests answered together: one thread takes what waits and answers it in one block."""
+"""Concurrent requests answered together: one thread takes what waits and answers it at once."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Batcher(Generic[J, A]):
             batch = [x for x in batch if not x.answer.cancelled()]
             try:
                 answers = self._work([x.job for x in batch]) if batch else []
-            except Exception as error:  # noqa: BLE001 - the thread outlives whatever a job does
+            except Exception as error:
                 answers = [error] * len(batch)
             for loop in {x.loop for x in batch}:
                 own = [(x, y) for x, y in zip(batch, answers, strict=True) if x.loop is loop]

@@ -47,6 +47,7 @@ class LiveModel:
 
     def start(self) -> None:
         """Begin to watch the directory."""
+        self._stopped.clear()
         self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
         self._thread.start()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,58 +14,66 @@ CROWD = 2
 """Times as many connections as are served, beyond which new ones are not even told why not."""
 
 
-def protocol(limits: Limits) -> type[H11Protocol]:
-    """Return uvicorn's protocol with limits on the connections and on the time they take.
+class LimitedProtocol(H11Protocol):
+    """A connection that has to get on with it.
 
-    uvicorn itself waits for ever for a request's headers, and for a client to take its answer.
+    uvicorn itself waits for ever for a request's head, and for a client to take its answer.
     """
 
-    class LimitedProtocol(H11Protocol):
-        """A connection that has to get on with it."""
+    limits: ClassVar[Limits]
 
-        _dawdling: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > CROWD * limits.connections:
-                transport.abort()
-            elif len(self.connections) > limits.connections:
-                self.app = _crowded(limits)
-            self._hurry()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, or to turn it away."""
+        super().connection_made(transport)
+        if len(self.connections) > CROWD * self.limits.connections:
+            transport.abort()
+        elif len(self.connections) > self.limits.connections:
+            self.app = _crowded(self.limits)
+        self._reading = self._deadline()
 
-        def data_received(self, data: bytes) -> None:
-            if self._dawdling is None and self._idle():
-                self._hurry()
-            super().data_received(data)
-            if not self._idle():
-                self._relax()
+    def data_received(self, data: bytes) -> None:
+        """Wait no longer once a request's head is there."""
+        if self._reading is None and self._idle():
+            self._reading = self._deadline()
+        super().data_received(data)
+        if not self._idle():
+            self._reading = _cancelled(self._reading)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._relax()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._reading = _cancelled(self._reading)
+        self._writing = _cancelled(self._writing)
+        super().connection_lost(exc)
 
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._hurry()
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to take its answer."""
+        super().pause_writing()
+        self._writing = self._deadline()
 
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._relax()
+    def resume_writing(self) -> None:
+        """Wait no longer: it has taken some of it."""
+        super().resume_writing()
+        self._writing = _cancelled(self._writing)
 
-        def _idle(self) -> bool:
-            """Say whether no request is being answered; headers may be on their way."""
-            return self.cycle is None or self.cycle.response_complete
+    def _idle(self) -> bool:
+        """Say whether no request is being answered; a head may be on its way."""
+        return self.cycle is None or self.cycle.response_complete
 
-        def _hurry(self) -> None:
-            self._relax()
-            self._dawdling = self.loop.call_later(limits.seconds, self.transport.abort)
+    def _deadline(self) -> asyncio.TimerHandle:
+        return self.loop.call_later(self.limits.seconds, self.transport.abort)
 
-        def _relax(self) -> None:
-            if self._dawdling is not None:
-                self._dawdling.cancel()
-                self._dawdling = None
 
-    return LimitedProtocol
+def protocol(limits: Limits) -> type[LimitedProtocol]:
+    """Return the protocol with its limits, in the form that uvicorn takes."""
+    return type("Protocol", (LimitedProtocol,), {"limits": limits})
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _crowded(limits: Limits) -> Any:
