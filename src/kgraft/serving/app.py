@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -84,7 +84,7 @@ def create_app(
     return Guard(app, desk.metrics, limits, token, hosts)
 
 
-def _file(content: bytes, kind: str) -> Callable[[], Response]:
+def _file(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
     async def file() -> Response:
         return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 

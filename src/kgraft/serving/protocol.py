@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from kgraft.serving.guard import Receive, Scope, Send, refused
 from kgraft.serving.limits import Limits
@@ -40,12 +40,12 @@ class LimitedProtocol(H11Protocol):
             self._reading = self._deadline()
         super().data_received(data)
         if not self._idle():
-            self._reading = _cancelled(self._reading)
+            self._reading = _stopped(self._reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        self._reading = _cancelled(self._reading)
-        self._writing = _cancelled(self._writing)
+        self._reading = _stopped(self._reading)
+        self._writing = _stopped(self._writing)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -56,11 +56,13 @@ class LimitedProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Wait no longer: it has taken some of it."""
         super().resume_writing()
-        self._writing = _cancelled(self._writing)
+        self._writing = _stopped(self._writing)
 
     def _idle(self) -> bool:
         """Say whether no request is being answered; a head may be on its way."""
-        return self.cycle is None or self.cycle.response_complete
+        # Before the first request there is no cycle, whatever uvicorn's annotation says.
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
 
     def _deadline(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self.limits.seconds, self.transport.abort)
@@ -71,9 +73,11 @@ def protocol(limits: Limits) -> type[LimitedProtocol]:
     return type("Protocol", (LimitedProtocol,), {"limits": limits})
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _stopped(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Stop a timer, where there is one, and return that there is none."""
     if timer is not None:
         timer.cancel()
+    return None
 
 
 def _crowded(limits: Limits) -> Any:

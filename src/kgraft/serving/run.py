@@ -55,7 +55,7 @@ def serve(
         )
     hosts = {*LOCAL_NAMES, host.lower()} if local else None
     config = uvicorn.Config(
-        create_app(live, limits=limits, token=token, hosts=hosts),  # type: ignore[arg-type]
+        create_app(live, limits=limits, token=token, hosts=hosts),
         http=protocol(limits),
         ws="none",
         access_log=False,

@@ -211,9 +211,12 @@ class Neighbourhood:
 
     def _asked(self, row: int) -> set[tuple[int, Side]]:
         """Return the relations of an entity, each with the side that they would be asked for."""
-        tails = {(int(x), "tail") for x in self._facts[self._of(row, "head"), 1]}
-        heads = {(int(x), "head") for x in self._facts[self._of(row, "tail"), 1]}
-        return tails | heads
+        ends: tuple[tuple[Side, Side], ...] = (("head", "tail"), ("tail", "head"))
+        return {
+            (relation, asked)
+            for side, asked in ends
+            for relation in np.unique(self._facts[self._of(row, side), 1]).tolist()
+        }
 
     def _thing(self, row: int) -> Thing:
         named = self._named

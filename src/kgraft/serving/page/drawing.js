@@ -8,6 +8,7 @@ const BETWEEN = 6; // entities between the two ends, at most
 const HEIGHT = 34;
 const TIP = 9;
 const LINE = 84; // from one box to the next in a narrow drawing
+const NARROW = 340; // its width
 
 /** Return the drawing; it runs down the page where that is narrow. */
 export function draw(found, target) {
@@ -15,7 +16,8 @@ export function draw(found, target) {
   const narrow = window.matchMedia("(max-width: 40rem)").matches;
   const nodes = placed(found, facts, target, narrow);
   const at = (layer, name) => nodes.get(`${layer}\n${name}`);
-  const asked = edge(at("target", found.head), at("target", found.tail), found.labels[1], "asked", narrow ? -2.2 : 0.7);
+  const most = narrow ? NARROW : Infinity;
+  const asked = edge(at("target", found.head), at("target", found.tail), found.labels[1], "asked", narrow ? -2 : 0.7, 0, most);
   const seen = new Map();
   const edges = facts.map((fact) => {
     const layer = layerOf(fact, target);
@@ -24,14 +26,15 @@ export function draw(found, target) {
     const turn = (seen.get(pair) ?? 0) + 1;
     seen.set(pair, turn);
     const [from, to] = [at(layer, head), at(layer, tail)];
-    return edge(from, to, fact.relation, layer, narrow ? aside(found, fact, from, to) + turn - 1 : turn - 1);
+    const bend = narrow ? aside(found, fact, from, to) : 0;
+    return edge(from, to, fact.relation, layer, bend + (bend < 0 ? 1 - turn : turn - 1), turn - 1, most);
   });
   const links = [...nodes.values()].filter((node) => node.layer === "background" && at("target", node.name))
     .map((node) => link(at("target", node.name), node));
-  const width = narrow ? 390 : Math.max(...[...nodes.values()].map((node) => node.x + node.width / 2)) + 20;
+  const width = narrow ? NARROW : Math.max(...[...nodes.values()].map((node) => node.x + node.width / 2)) + 20;
   const height = Math.max(...[...nodes.values()].map((node) => node.y)) + HEIGHT + 20;
   return shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": inWords(found, facts) },
-    links, edges, asked, [...nodes.values()].map(box));
+    links, edges.map((x) => x.line), asked.line, [...nodes.values()].map(box), [...edges, asked].map((x) => x.text));
 }
 
 /** The facts that are drawn: what others state, then the strongest rules and paths. */
@@ -71,7 +74,7 @@ function placed(found, facts, target, narrow) {
   const grid = narrow ? downwards(found, facts) : across(found, facts);
   return new Map([...wanted].map((key) => {
     const [layer, name] = key.split("\n");
-    const label = brief(labels.get(name) ?? name, narrow ? 15 : 22);
+    const label = brief(labels.get(name) ?? name, narrow ? 13 : 22);
     const width = Math.max(60, 7.3 * label.length + 24);
     return [key, { layer, name, label, width, ...grid(layer, name) }];
   }));
@@ -102,10 +105,10 @@ function downwards({ head, tail }, facts) {
   const steps = distances({ head, tail }, facts);
   const between = [...steps.keys()].filter((name) => name !== head && name !== tail);
   const lines = [head, ...between, tail];
-  const inward = between.length ? 22 : 0;
+  const inward = between.length ? 20 : 0;
   return (layer, name) => {
     const aside = name === head || name === tail ? 0 : inward;
-    return { x: layer === "target" ? 92 + aside : 298 - aside, y: 30 + LINE * lines.indexOf(name) };
+    return { x: layer === "target" ? 78 + aside : NARROW - 78 - aside, y: 30 + LINE * lines.indexOf(name) };
   };
 }
 
@@ -113,8 +116,8 @@ function downwards({ head, tail }, facts) {
 function aside(found, { names: [head, , tail] }, from, to) {
   const down = to.y > from.y ? 1 : -1;
   const outward = from.layer === "target" ? -1 : 1;
-  if ([head, tail].every((name) => name === found.head || name === found.tail)) return down * outward * 2.2;
-  return Math.abs(to.y - from.y) > 1.5 * LINE ? -down * outward * 1.2 : 0;
+  if ([head, tail].every((name) => name === found.head || name === found.tail)) return down * outward * 1.7;
+  return Math.abs(to.y - from.y) > 1.5 * LINE ? -down * outward * 2 : 0;
 }
 
 /** Count the steps from the head to each entity along the facts, in either direction. */
@@ -137,9 +140,9 @@ function box({ x, y, width, label, layer, name }) {
     shape("text", { x, y }, label));
 }
 
-/** A line from one box to another, bent aside where several join the same two. */
-function edge(from, to, label, kind, turn) {
-  if (from === to) return null;
+/** A line from one box to another, bent aside, with its label so far down that it covers no other's. */
+function edge(from, to, label, kind, turn, down, most) {
+  if (from === to) return { line: null, text: null };
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
   const bend = turn * 44;
@@ -150,12 +153,22 @@ function edge(from, to, label, kind, turn) {
   const [ux, uy] = [(tip.x - end.x) / TIP, (tip.y - end.y) / TIP];
   const arrow = [tip, { x: end.x - 4.5 * uy, y: end.y + 4.5 * ux }, { x: end.x + 4.5 * uy, y: end.y - 4.5 * ux }]
     .map((point) => `${point.x},${point.y}`).join(" ");
+  const text = brief(label.split("/").pop(), 22);
   const half = { x: (start.x + 2 * middle.x + end.x) / 4, y: (start.y + 2 * middle.y + end.y) / 4 };
-  return shape("g", {},
-    shape("path", { class: `edge ${kind}`, d: `M${start.x},${start.y}Q${middle.x},${middle.y} ${end.x},${end.y}` }),
-    shape("polygon", { class: `tip ${kind}`, points: arrow }),
-    shape("text", { class: "verb", x: half.x, y: half.y - (Math.abs(dx) > Math.abs(dy) ? 10 : 0) }, brief(label, 22)));
+  const outside = Math.abs(dx) > Math.abs(dy) ? 0 : Math.sign(Math.round(middle.x - (from.x + to.x) / 2));
+  return {
+    line: shape("g", {},
+      shape("path", { class: `edge ${kind}`, d: `M${start.x},${start.y}Q${middle.x},${middle.y} ${end.x},${end.y}` }),
+      shape("polygon", { class: `tip ${kind}`, points: arrow })),
+    text: shape("text", {
+      class: "verb", x: within(half.x + outside * 3.3 * text.length, 3.3 * text.length + 4, most),
+      y: half.y + (Math.abs(dx) > Math.abs(dy) ? -10 : 20 * down),
+    }, text),
+  };
 }
+
+/** Keep a text's middle so far from the edges that all of it is seen. */
+const within = (x, reach, most) => Math.max(reach, Math.min(x, most - reach));
 
 const link = (one, other) => {
   const [from, to] = [border(one, other, 2), border(other, one, 2)];
