@@ -6,6 +6,7 @@ import json
 import tomllib
 from importlib import import_module as script
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,20 @@ import tomli_w
 
 from kgraft.benchmark import piece
 from kgraft.benchmark.settings import BenchmarkSettings
-from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.config import RetrainSettings, TrainSettings, read_settings
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import collect
 from kgraft.linking.joint import join
+from kgraft.linking.links import Links
 from kgraft.linking.read_collection import read_collection
+from kgraft.model.directory import save_model
 from kgraft.model.trained import TrainedModel
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import synthesize
+from kgraft.synthesis.write_synthetic import write_synthetic
 from kgraft.training.batches import Batches
+from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
 
 TINY = {"target.entities": 60, "target.facts": 300, "background.facts": 600}
@@ -395,3 +405,57 @@ def test_walks_learn_by_the_usual_settings() -> None:
     walks = script("walks")
     asked = walks.options().parse_args(["--out", "x"])
     assert walks.settings_of(asked, "complex", 1) == TrainSettings()
+
+
+# -------------------------------------------------------------------------------------- explain.py
+
+
+def test_probabilities_and_explanations_are_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made"
+    write_synthetic(synthesize(read_settings(SynthSettings, changes=TINY)), made)
+    collection = read_collection(made / "collection.toml")
+    few = {"model": {"width": 8}, "training": {"epochs": 2, "negatives": 16}}
+    teacher = pretrain(collection, TrainSettings.model_validate(few))
+    few["training"]["least_steps"] = 0
+    student = retrain(collection, teacher, RetrainSettings.model_validate(few))
+    save_model(student, tmp_path / "model")
+    out = tmp_path / "explain.json"
+    script("explain").main([str(tmp_path / "model"), str(made / "collection.toml"), f"--out={out}"])
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert len(report["calibration"]) == 3 * 3 * 3
+    assert set(report["calibration_error"]) == {"all", "covered", "uncovered"}
+    assert report["covered"] + report["uncovered"] == len(collection.target_graph.test)
+    assert report["covered"] > 0
+    assert report["explained_share"] == 1.0
+    for row in report["calibration"]:
+        assert sum(part["count"] for part in row["reliability"]) == row["candidates"]
+    assert "explained share of covered 1.0" in capsys.readouterr().out
+
+
+def test_a_named_fact_has_to_be_one() -> None:
+    explain = script("explain")
+    mine, big = (
+        KnowledgeGraph(
+            name,
+            Vocabulary.of([f"{name}:a", f"{name}:b"]),
+            Vocabulary.of(["r"]),
+            np.array([[0, 0, 1]]),
+        )
+        for name in ("mine", "big")
+    )
+    same = Links("mine", "big", np.array([[0, 0], [1, 1]]), np.ones(2, dtype=np.float32))
+    checked = explain.Checked(collect([mine, big], [same], target="mine"))
+
+    def named(head: str, source: str, *fact: str) -> bool:
+        support = SimpleNamespace(
+            source=source, **dict(zip(("head", "relation", "tail"), fact, strict=True))
+        )
+        found = SimpleNamespace(head=head, relation="r", tail="mine:b", supports=[support])
+        return bool(checked.names_fact(found, "mine"))
+
+    assert named("mine:a", "big", "big:a", "r", "big:b")
+    assert not named("mine:a", "big", "big:b", "r", "big:b")
+    assert not named("mine:a", "mine", "mine:a", "r", "mine:b")
+    assert not named("mine:b", "big", "big:b", "r", "big:b")  # nobody states it

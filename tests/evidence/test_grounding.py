@@ -167,3 +167,37 @@ def test_no_fact_explains_itself(edges_of: EdgesOf) -> None:
     roundabout = rule(0, 0, 0 + M, 0)
     assert found(roundabout, edges_of(facts))[0] == {"x": 0, "a": 3, "b": 2, "y": 1}
     assert found(roundabout, edges_of(facts[:1])) == []
+
+
+# ------------------------------------------------------------------------------ one answer's body
+
+
+def bodies(a_rule: dict[str, Any], edges: Edges, x: int, y: int) -> list[dict[str, int]]:
+    return grounding.groundings(a_rule, edges, x, y, 9).to_dicts()
+
+
+def test_bodies_between_two_entities(edges_of: EdgesOf) -> None:
+    edges = edges_of([(0, 1, 1), (1, 2, 2), (0, 1, 3), (3, 2, 4), (3, 2, 2)])
+    assert bodies(rule(0, 1, 2), edges, 0, 4) == [{"x": 0, "a": 3, "y": 4}]
+    both = [{"x": 0, "a": 1, "y": 2}, {"x": 0, "a": 3, "y": 2}]
+    assert bodies(rule(0, 1, 2), edges, 0, 2) == both
+    assert grounding.groundings(rule(0, 1, 2), edges, 0, 2, 1).to_dicts() == both[:1]
+    assert bodies(rule(0, 1, 2), edges, 0, 1) == []
+    assert bodies(rule(0, 2, 1), edges, 0, 2) == []
+
+
+def test_bodies_that_meet_no_entity_twice_come_first(edges_of: EdgesOf) -> None:
+    # From 0 along 1 twice: by 1 itself (1 leads from 1 to 1), or by 2.
+    edges = edges_of([(0, 1, 1), (1, 1, 1), (0, 1, 2), (2, 1, 1)])
+    wanted = [{"x": 0, "a": 2, "y": 1}, {"x": 0, "a": 1, "y": 1}]
+    assert bodies(rule(0, 1, 1), edges, 0, 1) == wanted
+    # A rule never leads back over the entity that is asked about.
+    assert bodies(rule(0, 1, 1), edges_of([(0, 1, 0), (0, 1, 1)]), 0, 1) == []
+
+
+def test_the_body_of_a_rule_with_an_answer(edges_of: EdgesOf) -> None:
+    edges = edges_of([(0, 1, 1), (0, 1, 2)])
+    named = rule(0, 1, answer=3, entity=2)
+    assert bodies(named, edges, 0, 3) == [{"x": 0, "y": 3, "a": 2}]
+    assert [x["a"] for x in bodies(rule(0, 1, answer=3), edges, 0, 3)] == [1, 2]
+    assert bodies(rule(0, 1, answer=3), edges, 1, 3) == []

@@ -129,3 +129,39 @@ def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_o
         found = Witnesses(graph, "mine", rules, np.ones(7)).inferred(asked(*rows))
         assert found.is_empty()
         assert dict(found.schema) == SCHEMA
+
+
+# ------------------------------------------------------------------------------- without a witness
+
+
+@pytest.fixture
+def several(graph: JointGraph, rules_of: RulesOf) -> Witnesses:
+    """Two rules say whom ann likes: cay, by 0.5 and 0.25."""
+    rules = rules_of(
+        {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
+        {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},
+    )
+    return Witnesses(graph, "mine", rules, np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25]))
+
+
+def test_testimony_says_what_witnesses_say(several: Witnesses) -> None:
+    query = asked((ANN, LIKES))
+    heard = several.testimony(query)
+    assert heard.inferred(query).rows() == several.inferred(query).rows()
+    assert heard.stated(query).rows() == several.stated(query).rows()
+    assert heard.inferred(asked((BOB, KNOWS))).is_empty()
+    assert heard.stated(asked((BOB, KNOWS))).is_empty()
+
+
+def test_a_witness_may_be_left_out(several: Witnesses) -> None:
+    query = asked((ANN, LIKES))
+    heard = several.testimony(query)
+    # 1 - (1 - 0.5) (1 - 0.25)
+    assert heard.inferred(query).rows() == [(ANN, LIKES, CAY, 0.625)]
+    assert heard.without_rules([0], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.25)]
+    assert heard.without_rules([1], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.5)]
+    assert heard.without_rules([0, 1], CAY).inferred(query).is_empty()
+    assert heard.without_rules([0], DAN).inferred(query).rows() == heard.inferred(query).rows()
+    assert heard.without_statement(CAY).stated(query).is_empty()
+    assert heard.without_statement(CAY).inferred(query).rows() == heard.inferred(query).rows()
+    assert heard.without_statement(DAN).stated(query).rows() == [(ANN, LIKES, CAY, 0.5)]

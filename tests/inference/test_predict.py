@@ -14,9 +14,11 @@ from kgraft.config import ModelSettings, TrainSettings
 from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.predict import Prediction, predict
+from kgraft.inference import candidates
+from kgraft.inference.predict import Prediction, Predictor, Query, predict
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
+from kgraft.model.calibration import Calibration
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 
@@ -181,3 +183,81 @@ def test_relations_are_found_by_the_end_of_their_name(
         predict(model, head="x", relation="likes")
     labels = {x.relation: x.label for x in predict(model, head="x", tail="http://a/y")}
     assert labels == dict(zip(names, ["a/likes", "b#likes", "knows", "sees"], strict=True))
+
+
+# ------------------------------------------------------------------------------------ many queries
+
+
+def test_many_queries_are_answered_as_each_alone(
+    student: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "MOST_QUERIES", 7)
+    part = student.graph.part("mine")
+    heads = part.entities.names_of(range(20))
+    queries = [
+        *(Query(head, "r1") for head in heads),
+        Query(head=heads[0], tail=heads[1]),
+        *(Query(relation="r2", tail=tail) for tail in heads),
+    ]
+    found = Predictor(student).answer(queries[::-1], k=3)[::-1]
+    for query, several in zip(queries, found, strict=True):
+        alone = predict(student, **vars(query), k=3)
+        assert [(x.head, x.relation, x.tail) for x in several] == [
+            (x.head, x.relation, x.tail) for x in alone
+        ]
+        assert [x.score for x in several] == pytest.approx([x.score for x in alone], abs=1e-4)
+
+
+def test_no_queries_have_no_answers(model: TrainedModel) -> None:
+    assert Predictor(model).answer([]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"head": "ann", "relation": "likes"}, "tail"),
+        ({"relation": "likes", "tail": "bob"}, "head"),
+        ({"head": "ann", "tail": "bob"}, "relation"),
+    ],
+)
+def test_a_query_asks_for_what_is_not_given(given: dict[str, str], asked: str) -> None:
+    assert Query(**given).asked == asked
+
+
+# ------------------------------------------------------------------------------- typed candidates
+
+
+def test_typed_answers_are_in_the_observed_domain_or_range(model: TrainedModel) -> None:
+    # likes leads, in mine or big, to bob, cay and dan, from ann and cay; knows from bob to cay
+    liked = predict(model, head="eve", relation="likes", typed=True)
+    assert [x.tail for x in liked] == ["dan", "cay", "bob"]
+    liking = predict(model, relation="likes", tail="eve", typed=True)
+    assert {x.head for x in liking} == {"ann", "cay"}
+    assert [x.relation for x in predict(model, head="ann", tail="cay", typed=True)] == ["likes"]
+    assert predict(model, head="eve", tail="cay", typed=True) == []
+    assert len(predict(model, head="eve", relation="likes", typed=True, k=1)) == 1
+
+
+# ------------------------------------------------------------------------------------ probabilities
+
+
+@pytest.fixture
+def sure(model: TrainedModel) -> TrainedModel:
+    """The same; the log odds of a candidate are its share."""
+    return replace(model, calibration={"vectors": Calibration(((-50.0, -50.0), (50.0, 50.0)))})
+
+
+def test_scores_become_probabilities(sure: TrainedModel) -> None:
+    # bob knows cay already, so eve, dan, bob and ann share: e^20 + e^16 + e^8 + e^4
+    found = predict(sure, head="bob", relation="knows")
+    share = np.array([20.0, 16.0, 12.0, 8.0, 4.0]) - np.log(np.exp([20.0, 16.0, 8.0, 4.0]).sum())
+    assert [x.probability for x in found] == pytest.approx(1 / (1 + np.exp(-share)))
+
+
+def test_there_are_no_probabilities_where_none_were_fitted(
+    model: TrainedModel, sure: TrainedModel
+) -> None:
+    assert {x.probability for x in predict(model, head="bob", relation="knows")} == {None}
+    assert {x.probability for x in predict(sure, head="bob", tail="cay")} == {None}
+    other = predict(sure, head="B", relation="sees", source="big")
+    assert {x.probability for x in other} == {None}

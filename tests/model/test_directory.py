@@ -22,7 +22,9 @@ from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import JointGraph, join
 from kgraft.model import directory as model_directory
+from kgraft.model.calibration import Calibration
 from kgraft.model.directory import FORMAT, MANIFEST, check_free, load_model, save_model
+from kgraft.model.evidence import By
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 
@@ -97,6 +99,22 @@ def test_everything_comes_back(tiny: Collection, tmp_path: Path, kind: Kind) -> 
     for name, value in model.kge.tensors().items():
         assert loaded.kge.tensors()[name].equal(value)
     assert_same_graph(model.graph, loaded.graph)
+
+
+def test_calibration_comes_back_and_may_be_missing(tiny: Collection, tmp_path: Path) -> None:
+    curves: dict[By, Calibration] = {
+        "vectors": Calibration(((-4.5, -3.25), (0.1 + 0.2, 1.0))),
+        "both": Calibration(((0.0, 0.5),)),
+    }
+    model = replace(made(tiny, "student"), calibration=curves)
+    save_model(model, tmp_path / "model")
+    assert load_model(tmp_path / "model").calibration == curves
+    (tmp_path / "model" / "calibration.json").unlink()
+    with pytest.raises(ModelDirectoryError, match=r"calibration\.json: this file is missing"):
+        load_model(tmp_path / "model")
+    # What an earlier kgraft has written has none.
+    save_model(made(tiny, "student"), tmp_path / "older")
+    assert load_model(tmp_path / "older").calibration == {}
 
 
 def test_a_loaded_model_answers_as_the_saved_one(

@@ -89,7 +89,7 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield from (f"  {x.similarity:.2f}  {in_words([x.fact])}" for x in found.similar)
     if (left := found.without) is not None:
         likely = "" if left.probability is None else f"probability {left.probability:.3f}, "
-        yield f"Without its strongest support ({left.text}):"
+        yield f"Without the fact that supports it most ({left.text}):"
         yield f"  {likely}score {left.score:.3f}, rank {left.rank:,}"
     elif found.by == "vectors":
         yield "Vectors have learned from all facts at once: without one of them, only re-training"

@@ -62,26 +62,26 @@ def examples(rule: Mapping[str, Any], edges: Edges, limit: int) -> pl.DataFrame:
     return pl.concat(found).head(limit)
 
 
-def grounding(rule: Mapping[str, Any], edges: Edges, x: int, y: int) -> dict[str, int] | None:
-    """Return entities along a rule's body that leads from one entity to another, if it does.
+def groundings(rule: Mapping[str, Any], edges: Edges, x: int, y: int, limit: int) -> pl.DataFrame:
+    """Return the entities along a rule's body that leads from one entity to another.
 
-    A path that meets no entity twice is preferred; but a rule also answers by others.
+    Paths that meet no entity twice come first; but a rule also answers by others.
 
     Args:
         rule: A row of ``kgraft.evidence.rules.Rules``.
         edges: The graph.
         x: Where the body begins.
         y: What the rule answers.
+        limit: The most rows.
 
     Returns:
-        The entity of each variable of the rule.
+        A row each, with a column for each variable of the rule.
     """
     heads = pl.DataFrame({"x": [x], "y": [y]}, schema={"x": pl.Int32, "y": pl.Int32})
-    found = _grounded(heads, _bodies(rule, edges))
     between = [pl.col(name) != x for name in _variables(rule)[1:-1] if rule["answer"] is None]
-    found = found.filter(pl.lit(True), *between)
-    best = found.filter(pl.lit(True), *_apart(rule))
-    return next((best if len(best) else found).iter_rows(named=True), None)
+    found = _grounded(heads, _bodies(rule, edges)).filter(pl.lit(True), *between)
+    apart = pl.all_horizontal(pl.col("x") == x, *_apart(rule))
+    return found.sort(~apart, maintain_order=True).head(limit)
 
 
 def _bodies(rule: Mapping[str, Any], edges: Edges) -> list[pl.DataFrame]:

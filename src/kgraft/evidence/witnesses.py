@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -98,9 +99,9 @@ class Testimony:
         """Return what other sources answer, as ``Witnesses`` do."""
         return self.by_sources.join(asked, on=["x", "relation"], how="semi")
 
-    def without_rule(self, rule: int, y: int) -> Testimony:
-        """Return what is said if a rule does not infer an answer."""
-        said = (pl.col("rule") == rule) & (pl.col("y") == y)
+    def without_rules(self, rules: Sequence[int], y: int) -> Testimony:
+        """Return what is said if some rules do not infer an answer."""
+        said = pl.col("rule").is_in(list(rules)) & (pl.col("y") == y)
         return replace(self, by_rules=self.by_rules.filter(~said))
 
     def without_statement(self, y: int) -> Testimony:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 import torch
 
 from kgraft.evidence.edges import Edges
-from kgraft.evidence.grounding import atoms, grounding
+from kgraft.evidence.grounding import atoms, groundings
 from kgraft.evidence.witnesses import Testimony
 from kgraft.inference.candidates import Standing
 from kgraft.inference.explanation import (
@@ -29,6 +30,12 @@ from kgraft.model.trained import TrainedModel
 
 MOST = 5
 """The most rules, paths and similar facts of an explanation."""
+
+RULES = 30
+"""The surest rules whose bodies are looked at; more have no say, for the surest few are counted."""
+
+BODIES = 100
+"""The bodies of each that are looked at."""
 
 
 def explain(
@@ -96,7 +103,7 @@ class Explainer:
                 dict.fromkeys(
                     statement
                     for step in [fact, *supports]
-                    for statement in named.statements(named.forward(step))
+                    for statement in named.statements(step)
                     if statement.source != named.source
                 )
             ),
@@ -119,9 +126,9 @@ class Explainer:
         self, fact: Step, others: Sequence[Statement]
     ) -> tuple[list[Step], tuple[Inference, ...], Without | None]:
         """Return the facts below the rules that infer a fact, those rules, and what is left of the
-        fact without its strongest witness.
+        fact without its strongest support.
         """  # noqa: D205
-        witnesses = self._predictor.witnesses
+        witnesses, named = self._predictor.witnesses, self._predictor.named
         if witnesses is None:
             return [], (), None
         head, relation, tail = fact
@@ -129,28 +136,49 @@ class Explainer:
             {"x": [head], "relation": [relation]}, schema={"x": pl.Int32, "relation": pl.Int32}
         )
         heard = witnesses.testimony(asked)
-        options: list[Without] = []
-        if others:
-            standing = self._standing(fact, heard.without_statement(tail))
-            text = ", ".join(x.source for x in others)
-            options.append(Without("statement", f"stated by {text}", *standing))
-        evidence, _ = self._predictor.model.ruled()
+        bodies = self._bodies(fact, heard)
+        inferences, steps = list[Inference](), list[Step]()
+        for row, ways in list(bodies.items())[:MOST]:
+            rule = self._rule(row)
+            left = self._standing(fact, heard.without_rules([row], tail))
+            facts = tuple(named.fact(*step) for step in ways[0])
+            text = in_words(rule, named)
+            inferences.append(Inference(text, rule["confidence"], facts, left.score))
+            steps += ways[0]
+        options = list[Without]()
+        for support in dict.fromkeys([*([fact] if others else []), *steps]):
+            needing = [row for row, ways in bodies.items() if all(support in way for way in ways)]
+            left_over = heard.without_rules(needing, tail)
+            if support == fact:
+                standing = self._standing(fact, left_over.without_statement(tail))
+                text = f"stated by {', '.join(x.source for x in others)}"
+                options.append(Without("statement", text, *standing))
+            else:
+                told = named.fact(*support)
+                text = f"{told.relation}({told.head}, {told.tail}), {', '.join(told.stated_by)}"
+                options.append(Without("body", text, *self._standing(fact, left_over)))
+        weakest = min(options, key=lambda option: option.score, default=None)
+        return steps, tuple(inferences), weakest
+
+    def _bodies(self, fact: Step, heard: Testimony) -> dict[int, list[list[Step]]]:
+        """Return the rules that infer a fact, the surest first, and the bodies of each."""
+        head, _, tail = fact
+        forward = self._predictor.named.forward
         inferring = heard.by_rules.filter(pl.col("y") == tail).sort(
             "confidence", "rule", descending=[True, False]
         )
-        steps, rules = list[Step](), list[Inference]()
-        for row in inferring["rule"].unique(maintain_order=True).head(MOST).to_list():
-            rule = evidence.rules.frame.row(row, named=True)
-            found = grounding(rule, self._edges, head, tail) or {}
-            body = [(found[a], verb, found[b]) for a, verb, b in atoms(rule) if found]
-            text = in_words(rule, self._predictor.named)
-            standing = self._standing(fact, heard.without_rule(row, tail))
-            options.append(Without("rule", text, *standing))
-            facts = tuple(self._predictor.named.fact(*step) for step in body)
-            rules.append(Inference(text, rule["confidence"], facts, standing.score))
-            steps += body
-        weakest = min(options, key=lambda option: option.score, default=None)
-        return steps, tuple(rules), weakest
+        found: dict[int, list[list[Step]]] = {}
+        for row in inferring["rule"].unique(maintain_order=True).head(RULES).to_list():
+            rule = self._rule(row)
+            grounded = groundings(rule, self._edges, head, tail, BODIES).to_dicts()
+            found[row] = [
+                [forward((at[a], verb, at[b])) for a, verb, b in atoms(rule)] for at in grounded
+            ]
+        return found
+
+    def _rule(self, row: int) -> dict[str, Any]:
+        evidence, _ = self._predictor.model.ruled()
+        return evidence.rules.frame.row(row, named=True)
 
     def _standing(self, fact: Step, heard: Testimony) -> Standing:
         """Return how a fact stands by what is left of the testimony."""

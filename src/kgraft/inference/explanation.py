@@ -70,17 +70,21 @@ class Node:
 
 @dataclass(frozen=True)
 class Without:
-    """What becomes of a prediction when its strongest support is taken away.
+    """What becomes of a prediction when the fact that supports it most is taken away.
+
+    The fact states nothing then, and rules that need it do not infer the prediction. The vectors,
+    which have learned from it too, and the other candidates stay as they are.
 
     Args:
-        support: Whether that is what other sources state, or a rule.
+        support: Whether it is the predicted fact itself, as others state it, or a fact that makes
+            bodies of rules true.
         text: The support in words.
         score: The score without it.
         probability: The probability without it.
         rank: The rank without it.
     """
 
-    support: Literal["statement", "rule"]
+    support: Literal["statement", "body"]
     text: str
     score: float
     probability: float | None
@@ -109,7 +113,7 @@ class Explanation:
         paths: Paths between head and tail, those that the vectors weigh most first.
         similar: Known facts between similar entities, the most similar first.
         entities: All entities in these facts.
-        without: The prediction without its strongest support; None where there is no such support,
+        without: The prediction without the fact that supports it most; None where there is none,
             or the model answers by vectors: those have learned from all facts together, and only
             re-training could tell.
     """

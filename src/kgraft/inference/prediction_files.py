@@ -53,17 +53,20 @@ def read_queries(path: Path, predictor: Predictor) -> list[Query]:
             path=path,
             line=1,
         )
-    queries = []
-    for number, line in enumerate(lines[1:], start=2):
-        if line.strip():
-            cells = line.split("\t") + [""] * (len(header) - 1 - line.count("\t"))
-            queries.append(_query(dict(zip(header, cells, strict=False)), predictor, path, number))
-    return queries
+    return [
+        _query(header, line, predictor, path, number)
+        for number, line in enumerate(lines[1:], start=2)
+        if line.strip()
+    ]
 
 
-def _query(cells: dict[str, str], predictor: Predictor, path: Path, number: int) -> Query:
+def _query(header: list[str], line: str, predictor: Predictor, path: Path, number: int) -> Query:
+    cells = line.split("\t")
     try:
-        query = Query(**{role: cells[role] or None for role in ROLES})
+        if len(cells) > len(header):
+            raise ValueError(f"the line has {len(cells)} cells")
+        given = dict(zip(header, cells, strict=False))
+        query = Query(**{role: given.get(role) or None for role in ROLES})
         predictor.resolve(query)
     except (ValueError, UnknownNameError) as error:
         raise DataError(

@@ -1,0 +1,195 @@
+"""Questions, files of them, whole graphs and explanations on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli import predict as verb
+from kgraft.cli.main import app
+
+SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
+FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
+) -> tuple[Path, Path]:
+    """A student of the small collection, and its teacher."""
+    collection = write_small(tmp_path_factory.mktemp("small"))
+    teacher, student = (collection.with_name(name) for name in ("teacher", "student"))
+    run("pretrain", collection, "-o", teacher, *FAST)
+    made = run("retrain", collection, "--teacher", teacher, "-o", student, *FAST)
+    assert made.exit_code == 0, made.output
+    return student, teacher
+
+
+@pytest.fixture(scope="module")
+def student(trained: tuple[Path, Path]) -> Path:
+    return trained[0]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.tsv"
+    path.write_text("head\trelation\ttail\nmine:3\tr1\t\n\tr2\tmine:5\nmine:3\t\tmine:4\n")
+    return path
+
+
+def test_a_question_is_answered_with_probabilities(student: Path) -> None:
+    shown = run("predict", student, "-h", "mine:3", "-r", "r1", "-k", "2")
+    assert "probability" in shown.output
+    answers = json.loads(run("predict", student, "-h", "mine:3", "-r", "r1", "--json").stdout)
+    assert all(0 < answer["probability"] < 1 for answer in answers)
+
+
+def test_without_probabilities_there_is_no_such_column(trained: tuple[Path, Path]) -> None:
+    shown = run("predict", trained[1], "-h", "big:3", "-r", "r1")
+    assert shown.exit_code == 0
+    assert "score" in shown.output
+    assert "probability" not in shown.output
+
+
+def test_typed_answers_are_fewer(student: Path) -> None:
+    for more in ([], ["--typed"]):
+        shown = run("predict", student, "-h", "mine:3", "-r", "r3", "-k", "99", "--json", *more)
+        tails = {answer["tail"] for answer in json.loads(shown.stdout)}
+        assert tails  # the smaller set is seen last
+    graph = student.parent
+    facts = [
+        line.split("\t")
+        for name in ("mine", "big")
+        for line in (graph / f"{name}.tsv").read_text().replace("big:", "mine:").splitlines()
+    ]
+    assert tails <= {tail for _, relation, tail in facts if relation == "r3"}
+
+
+def test_a_file_of_questions(student: Path, questions: Path) -> None:
+    shown = run("predict", student, "--queries", questions, "-k", "1")
+    assert shown.exit_code == 0, shown.output
+    for title in ("mine:3, r1, ?", "?, r2, mine:5", "mine:3, ?, mine:4"):
+        assert title in shown.output
+    found = json.loads(run("predict", student, "--queries", questions, "-k", "2", "--json").stdout)
+    assert [len(answers) for answers in found] == [2, 2, 2]
+    alone = json.loads(run("predict", student, "-h", "mine:3", "-r", "r1", "--json").stdout)
+    # What scores alike stands in any order.
+    assert [x["score"] for x in found[0]] == pytest.approx([x["score"] for x in alone[:2]])
+
+
+def test_answers_to_a_file_go_to_a_file_in_portions(
+    student: Path, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "AT_ONCE", 2)
+    written = run(
+        "predict", student, "--queries", questions, "-k", "2", "-o", tmp_path / "a.parquet"
+    )
+    assert "6 answers to 3 questions are in" in written.output
+    found = pl.read_parquet(tmp_path / "a.parquet")
+    assert found["asked"].to_list() == ["tail"] * 2 + ["head"] * 2 + ["relation"] * 2
+
+
+def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
+    run("predict", student, "-h", "mine:3", "-r", "r1", "-k", "3", "-o", tmp_path / "a.nt")
+    lines = (tmp_path / "a.nt").read_text().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("<mine:3> <urn:kgraft:r1> <") for line in lines)
+
+
+def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
+    told = run("predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv")
+    assert told.exit_code == 0, told.output
+    found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
+    assert f"{len(found):,} facts that mine does not state" in told.output
+    assert "with a probability of 0.2 or more" in told.output
+    assert (found["probability"] >= 0.2).all()
+    every = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv")
+    assert "probability" not in every.output
+
+
+def test_a_teacher_completes_only_without_probabilities(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    failed = run("predict", trained[1], "--complete", "-o", tmp_path / "a.tsv")
+    assert "does not know how probable its answers are" in failed.stderr
+    assert failed.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+    assert run(
+        "predict", trained[1], "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
+    ).exit_code == 0  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((), "gives two of head, relation and tail"),
+        (("-h", "mine:3", "--complete"), "exclude each other"),
+        (("--queries", "x.tsv", "--complete"), "exclude each other"),
+        (("--complete",), "Say by --out where they go"),
+        (("--queries", "none.tsv"), "none.tsv: there is no such file"),
+        (("-h", "mine:3", "-r", "r1", "-o", "a.xls"), "End the name with .parquet, .tsv, .nt"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked(student: Path, options: tuple[str, ...], complaint: str) -> None:
+    failed = run("predict", student, *options)
+    assert (failed.exit_code, complaint in failed.stderr) == (1, True), failed.output
+
+
+def test_a_wrong_question_in_a_file_is_named(student: Path, questions: Path) -> None:
+    questions.write_text(questions.read_text() + "mine:99\tr1\t\n")
+    failed = run("predict", student, "--queries", questions, "-o", questions.with_name("a.tsv"))
+    assert "questions.tsv, line 5: no entity or relation is called 'mine:99'" in failed.stderr
+    assert not questions.with_name("a.tsv").exists()
+
+
+def test_similar_entities(student: Path) -> None:
+    shown = run("similar", student, "mine:3", "-k", "2")
+    assert "similarity" in shown.output
+    found = json.loads(run("similar", student, "mine:3", "-k", "2", "--json").stdout)
+    assert [set(x) for x in found] == [{"name", "label", "similarity", "sources"}] * 2
+    failed = run("similar", student, "nobody")
+    assert (failed.exit_code, "is called 'nobody'" in failed.stderr) == (1, True)
+
+
+def fact(student: Path, relation: str = "r3") -> list[str]:
+    """A fact that big states."""
+    lines = (student.parent / "big.tsv").read_text().replace("big:", "mine:").splitlines()
+    return next(x.split("\t") for x in lines if f"\t{relation}\t" in x)
+
+
+def test_an_explanation_in_words(student: Path) -> None:
+    shown = run("explain", student, *fact(student), "--by", "both")
+    assert shown.exit_code == 0, shown.output
+    lines = shown.output.splitlines()
+    head, relation, tail = fact(student)
+    assert lines[0] == f"{relation}({head}, {tail})"
+    assert "by both, rank " in lines[1]
+    assert any(line.startswith("  big: big:") for line in lines)
+    assert any("because " in line for line in lines)
+    assert any(line.startswith("Without the fact that supports it most (") for line in lines)
+    for title in ("Rules that infer it", "Paths that ask", "The most similar known facts"):
+        assert title in shown.output
+
+
+def test_an_explanation_by_vectors_promises_nothing(student: Path) -> None:
+    shown = run("explain", student, *fact(student), "--by", "vectors")
+    assert "only re-training" in shown.output
+    assert "Rules that infer it" not in shown.output
+
+
+def test_an_explanation_for_programs(student: Path) -> None:
+    found = json.loads(run("explain", student, *fact(student), "--json").stdout)
+    assert [found[x] for x in ("head", "relation", "tail")] == fact(student)
+    assert "big" in {x["source"] for x in found["stated_by"]}
+    failed = run("explain", student, "mine:3", "r1", "nobody")
+    assert (failed.exit_code, "is called 'nobody'" in failed.stderr) == (1, True)

@@ -1,0 +1,160 @@
+"""Files of questions, and files of predicted facts."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pyoxigraph
+import pytest
+
+from kgraft.errors import DataError
+from kgraft.inference.predict import Prediction, Predictor, Query
+from kgraft.inference.prediction_files import (
+    SCHEMA,
+    as_frame,
+    predictions_file,
+    read_queries,
+)
+from kgraft.model.trained import TrainedModel
+
+
+@pytest.fixture(scope="module")
+def predictor(teacher: TrainedModel) -> Predictor:
+    """Knows entities atlas:0 and so on, and relations r0 to r9."""
+    return Predictor(teacher, "atlas")
+
+
+def names(predictor: Predictor) -> list[str]:
+    return predictor.named.part.entities.names_of(range(3))
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_questions_leave_one_cell_empty(tmp_path: Path, predictor: Predictor) -> None:
+    a, b, _ = names(predictor)
+    lines = ("head\trelation\ttail", f"{a}\tr1\t", f"\tr1\t{b}", "", f"{a}\t\t{b}", f"{a}\tr2")
+    assert read_queries(written(tmp_path / "q.tsv", *lines), predictor) == [
+        Query(a, "r1"), Query(relation="r1", tail=b), Query(a, tail=b), Query(a, "r2")
+    ]  # fmt: skip
+
+
+def test_columns_may_stand_in_any_order(tmp_path: Path, predictor: Predictor) -> None:
+    a = names(predictor)[0]
+    path = written(tmp_path / "q.tsv", "tail\thead\trelation", f"\t{a}\tr1")
+    assert read_queries(path, predictor) == [Query(a, "r1")]
+    packed = tmp_path / "q.tsv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read_queries(packed, predictor) == [Query(a, "r1")]
+
+
+def test_a_file_may_ask_nothing(tmp_path: Path, predictor: Predictor) -> None:
+    assert read_queries(written(tmp_path / "q.tsv", "head\trelation\ttail"), predictor) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("\tr1\t", "line 3: a query gives two of head, relation and tail"),
+        ("A\tr1\tA", "line 3: a query gives two of head, relation and tail"),
+        ("A\tr99\t", r"line 3: no entity or relation is called 'r99'; did you mean .*Correct"),
+        ("nobody\tr1\t", "line 3: no entity or relation is called 'nobody'"),
+        ("A\tr1\t\tmore", "line 3: the line has 4 cells"),
+    ],
+)
+def test_a_bad_line_is_named(
+    tmp_path: Path, predictor: Predictor, line: str, complaint: str
+) -> None:
+    a = names(predictor)[0]
+    lines = ("head\trelation\ttail", f"{a}\tr1\t", line.replace("A", a))
+    with pytest.raises(DataError, match=complaint):
+        read_queries(written(tmp_path / "q.tsv", *lines), predictor)
+
+
+@pytest.mark.parametrize("header", ["", "head\trelation", "a\tr1\t", "head\trelation\ttail\tmore"])
+def test_the_columns_have_to_be_named(tmp_path: Path, predictor: Predictor, header: str) -> None:
+    with pytest.raises(DataError, match="line 1: the first line does not name the columns"):
+        read_queries(written(tmp_path / "q.tsv", header), predictor)
+    with pytest.raises(DataError, match="there is no such file"):
+        read_queries(tmp_path / "none.tsv", predictor)
+
+
+FOUND = pl.DataFrame(
+    [
+        ("http://a/x", "r", "é b", "tail", 1.5, 0.25, "en,fr"),
+        ("http://a/y", "r", "http://a/x", "head", -0.5, None, ""),
+    ],
+    schema=SCHEMA,
+    orient="row",
+)
+
+
+def write(path: Path, frames: int) -> None:
+    with predictions_file(path) as append:
+        for _ in range(frames):
+            append(FOUND)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3])
+def test_parquet(tmp_path: Path, frames: int) -> None:
+    write(tmp_path / "p.parquet", frames)
+    found = pl.read_parquet(tmp_path / "p.parquet")
+    assert dict(found.schema) == SCHEMA
+    assert found.rows() == FOUND.rows() * frames
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.tsv.gz", "p.tsv.zst"])
+def test_tsv(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, 2)
+    read = pl.read_csv(tmp_path / name, separator="\t", quote_char=None, schema=SCHEMA)
+    assert read.rows() == [(*row[:6], row[6] or None) for row in FOUND.rows() * 2]
+
+
+def test_ntriples_hold_the_facts_as_iris(tmp_path: Path) -> None:
+    write(tmp_path / "p.nt", 1)
+    triples = list(pyoxigraph.parse(path=str(tmp_path / "p.nt")))
+    assert [(x.subject.value, x.predicate.value, x.object.value) for x in triples] == [
+        ("http://a/x", "urn:kgraft:r", "urn:kgraft:%C3%A9%20b"),
+        ("http://a/y", "urn:kgraft:r", "http://a/x"),
+    ]
+    write(tmp_path / "none.nt", 0)
+    assert (tmp_path / "none.nt").read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["p", "p.csv", "p.parquet.gz", "p.gz"])
+def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"cannot be written as .* End the name with"):
+        write(tmp_path / name, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_finished(tmp_path: Path) -> None:
+    write(tmp_path / "p.tsv", 1)
+    before = (tmp_path / "p.tsv").read_bytes()
+
+    def write_odd() -> None:
+        with predictions_file(tmp_path / "p.tsv") as append:
+            append(FOUND)
+            append(FOUND.with_columns(head=pl.lit("a\tb")))
+
+    with pytest.raises(DataError, match="cannot stand in a TSV file"):
+        write_odd()
+    assert (tmp_path / "p.tsv").read_bytes() == before
+    assert [x.name for x in tmp_path.iterdir()] == ["p.tsv"]
+
+
+def test_answers_stand_in_the_order_of_their_questions() -> None:
+    answers = [
+        [Prediction("a", "r", "b", "B", 1.5, ("x", "y"), 0.5)],
+        [],
+        [Prediction("c", "r", "b", "C", 0.5, ())],
+    ]
+    queries = [Query("a", "r"), Query("d", "r"), Query(relation="r", tail="b")]
+    assert as_frame(queries, answers).rows() == [
+        ("a", "r", "b", "tail", 1.5, 0.5, "x,y"), ("c", "r", "b", "head", 0.5, None, "")
+    ]  # fmt: skip
+    assert dict(as_frame([], []).schema) == SCHEMA

@@ -1,0 +1,84 @@
+"""From shares to probabilities, and how far those are off."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgraft.model.calibration import (
+    RIVALS,
+    SUREST,
+    Calibration,
+    Reliability,
+    calibration_error,
+    reliability,
+    shares,
+)
+
+NO = -math.inf
+
+
+def test_a_curve_is_linear_in_log_odds_and_level_beyond_its_ends() -> None:
+    curve = Calibration(((-2.0, -1.0), (0.0, 3.0)))
+    found = curve.probability(torch.tensor([[-9.0, -2.0, -1.0], [0.0, 5.0, NO]]))
+    odds = [[-1, -1, 1], [3, 3, -1]]
+    wanted = [[1 / (1 + math.exp(-x)) for x in row] for row in odds]
+    assert found.dtype == torch.float64
+    assert found.numpy() == pytest.approx(np.array(wanted))
+
+
+def test_candidates_share_the_answer_with_what_is_not_known() -> None:
+    # Of the first query the second candidate is known: its share may exceed 1.
+    unknown = torch.tensor([[0.0, NO, 0.0], [1.0, 2.0, NO]])
+    found = shares(torch.tensor([[0.0, 3.0], [1.0, 2.0]]), unknown, "both")
+    weights = math.log(2), math.log(math.e + math.e**2)
+    wanted = [[-weights[0], 3 - weights[0]], [1 - weights[1], 2 - weights[1]]]
+    assert found.numpy() == pytest.approx(np.array(wanted), abs=1e-6)
+
+
+def test_only_the_best_are_rivals() -> None:
+    unknown = torch.zeros(1, 3 * RIVALS)
+    unknown[0, RIVALS:] = -1.0
+    assert shares(unknown[:, :1], unknown, "vectors").item() == pytest.approx(-math.log(RIVALS))
+
+
+def test_chances_by_rules_count_as_log_odds() -> None:
+    unknown = torch.tensor([[0.5, 1.0, 0.0, NO]])
+    least = math.log(SUREST / (1 - SUREST))
+    together = math.log(1 + math.exp(least) + math.exp(-least))
+    found = shares(unknown, unknown, "rules")[0].tolist()
+    assert found[:3] == pytest.approx([-together, least - together, -least - together], abs=1e-4)
+    assert found[3] == NO
+
+
+def test_bins_compare_probability_and_truth() -> None:
+    rows = reliability([0.1, 0.2, 0.6, 0.9, 1.0], [False, True, True, False, True], bins=2)
+    assert rows == [
+        Reliability(0.0, 0.5, 2, pytest.approx(0.15), 0.5),
+        Reliability(0.5, 1.0, 3, pytest.approx(2.5 / 3), pytest.approx(2 / 3)),
+    ]
+    # (2 * |0.15 - 0.5| + 3 * |2.5 / 3 - 2 / 3|) / 5
+    assert calibration_error(rows) == pytest.approx((0.7 + 0.5) / 5)
+
+
+def test_empty_bins_are_left_out() -> None:
+    assert [row.low for row in reliability([0.05, 0.95], [False, True])] == [0.0, 0.9]
+    assert reliability([], []) == []
+    assert calibration_error([]) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_bins_hold_every_candidate_once(candidates: list[tuple[float, bool]]) -> None:
+    chances, truth = zip(*candidates, strict=True)
+    rows = reliability(chances, truth, bins=7)
+    assert sum(row.count for row in rows) == len(candidates)
+    assert sum(row.count * row.truth for row in rows) == pytest.approx(sum(truth))
+    assert all(row.low - 1e-9 <= row.probability <= row.high + 1e-9 for row in rows)
+    one = reliability(chances, truth, bins=1)
+    assert calibration_error(one) == pytest.approx(abs(np.mean(chances) - np.mean(truth)))
+    assert calibration_error(one) <= calibration_error(rows) + 1e-9
