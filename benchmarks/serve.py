@@ -66,21 +66,20 @@ def serving(model: Path, threads: int) -> Iterator[int]:
         KgraftError: If it does not start.
     """
     command = [sys.executable, "-m", "kgraft", "serve", str(model)]
-    process = subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
         [*command, "--port", "0", "--threads", str(threads)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
+    ) as process:
         line = process.stdout.readline() if process.stdout else ""
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if not found:
             raise KgraftError("the server has not started. Its own words are above.")
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.wait()
+        try:
+            yield int(found[1])
+        finally:
+            process.terminate()
 
 
 async def _ask(

@@ -89,3 +89,14 @@ def test_an_address_that_is_taken_is_told(directory: Path, server: tuple[object,
     assert f"127.0.0.1, port {port}: this cannot be listened on" in taken.output
     nowhere = run(directory, "--host", "no.such.host.invalid")
     assert "no.such.host.invalid, port 8000: this cannot be listened on" in nowhere.output
+
+
+def test_without_its_extra_it_says_what_to_install(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("kgraft.serving.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = run(directory)
+    assert result.exit_code == 1
+    assert "serving needs uvicorn. Install it: pip install 'kgraft[serve]'" in result.output

@@ -29,7 +29,7 @@ class Limits:
     text: int = 2_000
     facts: int = 200
     body: int = 1 << 20
-    connections: int = 500
+    connections: int = 400
     seconds: float = 10.0
     retry: int = 1
 

@@ -39,13 +39,13 @@ function verdictCard(found, about) {
     without(found));
 }
 
-/** Say what becomes of the prediction without its strongest support. */
-function without({ without: left, rank }) {
+/** Say what becomes of the prediction without the fact that supports it most. */
+function without({ without: left }) {
   if (!left) return null;
-  const what = left.support === "rule" ? "the rule" : "what is";
+  const what = left.support === "statement" ? "Were it not " : "Without the fact ";
   const sure = left.probability === null ? `the score ${left.score.toFixed(2)}` : `a probability of ${percent(left.probability)}`;
-  const place = left.rank === rank ? `rank ${rank}` : `rank ${left.rank.toLocaleString("en")}`;
-  return element("p", { class: "small" }, `Without ${what} `, element("em", {}, left.text), ` it would have ${sure} and ${place}.`);
+  return element("p", { class: "small" }, what, element("em", {}, left.text),
+    `, it would have ${sure} and rank ${left.rank.toLocaleString("en")}.`);
 }
 
 function reasonCards({ rules, paths, similar, supports }, about) {
