@@ -128,24 +128,28 @@ def test_a_huge_head_is_refused(address: tuple[str, int]) -> None:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_a_thousand_connections_leave_room_again(address: tuple[str, int]) -> None:
+def test_a_thousand_idle_connections_make_room_for_who_asks(address: tuple[str, int]) -> None:
     with ExitStack() as stack:
         crowd = [
             stack.enter_context(closing(socket.create_connection(address))) for _ in range(1000)
         ]
-        assert {received(connection) for connection in crowd} == {b""}  # all are closed in time
         assert healthy(address)
+        # Those that waited for the longest time have gone.
+        assert {received(connection) for connection in crowd[:900]} == {b""}
 
 
-def test_one_connection_too_many_is_told_to_come_again(address: tuple[str, int]) -> None:
-    crowd = [socket.create_connection(address) for _ in range(HURRIED.connections)]
-    try:
-        with closing(socket.create_connection(address)) as late:
-            late.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            answer = received(late)
-        assert answer.startswith(b"HTTP/1.1 503 ")
-        assert b"retry-after: 1" in answer
-        assert b"20 connections already" in answer
-    finally:
-        for connection in crowd:
-            connection.close()
+def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(
+    live: LiveModel, listen: Callable[..., Any]
+) -> None:
+    patient = replace(HURRIED, seconds=30.0)
+    with listen(live, patient) as address, ExitStack() as stack:
+        for _ in range(patient.connections):
+            busy = stack.enter_context(closing(socket.create_connection(address)))
+            busy.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        time.sleep(0.5)  # until all of their heads have been read
+        late = stack.enter_context(closing(socket.create_connection(address)))
+        late.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = received(late)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in answer
+    assert b"20 connections already" in answer

@@ -17,7 +17,8 @@ class Limits:
         text: Characters of a name or a search.
         facts: Facts of one entity that are listed.
         body: Bytes of a request's body.
-        connections: Open connections; more are sent away with 503.
+        connections: Open connections. One more takes the place of the one that has been idle
+            for the longest time; where none is idle, it is sent away with 503.
         seconds: In which a whole request has to arrive, and a whole answer to be taken.
         retry: Seconds that a client is asked to wait when it is sent away.
     """

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from kgraft.serving.guard import Receive, Scope, Send, refused
 from kgraft.serving.limits import Limits
-
-CROWD = 2
-"""Times as many connections as are served, beyond which new ones are not even told why not."""
 
 
 class LimitedProtocol(H11Protocol):
@@ -22,20 +20,21 @@ class LimitedProtocol(H11Protocol):
 
     limits: ClassVar[Limits]
 
+    _heard = 0.0
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, or to turn it away."""
         super().connection_made(transport)
-        if len(self.connections) > CROWD * self.limits.connections:
-            transport.abort()
-        elif len(self.connections) > self.limits.connections:
-            self.app = _crowded(self.limits)
+        self._heard = self.loop.time()
         self._reading = self._deadline()
+        if len(self.connections) > self.limits.connections and not self._make_room():
+            self.app = _crowded(self.limits)
 
     def data_received(self, data: bytes) -> None:
         """Wait no longer once a request's head is there."""
+        self._heard = self.loop.time()
         if self._reading is None and self._idle():
             self._reading = self._deadline()
         super().data_received(data)
@@ -57,6 +56,17 @@ class LimitedProtocol(H11Protocol):
         """Wait no longer: it has taken some of it."""
         super().resume_writing()
         self._writing = _stopped(self._writing)
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle for the longest time, if any is."""
+        others: Iterable[Any] = self.connections - {self}
+        idle = [other for other in others if other._idle()]
+        if not idle:
+            return False
+        longest: LimitedProtocol = min(idle, key=lambda other: other._heard)
+        self.connections.discard(longest)
+        longest.transport.abort()
+        return True
 
     def _idle(self) -> bool:
         """Say whether no request is being answered; a head may be on its way."""
