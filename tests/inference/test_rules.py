@@ -21,6 +21,7 @@ from kgraft.inference.names import Named
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
+from kgraft.linking.links import Links
 from kgraft.model.evidence import Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
@@ -197,6 +198,30 @@ def test_entities_are_labelled_by_label_or_name(web: TrainedModel, model: Traine
     mine, big = Named(model, "mine"), Named(model, "big")
     assert [mine.entity_label(row) for row in (ANN, DAN, EVE, Z)] == ["Ann", "Sam", "eve", "Z"]
     assert [big.entity_label(row) for row in (EVE, Z)] == ["eve", "Z"]
+
+
+def test_an_entity_is_called_by_its_first_label(
+    by_size: Callable[..., TrainedModel],
+) -> None:
+    a, b = (
+        KnowledgeGraph(
+            name,
+            Vocabulary.of(names),
+            Vocabulary.of(["r"]),
+            np.array([[0, 0, 1]]),
+            labels=pl.Series(labels, dtype=pl.String),
+        )
+        for name, names, labels in (
+            ("a", ["", "a1"], [None, "Athens"]),
+            ("b", ["b0", "b1", "b2"], ["Rome", "", None]),
+        )
+    )
+    links = Links("a", "b", np.array([[0, 0]]), np.ones(1, np.float32))
+    model = replace(by_size(a, [1, 2], [1]), graph=join([a, b], [links]))
+    named = Named(model, "a")
+    assert [named.entity_label(row) for row in range(4)] == ["Rome", "Athens", "b1", "b2"]
+    assert [named.entity_name(row) for row in range(4)] == ["", "a1", "b1", "b2"]
+    assert (named.entity("rome"), named.entity("ATHENS")) == (0, 1)
 
 
 def test_the_relation_of_another_source_has_its_name(model: TrainedModel) -> None:

@@ -154,7 +154,6 @@ def test_labels_of_joint_rows() -> None:
     a, b = labelled("a", [None, "Athens"]), labelled("b", ["Rome", "ATHENS", None])
     links = Links("a", "b", np.array([[0, 0]]), np.ones(1, np.float32))
     joint = join([a, b], [links])
-    assert [joint.label(row) for row in range(4)] == ["Rome", "Athens", "ATHENS", None]
     assert joint.labelled("athens").tolist() == [1, 2]
     assert joint.labelled("rome").tolist() == [0]
     assert joint.labelled("nowhere").tolist() == []
@@ -162,7 +161,6 @@ def test_labels_of_joint_rows() -> None:
 
 def test_labels_are_optional(graph_of) -> None:
     joint = join([graph_of("a", "x r y")])
-    assert joint.label(0) is None
     assert joint.labelled("x").tolist() == []
 
 

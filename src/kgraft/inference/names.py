@@ -212,12 +212,12 @@ class Named:
         if not labels:
             return [_texts(part.entity_rows, part.entities.names) for part in self._parts]
         parts = self.model.graph.parts.values()
-        return [_texts(x.entity_rows, x.labels) for x in parts if x.labels is not None]
+        found = [_texts(x.entity_rows, x.labels) for x in parts if x.labels is not None]
+        return [frame.filter(pl.col("text") != "") for frame in found]
 
 
 def _texts(rows: Rows, texts: pl.Series) -> pl.DataFrame:
-    frame = pl.DataFrame({"row": rows, "text": texts}, schema=_TEXTS)
-    return frame.filter(pl.col("text") != "")
+    return pl.DataFrame({"row": rows, "text": texts}, schema=_TEXTS)
 
 
 def _place(rows: Rows, row: int) -> int:

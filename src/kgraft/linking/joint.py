@@ -120,14 +120,6 @@ class JointGraph:
             )
         return found
 
-    def label(self, row: int) -> str | None:
-        """Return a readable label of an entity row, from the first source that has one."""
-        for part in self.parts.values():
-            for place in np.flatnonzero(part.entity_rows == row):
-                if part.labels is not None and (label := part.labels[int(place)]):
-                    return str(label)
-        return None
-
     def labelled(self, label: str) -> Rows:
         """Return the entity rows that some source gives this label, whatever the case."""
         found = [
