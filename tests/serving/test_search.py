@@ -22,6 +22,7 @@ PLACES = {
     "http://x.org/New_York": "New York",
     "http://x.org/York": "York",
     "http://x.org/Sao_Paulo": "São Paulo",
+    "http://x.org/Out_of_Paris": "Out of Paris",
     "http://x.org/q42": None,
     "http://x.org/東京": "東京",
 }
@@ -44,7 +45,7 @@ def search(by_size: Model) -> EntitySearch:
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        ("par", ["Paris", "Paris, Texas"]),
+        ("par", ["Paris", "Paris, Texas", "Out of Paris"]),
         ("PARIS T", ["Paris, Texas"]),
         ("york", ["York", "New York"]),  # what begins so, then what has a word that does
         ("sao", ["São Paulo"]),
@@ -52,7 +53,7 @@ def search(by_size: Model) -> EntitySearch:
         ("Q4", ["http://x.org/q42"]),
         ("http://x.org/New_York", ["New York"]),
         ("東", ["東京"]),
-        ("pariss", ["Paris"]),  # nothing begins so
+        ("pariss", ["Paris", "Out of Paris"]),  # nothing begins so
         ("new yrok", ["New York"]),
         ("zzz", []),
         ("", []),

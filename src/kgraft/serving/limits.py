@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ANSWERS = 100
+"""Answers to one query."""
+
+QUERIES = 64
+"""Queries in one request."""
+
+TEXT = 2_000
+"""Characters of a name or a search."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds that keep one client from taking the server away from the others.
 
+    The three above are part of the API's description, and the same for all servers.
+
     Args:
-        k: Answers to one query.
-        queries: Queries in one request.
         batch: Queries that are answered in one block.
         waiting: Requests that may wait for the worker; more are sent away with 503.
-        text: Characters of a name or a search.
         facts: Facts of one entity that are listed.
         body: Bytes of a request's body.
         connections: Open connections. One more takes the place of the one that has been idle
@@ -23,11 +31,8 @@ class Limits:
         retry: Seconds that a client is asked to wait when it is sent away.
     """
 
-    k: int = 100
-    queries: int = 64
     batch: int = 128
     waiting: int = 512
-    text: int = 2_000
     facts: int = 200
     body: int = 1 << 20
     connections: int = 400

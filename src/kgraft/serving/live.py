@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kgraft.errors import KgraftError
 from kgraft.model.directory import MANIFEST
 from kgraft.serving.served import Served
 
@@ -42,6 +41,7 @@ class LiveModel:
         self.watching: Callable[[bool], None] = lambda _: None
         self._seen = self._signature()
         self.current = Served(directory)
+        self._told = ""
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -68,11 +68,13 @@ class LiveModel:
             return True
         try:
             self.current = Served(self._directory)
-        except (KgraftError, OSError) as error:
-            LOG.warning("The model before it is still served: %s", error)
+        except Exception as error:  # whatever is wrong with a model, the one before it is served
+            if str(error) != self._told:
+                LOG.warning("The model before it is still served: %s", error)
+            self._told = str(error)
             self.watching(False)
             return False
-        self._seen = signature
+        self._seen, self._told = signature, ""
         LOG.info("A new model is served.")
         self.watching(True)
         return True

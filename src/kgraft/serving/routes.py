@@ -14,14 +14,14 @@ from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Prediction
 from kgraft.inference.predict import Query as Question
 from kgraft.serving.desk import Desk
-from kgraft.serving.limits import LIMITS
+from kgraft.serving.limits import ANSWERS, QUERIES, TEXT
 from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.search import Found
 from kgraft.serving.served import Asked, Served
 from kgraft.serving.surroundings import Surroundings, Thing
 
-Text = Annotated[str, Field(min_length=1, max_length=LIMITS.text)]
-K = Annotated[int, Field(ge=1, le=LIMITS.k, description="The most answers.")]
+Text = Annotated[str, Field(min_length=1, max_length=TEXT)]
+K = Annotated[int, Field(ge=1, le=ANSWERS, description="The most answers.")]
 Entity = Annotated[Text, Query(description="Name or label of an entity.")]
 
 
@@ -51,7 +51,7 @@ class PredictRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    queries: list[AskedQuery] = Field(min_length=1, max_length=LIMITS.queries)
+    queries: list[AskedQuery] = Field(min_length=1, max_length=QUERIES)
     k: K = 10
     typed: bool = Field(
         False, description="Answer only by what is in the relation's observed domain or range."
@@ -218,7 +218,7 @@ async def explain(request: Request, head: Entity, relation: Text, tail: Entity) 
 @v1.get("/entities", response_model=Entities)
 async def entities(
     request: Request,
-    q: Annotated[str, Field(max_length=LIMITS.text, description="What is typed.")],
+    q: Annotated[str, Field(max_length=TEXT, description="What is typed.")],
     limit: K = 10,
 ) -> Response:
     """Search entities by how their names or labels begin, or nearly so."""

@@ -77,8 +77,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
+        # Python adds the address, which is named already.
+        reason = str(error.strerror or error).partition(" (while")[0]
         raise KgraftError(
-            f"{host}, port {port}: this cannot be listened on ({error.strerror or error}). "
+            f"{host}, port {port}: this cannot be listened on ({reason}). "
             "Name another --host or --port."
         ) from error
 

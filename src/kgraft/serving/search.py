@@ -17,7 +17,7 @@ LEAST_ALIKE = 0.7
 one length in the other."""
 
 LOOKED_AT = 1_000
-"""Texts with one beginning that are looked at: very many begin with the same letter."""
+"""Texts of one beginning, or like one text, that are put in order: of some there are very many."""
 
 TYPED = 100
 """Characters of a search that are looked at; nobody types a longer name by hand."""
@@ -88,7 +88,7 @@ class EntitySearch:
         text = folded(typed[:TYPED])
         if not text:
             return []
-        numbers = self._beginning(text) or self._alike(text, 2 * limit)
+        numbers = self._beginning(text) or self._alike(text)
         chosen = list(dict.fromkeys(numbers))[:limit]
         return [Found(self._names[x], self._labels[x]) for x in chosen]
 
@@ -100,18 +100,20 @@ class EntitySearch:
         best = sorted(places, key=lambda at: (self._from_word[at] > 0, len(self._texts[at])))
         return [self._numbers[at] for at in best]
 
-    def _alike(self, text: str, limit: int) -> list[int]:
-        """Return the numbers of what is nearly a text."""
+    def _alike(self, text: str) -> list[int]:
+        """Return the numbers of what is nearly a text; of equals, whole texts before parts."""
         shortest, longest = len(text) * LEAST_ALIKE, len(text) / LEAST_ALIKE
         start, stop = bisect_left(self._lengths, shortest), bisect_right(self._lengths, longest)
-        best = process.extract(
+        found = process.extract(
             text,
             self._in_length[start:stop],
             scorer=fuzz.ratio,
-            limit=limit,
+            limit=LOOKED_AT,
             score_cutoff=100 * LEAST_ALIKE,
         )
-        return [self._numbers[self._by_length[start + at]] for _, _, at in best]
+        places = [(-likeness, self._by_length[start + at]) for _, likeness, at in found]
+        best = sorted(places, key=lambda x: (x[0], self._from_word[x[1]] > 0))
+        return [self._numbers[at] for _, at in best]
 
 
 def folded(text: str) -> str:
