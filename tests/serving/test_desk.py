@@ -49,3 +49,17 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(
     assert {x.headers["retry-after"] for x in refused} == {"1"}
     assert refused[0].json()["detail"].startswith("4 requests wait already")
     assert all(x.status_code == 200 for x in answers if x not in refused)
+
+
+def test_an_error_of_ours_is_none_of_the_clients(
+    live: LiveModel, listen: Callable[..., Any], monkeypatch: Any
+) -> None:
+    def broken(served: Served, jobs: Any) -> Any:
+        raise ValueError("something that nobody has thought of")
+
+    monkeypatch.setattr(Served, "predict", broken)
+    with listen(live) as (host, port):
+        url = f"http://{host}:{port}/v1/predict?head=x&relation=y"
+        answers = [httpx.get(url) for _ in range(2)]
+    assert [x.status_code for x in answers] == [500, 500]
+    assert answers[0].json()["detail"] == "the server failed to answer this; its log says why."

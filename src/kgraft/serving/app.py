@@ -77,10 +77,10 @@ def create_app(
         content = (files("kgraft.serving") / "page" / name).read_bytes()
         app.add_api_route(path, _file(content, kind), methods=["GET"], include_in_schema=False)
     app.add_exception_handler(UnknownNameError, _unknown)
-    app.add_exception_handler(ValueError, _impossible)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _no_such)
+    app.add_exception_handler(HTTPException, _by_status)
+    app.add_exception_handler(Exception, _failed)
     return Guard(app, desk.metrics, limits, token, hosts)
 
 
@@ -95,8 +95,9 @@ async def _unknown(_: Request, error: Exception) -> Response:
     return refused(404, str(error))
 
 
-async def _impossible(_: Request, error: Exception) -> Response:
-    return refused(422, str(error))
+async def _failed(_: Request, __: Exception) -> Response:
+    """Say that it is not the client's fault; the server's log gets the error itself."""
+    return refused(500, "the server failed to answer this; its log says why")
 
 
 async def _busy(request: Request, _: Exception) -> Response:
@@ -122,7 +123,7 @@ async def _malformed(_: Request, error: Exception) -> Response:
     return refused(422, f"{where}: {what}" if where else what)
 
 
-async def _no_such(_: Request, error: Exception) -> Response:
+async def _by_status(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     sentences = {
