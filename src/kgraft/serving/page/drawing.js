@@ -16,18 +16,20 @@ export function draw(found, target) {
   const narrow = window.matchMedia("(max-width: 40rem)").matches;
   const nodes = placed(found, facts, target, narrow);
   const at = (layer, name) => nodes.get(`${layer}\n${name}`);
+  const alone = facts.every(({ names: [head, , tail] }) => [head, tail].every((name) => name === found.head || name === found.tail));
   const most = narrow ? NARROW : Infinity;
-  const asked = edge(at("target", found.head), at("target", found.tail), found.labels[1], "asked", narrow ? -2 : 0.7, 0, most);
+  const [bend, up] = narrow ? [alone ? -1 : -2, -1] : [0.7, 0];
+  const asked = edge(at("target", found.head), at("target", found.tail), found.labels[1], "asked", bend, up, most);
   const seen = new Map();
   const edges = facts.map((fact) => {
     const layer = layerOf(fact, target);
     const [head, , tail] = fact.names;
     const pair = [layer, ...[head, tail].sort()].join("\n");
-    const turn = (seen.get(pair) ?? 0) + 1;
-    seen.set(pair, turn);
+    const turn = seen.get(pair) ?? 0;
+    seen.set(pair, turn + 1);
     const [from, to] = [at(layer, head), at(layer, tail)];
-    const bend = narrow ? aside(found, fact, from, to) : 0;
-    return edge(from, to, fact.relation, layer, bend + (bend < 0 ? 1 - turn : turn - 1), turn - 1, most);
+    const away = narrow ? aside(found, fact, from, to, turn, alone) : turn;
+    return edge(from, to, fact.relation, layer, away, turn, most);
   });
   const links = [...nodes.values()].filter((node) => node.layer === "background" && at("target", node.name))
     .map((node) => link(at("target", node.name), node));
@@ -108,16 +110,18 @@ function downwards({ head, tail }, facts) {
   const inward = between.length ? 20 : 0;
   return (layer, name) => {
     const aside = name === head || name === tail ? 0 : inward;
-    return { x: layer === "target" ? 78 + aside : NARROW - 78 - aside, y: 30 + LINE * lines.indexOf(name) };
+    return { x: layer === "target" ? 78 + aside : NARROW - 78 - aside, y: 30 + LINE * (between.length ? 1 : 2) * lines.indexOf(name) };
   };
 }
 
 /** How far an edge of the narrow drawing bends so as to pass by the boxes on its way. */
-function aside(found, { names: [head, , tail] }, from, to) {
+function aside(found, { names: [head, , tail] }, from, to, turn, alone) {
   const down = to.y > from.y ? 1 : -1;
   const outward = from.layer === "target" ? -1 : 1;
-  if ([head, tail].every((name) => name === found.head || name === found.tail)) return down * outward * 1.7;
-  return Math.abs(to.y - from.y) > 1.5 * LINE ? -down * outward * 2 : 0;
+  const direct = [head, tail].every((name) => name === found.head || name === found.tail);
+  if (direct && !alone) return down * outward * (1.7 + turn);
+  const passes = !direct && Math.abs(to.y - from.y) > 1.5 * LINE;
+  return -down * outward * ((passes ? 2 : 0) + turn);
 }
 
 /** Count the steps from the head to each entity along the facts, in either direction. */
