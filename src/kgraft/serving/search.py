@@ -20,7 +20,7 @@ LOOKED_AT = 1_000
 """Texts of one beginning, or like one text, that are put in order: of some there are very many."""
 
 TYPED = 100
-"""Characters of a search that are looked at; nobody types a longer name by hand."""
+"""Characters of a search, and of a label, that are looked at; nobody types more by hand."""
 
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -62,7 +62,7 @@ class EntitySearch:
         for number, (name, label) in enumerate(zip(self._names, self._labels, strict=True)):
             found[folded(name), number] = 0
             for text in (_ending(name), label):
-                words = folded(text).split()
+                words = folded(text[:TYPED]).split()
                 for at in range(len(words)):
                     key = " ".join(words[at:]), number
                     found[key] = min(at, found.get(key, at))
