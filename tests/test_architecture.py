@@ -22,7 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
-    {"serving"},
+    {"reporting", "serving"},
     {"cli"},
     {"__init__", "__main__"},
 )

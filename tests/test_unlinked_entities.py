@@ -165,10 +165,13 @@ def test_an_example_names_them(student: TrainedModel) -> None:
     assert rule.text == "r(X, Y) if r1(X, A) and r2(A, Y)"
     assert rule.support == 8
     assert rule.examples == tuple(
-        (
-            StatedFact(f"x{i}", "r", f"y{i}", ("mine",)),
-            StatedFact(f"x{i}", "r1", f"A{i}", ("big",)),
-            StatedFact(f"A{i}", "r2", f"y{i}", ("big",)),
+        tuple(
+            StatedFact(*names, (source,), names)
+            for names, source in (
+                ((f"x{i}", "r", f"y{i}"), "mine"),
+                ((f"x{i}", "r1", f"A{i}"), "big"),
+                ((f"A{i}", "r2", f"y{i}"), "big"),
+            )
         )
         for i in (0, 1)
     )

@@ -54,6 +54,8 @@ from kgraft.linking.read_links import links_by_name, read_links
 from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
+from kgraft.reporting.benchmark_report import benchmark_report
+from kgraft.reporting.model_report import report
 from kgraft.synthesis.rules import PlantedRule
 from kgraft.synthesis.settings import (
     BackgroundSettings,
@@ -119,6 +121,7 @@ __all__ = [
     "WorldSettings",
     "ablate",
     "benchmark",
+    "benchmark_report",
     "collect",
     "connect",
     "estimate",
@@ -138,6 +141,7 @@ __all__ = [
     "read_graph",
     "read_links",
     "read_settings",
+    "report",
     "retrain",
     "retraining_run",
     "rules",

@@ -43,6 +43,9 @@ def _filled(default: Any, given: Any) -> Any:
 
 Precision = Literal["float32", "bfloat16"]
 
+OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam"]
+"""What moves the rows of the tables: ``kgraft.training.optimizer`` has them."""
+
 
 class ModelSettings(Settings):
     """Which model is trained.
@@ -87,7 +90,10 @@ class TrainingSettings(Settings):
             biased random walk goes on with, and each entity on the way is asked for.
         precision: Of the factors of the step's large products; ``bfloat16`` is faster where the
             machine multiplies it in hardware, and slower elsewhere.
-        learning_rate: Adagrad's step size, for the rows of the tables and the teacher's maps.
+        optimizer: What moves the rows of the tables. ``rowwise_adagrad`` keeps one number a row
+            where ``adagrad`` keeps one for each number, for tables that fill the memory; ``adam``
+            keeps two, and takes smaller steps, as 0.001.
+        learning_rate: Step size, for the rows of the tables and the teacher's maps.
         dense_learning_rate: Adam's step size, for an encoder's own weights.
         final_rate: What is left of both learning rates at the end; they fall by the same amount
             each epoch, and 1 keeps them as they are.
@@ -104,6 +110,7 @@ class TrainingSettings(Settings):
     negatives: int = Field(512, ge=1)
     steps: int = Field(1, ge=1, le=64)
     precision: Precision = "float32"
+    optimizer: OptimizerName = "adagrad"
     learning_rate: float = Field(0.1, gt=0)
     dense_learning_rate: float = Field(1e-3, gt=0)
     final_rate: float = Field(1.0, gt=0, le=1)

@@ -90,6 +90,8 @@ def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> Non
     assert "ablation.json" in made.output
     kept = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert len(kept["rows"]) == (15 + 2) * 2
+    page = (tmp_path / "out" / "ablation.html").read_text(encoding="utf-8")
+    assert "What each part of a student is worth" in page
     again = run(*common, "--targets", "one", "--ablate", "--seeds", "2", "--json")
     assert json.loads(again.stdout) == kept
 
@@ -102,6 +104,17 @@ def test_shares_of_links_are_shown_and_kept(common: list[str], tmp_path: Path) -
     kept = json.loads((tmp_path / "out" / "links.json").read_text())
     assert kept["settings"]["shares"] == [0.5, 1.0]
     assert len(kept["rows"]) == 3 * 2
+
+
+def test_a_page_of_somebody_elses_is_told_before_anything_runs(
+    common: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.html").write_text("mine")
+    refused = run(*common, "--targets", "one", "--systems", "target-only")
+    assert refused.exit_code == 1
+    assert "results.html: this is something else than a report" in refused.stderr
+    assert [x.name for x in (tmp_path / "out").iterdir()] == ["results.html"]
 
 
 @pytest.mark.parametrize(

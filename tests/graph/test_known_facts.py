@@ -76,8 +76,11 @@ def test_unknown_side() -> None:
         queries(FACTS, "relation")
 
 
-@given(st.lists(FACT), st.lists(FACT))
-def test_agrees_with_a_set(facts: list[tuple[int, int, int]], asked: list) -> None:
+@pytest.mark.parametrize("scale", [1, 2**29])
+@given(facts=st.lists(FACT), asked=st.lists(FACT))
+def test_agrees_with_a_set(facts: list, asked: list, scale: int) -> None:
+    # Numbers of entities and relations beyond 2 ** 64 when multiplied take another way.
+    facts, asked = ([(h * scale, r, t * scale) for h, r, t in x] for x in (facts, asked))
     known, truth = KnownFacts(facts), set(facts)
     assert len(known) == len(truth)
     assert known.contains(asked).tolist() == [fact in truth for fact in asked]

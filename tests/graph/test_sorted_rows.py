@@ -1,10 +1,14 @@
-"""Spans and changes by hand."""
+"""Spans and changes by hand, first rows as numpy finds them."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from kgraft.graph.sorted_rows import changes, spans
+from kgraft.graph.sorted_rows import changes, first_of_each, smallest_ints, spans
 
 
 def test_spans_and_changes() -> None:
@@ -15,3 +19,19 @@ def test_spans_and_changes() -> None:
         True, True, False, True,
     ]  # fmt: skip
     assert changes(np.array([])).tolist() == []
+
+
+@pytest.mark.parametrize("scale", [1, 2**40])
+@given(rows=arrays(np.int64, st.tuples(st.integers(0, 20), st.just(3)), elements=st.integers(0, 3)))
+def test_first_rows_are_those_of_numpy_for_small_and_large_numbers(
+    rows: np.ndarray, scale: int
+) -> None:
+    # Numbers up to 2 ** 42 in three columns do not fit into one of 64 bits.
+    _, expected = np.unique(rows, axis=0, return_index=True)
+    assert first_of_each(rows * scale).tolist() == expected.tolist()
+
+
+def test_numbers_take_as_few_bytes_as_hold_them() -> None:
+    assert smallest_ints(0) is np.int32
+    assert smallest_ints(2**31 - 1) is np.int32
+    assert smallest_ints(2**31) is np.int64

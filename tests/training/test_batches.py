@@ -55,7 +55,7 @@ def test_every_fact_is_asked_both_ways_once_an_epoch(
     assert all(len(batch) == batch_size for batch in drawn[:-1])
     counts = Counter(query for batch in drawn for query in asked(batch))
     assert counts == dict.fromkeys(both_ways(facts), 1)
-    assert len(batches.queries) == counts.total()
+    assert 2 * len(batches.facts) == counts.total()
 
 
 @given(facts=FACTS, seed=st.integers(0, 100))
@@ -115,7 +115,7 @@ def test_by_default_any_entity_is_a_negative() -> None:
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_a_fact_that_two_sources_state_counts_once(repeats: int) -> None:
     facts = np.array([[0, 0, 1], [2, 1, 2]] * repeats)
-    assert len(batches_of(facts).queries) == 4
+    assert len(batches_of(facts).facts) == 2
 
 
 @given(facts=FACTS, steps=st.integers(2, 4), number=st.integers(0, 100))

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kgraft.config import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
+from kgraft.config import (
+    ModelSettings,
+    OptimizerName,
+    RetrainSettings,
+    TrainingSettings,
+    TrainSettings,
+)
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
@@ -48,7 +54,7 @@ def test_it_counts_what_the_run_will_do(
         epochs = training.epochs_of(batches.n_steps)
         assert found.steps == epochs * batches.n_steps
         assert found.looks == -(-epochs // training.validate_every)
-        assert found.facts == len(batches.queries) // 2
+        assert found.facts == len(batches.facts)
         assert found.parameters == prepared.model.n_parameters
         assert found.seconds_per_step > 0
         assert found.validation_seconds > 0
@@ -71,10 +77,19 @@ def test_a_run_of_one_step_is_measured(generated: Collection, fast: TrainSetting
 
 
 def test_memory_by_hand() -> None:
-    settings = ModelSettings(width=10)
+    settings = TrainSettings(model=ModelSettings(width=10))
     # Rows, squares and the best state, each 4 bytes a number.
     assert memory.needed(settings, 100, 5, 0) == 3 * 4 * 110 * 10
     assert memory.needed(settings, 100, 5, 7) == 3 * 4 * 110 * 10 + 7 * memory.OF_A_FACT
+
+
+@pytest.mark.parametrize(("optimizer", "tables"), [("rowwise_adagrad", 2), ("adam", 4)])
+def test_memory_depends_on_what_the_optimizer_remembers(
+    optimizer: OptimizerName, tables: int
+) -> None:
+    training = TrainingSettings(optimizer=optimizer)
+    settings = TrainSettings(model=ModelSettings(width=10), training=training)
+    assert memory.needed(settings, 100, 5, 0) == tables * 4 * 110 * 10
 
 
 def test_what_does_not_fit_is_refused_before_a_table_is_made(
@@ -88,7 +103,8 @@ def test_what_does_not_fit_is_refused_before_a_table_is_made(
 
 def test_a_machine_that_does_not_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: None)
-    memory.require(ModelSettings(width=1_000_000), 10**9, 1, 10**9)
+    settings = TrainSettings(model=ModelSettings(width=1_000_000))
+    memory.require(settings, 10**9, 1, 10**9)
 
 
 @pytest.fixture

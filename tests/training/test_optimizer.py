@@ -1,78 +1,140 @@
-"""Row-sparse Adagrad against torch's own on the whole table."""
+"""Optimizers of rows: against torch's own, by hand, and what they leave alone."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from kgraft.training.optimizer import RowAdagrad
+from kgraft.training.optimizer import OPTIMIZERS, Adagrad, Adam, RowOptimizer, RowwiseAdagrad
 
 N_ROWS = 8
 
+Kind = type[RowOptimizer]
 
-def loss_of(rows: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:
+every_kind = pytest.mark.parametrize("kind", OPTIMIZERS.values())
+
+
+def loss_of(rows: Tensor, taken: Tensor) -> Tensor:
     """Some loss that depends on which rows these are."""
     return ((taken - rows[:, None] / 3.0) ** 2 * (rows[:, None] + 1.0)).sum()
+
+
+def move(optimizer: RowOptimizer, rows: Tensor) -> None:
+    """Take rows and move them down the loss."""
+    taken = optimizer.take(rows)
+    loss_of(rows, taken).backward()
+    optimizer.step(rows, taken)
+
+
+def table(seed: int) -> Tensor:
+    return torch.randn(N_ROWS, 3, generator=torch.Generator().manual_seed(seed))
 
 
 @given(
     seed=st.integers(0, 2**31),
     steps=st.lists(st.sets(st.integers(0, N_ROWS - 1), min_size=1), min_size=1, max_size=6),
 )
-def test_it_equals_adagrad_on_the_whole_table(seed: int, steps: list[set[int]]) -> None:
-    start = torch.randn(N_ROWS, 3, generator=torch.Generator().manual_seed(seed))
-    dense = start.clone().requires_grad_()
+def test_adagrad_is_that_of_the_whole_table(seed: int, steps: list[set[int]]) -> None:
+    dense = table(seed).requires_grad_()
     torchs = torch.optim.Adagrad([dense], lr=0.3)
-    table = start.clone()
-    ours = RowAdagrad(table, learning_rate=0.3)
+    ours = Adagrad(table(seed), learning_rate=0.3)
     for used in steps:
         rows = torch.tensor(sorted(used))
         torchs.zero_grad()
         loss_of(rows, dense[rows]).backward()
         torchs.step()
-        taken = ours.take(rows)
-        loss_of(rows, taken).backward()
-        ours.step(rows, taken)
-    torch.testing.assert_close(table, dense.detach(), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(ours.squares, torchs.state[dense]["sum"], rtol=1e-6, atol=1e-6)
+        move(ours, rows)
+    torch.testing.assert_close(ours.table, dense.detach(), rtol=1e-6, atol=1e-6)
+    squares = ours.state()["squares"]
+    torch.testing.assert_close(squares, torchs.state[dense]["sum"], rtol=1e-6, atol=1e-6)
     unused = [row for row in range(N_ROWS) if not any(row in used for used in steps)]
-    assert table[unused].equal(start[unused])
-    assert ours.squares[unused].equal(torch.zeros(len(unused), 3))
+    assert ours.table[unused].equal(table(seed)[unused])
+    assert squares[unused].equal(torch.zeros(len(unused), 3))
 
 
-def test_a_step_leaves_other_rows_and_states_untouched() -> None:
-    table = torch.randn(N_ROWS, 3, generator=torch.Generator().manual_seed(0))
-    optimizer = RowAdagrad(table, learning_rate=0.1)
-    everything = torch.arange(N_ROWS)
-    taken = optimizer.take(everything)
-    loss_of(everything, taken).backward()
-    optimizer.step(everything, taken)
-    before, squares = table.clone(), optimizer.squares.clone()
+@given(seed=st.integers(0, 2**31), n_steps=st.integers(1, 5))
+def test_adam_is_that_of_the_whole_table_while_all_rows_are_used(seed: int, n_steps: int) -> None:
+    dense = table(seed).requires_grad_()
+    torchs = torch.optim.Adam([dense], lr=0.3)
+    ours, rows = Adam(table(seed), learning_rate=0.3), torch.arange(N_ROWS)
+    for _ in range(n_steps):
+        torchs.zero_grad()
+        loss_of(rows, dense).backward()
+        torchs.step()
+        move(ours, rows)
+    torch.testing.assert_close(ours.table, dense.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_adam_corrects_a_row_by_its_own_steps() -> None:
+    optimizer = Adam(table(0), learning_rate=0.1)
+    for _ in range(3):
+        move(optimizer, torch.tensor([0, 1]))
+    before = optimizer.table[5].clone()
+    move(optimizer, torch.tensor([1, 5]))
+    # The first step of Adam is as long as the rate, whatever the gradient.
+    moved = (optimizer.table[5] - before).abs()
+    torch.testing.assert_close(moved, torch.full((3,), 0.1), rtol=1e-4, atol=0)
+    assert optimizer.state()["counts"].flatten().tolist() == [3, 4, 0, 0, 0, 1, 0, 0]
+
+
+def test_rowwise_adagrad_by_hand() -> None:
+    optimizer = RowwiseAdagrad(torch.zeros(2, 2), learning_rate=0.5)
+    for square, expected in ((12.5, [-0.5 * 3 / 12.5**0.5, -0.5 * 4 / 12.5**0.5]), (25.0, None)):
+        rows = torch.tensor([1])
+        taken = optimizer.take(rows)
+        (taken * torch.tensor([[3.0, 4.0]])).sum().backward()
+        optimizer.step(rows, taken)
+        # The mean of 9 and 16, once and twice.
+        assert optimizer.state()["squares"].tolist() == [[0.0], [square]]
+        if expected is not None:
+            assert optimizer.table[1].tolist() == pytest.approx(expected)
+    first, second = 0.5 * 3 / 12.5**0.5, 0.5 * 3 / 25**0.5
+    assert optimizer.table[1, 0].item() == pytest.approx(-first - second)
+    assert optimizer.table[0].tolist() == [0.0, 0.0]
+
+
+@every_kind
+def test_a_step_leaves_other_rows_and_what_is_known_of_them_untouched(kind: Kind) -> None:
+    optimizer = kind(table(0), learning_rate=0.1)
+    move(optimizer, torch.arange(N_ROWS))
+    before = {name: x.clone() for name, x in optimizer.state().items()}
     rows, others = torch.tensor([5, 1]), torch.tensor([0, 2, 3, 4, 6, 7])
-    taken = optimizer.take(rows)
-    loss_of(rows, taken).backward()
-    optimizer.step(rows, taken)
-    assert table[others].equal(before[others])
-    assert optimizer.squares[others].equal(squares[others])
-    assert (table[rows] != before[rows]).all()
-    assert (optimizer.squares[rows] > squares[rows]).all()
+    start = optimizer.table.clone()
+    move(optimizer, rows)
+    assert optimizer.table[others].equal(start[others])
+    assert (optimizer.table[rows] != start[rows]).all()
+    for name, now in optimizer.state().items():
+        assert now[others].equal(before[name][others]), name
+        assert (now[rows] != before[name][rows]).all(), name
 
 
-def test_what_is_taken_is_a_copy() -> None:
-    table = torch.ones(3, 2)
-    taken = RowAdagrad(table, learning_rate=0.1).take(torch.tensor([0]))
+@every_kind
+def test_what_is_taken_is_a_copy(kind: Kind) -> None:
+    optimizer = kind(torch.ones(3, 2), learning_rate=0.1)
+    taken = optimizer.take(torch.tensor([0]))
     with torch.no_grad():
         taken.zero_()
-    assert table.equal(torch.ones(3, 2))
+    assert optimizer.table.equal(torch.ones(3, 2))
     assert taken.is_leaf
-    assert not table.requires_grad
+    assert not optimizer.table.requires_grad
 
 
-def test_rows_without_a_gradient_stay() -> None:
-    table = torch.ones(3, 2)
-    optimizer = RowAdagrad(table, learning_rate=0.1)
+@every_kind
+def test_more_rows_may_be_taken_than_before(kind: Kind) -> None:
+    optimizer = kind(table(0), learning_rate=0.1)
+    for size in (1, 8, 3):
+        rows = torch.arange(size)
+        assert optimizer.take(rows).equal(optimizer.table[:size])
+        move(optimizer, rows)
+
+
+@every_kind
+def test_rows_without_a_gradient_stay(kind: Kind) -> None:
+    optimizer = kind(torch.ones(3, 2), learning_rate=0.1)
     rows = torch.tensor([0, 2])
     optimizer.step(rows, optimizer.take(rows))
-    assert table.equal(torch.ones(3, 2))
-    assert optimizer.squares.equal(torch.zeros(3, 2))
+    assert optimizer.table.equal(torch.ones(3, 2))
+    assert not any(x.any() for x in optimizer.state().values())

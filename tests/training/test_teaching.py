@@ -58,7 +58,7 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         torch.zeros_like(places, dtype=torch.bool),
         torch.ones(len(places)),
     )
-    return Step(batch, rows, verbs, asked, asked @ rows.T)
+    return Step(batch, rows, verbs, asked)
 
 
 ALL = DistillationSettings(feature=1.0, network=1.0, prediction=1.0, temperature=2.0)

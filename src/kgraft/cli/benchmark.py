@@ -14,10 +14,12 @@ from kgraft.benchmark.run import ablate as run_ablation
 from kgraft.benchmark.run import benchmark as run_comparison
 from kgraft.benchmark.run import sweep_links
 from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
-from kgraft.benchmark.summary import PARTS
+from kgraft.benchmark.tables import summary_table
 from kgraft.cli.console import AGAIN, out, print_json, quality_table
 from kgraft.cli.options import CollectionArgument, JsonOption, ThreadsOption, names
 from kgraft.config import read_settings
+from kgraft.reporting.benchmark_report import benchmark_report
+from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.sentences import speaking
 
 N = TypeVar("N", int, float)
@@ -84,6 +86,9 @@ def benchmark(
     """Compare target alone, joint training, teacher and student; goes on where it stopped."""
     with speaking(AGAIN):
         _refuse_what_has_no_effect(systems, widths, ablation=ablation, links=links)
+        name = "ablation" if ablation else "results" if links is None else "links"
+        data, shown = directory / f"{name}.json", directory / f"{name}.html"
+        check_replaceable(shown)
         options: Options = {
             "targets": None if targets is None else names(targets),
             "settings": read_settings(BenchmarkSettings, settings),
@@ -105,13 +110,13 @@ def benchmark(
                 widths=() if widths is None else _numbers("--widths", widths, int),
                 **options,
             )
+        write_page(shown, benchmark_report(report))
         if as_json:
             print_json(report)
             return
         for table in _comparison(report) if "cost" in report else [_summary(report)]:
             out.print(table)
-        file = "ablation" if ablation else "results" if links is None else "links"
-        out.print(f"Everything is in {directory / file}.json")
+        out.print(f"Everything is in {data}, and to look at in {shown}", highlight=False)
 
 
 def _refuse_what_has_no_effect(
@@ -179,29 +184,9 @@ def _named(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _summary(report: dict[str, Any]) -> Table:
     """Make a table of an ablation or of shares of links: means over targets, spread over seeds."""
-    shares = "shares" in report["settings"]
-    head = ["variant", *(["links"] if shares else []), *PARTS, "uncovered - none", "seconds"]
+    made = summary_table(report)
     title = f"Tails, MRR in percent: means over targets, seeds {report['settings']['seeds']}"
-    table = Table(*head, title=title, title_justify="left")
-    by_key = {
-        (row["variant"], row["share"], row["facts"]): row
-        for row in report["summary"]
-        if row["side"] == "tail"
-    }
-    for variant, share in dict.fromkeys(key[:2] for key in by_key):
-        last = by_key[variant, share, "uncovered"]
-        table.add_row(
-            variant,
-            *([f"{share:.0%}"] if shares else []),
-            *(_percent(by_key[variant, share, part], "mean", "sd") for part in PARTS),
-            _percent(last, "minus_none", "minus_none_sd", sign="+"),
-            f"{last['train_seconds']:,.1f}",
-        )
+    table = Table(*made.head, title=title, title_justify="left")
+    for row in made.rows:
+        table.add_row(*row)
     return table
-
-
-def _percent(row: dict[str, Any], mean: str, sd: str, sign: str = "") -> str:
-    if row[mean] is None:
-        return "-"
-    spread = "" if row[sd] is None else f" ±{100 * row[sd]:.1f}"
-    return f"{100 * row[mean]:{sign}z.1f}{spread}"

@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from kgraft.cli.console import out
+from kgraft.cli.report import report_beside
 from kgraft.config import RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -58,6 +59,8 @@ def run_demo(directory: Path) -> None:
     student = retrain(collection, teacher, RetrainSettings(), watching=watching)
     save_model(teacher, teacher_place, overwrite=True)
     save_model(student, student_place, overwrite=True)
+    report_beside(teacher, teacher_place, collection)
+    report_place = report_beside(student, student_place, collection)
     out.print(_comparison(evaluate(alone, collection), evaluate(student, collection)))
     out.print("Asked for held-out facts, the student answers, best first:")
     for line in _in_words(student, own):
@@ -67,7 +70,7 @@ def run_demo(directory: Path) -> None:
         out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
-        f"its teacher in {teacher_place}. Ask it more:",
+        f"its teacher in {teacher_place}, a report with figures in {report_place}. Ask it more:",
         highlight=False,
         soft_wrap=True,
     )

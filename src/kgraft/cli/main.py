@@ -21,6 +21,7 @@ from kgraft.cli.options import (
     ThreadsOption,
 )
 from kgraft.cli.predict import predict
+from kgraft.cli.report import report
 from kgraft.cli.rules import rules
 from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
@@ -131,6 +132,7 @@ app.command()(explain)
 app.command()(benchmark)
 app.command()(synth)
 app.command()(rules)
+app.command()(report)
 app.command()(serve)
 
 

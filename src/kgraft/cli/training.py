@@ -21,7 +21,9 @@ from kgraft.cli.options import (
     ThreadsOption,
     names,
 )
+from kgraft.cli.report import report_beside
 from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, load_model, save_model
 from kgraft.model.trained import TrainedModel
@@ -33,6 +35,9 @@ from kgraft.training.run import Run
 from kgraft.training.train import training_run
 
 S = TypeVar("S", bound=TrainSettings)
+
+Prepared = tuple[Collection, Run]
+"""What is known, and what is to be trained on it."""
 
 
 def train(
@@ -50,11 +55,14 @@ def train(
     dry_run: DryRunOption = False,
 ) -> None:
     """Train from scratch: all linked graphs together, or the target alone."""
+
+    def prepare(chosen: TrainSettings) -> Prepared:
+        known = read_collection(collection)
+        return known, training_run(known, chosen, target=target, alone=alone)
+
     with speaking(RESUME):
         _carry_out(
-            lambda chosen: training_run(
-                read_collection(collection), chosen, target=target, alone=alone
-            ),
+            prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
             threads=threads,
@@ -83,13 +91,15 @@ def pretrain(
     dry_run: DryRunOption = False,
 ) -> None:
     """Pre-train a teacher on the linked graphs, once for many targets."""
+
+    def prepare(chosen: TrainSettings) -> Prepared:
+        known = read_collection(collection).with_target(target)
+        asked = None if sources is None else names(sources)
+        return known, pretraining_run(known, chosen, sources=asked)
+
     with speaking(RESUME):
         _carry_out(
-            lambda chosen: pretraining_run(
-                read_collection(collection).with_target(target),
-                chosen,
-                sources=None if sources is None else names(sources),
-            ),
+            prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
             threads=threads,
@@ -115,10 +125,10 @@ def retrain(
 ) -> None:
     """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
 
-    def prepare(chosen: RetrainSettings) -> Run:
+    def prepare(chosen: RetrainSettings) -> Prepared:
         taught_by = load_model(teacher)
         known = read_collection(collection, taught_by.graph.graphs())
-        return retraining_run(known, taught_by, chosen, target=target)
+        return known, retraining_run(known, taught_by, chosen, target=target)
 
     with speaking(RESUME):
         _carry_out(
@@ -133,7 +143,7 @@ def retrain(
 
 
 def _carry_out(
-    prepare: Callable[[S], Run],
+    prepare: Callable[[S], Prepared],
     chosen: S,
     directory: Path,
     *,
@@ -142,19 +152,22 @@ def _carry_out(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    """Train what ``prepare`` returns and keep it; or only say what that takes."""
+    """Train what ``prepare`` returns, keep it and report on it; or only say what that takes."""
     use_threads(threads)
     if dry_run:
-        for line in _in_words(estimate(prepare(chosen))):
+        for line in _in_words(estimate(prepare(chosen)[1])):
             out.print(line, highlight=False)
         return
     check_free(directory, overwrite=overwrite)
     watch = watching(directory, resume=resume)
-    model = prepare(chosen).train(watch)
+    collection, run = prepare(chosen)
+    model = run.train(watch)
     save_model(model, directory, overwrite=overwrite)
     if watch.checkpoint is not None:
         watch.checkpoint.unlink(missing_ok=True)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
+    place = report_beside(model, directory, collection)
+    out.print(f"A report on it is in {place}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _measured(model: TrainedModel) -> str:

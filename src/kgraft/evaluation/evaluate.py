@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.evaluation.ranking import ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relation
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint import join
+from kgraft.linking.joint import JointGraph, join
 from kgraft.model.evidence import By
 from kgraft.model.trained import TrainedModel
 
@@ -40,7 +40,8 @@ class Evaluation:
 
     Args:
         graph: The graph.
-        split: The split that was ranked, ``n`` facts.
+        split: The split that was ranked.
+        facts: The facts of it that were, int64 ``(n, 3)``.
         tie: How ties count.
         ranks: Ranks by side and filter, each of length ``n``.
         covered: Which facts another source states too, bool ``(n,)``.
@@ -48,6 +49,7 @@ class Evaluation:
 
     graph: KnowledgeGraph
     split: Split
+    facts: Triples
     tie: Tie
     ranks: Mapping[tuple[Side, Filter], Ranks]
     covered: NDArray[np.bool_]
@@ -76,7 +78,7 @@ class Evaluation:
 
     def by_relation(self) -> list[dict[str, Any]]:
         """Return a row for each relation, side and filter, the most frequent relation first."""
-        relations = getattr(self.graph, self.split)[:, 1]
+        relations = self.facts[:, 1]
         rows = []
         for (side, facts_filter), ranks in self._with_both().items():
             asked = np.tile(relations, len(ranks) // max(len(relations), 1))
@@ -110,6 +112,8 @@ def evaluate(
     filters: Sequence[Filter] = ("all",),
     tie: Tie = "realistic",
     by: By | None = None,
+    most: int | None = None,
+    joint: JointGraph | None = None,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities.
 
@@ -122,6 +126,8 @@ def evaluate(
         filters: Which known facts are no wrong answers.
         tie: How ties count.
         by: What the model answers by; by default what its validation facts favour.
+        most: The most facts; where there are more, a sample that is always the same.
+        joint: The collection's graphs, where they have been joined already.
 
     Raises:
         UnknownNameError: If the collection has no such target.
@@ -136,6 +142,8 @@ def evaluate(
             f"{graph.name!r} has no facts in {split!r}",
             remedy="Name a file for it in the collection, or let split make one",
         )
+    if most is not None and len(facts) > most:
+        facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:most])]
     facing = model.facing(collection, graph.name, by)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),
@@ -151,6 +159,8 @@ def evaluate(
             n_entities=len(graph.entities),
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
-    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
-    mask = covered(join([graph, *backgrounds], collection.links), graph.name, facts)
-    return Evaluation(graph, split, tie, ranks, mask)
+    if joint is None:
+        backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
+        joint = join([graph, *backgrounds], collection.links)
+    mask = covered(joint, graph.name, facts)
+    return Evaluation(graph, split, facts, tie, ranks, mask)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
@@ -14,8 +15,11 @@ from kgraft.errors import DataError
 from kgraft.graph.labelled import ROLES
 from kgraft.graph.tabular import whole_numbers
 
+BATCH: Final = 1_000_000
+"""Rows of a Parquet file that are held as text at once."""
 
-def read_columnar(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+
+def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Read facts from Parquet, or from Arrow IPC (a file, as Feather writes, or a stream).
 
     Args:
@@ -23,43 +27,54 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> pl.DataFr
         columns: The role of each column in the file's order. None: the columns called head,
             relation and tail when the file has them, else the first three.
 
-    Returns:
-        String columns head, relation, tail.
+    Yields:
+        String columns head, relation, tail, a batch of rows at a time.
 
     Raises:
-        DataError: If the file is missing or damaged, has too few columns, or an empty cell.
+        DataError: If the file is missing or damaged, has too few columns, no row, or an empty cell.
     """
     if not path.exists():
         raise DataError("there is no such file", remedy="Check the path", path=path)
     if path.is_dir():
         raise DataError("this is a directory", remedy="Name a file in it", path=path)
+    rows = 0
+    for table in _tables(path):
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
+        if len(frame) or not rows:
+            yield facts_of(frame, columns, path=path, first_row=rows)
+        rows += len(frame)
+
+
+def _tables(path: Path) -> Iterator[pa.Table]:
+    """Yield the file's rows, at least one table, the last of which may be empty."""
     try:
-        table = _read_arrow(path)
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic[:4] == b"PAR1":
+            # One file, even below a directory whose name looks like a partition (split=train).
+            with pa.parquet.ParquetFile(path) as parquet:
+                for batch in parquet.iter_batches(BATCH):
+                    yield pa.Table.from_batches([batch])
+                yield parquet.schema_arrow.empty_table()
+            return
+        with pa.memory_map(str(path)) as source:
+            open_arrow = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
+            yield open_arrow(source).read_all()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"this is not whole Parquet or Arrow data ({error})",
             remedy="Check that the file was written completely, or name its format",
             path=path,
         ) from error
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
-    return facts_of(frame, columns, path=path)
-
-
-def _read_arrow(path: Path) -> pa.Table:
-    with path.open("rb") as file:
-        magic = file.read(6)
-    if magic[:4] == b"PAR1":
-        # One file, even below a directory whose name looks like a partition (split=train).
-        return pa.parquet.ParquetFile(path).read()
-    with pa.memory_map(str(path)) as source:
-        if magic == b"ARROW1":
-            return pa.ipc.open_file(source).read_all()
-        return pa.ipc.open_stream(source).read_all()
 
 
 def facts_of(
-    frame: pl.DataFrame, columns: Sequence[str] | None = None, *, path: Path | None = None
+    frame: pl.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    path: Path | None = None,
+    first_row: int = 0,
 ) -> pl.DataFrame:
     """Return a frame's facts as String columns head, relation and tail.
 
@@ -67,6 +82,7 @@ def facts_of(
         frame: Columns of text, categories, or whole numbers.
         columns: As for ``read_columnar``.
         path: Where the frame comes from, for messages.
+        first_row: How many rows of it stand before the frame's.
 
     Raises:
         DataError: If there are too few columns, an empty cell, or a number that is not whole.
@@ -86,16 +102,22 @@ def facts_of(
     picked = {role: frame[name] for role, name in zip(columns, chosen, strict=True)}
     if frame.is_empty():
         raise DataError("there are no rows", remedy="Give facts, or leave it out", path=path)
-    return pl.DataFrame({role: _text(picked[role], role, path) for role in ROLES})
+    return pl.DataFrame({role: _text(picked[role], role, path, first_row) for role in ROLES})
 
 
-def _text(values: pl.Series, role: str, path: Path | None) -> pl.Series:
+def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl.Series:
+    if values.dtype.is_nested():
+        raise DataError(
+            f"the column {values.name!r} holds {values.dtype}, not text or numbers",
+            remedy=f"Give one {role} a row, or name the columns that hold the facts",
+            path=path,
+        )
     if values.dtype.is_numeric():
-        values = pl.Series(whole_numbers(values, path=path, role=role))
+        values = pl.Series(whole_numbers(values, path=path, role=role, first_row=first_row))
     text = values.cast(pl.String)
     empty = text.is_null() | (text == "")
     if empty.any():
-        row = int(empty.arg_max() or 0) + 1
+        row = first_row + int(empty.arg_max() or 0) + 1
         raise DataError(
             f"the {role} in row {row} is empty",
             remedy="Fill it in or remove the row",

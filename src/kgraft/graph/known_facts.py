@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
-from kgraft.graph.sorted_rows import Ints, changes, spans
+from kgraft.graph.sorted_rows import LARGEST, Ints, changes, smallest_ints, spans
 
 Ids = Ints
 
 Side = Literal["head", "tail"]
 """The position that a query asks for; its anchor is the entity at the other one."""
-
-LARGEST = np.iinfo(np.int64).max
 
 
 def queries(triples: Triples, side: Side) -> tuple[Ids, Ids, Ids]:
@@ -36,8 +34,9 @@ def queries(triples: Triples, side: Side) -> tuple[Ids, Ids, Ids]:
 class KnownFacts:
     """Known answers of queries, found by binary search.
 
-    Facts stand sorted by anchor, relation and answer, once for each side: 16 bytes a fact and
-    side. A search needs memory for the answers that it finds, never for queries times entities.
+    Facts stand sorted by anchor, relation and answer, once for each side: 12 bytes a fact and
+    side while entities fit 4 bytes. A search needs memory for the answers that it finds, never
+    for queries times entities.
 
     Args:
         triples: Arrays of facts, each ``(n, 3)``; a fact may occur in several.
@@ -47,7 +46,8 @@ class KnownFacts:
     """
 
     def __init__(self, *triples: ArrayLike) -> None:
-        facts = np.concatenate([as_triples(()), *map(as_triples, triples)])
+        given = [as_triples(x) for x in triples]
+        facts = given[0] if len(given) == 1 else np.concatenate([as_triples(()), *given])
         if facts.size and facts.min() < 0:
             raise ValueError("entity and relation ids are not negative")
         self._n_relations = int(facts[:, 1].max(initial=-1)) + 1
@@ -80,7 +80,7 @@ class KnownFacts:
         """
         starts, stops = self._find(anchors, relations, side)
         query, place = spans(starts, stops - starts)
-        return query, self._sides[side][1][place]
+        return query, self._sides[side][1][place].astype(np.int64)
 
     def contains(self, triples: ArrayLike) -> NDArray[np.bool_]:
         """Return whether each of the facts, ``(n, 3)``, is known, bool ``(n,)``."""
@@ -105,11 +105,21 @@ class KnownFacts:
     def _sorted(self, facts: Triples, side: Side) -> tuple[Ids, Ids]:
         """Return keys of (anchor, relation) and the answers, in order and without duplicates."""
         anchors, relations, entities = queries(facts, side)
-        keys = anchors * self._n_relations + relations
+        keys = anchors.astype(np.int64) * self._n_relations + relations
+        kind = smallest_ints(self._n_entities)
+        if self._n_entities * self._n_entities * self._n_relations <= LARGEST:
+            # One number a fact sorts several times faster than two, in a fraction of the memory.
+            keys *= self._n_entities
+            keys += entities
+            keys.sort()
+            keys = keys[changes(keys)]
+            entities = (keys % self._n_entities).astype(kind)
+            keys //= self._n_entities
+            return keys, entities
         order = np.lexsort((entities, keys))
         keys, entities = keys[order], entities[order]
         new = changes(keys, entities)
-        return keys[new], entities[new]
+        return keys[new], entities[new].astype(kind)
 
     def _find(self, anchors: Ids, relations: Ids, side: Side) -> tuple[Ids, Ids]:
         """Return where the answers of each query start and stop."""

@@ -134,7 +134,8 @@ class _Reading:
             )
             yield self._numbered(facts, path)
         else:
-            yield self._numbered(read_columnar(path, columns), path)
+            for facts in read_columnar(path, columns):
+                yield self._numbered(facts, path)
 
     def _read_rdf(self, path: Path, syntax: str) -> Iterator[FactRows]:
         if self._entities or self._relations:

@@ -92,6 +92,7 @@ def whole_numbers(
     role: str,
     limit: int | None = None,
     lines: pl.Series | None = None,
+    first_row: int = 0,
 ) -> NDArray[np.int64]:
     """Return a column of ids as int64 ``(n,)``; ``3931.0`` is the whole number 3931.
 
@@ -101,6 +102,7 @@ def whole_numbers(
         role: What the ids are, for messages: ``"head"``, ``"entity of el"``.
         limit: Ids lie in ``0..limit - 1``; None: any id from 0.
         lines: The line of each value, ``(n,)``, as ``read_columns`` gives it.
+        first_row: Where there are no lines, how many values stand before these.
 
     Raises:
         DataError: With file and line: not a number, NaN, infinite, not whole, out of range.
@@ -115,7 +117,9 @@ def whole_numbers(
         wrong |= numbers >= limit
     if wrong.any():
         row = int(wrong.arg_max() or 0)
-        raise _bad_number(values[row], numbers[row], row, path, role, limit, lines)
+        where = f" in row {first_row + row + 1}" if lines is None else ""
+        line = None if lines is None else int(lines[row])
+        raise _bad_number(values[row], numbers[row], role + where, limit, path, line)
     return numbers.to_numpy().astype(np.int64)
 
 
@@ -130,21 +134,18 @@ def _from_floats(values: pl.Series, numbers: pl.Series | None) -> pl.Series:
 def _bad_number(
     value: object,
     number: int | None,
-    row: int,
-    path: Path | None,
-    role: str,
+    what: str,
     limit: int | None,
-    lines: pl.Series | None,
+    path: Path | None,
+    line: int | None,
 ) -> DataError:
-    where = "" if lines is not None else f" in row {row + 1}"
     if number is None:
-        problem = f"the {role}{where} is {value!r}, not a whole number"
+        problem = f"the {what} is {value!r}, not a whole number"
         remedy = "Ids are whole numbers from 0; a file of names is read without a list of names"
     else:
         allowed = f"0 to {limit - 1}" if limit is not None else "0 and above"
-        problem = f"the {role}{where} is {number}, outside {allowed}"
+        problem = f"the {what} is {number}, outside {allowed}"
         remedy = "Check that ids count from 0 and that this file belongs to that list of names"
-    line = int(lines[row]) if lines is not None else None
     return DataError(problem, remedy=remedy, path=path, line=line)
 
 

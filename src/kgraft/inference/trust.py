@@ -32,7 +32,12 @@ class Judged:
 
 
 def judge(
-    predictor: Predictor, graph: KnowledgeGraph, *, split: Split = "test", best: int = 10
+    predictor: Predictor,
+    graph: KnowledgeGraph,
+    *,
+    split: Split = "test",
+    best: int = 10,
+    facts: Triples | None = None,
 ) -> Judged:
     """Ask for the held-out facts of a predictor's source, and judge its best answers by them.
 
@@ -44,6 +49,7 @@ def judge(
         graph: The source, with the facts that were held out.
         split: Which of them.
         best: How many answers to each query are judged.
+        facts: Those of the held-out facts that are asked for; by default all.
 
     Raises:
         DataError: If there are no such facts, or the model has no probabilities.
@@ -63,15 +69,16 @@ def judge(
         own = np.stack([entities[heads], verbs[relations], entities[tails]], axis=1)
         return part.joint(own[(own >= 0).all(axis=1)])
 
-    held = rows(getattr(graph, split))
-    right = KnownFacts(held)
+    held = getattr(graph, split)
+    right = KnownFacts(rows(held))
+    asked_for = rows(held if facts is None else facts)
     known = KnownFacts(*(rows(x) for x in (graph.train, graph.valid, graph.test)))
     others = KnownFacts(
         named.model.graph.facts_of([x for x in named.model.graph.sources if x != named.source])
     )
-    parts = []
+    parts = [Judged(np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.bool_))]
     for side in _SIDES:
-        asked = np.unique(np.stack(queries(held, side)[:2], axis=1), axis=0)
+        asked = np.unique(np.stack(queries(asked_for, side)[:2], axis=1), axis=0)
         anchors, relations = asked.T.copy()
         for block, found in predictor.candidates.best(anchors, relations, side, best, new=True):
             query, place = np.nonzero(np.isfinite(found.scores))

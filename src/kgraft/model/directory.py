@@ -18,7 +18,8 @@ README.md              the model card
 =====================  =====================================================================
 
 The manifest is written last and names every file's size and SHA-256, so a directory that lost
-something is told from a whole one.
+something is told from a whole one. ``report.html`` may be there too: it is made from the model and
+can be made again, so the manifest does not name it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ FORMAT = 1
 """Rises when an older kgraft could no longer read a directory."""
 
 MANIFEST = "manifest.json"
+
+REPORT = "report.html"
+"""Where the verbs that train put their report."""
 
 
 def save_model(model: TrainedModel, directory: Path, *, overwrite: bool = False) -> None:
@@ -92,7 +96,7 @@ def load_model(directory: Path) -> TrainedModel:
         ModelDirectoryError: If the directory is missing, damaged, or of a newer format; the message
             names the file at fault.
     """
-    manifest = _manifest(directory)
+    manifest = read_manifest(directory)
     try:
         for name, about in manifest["files"].items():
             _check(directory / name, about)
@@ -164,7 +168,12 @@ def _about(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return a model directory's manifest.
+
+    Raises:
+        ModelDirectoryError: If there is none that can be read, or it is of a newer format.
+    """
     path = directory / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))

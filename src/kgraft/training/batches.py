@@ -12,7 +12,8 @@ from torch import Tensor
 
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.known_facts import KnownFacts
+from kgraft.graph.known_facts import KnownFacts, Side
+from kgraft.graph.sorted_rows import first_of_each, smallest_ints
 from kgraft.graph.vocabulary import Rows
 from kgraft.training.walks import Walker
 
@@ -86,17 +87,17 @@ class Batches:
         negatives: int,
         seed: int,
     ) -> None:
-        distinct, first = np.unique(triples, axis=0, return_index=True)
+        first = first_of_each(triples)
+        self.facts = triples[first].astype(smallest_ints(max(n_entities, n_relations)))
         self._n_relations = n_relations
-        self.queries = self._both_ways(distinct)
         self._inferred = inferred
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
-        self._sources = np.tile(origin[first], 2)
+        self._sources = origin[first]
         counts = np.ones(len(triples)) if weights is None else weights
-        self._weights = np.tile(counts[first].astype(np.float32), 2)
+        self._weights = counts[first].astype(np.float32)
         self._walker = Walker(triples, origin, n_entities, n_relations) if steps > 1 else None
         self._steps = steps
-        self._known = KnownFacts(self.queries)
+        self._known = KnownFacts(self.facts)
         self._column = np.full(n_entities, -1, dtype=np.int64)
         self._batch_size = batch_size
         self._negatives = negatives
@@ -106,7 +107,7 @@ class Batches:
     def n_queries(self) -> int:
         """Queries in an epoch; with inferred facts, the number to expect."""
         chances = 0.0 if self._inferred is None else float(self._inferred.chances.sum())
-        return (len(self.queries) + 2 * round(chances)) * self._steps
+        return 2 * (len(self.facts) + round(chances)) * self._steps
 
     @property
     def n_steps(self) -> int:
@@ -120,16 +121,18 @@ class Batches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of one epoch; the same number gives the same batches."""
         draw = np.random.default_rng([self._seed, number])
-        queries, sources, counts = self.queries, self._sources, self._weights
+        facts, sources, counts = self.facts, self._sources, self._weights
         if self._inferred is not None:
-            drawn = self._both_ways(self._inferred.draw(draw))
-            queries = np.concatenate([queries, drawn])
+            drawn = self._inferred.draw(draw)
+            facts = np.concatenate([facts, drawn.astype(facts.dtype)])
             sources = np.concatenate([sources, np.full(len(drawn), NO_SOURCE, sources.dtype)])
             counts = np.concatenate([counts, np.ones(len(drawn), np.float32)])
-        order = draw.permutation(len(queries))
+        # The first half asks for tails, the second one for heads.
+        order = np.arange(2 * len(facts), dtype=smallest_ints(2 * len(facts)))
+        draw.shuffle(order)
         for start in range(0, len(order), self._paths_per_batch):
-            place = order[start : start + self._paths_per_batch]
-            chosen = queries[place]
+            half, place = np.divmod(order[start : start + self._paths_per_batch], len(facts))
+            chosen = self._queries(facts[place], half == 1)
             inferred = np.zeros((len(place), self._steps), dtype=np.bool_)
             inferred[:, 0] = sources[place] == NO_SOURCE
             weights = np.ones((len(place), self._steps), dtype=np.float32)
@@ -140,9 +143,24 @@ class Batches:
             negatives = draw.integers(len(self._column), size=self._negatives)
             yield self._batch(chosen, negatives, inferred.reshape(-1), weights.reshape(-1))
 
-    def _both_ways(self, facts: Triples) -> Triples:
-        """Return facts ``(n, 3)`` as the queries for their tails, then those for their heads."""
-        return np.concatenate([facts, facts[:, ::-1] + np.array([0, self._n_relations, 0])])
+    def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:
+        """Return facts ``(n, 3)`` as queries, some of them along the inverse relation."""
+        queries = facts.astype(np.int64)
+        queries[backward] = queries[backward, ::-1] + np.array([0, self._n_relations, 0])
+        return queries
+
+    def _answers(self, heads: Rows, predicates: Rows) -> tuple[Rows, Rows]:
+        """Return the true answers of queries: each one's query, and its row."""
+        found = []
+        backward = predicates >= self._n_relations
+        sides: tuple[Side, Side] = ("tail", "head")
+        for side, along in zip(sides, (~backward, backward), strict=True):
+            asked = np.flatnonzero(along)
+            relations = predicates[asked] % self._n_relations
+            query, answer = self._known.answers(heads[asked], relations, side)
+            found.append((asked[query], answer))
+        queries, answers = (np.concatenate(part) for part in zip(*found, strict=True))
+        return queries, answers
 
     def _batch(
         self,
@@ -155,7 +173,7 @@ class Batches:
         size = len(queries)
         entities, places = np.unique(np.concatenate([heads, tails, negatives]), return_inverse=True)
         relations, predicate_places = np.unique(predicates, return_inverse=True)
-        query, answer = self._known.answers(heads, predicates, "tail")
+        query, answer = self._answers(heads, predicates)
         self._column[entities] = np.arange(len(entities))
         column = self._column[answer]
         self._column[entities] = -1

@@ -88,13 +88,11 @@ class _Judged:
     truth: NDArray[np.bool_]
     fold: Ids
 
-    def of(
-        self, queries: NDArray[np.bool_], best: int = RIVALS
-    ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return shares and truths of the best candidates of some queries, each ``(N,)``."""
-        parts = self.shares[queries, :best], self.truth[queries, :best]
-        there = np.isfinite(parts[0])
-        return parts[0][there], parts[1][there]
+    def of(self, queries: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return shares and truths of the candidates of some queries, each ``(N,)``."""
+        shares, truth = self.shares[queries], self.truth[queries]
+        there = np.isfinite(shares)
+        return shares[there], truth[there]
 
 
 def _together(parts: Sequence[_Judged]) -> _Judged:

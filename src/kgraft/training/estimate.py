@@ -59,10 +59,6 @@ def estimate(run: Run) -> Estimate:
     # A run may have fewer steps than there are to warm up: then its last one is what is measured.
     first = min(WARM_UP, len(times) - 2)
     step = (times[-1] - times[first]) / (len(times) - 1 - first)
-    validate, begin = run.validate(), time.perf_counter()
-    if validate is not None:
-        validate()
-    look = time.perf_counter() - begin
     epochs = training.epochs_of(batches.n_steps)
     validate = run.validate()
     begin = time.perf_counter()
@@ -71,13 +67,13 @@ def estimate(run: Run) -> Estimate:
     look = 0.0 if validate is None else time.perf_counter() - begin
     return Estimate(
         parameters=run.model.n_parameters,
-        facts=len(batches.queries) // 2,
+        facts=len(batches.facts),
         memory=needed(
-            run.settings.model, run.model.n_entities, run.model.n_relations, len(run.graph.triples)
+            run.settings, run.model.n_entities, run.model.n_relations, len(run.graph.triples)
         ),
         available=available(),
         steps=epochs * batches.n_steps,
         seconds_per_step=step,
-        validation_seconds=0.0 if validate is None else look,
+        validation_seconds=look,
         looks=0 if validate is None else -(-epochs // training.validate_every),
     )

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kgraft.config import Precision
+from kgraft.config import OptimizerName, Precision
 from kgraft.model.kge import KgeModel
 from kgraft.training.batches import Batch
 from kgraft.training.losses import sampled_softmax
-from kgraft.training.optimizer import RowAdagrad
-from kgraft.training.products import product
+from kgraft.training.optimizer import OPTIMIZERS
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +25,12 @@ class Step:
         entities: float ``(U, D)``, the rows of ``batch.entities``.
         relations: float ``(V, D)``, the rows of ``batch.relations``.
         queries: float ``(B, D)``.
-        scores: float ``(B, U)``, of every candidate for every query.
     """
 
     batch: Batch
     entities: Tensor
     relations: Tensor
     queries: Tensor
-    scores: Tensor
 
 
 class Term(ABC, nn.Module):
@@ -53,7 +50,8 @@ class Learner:
 
     Args:
         model: Trained in place.
-        learning_rate: Adagrad's step size, for the rows of the tables and what ``extra`` learns.
+        optimizer: What moves the rows of the tables.
+        learning_rate: Its step size, and Adagrad's for what ``extra`` learns.
         dense_learning_rate: Adam's step size, for the encoder's own weights.
         regularization: Weight of the encoder's penalty on the rows of each query.
         final_rate: What is left of both step sizes at the end of a run.
@@ -65,6 +63,7 @@ class Learner:
         self,
         model: KgeModel,
         *,
+        optimizer: OptimizerName = "adagrad",
         learning_rate: float,
         dense_learning_rate: float = 1e-3,
         regularization: float,
@@ -73,16 +72,13 @@ class Learner:
         extra: Term | None = None,
     ) -> None:
         self.model = model
-        self._precision = precision
-        self._entities = RowAdagrad(model.entities, learning_rate)
-        self._relations = RowAdagrad(model.relations, learning_rate)
+        self._factors = torch.bfloat16 if precision == "bfloat16" else None
+        rows = OPTIMIZERS[optimizer]
+        self._entities = rows(model.entities, learning_rate)
+        self._relations = rows(model.relations, learning_rate)
         self._final_rate = final_rate
         self._extra = extra
-        self._weights: dict[str, float] = {
-            "task": 1.0,
-            "rules": 1.0,
-            "regularization": regularization,
-        }
+        self._weights = {"regularization": regularization}
         self._dense: list[torch.optim.Optimizer] = []
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
@@ -108,16 +104,14 @@ class Learner:
         heads = entities.index_select(0, batch.heads)
         predicates = relations.index_select(0, batch.predicates)
         queries = self._encode(heads, predicates, batch.steps)
-        scores = product(queries, entities, self._precision)
-        losses = sampled_softmax(scores, batch.tails, batch.known) * batch.weights
-        terms = {"task": losses.masked_fill(batch.inferred, 0.0).sum() / len(batch)}
-        if batch.inferred.any():
-            terms["rules"] = losses.masked_fill(~batch.inferred, 0.0).sum() / len(batch)
+        shares = batch.weights / len(batch)
+        asked = sampled_softmax(queries, entities, batch.tails, batch.known, shares, self._factors)
+        terms: dict[str, Tensor] = {}
         if self._weights["regularization"]:
             terms["regularization"] = self._penalty(batch, entities, relations)
         if self._extra is not None:
-            terms |= self._extra(Step(batch, entities, relations, queries, scores))
-        loss = torch.stack([self._weights[name] * term for name, term in terms.items()]).sum()
+            terms |= self._extra(Step(batch, entities, relations, queries))
+        loss = asked.loss + sum(self._weights[name] * term for name, term in terms.items())
         for optimizer in self._dense:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -125,7 +119,8 @@ class Learner:
         self._relations.step(batch.relations, relations)
         for optimizer in self._dense:
             optimizer.step()
-        return {name: float(term.detach()) for name, term in (terms | {"loss": loss}).items()}
+        terms = _by_origin(asked.losses * shares, batch.inferred) | terms | {"loss": loss}
+        return {name: float(term.detach()) for name, term in terms.items()}
 
     def _penalty(self, batch: Batch, entities: Tensor, relations: Tensor) -> Tensor:
         """Return the mean over queries of the encoder's penalty on their three rows."""
@@ -148,8 +143,8 @@ class Learner:
     def state(self) -> dict[str, Tensor]:
         """Return all that a later step depends on, by name; it shares memory with the learner."""
         state = dict(self.model.tensors())
-        state["squares.entities"] = self._entities.squares
-        state["squares.relations"] = self._relations.squares
+        for part, own in (("entities", self._entities), ("relations", self._relations)):
+            state |= {f"{name}.{part}": value for name, value in own.state().items()}
         if self._extra is not None:
             state |= {f"extra.{name}": value for name, value in self._extra.state_dict().items()}
         for number, optimizer in enumerate(self._dense):
@@ -163,6 +158,14 @@ class Learner:
         """Go back to a state that ``state`` has returned."""
         for name, own in self.state().items():
             own.copy_(state[name])
+
+
+def _by_origin(losses_B: Tensor, inferred_B: Tensor) -> dict[str, Tensor]:
+    """Return the loss about stated facts and, if a step asks for any, about inferred ones."""
+    terms = {"task": losses_B[~inferred_B].sum()}
+    if inferred_B.any():
+        terms["rules"] = losses_B[inferred_B].sum()
+    return terms
 
 
 def _adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

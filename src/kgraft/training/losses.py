@@ -1,11 +1,11 @@
-"""The task's loss, with its gradient written out: most of a step's numbers pass through here.
+"""The task's loss, its gradients written out: most of a step's numbers pass through here.
 
-Shapes: B queries, C candidates.
+Shapes: B queries, C candidates, D width.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,45 +15,80 @@ TINIEST = 1e-38
 """Chances below this make no larger loss, 87.5; only the figure that is shown stops there."""
 
 
-def sampled_softmax(scores_BC: Tensor, answers_B: Tensor, known_2M: Tensor | None = None) -> Tensor:
-    """Cross-entropy of each query's answer against the step's shared candidates.
+class Asked(NamedTuple):
+    """What comes of asking queries.
 
     Args:
-        scores_BC: The score of every candidate for every query.
-        answers_B: int64, the column of each query's answer.
-        known_2M: int64 ``(2, M)``, query and column of other true answers, which are no negatives
-            and are left out of the query's softmax.
-
-    Returns:
-        The loss of each query, ``(B,)``.
+        loss: The weighted sum of the losses, a scalar to be moved down.
+        losses: The loss of each query, ``(B,)``, not weighted and without a gradient.
     """
-    losses: Tensor = _SampledSoftmax.apply(scores_BC, answers_B, known_2M)  # type: ignore[no-untyped-call]
-    return losses
+
+    loss: Tensor
+    losses: Tensor
+
+
+def sampled_softmax(
+    queries_BD: Tensor,
+    candidates_CD: Tensor,
+    answers_B: Tensor,
+    known_2M: Tensor | None = None,
+    weights_B: Tensor | None = None,
+    factors: torch.dtype | None = None,
+) -> Asked:
+    """Cross-entropy of each query's answer against the step's shared candidates.
+
+    A score is the dot product of query and candidate.
+
+    Args:
+        queries_BD: The queries' vectors.
+        candidates_CD: The candidates' vectors.
+        answers_B: int64, the place of each query's answer among the candidates.
+        known_2M: int64 ``(2, M)``, query and candidate of other true answers: they are no
+            negatives, and are left out of the query's softmax.
+        weights_B: How much each query counts in the sum; by default all count 1.
+        factors: What the factors of the three products, forward and backward, are rounded to, as
+            ``torch.bfloat16``; by default they are taken as they are. Sums keep the inputs' type.
+    """
+    if known_2M is None:
+        known_2M = answers_B.new_empty(2, 0)
+    weights_B = torch.ones(()).expand(len(answers_B)) if weights_B is None else weights_B
+    found: tuple[Tensor, Tensor] = _SampledSoftmax.apply(  # type: ignore[no-untyped-call]
+        queries_BD, candidates_CD, answers_B, known_2M, weights_B.to(queries_BD), factors
+    )
+    return Asked(*found)
 
 
 class _SampledSoftmax(torch.autograd.Function):
-    """Keeps one matrix of probabilities, which the backward pass turns into the gradient."""
+    """Computes the gradients with the loss: one matrix of scores becomes chances, then slopes."""
 
     @staticmethod
-    def forward(ctx: Any, scores_BC: Tensor, answers_B: Tensor, known_2M: Tensor | None) -> Tensor:
-        answers_B1 = answers_B[:, None]
-        if known_2M is None or not known_2M.shape[1]:
-            chances_BC = scores_BC.softmax(1)
-        else:
-            # Marked for as long as it takes: a copy would cost as much as the softmax.
-            query_M, column_M = known_2M
-            known_M = scores_BC[query_M, column_M]
-            scores_BC[query_M, column_M] = float("-inf")
-            chances_BC = scores_BC.softmax(1)
-            scores_BC[query_M, column_M] = known_M
-        ctx.save_for_backward(chances_BC, answers_B1)
-        # The gradient does not go through the logarithm, so that it is right beyond TINIEST, too.
-        return -chances_BC.gather(1, answers_B1).clamp_min(TINIEST).log().squeeze(1)
+    def forward(
+        ctx: Any,
+        queries_BD: Tensor,
+        candidates_CD: Tensor,
+        answers_B: Tensor,
+        known_2M: Tensor,
+        weights_B: Tensor,
+        factors: torch.dtype | None,
+    ) -> tuple[Tensor, Tensor]:
+        asked_BD, rows_CD = queries_BD.to(factors), candidates_CD.to(factors)
+        scores_BC = (asked_BD @ rows_CD.T).to(queries_BD.dtype)
+        query_M, place_M = known_2M
+        scores_BC[query_M, place_M] = float("-inf")
+        chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
+        answers_B1, weights_B1 = answers_B[:, None], weights_B[:, None]
+        # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
+        losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
+        slopes_BC = chances_BC.mul_(weights_B1).scatter_add_(1, answers_B1, -weights_B1)
+        slopes_BC = slopes_BC.to(factors)
+        of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype)
+        of_candidates_CD = (slopes_BC.T @ asked_BD).to(candidates_CD.dtype)
+        ctx.save_for_backward(of_queries_BD, of_candidates_CD)
+        ctx.mark_non_differentiable(losses_B)
+        return losses_B @ weights_B, losses_B
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_B: Tensor) -> tuple[Tensor, None, None]:
-        chances_BC, answers_B1 = ctx.saved_tensors
-        gradient_B1 = gradient_B[:, None]
-        gradient_BC = chances_BC * gradient_B1
-        return gradient_BC.scatter_add_(1, answers_B1, -gradient_B1), None, None
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        of_queries_BD, of_candidates_CD = ctx.saved_tensors
+        return of_queries_BD * gradient, of_candidates_CD * gradient, None, None, None, None

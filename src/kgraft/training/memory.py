@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from kgraft.config import ModelSettings
+from kgraft.config import OptimizerName, TrainSettings
 from kgraft.errors import KgraftError
 
-STATES = 3
-"""Copies of the tables: the rows, Adagrad's sums of squares, and the best state so far."""
+COPIES = 2
+"""Of the tables: the rows, and the best state so far."""
+
+OF_OPTIMIZER: Mapping[OptimizerName, int] = {"adagrad": 1, "rowwise_adagrad": 0, "adam": 2}
+"""Tables of the same size that an optimizer remembers."""
 
 BYTES = 4
 """Of a number in a table."""
@@ -20,20 +24,21 @@ GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may take."""
 
 
-def needed(settings: ModelSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
+def needed(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
     """Return about the bytes that a run takes at the most.
 
     Args:
-        settings: The model's.
+        settings: The model's and its training's.
         n_entities: Entity rows.
         n_relations: Relations, inverses not counted.
         n_facts: Facts of its graph.
     """
     rows = n_entities + 2 * n_relations
-    return STATES * BYTES * rows * settings.width + OF_A_FACT * n_facts
+    tables = COPIES + OF_OPTIMIZER[settings.training.optimizer]
+    return tables * BYTES * rows * settings.model.width + OF_A_FACT * n_facts
 
 
-def require(settings: ModelSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
+def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
     """Refuse a run that cannot fit into this machine's memory, before any of it is taken.
 
     Args:
@@ -49,8 +54,9 @@ def require(settings: ModelSettings, n_entities: int, n_relations: int, n_facts:
     if free is not None and asked > free:
         raise KgraftError(
             f"this run needs about {asked / 2**30:,.1f} GiB of memory for {n_entities:,} entities "
-            f"of width {settings.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are free. "
-            "Lower model.width, leave out sources, or take a larger machine."
+            f"of width {settings.model.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are "
+            "free. Lower model.width, set training.optimizer to rowwise_adagrad, leave out "
+            "sources, or take a larger machine."
         )
 
 

@@ -1,13 +1,23 @@
-"""Row-sparse Adagrad: a step reads and writes only the rows that it used."""
+"""Optimizers of a table's rows: a step reads and writes only the rows that it used."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.optim.adagrad import adagrad
+
+from kgraft.config import OptimizerName
+
+EPSILON = 1e-10
+"""Keeps rows that have not moved yet from a division by zero."""
 
 
-class RowAdagrad:
-    """Adagrad (Duchi et al., JMLR 2011) on the rows of one table.
+class RowOptimizer(ABC):
+    """Moves the rows of one table.
 
     Args:
         table: float ``(n, D)``, changed in place.
@@ -17,21 +27,133 @@ class RowAdagrad:
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         self.table = table
         self.learning_rate = learning_rate
-        self.squares = torch.zeros_like(table)
+        # Fresh memory for what is taken costs more than the step that it is taken for.
+        self._room: dict[str, Tensor] = {}
 
     def take(self, rows: Tensor) -> Tensor:
-        """Return a copy ``(U, D)`` of distinct ``rows`` ``(U,)``, a leaf that takes a gradient."""
-        return self.table.index_select(0, rows).requires_grad_()
+        """Return a copy ``(U, D)`` of distinct ``rows`` ``(U,)``, a leaf that takes a gradient.
+
+        It holds until rows are taken again.
+        """
+        return self._taken("table", self.table, rows).detach().requires_grad_()
 
     @torch.no_grad()
     def step(self, rows: Tensor, taken_UD: Tensor) -> None:
         """Move ``rows`` down the gradient of what ``take`` returned for them."""
-        gradient = taken_UD.grad
-        if gradient is None:
-            return
-        squares = self.squares.index_select(0, rows).addcmul_(gradient, gradient)
-        self.squares.index_copy_(0, rows, squares)
-        squares.sqrt_().add_(1e-10)
-        self.table.index_copy_(
-            0, rows, taken_UD.detach().addcdiv(gradient, squares, value=-self.learning_rate)
+        if taken_UD.grad is not None:
+            self._move(rows, taken_UD.detach(), taken_UD.grad)
+            self.table.index_copy_(0, rows, taken_UD.detach())
+
+    @abstractmethod
+    def state(self) -> Mapping[str, Tensor]:
+        """Return what it remembers, by name; it shares memory with the optimizer."""
+
+    @abstractmethod
+    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+        """Move what was taken, in place, and remember."""
+
+    def _taken(self, name: str, of: Tensor, rows: Tensor) -> Tensor:
+        """Return rows of a table in memory that is used again and again."""
+        room = self._room.get(name)
+        if room is None or len(room) < len(rows):
+            room = self._room[name] = of.new_empty(len(rows) + len(rows) // 4, *of.shape[1:])
+        return torch.index_select(of, 0, rows, out=room[: len(rows)])
+
+
+class Adagrad(RowOptimizer):
+    """Adagrad (Duchi et al., JMLR 2011): a sum of squares for each number."""
+
+    def __init__(self, table: Tensor, learning_rate: float) -> None:
+        super().__init__(table, learning_rate)
+        self._squares = torch.zeros_like(table)
+        self._steps = torch.zeros(())
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the sums of squares, ``(n, D)``."""
+        return {"squares": self._squares}
+
+    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+        squares_UD = self._taken("squares", self._squares, rows)
+        adagrad(
+            [taken_UD],
+            [gradient_UD],
+            [squares_UD],
+            [self._steps],
+            fused=True,
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            lr_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
         )
+        self._squares.index_copy_(0, rows, squares_UD)
+
+
+class RowwiseAdagrad(RowOptimizer):
+    """Adagrad with one number a row: the sum of its gradients' mean squares.
+
+    So training takes half the memory, as in PyTorch-BigGraph (Lerer et al., SysML 2019).
+    """
+
+    def __init__(self, table: Tensor, learning_rate: float) -> None:
+        super().__init__(table, learning_rate)
+        self._squares = table.new_zeros(len(table), 1)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the sums of mean squares, ``(n, 1)``."""
+        return {"squares": self._squares}
+
+    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+        squares_U1 = self._taken("squares", self._squares, rows)
+        squares_U1 += gradient_UD.square().mean(1, keepdim=True)
+        self._squares.index_copy_(0, rows, squares_U1)
+        taken_UD.addcdiv_(gradient_UD, squares_U1.sqrt().add_(EPSILON), value=-self.learning_rate)
+
+
+class Adam(RowOptimizer):
+    """Adam (Kingma and Ba, ICLR 2015), lazily: a row's moments fade when it is used, not between.
+
+    Each row counts its own steps, so that a row used late is corrected as a fresh one.
+    """
+
+    DECAYS = (0.9, 0.999)
+    EPSILON = 1e-8
+
+    def __init__(self, table: Tensor, learning_rate: float) -> None:
+        super().__init__(table, learning_rate)
+        self._means, self._squares = torch.zeros_like(table), torch.zeros_like(table)
+        self._counts = table.new_zeros(len(table), 1)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return both moments, ``(n, D)``, and the steps of each row, ``(n, 1)``."""
+        return {"means": self._means, "squares": self._squares, "counts": self._counts}
+
+    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+        of_mean, of_square = self.DECAYS
+        means_UD = self._taken("means", self._means, rows)
+        squares_UD = self._taken("squares", self._squares, rows)
+        counts_U1 = self._taken("counts", self._counts, rows).add_(1)
+        means_UD.lerp_(gradient_UD, 1 - of_mean)
+        squares_UD.mul_(of_square).addcmul_(gradient_UD, gradient_UD, value=1 - of_square)
+        for table, moved in (
+            (self._means, means_UD),
+            (self._squares, squares_UD),
+            (self._counts, counts_U1),
+        ):
+            table.index_copy_(0, rows, moved)
+        squares_UD.div_(_corrections(of_square, counts_U1))
+        means_UD.div_(_corrections(of_mean, counts_U1))
+        scale_UD = squares_UD.sqrt_().add_(self.EPSILON)
+        taken_UD.addcdiv_(means_UD, scale_UD, value=-self.learning_rate)
+
+
+def _corrections(decay: float, counts_U1: Tensor) -> Tensor:
+    """Return ``1 - decay ** count``, exact for the first steps of a slow decay, too."""
+    return -torch.expm1(counts_U1 * math.log(decay))
+
+
+OPTIMIZERS: Mapping[OptimizerName, type[RowOptimizer]] = {
+    "adagrad": Adagrad,
+    "rowwise_adagrad": RowwiseAdagrad,
+    "adam": Adam,
+}

@@ -150,7 +150,7 @@ def new_model(
         KgraftError: If the memory that is free does not hold what a run with it takes.
     """
     rows = graph.n_entities if n_entities is None else n_entities
-    require(settings.model, rows, graph.n_relations, len(graph.triples))
+    require(settings, rows, graph.n_relations, len(graph.triples))
     return KgeModel.create(settings.model, rows, graph.n_relations, seed=settings.training.seed)
 
 
@@ -165,6 +165,7 @@ def learner_of(model: KgeModel, settings: TrainSettings, *, extra: Term | None =
     training = settings.training
     return Learner(
         model,
+        optimizer=training.optimizer,
         learning_rate=training.learning_rate,
         dense_learning_rate=training.dense_learning_rate,
         regularization=training.regularization,

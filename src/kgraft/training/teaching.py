@@ -86,7 +86,7 @@ class Teaching(Term):
         if self._settings.prediction:
             terms["prediction"] = prediction_loss(
                 teacher_BD @ self._teacher.entities[rows_U[linked_U]].T,
-                step.scores.index_select(0, asked_B).index_select(1, linked_U),
+                student_BD @ step.entities.index_select(0, linked_U).T,
                 self._settings.temperature,
                 trust_B,
             )

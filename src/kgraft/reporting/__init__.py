@@ -1,0 +1,1 @@
+"""Reports: what training, re-training and benchmarks did, as one HTML file."""

@@ -1,0 +1,112 @@
+"""The verb ``report``, and the reports that other verbs leave behind, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli.main import app
+from kgraft.model.directory import load_model
+
+SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
+FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def collection(
+    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
+) -> Path:
+    return write_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def teacher(collection: Path) -> Path:
+    made = run("pretrain", collection, "-o", collection.with_name("teacher"), *FAST)
+    assert made.exit_code == 0, made.output
+    return collection.with_name("teacher")
+
+
+@pytest.fixture(scope="module")
+def student(collection: Path, teacher: Path) -> Path:
+    directory = collection.with_name("student")
+    made = run("retrain", collection, "--teacher", teacher, "-o", directory, *FAST)
+    assert made.exit_code == 0, made.output
+    assert str(directory / "report.html") in made.output
+    return directory
+
+
+def test_training_leaves_a_report_on_validation_facts(student: Path, teacher: Path) -> None:
+    text = (student / "report.html").read_text(encoding="utf-8")
+    assert "validation facts of mine" in text
+    assert "test facts of" not in text
+    manifest = json.loads((student / "manifest.json").read_text())
+    assert "report.html" not in manifest["files"]
+    assert manifest["files"]["weights.safetensors"]["sha256"] in text
+    assert load_model(student).target == "mine"
+    # The background of this collection holds no fact out.
+    assert "no validation facts to measure" in (teacher / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_is_overwritten_with_its_report(collection: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    assert run("train", collection, "--alone", "-o", out, *FAST).exit_code == 0
+    assert run("train", collection, "-o", out, "--overwrite", *FAST).exit_code == 0
+    assert "Joint for mine" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_report_on_test_facts(student: Path, collection: Path, tmp_path: Path) -> None:
+    place = tmp_path / "new" / "test.html"
+    options = ["--out", place, "--split", "test", "--by", "vectors", "--threads", "1"]
+    made = run("report", student, collection, *options)
+    assert made.exit_code == 0, made.output
+    assert made.stdout.strip() == f"The report is in {place}"
+    text = place.read_text(encoding="utf-8")
+    assert "test facts of mine" in text
+    assert "answers by its vectors" in text
+    assert run("report", student, collection, *options).exit_code == 0
+
+
+def test_without_a_collection_it_takes_the_place_of_the_first(student: Path) -> None:
+    made = run("report", student, "--threads", "1")
+    assert made.exit_code == 0, made.output
+    assert "Asked for both ends" not in (student / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_report_of_a_benchmark(tmp_path: Path) -> None:
+    made = run("report", RESULTS, "--out", tmp_path / "results.html")
+    assert made.exit_code == 0, made.output
+    assert "Systems compared" in (tmp_path / "results.html").read_text(encoding="utf-8")
+
+
+def test_what_is_in_the_way_stays(student: Path, tmp_path: Path) -> None:
+    place = tmp_path / "thesis.html"
+    place.write_text("mine")
+    refused = run("report", student, "--out", place)
+    assert refused.exit_code == 1
+    assert "thesis.html: this is something else than a report. Name another file." in refused.stderr
+    assert place.read_text() == "mine"
+
+
+def test_wrong_input_ends_in_a_sentence(student: Path, collection: Path, tmp_path: Path) -> None:
+    nowhere = run("report", tmp_path / "nothing")
+    assert nowhere.exit_code == 1
+    assert "there is no manifest.json here" in nowhere.stderr
+    unknown = run("report", student, collection, "--target", "yours")
+    assert unknown.exit_code == 1
+    assert "no source is called 'yours'" in unknown.stderr
+    (tmp_path / "notes.json").write_text("[1, 2]")
+    other = run("report", tmp_path / "notes.json")
+    assert other.exit_code == 1
+    assert "Name a results.json" in other.stderr
+    both = run("report", RESULTS, collection)
+    assert both.exit_code == 2
+    assert not list(tmp_path.glob("*.html"))

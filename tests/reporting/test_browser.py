@@ -1,0 +1,93 @@
+"""Reports in a real browser: they fit a phone and a screen, in light and dark, and load nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kgraft.linking.collection import Collection
+from kgraft.model.trained import TrainedModel
+from kgraft.reporting.benchmark_report import benchmark_report, read_benchmark
+from kgraft.reporting.model_report import report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
+CHROMIUM = shutil.which("chromium")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs a program called chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pages(
+    tmp_path_factory: pytest.TempPathFactory,
+    student: TrainedModel,
+    teacher: TrainedModel,
+    generated: Collection,
+) -> dict[str, Path]:
+    made = {
+        "student": report(student, generated),
+        "teacher": report(teacher, generated),
+        "benchmark": benchmark_report(read_benchmark(RESULTS)),
+    }
+    directory = tmp_path_factory.mktemp("pages")
+    for name, text in made.items():
+        (directory / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: directory / f"{name}.html" for name in made}
+
+
+@pytest.mark.parametrize("name", ["student", "teacher", "benchmark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_report_fits(
+    browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    page = browser.new_page(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(pages[name].as_uri())
+    for details in page.query_selector_all("details"):
+        details.evaluate("x => { x.open = true }")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    wide = page.evaluate(
+        "[...document.querySelectorAll('svg[role=img], p, h1, h2, figure')]"
+        ".filter(x => x.getBoundingClientRect().right > innerWidth + 1).length"
+    )
+    assert wide == 0
+    small = page.evaluate(
+        "[...document.querySelectorAll('svg[role=img] text')]"
+        ".filter(x => x.textContent && x.getBoundingClientRect().height < 10).length"
+    )
+    assert small == 0
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[scheme]
+    assert (said, asked) == ([], [pages[name].as_uri()])
+    page.close()
