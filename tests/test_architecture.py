@@ -22,7 +22,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"inference", "benchmark"},
-    {"exporting", "reporting"},
+    {"exporting", "reporting", "serving"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -78,6 +78,7 @@ def run_demo(directory: Path) -> None:
     question = f'--head "{own.entities.name(head)}" --relation {own.relations.name(relation)}'
     out.print(f"  kgraft predict {student_place} {question}", highlight=False)
     out.print(f"  kgraft rules {student_place}", highlight=False)
+    out.print(f"  kgraft serve {student_place}", highlight=False)
 
 
 def _size(graph: KnowledgeGraph) -> str:

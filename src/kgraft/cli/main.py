@@ -24,6 +24,7 @@ from kgraft.cli.options import (
 from kgraft.cli.predict import predict
 from kgraft.cli.report import report
 from kgraft.cli.rules import rules
+from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
 from kgraft.evaluation.evaluate import PROTOCOLS
@@ -134,6 +135,7 @@ app.command()(synth)
 app.command()(rules)
 app.command()(report)
 app.command()(export)
+app.command()(serve)
 
 
 def main() -> None:

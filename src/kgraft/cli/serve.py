@@ -1,0 +1,69 @@
+"""The verb that serves a model to programs and to people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgraft.cli.console import out, use_threads
+from kgraft.cli.options import ModelArgument, ThreadsOption
+from kgraft.errors import KgraftError
+from kgraft.files import read_text
+from kgraft.sentences import speaking
+
+TOKEN = "KGRAFT_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def serve(
+    model: ModelArgument,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", help=f"A file with the token that clients have to show; or {TOKEN}."
+        ),
+    ] = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Serve a model: answers at /v1, a page at /, both on this machine only unless told."""
+    with speaking():
+        use_threads(threads)
+        try:
+            from kgraft.serving.run import serve as run
+        except ModuleNotFoundError as error:
+            raise KgraftError(
+                f"serving needs {error.name}. Install it: pip install 'kgraft[serve]'"
+            ) from error
+        run(model, host=host, port=port, token=_token(token_file), ready=_say)
+
+
+def _token(file: Path | None) -> str | None:
+    """Return the token that clients have to show, if one is set.
+
+    Raises:
+        DataError: If the file cannot be read.
+        KgraftError: If there is no token in it, or none that a header can carry.
+    """
+    if file is None and TOKEN not in os.environ:
+        return None
+    token = (os.environ[TOKEN] if file is None else read_text(file)).strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise KgraftError(
+            f"{file or TOKEN}: a token is one word of printable ASCII characters. "
+            "Make one: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    return token
+
+
+def _say(url: str) -> None:
+    out.print(
+        f"The page is at {url}, the API is described at {url}/docs. Stop with Ctrl-C.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,136 @@
+"""A served model, asked in the process or over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("fastapi", reason="needs the extra 'serve'")
+
+import httpx
+import uvicorn
+
+from kgraft.linking.collection import Collection
+from kgraft.model.directory import save_model
+from kgraft.model.trained import TrainedModel
+from kgraft.serving.app import create_app
+from kgraft.serving.guard import App
+from kgraft.serving.limits import LIMITS, Limits
+from kgraft.serving.live import LiveModel
+from kgraft.serving.protocol import protocol
+
+Client = httpx.AsyncClient
+Session = Callable[[Client], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture(scope="session")
+def directory(student: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generated collection's student on disk; entities are mine:0 to mine:191, with gaps."""
+    place = tmp_path_factory.mktemp("served") / "student"
+    save_model(student, place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def live(directory: Path) -> LiveModel:
+    """That student, loaded once for all tests that leave it as it is."""
+    return LiveModel(directory)
+
+
+@pytest.fixture(scope="session")
+def fact(generated: Collection) -> tuple[str, str, str]:
+    """A training fact of the target, in names."""
+    graph = generated.target_graph
+    head, relation, tail = graph.train[0]
+    return (
+        graph.entities.name(head),
+        graph.relations.name(relation),
+        graph.entities.name(tail),
+    )
+
+
+@pytest.fixture(scope="session")
+def another(student: TrainedModel) -> TrainedModel:
+    """The student with each entity's vector another's and without rules: its answers differ."""
+    kge = type(student.kge)(
+        student.settings.model, student.kge.entities.flip(0), torch.clone(student.kge.relations)
+    )
+    return replace(student, kge=kge, evidence=None)
+
+
+@asynccontextmanager
+async def started(app: App) -> AsyncIterator[Client]:
+    """Yield a client of an app whose life span has begun."""
+    inner: Any = app._app  # type: ignore[attr-defined]
+    async with inner.router.lifespan_context(inner):
+        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
+
+
+@pytest.fixture
+def talk(live: LiveModel) -> Callable[..., Any]:
+    """Run a session with a client of the served student; options go to ``create_app``."""
+
+    def run(session: Session, *, model: LiveModel | None = None, **options: Any) -> Any:
+        async def whole() -> Any:
+            async with started(create_app(model or live, **options)) as client:
+                return await session(client)
+
+        return asyncio.run(whole())
+
+    return run
+
+
+@pytest.fixture
+def get(talk: Callable[..., Any]) -> Callable[..., httpx.Response]:
+    """Ask the served student once."""
+
+    def ask(path: str, **parameters: Any) -> httpx.Response:
+        return talk(lambda client: client.get(path, params=parameters or None))
+
+    return ask
+
+
+@contextmanager
+def _listening(
+    live: LiveModel, limits: Limits = LIMITS, **options: Any
+) -> Iterator[tuple[str, int]]:
+    """Serve a model over a socket, in a thread, and yield its address."""
+    config = uvicorn.Config(
+        create_app(live, limits=limits, **options),  # type: ignore[arg-type]
+        http=protocol(limits),
+        ws="none",
+        port=0,
+        access_log=False,
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            threading.Event().wait(0.01)
+            assert thread.is_alive()
+        yield server.servers[0].sockets[0].getsockname()[:2]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+Listen = Callable[..., AbstractContextManager[tuple[str, int]]]
+
+
+@pytest.fixture(scope="session")
+def listen() -> Listen:
+    """Serve a model over a socket: a context with the address; options go to ``create_app``."""
+    return _listening

@@ -1,0 +1,193 @@
+"""The page in a real browser: search, open, explain, and what is shown when something is wrong.
+
+Screenshots go to the directory that KGRAFT_SCREENSHOTS names, or to pytest's own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgraft.serving.live import LiveModel
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium")
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Fact = tuple[str, str, str]
+Page = Any
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def url(live: LiveModel, listen: Callable[..., Any]) -> Iterator[str]:
+    with listen(live) as (host, port):
+        yield f"http://{host}:{port}"
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Page]:
+    """A page on which nothing may go wrong that is not looked for."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    wrong: list[str] = []
+    hosts: set[str] = set()
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    yield opened
+    context.close()
+    assert wrong == []
+    assert hosts <= {url.removeprefix("http://")}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("KGRAFT_SCREENSHOTS")
+    place = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def heading(page: Page) -> Any:
+    return page.locator("main:not([aria-busy]) h1")
+
+
+def test_search_open_and_explain_by_keyboard_alone(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/")
+    playwright.expect(heading(page)).to_have_text("mine")
+    page.keyboard.press("/")
+    playwright.expect(page.get_by_role("combobox", name="Search an entity")).to_be_focused()
+    page.keyboard.type(fact[0])
+    first = page.get_by_role("option").first
+    playwright.expect(first).to_have_text(fact[0])
+    playwright.expect(first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    playwright.expect(first).to_have_attribute("aria-selected", "false")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    playwright.expect(heading(page)).to_have_text(fact[0])
+    why = page.get_by_role("link", name="Why").first
+    why.focus()
+    page.keyboard.press("Enter")
+    playwright.expect(heading(page)).to_contain_text(" · ")
+    drawing = page.locator(".drawing svg")
+    assert drawing.locator(".edge.asked").count() == 1
+    page.go_back()
+    playwright.expect(heading(page)).to_have_text(fact[0])
+    page.go_back()
+    playwright.expect(heading(page)).to_have_text("mine")
+
+
+def test_an_entity_by_its_address(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/#/entity/{fact[0]}")
+    playwright.expect(heading(page)).to_have_text(fact[0])
+    playwright.expect(page).to_have_title(f"{fact[0]} · kgraft")
+    facts = page.locator(".card", has_text="that the model has learned from")
+    playwright.expect(facts).to_contain_text(fact[2])
+    assert facts.locator(".chip.target").count() > 0
+    neighbours = page.locator(".map .near")
+    assert neighbours.count() == 12
+    name = page.locator(".alike a").first.inner_text()
+    page.locator(".map a").first.click()
+    playwright.expect(heading(page)).to_have_text(name)
+
+
+def test_another_relation_is_asked_for(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/#/entity/{fact[0]}")
+    page.get_by_label(f"Ask about {fact[0]}").select_option(label=f"{fact[1]} · ?")
+    shown = page.locator(".relation h3")
+    playwright.expect(shown).to_have_count(1)
+    playwright.expect(shown).to_have_text(f"{fact[0]} · {fact[1]} · ?")
+
+
+def test_a_stated_fact_is_explained_in_two_colours(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/#/fact/{'/'.join(fact)}")
+    playwright.expect(heading(page)).to_have_text(" · ".join(fact))
+    playwright.expect(page.locator(".card", has_text="How sure")).to_contain_text("stated by")
+    target, background = (
+        page.locator(f".drawing .box.{layer}").first.evaluate("x => getComputedStyle(x).stroke")
+        for layer in ("target", "background")
+    )
+    assert target != background
+    assert page.locator(".drawing .edge.link").count() >= 1
+
+
+def test_what_is_wrong_is_told_and_can_be_tried_again(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/#/entity/nobody")
+    playwright.expect(page.get_by_role("alert")).to_contain_text("no entity is called 'nobody'")
+    page.route("**/v1/entity?*", lambda route: route.abort())
+    page.goto(f"{url}/#/entity/{fact[0]}")
+    playwright.expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    page.unroute("**/v1/entity?*")
+    page.get_by_role("button", name="Try again").click()
+    playwright.expect(heading(page)).to_have_text(fact[0])
+    page.get_by_role("combobox", name="Search an entity").fill("zzzzzz")
+    playwright.expect(page.get_by_role("listbox")).to_contain_text("Nothing is called so")
+
+
+def test_a_token_is_asked_for_once(
+    browser: Any, live: LiveModel, listen: Callable[..., Any]
+) -> None:
+    with listen(live, token="secret") as (host, port):  # noqa: S106
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://{host}:{port}/")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Use it").click()
+        page.get_by_label("Token").fill("secret")
+        page.keyboard.press("Enter")
+        playwright.expect(heading(page)).to_have_text("mine")
+        page.reload()
+        playwright.expect(heading(page)).to_have_text("mine")
+        context.close()
+
+
+def test_the_api_is_described(page: Page, url: str) -> None:
+    page.goto(f"{url}/docs")
+    playwright.expect(page.get_by_role("heading", name="POST /v1/predict")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(
+    browser: Any, url: str, fact: Fact, pictures: Path, scheme: str, width: int
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    views = {"start": "", "entity": f"entity/{fact[0]}", "fact": f"fact/{'/'.join(fact)}"}
+    for name, place in {**views, "lost": "entity/nobody"}.items():
+        page.goto(f"{url}/#/{place}")
+        heading(page).wait_for()
+        page.locator(".waiting").wait_for(state="detached")
+        page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = sum(map(int, background.removeprefix("rgb(").rstrip(")").split(","))) > 3 * 128
+    assert light == (scheme == "light")
+    context.close()

@@ -1,0 +1,179 @@
+"""What clients ask, and what they are told when they ask wrongly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from kgraft.inference.predict import predict
+from kgraft.model.trained import TrainedModel
+from kgraft.serving.limits import TEXT
+
+Get = Callable[..., httpx.Response]
+Talk = Callable[..., Any]
+Fact = tuple[str, str, str]
+
+
+def test_an_answer_is_what_the_library_answers(get: Get, student: TrainedModel, fact: Fact) -> None:
+    head, relation, _ = fact
+    answer = get("/v1/predict", head=head, relation=relation, k=4).json()
+    expected = [vars(x) for x in predict(student, head=head, relation=relation, k=4)]
+    expected = json.loads(json.dumps(expected))
+    predictions = answer["answers"][0]["predictions"]
+    assert [x["tail"] for x in predictions] == [x["tail"] for x in expected]
+    assert [x["score"] for x in predictions] == pytest.approx([x["score"] for x in expected])
+    assert [x["stated_by"] for x in predictions] == [x["stated_by"] for x in expected]
+
+
+def test_several_queries_of_all_three_kinds(talk: Talk, fact: Fact) -> None:
+    head, relation, tail = fact
+    queries = [
+        {"head": head, "relation": relation},
+        {"relation": relation, "tail": tail},
+        {"head": head, "tail": tail},
+    ]
+    body = {"queries": queries, "k": 3, "typed": True}
+    answer = talk(lambda client: client.post("/v1/predict", json=body)).json()
+    first, second, third = (x["predictions"] for x in answer["answers"])
+    assert {x["head"] for x in first} == {head}
+    assert {x["tail"] for x in second} == {tail}
+    assert {(x["head"], x["tail"]) for x in third} == {(head, tail)}
+    assert all(len(x) <= 3 for x in (first, second, third))
+
+
+def test_concurrent_requests_get_their_own_answers(talk: Talk, student: TrainedModel) -> None:
+    names = student.graph.parts["mine"].entities.names.to_list()[:40]
+
+    async def session(client: httpx.AsyncClient) -> Any:
+        asked = [
+            client.get("/v1/predict", params={"head": name, "relation": "r1", "k": 1 + at % 5})
+            for at, name in enumerate(names)
+        ]
+        lost = client.get("/v1/predict", params={"head": "nobody", "relation": "r1"})
+        answers = await asyncio.gather(*asked, lost)
+        return answers, (await client.get("/metrics")).text
+
+    (*answers, lost), metrics = talk(session)
+    assert lost.status_code == 404
+    for at, (name, answer) in enumerate(zip(names, answers, strict=True)):
+        predictions = answer.json()["answers"][0]["predictions"]
+        assert {x["head"] for x in predictions} == {name}
+        assert len(predictions) == 1 + at % 5
+    blocks = next(x for x in metrics.splitlines() if x.startswith("kgraft_block_queries_count"))
+    assert float(blocks.split()[-1]) < len(names)
+
+
+def test_similar_entities_are_placed_on_the_map(get: Get, fact: Fact) -> None:
+    found = get("/v1/similar", entity=fact[0], k=5).json()
+    assert len(found["neighbours"]) == 5
+    assert fact[0] not in {x["name"] for x in found["neighbours"]}
+    places = [found, *found["neighbours"]]
+    assert all(-1 <= x[axis] <= 1 for x in places for axis in ("x", "y"))
+    shown = get("/v1/map").json()
+    assert [round(found["x"], 3), round(found["y"], 3)] in shown["points"]
+
+
+def test_a_fact_is_explained(get: Get, fact: Fact) -> None:
+    head, relation, tail = fact
+    found = get("/v1/explain", head=head, relation=relation, tail=tail).json()
+    assert (found["head"], found["relation"], found["tail"]) == fact
+    assert "mine" in {x["source"] for x in found["stated_by"]}
+
+
+def test_entities_are_searched(get: Get, fact: Fact) -> None:
+    assert get("/v1/entities", q=fact[0], limit=1).json()["entities"][0]["name"] == fact[0]
+    assert get("/v1/entities", q="").json() == {"entities": []}
+
+
+def test_what_is_around_an_entity(get: Get, fact: Fact) -> None:
+    head, relation, tail = fact
+    found = get("/v1/entity", name=head).json()
+    stated = [x for x in found["facts"] if x["tail"]["name"] == tail and x["head"]["name"] == head]
+    assert relation in {x["relation"]["name"] for x in stated}
+    assert any("mine" in x["stated_by"] for x in stated)
+    assert found["named_by"]["mine"] == head
+    assert {x["asks_for"] for x in found["questions"]} <= {"head", "tail"}
+
+
+def test_what_is_served(get: Get) -> None:
+    about = get("/v1/model").json()
+    assert about["kind"] == "student"
+    assert about["source"] == "mine"
+    assert [x["name"] for x in about["sources"]] == ["mine", "atlas", "cards"]
+    assert {x["name"] for x in about["relations"]} == {f"r{number}" for number in range(10)}
+    assert get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        ("/v1/predict?head=nobody&relation=r1", 404, "no entity is called 'nobody'"),
+        ("/v1/predict?head=mine:1&relation=nothing", 404, "nothing"),
+        ("/v1/predict?head=mine:1", 422, "a query gives two of head, relation and tail"),
+        ("/v1/predict?head=mine:1&relation=r1&k=0", 422, "k: input should be greater than"),
+        ("/v1/predict?head=mine:1&relation=r1&k=101", 422, "k: input should be less than"),
+        ("/v1/predict?head=mine:1&relation=r1&k=many", 422, "k: input should be a valid integer"),
+        ("/v1/predict?head=&relation=r1", 422, "head: string should have at least 1"),
+        (f"/v1/entity?name={'x' * (TEXT + 1)}", 422, "name: string should have at most"),
+        ("/v1/similar", 422, "entity: field required"),
+        ("/v1/explain?head=mine:1&relation=r1", 422, "tail: field required"),
+        ("/v1/nothing", 404, "there is no such path"),
+        ("/page/../../pyproject.toml", 404, "there is no such path"),
+        ("/page/%2e%2e/app.py", 404, "there is no such path"),
+        ("/v1/entity?name=../../../etc/passwd", 404, "no entity is called"),
+    ],
+)
+def test_a_wrong_request_gets_a_sentence(
+    get: Get, fact: Fact, path: str, status: int, sentence: str
+) -> None:
+    answer = get(path.replace("mine:1", fact[0]))
+    assert answer.status_code == status
+    assert answer.json()["detail"].startswith(sentence) or sentence in answer.json()["detail"]
+    assert answer.json()["detail"][-1] in ".?"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b"{", 400, "the body is no JSON"),
+        (b"\xff", 400, "the body is no JSON"),
+        (b"[" * 100_000, 400, "the body is no JSON"),
+        (b'{"queries":' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400, "the body is no JSON"),
+        (b"", 422, "the body is a JSON object"),
+        (b"[]", 422, "the body is a JSON object"),
+        (b"{}", 422, "queries: field required"),
+        (b'{"queries": []}', 422, "queries: list should have at least 1"),
+        (b'{"queries": [{"head": 1}]}', 422, "queries.0.head: input should be a valid string"),
+        (b'{"queries": [{"head": "\\ud800", "tail": "x"}]}', 422, "queries.0.head: "),
+        (b'{"queries": [{"who": "x"}]}', 422, "queries.0.who: extra inputs are not permitted"),
+        (b'{"queries": [{"head": "x", "tail": "y"}], "k": 1e999}', 422, "k: "),
+        (json.dumps({"queries": [{"head": "x"}] * 65}).encode(), 422, "queries: list should have"),
+    ],
+)
+def test_a_wrong_body_gets_a_sentence(talk: Talk, body: bytes, status: int, sentence: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = talk(lambda client: client.post("/v1/predict", content=body, headers=headers))
+    assert (answer.status_code, answer.json()["detail"][: len(sentence)]) == (status, sentence)
+
+
+def test_a_wrong_method_is_told(talk: Talk) -> None:
+    answer = talk(lambda client: client.delete("/v1/predict"))
+    assert answer.status_code == 405
+    assert "does not take this method" in answer.json()["detail"]
+
+
+def test_the_page_and_its_parts_load_from_here_alone(get: Get) -> None:
+    for path in ("/", "/docs"):
+        page = get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "//" not in page.text.replace("<!doctype", "")
+    api = get("/openapi.json").json()
+    assert set(api["paths"]) == {
+        f"/v1/{name}"
+        for name in ("predict", "similar", "explain", "entities", "entity", "model", "map")
+    }
