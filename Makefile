@@ -41,8 +41,9 @@ clean: ## remove .venv, caches and builds (never results)
 	rm -rf .venv $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
+# With what serves the page that the demo names.
 .venv/.run: $(REQUIREMENTS)
-	$(call install,.)
+	$(call install,.[serve])
 	@touch $@
 
 # What is enough to develop is enough to run.
