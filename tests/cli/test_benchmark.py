@@ -94,6 +94,10 @@ def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> Non
     assert "What each part of a student is worth" in page
     again = run(*common, "--targets", "one", "--ablate", "--seeds", "2", "--json")
     assert json.loads(again.stdout) == kept
+    few = ("--ablate", "--variants", "warm-start,none", "--seeds", "2", "--json")
+    some = json.loads(run(*common, "--targets", "one", *few).stdout)
+    assert some["settings"]["variants"] == ["none", "warm-start"]
+    assert [row for row in kept["rows"] if row["variant"] in ("none", "warm-start")] == some["rows"]
 
 
 def test_shares_of_links_are_shown_and_kept(common: list[str], tmp_path: Path) -> None:
@@ -128,6 +132,8 @@ def test_a_page_of_somebody_elses_is_told_before_anything_runs(
         (["--widths", "7"], 1, "model: ComplEx needs an even width, not 7"),
         (["--seeds", "0"], 2, "--seeds"),
         (["--ablate", "--links", "1"], 2, "give one of them"),
+        (["--variants", "none"], 2, "only --ablate has variants"),
+        (["--ablate", "--variants", "none,nine"], 1, "no variant is called nine; there are all"),
         (["--ablate", "--widths", "8"], 2, "which --ablate and --links do not"),
         (["--links", "1", "--systems", "joint"], 2, "which --ablate and --links do not"),
         (["--systems", "pupil"], 1, "no system is called pupil"),

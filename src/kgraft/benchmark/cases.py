@@ -169,10 +169,14 @@ def ablation(
     teacher_of: TeacherOf,
     *,
     seeds: Sequence[int],
+    variants: Sequence[str] | None = None,
 ) -> list[Case]:
     """List the cases that show what each part of a student is worth: variants by target and seed.
 
     A k-hop student learns from at most twice as many facts as an induced one.
+
+    Raises:
+        ValueError: If a variant is unknown.
     """
     cases = []
     for target in targets:
@@ -181,9 +185,16 @@ def ablation(
         induced = _n_induced(collection, target, backgrounds(collection, teacher.targets))
         for seed in seeds:
             retrain = settings.seeded(seed).retrain
+            known = student_variants(retrain, budget=own + 2 * induced)
+            if unknown := set(variants or ()) - known.keys():
+                raise ValueError(
+                    f"no variant is called {', '.join(sorted(unknown))}; there are "
+                    + ", ".join(known)
+                )
             cases += [
                 _case(target, "student", chosen, variant=variant, teacher=teacher)
-                for variant, chosen in student_variants(retrain, budget=own + 2 * induced).items()
+                for variant, chosen in known.items()
+                if variants is None or variant in variants
             ]
     return cases
 

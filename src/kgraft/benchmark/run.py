@@ -67,7 +67,13 @@ def benchmark(
     )
 
 
-def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str, Any]:
+def ablate(
+    path: str | Path,
+    out: Path,
+    *,
+    variants: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> dict[str, Any]:
     """Show what each part of a student is worth: ``student_variants``, by target and seed.
 
     ``rules`` and ``student+rules`` are the student as it is, answering by its rules and by both.
@@ -75,6 +81,7 @@ def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str,
     Args:
         path: The collection.
         out: Directory for ``ablation.json``, the pieces and the models, as of ``benchmark``.
+        variants: Those to show; by default all.
         **options: Targets, settings, teachers, threads, and seeds: three by default.
 
     Returns:
@@ -83,12 +90,18 @@ def ablate(path: str | Path, out: Path, **options: Unpack[Options]) -> dict[str,
 
     Raises:
         UnknownNameError: If a target is not in the collection.
-        ValueError: If there is no seed, or no source left for one teacher of all targets.
+        ValueError: If there is no seed, no such variant, or no source left for one teacher of all
+            targets.
         KgraftError: If a piece fails; what has finished is kept.
     """
     setup = prepare(path, usual_seeds=3, **options)
     cases = ablation(
-        setup.collection, setup.targets, setup.settings, setup.teacher_of, seeds=setup.seeds
+        setup.collection,
+        setup.targets,
+        setup.settings,
+        setup.teacher_of,
+        seeds=setup.seeds,
+        variants=variants,
     )
     rows = [row for x in setup.run(cases, out) for row in _by_all(x)]
     return setup.report(

@@ -41,6 +41,10 @@ WidthsOption = Annotated[
 AblateOption = Annotated[
     bool, typer.Option("--ablate", help="Show what each part of a student is worth instead.")
 ]
+VariantsOption = Annotated[
+    str | None,
+    typer.Option("--variants", help="With --ablate: only these, as all,none,feature."),
+]
 LinksOption = Annotated[
     str | None,
     typer.Option(
@@ -75,6 +79,7 @@ def benchmark(
     systems: SystemsOption = None,
     widths: WidthsOption = None,
     ablation: AblateOption = False,
+    variants: VariantsOption = None,
     links: LinksOption = None,
     reuse_teacher: ReuseOption = False,
     settings: SettingsOption = None,
@@ -85,7 +90,7 @@ def benchmark(
 ) -> None:
     """Compare target alone, joint training, teacher and student; goes on where it stopped."""
     with speaking(AGAIN):
-        _refuse_what_has_no_effect(systems, widths, ablation=ablation, links=links)
+        _refuse_what_has_no_effect(systems, widths, variants, ablation=ablation, links=links)
         name = "ablation" if ablation else "results" if links is None else "links"
         data, shown = directory / f"{name}.json", directory / f"{name}.html"
         check_replaceable(shown)
@@ -98,7 +103,8 @@ def benchmark(
             "threads": threads,
         }
         if ablation:
-            report = run_ablation(collection, directory, **options)
+            chosen = None if variants is None else names(variants)
+            report = run_ablation(collection, directory, variants=chosen, **options)
         elif links is not None:
             shares = _numbers("--links", links, float)
             report = sweep_links(collection, directory, shares=shares, **options)
@@ -120,7 +126,12 @@ def benchmark(
 
 
 def _refuse_what_has_no_effect(
-    systems: str | None, widths: str | None, *, ablation: bool, links: str | None
+    systems: str | None,
+    widths: str | None,
+    variants: str | None,
+    *,
+    ablation: bool,
+    links: str | None,
 ) -> None:
     if ablation and links is not None:
         raise typer.BadParameter(
@@ -132,6 +143,8 @@ def _refuse_what_has_no_effect(
             "these compare systems, which --ablate and --links do not",
             param_hint="--systems, --widths",
         )
+    if variants is not None and not ablation:
+        raise typer.BadParameter("only --ablate has variants", param_hint="--variants")
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], N]) -> list[N]:
