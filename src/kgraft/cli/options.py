@@ -49,6 +49,19 @@ DryRunOption = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what it needs and how long it takes, and write nothing."),
 ]
+MaskOption = Annotated[
+    bool,
+    typer.Option("--mask-labels", help="Look at no name, label or literal: structure alone."),
+]
+SeedsOption = Annotated[
+    float,
+    typer.Option(
+        "--seeds",
+        min=0.0,
+        max=1.0,
+        help="With --task alignment, the share of links that are given; the others are held out.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
