@@ -190,8 +190,8 @@ def unified(found: pl.DataFrame, n_relations: int) -> Ints:
     graph = sp.coo_array((np.ones(len(one)), (one, two)), shape=(size, size))
     component = connected_components(graph, directed=False)[1]
     # Each is known by its first relation, so that it can be told by a name.
-    first: Ints = np.unique(component, return_index=True)[1]
-    return first[component]
+    first = np.unique(component, return_index=True)[1]
+    return np.asarray(first[component], dtype=np.int64)
 
 
 def named(

@@ -10,15 +10,18 @@ import polars as pl
 import tomli_w
 
 from kgraft.alignment.align import Alignment
+from kgraft.alignment.audit import Audit
 from kgraft.alignment.relations import Correspondence
 from kgraft.files import check_empty, write_directory
 from kgraft.graph.iris import iri_of
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.linking.read_links import SAME
 
 LINKS_FILE: Final = "links.toml"
 RELATIONS_FILE: Final = "relations.tsv"
+DOUBTFUL_FILE: Final = "doubtful.tsv"
 
 
 def write_alignment(alignment: Alignment, directory: Path) -> None:
@@ -58,6 +61,38 @@ def write_alignment(alignment: Alignment, directory: Path) -> None:
         (place / LINKS_FILE).write_text(toml, encoding="utf-8")
 
 
+def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
+    """Write the links that an audit has left, and those that it doubts, into a new directory.
+
+    Links are written as ``write_alignment`` does; ``doubtful.tsv`` has the columns doubt, left,
+    left_name, right, right_name and why, the most doubtful first. Nothing of the collection's own
+    files is touched.
+
+    Args:
+        found: What ``audit`` has found.
+        collection: What was audited; its relation links are taken over.
+        directory: A new or empty directory.
+
+    Raises:
+        DataError: If there is something in the directory.
+    """
+    check_empty(directory)
+    kept = (*found.cleaned(), *(x for x in collection.links if x.kind == "relation"))
+    rows = []
+    for doubt, links, row, why in found.doubtful():
+        ends = zip((links.left, links.right), links.pairs[row].tolist(), strict=True)
+        named = [(graph, collection.graphs[graph].entities.name(end)) for graph, end in ends]
+        rows.append((round(doubt, 4), *named[0], *named[1], why))
+    names = ("left", "left_name", "right", "right_name", "why")
+    schema = {"doubt": pl.Float64, **dict.fromkeys(names, pl.String)}
+    with write_directory(directory) as place:
+        tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
+        doubtful = pl.DataFrame(rows, schema=schema, orient="row")
+        doubtful.write_csv(place / DOUBTFUL_FILE, separator="\t", quote_style="never")
+        toml = tomli_w.dumps({"links": tables})
+        (place / LINKS_FILE).write_text(toml, encoding="utf-8")
+
+
 def write_links(
     links: Links,
     evidence: Sequence[str] | None,
@@ -87,11 +122,19 @@ def write_links(
     )
     if evidence is not None:
         table = table.with_columns(evidence=pl.Series(list(evidence), dtype=pl.String))
-    stem = f"{links.left}-{links.right}" + ("" if links.kind == "entity" else "-relations")
+    stem = _free_stem(links, place)
     table.write_csv(place / f"{stem}.tsv", separator="\t", quote_style="never")
     _write_sssom(table, links, place / f"{stem}.sssom.tsv")
     named = {"left": links.left, "right": links.right, "path": f"{folder}/{stem}.tsv"}
     return named if links.kind == "entity" else {**named, "kind": "relation"}
+
+
+def _free_stem(links: Links, place: Path) -> str:
+    """Return a name for files of links that none in the place has."""
+    names = (name.replace("/", "_") for name in (links.left, links.right))
+    stem = "-".join(names) + ("" if links.kind == "entity" else "-relations")
+    ways = (stem, *(f"{stem}-{number}" for number in range(2, len(list(place.iterdir())) + 3)))
+    return next(way for way in ways if not (place / f"{way}.tsv").exists())
 
 
 def _write_sssom(table: pl.DataFrame, links: Links, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verbs about links: ``align``, and how ``evaluate`` measures it."""
+"""The verbs about links: ``align``, ``audit``, and how ``evaluate`` measures the first."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.table import Table
 
 from kgraft.alignment.align import Alignment
 from kgraft.alignment.align import align as run_alignment
+from kgraft.alignment.audit import audit as run_audit
 from kgraft.alignment.score import evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
-from kgraft.alignment.write import LINKS_FILE, write_alignment
+from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_alignment, write_audit
 from kgraft.cli.console import chosen_settings, out, print_json
 from kgraft.cli.options import (
     CollectionArgument,
@@ -29,7 +31,15 @@ from kgraft.linking.read_collection import read_collection
 from kgraft.progress import Bar
 from kgraft.sentences import speaking
 
-SHARES = ("precision", "recall", "f1", "mrr", "hits@1", "hits@10")
+SHARES = {
+    "precision": "prec.",
+    "recall": "recall",
+    "f1": "F1",
+    "mrr": "MRR",
+    "hits@1": "H@1",
+    "hits@10": "H@10",
+}
+"""What a table shows of a measurement, and its words there."""
 
 LinksOutOption = Annotated[
     Path, typer.Option("--out", "-o", help="A new directory for the links.", show_default=False)
@@ -76,6 +86,59 @@ def align(
         )
 
 
+def audit(
+    collection: CollectionArgument,
+    directory: LinksOutOption,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", min=0.0, max=1.0, help="The least doubt of what is left out."),
+    ] = 0.5,
+    mask_labels: MaskOption = False,
+    k: Annotated[int, typer.Option("--top", "-k", min=0, help="The most links shown.")] = 10,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find doubtful links, say why, and write the others beside the old ones."""
+    with speaking():
+        check_empty(directory)
+        known = read_collection(collection)
+        found = run_audit(
+            known,
+            aligning(settings, changes or (), mask_labels=mask_labels),
+            threshold=threshold,
+            progress=Bar(),
+        )
+        write_audit(found, known, directory)
+        doubtful = found.doubtful()
+        if as_json:
+            print_json(
+                [
+                    {
+                        "doubt": round(doubt, 4),
+                        "left": links.left,
+                        "left_name": known.graphs[links.left].entities.name(links.pairs[row, 0]),
+                        "right": links.right,
+                        "right_name": known.graphs[links.right].entities.name(links.pairs[row, 1]),
+                        "why": why,
+                    }
+                    for doubt, links, row, why in doubtful
+                ]
+            )
+            return
+        for doubt, _, _, why in doubtful[:k]:
+            out.print(f"{doubt:.2f}  {why}", highlight=False, markup=False, soft_wrap=True)
+        n_links = sum(len(x.links) for x in found.audited)
+        out.print(
+            f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "
+            f"collection.toml beside it reads the others with the tables of "
+            f"{directory / LINKS_FILE}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def aligning(file: Path | None, changes: Sequence[str], *, mask_labels: bool) -> AlignSettings:
     """Return settings of alignment from a file, changes, and whether labels are masked."""
     masked = ["labels.use=false"] if mask_labels else []
@@ -96,16 +159,22 @@ def evaluate_links(
     if as_json:
         print_json(rows)
         return
-    table = Table(title=f"{seeds:.0%} of the links given, the others held out; shares in percent")
-    table.add_column("between", no_wrap=True)
-    for name in ("found", "judged", *SHARES, "dangling", "unlinked"):
-        table.add_column(name.replace("hits", "H"), justify="right", no_wrap=True)
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("between")
+    for name in ("found", "judged", *SHARES.values(), "dangling"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         counts = [f"{row[x]:,}" if x in row else "" for x in ("accepted", "judged", "dangling")]
-        figures = [f"{100 * row[name]:.1f}" for name in (*SHARES, "dangling_unlinked")]
-        pair = f"{row['left']} {row['right']}"
-        table.add_row(pair, *counts[:2], *figures[:-1], counts[2], figures[-1])
+        figures = [f"{100 * row[name]:.1f}" for name in SHARES]
+        table.add_row(f"{row['left']} {row['right']}", *counts[:2], *figures, counts[2])
     out.print(table)
+    unlinked = 100 * rows[-1]["dangling_unlinked"]
+    out.print(
+        f"{seeds:.0%} of the links were given, the others held out; shares in percent. Precision "
+        "is among links with an end whose partner is known; of the ends without a known partner, "
+        f"which dangle, {unlinked:.1f} % were left unlinked.",
+        highlight=False,
+    )
 
 
 def _show(found: Alignment) -> None:

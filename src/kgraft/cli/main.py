@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from kgraft.cli.alignment import align, evaluate_links
+from kgraft.cli.alignment import align, audit, evaluate_links
 from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
@@ -80,6 +80,7 @@ def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None
 
 
 app.command()(align)
+app.command()(audit)
 app.command()(train)
 app.command()(pretrain)
 app.command()(retrain)
