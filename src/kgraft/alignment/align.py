@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
-from kgraft.alignment.labels import names_of
+from kgraft.alignment.labels import Names, names_of
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.relations import (
     Correspondence,
@@ -19,6 +19,7 @@ from kgraft.alignment.relations import (
 )
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import Neighbours, neighbours
+from kgraft.alignment.vectors import neighbours_by_vectors
 from kgraft.alignment.words import reasons
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
@@ -106,8 +107,16 @@ def align(
         DataError: If there is only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
-    settings = settings or AlignSettings()
-    return _Matching(collection, settings, progress or Silence()).run()
+    settings, progress = settings or AlignSettings(), progress or Silence()
+    nodes = Nodes.of(collection, collection.links)
+    names = names_of(nodes, settings.labels)
+    found = _Matching(nodes, names, collection.links, settings, progress).run()
+    for _ in range(settings.vectors.rounds):
+        told = neighbours_by_vectors(
+            with_links(collection, found), nodes, found.clusters, names, settings.vectors, progress
+        )
+        found = _Matching(nodes, told, collection.links, settings, progress).run()
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,15 +137,22 @@ class _Joined:
 
 
 class _Matching:
-    """Clusters that grow round by round."""
+    """Clusters that grow round by round, from what names say and links that are given."""
 
-    def __init__(self, collection: Collection, settings: AlignSettings, progress: Listener) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        names: Names,
+        links: Sequence[Links],
+        settings: AlignSettings,
+        progress: Listener,
+    ) -> None:
+        self._nodes = nodes
+        self._names = names
+        self._links = links
         self._settings = settings
         self._progress = progress
-        self._links = collection.links
-        self._nodes = Nodes.of(collection, collection.links)
-        self._names = names_of(self._nodes, settings.labels)
-        self._clusters = self._nodes.clusters(collection.links)
+        self._clusters = nodes.clusters(links)
         self._history: list[_Joined] = []
 
     def run(self) -> Alignment:

@@ -112,7 +112,7 @@ def candidates(evidence: Evidence, members: Ints, doubt: float) -> Candidates:
             )
         order = np.lexsort((right, -strength, left))
         left, right, strength = left[order], right[order], strength[order]
-        best = _rank(left) < KEPT
+        best = rank_in_group(left) < KEPT
         kept.append((left[best], right[best], strength[best]))
     left, right, strength = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     odds = np.expm1(np.minimum(strength, LARGEST))
@@ -137,7 +137,7 @@ def _possible(
     return left[possible], right[possible], pairs.data[possible].astype(np.float64)
 
 
-def _rank(groups: Ints) -> Ints:
+def rank_in_group(groups: Ints) -> Ints:
     """Return each row's place in its run of equal numbers."""
     if not len(groups):
         return groups

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from kgraft.alignment.candidates import rank_in_group
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.normal_forms import (
     endings,
@@ -36,8 +37,8 @@ class Names:
     Args:
         keys: Each key in words.
         said: Nodes and square roots of what sharing a key is worth, ``(n, k)``.
-        alike: Pairs of nodes whose labels are spelt alike, ``(p, 2)``.
-        similarity: How alike, from 0 to 1, ``(p,)``.
+        alike: Pairs of nodes whose labels are spelt alike, or whose vectors are, ``(p, 2)``.
+        similarity: How alike, from 0 to 1; nan where it is vectors that are alike, ``(p,)``.
         chance: Chance that they are the same, ``(p,)``.
         unlike: How much evidence is taken back from a pair that no name speaks for.
     """
@@ -210,9 +211,7 @@ def _nearest_rows(left: sp.csr_array, turned: sp.csr_array) -> Iterator[Ints]:
         product = (left[start : start + ROWS] @ turned).tocoo()
         order = np.lexsort((product.col, -product.data, product.row))
         rows = product.row[order].astype(np.int64)
-        starts = np.flatnonzero(changes(rows)) if len(rows) else np.empty(0, dtype=np.int64)
-        rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
-        best = rank < CANDIDATES
+        best = rank_in_group(rows) < CANDIDATES
         columns = product.col[order][best].astype(np.int64)
         yield np.stack([rows[best] + start, columns], axis=1)
 

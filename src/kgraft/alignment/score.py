@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from kgraft.alignment.align import Alignment, align
+from kgraft.alignment.candidates import rank_in_group
 from kgraft.alignment.nodes import Ints
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
-from kgraft.graph.sorted_rows import changes
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.progress import Listener
@@ -230,9 +230,7 @@ class _Tables:
         members = self._found.nodes.members(clusters)
         usable = members[open_pairs.right, place] >= 0
         left, right = open_pairs.left[usable], members[open_pairs.right[usable], place]
-        starts = np.flatnonzero(changes(left)) if len(left) else np.empty(0, dtype=np.int64)
-        sizes = np.diff(np.append(starts, len(left)))
-        rank = np.arange(len(left)) - np.repeat(starts, sizes) + 1
+        rank = rank_in_group(left) + 1
         size = len(clusters)
         keys = left * size + right
         order = np.argsort(keys)

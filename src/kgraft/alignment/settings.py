@@ -67,6 +67,27 @@ class RelationSettings(Settings):
     support: int = Field(5, ge=1)
 
 
+class VectorSettings(Settings):
+    """What vectors, trained by the links that are found, are worth.
+
+    Args:
+        rounds: Times that vectors are trained by what is found, and matching begins anew with what
+            they say; 0 trains none.
+        width: Real numbers in a vector.
+        epochs: Passes over the facts.
+        mutual: Chance that two entities are the same whose vectors are nearest to each other.
+        near: Chance of those of which only one is the other's nearest.
+        seed: Makes all draws of the training.
+    """
+
+    rounds: int = Field(0, ge=0)
+    width: int = Field(200, ge=2)
+    epochs: int = Field(20, ge=1)
+    mutual: float = Field(0.4, gt=0, lt=1)
+    near: float = Field(0.1, gt=0, lt=1)
+    seed: int = 0
+
+
 class AcceptSettings(Settings):
     """Which matches become links.
 
@@ -93,4 +114,5 @@ class AlignSettings(Settings):
     labels: LabelSettings = LabelSettings()
     structure: StructureSettings = StructureSettings()
     relations: RelationSettings = RelationSettings()
+    vectors: VectorSettings = VectorSettings()
     accept: AcceptSettings = AcceptSettings()

@@ -57,7 +57,12 @@ def _spelt_alike(
     ours = (pairs[:, 0] >= 0) & (pairs[:, 0] == pairs[:, 1])
     for place in np.flatnonzero(ours).tolist():
         one, other = (nodes.label(int(node)) for node in names.alike[place])
-        text = f'labels "{one}" and "{other}" ({names.similarity[place]:.2f} alike)'
+        likeness = names.similarity[place]
+        text = (
+            "neighbouring vectors"
+            if np.isnan(likeness)
+            else f'labels "{one}" and "{other}" ({likeness:.2f} alike)'
+        )
         found[int(pairs[place, 0])].append((float(-np.log1p(-names.chance[place])), text))
     return found
 
