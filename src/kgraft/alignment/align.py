@@ -195,19 +195,14 @@ class _Matching:
 
     def _proposed(self) -> list[Proposed]:
         """Return each pair that has come together and was not given, with its match's belief."""
-        given = {
-            (x.left, x.right): x.pairs
-            for links in self._links
-            if links.kind == "entity"
-            for x in (links, links.reversed())
-        }
+        given, _ = self._nodes.pairs(self._links)
+        size = len(self._nodes)
+        known = given.min(axis=1) * size + given.max(axis=1)
         found = []
         for (left, right), pairs in self._nodes.joined_pairs(self._clusters).items():
             names = self._nodes.graphs[left].name, self._nodes.graphs[right].name
             rows = np.stack([self._nodes.rows(column) for column in pairs.T], axis=1)
-            size = len(self._nodes.graphs[right].entities)
-            old = given.get(names, np.empty((0, 2), dtype=np.int64))
-            new = ~np.isin(rows @ [size, 1], old @ [size, 1])
+            new = ~np.isin(pairs[:, 0] * size + pairs[:, 1], known)
             if new.any():
                 belief, why = self._when_joined(pairs[new])
                 links = Links(*names, rows[new], belief, "entity", "kgraft align")

@@ -101,8 +101,6 @@ class Nodes:
         return self.graphs[source].label(int(node - self.first[source]))
 
 
-def occurrences(clusters: Ints) -> Ints:
-    """Return a node of each cluster, its last one, int64 ``(clusters,)``."""
-    found = np.zeros(int(clusters.max(initial=-1)) + 1, dtype=np.int64)
-    found[clusters] = np.arange(len(clusters))
-    return found
+def examples(clusters: Ints) -> Ints:
+    """Return a node of each cluster, its first one, int64 ``(clusters,)``."""
+    return np.unique(clusters, return_index=True)[1].astype(np.int64)

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from kgraft.alignment.labels import Names
-from kgraft.alignment.nodes import Ints, Nodes, occurrences
+from kgraft.alignment.nodes import Ints, Nodes, examples
 from kgraft.alignment.structure import Neighbours
 
 TOLD = 3
@@ -30,7 +30,7 @@ def reasons(
     found: dict[int, list[tuple[float, str]]] = defaultdict(list)
     said = around.of_clusters(clusters)
     shared = (said[left] * said[right]).tocoo()
-    verbs, example = _verbs(nodes), occurrences(clusters)
+    verbs, example = _verbs(nodes), examples(clusters)
     for pair, column, weight in zip(
         shared.row.tolist(), shared.col.tolist(), shared.data.tolist(), strict=True
     ):

@@ -57,8 +57,7 @@ def write_alignment(alignment: Alignment, directory: Path) -> None:
         _relation_table(alignment.relations).write_csv(
             place / RELATIONS_FILE, separator="\t", quote_style="never"
         )
-        toml = tomli_w.dumps({"links": tables})
-        (place / LINKS_FILE).write_text(toml, encoding="utf-8")
+        _write_toml(tables, place / LINKS_FILE)
 
 
 def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
@@ -89,8 +88,7 @@ def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
         tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
         doubtful = pl.DataFrame(rows, schema=schema, orient="row")
         doubtful.write_csv(place / DOUBTFUL_FILE, separator="\t", quote_style="never")
-        toml = tomli_w.dumps({"links": tables})
-        (place / LINKS_FILE).write_text(toml, encoding="utf-8")
+        _write_toml(tables, place / LINKS_FILE)
 
 
 def write_links(
@@ -127,6 +125,12 @@ def write_links(
     _write_sssom(table, links, place / f"{stem}.sssom.tsv")
     named = {"left": links.left, "right": links.right, "path": f"{folder}/{stem}.tsv"}
     return named if links.kind == "entity" else {**named, "kind": "relation"}
+
+
+def _write_toml(tables: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write ``[[links]]`` tables, which may stand below others in a collection.toml."""
+    blocks = [f"[[links]]\n{tomli_w.dumps(table)}" for table in tables]
+    path.write_text("\n".join(blocks), encoding="utf-8")
 
 
 def _free_stem(links: Links, place: Path) -> str:
