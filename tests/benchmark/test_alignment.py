@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import alignment as script
 import numpy as np
 import pytest
 
+import alignment as script
 import kgraft
 
 

@@ -16,12 +16,15 @@ from kgraft.cli.demo import run_demo
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
+    EvaluatedArgument,
+    EvaluatedOnArgument,
     JsonOption,
     MaskOption,
     ModelArgument,
     SeedsOption,
     SetOption,
     TargetOption,
+    TaskOption,
     ThreadsOption,
 )
 from kgraft.cli.rules import rules
@@ -88,21 +91,9 @@ app.command()(retrain)
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model directory; left out with --task alignment.",
-            show_default=False,
-        ),
-    ],
-    collection: Annotated[
-        str | None, typer.Argument(metavar="COLLECTION", show_default=False)
-    ] = None,
-    task: Annotated[
-        Literal["facts", "alignment"],
-        typer.Option("--task", help="Held-out facts of a model, or held-out links of no model."),
-    ] = "facts",
+    model: EvaluatedArgument,
+    collection: EvaluatedOnArgument = None,
+    task: TaskOption = "facts",
     target: TargetOption = None,
     split: Annotated[
         Literal["valid", "test"], typer.Option("--split", help="Which held-out facts.")
