@@ -69,12 +69,26 @@ def test_a_shared_value_tells_the_less_the_more_have_it(collection_of) -> None:
         return replace(made.graphs[name], attributes=frame)
 
     graphs = {
-        "a": with_values("a", [(0, "X-1 "), (1, "X-2")]),
-        "b": with_values("b", [(0, "x-1"), (1, "x-2"), (2, "x-2")]),
+        "a": with_values("a", [(0, "ISBN-1 "), (1, "ISBN-2"), (0, "17")]),
+        "b": with_values("b", [(0, "isbn-1"), (1, "isbn-2"), (2, "isbn-2"), (1, "17")]),
     }
     told = replace(made, graphs=graphs)
     assert evidence(told, "p", "s") == pytest.approx(-np.log1p(-0.8))
     assert evidence(told, "q", "t") == pytest.approx(-np.log1p(-0.4))
+    assert evidence(told, "p", "t") == 0  # 17 is too short to mean anything
+
+
+def test_an_alias_is_a_name(collection_of) -> None:
+    made = collection_of({"a": "p r q", "b": "Big_Apple r t"})
+    alias = "http://www.w3.org/2004/02/skos/core#altLabel"
+    frame = pl.DataFrame(
+        [(0, alias, "the big apple", None, "en"), (0, alias, "Big Apple!", None, None)],
+        schema=ATTRIBUTE_SCHEMA,
+        orient="row",
+    )
+    graphs = {**made.graphs, "a": replace(made.graphs["a"], attributes=frame)}
+    found = evidence(replace(made, graphs=graphs), "p", "Big_Apple")
+    assert found == pytest.approx(np.sqrt(np.log(2) * np.log(10)))
 
 
 def test_labels_that_are_spelt_alike_are_found_unless_numbers_differ(collection_of) -> None:

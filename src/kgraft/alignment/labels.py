@@ -21,10 +21,20 @@ from kgraft.alignment.normal_forms import (
     without_remark,
 )
 from kgraft.alignment.settings import LabelSettings
+from kgraft.graph.rdf import RDFS_LABEL, SKOS_LABEL
 from kgraft.graph.sorted_rows import changes
 
 ROWS = 4096
 """Labels whose products are in memory at once."""
+
+ALIASES = (RDFS_LABEL, SKOS_LABEL, "http://www.w3.org/2004/02/skos/core#altLabel")
+"""Attributes whose values are names."""
+
+SHORTEST = 4
+"""Signs that a value needs to have to be no mere number or code that many things share."""
+
+SCHEMA = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
+"""Columns of keys: who has it, the key, and what sharing it is worth."""
 
 CANDIDATES = 5
 """Labels of another graph that a label is compared with, those with most rare letters shared."""
@@ -71,9 +81,9 @@ class Names:
 def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
     """Look at names, labels and literals of all nodes.
 
-    Keys are the normal form of a label, of a label without a remark in brackets, of the endings of
-    a name, and each value of an attribute. A key of more than ``settings.common`` entities of one
-    graph is none.
+    Keys are the normal form of a label, of a label without a remark in brackets, of an alias and of
+    the endings of a name, and each other value of an attribute. A key of more than
+    ``settings.common`` entities of one graph is none.
 
     Raises:
         KgraftError: If the libraries that compare names are not installed.
@@ -82,7 +92,13 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
         return Names.masked(len(nodes))
     transliterator()
     texts = [nodes.label(node) for node in range(len(nodes))]
-    keys = pl.concat([_keys(nodes, texts, settings), _values(nodes, settings)])
+    literals = _literals(nodes)
+    found = [
+        _keys(nodes, texts, settings),
+        _aliases(literals, settings),
+        _values(literals, nodes, settings),
+    ]
+    keys = pl.concat(found)
     keys = keys.group_by("node", "key").agg(pl.col("chance").max())
     source = pl.Series(nodes.source_of)
     keys = keys.with_columns(source=source.gather(keys["node"]))
@@ -110,30 +126,40 @@ def _keys(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> pl.Dat
         forms.setdefault(normal_form(without_remark(text)), settings.similar)
         forms[normal_form(text)] = settings.same
         rows += [(node, form, chance) for form, chance in forms.items() if form]
-    schema = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _values(nodes: Nodes, settings: LabelSettings) -> pl.DataFrame:
-    """Return node, key and chance for literals: a value of ``d`` entities tells with ``1 / d``."""
+def _literals(nodes: Nodes) -> pl.DataFrame:
+    """Return node, attribute and value of all literals."""
     frames = [
-        graph.attributes.select(
-            pl.col("entity") + first,
-            value=pl.col("value").str.strip_chars().str.to_lowercase(),
-        )
-        for graph, first in zip(nodes.graphs, nodes.first.tolist(), strict=False)
+        graph.attributes.select(pl.col("entity").alias("node") + first, "attribute", "value")
+        for graph, first in zip(nodes.graphs, nodes.first[:-1].tolist(), strict=True)
         if graph.attributes is not None
     ]
-    schema = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
-    if not frames:
-        return pl.DataFrame(schema=schema)
-    values = pl.concat(frames).unique()
-    source = pl.Series(nodes.source_of)
-    values = values.with_columns(source=source.gather(values["entity"]))
+    none = {"node": pl.Int64, "attribute": pl.String, "value": pl.String}
+    return pl.concat([pl.DataFrame(schema=none), *frames])
+
+
+def _aliases(literals: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
+    """Return node, key and chance for values that are names, whatever their language."""
+    found = literals.filter(pl.col("attribute").is_in(ALIASES))
+    forms = [normal_form(value) for value in found["value"].to_list()]
+    keys = found.select("node", key=pl.Series(forms, dtype=pl.String), chance=settings.similar)
+    return keys.filter(pl.col("key") != "").cast(pl.Schema(SCHEMA))
+
+
+def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl.DataFrame:
+    """Return node, key and chance for other values: one of ``d`` entities tells with ``1 / d``."""
+    values = literals.filter(~pl.col("attribute").is_in(ALIASES)).select(
+        "node", value=pl.col("value").str.strip_chars().str.to_lowercase()
+    )
+    values = values.filter(pl.col("value").str.len_chars() >= SHORTEST).unique()
+    source = pl.Series(nodes.source_of).gather(values["node"])
+    values = values.with_columns(source=source)
     values = values.with_columns(n=pl.len().over("value", "source"))
     values = values.with_columns(most=pl.col("n").max().over("value"))
     return values.select(
-        node="entity",
+        "node",
         key=pl.lit("= ") + pl.col("value"),
         chance=settings.value / pl.col("most").cast(pl.Float64),
     )
