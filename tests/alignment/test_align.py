@@ -156,3 +156,15 @@ def test_five_language_editions_are_matched_by_structure_alone() -> None:
     mean = evaluate_alignment(collection, MASKED).mean()
     assert mean["hits@1"] >= 0.35
     assert mean["precision"] >= 0.9
+
+
+def test_no_pair_is_surer_than_what_joins_it(collection_of) -> None:
+    made = collection_of(
+        {"a": "p capital q", "b": "K capital L", "c": "T capital U"}, {"a b": "p=K", "b c": "K=T"}
+    )
+    doubtful = replace(made.links[1], confidence=np.array([0.3], dtype=np.float32))
+    found = align(replace(made, links=(made.links[0], doubtful)), MASKED)
+    implied = next(x for x in found.proposed if (x.links.left, x.links.right) == ("a", "c"))
+    assert implied.evidence[0] == GIVEN
+    assert implied.links.confidence[0] == pytest.approx(0.3)
+    assert implied.links.confidence[1] > 0.9

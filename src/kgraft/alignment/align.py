@@ -9,7 +9,7 @@ import numpy as np
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
 from kgraft.alignment.labels import Names, names_of
-from kgraft.alignment.nodes import Floats, Ints, Nodes
+from kgraft.alignment.nodes import Floats, Ints, Nodes, examples
 from kgraft.alignment.relations import (
     Correspondence,
     correspondences,
@@ -125,12 +125,14 @@ class _Joined:
 
     Args:
         clusters: The clusters before, ``(n,)``.
+        trust: The least confidence of what had joined each of them.
         pair_of: For each of them the match that it is part of, or -1.
         belief: Of each match.
         reasons: Of each match.
     """
 
     clusters: Ints
+    trust: Floats
     pair_of: Ints
     belief: Floats
     reasons: Sequence[str]
@@ -153,6 +155,7 @@ class _Matching:
         self._settings = settings
         self._progress = progress
         self._clusters = nodes.clusters(links)
+        self._trust = _least_confidence(nodes, links, self._clusters)
         self._history: list[_Joined] = []
 
     def run(self) -> Alignment:
@@ -189,8 +192,13 @@ class _Matching:
         pair_of = np.full(n_clusters, -1, dtype=np.int64)
         pair_of[left] = pair_of[right] = np.arange(len(places))
         why = reasons(self._nodes, self._clusters, left, right, around, self._names)
-        self._history.append(_Joined(self._clusters, pair_of, compared.belief[places], why))
-        self._clusters = merged(self._clusters, left, right)
+        # Who comes together with a doubtful cluster is no surer of its members than they are.
+        belief = np.minimum(compared.belief[places], self._trust[left])
+        belief = np.minimum(belief, self._trust[right])
+        self._history.append(_Joined(self._clusters, self._trust.copy(), pair_of, belief, why))
+        self._trust[left] = self._trust[right] = belief
+        before, self._clusters = self._clusters, merged(self._clusters, left, right)
+        self._trust = self._trust[before[examples(self._clusters)]]
         self._progress.tell(f"{len(places):,} matches")
 
     def _proposed(self) -> list[Proposed]:
@@ -211,9 +219,9 @@ class _Matching:
 
     def _when_joined(self, pairs: Ints) -> tuple[np.ndarray, tuple[str, ...]]:
         """Return each pair's confidence, float32 ``(n,)``, and what brought it together."""
-        belief = np.ones(len(pairs), dtype=np.float32)
-        why = np.full(len(pairs), GIVEN, dtype=object)
         apart = self._history[0].clusters[pairs]
+        belief = self._history[0].trust[apart[:, 0]].astype(np.float32)
+        why = np.full(len(pairs), GIVEN, dtype=object)
         later = apart[:, 0] != apart[:, 1]
         for step in self._history:
             match = step.pair_of[step.clusters[pairs]]
@@ -222,6 +230,16 @@ class _Matching:
             why[here] = [step.reasons[place] for place in match[here, 0]]
             later &= ~here
         return np.maximum(belief, 1e-4), tuple(why)
+
+
+def _least_confidence(nodes: Nodes, links: Sequence[Links], clusters: Ints) -> Floats:
+    """Return the least confidence of the links that each cluster is made of; 1 without any."""
+    pairs, confidence = nodes.pairs(links)
+    ends = clusters[pairs]
+    followed = ends[:, 0] == ends[:, 1]
+    trust = np.ones(int(clusters.max(initial=-1)) + 1)
+    np.minimum.at(trust, ends[followed, 0], confidence[followed])
+    return trust
 
 
 def with_links(collection: Collection, alignment: Alignment) -> Collection:

@@ -9,6 +9,7 @@ import numpy as np
 from kgraft.alignment.labels import Names
 from kgraft.alignment.nodes import Ints, Nodes, examples
 from kgraft.alignment.structure import Neighbours
+from kgraft.graph.iris import labels_of_iris
 
 TOLD = 3
 """Pieces of evidence that are named; of the others the number is."""
@@ -71,9 +72,9 @@ def _verbs(nodes: Nodes) -> list[str]:
     """Return how each relation, and behind them each inverse, reads."""
     read = [""] * (2 * nodes.joint.n_relations)
     for part in nodes.joint.parts.values():
-        for row, name in zip(
-            part.relation_rows.tolist(), part.relations.names.to_list(), strict=True
-        ):
+        names = part.relations.names
+        readable = labels_of_iris(names).fill_null(names)
+        for row, name in zip(part.relation_rows.tolist(), readable.to_list(), strict=True):
             read[row] = read[row] or name
             read[row + nodes.joint.n_relations] = f"{read[row]} of"
     return read

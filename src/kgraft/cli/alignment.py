@@ -16,7 +16,13 @@ from kgraft.alignment.align import align as run_alignment
 from kgraft.alignment.audit import audit as run_audit
 from kgraft.alignment.score import evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
-from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_alignment, write_audit
+from kgraft.alignment.write import (
+    DOUBTFUL_FILE,
+    LINKS_FILE,
+    RELATIONS_FILE,
+    write_alignment,
+    write_audit,
+)
 from kgraft.cli.console import chosen_settings, out, print_json
 from kgraft.cli.options import (
     CollectionArgument,
@@ -40,6 +46,8 @@ SHARES = {
     "hits@10": "H@10",
 }
 """What a table shows of a measurement, and its words there."""
+
+RELATIONS_SHOWN = 20
 
 LinksOutOption = Annotated[
     Path, typer.Option("--out", "-o", help="A new directory for the links.", show_default=False)
@@ -187,7 +195,8 @@ def _show(found: Alignment) -> None:
             x.links.left, x.links.right, f"{counts['found']:,}", f"{counts['confidence']:.2f}"
         )
     out.print(table)
-    for r in found.relations:
+    told = [r for r in found.relations if r.relation != r.other]
+    for r in told[:RELATIONS_SHOWN]:
         kind = {"same": "the same as", "narrower": "part of", "broader": "more than"}[r.kind]
         turned = " the inverse of" if r.inverse else ""
         out.print(
@@ -197,6 +206,8 @@ def _show(found: Alignment) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if rest := len(found.relations) - min(len(told), RELATIONS_SHOWN):
+        out.print(f"and {rest:,} more, those of one name among them, in {RELATIONS_FILE}")
 
 
 def _counts(links: Links) -> dict[str, Any]:
