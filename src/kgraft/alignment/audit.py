@@ -21,9 +21,6 @@ from kgraft.progress import Listener, Silence
 ROUNDS = 3
 """Times that links are judged by what the links that are trusted then say."""
 
-SWAPS = 2
-"""Wrong pairs that are made of each link, to learn what wrong links look like."""
-
 LEAST = 1e-4
 """No confidence is below it."""
 
@@ -87,10 +84,11 @@ def audit(
     """Judge the entity links of a collection.
 
     What a wrong link looks like is learned from wrong ones that are made: the right end of each
-    link is exchanged for that of another. Links that look like these are doubtful. What is looked
-    at: whether other graphs lead from one end to the other, or to different entities; further links
-    of either end; how many facts both share and could share; whether another entity shares more;
-    whether relations of one go together with those of the other; and names.
+    link is exchanged for that of another, and for any other entity of its graph. Links that look
+    like these are doubtful. What is looked at: whether other graphs lead from one end to the other,
+    or to different entities; further links of either end; how many facts both share and could
+    share; whether another entity shares more; whether relations of one go together with those of
+    the other; and names.
 
     Args:
         collection: Graphs and links.
@@ -114,7 +112,7 @@ def audit(
         )
     names = names_of(nodes, settings.labels)
     draw = np.random.default_rng(seed)
-    swapped = np.concatenate([_swapped(nodes, pairs, draw) for _ in range(SWAPS)])
+    made = np.concatenate([_exchanged(nodes, pairs, draw), _replaced(nodes, pairs, draw)])
     doubt = np.zeros(len(pairs))
     progress.begin("audit", ROUNDS)
     for _ in range(ROUNDS):
@@ -123,7 +121,7 @@ def audit(
         clusters = merge(len(nodes), nodes.source_of, pairs[trusted], trust).clusters
         witnesses = Witnesses(nodes, pairs, trusted, clusters, names, settings)
         signs = witnesses.signs(pairs, real=True)
-        doubt = _doubt(signs, witnesses.signs(swapped, real=False))
+        doubt = _doubt(signs, witnesses.signs(made, real=False))
         progress.advance(1)
     progress.end()
     why = list(_in_words(nodes, pairs, signs))
@@ -137,7 +135,14 @@ def audit(
     )
 
 
-def _swapped(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
+def _replaced(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
+    """Return pairs of wrong ends: each link's left end with any entity of the right one's graph."""
+    source = nodes.source_of[pairs[:, 1]]
+    right = draw.integers(nodes.first[source], nodes.first[source + 1])
+    return np.stack([pairs[:, 0], right], axis=1)
+
+
+def _exchanged(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
     """Return pairs of wrong ends: each link's left end with the right end of another link."""
     kind = nodes.source_of[pairs[:, 0]] * len(nodes.graphs) + nodes.source_of[pairs[:, 1]]
     swapped = pairs.copy()

@@ -82,19 +82,26 @@ def agreement(graph: JointGraph, target: str) -> Floats:
     return chances_of_all
 
 
-def weights(chances: Floats, sharpness: float, learned: NDArray[np.bool_]) -> Floats:
+def weights(
+    chances: Floats,
+    sharpness: float,
+    learned: NDArray[np.bool_],
+    trusted: Floats | float = 1.0,
+) -> Floats:
     """Return how much each fact counts: 1 in the mean of those that are learned, else 0.
 
     Args:
         chances: What ``agreement`` returns, ``(n,)``.
         sharpness: 0 lets all facts count alike; with 1 a background fact counts by its chance.
         learned: Which facts are learned at all, ``(n,)``.
+        trusted: How far each is about what it seems to be, ``(n,)``.
     """
     background = learned & (chances < 1)
     counts = learned.astype(np.float64)
     if background.any():
         relative = (chances[background] / chances[background].mean()) ** sharpness
         counts[background] = np.clip(relative, 1 / LARGEST, LARGEST)
+    counts *= trusted
     if learned.any():
         counts /= counts[learned].mean()
     return counts

@@ -11,6 +11,7 @@ from kgraft.errors import KgraftWarning, describe
 from kgraft.linking.agreement import agreement, weights
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
+from kgraft.linking.trust import trust
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
@@ -76,6 +77,8 @@ def retraining_run(
     )
     learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
+    links = subgraph.graph.adopt(collection.links, collection.graphs)
+    trusted = trust(subgraph.graph, graph.name, links) ** settings.subgraph.trust
     return run_for_target(
         "student",
         subgraph.graph,
@@ -83,7 +86,7 @@ def retraining_run(
         student,
         graph,
         chances=chances,
-        weights=weights(chances, settings.subgraph.agreement, learned),
+        weights=weights(chances, settings.subgraph.agreement, learned, trusted),
         extra=_taught(student, teacher, subgraph, settings),
         teacher=teacher.kge,
     )
