@@ -21,7 +21,7 @@ LAYERS = (
     {"model"},
     {"evaluation"},
     {"training"},
-    {"inference", "benchmark"},
+    {"inference", "benchmark", "alignment"},
     {"exporting", "reporting", "serving"},
     {"cli"},
     {"__init__", "__main__"},

@@ -12,6 +12,11 @@ The whole way, in five lines::
 
 from importlib.metadata import version
 
+from kgraft.alignment.align import Alignment, align, with_links
+from kgraft.alignment.audit import Audit, audit
+from kgraft.alignment.score import AlignmentScore, evaluate_alignment
+from kgraft.alignment.settings import AlignSettings
+from kgraft.alignment.write import write_alignment, write_audit
 from kgraft.benchmark.run import ablate, benchmark, sweep_links
 from kgraft.benchmark.settings import BenchmarkSettings
 from kgraft.config import (
@@ -77,6 +82,10 @@ from kgraft.training.train import train, training_run
 __version__ = version("kgraft")
 
 __all__ = [
+    "AlignSettings",
+    "Alignment",
+    "AlignmentScore",
+    "Audit",
     "BackgroundSettings",
     "BenchmarkSettings",
     "Collection",
@@ -123,12 +132,15 @@ __all__ = [
     "Watching",
     "WorldSettings",
     "ablate",
+    "align",
+    "audit",
     "benchmark",
     "benchmark_report",
     "collect",
     "connect",
     "estimate",
     "evaluate",
+    "evaluate_alignment",
     "explain",
     "export",
     "from_arrays",
@@ -156,6 +168,9 @@ __all__ = [
     "to_pykeen",
     "train",
     "training_run",
+    "with_links",
+    "write_alignment",
+    "write_audit",
     "write_graph",
     "write_synthetic",
 ]

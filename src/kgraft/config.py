@@ -137,6 +137,8 @@ class SubgraphSettings(Settings):
         budget: The most background facts; ``None`` takes all.
         agreement: How sharply background facts count by the chance that the target would state
             them; 0 lets all facts count alike, 1 lets them count by that chance.
+        trust: How sharply background facts count by the confidence of the links that make them
+            facts about the target's entities; 0 lets all facts count alike.
     """
 
     mode: Literal["induced", "incident", "k_hop"] = "incident"
@@ -144,6 +146,7 @@ class SubgraphSettings(Settings):
     hops: int = Field(2, ge=1)
     budget: int | None = Field(None, ge=0)
     agreement: float = Field(1.0, ge=0)
+    trust: float = Field(3.0, ge=0)
 
 
 class DistillationSettings(Settings):

@@ -102,6 +102,16 @@ def _sync_directory(directory: Path) -> None:
             os.close(handle)
 
 
+def check_empty(directory: Path) -> None:
+    """Make sure that nothing would be lost by writing to a directory, before long work begins.
+
+    Raises:
+        DataError: If there is something.
+    """
+    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        raise DataError("there is something here already", remedy="Name another", path=directory)
+
+
 @contextmanager
 def write_directory(directory: Path) -> Iterator[Path]:
     """Yield a new directory beside ``directory``; it takes its place when the block ends well.

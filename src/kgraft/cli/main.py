@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from kgraft.cli.alignment import align, audit, evaluate_links
 from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
@@ -16,9 +17,14 @@ from kgraft.cli.export import export
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
+    EvaluatedArgument,
+    EvaluatedOnArgument,
     JsonOption,
-    ModelArgument,
+    MaskOption,
+    SeedsOption,
+    SetOption,
     TargetOption,
+    TaskOption,
     ThreadsOption,
 )
 from kgraft.cli.predict import predict
@@ -27,6 +33,7 @@ from kgraft.cli.rules import rules
 from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
+from kgraft.errors import UnknownNameError
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
 from kgraft.linking.inspect import inspect as look_into
@@ -77,6 +84,8 @@ def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None
             found.render(out)
 
 
+app.command()(align)
+app.command()(audit)
 app.command()(train)
 app.command()(pretrain)
 app.command()(retrain)
@@ -84,8 +93,9 @@ app.command()(retrain)
 
 @app.command()
 def evaluate(
-    model: ModelArgument,
-    collection: CollectionArgument,
+    model: EvaluatedArgument,
+    collection: EvaluatedOnArgument = None,
+    task: TaskOption = "facts",
     target: TargetOption = None,
     split: Annotated[
         Literal["valid", "test"], typer.Option("--split", help="Which held-out facts.")
@@ -100,14 +110,25 @@ def evaluate(
     ] = "realistic",
     by: ByOption = None,
     by_relation: Annotated[bool, typer.Option("--by-relation", help="One row a relation.")] = False,
+    seeds: SeedsOption = 0.3,
+    mask_labels: MaskOption = False,
+    changes: SetOption = None,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart."""
+    """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart.
+
+    With --task alignment COLLECTION: hold out links, look for them, and measure what is found.
+    """
     with speaking():
         use_threads(threads)
+        if task == "alignment":
+            evaluate_links(collection or model, seeds, mask_labels, changes or (), as_json=as_json)
+            return
+        if collection is None:
+            raise UnknownNameError("evaluate takes a model and a collection; give both")
         sides, facts_filter = PROTOCOLS[protocol]
-        trained = load_model(model)
+        trained = load_model(Path(model))
         measured = run_evaluation(
             trained,
             read_collection(collection, trained.graph.graphs()),

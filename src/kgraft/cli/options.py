@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,26 @@ CollectionArgument = Annotated[
 ]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
+]
+EvaluatedArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model directory; left out with --task alignment.",
+        show_default=False,
+    ),
+]
+EvaluatedOnArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="Holds the facts, or the links, to measure by.",
+        show_default=False,
+    ),
+]
+TaskOption = Annotated[
+    Literal["facts", "alignment"],
+    typer.Option("--task", help="Held-out facts of a model, or held-out links of a collection."),
 ]
 TargetOption = Annotated[
     str | None,
@@ -51,6 +71,19 @@ NamesOption = Annotated[
 DryRunOption = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what it needs and how long it takes, and write nothing."),
+]
+MaskOption = Annotated[
+    bool,
+    typer.Option("--mask-labels", help="Look at no name, label or literal: structure alone."),
+]
+SeedsOption = Annotated[
+    float,
+    typer.Option(
+        "--seeds",
+        min=0.0,
+        max=1.0,
+        help="With --task alignment, the share of links that are given; the others are held out.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

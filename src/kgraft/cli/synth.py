@@ -9,10 +9,11 @@ import typer
 
 from kgraft.cli.console import chosen_settings, out
 from kgraft.cli.options import SetOption, SettingsOption
+from kgraft.files import check_empty
 from kgraft.sentences import speaking
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.synthesis.synthesize import Synthetic, synthesize
-from kgraft.synthesis.write_synthetic import RULES_FILE, check_empty, write_synthetic
+from kgraft.synthesis.write_synthetic import RULES_FILE, write_synthetic
 
 
 def synth(

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from kgraft.linking.joint import JointGraph
+from kgraft.linking.regression import regression
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +25,6 @@ are no such context: that the target states one of them would say that it states
 
 FOLDS = 5
 """Parts of the facts; each is judged by the others."""
-
-RIDGE = 1e-3
-"""Weight of the squared coefficients; it decides where the facts do not."""
 
 LARGEST = 20.0
 """A fact counts at most so many times as much as the mean, and at least so small a part of it."""
@@ -72,7 +69,7 @@ def agreement(graph: JointGraph, target: str) -> Floats:
         return np.ones(len(facts))
     taken = taken.sort(key)
     features = _features(taken, [f"by {x}" for x in others])
-    chances = _regression(features, taken["agreed"].to_numpy())
+    chances = regression(features, taken["agreed"].to_numpy()).chances(features)
     found = facts.join(
         taken.select(*key, "agreed", chance=pl.Series(chances)),
         on=key,
@@ -85,19 +82,26 @@ def agreement(graph: JointGraph, target: str) -> Floats:
     return chances_of_all
 
 
-def weights(chances: Floats, sharpness: float, learned: NDArray[np.bool_]) -> Floats:
+def weights(
+    chances: Floats,
+    sharpness: float,
+    learned: NDArray[np.bool_],
+    trusted: Floats | float = 1.0,
+) -> Floats:
     """Return how much each fact counts: 1 in the mean of those that are learned, else 0.
 
     Args:
         chances: What ``agreement`` returns, ``(n,)``.
         sharpness: 0 lets all facts count alike; with 1 a background fact counts by its chance.
         learned: Which facts are learned at all, ``(n,)``.
+        trusted: How far each is about what it seems to be, ``(n,)``.
     """
     background = learned & (chances < 1)
     counts = learned.astype(np.float64)
     if background.any():
         relative = (chances[background] / chances[background].mean()) ** sharpness
         counts[background] = np.clip(relative, 1 / LARGEST, LARGEST)
+    counts *= trusted
     if learned.any():
         counts /= counts[learned].mean()
     return counts
@@ -122,21 +126,3 @@ def _features(taken: pl.DataFrame, sources: Sequence[str]) -> Floats:
     shares = slice(len(sources) + 1, len(sources) + 1 + len(CONTEXTS))
     features[:, shares] = logit(np.clip(features[:, shares], 1e-3, 1 - 1e-3))
     return features
-
-
-def _regression(features: Floats, agreed: Floats) -> Floats:
-    """Return each row's chance under a logistic regression fitted to the same rows."""
-    spread = features.std(axis=0)
-    rows = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    rows = np.column_stack([np.ones(len(rows)), rows])
-
-    def loss(coefficients: Floats) -> tuple[float, Floats]:
-        scores = rows @ coefficients
-        ridge = RIDGE * np.where(np.arange(len(coefficients)), coefficients, 0.0)
-        value = np.logaddexp(0.0, scores).mean() - (agreed * scores).mean()
-        slope = rows.T @ (expit(scores) - agreed) / len(rows)
-        return value + ridge @ coefficients / 2, slope + ridge
-
-    fitted = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
-    chances: Floats = expit(rows @ fitted)
-    return chances

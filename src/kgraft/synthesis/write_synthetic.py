@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 import polars as pl
 import tomli_w
 
-from kgraft.errors import DataError
-from kgraft.files import write_directory
+from kgraft.files import check_empty, write_directory
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.write import write_graph
 from kgraft.linking.links import Links
@@ -60,16 +59,6 @@ def write_synthetic(
         (place / COLLECTION_FILE).write_text(tomli_w.dumps(described), encoding="utf-8")
         rules = json.dumps([asdict(rule) for rule in synthetic.rules], indent=1)
         (place / RULES_FILE).write_text(rules + "\n", encoding="utf-8")
-
-
-def check_empty(directory: Path) -> None:
-    """Make sure that nothing would be lost by writing to a directory, before long work begins.
-
-    Raises:
-        DataError: If there is something.
-    """
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise DataError("there is something here already", remedy="Name another", path=directory)
 
 
 def _write_source(

@@ -11,6 +11,7 @@ from kgraft.errors import KgraftWarning, describe
 from kgraft.linking.agreement import agreement, weights
 from kgraft.linking.collection import Collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
+from kgraft.linking.trust import trust
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
@@ -89,6 +90,8 @@ def retraining_run(
         take_rows(student, start, subgraph.graph)
     learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
+    links = subgraph.graph.adopt(collection.links, collection.graphs)
+    trusted = trust(subgraph.graph, graph.name, links) ** settings.subgraph.trust
     run = run_for_target(
         "student",
         subgraph.graph,
@@ -96,7 +99,7 @@ def retraining_run(
         student,
         graph,
         chances=chances,
-        weights=weights(chances, settings.subgraph.agreement, learned),
+        weights=weights(chances, settings.subgraph.agreement, learned, trusted),
         extra=taught,
         made_from=[teacher.kge] if start is None else [teacher.kge, start.kge],
     )

@@ -1,0 +1,279 @@
+"""Measure how well links are found and checked, and what that is worth to students.
+
+Usage: python benchmarks/alignment.py DIRECTORY_OF_DBP5L --out benchmarks/results/alignment.json
+
+Of each two graphs' links 30 % are given, drawn by a fixed seed, and the rest is held out; only
+training facts are looked at; figures of links are means over the pairs of graphs. Parts:
+
+- ``structure``: names masked; ``vectors``: also, and vectors trained once; ``labels``: names too.
+- ``world``: the embedded collection without any link.
+- ``audit``: a fifth of the links made wrong, names masked; once right ends are exchanged among
+  links, once any entity of the graph is put in their place.
+- ``size``: two made graphs of 100,000 entities, in a process of its own, for the memory.
+- ``students``: for each target a teacher and a student by all links (``given``), by the 30 %
+  (``seeds``), by these and what ``align`` finds with names (``found``), with a fifth of all links
+  wrong (``wrong``) and what ``audit`` leaves of those (``cleaned``).
+
+What is measured already stands in the report and is not measured again; so a run that was stopped
+goes on. Delete a part from the report to measure it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+import kgraft
+from kgraft.alignment.score import split_links
+from kgraft.benchmark.runner import machine
+from kgraft.files import write_atomically
+from kgraft.linking.collection import Collection
+from kgraft.linking.links import Links
+from kgraft.sentences import speaking
+
+SHARE = 0.3
+WRONG = 0.2
+ARMS = ("given", "seeds", "found", "wrong", "cleaned")
+PARTS = ("structure", "labels", "world", "audit", "size", "vectors", "students")
+MASKED = {"labels": {"use": False}}
+
+MADE = {
+    "target.entities": 100_000,
+    "target.facts": 500_000,
+    "background.sources": 1,
+    "background.facts": 750_000,
+    "links.linked": 1.0,
+}
+"""The collection of ``size``; each graph has at least so many entities."""
+
+
+def found_links(collection: Collection, changes: dict[str, Any]) -> dict[str, Any]:
+    """Measure ``align`` on held-out links."""
+    start = time.perf_counter()
+    settings = kgraft.AlignSettings.model_validate(changes)
+    measured = kgraft.evaluate_alignment(collection, settings, share=SHARE)
+    seconds = round(time.perf_counter() - start, 1)
+    return {"settings": changes, "seconds": seconds, "pairs": measured.rows()}
+
+
+def world() -> dict[str, Any]:
+    """Measure what is found in the embedded collection without any link."""
+    known = kgraft.read_collection("world")
+    found = kgraft.align(replace(known, links=()))
+    nodes = found.nodes
+    true, linked = (
+        nodes.members(clusters)[clusters]
+        for clusters in (nodes.clusters(known.links), found.clusters)
+    )
+    names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
+    country = np.array([name.startswith("territory/") for name in names])
+    cldr = nodes.place("cldr")
+    figures = {}
+    for name in ("countryinfo", "geonames"):
+        own = nodes.source_of == nodes.place(name)
+        claims = own & (linked[:, cldr] >= 0) & country[linked[:, cldr]]
+        truth = own & (true[:, cldr] >= 0) & country[true[:, cldr]]
+        right = linked[:, cldr] == true[:, cldr]
+        figures[f"{name} cldr"] = {
+            "links": int(claims.sum()),
+            "precision": round(float(right[claims].mean()), 4),
+            "recall": round(float(right[truth].mean()), 4),
+        }
+    told = [
+        f"{x.left}:{x.relation} {'inverse of ' if x.inverse else ''}{x.right}:{x.other}"
+        for x in found.relations
+        if x.kind == "same"
+    ]
+    return {"countries": figures, "same relations": told}
+
+
+def with_wrong(collection: Collection, how: str) -> tuple[Collection, list[np.ndarray]]:
+    """Replace a share of the links, and say which of them are wrong.
+
+    Args:
+        collection: Right links.
+        how: ``exchanged``: with right ends of other links; ``any``: with any other entity.
+    """
+    links: list[Links] = []
+    wrong = []
+    for place, x in enumerate(collection.links):
+        draw = np.random.default_rng([7, place])
+        rows = draw.permutation(len(x))[: round(WRONG * len(x))]
+        pairs = x.pairs.copy()
+        if how == "exchanged":
+            pairs[rows, 1] = np.roll(pairs[rows, 1], 1)
+        else:
+            pairs[rows, 1] = draw.integers(len(collection.graphs[x.right].entities), size=len(rows))
+        links.append(replace(x, pairs=pairs))
+        wrong.append((pairs != x.pairs).any(axis=1))
+    return replace(collection, links=tuple(links)), wrong
+
+
+def audited(collection: Collection) -> dict[str, Any]:
+    """Measure ``audit`` on links of which some are wrong."""
+    rows = {}
+    for how in ("exchanged", "any"):
+        wrong_links, wrong = with_wrong(collection, how)
+        found = kgraft.audit(wrong_links, kgraft.AlignSettings.model_validate(MASKED))
+        doubt = np.concatenate([x.doubt for x in found.audited])
+        is_wrong = np.concatenate(wrong)
+        flagged = doubt >= found.threshold
+        rows[how] = {
+            "links": len(doubt),
+            "wrong": int(is_wrong.sum()),
+            "recall_at_90_precision": round(recall_at(doubt, is_wrong, 0.9), 4),
+            "precision": round(float(is_wrong[flagged].mean()), 4),
+            "recall": round(float(flagged[is_wrong].mean()), 4),
+        }
+    return rows
+
+
+def recall_at(doubt: np.ndarray, wrong: np.ndarray, precision: float) -> float:
+    """Return the largest recall of a ranking's beginning that is so precise."""
+    ranked = wrong[np.argsort(-doubt, kind="stable")]
+    hits = np.cumsum(ranked)
+    precise = np.flatnonzero(hits / np.arange(1, len(ranked) + 1) >= precision)
+    return float(hits[precise[-1]] / wrong.sum()) if len(precise) else 0.0
+
+
+def size() -> list[dict[str, Any]]:
+    """Align two made graphs of 100,000 entities, by structure from 30 % and by names from none."""
+    made = kgraft.synthesize(kgraft.read_settings(kgraft.SynthSettings, None, MADE)).collection
+    rows = []
+    for what, changes, share in (("structure", MASKED, SHARE), ("labels", {}, 0.0)):
+        start = time.perf_counter()
+        settings = kgraft.AlignSettings.model_validate(changes)
+        (row, _) = kgraft.evaluate_alignment(made, settings, share=share).rows()
+        seconds = round(time.perf_counter() - start, 1)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        entities = [len(graph.entities) for graph in made.graphs.values()]
+        rows.append(
+            {"by": what, "entities": entities, "seconds": seconds, "peak_mib": round(peak), **row}
+        )
+    return rows
+
+
+def size_apart() -> Any:
+    """Measure ``size`` in a process of its own."""
+    code = "import json, alignment; print(json.dumps(alignment.size()))"
+    done = subprocess.run(  # noqa: S603 (our own file)
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def arm_of(collection: Collection, arm: str) -> Collection:
+    """Return the collection with the links of one arm of ``students``."""
+    if arm == "given":
+        return collection
+    if arm in ("seeds", "found"):
+        seeds, _ = split_links(collection.links, SHARE, seed=0)
+        few = replace(collection, links=seeds)
+        return few if arm == "seeds" else kgraft.with_links(few, kgraft.align(few))
+    wrong, _ = with_wrong(collection, "exchanged")
+    if arm == "wrong":
+        return wrong
+    settings = kgraft.AlignSettings.model_validate(MASKED)
+    return replace(wrong, links=kgraft.audit(wrong, settings).cleaned())
+
+
+def student(collection: Collection, target: str, arm: str) -> dict[str, Any]:
+    """Train a teacher and a student by the links of one arm, and rank the target's test facts."""
+    start = time.perf_counter()
+    own = arm_of(collection, arm).with_target(target)
+    trained = kgraft.retrain(own, kgraft.pretrain(own))
+    measured = kgraft.evaluate(trained, own, sides=("tail",))
+    seconds = round(time.perf_counter() - start, 1)
+    return {"mrr": round(measured.mrr("tail"), 4), "seconds": seconds}
+
+
+def summary(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the headline figures of what has been measured."""
+    found = {}
+    for part in ("structure", "vectors", "labels"):
+        if part in parts:
+            mean = parts[part]["pairs"][-1]
+            found |= {f"{part}_hits@1": mean["hits@1"], f"{part}_precision": mean["precision"]}
+    if "audit" in parts:
+        found["audit_recall_at_90_precision"] = min(
+            row["recall_at_90_precision"] for row in parts["audit"].values()
+        )
+    students = parts.get("students", {})
+    full = [by_arm for by_arm in students.values() if {"given", "found"} <= by_arm.keys()]
+    if full:
+        shares = [by_arm["found"]["mrr"] / by_arm["given"]["mrr"] for by_arm in full]
+        found["student_share_of_full_links"] = round(fmean(shares), 4)
+    for arm in ("wrong", "cleaned"):
+        lost = [
+            x["given"]["mrr"] - x[arm]["mrr"]
+            for x in students.values()
+            if {"given", arm} <= x.keys()
+        ]
+        if lost:
+            found[f"student_loses_by_{arm}"] = round(fmean(lost), 4)
+    return found
+
+
+def measure(asked: Namespace) -> None:
+    """Measure what the report does not hold, and write the report after each part."""
+    torch.set_num_threads(asked.threads)
+    report = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else {}
+    parts = report.get("parts", {})
+    collection = kgraft.read_collection(asked.collection)
+
+    def keep() -> None:
+        command = f"python benchmarks/alignment.py DIRECTORY_OF_DBP5L --threads {asked.threads}"
+        whole = {**summary(parts), "command": command, "machine": machine(), "parts": parts}
+        with write_atomically(asked.out) as path:
+            path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+    ways: dict[str, Callable[[], Any]] = {
+        "structure": lambda: found_links(collection, MASKED),
+        "vectors": lambda: found_links(collection, {**MASKED, "vectors": {"rounds": 1}}),
+        "labels": lambda: found_links(collection, {}),
+        "world": world,
+        "audit": lambda: audited(collection),
+        "size": size_apart,
+    }
+    for part in asked.parts:
+        if part != "students" and part not in parts:
+            parts[part] = ways[part]()
+            keep()
+    if "students" in asked.parts:
+        for target in asked.targets or list(collection.graphs):
+            by_arm = parts.setdefault("students", {}).setdefault(target, {})
+            for arm in ARMS:
+                if arm not in by_arm:
+                    by_arm[arm] = student(collection, target, arm)
+                    keep()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collection", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/alignment.json"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--targets", nargs="+", help="of the students; by default all graphs")
+    parser.add_argument("--threads", type=int, default=2)
+    with speaking():
+        measure(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main()

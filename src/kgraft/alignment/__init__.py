@@ -1,0 +1,1 @@
+"""Finding, checking and measuring what is the same across knowledge graphs."""

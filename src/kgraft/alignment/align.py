@@ -1,0 +1,247 @@
+"""Matching the entities of all graphs of a collection together, from what is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
+from kgraft.alignment.labels import Names, names_of
+from kgraft.alignment.nodes import Floats, Ints, Nodes, examples
+from kgraft.alignment.relations import (
+    Correspondence,
+    correspondences,
+    named,
+    same_relations,
+    unified,
+)
+from kgraft.alignment.settings import AlignSettings
+from kgraft.alignment.structure import Neighbours, neighbours
+from kgraft.alignment.vectors import neighbours_by_vectors
+from kgraft.alignment.words import reasons
+from kgraft.linking.collection import Collection
+from kgraft.linking.links import Links
+from kgraft.progress import Listener, Silence
+
+GIVEN = "it follows from the links that were given"
+
+
+@dataclass(frozen=True, eq=False)
+class Proposed:
+    """Links between two graphs that were found.
+
+    Args:
+        links: The links.
+        evidence: Why, one sentence each, ``(n,)``.
+    """
+
+    links: Links
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What ``align`` has found.
+
+    Args:
+        nodes: The entities of all graphs.
+        clusters: Which of them are one, int64 ``(n,)``.
+        proposed: Links that were not given, a ``Proposed`` for each two graphs that have any.
+        relations: Which relations correspond.
+        open: Pairs of clusters that were not joined, with what speaks for them.
+    """
+
+    nodes: Nodes
+    clusters: Ints
+    proposed: tuple[Proposed, ...]
+    relations: tuple[Correspondence, ...]
+    open: Candidates
+
+    def relation_links(self) -> tuple[Links, ...]:
+        """Return the relations that are the same, under different names, as links."""
+        found: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+        graphs = {graph.name: graph for graph in self.nodes.graphs}
+        for x in self.relations:
+            if x.kind == "same" and not x.inverse and x.relation != x.other:
+                row = graphs[x.left].relations.row(x.relation)
+                other = graphs[x.right].relations.row(x.other)
+                found.setdefault((x.left, x.right), []).append((row, other, x.confidence))
+        return tuple(
+            Links(
+                left,
+                right,
+                np.array([row[:2] for row in rows], dtype=np.int64),
+                np.array([row[2] for row in rows], dtype=np.float32),
+                "relation",
+                "kgraft align",
+            )
+            for (left, right), rows in found.items()
+        )
+
+    def links(self) -> tuple[Links, ...]:
+        """Return all links that were found, of entities and of relations."""
+        return (*(x.links for x in self.proposed), *self.relation_links())
+
+
+def align(
+    collection: Collection,
+    settings: AlignSettings | None = None,
+    *,
+    progress: Listener | None = None,
+) -> Alignment:
+    """Find links between the graphs of a collection.
+
+    All graphs are matched together: entities that are linked already are one, and what the facts of
+    either say supports further matches. Only training facts are looked at. The surest matches come
+    first, and what follows from them counts for the less sure ones. A cluster never holds two
+    entities of one graph, and an entity whose best match is not sure enough stays unlinked.
+
+    Args:
+        collection: Graphs, and links that are known; it needs none where names tell enough.
+        settings: By default ``AlignSettings()``.
+        progress: Hears of rounds.
+
+    Raises:
+        DataError: If there is only one graph.
+        KgraftError: If names are to be compared and the libraries for that are not installed.
+    """
+    settings, progress = settings or AlignSettings(), progress or Silence()
+    nodes = Nodes.of(collection, collection.links)
+    names = names_of(nodes, settings.labels)
+    found = _Matching(nodes, names, collection.links, settings, progress).run()
+    for _ in range(settings.vectors.rounds):
+        told = neighbours_by_vectors(
+            with_links(collection, found), nodes, found.clusters, names, settings.vectors, progress
+        )
+        found = _Matching(nodes, told, collection.links, settings, progress).run()
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """What one round has joined.
+
+    Args:
+        clusters: The clusters before, ``(n,)``.
+        trust: The least confidence of what had joined each of them.
+        pair_of: For each of them the match that it is part of, or -1.
+        belief: Of each match.
+        reasons: Of each match.
+    """
+
+    clusters: Ints
+    trust: Floats
+    pair_of: Ints
+    belief: Floats
+    reasons: Sequence[str]
+
+
+class _Matching:
+    """Clusters that grow round by round, from what names say and links that are given."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        names: Names,
+        links: Sequence[Links],
+        settings: AlignSettings,
+        progress: Listener,
+    ) -> None:
+        self._nodes = nodes
+        self._names = names
+        self._links = links
+        self._settings = settings
+        self._progress = progress
+        self._clusters = nodes.clusters(links)
+        self._trust = _least_confidence(nodes, links, self._clusters)
+        self._history: list[_Joined] = []
+
+    def run(self) -> Alignment:
+        accept, rounds = self._settings.accept, self._settings.structure.rounds
+        self._progress.begin("align", rounds)
+        for threshold in np.linspace(accept.first, accept.threshold, rounds):
+            self._round(float(threshold))
+            self._progress.advance(1)
+        self._progress.end()
+        found = correspondences(self._nodes, self._clusters, self._settings.relations)
+        return Alignment(
+            self._nodes,
+            self._clusters,
+            tuple(self._proposed()),
+            named(self._nodes, found, self._settings.relations),
+            self._compare()[0],
+        )
+
+    def _compare(self) -> tuple[Candidates, Neighbours]:
+        nodes, clusters, settings = self._nodes, self._clusters, self._settings
+        found = correspondences(nodes, clusters, settings.relations)
+        same = same_relations(nodes, found, settings.relations.threshold)
+        relations = unified(same, nodes.joint.n_relations)
+        around = neighbours(nodes, clusters, relations, settings.structure)
+        keys, pairs = self._names.of_clusters(clusters)
+        evidence = Evidence(around.of_clusters(clusters), keys, pairs, self._names.unlike)
+        return candidates(evidence, nodes.members(clusters), settings.accept.doubt), around
+
+    def _round(self, threshold: float) -> None:
+        compared, around = self._compare()
+        n_clusters = int(self._clusters.max(initial=-1)) + 1
+        places = compared.matches(threshold, n_clusters)
+        left, right = compared.left[places], compared.right[places]
+        pair_of = np.full(n_clusters, -1, dtype=np.int64)
+        pair_of[left] = pair_of[right] = np.arange(len(places))
+        why = reasons(self._nodes, self._clusters, left, right, around, self._names)
+        # Who comes together with a doubtful cluster is no surer of its members than they are.
+        belief = np.minimum(compared.belief[places], self._trust[left])
+        belief = np.minimum(belief, self._trust[right])
+        self._history.append(_Joined(self._clusters, self._trust.copy(), pair_of, belief, why))
+        self._trust[left] = self._trust[right] = belief
+        before, self._clusters = self._clusters, merged(self._clusters, left, right)
+        self._trust = self._trust[before[examples(self._clusters)]]
+        self._progress.tell(f"{len(places):,} matches")
+
+    def _proposed(self) -> list[Proposed]:
+        """Return each pair that has come together and was not given, with its match's belief."""
+        given, _ = self._nodes.pairs(self._links)
+        size = len(self._nodes)
+        known = given.min(axis=1) * size + given.max(axis=1)
+        found = []
+        for (left, right), pairs in self._nodes.joined_pairs(self._clusters).items():
+            names = self._nodes.graphs[left].name, self._nodes.graphs[right].name
+            rows = np.stack([self._nodes.rows(column) for column in pairs.T], axis=1)
+            new = ~np.isin(pairs[:, 0] * size + pairs[:, 1], known)
+            if new.any():
+                belief, why = self._when_joined(pairs[new])
+                links = Links(*names, rows[new], belief, "entity", "kgraft align")
+                found.append(Proposed(links, why))
+        return found
+
+    def _when_joined(self, pairs: Ints) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return each pair's confidence, float32 ``(n,)``, and what brought it together."""
+        apart = self._history[0].clusters[pairs]
+        belief = self._history[0].trust[apart[:, 0]].astype(np.float32)
+        why = np.full(len(pairs), GIVEN, dtype=object)
+        later = apart[:, 0] != apart[:, 1]
+        for step in self._history:
+            match = step.pair_of[step.clusters[pairs]]
+            here = later & (match[:, 0] >= 0) & (match[:, 0] == match[:, 1])
+            belief[here] = step.belief[match[here, 0]]
+            why[here] = [step.reasons[place] for place in match[here, 0]]
+            later &= ~here
+        return np.maximum(belief, 1e-4), tuple(why)
+
+
+def _least_confidence(nodes: Nodes, links: Sequence[Links], clusters: Ints) -> Floats:
+    """Return the least confidence of the links that each cluster is made of; 1 without any."""
+    pairs, confidence = nodes.pairs(links)
+    ends = clusters[pairs]
+    followed = ends[:, 0] == ends[:, 1]
+    trust = np.ones(int(clusters.max(initial=-1)) + 1)
+    np.minimum.at(trust, ends[followed, 0], confidence[followed])
+    return trust
+
+
+def with_links(collection: Collection, alignment: Alignment) -> Collection:
+    """Return the collection with what was found beside the links that it has."""
+    return replace(collection, links=(*collection.links, *alignment.links()))

@@ -1,0 +1,153 @@
+"""Pairs of clusters with evidence that they are one, and how far each is to be believed.
+
+Each piece of evidence for a pair is a chance ``p`` that it makes them the same, taken as
+independent of the others (noisy-or, as in PARIS: Suchanek et al., VLDB 2012, equation 4), so
+evidence is the sum of ``-log(1 - p)`` over its pieces. With what is said of a cluster as a row of a
+sparse matrix whose squared numbers are these terms, the evidence for all pairs is the matrix times
+its transpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgraft.alignment.nodes import Floats, Ints
+from kgraft.graph.sorted_rows import changes
+
+ROWS = 4096
+"""Clusters whose products are in memory at once."""
+
+KEPT = 20
+"""Candidates of a cluster that are kept, the best ones."""
+
+LARGEST = 30.0
+"""Evidence beyond it is as good as certain, and its odds are still finite."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is said of clusters.
+
+    Args:
+        structure: Clusters and what their facts say, ``(n, f)``.
+        labels: Clusters and their names, ``(n, k)``.
+        pairs: Evidence for pairs of clusters, symmetric, ``(n, n)``.
+        unlike: How much evidence is taken back from pairs that no label speaks for.
+    """
+
+    structure: sp.csr_array
+    labels: sp.csr_array
+    pairs: sp.csr_array
+    unlike: float = 0.0
+
+    def between(self, rows: slice) -> sp.csr_array:
+        """Return the evidence for pairs of some clusters with all, ``(len(rows), n)``."""
+        structure = (self.structure[rows] @ self.structure.T).tocsr()
+        named = (self.labels[rows] @ self.labels.T + self.pairs[rows]).tocsr()
+        if not self.unlike:
+            return (structure + named).tocsr()
+        unnamed = structure.astype(bool).astype(np.float64)
+        unnamed = unnamed - unnamed.multiply(named.astype(bool))
+        return (structure + named - self.unlike * unnamed).tocsr()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs of clusters that may be one; each stands twice, once from either side.
+
+    Args:
+        left: One cluster, sorted, int64 ``(m,)``.
+        right: The other, the most believed first, ``(m,)``.
+        evidence: For the pair, float64 ``(m,)``.
+        belief: The chance that they are one, float64 ``(m,)``.
+    """
+
+    left: Ints
+    right: Ints
+    evidence: Floats
+    belief: Floats
+
+    def matches(self, threshold: float, n_clusters: int) -> Ints:
+        """Return the places of pairs that believe most in each other, each pair once.
+
+        Args:
+            threshold: The least belief.
+            n_clusters: How many clusters there are.
+        """
+        first = np.flatnonzero(changes(self.left)) if len(self.left) else np.empty(0, np.int64)
+        best = np.full(n_clusters, -1, dtype=np.int64)
+        best[self.left[first]] = self.right[first]
+        mutual = best[self.right[first]] == self.left[first]
+        sure = self.belief[first] >= threshold
+        found: Ints = first[mutual & sure & (self.left[first] < self.right[first])]
+        return found
+
+
+def candidates(evidence: Evidence, members: Ints, doubt: float) -> Candidates:
+    """Compare all clusters that have something in common.
+
+    The odds of a pair count against those of its rivals: other pairs of the same cluster of which
+    only one can be right, since a cluster holds one entity of each graph. That no pair is right
+    counts as one more rival. A pair is believed as far as the more doubtful of its sides believes.
+
+    Args:
+        evidence: What is said of clusters.
+        members: Each cluster's node of each graph, or -1, ``(n, graphs)``.
+        doubt: The odds that a cluster has no partner in a graph.
+    """
+    holds = members >= 0
+    kept, totals = [], np.zeros(holds.shape)
+    for start in range(0, len(holds), ROWS):
+        rows = slice(start, start + ROWS)
+        left, right, strength = _possible(evidence.between(rows), start, holds)
+        odds = np.expm1(np.minimum(strength, LARGEST))
+        for place in range(holds.shape[1]):
+            with_place = holds[right, place]
+            totals[:, place] += np.bincount(
+                left[with_place], weights=odds[with_place], minlength=len(holds)
+            )
+        order = np.lexsort((right, -strength, left))
+        left, right, strength = left[order], right[order], strength[order]
+        best = rank_in_group(left) < KEPT
+        kept.append((left[best], right[best], strength[best]))
+    left, right, strength = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    odds = np.expm1(np.minimum(strength, LARGEST))
+    belief = np.ones(len(left))
+    for one, other in ((left, right), (right, left)):
+        for place in range(holds.shape[1]):
+            rivals = np.where(holds[other, place], totals[one, place], 0.0)
+            belief = np.minimum(belief, odds / (doubt + np.maximum(rivals, odds)))
+    order = np.lexsort((right, -strength, -belief, left))
+    return Candidates(left[order], right[order], strength[order], belief[order])
+
+
+def _possible(
+    product: sp.csr_array, start: int, holds: NDArray[np.bool_]
+) -> tuple[Ints, Ints, Floats]:
+    """Return pairs that some evidence speaks for and that have no two entities of one graph."""
+    pairs = product.tocoo()
+    left = pairs.row.astype(np.int64) + start
+    right = pairs.col.astype(np.int64)
+    bits = holds @ (1 << np.arange(holds.shape[1]))
+    possible = ((bits[left] & bits[right]) == 0) & (pairs.data > 0)
+    return left[possible], right[possible], pairs.data[possible].astype(np.float64)
+
+
+def rank_in_group(groups: Ints) -> Ints:
+    """Return each row's place in its run of equal numbers."""
+    if not len(groups):
+        return groups
+    starts = np.flatnonzero(changes(groups))
+    sizes = np.diff(np.append(starts, len(groups)))
+    return np.arange(len(groups)) - np.repeat(starts, sizes)
+
+
+def merged(clusters: Ints, left: Ints, right: Ints) -> Ints:
+    """Return clusters after pairs of them have become one, numbered anew from 0."""
+    number = np.arange(int(clusters.max(initial=-1)) + 1)
+    number[right] = left
+    return np.unique(number[clusters], return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,250 @@
+"""What names and literals say: keys that two entities share, and labels that are spelt alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from kgraft.alignment.candidates import rank_in_group
+from kgraft.alignment.nodes import Floats, Ints, Nodes
+from kgraft.alignment.normal_forms import (
+    endings,
+    normal_form,
+    numbers,
+    transliterator,
+    without_remark,
+)
+from kgraft.alignment.settings import LabelSettings
+from kgraft.graph.rdf import RDFS_LABEL, SKOS_LABEL
+from kgraft.graph.sorted_rows import changes
+
+ROWS = 4096
+"""Labels whose products are in memory at once."""
+
+ALIASES = (RDFS_LABEL, SKOS_LABEL, "http://www.w3.org/2004/02/skos/core#altLabel")
+"""Attributes whose values are names."""
+
+SHORTEST = 4
+"""Signs that a value needs to have to be no mere number or code that many things share."""
+
+SCHEMA = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
+"""Columns of keys: who has it, the key, and what sharing it is worth."""
+
+CANDIDATES = 5
+"""Labels of another graph that a label is compared with, those with most rare letters shared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """What names and literals say of nodes.
+
+    Args:
+        keys: Each key in words.
+        said: Nodes and square roots of what sharing a key is worth, ``(n, k)``.
+        alike: Pairs of nodes whose labels are spelt alike, or whose vectors are, ``(p, 2)``.
+        similarity: How alike, from 0 to 1; nan where it is vectors that are alike, ``(p,)``.
+        chance: Chance that they are the same, ``(p,)``.
+        unlike: How much evidence is taken back from a pair that no name speaks for.
+    """
+
+    keys: Sequence[str]
+    said: sp.csr_array
+    alike: Ints
+    similarity: Floats
+    chance: Floats
+    unlike: float
+
+    def of_clusters(self, clusters: Ints) -> tuple[sp.csr_array, sp.csr_array]:
+        """Return clusters and their keys ``(c, k)``, and evidence for pairs of clusters."""
+        size = int(clusters.max(initial=-1)) + 1
+        said = self.said.tocoo()
+        keys = _largest(clusters[said.row], said.col, said.data, (size, self.said.shape[1]))
+        one, other = clusters[self.alike].T
+        rows, columns = np.concatenate([one, other]), np.concatenate([other, one])
+        weight = np.tile(-np.log1p(-self.chance), 2)
+        return keys, _largest(rows, columns, weight, (size, size))
+
+    @classmethod
+    def masked(cls, n_nodes: int) -> Names:
+        """Return what is known of names when nobody looks at them."""
+        none = np.empty((0, 2), dtype=np.int64)
+        empty = np.empty(0)
+        return cls((), sp.csr_array((n_nodes, 0), dtype=np.float64), none, empty, empty, 0.0)
+
+
+def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
+    """Look at names, labels and literals of all nodes.
+
+    Keys are the normal form of a label, of a label without a remark in brackets, of an alias and of
+    the endings of a name, and each other value of an attribute. A key of more than
+    ``settings.common`` entities of one graph is none.
+
+    Raises:
+        KgraftError: If the libraries that compare names are not installed.
+    """
+    if not settings.use:
+        return Names.masked(len(nodes))
+    transliterator()
+    texts = [nodes.label(node) for node in range(len(nodes))]
+    literals = _literals(nodes)
+    found = [
+        _keys(nodes, texts, settings),
+        _aliases(literals, settings),
+        _values(literals, nodes, settings),
+    ]
+    keys = pl.concat(found)
+    keys = keys.group_by("node", "key").agg(pl.col("chance").max())
+    source = pl.Series(nodes.source_of)
+    keys = keys.with_columns(source=source.gather(keys["node"]))
+    of_graph = keys.group_by("key", "source").agg(n=pl.len())
+    usable = of_graph.group_by("key").agg(most=pl.col("n").max(), graphs=pl.len())
+    usable = usable.filter(pl.col("graphs") > 1, pl.col("most") <= settings.common)
+    usable = usable.sort("key").with_row_index("column")
+    keys = keys.join(usable, on="key").sort("node", "column")
+    weight = np.sqrt(-np.log1p(-keys["chance"].to_numpy()))
+    said = sp.csr_array(
+        (weight, (keys["node"].to_numpy(), keys["column"].to_numpy().astype(np.int64))),
+        shape=(len(nodes), len(usable)),
+    )
+    alike, similarity = _alike(nodes, texts, settings)
+    chance = 1 / (1 + np.exp(-settings.slope * (similarity - settings.half)))
+    return Names(usable["key"].to_list(), said, alike, similarity, chance, settings.unlike)
+
+
+def _keys(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> pl.DataFrame:
+    """Return node, key and chance for labels and names."""
+    rows: list[tuple[int, str, float]] = []
+    names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
+    for node, (text, name) in enumerate(zip(texts, names, strict=True)):
+        forms = {normal_form(ending): settings.similar for ending in endings(name)}
+        forms.setdefault(normal_form(without_remark(text)), settings.similar)
+        forms[normal_form(text)] = settings.same
+        rows += [(node, form, chance) for form, chance in forms.items() if form]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _literals(nodes: Nodes) -> pl.DataFrame:
+    """Return node, attribute and value of all literals."""
+    frames = [
+        graph.attributes.select(pl.col("entity").alias("node") + first, "attribute", "value")
+        for graph, first in zip(nodes.graphs, nodes.first[:-1].tolist(), strict=True)
+        if graph.attributes is not None
+    ]
+    none = {"node": pl.Int64, "attribute": pl.String, "value": pl.String}
+    return pl.concat([pl.DataFrame(schema=none), *frames])
+
+
+def _aliases(literals: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
+    """Return node, key and chance for values that are names, whatever their language."""
+    found = literals.filter(pl.col("attribute").is_in(ALIASES))
+    forms = [normal_form(value) for value in found["value"].to_list()]
+    keys = found.select("node", key=pl.Series(forms, dtype=pl.String), chance=settings.similar)
+    return keys.filter(pl.col("key") != "").cast(pl.Schema(SCHEMA))
+
+
+def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl.DataFrame:
+    """Return node, key and chance for other values: one of ``d`` entities tells with ``1 / d``."""
+    values = literals.filter(~pl.col("attribute").is_in(ALIASES)).select(
+        "node", value=pl.col("value").str.strip_chars().str.to_lowercase()
+    )
+    values = values.filter(pl.col("value").str.len_chars() >= SHORTEST).unique()
+    source = pl.Series(nodes.source_of).gather(values["node"])
+    values = values.with_columns(source=source)
+    values = values.with_columns(n=pl.len().over("value", "source"))
+    values = values.with_columns(most=pl.col("n").max().over("value"))
+    return values.select(
+        "node",
+        key=pl.lit("= ") + pl.col("value"),
+        chance=settings.value / pl.col("most").cast(pl.Float64),
+    )
+
+
+def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple[Ints, Floats]:
+    """Return pairs of nodes of two graphs whose labels are spelt alike, and how much alike."""
+    from rapidfuzz import fuzz, process
+
+    forms = [normal_form(without_remark(text)) for text in texts]
+    digits = [numbers(form) for form in forms]
+    found, similar = [], []
+    grams = _grams(nodes, forms, settings)
+    for one, other in combinations(range(len(nodes.graphs)), 2):
+        pairs = _lookups(grams, nodes.first, one, other)
+        pairs = np.array(
+            [(x, y) for x, y in pairs.tolist() if digits[x] == digits[y] and forms[x] != forms[y]],
+            dtype=np.int64,
+        ).reshape(-1, 2)
+        left, right = ([forms[node] for node in column] for column in pairs.T.tolist())
+        ratio = process.cpdist(left, right, scorer=fuzz.ratio)
+        sorted_ratio = process.cpdist(left, right, scorer=fuzz.token_sort_ratio)
+        likeness = np.maximum(ratio, sorted_ratio).astype(np.float64) / 100
+        good = likeness >= settings.least
+        found.append(pairs[good])
+        similar.append(likeness[good])
+    return np.concatenate(found), np.concatenate(similar)
+
+
+def _grams(nodes: Nodes, forms: Sequence[str], settings: LabelSettings) -> sp.csr_array:
+    """Return nodes and the rarest groups of three letters in their labels, by rarity.
+
+    Groups that more than ``settings.common`` labels of one graph have are left out, so that
+    looking up costs no more than that a group.
+    """
+    sources = nodes.source_of.tolist()
+    counts: Counter[tuple[str, int]] = Counter()
+    for form, source in zip(forms, sources, strict=True):
+        counts.update((gram, source) for gram in _groups(form))
+    most: dict[str, int] = {}
+    for (gram, _), count in counts.items():
+        most[gram] = max(most.get(gram, 0), count)
+    number: dict[str, int] = {}
+    rows, columns, weights = [], [], []
+    for node, form in enumerate(forms):
+        usable = [gram for gram in _groups(form) if most[gram] <= settings.common]
+        for gram in sorted(usable, key=lambda gram: (most[gram], gram))[: settings.keys]:
+            rows.append(node)
+            columns.append(number.setdefault(gram, len(number)))
+            weights.append(most[gram] ** -0.25)
+    shape = (len(forms), len(number))
+    return sp.csr_array((np.array(weights, dtype=np.float64), (rows, columns)), shape=shape)
+
+
+def _groups(form: str) -> set[str]:
+    padded = f" {form} "
+    return {padded[start : start + 3] for start in range(len(padded) - 2)}
+
+
+def _lookups(grams: sp.csr_array, first: Ints, one: int, other: int) -> Ints:
+    """Return pairs of nodes of two graphs that share most rare groups, from either side."""
+    left, right = (grams[first[place] : first[place + 1]] for place in (one, other))
+    shift = np.array([first[one], first[other]])
+    ways = [_nearest(left, right), *(pairs[:, ::-1] for pairs in [_nearest(right, left)])]
+    return np.unique(np.concatenate(ways) + shift, axis=0)
+
+
+def _nearest(left: sp.csr_array, right: sp.csr_array) -> Ints:
+    found = list(_nearest_rows(left, right.T.tocsr()))
+    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
+
+
+def _nearest_rows(left: sp.csr_array, turned: sp.csr_array) -> Iterator[Ints]:
+    for start in range(0, left.shape[0], ROWS):
+        product = (left[start : start + ROWS] @ turned).tocoo()
+        order = np.lexsort((product.col, -product.data, product.row))
+        rows = product.row[order].astype(np.int64)
+        best = rank_in_group(rows) < CANDIDATES
+        columns = product.col[order][best].astype(np.int64)
+        yield np.stack([rows[best] + start, columns], axis=1)
+
+
+def _largest(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) -> sp.csr_array:
+    """Return a sparse matrix that keeps the largest of the values at one place."""
+    order = np.lexsort((-values, columns, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    new = changes(rows, columns) if len(rows) else np.empty(0, dtype=np.bool_)
+    return sp.csr_array((values[new], (rows[new], columns[new])), shape=shape)

@@ -1,0 +1,244 @@
+"""How good found links are, measured on links that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from kgraft.alignment.align import Alignment, align
+from kgraft.alignment.candidates import rank_in_group
+from kgraft.alignment.nodes import Ints
+from kgraft.alignment.settings import AlignSettings
+from kgraft.errors import DataError
+from kgraft.linking.collection import Collection
+from kgraft.linking.links import Links
+from kgraft.progress import Listener
+
+HITS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """How well the links between two graphs were found.
+
+    Args:
+        left: One graph.
+        right: The other.
+        seeds: Links that were given.
+        held_out: Links that were not.
+        accepted: Links that were found, besides what follows from the given ones.
+        right_ones: Those of them that all given and held-out links together imply.
+        judged: Those of them with an end for which a partner in the other graph is known.
+        dangling: Entities without a known partner.
+        dangling_unlinked: Share of them that was left without one.
+        recall: Held-out links that were found, or follow from the given ones.
+        hits: Share of held-out ends whose true partner is among the best 1, 5, 10, over both
+            directions; an accepted partner is the best.
+        mrr: Mean reciprocal rank of the true partner, 0 where it is no candidate.
+    """
+
+    left: str
+    right: str
+    seeds: int
+    held_out: int
+    accepted: int
+    right_ones: int
+    judged: int
+    dangling: int
+    dangling_unlinked: float
+    recall: float
+    hits: dict[int, float]
+    mrr: float
+
+    @property
+    def precision(self) -> float:
+        """Right ones among those that can be judged; 1 if there are none.
+
+        If links are incomplete, as they mostly are, nobody knows of a link between two entities
+        without known partners whether it is right.
+        """
+        return self.right_ones / self.judged if self.judged else 1.0
+
+    @property
+    def precision_of_all(self) -> float:
+        """Right ones among all, as if an entity without a known partner had none; 1 if none."""
+        return self.right_ones / self.accepted if self.accepted else 1.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for JSON."""
+        plain = {key: value for key, value in asdict(self).items() if key != "hits"}
+        hits = {f"hits@{k}": round(self.hits[k], 4) for k in HITS}
+        ratios = {
+            "precision": self.precision,
+            "precision_of_all": self.precision_of_all,
+            "recall": self.recall,
+            "f1": self.f1,
+            "mrr": self.mrr,
+            "dangling_unlinked": self.dangling_unlinked,
+        }
+        return {**plain, **{key: round(value, 4) for key, value in ratios.items()}, **hits}
+
+
+@dataclass(frozen=True)
+class AlignmentScore:
+    """How well the links of a collection were found.
+
+    Args:
+        pairs: Each two graphs that links were held out from.
+    """
+
+    pairs: tuple[PairScore, ...]
+
+    def mean(self) -> dict[str, float]:
+        """Return the means over pairs of graphs of every share, as fractions."""
+        rows = [pair.as_dict() for pair in self.pairs]
+        named = [key for key, value in rows[0].items() if isinstance(value, float)]
+        return {key: round(fmean(row[key] for row in rows), 4) for key in named}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each two graphs, and the mean, for tables and JSON."""
+        mean = {"left": "mean", "right": "", **self.mean()}
+        return [*(pair.as_dict() for pair in self.pairs), mean]
+
+
+def evaluate_alignment(
+    collection: Collection,
+    settings: AlignSettings | None = None,
+    *,
+    share: float = 0.3,
+    seed: int = 0,
+    progress: Listener | None = None,
+) -> AlignmentScore:
+    """Hold out links of a collection, look for them, and measure what was found.
+
+    What the given links imply by way of other graphs counts as found, since graphs are matched
+    together. To measure without the help of names, set ``labels.use`` to false.
+
+    Args:
+        collection: Graphs and links, taken as right.
+        settings: By default ``AlignSettings()``.
+        share: Share of each two graphs' links that are given; the others are held out.
+        seed: Chooses which.
+        progress: Hears of rounds.
+
+    Raises:
+        DataError: If no link is held out.
+    """
+    seeds, held_out = split_links(collection.links, share, seed=seed)
+    if not any(len(x) for x in held_out):
+        raise DataError(
+            f"no entity link of {collection.name} is held out",
+            remedy="Give links to measure by, and a share of them below 1",
+        )
+    found = align(replace(collection, links=seeds), settings, progress=progress)
+    return score(found, collection.links, seeds, held_out)
+
+
+def split_links(
+    links: Sequence[Links], share: float, *, seed: int
+) -> tuple[tuple[Links, ...], tuple[Links, ...]]:
+    """Return a share of the entity links of each two graphs, and the others.
+
+    Links of relations are with the first.
+    """
+    given: list[Links] = []
+    held_out: list[Links] = []
+    for place, x in enumerate(links):
+        if x.kind == "relation":
+            given.append(x)
+            continue
+        order = np.random.default_rng([seed, place]).permutation(len(x))
+        n_given = round(share * len(x))
+        for part, rows in ((given, order[:n_given]), (held_out, order[n_given:])):
+            kept = np.sort(rows)
+            part.append(replace(x, pairs=x.pairs[kept], confidence=x.confidence[kept]))
+    return tuple(given), tuple(held_out)
+
+
+def score(
+    found: Alignment, truth: Sequence[Links], seeds: Sequence[Links], held_out: Sequence[Links]
+) -> AlignmentScore:
+    """Measure what was found from ``seeds`` by all links and by those that were held out."""
+    tables = _Tables(found, truth, seeds)
+    return AlignmentScore(tuple(tables.score(x, seeds) for x in held_out if len(x)))
+
+
+class _Tables:
+    """Each node's partner in each graph: the true one, the one that was given, the one found."""
+
+    def __init__(self, found: Alignment, truth: Sequence[Links], seeds: Sequence[Links]) -> None:
+        nodes = found.nodes
+        self._found = found
+        self._true, self._given, self._linked = (
+            nodes.members(clusters)[clusters]
+            for clusters in (nodes.clusters(truth), nodes.clusters(seeds), found.clusters)
+        )
+
+    def score(self, held_out: Links, seeds: Sequence[Links]) -> PairScore:
+        nodes = self._found.nodes
+        left, right = nodes.place(held_out.left), nodes.place(held_out.right)
+        ours = np.arange(nodes.first[left], nodes.first[left + 1])
+        theirs = np.arange(nodes.first[right], nodes.first[right + 1])
+        linked, true = self._linked[ours, right], self._true[ours, right]
+        new = (linked >= 0) & (self._given[ours, right] < 0)
+        known = (true >= 0) | (self._true[linked, left] >= 0)
+        dangling = np.concatenate(
+            [
+                self._linked[ours, right][true < 0],
+                self._linked[theirs, left][self._true[theirs, left] < 0],
+            ]
+        )
+        pairs, _ = nodes.pairs([held_out])
+        ranks = np.concatenate(
+            [
+                self._ranks(pairs[:, 0], pairs[:, 1], right),
+                self._ranks(pairs[:, 1], pairs[:, 0], left),
+            ]
+        )
+        return PairScore(
+            held_out.left,
+            held_out.right,
+            sum(
+                len(x)
+                for x in seeds
+                if x.kind == "entity" and x.between(held_out.left, held_out.right)
+            ),
+            len(held_out),
+            int(new.sum()),
+            int((new & (linked == true)).sum()),
+            int((new & known).sum()),
+            len(dangling),
+            float((dangling < 0).mean()) if len(dangling) else 1.0,
+            float((self._linked[pairs[:, 0], right] == pairs[:, 1]).mean()),
+            {k: float((ranks <= k).mean()) for k in HITS},
+            float((1 / ranks).mean()),
+        )
+
+    def _ranks(self, asked: Ints, answers: Ints, place: int) -> np.ndarray:
+        """Return the rank of each answer among candidates in one graph, inf if it is none."""
+        clusters, open_pairs = self._found.clusters, self._found.open
+        members = self._found.nodes.members(clusters)
+        usable = members[open_pairs.right, place] >= 0
+        left, right = open_pairs.left[usable], members[open_pairs.right[usable], place]
+        rank = rank_in_group(left) + 1
+        size = len(clusters)
+        keys = left * size + right
+        order = np.argsort(keys)
+        wanted = clusters[asked] * size + answers
+        at = np.searchsorted(keys[order], wanted)
+        hit = np.minimum(at, max(len(keys) - 1, 0))
+        is_there = keys[order][hit] == wanted if len(keys) else np.zeros(len(asked), bool)
+        found = np.full(len(asked), np.inf)
+        found[is_there] = rank[order][hit[is_there]]
+        linked = self._linked[asked, place]
+        return np.where(linked == answers, 1.0, np.where(linked >= 0, found + 1, found))

@@ -1,0 +1,87 @@
+"""Why two clusters are taken for one, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from kgraft.alignment.labels import Names
+from kgraft.alignment.nodes import Ints, Nodes, examples
+from kgraft.alignment.structure import Neighbours
+from kgraft.graph.iris import labels_of_iris
+
+TOLD = 3
+"""Pieces of evidence that are named; of the others the number is."""
+
+
+def reasons(
+    nodes: Nodes, clusters: Ints, left: Ints, right: Ints, around: Neighbours, names: Names
+) -> list[str]:
+    """Say for each pair of clusters what they have in common, the most telling first.
+
+    Args:
+        nodes: All entities.
+        clusters: The cluster of each node.
+        left: One cluster of each pair, ``(p,)``.
+        right: The other, ``(p,)``.
+        around: What facts say of nodes.
+        names: What names say of them.
+    """
+    found: dict[int, list[tuple[float, str]]] = defaultdict(list)
+    said = around.of_clusters(clusters)
+    shared = (said[left] * said[right]).tocoo()
+    verbs, example = _verbs(nodes), examples(clusters)
+    for pair, column, weight in zip(
+        shared.row.tolist(), shared.col.tolist(), shared.data.tolist(), strict=True
+    ):
+        other = nodes.label(int(example[around.other[column]]))
+        found[pair].append((weight, f"{verbs[around.relation[column]]} {other}"))
+    keys, _ = names.of_clusters(clusters)
+    alike = (keys[left] * keys[right]).tocoo()
+    for pair, column, weight in zip(
+        alike.row.tolist(), alike.col.tolist(), alike.data.tolist(), strict=True
+    ):
+        found[pair].append((weight, f'name "{names.keys[column]}"'))
+    for pair, texts in _spelt_alike(nodes, clusters, left, right, names).items():
+        found[pair].extend(texts)
+    return [_sentence(found[pair]) for pair in range(len(left))]
+
+
+def _spelt_alike(
+    nodes: Nodes, clusters: Ints, left: Ints, right: Ints, names: Names
+) -> dict[int, list[tuple[float, str]]]:
+    found: dict[int, list[tuple[float, str]]] = defaultdict(list)
+    pair_of = np.full(int(clusters.max(initial=-1)) + 1, -1, dtype=np.int64)
+    pair_of[left] = pair_of[right] = np.arange(len(left))
+    pairs = pair_of[clusters[names.alike]]
+    ours = (pairs[:, 0] >= 0) & (pairs[:, 0] == pairs[:, 1])
+    for place in np.flatnonzero(ours).tolist():
+        one, other = (nodes.label(int(node)) for node in names.alike[place])
+        likeness = names.similarity[place]
+        text = (
+            "neighbouring vectors"
+            if np.isnan(likeness)
+            else f'labels "{one}" and "{other}" ({likeness:.2f} alike)'
+        )
+        found[int(pairs[place, 0])].append((float(-np.log1p(-names.chance[place])), text))
+    return found
+
+
+def _verbs(nodes: Nodes) -> list[str]:
+    """Return how each relation, and behind them each inverse, reads."""
+    read = [""] * (2 * nodes.joint.n_relations)
+    for part in nodes.joint.parts.values():
+        names = part.relations.names
+        readable = labels_of_iris(names).fill_null(names)
+        for row, name in zip(part.relation_rows.tolist(), readable.to_list(), strict=True):
+            read[row] = read[row] or name
+            read[row + nodes.joint.n_relations] = f"{read[row]} of"
+    return read
+
+
+def _sentence(pieces: list[tuple[float, str]]) -> str:
+    """Return the most telling pieces in one sentence, without tabs or line breaks."""
+    best = [text for _, text in sorted(pieces, key=lambda piece: (-piece[0], piece[1]))]
+    more = f" and {len(best) - TOLD} more" if len(best) > TOLD else ""
+    return " ".join(f"both: {', '.join(best[:TOLD])}{more}".split())

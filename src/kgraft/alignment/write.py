@@ -1,0 +1,171 @@
+"""Links onto disk, as tables and SSSOM that collections read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import tomli_w
+
+from kgraft.alignment.align import Alignment
+from kgraft.alignment.audit import Audit
+from kgraft.alignment.relations import Correspondence
+from kgraft.files import check_empty, write_directory
+from kgraft.graph.iris import iri_of
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.linking.collection import Collection
+from kgraft.linking.links import Links
+from kgraft.linking.read_links import SAME
+
+LINKS_FILE: Final = "links.toml"
+RELATIONS_FILE: Final = "relations.tsv"
+DOUBTFUL_FILE: Final = "doubtful.tsv"
+
+
+def write_alignment(alignment: Alignment, directory: Path) -> None:
+    """Write the links that were found into a new directory, all files or none.
+
+    For each two graphs with links: ``LEFT-RIGHT.tsv`` with the columns left, right, confidence and
+    evidence, and the same as ``LEFT-RIGHT.sssom.tsv``. Relations that are the same under two names
+    are in ``LEFT-RIGHT-relations.tsv``, and all correspondences, inverse and narrower ones too, in
+    ``relations.tsv``. ``links.toml`` holds the tables that make a collection read the links.
+
+    Args:
+        alignment: What ``align`` has found.
+        directory: A new or empty directory.
+
+    Raises:
+        DataError: If there is something in the directory.
+    """
+    check_empty(directory)
+    graphs = {graph.name: graph for graph in alignment.nodes.graphs}
+    with write_directory(directory) as place:
+        tables = [
+            write_links(x.links, x.evidence, graphs, place, directory.name)
+            for x in alignment.proposed
+        ]
+        because = {(x.left, x.relation, x.right, x.other): x for x in alignment.relations}
+        for links in alignment.relation_links():
+            left, right = graphs[links.left].relations, graphs[links.right].relations
+            evidence = [
+                because[links.left, left.name(one), links.right, right.name(other)].evidence
+                for one, other in links.pairs.tolist()
+            ]
+            tables.append(write_links(links, evidence, graphs, place, directory.name))
+        _relation_table(alignment.relations).write_csv(
+            place / RELATIONS_FILE, separator="\t", quote_style="never"
+        )
+        _write_toml(tables, place / LINKS_FILE)
+
+
+def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
+    """Write the links that an audit has left, and those that it doubts, into a new directory.
+
+    Links are written as ``write_alignment`` does; ``doubtful.tsv`` has the columns doubt, left,
+    left_name, right, right_name and why, the most doubtful first. Nothing of the collection's own
+    files is touched.
+
+    Args:
+        found: What ``audit`` has found.
+        collection: What was audited; its relation links are taken over.
+        directory: A new or empty directory.
+
+    Raises:
+        DataError: If there is something in the directory.
+    """
+    check_empty(directory)
+    kept = (*found.cleaned(), *(x for x in collection.links if x.kind == "relation"))
+    rows = []
+    for doubt, links, row, why in found.doubtful():
+        ends = zip((links.left, links.right), links.pairs[row].tolist(), strict=True)
+        named = [(graph, collection.graphs[graph].entities.name(end)) for graph, end in ends]
+        rows.append((round(doubt, 4), *named[0], *named[1], why))
+    names = ("left", "left_name", "right", "right_name", "why")
+    schema = {"doubt": pl.Float64, **dict.fromkeys(names, pl.String)}
+    with write_directory(directory) as place:
+        tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
+        doubtful = pl.DataFrame(rows, schema=schema, orient="row")
+        doubtful.write_csv(place / DOUBTFUL_FILE, separator="\t", quote_style="never")
+        _write_toml(tables, place / LINKS_FILE)
+
+
+def write_links(
+    links: Links,
+    evidence: Sequence[str] | None,
+    graphs: Mapping[str, KnowledgeGraph],
+    place: Path,
+    folder: str,
+) -> dict[str, Any]:
+    """Write links as a table and as SSSOM; return the table of a collection that reads them.
+
+    Args:
+        links: The links.
+        evidence: Why, for each.
+        graphs: The graphs that they join.
+        place: Where to.
+        folder: What the collection, which lies beside it, will call that.
+    """
+    vocabularies = [
+        graphs[name].entities if links.kind == "entity" else graphs[name].relations
+        for name in (links.left, links.right)
+    ]
+    left, right = (
+        vocabulary.names.gather(rows)
+        for vocabulary, rows in zip(vocabularies, links.pairs.T, strict=True)
+    )
+    table = pl.DataFrame(
+        {"left": left, "right": right, "confidence": pl.Series(links.confidence).round(4)}
+    )
+    if evidence is not None:
+        table = table.with_columns(evidence=pl.Series(list(evidence), dtype=pl.String))
+    stem = _free_stem(links, place)
+    table.write_csv(place / f"{stem}.tsv", separator="\t", quote_style="never")
+    _write_sssom(table, links, place / f"{stem}.sssom.tsv")
+    named = {"left": links.left, "right": links.right, "path": f"{folder}/{stem}.tsv"}
+    return named if links.kind == "entity" else {**named, "kind": "relation"}
+
+
+def _write_toml(tables: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write ``[[links]]`` tables, which may stand below others in a collection.toml."""
+    blocks = [f"[[links]]\n{tomli_w.dumps(table)}" for table in tables]
+    path.write_text("\n".join(blocks), encoding="utf-8")
+
+
+def _free_stem(links: Links, place: Path) -> str:
+    """Return a name for files of links that none in the place has."""
+    names = (name.replace("/", "_") for name in (links.left, links.right))
+    stem = "-".join(names) + ("" if links.kind == "entity" else "-relations")
+    ways = (stem, *(f"{stem}-{number}" for number in range(2, len(list(place.iterdir())) + 3)))
+    return next(way for way in ways if not (place / f"{way}.tsv").exists())
+
+
+def _write_sssom(table: pl.DataFrame, links: Links, path: Path) -> None:
+    """Write SSSOM (Matentzoglu et al., Database, 2022) with names as they are."""
+    columns = {
+        "subject_id": pl.col("left"),
+        "predicate_id": pl.lit(SAME[links.kind][0]),
+        "object_id": pl.col("right"),
+        "mapping_justification": pl.lit("semapv:CompositeMatching"),
+        "confidence": pl.col("confidence"),
+    }
+    if "evidence" in table.columns:
+        columns["comment"] = pl.col("evidence")
+    header = (
+        "#curie_map:\n"
+        "#  semapv: https://w3id.org/semapv/vocab/\n"
+        f"#mapping_set_id: {iri_of(f'{links.left}-{links.right}')}\n"
+        "#license: https://w3id.org/sssom/license/unspecified\n"
+        "#mapping_tool: kgraft\n"
+    )
+    body = table.select(**columns).write_csv(separator="\t", quote_style="never")
+    path.write_text(header + body, encoding="utf-8")
+
+
+def _relation_table(found: Sequence[Correspondence]) -> pl.DataFrame:
+    names = ("left", "relation", "right", "other", "kind", "inverse", "confidence", "support")
+    rows = [(*(getattr(x, name) for name in names), x.evidence) for x in found]
+    types = (pl.String,) * 5 + (pl.Boolean, pl.Float64, pl.Int64, pl.String)
+    schema = dict(zip((*names, "evidence"), types, strict=True))
+    return pl.DataFrame(rows, schema=schema, orient="row")

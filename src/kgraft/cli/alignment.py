@@ -1,0 +1,220 @@
+"""The verbs about links: ``align``, ``audit``, and how ``evaluate`` measures the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+
+from kgraft.alignment.align import Alignment
+from kgraft.alignment.align import align as run_alignment
+from kgraft.alignment.audit import audit as run_audit
+from kgraft.alignment.score import evaluate_alignment
+from kgraft.alignment.settings import AlignSettings
+from kgraft.alignment.write import (
+    DOUBTFUL_FILE,
+    LINKS_FILE,
+    RELATIONS_FILE,
+    write_alignment,
+    write_audit,
+)
+from kgraft.cli.console import chosen_settings, out, print_json
+from kgraft.cli.options import (
+    CollectionArgument,
+    JsonOption,
+    MaskOption,
+    SetOption,
+    SettingsOption,
+)
+from kgraft.files import check_empty
+from kgraft.linking.links import Links
+from kgraft.linking.read_collection import read_collection
+from kgraft.progress import Bar
+from kgraft.sentences import speaking
+
+SHARES = {
+    "precision": "prec.",
+    "recall": "recall",
+    "f1": "F1",
+    "mrr": "MRR",
+    "hits@1": "H@1",
+    "hits@10": "H@10",
+}
+"""What a table shows of a measurement, and its words there."""
+
+RELATIONS_SHOWN = 20
+
+LinksOutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="A new directory for the links.", show_default=False)
+]
+
+
+def align(
+    collection: CollectionArgument,
+    directory: LinksOutOption,
+    without_links: Annotated[
+        bool, typer.Option("--without-links", help="Forget the links that the collection has.")
+    ] = False,
+    mask_labels: MaskOption = False,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find links between the graphs of a collection, of entities and of relations."""
+    with speaking():
+        check_empty(directory)
+        known = read_collection(collection)
+        if without_links:
+            known = replace(known, links=())
+        found = run_alignment(
+            known, aligning(settings, changes or (), mask_labels=mask_labels), progress=Bar()
+        )
+        write_alignment(found, directory)
+        if as_json:
+            print_json(
+                {
+                    "links": [_counts(x.links) for x in found.proposed],
+                    "relations": [asdict(x) for x in found.relations],
+                }
+            )
+            return
+        _show(found)
+        where = directory / LINKS_FILE
+        out.print(
+            f"The links are in {directory}; a collection.toml beside it reads them with the tables "
+            f"of {where}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def audit(
+    collection: CollectionArgument,
+    directory: LinksOutOption,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", min=0.0, max=1.0, help="The least doubt of what is left out."),
+    ] = 0.5,
+    mask_labels: MaskOption = False,
+    k: Annotated[int, typer.Option("--top", "-k", min=0, help="The most links shown.")] = 10,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find doubtful links, say why, and write the others beside the old ones."""
+    with speaking():
+        check_empty(directory)
+        known = read_collection(collection)
+        found = run_audit(
+            known,
+            aligning(settings, changes or (), mask_labels=mask_labels),
+            threshold=threshold,
+            progress=Bar(),
+        )
+        write_audit(found, known, directory)
+        doubtful = found.doubtful()
+        if as_json:
+            print_json(
+                [
+                    {
+                        "doubt": round(doubt, 4),
+                        "left": links.left,
+                        "left_name": known.graphs[links.left].entities.name(links.pairs[row, 0]),
+                        "right": links.right,
+                        "right_name": known.graphs[links.right].entities.name(links.pairs[row, 1]),
+                        "why": why,
+                    }
+                    for doubt, links, row, why in doubtful
+                ]
+            )
+            return
+        for doubt, _, _, why in doubtful[:k]:
+            out.print(f"{doubt:.2f}  {why}", highlight=False, markup=False, soft_wrap=True)
+        n_links = sum(len(x.links) for x in found.audited)
+        out.print(
+            f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "
+            f"collection.toml beside it reads the others with the tables of "
+            f"{directory / LINKS_FILE}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def aligning(file: Path | None, changes: Sequence[str], *, mask_labels: bool) -> AlignSettings:
+    """Return settings of alignment from a file, changes, and whether labels are masked."""
+    masked = ["labels.use=false"] if mask_labels else []
+    return chosen_settings(AlignSettings, file, [*changes, *masked])
+
+
+def evaluate_links(
+    collection: str, seeds: float, mask_labels: bool, changes: Sequence[str], *, as_json: bool
+) -> None:
+    """Measure ``align`` on links that are held out."""
+    measured = evaluate_alignment(
+        read_collection(collection),
+        aligning(None, changes, mask_labels=mask_labels),
+        share=seeds,
+        progress=Bar(),
+    )
+    rows = measured.rows()
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("between")
+    for name in ("found", "judged", *SHARES.values(), "dangling"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        counts = [f"{row[x]:,}" if x in row else "" for x in ("accepted", "judged", "dangling")]
+        figures = [f"{100 * row[name]:.1f}" for name in SHARES]
+        table.add_row(f"{row['left']} {row['right']}", *counts[:2], *figures, counts[2])
+    out.print(table)
+    unlinked = 100 * rows[-1]["dangling_unlinked"]
+    out.print(
+        f"{seeds:.0%} of the links were given, the others held out; shares in percent. Precision "
+        "is among links with an end whose partner is known; of the ends without a known partner, "
+        f"which dangle, {unlinked:.1f} % were left unlinked.",
+        highlight=False,
+    )
+
+
+def _show(found: Alignment) -> None:
+    table = Table("links between", "and")
+    for name in ("found", "median confidence"):
+        table.add_column(name, justify="right")
+    for x in found.proposed:
+        counts = _counts(x.links)
+        table.add_row(
+            x.links.left, x.links.right, f"{counts['found']:,}", f"{counts['confidence']:.2f}"
+        )
+    out.print(table)
+    told = [r for r in found.relations if r.relation != r.other]
+    for r in told[:RELATIONS_SHOWN]:
+        kind = {"same": "the same as", "narrower": "part of", "broader": "more than"}[r.kind]
+        turned = " the inverse of" if r.inverse else ""
+        out.print(
+            f"{r.confidence:.2f}  {r.left}:{r.relation} is {kind}{turned} {r.right}:{r.other} "
+            f"({r.support:,} pairs)",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    if rest := len(found.relations) - min(len(told), RELATIONS_SHOWN):
+        out.print(f"and {rest:,} more, those of one name among them, in {RELATIONS_FILE}")
+
+
+def _counts(links: Links) -> dict[str, Any]:
+    ordered = sorted(links.confidence.tolist())
+    return {
+        "left": links.left,
+        "right": links.right,
+        "found": len(links),
+        "confidence": round(ordered[len(ordered) // 2], 4),
+    }

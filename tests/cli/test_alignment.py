@@ -1,0 +1,110 @@
+"""The verbs about links, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli.main import app
+
+FACTS = {
+    "a": "p capital q, q river r, r mouth s, s ocean t, t far p, s far q",
+    "b": "K capital L, L river M, M mouth N, N ocean O, O far K, N far L",
+}
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    sources = ""
+    for name, text in FACTS.items():
+        lines = ["\t".join(fact.split()) for fact in text.split(", ")]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+        sources += f'[[source]]\nname = "{name}"\ntrain = "{name}.tsv"\nheader = false\n'
+    (tmp_path / "links.tsv").write_text("p\tK\nq\tL\nr\tM\n")
+    links = '[[links]]\nleft = "a"\nright = "b"\npath = "links.tsv"\n'
+    (tmp_path / "collection.toml").write_text(sources + links)
+    return tmp_path / "collection.toml"
+
+
+def test_links_are_found_and_read_by_the_next_verb(collection: Path, tmp_path: Path) -> None:
+    done = run("align", collection, "-o", tmp_path / "found", "--mask-labels")
+    assert done.exit_code == 0, done.output
+    assert "links.toml" in done.output
+    more = tmp_path / "more.toml"
+    more.write_text(collection.read_text() + (tmp_path / "found" / "links.toml").read_text())
+    seen = json.loads(run("inspect", more, "--json").stdout)
+    assert seen["joint_entities"] == 5
+
+
+def test_what_was_found_for_programs(collection: Path, tmp_path: Path) -> None:
+    done = run("align", collection, "-o", tmp_path / "found", "--mask-labels", "--json")
+    told = json.loads(done.stdout)
+    assert [(x["left"], x["right"], x["found"]) for x in told["links"]] == [("a", "b", 2)]
+    assert told["links"][0]["confidence"] > 0.9
+
+
+def test_given_links_can_be_forgotten(collection: Path, tmp_path: Path) -> None:
+    done = run(
+        "align", collection, "-o", tmp_path / "found", "--mask-labels", "--without-links", "--json"
+    )
+    assert json.loads(done.stdout)["links"] == []
+
+
+def test_held_out_links_are_measured(collection: Path) -> None:
+    shown = run("evaluate", collection, "--task", "alignment", "--mask-labels", "--seeds", "0.67")
+    assert shown.exit_code == 0, shown.output
+    assert "67% of the links were given" in shown.output
+    rows = json.loads(
+        run(
+            "evaluate",
+            collection,
+            "--task",
+            "alignment",
+            "--mask-labels",
+            "--seeds",
+            "0.67",
+            "--json",
+        ).stdout
+    )
+    assert rows[0]["held_out"] == 1
+    assert rows[-1]["left"] == "mean"
+
+
+def test_doubtful_links_are_written_apart(collection: Path, tmp_path: Path) -> None:
+    done = run("audit", collection, "-o", tmp_path / "clean", "--mask-labels")
+    assert done.exit_code == 0, done.output
+    assert "of 3 links are doubtful" in done.output
+    assert {"doubtful.tsv", "links.toml"} <= {x.name for x in (tmp_path / "clean").iterdir()}
+    again = run("audit", collection, "-o", tmp_path / "clean")
+    assert again.exit_code != 0
+    assert "there is something here already" in again.output
+
+
+def test_facts_are_measured_with_a_model(collection: Path) -> None:
+    done = run("evaluate", collection)
+    assert done.exit_code != 0
+    assert "evaluate takes a model and a collection" in done.output
+
+
+def test_a_missing_library_is_one_sentence(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "anyascii", None)
+    done = run("align", collection, "-o", tmp_path / "found")
+    assert done.exit_code != 0
+    assert "pip install 'kgraft[align]'" in done.output
+    assert not (tmp_path / "found").exists()
+
+
+def test_wrong_settings_are_named(collection: Path, tmp_path: Path) -> None:
+    done = run("align", collection, "-o", tmp_path / "found", "--set", "accept.threshold=2")
+    assert done.exit_code != 0
+    assert "accept.threshold" in done.output

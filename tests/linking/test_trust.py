@@ -1,0 +1,39 @@
+"""Facts trusted by their links, worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kgraft.linking.agreement import weights
+from kgraft.linking.joint import join
+from kgraft.linking.trust import trust
+
+
+def test_facts_are_trusted_as_far_as_their_links(graph_of, links_of) -> None:
+    mine = graph_of("mine", "a r b, c r a")
+    big = graph_of("big", "A r B, A r X, X r Y")
+    links = links_of(mine, big, "a=A:0.5 b=B:0.8")
+    joint = join([mine, big], [links])
+    assert trust(joint, "mine", [links]).tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
+    assert trust(joint, "mine", [links.reversed()]).tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
+
+
+def test_who_comes_by_way_of_another_source_is_trusted_as_that(graph_of, links_of) -> None:
+    mine, big, far = graph_of("mine", "a r b"), graph_of("big", "A r B"), graph_of("far", "U r V")
+    links = [links_of(mine, big, "a=A:0.5"), links_of(big, far, "A=U:0.9")]
+    joint = join([mine, big, far], links)
+    assert trust(joint, "mine", links).tolist() == pytest.approx([1, 0.5, 0.5])
+
+
+def test_links_that_were_not_followed_count_for_nothing(graph_of, links_of) -> None:
+    mine, big = graph_of("mine", "a r b"), graph_of("big", "A r B")
+    links = links_of(mine, big, "a=A:0.9 b=A:0.4")
+    joint = join([mine, big], [links])
+    assert trust(joint, "mine", [links]).tolist() == pytest.approx([1, 0.9])
+
+
+def test_weights_fall_with_trust() -> None:
+    learned = np.array([True, True, False])
+    found = weights(np.ones(3), 1.0, learned, np.array([1.0, 0.5, 0.5]))
+    assert found.tolist() == pytest.approx([4 / 3, 2 / 3, 0])
