@@ -30,6 +30,7 @@ from kgraft.errors import (
     KgraftWarning,
     ModelDirectoryError,
     SettingsError,
+    TrainingError,
     UnknownNameError,
 )
 from kgraft.evaluation.evaluate import Evaluation, evaluate
@@ -102,6 +103,7 @@ __all__ = [
     "TargetSettings",
     "TrainSettings",
     "TrainedModel",
+    "TrainingError",
     "TrainingSettings",
     "UnknownNameError",
     "Vocabulary",

@@ -104,8 +104,8 @@ class TrainingSettings(Settings):
     negatives: int = Field(512, ge=1)
     steps: int = Field(1, ge=1, le=64)
     precision: Precision = "float32"
-    learning_rate: float = Field(0.1, gt=0)
-    dense_learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(0.1, gt=0, le=1e6)
+    dense_learning_rate: float = Field(1e-3, gt=0, le=1e6)
     final_rate: float = Field(1.0, gt=0, le=1)
     regularization: float = Field(0.05, ge=0)
     validate_every: int = Field(2, ge=1)

@@ -1,10 +1,13 @@
-"""Files as streams of bytes: compression looked through on reading, whole files on writing."""
+"""Files: compression looked through on reading, whole files on writing, one writer at a time."""
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import re
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,12 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
@@ -107,6 +115,7 @@ def write_directory(directory: Path) -> Iterator[Path]:
     """Yield a new directory beside ``directory``; it takes its place when the block ends well.
 
     When the block raises, nothing is left behind, and what stood in the place before still does.
+    On Linux the two are exchanged at one instant, so that the place is never empty.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     token = uuid.uuid4().hex
@@ -117,9 +126,11 @@ def write_directory(directory: Path) -> Iterator[Path]:
         for written in temporary.iterdir():
             with written.open("rb+") as file:
                 os.fsync(file.fileno())
-        if directory.exists():
-            directory.rename(old)
-        temporary.rename(directory)
+        _sync_directory(temporary)
+        if not (directory.exists() and _exchange(temporary, directory)):
+            if directory.exists():
+                directory.rename(old)
+            temporary.rename(directory)
     except BaseException:
         if old.exists() and not directory.exists():
             old.rename(directory)
@@ -129,3 +140,75 @@ def write_directory(directory: Path) -> Iterator[Path]:
         if directory.exists():
             shutil.rmtree(old, ignore_errors=True)
     _sync_directory(directory.parent)
+
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # by the names that Linux has for them
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Give two paths each other's name at one instant, and say whether the system could."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    if rename is None:
+        return False
+    names = [os.fsencode(path) for path in (one, other)]
+    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[int]:
+    """Hold the lock ``path`` while the block runs, so that no second run writes to one place.
+
+    The system takes the lock back when its holder ends, however it ends; a file that a killed run
+    has left holds nobody up. On Windows there is no such lock, and nothing is refused.
+
+    Yields:
+        The lock's file descriptor; a process that inherits it holds the lock, too.
+
+    Raises:
+        KgraftError: If another process holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _locked(path)
+    try:
+        yield handle
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last holder may have taken the file away after it was opened here.
+            if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
+                os.truncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return handle
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace") or "another process"
+            os.close(handle)
+            raise KgraftError(
+                f"{path}: another run writes here ({holder}). "
+                "Wait until it ends, stop it, or name another directory."
+            ) from None
+        os.close(handle)
+
+
+def clear_up(*places: Path) -> None:
+    """Take away what killed writers have left beside places whose lock is held.
+
+    A directory that one of them had moved aside goes back where it was.
+    """
+    for place in places:
+        left = re.compile(rf"\.[0-9a-f]{{32}}\.((new|old)\.)?{re.escape(place.name)}")
+        for path in list(place.parent.iterdir()) if place.parent.is_dir() else []:
+            match = left.fullmatch(path.name)
+            if match and match[2] == "old" and not place.exists():
+                path.rename(place)
+            elif match and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif match:
+                path.unlink(missing_ok=True)

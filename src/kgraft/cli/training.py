@@ -148,12 +148,10 @@ def _carry_out(
         for line in _in_words(estimate(prepare(chosen))):
             out.print(line, highlight=False)
         return
-    check_free(directory, overwrite=overwrite)
-    watch = watching(directory, resume=resume)
-    model = prepare(chosen).train(watch)
-    save_model(model, directory, overwrite=overwrite)
-    if watch.checkpoint is not None:
-        watch.checkpoint.unlink(missing_ok=True)
+    with watching(directory, resume=resume) as watch:
+        check_free(directory, overwrite=overwrite)
+        model = prepare(chosen).train(watch)
+        save_model(model, directory, overwrite=overwrite)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
 
 

@@ -117,7 +117,7 @@ class Inspection:
         if self.links:
             console.print(self._link_table())
         for line in self._remarks():
-            console.print(line, markup=False, highlight=False)
+            console.print(line, highlight=False)
 
     def _source_table(self) -> Table:
         table = Table("source")

@@ -55,11 +55,17 @@ def save_model(model: TrainedModel, directory: Path, *, overwrite: bool = False)
 
     Raises:
         ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
-            model directory.
+            model directory, or if it cannot be written; what was there before stays.
     """
     check_free(directory, overwrite=overwrite)
-    with write_directory(directory) as temporary:
-        _write(model, temporary)
+    try:
+        with write_directory(directory) as temporary:
+            _write(model, temporary)
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise ModelDirectoryError(
+            f"{directory}: the model cannot be written ({error}). "
+            "Make room on the disk, or name a directory that may be written to."
+        ) from error
 
 
 def check_free(directory: Path, *, overwrite: bool) -> None:
