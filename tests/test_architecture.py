@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config"},
+    {"files", "progress", "sentences", "config", "memory"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},

@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from kgraft.errors import DataError, KgraftError
+from kgraft.memory import require_for_file
 
 try:
     import fcntl
@@ -25,6 +26,13 @@ except ImportError:  # Windows
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
+
+
+EXPANSION = 200
+"""How many times its size a compressed file may become; what becomes more is a trap."""
+
+UNSUSPECTED = 1 << 28
+"""Bytes that any compressed file may become."""
 
 
 def compression_of(path: Path) -> str | None:
@@ -44,13 +52,14 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         DataError: If the file is missing, is a directory, or cannot be read or decompressed,
-            also while the block reads.
+            also while the block reads, or if it becomes more than ``EXPANSION`` times its size.
     """
-    if path.is_dir():
-        raise DataError("this is a directory", remedy="Name a file in it", path=path)
     try:
+        if path.is_dir():
+            raise DataError("this is a directory", remedy="Name a file in it", path=path)
         with pa.input_stream(os.fspath(path), compression=compression_of(path)) as stream:
-            yield io.BufferedReader(stream, buffer_size=1 << 20)
+            raw = _Bounded(stream, path) if compression_of(path) else stream
+            yield io.BufferedReader(raw, buffer_size=1 << 20)
     except FileNotFoundError:
         raise DataError("there is no such file", remedy="Check the path", path=path) from None
     except OSError as error:
@@ -61,14 +70,52 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+class _Bounded(io.RawIOBase):
+    """What a compressed file becomes, for as long as that is no trap."""
+
+    def __init__(self, stream: pa.NativeFile, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._left = max(UNSUSPECTED, EXPANSION * path.stat().st_size)
+
+    def readable(self) -> bool:
+        """Say that bytes can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return how many bytes."""
+        count = int(self._stream.readinto(buffer))
+        self._left -= count
+        if self._left < 0:
+            raise DataError(
+                f"the file becomes more than {EXPANSION} times its size",
+                remedy="Decompress it, if that is meant",
+                path=self._path,
+            )
+        return count
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return all bytes of a file, decompressed.
+
+    Raises:
+        DataError: If the file cannot be read, or does not fit into the memory that is free.
+    """
+    with open_bytes(path) as stream:
+        content = io.BytesIO()
+        while piece := stream.read(1 << 26):
+            require_for_file(path, len(piece))
+            content.write(piece)
+    return content.getvalue()
+
+
 def read_text(path: Path) -> str:
     """Return the whole text of a file, decompressed, without a byte order mark.
 
     Raises:
         DataError: If the file cannot be read, or with the line that is not UTF-8.
     """
-    with open_bytes(path) as stream:
-        content = stream.read()
+    content = read_bytes(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

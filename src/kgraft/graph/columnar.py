@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
@@ -13,6 +14,10 @@ import pyarrow.parquet
 from kgraft.errors import DataError
 from kgraft.graph.labelled import ROLES
 from kgraft.graph.tabular import whole_numbers
+from kgraft.memory import require_for_file
+
+CELL: Final = 16
+"""The least bytes that a cell of text takes in memory."""
 
 
 def read_columnar(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -29,33 +34,52 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> pl.DataFr
     Raises:
         DataError: If the file is missing or damaged, has too few columns, or an empty cell.
     """
+    return facts_of(read_table(path), columns, path=path)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a table from Parquet or Arrow IPC.
+
+    Args:
+        path: Told apart by content, not by ending.
+        columns: The columns to read; by default all.
+
+    Raises:
+        DataError: If the file is missing, damaged, or does not fit into the memory that is free.
+    """
     if not path.exists():
         raise DataError("there is no such file", remedy="Check the path", path=path)
     if path.is_dir():
         raise DataError("this is a directory", remedy="Name a file in it", path=path)
     try:
-        table = _read_arrow(path)
-    except (pa.ArrowException, OSError) as error:
+        table = _read_arrow(path, columns)
+        # Arrow believes what a file says of its own offsets, and so would all that comes after.
+        table.validate(full=True)
+        frame = pl.from_arrow(table)
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, MemoryError) as error:
         raise DataError(
             f"this is not whole Parquet or Arrow data ({error})",
             remedy="Check that the file was written completely, or name its format",
             path=path,
         ) from error
-    frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
-    return facts_of(frame, columns, path=path)
+    return frame
 
 
-def _read_arrow(path: Path) -> pa.Table:
-    with path.open("rb") as file:
-        magic = file.read(6)
+def _read_arrow(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    with path.open("rb") as begin:
+        magic = begin.read(6)
     if magic[:4] == b"PAR1":
         # One file, even below a directory whose name looks like a partition (split=train).
-        return pa.parquet.ParquetFile(path).read()
+        file = pa.parquet.ParquetFile(path)
+        # What repeats takes next to nothing in the file, and much in memory.
+        cells = file.metadata.num_rows * len(columns or file.schema_arrow.names)
+        require_for_file(path, CELL * cells)
+        return file.read(columns)
     with pa.memory_map(str(path)) as source:
-        if magic == b"ARROW1":
-            return pa.ipc.open_file(source).read_all()
-        return pa.ipc.open_stream(source).read_all()
+        opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
+        table = opened(source).read_all()
+    return table if columns is None else table.select(columns)
 
 
 def facts_of(
