@@ -55,7 +55,7 @@ def work(asked: Namespace) -> None:
     seeds_at.mkdir(parents=True)
     seeds = reader.seeds(seeds_at)
     case.parent.mkdir()
-    (case.parent / "outside.tsv").write_text("outside\toutside\toutside\n", encoding="utf-8")
+    (case.parent / "outside.tsv").write_text("leaked\tleaked\tleaked\n", encoding="utf-8")
     opened = _opened_outside(case)
     _limit_memory()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

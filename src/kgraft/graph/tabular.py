@@ -27,6 +27,9 @@ UNUSED: Final = "_"
 LONGEST_LINE: Final = 1 << 24
 """Bytes; no name is as long, and what is may not end at all."""
 
+MOST_BLANK: Final = 1_000_000
+"""Blank lines one after the other."""
+
 LINE: Final = "line"
 """The column that ``read_columns`` adds."""
 
@@ -297,8 +300,16 @@ def _records(
             )
         else:
             rows = _quoted_rows(lines, separator, path)
-        start, heading = 1, True
+        start, heading, blank = 1, True, 0
         for end, cells in rows:
+            blank = 0 if cells else blank + 1
+            if blank > MOST_BLANK:
+                raise DataError(
+                    f"more than {MOST_BLANK:,} lines are blank",
+                    remedy="Check that this is a table",
+                    path=path,
+                    line=end,
+                )
             heading = heading and (not cells or (comment is not None and cells[0][:1] == comment))
             if cells and not heading:
                 yield start, end, cells

@@ -51,7 +51,6 @@ FORMAT = 1
 
 MANIFEST = "manifest.json"
 
-
 FILES = (
     "settings.toml",
     "entities.parquet",
@@ -201,7 +200,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
             f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
             "retrain has written."
         ) from None
-    except (*UNFIT,) as error:
+    except UNFIT as error:
         raise ModelDirectoryError(
             f"{path}: this cannot be read ({error}). Copy or train the model again."
         ) from error
