@@ -189,10 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for row in fuzz_all(asked):
         rows.append(row)
-        rate = row["inputs"] / row["seconds"]
-        print(
-            f"{row['reader']}: {row['inputs']:,} inputs, {rate:.0f}/s, {len(row['crashes'])} crashes"
-        )
+        rate = f"{row['inputs'] / row['seconds']:.0f} a second"
+        print(f"{row['reader']}: {row['inputs']:,} inputs, {rate}, {len(row['crashes'])} crashes")
     write_report(asked.out, {"fuzz": rows})
 
 

@@ -20,13 +20,15 @@ LONGEST = 1 << 16
 
 WORDS = (
     b"", b"\0", b"\n", b"\r", b"\r\n", b"\t", b" ", b'"', b"'", b",", b";", b":", b"#", b"\\",
-    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", "é".encode(), "\u202e".encode(), "\U0001f600".encode(),
+    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", "é".encode(), "\u202e".encode(),
+    "\U0001f600".encode(),
     b"-1", b"0", b"1", b"2147483648", b"9223372036854775807", b"9223372036854775808",
     b"18446744073709551616", b"1e309", b"-1e-400", b"nan", b"inf", b"0.5", b"3.0", b"null", b"true",
     b"[", b"]", b"{", b"}", b"(", b")", b"<", b">", b"=", b"_:", b"_", b"@", b"^^", b".", b"..",
     b"../outside.tsv", b"../../etc/passwd", b"/etc/passwd", b"/dev/zero", b"case", b"%00", b"%",
     b"head\trelation\ttail", b"left\tright\tconfidence", b"[" * 5000, b"{" * 5000, b'{"a":' * 2000,
-    b"a=[" * 2000, b"<a>" * 2000, b"( " * 3000, b"9" * 5000, b"a" * 20000, b"\n" * 5000, b"\t" * 5000,
+    b"a=[" * 2000, b"<a>" * 2000, b"( " * 3000, b"9" * 5000, b"a" * 20000,
+    b"\n" * 5000, b"\t" * 5000,
 )  # fmt: skip
 """What readers stumble over."""
 

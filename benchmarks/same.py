@@ -3,8 +3,8 @@
 Usage: python benchmarks/same.py --out same.json
 
 A teacher and a student are trained on a small synthetic collection. Again with as many threads,
-every weight has to be the same, bit for bit. With other numbers of threads sums are taken in another
-order, so that weights differ in their last bits and metrics by at most ``TOLERANCE``.
+every weight has to be the same, bit for bit. With other numbers of threads sums are taken in
+another order, so that weights differ in their last bits and metrics by at most ``TOLERANCE``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ TOLERANCE = 0.01
 """Of a test MRR, from 0 to 1."""
 
 THREADS = (1, 1, 2, 4)
+
+SIZES = {
+    "target": {"entities": 500, "facts": 3000},
+    "background": {"facts": 6000},
+}
 
 MODEL = ModelSettings(width=64)
 TEACHER = TrainSettings(model=MODEL, training=TrainingSettings(epochs=10))
@@ -68,12 +73,6 @@ def measured() -> dict[str, Any]:
         "tolerance": TOLERANCE,
         "runs": rows,
     }
-
-
-SIZES = {
-    "target": {"entities": 500, "facts": 3000},
-    "background": {"facts": 6000},
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

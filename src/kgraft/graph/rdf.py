@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import polars as pl
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
@@ -77,7 +77,7 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
     statements = 0
     collected = _Collected()
     with open_bytes(path) as stream:
-        source = _WithoutTraps(stream, path) if syntax == "rdfxml" else stream
+        source = cast("BinaryIO", _WithoutTraps(stream, path)) if syntax == "rdfxml" else stream
         try:
             for quad in parse(source, format=RDF_FORMATS[syntax]):
                 terms.add(quad, collected)
