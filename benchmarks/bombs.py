@@ -32,7 +32,7 @@ MEMORY = 6 << 30
 
 SECONDS = 120
 
-PIECE = 1 << 26
+PIECE = 1 << 24
 """Bytes of a piece that a bomb repeats."""
 
 GIBIBYTES = 4
@@ -84,7 +84,7 @@ def equal_rows(place: Path) -> None:
     column = pa.array(["a"]).dictionary_encode().take(pa.array([0] * (1 << 20)))
     table = pa.table(dict.fromkeys(("head", "relation", "tail"), column))
     with pa.parquet.ParquetWriter(place / "mine.parquet", table.schema) as writer:
-        for _ in range(1 << 10):
+        for _ in range(1 << 9):
             writer.write_table(table)
 
 
@@ -112,7 +112,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "a line of 1 GiB in N-Triples": long_line("nt"),
     "a line of 1 GiB in Turtle": long_line("ttl"),
     "a million relations": many_relations,
-    "a billion equal rows in Parquet": equal_rows,
+    "half a billion equal rows in Parquet": equal_rows,
     "XML entities of entities": entities,
     "JSON nested a million deep": nested,
 }

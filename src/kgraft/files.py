@@ -230,7 +230,7 @@ def _locked(path: Path) -> int:
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its last holder may have taken the file away after it was opened here.
-            if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
+            if os.path.samestat(path.stat(), os.fstat(handle)):
                 os.truncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
                 return handle
@@ -241,6 +241,8 @@ def _locked(path: Path) -> int:
                 f"{path}: another run writes here ({holder}). "
                 "Wait until it ends, stop it, or name another directory."
             ) from None
+        except FileNotFoundError:
+            pass
         os.close(handle)
 
 
