@@ -186,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from readers import READERS
 
     asked.readers = asked.readers or list(READERS)
+    if unknown := set(asked.readers) - READERS.keys():
+        raise SystemExit(f"no reader is called {', '.join(sorted(unknown))}")
     rows = []
     for row in fuzz_all(asked):
         rows.append(row)

@@ -134,7 +134,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
     Readers see the old file or the whole new one, never a part. When the block raises, nothing
     is left behind. The temporary name keeps the endings of ``path``; missing parent directories
     are made.
+
+    Raises:
+        DataError: If a device, a pipe or a directory is in the place, which a file would take.
     """
+    if path.exists() and not path.is_file():
+        raise DataError("this is no regular file", remedy="Name a file", path=path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
