@@ -95,6 +95,20 @@ def test_arrow_with_offsets_outside_its_text_is_told(tmp_path: Path) -> None:
         read_columnar(tmp_path / "a.arrow")
 
 
+@pytest.mark.parametrize("ending", ["arrow", "parquet"])
+def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    table = pa.table({role: ["a", "b"] for role in ("head", "relation", "tail")})
+    if ending == "parquet":
+        pa.parquet.write_table(table, path, store_schema=False)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"head", b"\x98ead"))
+    with pytest.raises(DataError, match="not whole Parquet or Arrow data"):
+        read_columnar(path)
+
+
 ABOUT = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://a.org/"'
 
 

@@ -16,6 +16,9 @@ from kgraft.graph.labelled import ROLES
 from kgraft.graph.tabular import whole_numbers
 from kgraft.memory import require_for_file
 
+UNREADABLE: Final = (MemoryError, OSError, ValueError)
+"""What Arrow raises besides its own errors; a column's name may be no text."""
+
 CELL: Final = 16
 """The least bytes that a cell of text takes in memory."""
 
@@ -56,7 +59,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
         # Arrow believes what a file says of its own offsets, and so would all that comes after.
         table.validate(full=True)
         frame = pl.from_arrow(table)
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, MemoryError) as error:
+    except (*UNREADABLE, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"this is not whole Parquet or Arrow data ({error})",
             remedy="Check that the file was written completely, or name its format",
