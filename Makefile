@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BENCH_COLLECTION ?= world
 BENCH_OUT ?= kgraft-benchmark
+CHAOS_INPUTS ?= 25000
 
 BIN := .venv/bin
 REQUIREMENTS := pyproject.toml constraints.txt
@@ -11,7 +12,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 UNFINISHED := .venv.unfinished
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench chaos clean
 
 help: ## list the targets
 	@echo "Usage: make TARGET [VARIABLE=VALUE ...]"
@@ -22,6 +23,7 @@ help: ## list the targets
 	@echo "  PYTHON            Python 3.11 or newer that makes .venv      ($(PYTHON))"
 	@echo "  BENCH_COLLECTION  collection or directory that bench runs on ($(BENCH_COLLECTION))"
 	@echo "  BENCH_OUT         directory that bench writes to             ($(BENCH_OUT))"
+	@echo "  CHAOS_INPUTS      damaged inputs that chaos gives a reader   ($(CHAOS_INPUTS))"
 
 demo: .venv/.run ## see two knowledge graphs improve a third
 	$(BIN)/kgraft demo
@@ -29,13 +31,17 @@ demo: .venv/.run ## see two knowledge graphs improve a third
 test: .venv/.dev ## run all tests
 	$(BIN)/python -m pytest
 
-lint: .venv/.dev ## check style, format and types
+lint: .venv/.dev ## check style, format, types, and dependencies for known holes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python scripts/audit.py constraints.txt
 
 bench: .venv/.dev ## compare the systems on BENCH_COLLECTION; an interrupted run goes on
 	$(BIN)/python -m kgraft benchmark $(BENCH_COLLECTION) --out $(BENCH_OUT)
+
+chaos: .venv/.dev ## kill, starve and fuzz it; a quarter of an hour on two cores
+	$(BIN)/python benchmarks/chaos.py --inputs $(CHAOS_INPUTS)
 
 clean: ## remove .venv, caches and builds (never results)
 	rm -rf .venv $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

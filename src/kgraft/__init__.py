@@ -35,6 +35,7 @@ from kgraft.errors import (
     KgraftWarning,
     ModelDirectoryError,
     SettingsError,
+    TrainingError,
     UnknownNameError,
 )
 from kgraft.evaluation.evaluate import Evaluation, evaluate
@@ -126,6 +127,7 @@ __all__ = [
     "TargetSettings",
     "TrainSettings",
     "TrainedModel",
+    "TrainingError",
     "TrainingSettings",
     "UnknownNameError",
     "Vocabulary",

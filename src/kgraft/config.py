@@ -16,6 +16,10 @@ EncoderName = Literal["complex", "gru", "rsn", "transformer"]
 """What turns a path into a query: ``kgraft.model.encoders`` and its neighbours say how."""
 
 
+LONGEST_TOML = 1 << 22
+"""Characters; its parser is slow, and nobody writes as much."""
+
+
 class Settings(BaseModel):
     """Frozen and checked; of a part that is given in part, the rest keeps the whole's defaults."""
 
@@ -63,7 +67,7 @@ class ModelSettings(Settings):
     encoder: EncoderName = "complex"
     width: int = Field(200, ge=2)
     init_scale: float | None = Field(None, gt=0)
-    layers: int = Field(1, ge=1)
+    layers: int = Field(1, ge=1, le=100)
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
 
@@ -111,8 +115,8 @@ class TrainingSettings(Settings):
     steps: int = Field(1, ge=1, le=64)
     precision: Precision = "float32"
     optimizer: OptimizerName = "adagrad"
-    learning_rate: float = Field(0.1, gt=0)
-    dense_learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(0.1, gt=0, le=1e6)
+    dense_learning_rate: float = Field(1e-3, gt=0, le=1e6)
     final_rate: float = Field(1.0, gt=0, le=1)
     regularization: float = Field(0.05, ge=0)
     validate_every: int = Field(2, ge=1)
@@ -276,8 +280,8 @@ def read_settings(
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            values = parse_toml(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise SettingsError(f"{where}settings cannot be read: {error}") from error
     for key, value in (changes or {}).items():
         part, _, name = key.partition(".")
@@ -291,6 +295,20 @@ def read_settings(
         return kind.model_validate(values if base is None else _filled(base.model_dump(), values))
     except ValidationError as error:
         raise SettingsError(where + explain(error)) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: If it is not well-formed, or longer or nested deeper than people write it.
+    """
+    if len(text) > LONGEST_TOML:
+        raise ValueError(f"longer than {LONGEST_TOML:,} characters")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def explain(error: ValidationError) -> str:

@@ -44,6 +44,10 @@ class ModelDirectoryError(KgraftError):
     """A model directory that is missing, damaged, or written by a newer kgraft."""
 
 
+class TrainingError(KgraftError):
+    """A run that cannot go on, for its numbers are no longer finite."""
+
+
 class UnknownNameError(KgraftError):
     """An entity, relation or source name that the graph or model does not have."""
 

@@ -14,6 +14,7 @@ from kgraft.benchmark.run import ablate, benchmark, sweep_links
 from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
 from kgraft.config import ModelSettings, RetrainSettings, TrainSettings
 from kgraft.errors import KgraftError, SettingsError, UnknownNameError
+from kgraft.files import alone
 from kgraft.model.directory import load_model
 
 TARGETS = ("aa", "bb", "cc")
@@ -361,6 +362,19 @@ def test_an_ablation_goes_on_after_a_piece_that_failed(
     ablate(layout, out, **options)
     assert started[3] == "student, warm-start for aa"
     assert len(started) == len({*started}) == 1 + 15
+
+
+def test_a_second_benchmark_in_one_directory_is_refused(
+    layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
+) -> None:
+    options: dict[str, Any] = {"targets": ["cc"], "systems": ["target-only"], "settings": quick}
+    with (
+        alone(tmp_path / "out" / ".lock"),
+        pytest.raises(KgraftError, match="another run writes here"),
+    ):
+        benchmark(layout, tmp_path / "out", **options)
+    assert started == []
+    assert benchmark(layout, tmp_path / "out", **options)["quality"]
 
 
 def test_an_unknown_target_is_refused(layout: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
+from kgraft.files import alone
 
 SMALL = ["model.width=16", "training.epochs=2", "training.least_steps=0"]
 FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
@@ -93,12 +95,38 @@ def test_a_model_in_the_way_is_not_lost(collection: Path, student: Path) -> None
 
 
 def test_an_interrupted_run_is_not_begun_anew_by_accident(collection: Path, tmp_path: Path) -> None:
-    (tmp_path / ".model.checkpoint.safetensors").write_bytes(b"")
+    kept = tmp_path / ".model.checkpoint.safetensors"
+    kept.write_bytes(b"cut off")
     refused = run("train", collection, "-o", tmp_path / "model", *FAST)
     assert refused.exit_code == 1
     assert "--resume" in refused.stderr
+    damaged = run("train", collection, "-o", tmp_path / "model", "--resume", *FAST)
+    assert damaged.exit_code == 1
+    assert "is damaged" in damaged.stderr
+    assert kept.read_bytes() == b"cut off"
+    kept.unlink()
     assert run("train", collection, "-o", tmp_path / "model", "--resume", *FAST).exit_code == 0
-    assert not (tmp_path / ".model.checkpoint.safetensors").exists()
+    assert not kept.exists()
+
+
+def test_a_second_run_into_one_directory_is_refused(collection: Path, tmp_path: Path) -> None:
+    taught = run("pretrain", collection, "-o", tmp_path / "teacher", *FAST)
+    assert taught.exit_code == 0, taught.output
+    (tmp_path / "deep").symlink_to(tmp_path)
+    verbs = {
+        "train": ["train", collection],
+        "pretrain": ["pretrain", collection],
+        "retrain": ["retrain", collection, "--teacher", tmp_path / "teacher"],
+    }
+    with alone(tmp_path / ".model.lock"):
+        for verb, arguments in verbs.items():
+            for place in (tmp_path / "model", tmp_path / "deep" / "model"):
+                refused = run(*arguments, "-o", place, *FAST)
+                assert refused.exit_code == 1, verb
+                assert f"another run writes here (process {os.getpid()} on" in refused.stderr
+    assert not (tmp_path / "model").exists()
+    assert run("train", collection, "-o", tmp_path / "model", *FAST).exit_code == 0
+    assert not (tmp_path / ".model.lock").exists()
 
 
 @pytest.mark.parametrize("verb", ["train", "pretrain", "retrain"])

@@ -327,7 +327,7 @@ def test_a_save_that_fails_midway_leaves_nothing(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(model_directory, step, full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ModelDirectoryError, match="no space"):
         save_model(model, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
@@ -340,7 +340,7 @@ def test_a_save_that_fails_midway_keeps_the_old_model(
 
     with monkeypatch.context() as patch:
         patch.setattr(model_directory, "model_card", full)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(ModelDirectoryError, match="no space"):
             save_model(replace(model, metrics={"other": 1}), saved, overwrite=True)
     assert list(saved.parent.iterdir()) == [saved]
     assert load_model(saved).metrics == model.metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from kgraft.errors import DataError, KgraftWarning
+from kgraft.training import checkpoint as module
 from kgraft.training.checkpoint import Checkpoint, fingerprint
 
 STATE = {"entities": torch.arange(6.0).reshape(3, 2), "dense.0.step": torch.tensor(4.0)}
@@ -20,7 +23,7 @@ RUN = {"log": [{"epoch": 1, "loss": 0.1 + 0.2}], "best_epoch": 1, "best_mrr": No
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A checkpoint of the run ``it``."""
-    Checkpoint(tmp_path / "run", "it", every_seconds=0.0).save_if_due(STATE, BEST, RUN)
+    Checkpoint(tmp_path / "run", "it", every_seconds=0.0).save(STATE, BEST, RUN)
     return tmp_path / "run"
 
 
@@ -35,7 +38,7 @@ def test_everything_comes_back(path: Path) -> None:
 
 def test_a_run_without_a_best_state_comes_back(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "run", "it", every_seconds=0.0)
-    checkpoint.save_if_due(STATE, {}, RUN)
+    checkpoint.save(STATE, {}, RUN)
     saved = checkpoint.load()
     assert saved is not None
     assert saved.best == {}
@@ -46,41 +49,83 @@ def test_nothing_is_no_run(tmp_path: Path) -> None:
 
 
 def test_another_run_is_not_taken_for_this(path: Path) -> None:
-    assert Checkpoint(path, "another").load() is None
+    with pytest.raises(DataError, match="another run is kept here"):
+        Checkpoint(path, "another").load()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_cut_off_file_is_no_run(path: Path, share: float) -> None:
+def test_a_cut_off_file_is_told(path: Path, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert Checkpoint(path, "it").load() is None
+    with pytest.raises(DataError, match="is damaged"):
+        Checkpoint(path, "it").load()
 
 
-@pytest.mark.parametrize("metadata", [None, {"other": "x"}, {"run": "{"}, {"run": "{}"}], ids=str)
-def test_a_file_of_something_else_is_no_run(
-    tmp_path: Path, metadata: dict[str, str] | None
-) -> None:
+def test_a_flipped_bit_is_told_wherever_it_is(path: Path) -> None:
+    content = path.read_bytes()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(DataError, match="is damaged"):
+            Checkpoint(path, "it").load()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, {"other": "x"}, {"run": "{"}, {"run": "{}"}, {"run": "[]"}, {"run": "[" * 100_000}],
+    ids=["nothing", "other", "cut", "empty", "list", "deep"],
+)
+def test_a_file_of_something_else_is_told(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file(STATE, tmp_path / "run", metadata=metadata)
-    assert Checkpoint(tmp_path / "run", "it").load() is None
+    with pytest.raises(DataError, match="is damaged"):
+        Checkpoint(tmp_path / "run", "it").load()
 
 
-def test_a_run_is_kept_only_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_kept_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     checkpoint = Checkpoint(tmp_path / "run", "it", every_seconds=30.0)
-    for now, waited in ((129.0, 1), (130.0, 2), (159.0, 3), (160.0, 4)):
-        clock[0] = now
-        checkpoint.save_if_due(STATE, BEST, {"waited": waited})
-        saved = checkpoint.load()
-        expected = {1: None, 2: 2, 3: 2, 4: 4}[waited]
-        assert (None if saved is None else saved.run["waited"]) == expected
+    due = {}
+    for clock[0] in (129.0, 130.0):
+        due[clock[0]] = checkpoint.due
+    checkpoint.save(STATE, BEST, RUN)
+    for clock[0] in (159.0, 160.0):
+        due[clock[0]] = checkpoint.due
+    assert due == {129.0: False, 130.0: True, 159.0: False, 160.0: True}
 
 
-def test_a_removed_run_is_gone(path: Path) -> None:
-    checkpoint = Checkpoint(path, "it")
-    checkpoint.remove()
-    checkpoint.remove()
-    assert not path.exists()
+def test_keeping_a_large_run_takes_a_twentieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+
+    def slowly(*arguments: object, **options: object) -> None:
+        clock[0] += 10.0
+        Path(str(arguments[1])).touch()
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "save_file", slowly)
+    checkpoint = Checkpoint(tmp_path / "run", "it", every_seconds=30.0)
+    checkpoint.save(STATE, BEST, RUN)
+    clock[0] = 309.0
+    assert not checkpoint.due
+    clock[0] = 310.0
+    assert checkpoint.due
+
+
+def test_a_run_that_cannot_be_kept_goes_on_and_keeps_what_was_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = path.read_bytes()
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.warns(KgraftWarning, match=r"could not be kept \(.*No space left.*make room"):
+        Checkpoint(path, "it").save(STATE, BEST, RUN)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:

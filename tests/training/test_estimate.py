@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kgraft import memory
 from kgraft.config import (
     ModelSettings,
     OptimizerName,
@@ -17,7 +18,7 @@ from kgraft.config import (
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
-from kgraft.training import memory, run
+from kgraft.training import run
 from kgraft.training.estimate import Estimate, estimate
 from kgraft.training.pretrain import pretraining_run
 from kgraft.training.retrain import retraining_run

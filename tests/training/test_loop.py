@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import math
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from kgraft.config import ModelSettings, TrainingSettings
+from kgraft.config import EncoderName, ModelSettings, TrainingSettings
+from kgraft.errors import DataError, TrainingError
 from kgraft.model.kge import KgeModel
+from kgraft.training import checkpoint
 from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.learner import Learner
 from kgraft.training.loop import Fit, fit
 
+
+@pytest.fixture(autouse=True)
+def _kept_whatever_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SHARE", math.inf)
+
+
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2]])
 
 
-def parts() -> tuple[Learner, Batches]:
+def parts(
+    encoder: EncoderName = "complex", *, learning_rate: float = 0.1
+) -> tuple[Learner, Batches]:
     """A new learner of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
-    model = KgeModel.create(ModelSettings(width=4, init_scale=0.5), 4, 2, seed=1)
-    learner = Learner(model, learning_rate=0.1, regularization=0.01)
+    settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.5)
+    model = KgeModel.create(settings, 4, 2, seed=1)
+    learner = Learner(model, learning_rate=learning_rate, regularization=0.01)
     return learner, Batches(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
 
 
@@ -193,7 +207,7 @@ def test_an_interrupted_run_ends_as_one_that_never_was(tmp_path: Path, stopped_a
     ear = Ear()
     rest = until(99, FIGURES[stopped_at - 1 :])
     run = fit(resumed, batches, settings, validate=rest, checkpoint=keep(), progress=ear)
-    assert ear.heard[1] == ("advance", 10 * (stopped_at - 1))
+    assert ear.heard[1] == ("advance", 10 * stopped_at)
     assert (run.best_epoch, run.best_mrr, run.waited) == (3, 0.6, 3)
     timings = {"seconds": 0, "queries_per_second": 0}
     assert [x | timings for x in run.log] == [x | timings for x in whole.log]
@@ -209,3 +223,108 @@ def test_a_finished_run_is_not_gone_on_with(tmp_path: Path) -> None:
     run = fit(again, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it"))
     assert run.epochs == 3
     assert again.model.entities.equal(learner.model.entities)
+
+
+class StopAt(Ear):
+    """A listener that stops a run, by what it is given, after a step counted from 1."""
+
+    def __init__(self, step: int, stop: Callable[[], object]) -> None:
+        super().__init__()
+        self._left = step + 1  # It first hears how far the run had come.
+        self._stop = stop
+
+    def advance(self, steps: int) -> None:
+        super().advance(steps)
+        self._left -= 1
+        if not self._left:
+            self._stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("encoder", ["complex", "gru"])
+@pytest.mark.parametrize("step", [1, 3, 4, 8])
+def test_an_interrupt_keeps_the_run_within_an_epoch(
+    tmp_path: Path, step: int, encoder: EncoderName, number: int
+) -> None:
+    settings = TrainingSettings(epochs=3)
+    learner, batches = parts(encoder)
+    whole = fit(learner, batches, settings)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    stopped, _ = parts(encoder)
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                stopped,
+                batches,
+                settings,
+                checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=1e6),
+                progress=StopAt(step, lambda: signal.raise_signal(number)),
+            )
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    resumed, _ = parts(encoder)
+    ear = Ear()
+    kept = Checkpoint(tmp_path / "run", "it")
+    run = fit(resumed, batches, settings, checkpoint=kept, progress=ear)
+    assert ear.heard[1] == ("advance", sum(([4, 4, 2] * 3)[:step]))
+    timings = {"seconds": 0, "queries_per_second": 0}
+    assert [x | timings for x in run.log] == [x | timings for x in whole.log]
+    for name, value in learner.state().items():
+        assert resumed.state()[name].equal(value), name
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_a_run_that_dies_goes_on_from_the_last_step_that_was_kept(
+    tmp_path: Path, step: int
+) -> None:
+    settings = TrainingSettings(epochs=2)
+    learner, batches = parts()
+    fit(learner, batches, settings)
+    stopped, _ = parts()
+    kept = Checkpoint(tmp_path / "run", "it", every_seconds=0)
+    with pytest.raises(RuntimeError):
+        fit(stopped, batches, settings, checkpoint=kept, progress=StopAt(step, fail))
+    resumed, _ = parts()
+    fit(resumed, batches, settings, checkpoint=kept)
+    for name, value in learner.state().items():
+        assert resumed.state()[name].equal(value), name
+
+
+def test_a_checkpoint_that_does_not_fit_the_model_is_told(tmp_path: Path) -> None:
+    settings = TrainingSettings(epochs=1)
+    learner, batches = parts()
+    fit(learner, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
+    other, _ = parts("gru")
+    with pytest.raises(DataError, match=r"damaged.*not those of this model"):
+        fit(other, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it"))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
+    learner, batches = parts()
+    first = next(iter(batches.epoch(1)))
+    learner.model.entities[first.entities[0]] = float("nan")
+    before = learner.model.entities.clone()
+    kept = Checkpoint(tmp_path / "run.safetensors", "it", every_seconds=0)
+    with pytest.raises(TrainingError) as caught:
+        fit(learner, batches, TrainingSettings(epochs=1), checkpoint=kept)
+    saved = tmp_path / "run.batch.safetensors"
+    assert "epoch 1, step 1: the loss term 'task' is nan" in str(caught.value)
+    assert f"The batch and its rows are in {saved}. Lower training.learning_rate" in str(
+        caught.value
+    )
+    tensors = load_file(saved)
+    assert tensors["entities"].equal(first.entities)
+    assert tensors["heads"].equal(first.heads)
+    assert tensors["entity_rows"].nan_to_num(7).equal(before[first.entities].nan_to_num(7))
+    assert learner.model.entities.nan_to_num(7).equal(before.nan_to_num(7))
+
+
+def test_a_step_too_large_is_told_though_no_loss_shows_it() -> None:
+    learner, batches = parts(learning_rate=1e38)
+    with pytest.raises(TrainingError, match=r"is (not finite|nan|inf)"):
+        fit(learner, batches, TrainingSettings(epochs=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Silence
+from kgraft.training import checkpoint
 from kgraft.training import run as training_run
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.pretrain import pretrain
@@ -133,8 +135,9 @@ class Stop(Silence):
 
 @pytest.fixture
 def always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a run after every epoch."""
+    """Keep a run after every step."""
     monkeypatch.setattr(training_run, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
+    monkeypatch.setattr(checkpoint, "SHARE", math.inf)
 
 
 @pytest.mark.usefixtures("always_kept")
@@ -150,22 +153,22 @@ def test_an_interrupted_run_ends_in_the_same_weights_and_log(
 
 
 @pytest.mark.usefixtures("always_kept")
-def test_the_checkpoint_of_another_seed_is_not_gone_on_with(
-    run: Run, whole: TrainedModel, tmp_path: Path
-) -> None:
+def test_the_checkpoint_of_another_seed_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "run.safetensors"
     run(1, Watching(checkpoint=kept))
-    assert_same(run(0, Watching(checkpoint=kept)), whole)
+    before = kept.read_bytes()
+    with pytest.raises(DataError, match="another run is kept here"):
+        run(0, Watching(checkpoint=kept))
+    assert kept.read_bytes() == before
 
 
 @pytest.mark.usefixtures("always_kept")
-def test_a_damaged_checkpoint_is_not_gone_on_with(
-    run: Run, whole: TrainedModel, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "run.safetensors"
     run(0, Watching(checkpoint=kept))
     kept.write_bytes(kept.read_bytes()[:-100])
-    assert_same(run(0, Watching(checkpoint=kept)), whole)
+    with pytest.raises(DataError, match="is damaged"):
+        run(0, Watching(checkpoint=kept))
 
 
 @pytest.mark.usefixtures("always_kept")
@@ -187,5 +190,5 @@ def test_a_student_of_another_teacher_is_not_gone_on_with(
     )
     kept = tmp_path / "run.safetensors"
     retrain(generated, another, settings, watching=Watching(checkpoint=kept))
-    resumed = retrain(generated, teacher, settings, watching=Watching(checkpoint=kept))
-    assert_same(resumed, retrain(generated, teacher, settings))
+    with pytest.raises(DataError, match="settings, facts or teacher"):
+        retrain(generated, teacher, settings, watching=Watching(checkpoint=kept))

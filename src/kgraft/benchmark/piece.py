@@ -7,7 +7,10 @@ result, whole or not at all.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +66,11 @@ class Piece(BaseModel):
         return self.out / "pieces" / f"{self.name}.json"
 
     @property
+    def checkpoint(self) -> Path:
+        """The file that holds the run while it goes on."""
+        return self.out / "pieces" / f"{self.name}.checkpoint.safetensors"
+
+    @property
     def model(self) -> Path:
         """The directory for the model, where the case keeps it."""
         return self.out / "models" / self.name
@@ -101,7 +109,7 @@ def run_piece(piece: Piece) -> None:
     }
     with write_atomically(piece.result) as temporary:
         temporary.write_text(json.dumps(result), encoding="utf-8")
-    _checkpoint(piece).unlink(missing_ok=True)
+    piece.checkpoint.unlink(missing_ok=True)
 
 
 def _measure(
@@ -122,13 +130,9 @@ def _measure(
     ]
 
 
-def _checkpoint(piece: Piece) -> Path:
-    return piece.result.with_suffix(".checkpoint.safetensors")
-
-
 def _train(piece: Piece, collection: Collection) -> TrainedModel:
     case = piece.case
-    watching = Watching(Bar(), _checkpoint(piece))
+    watching = Watching(Bar(), piece.checkpoint)
     match case.system:
         case "target-only":
             return train(collection, case.settings, alone=True, watching=watching)
@@ -161,7 +165,15 @@ def _peak_rss_mib() -> float | None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the piece that a file describes."""
+    """Run the piece that a file describes, for as long as whoever started it lives."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    with speaking():
+    with speaking(None):
         run_piece(Piece.model_validate(values))
+
+
+def _end_with_input() -> None:
+    """Ask this process to end when its standard input does."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kgraft.benchmark.cases import Case
 from kgraft.benchmark.piece import Piece
 from kgraft.errors import KgraftError
-from kgraft.files import write_atomically
+from kgraft.files import alone, clear_up, write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.training.checkpoint import fingerprint
 
@@ -61,7 +61,8 @@ def run_cases(
         threads: Threads of the matrix products.
 
     Raises:
-        KgraftError: If a piece fails; what has finished is kept.
+        KgraftError: If a piece fails, or another benchmark writes to ``out``; what has finished is
+            kept.
     """
     data = _data_fingerprint(collection)
     by_case: dict[Case, Piece] = {}
@@ -70,7 +71,10 @@ def run_cases(
         teacher = None if case.teacher is None else by_case[case.teacher]
         piece = _piece(str(path), data, case, teacher, threads, out)
         by_case[case] = by_name.setdefault(piece.name, piece)
-    results = dict(_run(list(by_name.values())))
+    with alone(out / ".lock") as lock:
+        # A piece that outlives this process holds the lock on.
+        os.set_inheritable(lock, True)
+        results = dict(_run(list(by_name.values())))
     named = [(case, results[by_case[case].name]) for case in cases]
     return [Outcome(case, result["quality"], result["cost"]) for case, result in named]
 
@@ -117,6 +121,7 @@ def _run(pieces: Sequence[Piece]) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, piece in enumerate(pieces, start=1):
         result = _finished(piece)
         if result is None:
+            clear_up(piece.result, piece.checkpoint, piece.model)
             print(f"[{place}/{len(pieces)}] {piece.case}", file=sys.stderr)
             _start(piece)
             result = _finished(piece)
@@ -143,8 +148,16 @@ def _start(piece: Piece) -> None:
     program = "import sys; from kgraft.benchmark.piece import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", program, str(description)]
     threads = {name: str(piece.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    finished = subprocess.run(command, env={**os.environ, **threads}, check=False)  # noqa: S603
-    if finished.returncode:
+    with subprocess.Popen(  # noqa: S603
+        command, env={**os.environ, **threads}, stdin=subprocess.PIPE, close_fds=False
+    ) as process:
+        try:
+            failed = process.wait()
+        except KeyboardInterrupt:
+            # The piece ends with its standard input, once it has kept its run.
+            process.communicate()
+            raise
+    if failed:
         raise KgraftError(
             f"{piece.case} failed; what came before is kept in {piece.result.parent}, "
             "and the same command goes on from there"

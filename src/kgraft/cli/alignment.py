@@ -89,7 +89,6 @@ def align(
             f"The links are in {directory}; a collection.toml beside it reads them with the tables "
             f"of {where}",
             highlight=False,
-            markup=False,
             soft_wrap=True,
         )
 
@@ -135,14 +134,13 @@ def audit(
             )
             return
         for doubt, _, _, why in doubtful[:k]:
-            out.print(f"{doubt:.2f}  {why}", highlight=False, markup=False, soft_wrap=True)
+            out.print(f"{doubt:.2f}  {why}", highlight=False, soft_wrap=True)
         n_links = sum(len(x.links) for x in found.audited)
         out.print(
             f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "
             f"collection.toml beside it reads the others with the tables of "
             f"{directory / LINKS_FILE}",
             highlight=False,
-            markup=False,
             soft_wrap=True,
         )
 
@@ -203,7 +201,6 @@ def _show(found: Alignment) -> None:
             f"{r.confidence:.2f}  {r.left}:{r.relation} is {kind}{turned} {r.right}:{r.other} "
             f"({r.support:,} pairs)",
             highlight=False,
-            markup=False,
             soft_wrap=True,
         )
     if rest := len(found.relations) - min(len(told), RELATIONS_SHOWN):

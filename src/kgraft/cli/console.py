@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +17,13 @@ from rich.table import Table
 
 from kgraft.config import read_settings
 from kgraft.errors import KgraftError, SettingsError
+from kgraft.files import alone, clear_up
 from kgraft.inference.facts import StatedFact
 from kgraft.progress import Bar
 from kgraft.training.run import Watching
 
-out = Console()
+# Names come from data: what looks like a style or an emoji in them is neither.
+out = Console(markup=False, emoji=False)
 
 RESUME = "The same command with --resume goes on from the last epoch that was kept."
 AGAIN = "The same command goes on from here."
@@ -50,18 +53,26 @@ def use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
-def watching(directory: Path, *, resume: bool) -> Watching:
-    """Return how a run that ends in ``directory`` is watched and kept.
+@contextmanager
+def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
+    """Yield how a run that ends in ``directory`` is watched and kept, while no other may.
+
+    When the block ends well, what was kept of the run is removed.
 
     Raises:
-        KgraftError: If an interrupted run is kept here and is not to be gone on with.
+        KgraftError: If another run ends in this directory, or an interrupted one is kept here and
+            is not to be gone on with.
     """
+    directory = directory.resolve()
     checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
-    if checkpoint.exists() and not resume:
-        raise KgraftError(
-            f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
-        )
-    return Watching(Bar(), checkpoint)
+    with alone(directory.with_name(f".{directory.name}.lock")):
+        clear_up(directory, checkpoint)
+        if checkpoint.exists() and not resume:
+            raise KgraftError(
+                f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
+            )
+        yield Watching(Bar(), checkpoint)
+        checkpoint.unlink(missing_ok=True)
 
 
 def print_json(value: Any) -> None:

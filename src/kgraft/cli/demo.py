@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from kgraft.cli.console import out
 from kgraft.cli.report import report_beside
@@ -63,11 +64,11 @@ def run_demo(directory: Path) -> None:
     report_place = report_beside(student, student_place, collection)
     out.print(_comparison(evaluate(alone, collection), evaluate(student, collection)))
     out.print("Asked for held-out facts, the student answers, best first:")
-    for line in _in_words(student, own):
-        out.print(line, highlight=False)
+    for words in _in_words(student, own):
+        out.print(words)
     out.print("The surest rule about each of the most frequent relations:")
     for line in _rules_in_words(student, own):
-        out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  {line}", highlight=False, soft_wrap=True)
     out.print(
         f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
         f"its teacher in {teacher_place}, a report with figures in {report_place}. Ask it more:",
@@ -120,7 +121,7 @@ def _rules_in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[st
             yield f"{rule.confidence:.2f}  {rule.text}"
 
 
-def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
+def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[Text]:
     """Answer held-out questions with what is most plausible, what the target knows left out."""
     for head, relation, tail in _shown(graph):
         name, verb = graph.entities.name(head), graph.relations.name(relation)
@@ -128,7 +129,8 @@ def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
         answers = predict(student, head=name, relation=verb, k=known + ANSWERS)
         new = [answer for answer in answers if graph.name not in answer.stated_by][:ANSWERS]
         right = graph.entities.name(tail)
-        found = (
-            f"[green]{x.label} (held out: right)[/]" if x.tail == right else x.label for x in new
-        )
-        yield f"  {name}, {verb}: {', '.join(found)}"
+        found = [
+            Text(f"{x.label} (held out: right)", "green") if x.tail == right else Text(x.label)
+            for x in new
+        ]
+        yield Text(f"  {name}, {verb}: ") + Text(", ").join(found)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kgraft.cli.console import in_words, out, print_json
@@ -36,9 +35,7 @@ def similar(
             return
         table = Table("", "entity", "similarity", "in")
         for place, x in enumerate(found, start=1):
-            table.add_row(
-                str(place), escape(x.label), f"{x.similarity:.3f}", escape(", ".join(x.sources))
-            )
+            table.add_row(str(place), x.label, f"{x.similarity:.3f}", ", ".join(x.sources))
         out.print(table)
 
 
@@ -58,7 +55,7 @@ def explain(
             print_json(asdict(found))
             return
         for line in _lines(found):
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
+            out.print(line, highlight=False, soft_wrap=True)
 
 
 def _lines(found: Explanation) -> Iterator[str]:

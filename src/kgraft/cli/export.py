@@ -64,6 +64,5 @@ def export(
             f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
             f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}",
             highlight=False,
-            markup=False,
             soft_wrap=True,
         )

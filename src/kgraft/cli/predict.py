@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kgraft.cli.console import out, print_json
@@ -125,7 +124,7 @@ def _in_words(query: Query) -> str:
 
 
 def _table(found: list[Prediction], title: str | None) -> Table:
-    table = Table(title=title and escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("answer")
     likely = any(prediction.probability is not None for prediction in found)
@@ -135,8 +134,6 @@ def _table(found: list[Prediction], title: str | None) -> Table:
     table.add_column("known from")
     for place, prediction in enumerate(found, start=1):
         chance = [f"{prediction.probability:.3f}"] if prediction.probability is not None else []
-        known = escape(", ".join(prediction.stated_by))
-        table.add_row(
-            str(place), escape(prediction.label), *chance, f"{prediction.score:.3f}", known
-        )
+        known = ", ".join(prediction.stated_by)
+        table.add_row(str(place), prediction.label, *chance, f"{prediction.score:.3f}", known)
     return table

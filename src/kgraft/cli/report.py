@@ -70,7 +70,7 @@ def report(
                 trained, known, target=target, split=split, by=by, origin=_origin(model)
             )
             write_page(place, text)
-        out.print(f"The report is in {place}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"The report is in {place}", highlight=False, soft_wrap=True)
 
 
 def report_beside(trained: TrainedModel, directory: Path, collection: Collection) -> Path:

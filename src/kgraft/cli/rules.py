@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from kgraft.cli.console import in_words, out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
@@ -33,12 +33,9 @@ def rules(
             print_json([asdict(rule) for rule in found])
             return
         for rule in found:
-            out.print(
-                f"[bold]{rule.confidence:.2f}[/bold]  {escape(rule.text)}  "
-                f"[dim]explains {rule.support:,} facts[/dim]",
-                highlight=False,
-                soft_wrap=True,
-            )
+            explains = (f"explains {rule.support:,} facts", "dim")
+            line = Text.assemble((f"{rule.confidence:.2f}", "bold"), f"  {rule.text}  ", explains)
+            out.print(line, soft_wrap=True)
             for head, *body in rule.examples:
                 text = f"      {in_words([head])} because {in_words(body)}"
-                out.print(text, highlight=False, markup=False, soft_wrap=True)
+                out.print(text, highlight=False, soft_wrap=True)

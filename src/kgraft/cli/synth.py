@@ -32,11 +32,10 @@ def synth(
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)
         for line in _in_words(made):
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
+            out.print(line, highlight=False, soft_wrap=True)
         out.print(
             f"The collection and its {RULES_FILE} are in {directory}",
             highlight=False,
-            markup=False,
             soft_wrap=True,
         )
 

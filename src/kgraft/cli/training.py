@@ -167,19 +167,17 @@ def _carry_out(
         for line in _in_words(estimate(prepare(chosen)[1])):
             out.print(line, highlight=False)
         return
-    check_free(directory, overwrite=overwrite)
-    watch = watching(directory, resume=resume)
-    collection, run = prepare(chosen)
-    model = run.train(watch)
-    save_model(model, directory, overwrite=overwrite)
-    if watch.checkpoint is not None:
-        watch.checkpoint.unlink(missing_ok=True)
+    with watching(directory, resume=resume) as watch:
+        check_free(directory, overwrite=overwrite)
+        collection, run = prepare(chosen)
+        model = run.train(watch)
+        save_model(model, directory, overwrite=overwrite)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
     if UPDATE_METRIC in model.metrics:
         for line in _changed(Change(**model.metrics[UPDATE_METRIC])):
             out.print(line, highlight=False)
     place = report_beside(model, directory, collection)
-    out.print(f"A report on it is in {place}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"A report on it is in {place}", highlight=False, soft_wrap=True)
 
 
 def _measured(model: TrainedModel) -> str:

@@ -14,6 +14,13 @@ import pyarrow.parquet
 from kgraft.errors import DataError
 from kgraft.graph.labelled import ROLES
 from kgraft.graph.tabular import whole_numbers
+from kgraft.memory import require_for_file
+
+UNREADABLE: Final = (MemoryError, OSError, ValueError)
+"""What Arrow raises besides its own errors; a column's name may be no text."""
+
+CELL: Final = 16
+"""The least bytes that a cell of text takes in memory."""
 
 BATCH: Final = 1_000_000
 """Rows of a Parquet file that are held as text at once."""
@@ -31,42 +38,69 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[
         String columns head, relation, tail, a batch of rows at a time.
 
     Raises:
-        DataError: If the file is missing or damaged, has too few columns, no row, or an empty cell.
+        DataError: If the file is missing, damaged, does not fit into the memory that is free, has
+            too few columns, no row, or an empty cell.
     """
-    if not path.exists():
-        raise DataError("there is no such file", remedy="Check the path", path=path)
-    if path.is_dir():
-        raise DataError("this is a directory", remedy="Name a file in it", path=path)
     rows = 0
-    for table in _tables(path):
-        frame = pl.from_arrow(table)
-        assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
+    for frame in _frames(path):
         if len(frame) or not rows:
             yield facts_of(frame, columns, path=path, first_row=rows)
         rows += len(frame)
 
 
-def _tables(path: Path) -> Iterator[pa.Table]:
-    """Yield the file's rows, at least one table, the last of which may be empty."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a table from Parquet or Arrow IPC.
+
+    Args:
+        path: Told apart by content, not by ending.
+        columns: The columns to read; by default all.
+
+    Raises:
+        DataError: If the file is missing, damaged, or does not fit into the memory that is free.
+    """
+    return pl.concat(_frames(path, columns))
+
+
+def _frames(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Yield the file's rows, at least one frame, the last of which may be empty."""
+    if not path.exists():
+        raise DataError("there is no such file", remedy="Check the path", path=path)
+    if path.is_dir():
+        raise DataError("this is a directory", remedy="Name a file in it", path=path)
     try:
-        with path.open("rb") as file:
-            magic = file.read(6)
-        if magic[:4] == b"PAR1":
-            # One file, even below a directory whose name looks like a partition (split=train).
-            with pa.parquet.ParquetFile(path) as parquet:
-                for batch in parquet.iter_batches(BATCH):
-                    yield pa.Table.from_batches([batch])
-                yield parquet.schema_arrow.empty_table()
-            return
-        with pa.memory_map(str(path)) as source:
-            open_arrow = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
-            yield open_arrow(source).read_all()
-    except (pa.ArrowException, OSError) as error:
+        for table in _tables(path, columns):
+            # Arrow believes what a file says of its own offsets, and so would all that comes after.
+            table.validate(full=True)
+            frame = pl.from_arrow(table)
+            assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
+            yield frame
+    except (*UNREADABLE, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"this is not whole Parquet or Arrow data ({error})",
             remedy="Check that the file was written completely, or name its format",
             path=path,
         ) from error
+
+
+def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    with path.open("rb") as begin:
+        magic = begin.read(6)
+    if magic[:4] == b"PAR1":
+        # One file, even below a directory whose name looks like a partition (split=train).
+        with pa.parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            # What repeats takes next to nothing in the file, and much in memory.
+            cells = file.metadata.num_rows * len(columns or schema.names)
+            require_for_file(path, CELL * cells)
+            for batch in file.iter_batches(BATCH, columns=columns):
+                yield pa.Table.from_batches([batch])
+            empty = schema.empty_table()
+            yield empty if columns is None else empty.select(columns)
+        return
+    with pa.memory_map(str(path)) as source:
+        opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
+        table = opened(source).read_all()
+    yield table if columns is None else table.select(columns)
 
 
 def facts_of(

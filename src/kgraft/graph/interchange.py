@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kgraft.errors import DataError
 from kgraft.graph.assemble import FactRows, assemble
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pykeen.triples import TriplesFactory
 
     Frame: TypeAlias = pl.DataFrame | pd.DataFrame
+
+
+SPARSE, UNSUSPECTED = 100, 1_000_000
+"""How many rows an id may stand for where names are made of ids, and how many any number may."""
 
 
 def from_arrays(
@@ -159,12 +163,23 @@ def _vocabulary(names: Iterable[str] | Vocabulary | None, used: Triples) -> Voca
         return names
     if names is not None:
         return Vocabulary.of(names)
-    return numbered_vocabulary(int(used.max()) + 1 if used.size else 0)
+    return numbered_vocabulary([used])
 
 
-def numbered_vocabulary(size: int, prefix: str = "") -> Vocabulary:
-    """Return the names ``prefix0``, ``prefix1``, … ``prefix(size - 1)``."""
-    numbers = pl.int_range(size, eager=True).cast(pl.String)
+def numbered_vocabulary(ids: Sequence[NDArray[np.int64]], prefix: str = "") -> Vocabulary:
+    """Return the names ``prefix0``, ``prefix1``, … up to the largest of some ids.
+
+    Raises:
+        DataError: If that is far more names than there are ids.
+    """
+    largest = max((int(column.max()) for column in ids if column.size), default=-1)
+    given = sum(column.size for column in ids)
+    if largest > SPARSE * given + UNSUSPECTED:
+        raise DataError(
+            f"the largest id is {largest:,}, where there are {given:,} in all",
+            remedy="Number from 0 without gaps, or give names",
+        )
+    numbers = pl.int_range(largest + 1, eager=True).cast(pl.String)
     return Vocabulary(prefix + numbers)
 
 

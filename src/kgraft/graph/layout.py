@@ -25,7 +25,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.labelled import ROLES
 from kgraft.graph.names import NameList, read_names
 from kgraft.graph.tabular import LINE, read_columns, whole_numbers
-from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.graph.vocabulary import Vocabulary
 
 LINKS_DIRECTORY: Final = "seed_alignlinks"
 
@@ -73,7 +73,7 @@ def read_layout(directory: Path) -> dict[str, KnowledgeGraph]:
     splits = {name: _read_facts(directory, name, entities[name], relations) for name in names}
     if relations is None:
         ids = [rows.triples[:, 1] for pieces in splits.values() for rows in _flat(pieces)]
-        relations = numbered_vocabulary(_size(ids))
+        relations = numbered_vocabulary(ids)
     graphs = {}
     for name in names:
         listed = entities[name]
@@ -163,12 +163,8 @@ def _numbered_entities(directory: Path, name: str, splits: dict[str, list[FactRo
             ids.append(
                 whole_numbers(links[side], path=path, role=f"entity of {name}", lines=links[LINE])
             )
-    return numbered_vocabulary(_size(ids), f"{name}:")
+    return numbered_vocabulary(ids, f"{name}:")
 
 
 def _flat(splits: dict[str, list[FactRows]]) -> list[FactRows]:
     return [rows for pieces in splits.values() for rows in pieces]
-
-
-def _size(ids: list[Rows]) -> int:
-    return max((int(column.max()) + 1 for column in ids if column.size), default=0)

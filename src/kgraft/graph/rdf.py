@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import polars as pl
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
@@ -77,8 +77,9 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
     statements = 0
     collected = _Collected()
     with open_bytes(path) as stream:
+        source = cast("BinaryIO", _WithoutTraps(stream, path)) if syntax == "rdfxml" else stream
         try:
-            for quad in parse(stream, format=RDF_FORMATS[syntax]):
+            for quad in parse(source, format=RDF_FORMATS[syntax]):
                 terms.add(quad, collected)
                 statements += 1
                 if statements % BATCH == 0:
@@ -99,6 +100,37 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
         )
     terms.warn_of_dropped(path)
     yield collected.batch()
+
+
+class _WithoutTraps:
+    """RDF/XML whose entities are abbreviations, as they are meant to be.
+
+    An entity that is made of others, or is long, can make memory's worth of text of a few lines.
+    """
+
+    _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
+    _LONGEST: Final = 1000
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._before = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        content = self._stream.read(size)
+        seen = self._before + content
+        for found in self._DECLARATION.finditer(seen):
+            value = found[0].replace(b"&#", b"")
+            if len(value) > self._LONGEST or (found[1] and b"&" in value):
+                raise DataError(
+                    "an XML entity is made of other entities, or is long",
+                    remedy="Write the text in its place",
+                    path=self._path,
+                )
+        # A declaration may go on in the next bytes.
+        self._before = seen[-2 * self._LONGEST :]
+        return content
 
 
 def label_literals(literals: pl.DataFrame) -> pl.DataFrame:

@@ -18,10 +18,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
-from kgraft.files import compression_of, content_ending, open_bytes
+from kgraft.files import compression_of, content_ending, open_bytes, read_bytes
+from kgraft.memory import require_for_file
 
 UNUSED: Final = "_"
 """The name of a column that is skipped; any number of columns may have it."""
+
+LONGEST_LINE: Final = 1 << 24
+"""Bytes; no name is as long, and what is may not end at all."""
+
+MOST_BLANK: Final = 1_000_000
+"""Blank lines one after the other."""
 
 LINE: Final = "line"
 """The column that ``read_columns`` adds."""
@@ -207,11 +214,11 @@ def _find_shape(
 def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
     """Read all rows by columns; polars' own errors pass through."""
     # polars wants to know its input, and reads a plain file without a copy in memory.
+    source: Path | bytes = path
     if compression_of(path):
-        with open_bytes(path) as stream:
-            source: Path | bytes = stream.read()
+        source = read_bytes(path)
     else:
-        source = path
+        require_for_file(path, path.stat().st_size)
     physical = {f"column_{place}": pl.String for place in range(shape.width)}
     try:
         frame = pl.read_csv(
@@ -294,8 +301,16 @@ def _records(
             )
         else:
             rows = _quoted_rows(lines, separator, path)
-        start, heading = 1, True
+        start, heading, blank = 1, True, 0
         for end, cells in rows:
+            blank = 0 if cells else blank + 1
+            if blank > MOST_BLANK:
+                raise DataError(
+                    f"more than {MOST_BLANK:,} lines are blank",
+                    remedy="Check that this is a table",
+                    path=path,
+                    line=end,
+                )
             heading = heading and (not cells or (comment is not None and cells[0][:1] == comment))
             if cells and not heading:
                 yield start, end, cells
@@ -303,7 +318,14 @@ def _records(
 
 
 def _decoded_lines(stream: BinaryIO, path: Path) -> Iterator[str]:
-    for number, raw in enumerate(stream, start=1):
+    for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+        if len(raw) == LONGEST_LINE:
+            raise DataError(
+                f"the line is longer than {LONGEST_LINE >> 20} MiB",
+                remedy="Check that this is a table, and that its lines end",
+                path=path,
+                line=number,
+            )
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
@@ -111,6 +112,7 @@ class Inspection:
             f"{self.name}: {len(self.sources)} sources, {self.joint_entities:,} entities and "
             f"{self.joint_relations:,} relations when joined"
             + (f"; the target is {self.target}" if self.target else ""),
+            markup=False,
             highlight=False,
         )
         console.print(self._source_table())
@@ -127,7 +129,7 @@ class Inspection:
             counts = (x.entities, x.relations, x.train, x.valid, x.test)
             shares = (x.linked_share, x.covered_share)
             table.add_row(
-                x.name,
+                Text(x.name),
                 *(f"{count:,}" for count in counts),
                 *("-" if share is None else f"{100 * share:.1f}%" for share in shares),
             )
@@ -138,7 +140,7 @@ class Inspection:
         for name in ("entities", "relations"):
             table.add_column(name, justify="right")
         for x in self.links:
-            table.add_row(x.left, x.right, f"{x.entities:,}", f"{x.relations:,}")
+            table.add_row(Text(x.left), Text(x.right), f"{x.entities:,}", f"{x.relations:,}")
         return table
 
     def _remarks(self) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -11,15 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from kgraft.config import explain
+from kgraft.config import explain, parse_toml
 from kgraft.errors import DataError
 from kgraft.files import read_text
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -87,6 +88,31 @@ def _read_directory(directory: Path) -> Collection:
     return collect(graphs.values(), links, name=directory.resolve().name)
 
 
+def _below(path: Path) -> Path:
+    """Make sure that a collection names files below its own directory only.
+
+    So one that comes from elsewhere reads nothing but what came with it.
+    """
+    if path.is_absolute() or ".." in path.parts or "\0" in str(path):
+        raise ValueError(
+            f"{str(path)!r} does not lie below this file's directory; "
+            "move it there, or make a symbolic link to it there"
+        )
+    return path
+
+
+class _Source(GraphSource):
+    """One ``[[source]]`` table."""
+
+    @field_validator("train", "valid", "test", "entities", "relations", "labels")
+    @classmethod
+    def _all_below(cls, given: tuple[Path, ...] | Path | None) -> tuple[Path, ...] | Path | None:
+        for path in given if isinstance(given, tuple) else [given]:
+            if path is not None:
+                _below(path)
+        return given
+
+
 class _LinkSource(BaseModel):
     """One ``[[links]]`` table: links from a file, or between entities of the same name."""
 
@@ -94,7 +120,7 @@ class _LinkSource(BaseModel):
 
     left: str
     right: str
-    path: Path | None = None
+    path: Annotated[Path, AfterValidator(_below)] | None = None
     match: Literal["name"] | None = None
     kind: LinkKind = "entity"
     format: LinkFormat = "auto"
@@ -143,7 +169,7 @@ class _CollectionFile(BaseModel):
     name: str | None = None
     description: str = ""
     target: str | None = None
-    source: _Numbered[GraphSource] = Field(min_length=1)
+    source: _Numbered[_Source] = Field(min_length=1)
     links: _Numbered[_LinkSource] = Field(default_factory=dict)
 
 
@@ -168,8 +194,8 @@ def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
 
 def _described(path: Path, text: str) -> _CollectionFile:
     try:
-        return _CollectionFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        tables = parse_toml(text)
+    except ValueError as error:
         place = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
         what = str(error)[: place.start()] if place else str(error)
         raise DataError(
@@ -178,6 +204,8 @@ def _described(path: Path, text: str) -> _CollectionFile:
             path=path,
             line=int(place[1]) if place and place[1] else text.count("\n") + 1,
         ) from error
+    try:
+        return _CollectionFile.model_validate(tables)
     except ValidationError as error:
         key, *rest = error.errors()[0]["loc"]
         raise DataError(

@@ -38,15 +38,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kgraft.config import RetrainSettings, TrainSettings, as_toml, read_settings
-from kgraft.errors import ModelDirectoryError
-from kgraft.evidence.rules import Rules
+from kgraft.errors import DataError, ModelDirectoryError, SettingsError
+from kgraft.evidence.rules import BODY, SCHEMA, Rules
 from kgraft.files import write_directory
+from kgraft.graph.columnar import read_table
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
 from kgraft.model.calibration import Calibration
 from kgraft.model.card import model_card
-from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
+from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.kge import KgeModel
+from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
 
 FORMAT = 1
@@ -57,6 +59,30 @@ MANIFEST = "manifest.json"
 REPORT = "report.html"
 """Where the verbs that train put their report."""
 
+FILES = (
+    "settings.toml",
+    "entities.parquet",
+    "relations.parquet",
+    "facts.parquet",
+    "weights.safetensors",
+    "training.jsonl",
+    "metrics.json",
+)
+"""What a model cannot do without, beside the manifest."""
+
+UNFIT = (
+    AttributeError,
+    IndexError,
+    LookupError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What comes of files that do not fit together."""
+
 
 def save_model(
     model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
@@ -65,12 +91,18 @@ def save_model(
 
     Raises:
         ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
-            model directory.
+            model directory, or if it cannot be written; what was there before stays.
     """
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
-    with write_directory(directory) as temporary:
-        _write(model, temporary)
+    try:
+        with write_directory(directory) as temporary:
+            _write(model, temporary)
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise ModelDirectoryError(
+            f"{directory}: the model cannot be written ({error}). "
+            "Make room on the disk, or name a directory that may be written to."
+        ) from error
 
 
 def check_free(directory: Path, *, overwrite: bool) -> None:
@@ -103,10 +135,10 @@ def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
     directory = Path(directory)
     manifest = read_manifest(directory)
     try:
-        for name, about in manifest["files"].items():
-            _check(directory / name, about)
+        for name in dict.fromkeys((*FILES, *manifest["files"])):
+            _check(directory, name, manifest["files"].get(name))
         return _read(directory, manifest)
-    except (KeyError, ValueError, OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except (*UNFIT, DataError, SettingsError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelDirectoryError(
             f"{directory}: the files of this model do not fit together ({error}). "
             "Copy or train the model again."
@@ -188,7 +220,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
             "retrain has written."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNFIT as error:
         raise ModelDirectoryError(
             f"{path}: this cannot be read ({error}). Copy or train the model again."
         ) from error
@@ -201,7 +233,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _check(path: Path, about: dict[str, Any]) -> None:
+def _check(directory: Path, name: str, about: Any) -> None:
+    """Make sure that a file is in the directory itself, and what the manifest says of it."""
+    path = directory / name
+    if path.parent != directory or name in ("", ".", ".."):
+        raise ValueError(f"the manifest names {name!r}, which is no file in this directory")
     if not path.is_file():
         raise ModelDirectoryError(f"{path}: this file is missing. Copy or train the model again.")
     if _about(path) != about:
@@ -226,6 +262,8 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         kge.n_relations != graph.n_relations
     ):
         raise ValueError("the tables have more or fewer rows than there are names")
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ValueError("there are weights that are no finite numbers")
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
     return TrainedModel(
@@ -260,21 +298,49 @@ def _read_evidence(
 ) -> Evidence | None:
     if "mixture" not in weights:
         return None
+    rules = read_table(directory / "rules.parquet")
+    agreement = read_table(directory / "facts.parquet", ["agreement"])["agreement"]
+    _check_rules(rules, graph)
+    if agreement.dtype != pl.Float64 or agreement.null_count():
+        raise ValueError("there is a fact without a chance that the target agrees")
+    if weights["mixture"].shape != (2 * graph.n_relations, len(USUAL)):
+        raise ValueError("the mixture does not have a row for each relation both ways")
+    mrr = {by: float(metrics[EVIDENCE_METRIC][by]) for by in metrics[EVIDENCE_METRIC]}
+    if not mrr.keys() <= {*WAYS}:
+        raise ValueError(f"a model answers by one of {', '.join(WAYS)}")
     return Evidence(
-        Rules(pl.read_parquet(directory / "rules.parquet"), graph.n_relations),
-        pl.read_parquet(directory / "facts.parquet", columns=["agreement"])["agreement"]
-        .to_numpy()
-        .copy(),
-        weights["mixture"],
-        metrics[EVIDENCE_METRIC],
+        Rules(rules, graph.n_relations), agreement.to_numpy().copy(), weights["mixture"], mrr
     )
+
+
+def _check_rules(rules: pl.DataFrame, graph: JointGraph) -> None:
+    if dict(rules.schema) != SCHEMA:
+        raise ValueError("the columns of the rules are not those of rules")
+    for name in ("relation", *BODY, "entity", "answer"):
+        limit = graph.n_entities if name in ("entity", "answer") else 2 * graph.n_relations
+        _check_rows(rules[name].drop_nulls(), limit, f"{name} of a rule")
+
+
+def _check_rows(rows: pl.Series, limit: int, what: str) -> None:
+    if not rows.dtype.is_integer() or rows.null_count():
+        raise ValueError(f"a {what} is no row")
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < limit:  # type: ignore[arg-type]
+        raise ValueError(f"a {what} lies outside 0 to {limit - 1}")
 
 
 def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
     sources: list[str] = manifest["sources"]
-    entities = pl.read_parquet(directory / "entities.parquet")
-    relations = pl.read_parquet(directory / "relations.parquet")
-    facts = pl.read_parquet(directory / "facts.parquet")
+    entities = read_table(directory / "entities.parquet")
+    relations = read_table(directory / "relations.parquet")
+    facts = read_table(directory / "facts.parquet")
+    for name, table, limit in (
+        ("row", entities, manifest["entities"]),
+        ("row", relations, manifest["relations"]),
+        ("head", facts, manifest["entities"]),
+        ("relation", facts, manifest["relations"]),
+        ("tail", facts, manifest["entities"]),
+    ):
+        _check_rows(table[name], limit, name)
     position = {source: place for place, source in enumerate(sources)}
     parts = {}
     for source in sources:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 
-from kgraft.training.memory import available, needed
+from kgraft.memory import available, needed
 from kgraft.training.run import Run
 
 WARM_UP, STEPS = 3, 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,20 @@ class Step:
     entities: Tensor
     relations: Tensor
     queries: Tensor
+
+
+class NotFiniteError(ArithmeticError):
+    """A step whose loss or gradient is infinite or no number; it has moved nothing.
+
+    Args:
+        cause: What is not finite, as a phrase.
+        tensors: The step's batch and the rows that it has taken, by name.
+    """
+
+    def __init__(self, cause: str, tensors: Mapping[str, Tensor]) -> None:
+        self.cause = cause
+        self.tensors = tensors
+        super().__init__(cause)
 
 
 class Term(ABC, nn.Module):
@@ -98,7 +113,11 @@ class Learner:
             self._weights |= self._extra.weights(progress)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Learn from one batch and return its loss terms, unweighted, and their sum, weighted."""
+        """Learn from one batch and return its loss terms, unweighted, and their sum, weighted.
+
+        Raises:
+            NotFiniteError: If the loss or its gradient is infinite or no number.
+        """
         entities = self._entities.take(batch.entities)
         relations = self._relations.take(batch.relations)
         heads = entities.index_select(0, batch.heads)
@@ -112,15 +131,26 @@ class Learner:
         if self._extra is not None:
             terms |= self._extra(Step(batch, entities, relations, queries))
         loss = asked.loss + sum(self._weights[name] * term for name, term in terms.items())
+        told = _by_origin(asked.losses * shares, batch.inferred) | terms | {"loss": loss}
+        values = {name: float(term.detach()) for name, term in told.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise _not_finite(f"the loss term {name!r} is {value}", batch, entities, relations)
         for optimizer in self._dense:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if not self._gradients_are_finite(entities, relations):
+            raise _not_finite("a gradient is not finite", batch, entities, relations)
         self._entities.step(batch.entities, entities)
         self._relations.step(batch.relations, relations)
         for optimizer in self._dense:
             optimizer.step()
-        terms = _by_origin(asked.losses * shares, batch.inferred) | terms | {"loss": loss}
-        return {name: float(term.detach()) for name, term in terms.items()}
+        return values
+
+    def _gradients_are_finite(self, *rows: Tensor) -> bool:
+        moved = [*rows, *(x for part in self._dense for x in part.param_groups[0]["params"])]
+        sums = [x.grad.sum() for x in moved if x.grad is not None]
+        return bool(torch.stack(sums).isfinite().all())
 
     def _penalty(self, batch: Batch, entities: Tensor, relations: Tensor) -> Tensor:
         """Return the mean over queries of the encoder's penalty on their three rows."""
@@ -155,9 +185,25 @@ class Learner:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a state that ``state`` has returned."""
-        for name, own in self.state().items():
-            own.copy_(state[name])
+        """Go back to a state that ``state`` has returned.
+
+        Raises:
+            ValueError: If it is the state of another learner.
+        """
+        own = self.state()
+        if {name: x.shape for name, x in own.items()} != {
+            name: x.shape for name, x in state.items()
+        }:
+            raise ValueError("the tensors are not those of this model and its optimizers")
+        for name, value in own.items():
+            value.copy_(state[name])
+
+
+def _not_finite(cause: str, batch: Batch, entities: Tensor, relations: Tensor) -> NotFiniteError:
+    tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    tensors |= {"entity_rows": entities.detach(), "relation_rows": relations.detach()}
+    largest = max(float(x.detach().abs().max()) for x in (entities, relations))
+    return NotFiniteError(f"{cause}, where the largest number in a row is {largest:.3g}", tensors)
 
 
 def _by_origin(losses_B: Tensor, inferred_B: Tensor) -> dict[str, Tensor]:

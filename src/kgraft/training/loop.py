@@ -4,20 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kgraft.config import TrainingSettings
+from kgraft.errors import TrainingError
 from kgraft.progress import Listener, Silence
 from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint
-from kgraft.training.learner import Learner
+from kgraft.training.interrupts import Interrupts, held_back
+from kgraft.training.learner import Learner, NotFiniteError
 
 Validate = Callable[[], float]
 """Returns the validation MRR of the model as it is now."""
+
+GENERATOR = "generator"
+"""The state of torch's generator among a checkpoint's tensors."""
+
+
+@dataclass
+class Epoch:
+    """What an epoch has done so far.
+
+    Args:
+        steps: Its steps.
+        queries: Their queries.
+        seconds: Their time.
+        sums: Of each loss term over the queries.
+    """
+
+    steps: int = 0
+    queries: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def add(self, terms: dict[str, float], queries: int, seconds: float) -> None:
+        """Count a step."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * queries
+        self.steps += 1
+        self.queries += queries
+        self.seconds += seconds
+
+    def entry(self, number: int) -> dict[str, Any]:
+        """Return what the log says of it."""
+        return {
+            "epoch": number,
+            **{name: total / self.queries for name, total in self.sums.items()},
+            "seconds": round(self.seconds, 3),
+            "queries_per_second": round(self.queries / max(self.seconds, 1e-9), 1),
+        }
 
 
 @dataclass
@@ -30,12 +70,14 @@ class Fit:
         best_epoch: The epoch whose state is kept; 0 is the state before the first step.
         best_mrr: Its validation MRR, or ``None`` where nothing is validated.
         waited: Looks since then.
+        begun: The epoch after those of the log, as far as it has come.
     """
 
     log: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     best_mrr: float | None = None
     waited: int = 0
+    begun: Epoch = field(default_factory=Epoch)
 
     @property
     def epochs(self) -> int:
@@ -57,7 +99,9 @@ def fit(
     """Train until validation no longer improves, and leave the model in its best state.
 
     Without ``validate`` all epochs are trained and the last state is kept. With a checkpoint the
-    run goes on from it, and ends in the same state as one that was never interrupted.
+    run goes on from it, be it from within an epoch, and ends in the same state as one that was
+    never interrupted. An interrupt waits for the step to end and the run to be kept; a second one
+    does not.
 
     Args:
         learner: Model, optimizers and loss.
@@ -68,64 +112,125 @@ def fit(
         progress: Hears of epochs.
         name: What the run is called there.
         start_mrr: The validation MRR before the first step, where the state of then may be kept.
+
+    Raises:
+        DataError: If the checkpoint is damaged or another run's.
+        TrainingError: If a loss or a gradient is infinite or no number. With a checkpoint the batch
+            is saved beside it, in ``.batch.safetensors``.
     """
     progress = progress or Silence()
-    run, best = Fit(best_mrr=start_mrr), {} if start_mrr is None else _state(learner)
     epochs = settings.epochs_of(batches.n_steps)
-    if checkpoint is not None and (saved := checkpoint.load()) is not None:
-        learner.restore(saved.state)
-        run, best = Fit(**saved.run), saved.best
     progress.begin(name, epochs * batches.n_queries)
-    progress.advance(run.epochs * batches.n_queries)
     try:
-        while run.epochs < epochs and run.waited < settings.patience:
-            with torch.random.fork_rng(devices=[]):
-                # Dropout too depends on seed and epoch only: a resumed run is the same run.
-                torch.manual_seed(settings.seed * 1_000_003 + run.epochs)
-                learner.begin_epoch(run.epochs / epochs)
-                entry = _epoch(learner, batches, run.epochs + 1, progress)
-            run.log.append(entry)
-            looks = run.epochs % settings.validate_every == 0 or run.epochs == epochs
-            if validate is not None and looks:
-                entry["validation_mrr"] = mrr = validate()
-                run.waited += 1
-                if run.best_mrr is None or mrr > run.best_mrr:
-                    run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
-                    best = _state(learner)
-            progress.tell(_in_words(entry))
-            if checkpoint is not None:
-                checkpoint.save_if_due(learner.state(), best, vars(run))
+        with held_back(checkpoint is not None) as interrupts:
+            training = _Training(
+                learner, batches, settings, checkpoint, progress, interrupts, start_mrr
+            )
+            while training.run.epochs < epochs and training.run.waited < settings.patience:
+                training.epoch(epochs)
+                training.look(validate, last=training.run.epochs == epochs)
+                progress.tell(_in_words(training.run.log[-1]))
+                training.keep()
     finally:
         progress.end()
-    if best:
-        learner.model.copy_from(best)
+    run = training.run
+    if training.best:
+        learner.model.copy_from(training.best)
     else:
         run.best_epoch = run.epochs
+    if not all(x.isfinite().all() for x in learner.model.tensors().values()):
+        raise training.failed(f"the state after epoch {run.best_epoch} is not finite")
     return run
 
 
-def _state(learner: Learner) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in learner.model.tensors().items()}
+class _Training:
+    """A run as it goes on, and the best state so far."""
 
+    def __init__(
+        self,
+        learner: Learner,
+        batches: Batches,
+        settings: TrainingSettings,
+        checkpoint: Checkpoint | None,
+        progress: Listener,
+        interrupts: Interrupts,
+        start_mrr: float | None,
+    ) -> None:
+        self._learner = learner
+        self._batches = batches
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._interrupts = interrupts
+        self._generator: Tensor | None = None
+        self.run = Fit(best_mrr=start_mrr)
+        self.best = {} if start_mrr is None else self._state()
+        if checkpoint is not None and (saved := checkpoint.load()) is not None:
+            self._generator = saved.state.pop(GENERATOR, None)
+            try:
+                learner.restore(saved.state)
+                self.run = Fit(**{**saved.run, "begun": Epoch(**saved.run["begun"])})
+            except (KeyError, TypeError, ValueError) as error:
+                raise checkpoint.damaged(str(error)) from error
+            self.best = saved.best
+        progress.advance(self.run.epochs * batches.n_queries + self.run.begun.queries)
 
-def _epoch(learner: Learner, batches: Batches, number: int, progress: Listener) -> dict[str, Any]:
-    """Learn from every batch once and return the epoch's entry in the log."""
-    begin = time.perf_counter()
-    sums: dict[str, float] = {}
-    queries = 0
-    for batch in batches.epoch(number):
-        for name, value in learner.step(batch).items():
-            sums[name] = sums.get(name, 0.0) + value * len(batch)
-        queries += len(batch)
-        progress.advance(len(batch))
-    seconds = time.perf_counter() - begin
-    means = {name: total / queries for name, total in sums.items()}
-    return {
-        "epoch": number,
-        **means,
-        "seconds": round(seconds, 3),
-        "queries_per_second": round(queries / seconds, 1),
-    }
+    def epoch(self, epochs: int) -> None:
+        """Learn from every batch once, or from those that are left of an epoch that has begun."""
+        run, learner = self.run, self._learner
+        with torch.random.fork_rng(devices=[]):
+            # Dropout too depends on seed and epoch only: a resumed run is the same run.
+            torch.manual_seed(self._settings.seed * 1_000_003 + run.epochs)
+            if run.begun.steps and self._generator is not None:
+                torch.set_rng_state(self._generator)
+            learner.begin_epoch(run.epochs / epochs)
+            begin = time.perf_counter()
+            for batch in islice(self._batches.epoch(run.epochs + 1), run.begun.steps, None):
+                try:
+                    terms = learner.step(batch)
+                except NotFiniteError as error:
+                    raise self._not_finite(error) from error
+                run.begun.add(terms, len(batch), time.perf_counter() - begin)
+                self._progress.advance(len(batch))
+                self.keep()
+                begin = time.perf_counter()
+        run.log.append(run.begun.entry(run.epochs + 1))
+        run.begun = Epoch()
+
+    def look(self, validate: Validate | None, *, last: bool) -> None:
+        """Measure the model where it is time to, and keep its state where it is the best."""
+        run = self.run
+        if validate is None or not (last or run.epochs % self._settings.validate_every == 0):
+            return
+        run.log[-1]["validation_mrr"] = mrr = validate()
+        run.waited += 1
+        if run.best_mrr is None or mrr > run.best_mrr:
+            run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
+            self.best = self._state()
+
+    def _state(self) -> dict[str, Tensor]:
+        return {key: value.clone() for key, value in self._learner.model.tensors().items()}
+
+    def _not_finite(self, error: NotFiniteError) -> TrainingError:
+        where = f"epoch {self.run.epochs + 1}, step {self.run.begun.steps + 1}: {error.cause}"
+        if self._checkpoint is None:
+            return self.failed(where)
+        file = self._checkpoint.keep_batch(error.tensors, where)
+        return self.failed(f"{where}. The batch and its rows are in {file}")
+
+    def failed(self, how: str) -> TrainingError:
+        """Return the error that says how the numbers were lost, and what to do."""
+        return TrainingError(
+            f"{how}. Lower training.learning_rate, which is {self._settings.learning_rate}, "
+            "and begin anew."
+        )
+
+    def keep(self) -> None:
+        """Keep the run where it is time to, or where it is to end, and end it then."""
+        if self._checkpoint is not None and (self._interrupts.waiting or self._checkpoint.due):
+            state = {**self._learner.state(), GENERATOR: torch.get_rng_state()}
+            self._checkpoint.save(state, self.best, asdict(self.run))
+        self._interrupts.let_through()
 
 
 def _in_words(entry: dict[str, Any]) -> str:

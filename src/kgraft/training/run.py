@@ -14,6 +14,7 @@ from kgraft.errors import DataError
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint import JointGraph
+from kgraft.memory import require
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 from kgraft.progress import Listener
@@ -21,7 +22,6 @@ from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint, fingerprint
 from kgraft.training.learner import Learner, Term
 from kgraft.training.loop import fit
-from kgraft.training.memory import require
 from kgraft.training.validation import validator
 
 

@@ -1,4 +1,4 @@
-"""The memory that a run takes, and a run that cannot fit, refused before any of it is taken."""
+"""The memory that is free, and what cannot fit into it, refused before any of it is taken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kgraft.config import OptimizerName, TrainSettings
-from kgraft.errors import KgraftError
+from kgraft.errors import DataError, KgraftError
 
 COPIES = 2
 """Of the tables: the rows, and the best state so far."""
@@ -57,6 +57,26 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
             f"of width {settings.model.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are "
             "free. Lower model.width, set training.optimizer to rowwise_adagrad, leave out "
             "sources, or take a larger machine."
+        )
+
+
+def require_for_file(path: Path, size: int) -> None:
+    """Refuse a file whose content cannot fit into this machine's memory.
+
+    Args:
+        path: The file.
+        size: The least bytes that its content takes.
+
+    Raises:
+        DataError: If that is more than there is.
+    """
+    free = available()
+    if free is not None and size > free:
+        raise DataError(
+            f"the content takes {size / 2**30:,.1f} GiB of memory or more, and "
+            f"{free / 2**30:,.1f} are free",
+            remedy="Give less of it, RDF, which is read piece by piece, or a larger machine",
+            path=path,
         )
 
 

@@ -1,0 +1,163 @@
+"""Give the command line files that are small, or simple, and want all memory there is.
+
+Usage: python benchmarks/bombs.py --out bombs.json
+
+Each is read by ``kgraft inspect`` in a process that may take ``MEMORY`` and ``SECONDS``. It has to
+end in a table or in a sentence.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+from fuzz import IN_MEMORY
+
+from kgraft.benchmark.plan import write_report
+
+MEMORY = 6 << 30
+"""Bytes of addresses, of which torch and polars reserve a part."""
+
+SECONDS = 120
+
+PIECE = 1 << 24
+"""Bytes of a piece that a bomb repeats."""
+
+GIBIBYTES = 4
+"""That a bomb becomes."""
+
+COLLECTION = """target = "mine"
+[[source]]
+name = "mine"
+train = "{name}"
+"""
+
+
+def zeros(place: Path) -> None:
+    _repeated(place / "mine.tsv.gz", gzip.compress(bytes(PIECE)))
+
+
+def rows(place: Path) -> None:
+    _repeated(place / "mine.tsv.bz2", bz2.compress(b"a\tr\tb\n" * (PIECE // 6)))
+
+
+def blank_lines(place: Path) -> None:
+    _repeated(place / "mine.csv.zst", pa.Codec("zstd").compress(b"\n" * PIECE, asbytes=True))
+
+
+def statements(place: Path) -> None:
+    piece = b"<http://a.org/a> <http://a.org/r> <http://a.org/b> .\n"
+    _repeated(place / "mine.nt.bz2", bz2.compress(piece * (PIECE // len(piece))))
+
+
+def _repeated(path: Path, piece: bytes) -> None:
+    path.write_bytes(piece * ((GIBIBYTES << 30) // PIECE))
+
+
+def long_line(ending: str) -> Callable[[Path], None]:
+    def write(place: Path) -> None:
+        with (place / f"mine.{ending}").open("wb") as file:
+            file.write(b"<http://a.org/" if ending in ("nt", "ttl") else b"a")
+            file.truncate(1 << 30)
+
+    return write
+
+
+def many_relations(place: Path) -> None:
+    lines = (f"e{number % 1000}\tr{number}\te{number % 999}\n" for number in range(1_000_000))
+    (place / "mine.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+def equal_rows(place: Path) -> None:
+    column = pa.array(["a"]).dictionary_encode().take(pa.array([0] * (1 << 20)))
+    table = pa.table(dict.fromkeys(("head", "relation", "tail"), column))
+    with pa.parquet.ParquetWriter(place / "mine.parquet", table.schema) as writer:
+        for _ in range(1 << 9):
+            writer.write_table(table)
+
+
+def entities(place: Path) -> None:
+    laughs = "".join(f'<!ENTITY l{level} "{f"&l{level - 1};" * 10}">' for level in range(1, 12))
+    (place / "mine.rdf").write_text(
+        f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY l0 "ha">{laughs}]>'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://a.org/">'
+        '<rdf:Description rdf:about="http://a.org/x"><a:r>&l11;</a:r></rdf:Description></rdf:RDF>',
+        encoding="utf-8",
+    )
+
+
+def nested(place: Path) -> None:
+    (place / "mine.jsonld").write_text('{"http://a.org/r":' * 1_000_000, encoding="utf-8")
+
+
+BOMBS: dict[str, Callable[[Path], None]] = {
+    "4 GiB of zeros in gzip": zeros,
+    "4 GiB of rows in bzip2": rows,
+    "4 GiB of blank lines in zstd": blank_lines,
+    "4 GiB of statements in bzip2": statements,
+    "a line of 1 GiB in a table": long_line("tsv"),
+    "a line of 1 GiB in CSV": long_line("csv"),
+    "a line of 1 GiB in N-Triples": long_line("nt"),
+    "a line of 1 GiB in Turtle": long_line("ttl"),
+    "a million relations": many_relations,
+    "half a billion equal rows in Parquet": equal_rows,
+    "XML entities of entities": entities,
+    "JSON nested a million deep": nested,
+}
+
+
+def tried(name: str) -> dict[str, Any]:
+    """Let a bomb be read, and tell how that ended."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
+        place, begin = Path(scratch), time.perf_counter()
+        BOMBS[name](place)
+        [file] = place.iterdir()
+        (place / "collection.toml").write_text(COLLECTION.format(name=file.name), encoding="utf-8")
+        size, made = file.stat().st_size, time.perf_counter()
+        program = "from kgraft.cli import main; main()"
+        try:
+            ended = subprocess.run(  # noqa: S603
+                [sys.executable, "-c", program, "inspect", scratch],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+                text=True,
+            )
+            status, said = ended.returncode, (ended.stderr or ended.stdout).strip()[-400:]
+        except subprocess.TimeoutExpired:
+            status, said = -1, f"nothing within {SECONDS} seconds"
+    return {
+        "bomb": name,
+        "bytes": size,
+        "survived": status == 0 or (status == 1 and "Error: " in said and "Traceback" not in said),
+        "said": said.replace(scratch, "."),
+        "seconds": round(time.perf_counter() - made, 1),
+        "seconds_to_make": round(made - begin, 1),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__, prog="bombs.py")
+    parser.add_argument("--out", type=Path, default=Path("bombs.json"))
+    asked = parser.parse_args(arguments)
+    found = [tried(name) for name in BOMBS]
+    survived = sum(row["survived"] for row in found)
+    write_report(asked.out, {"tried": len(found), "survived": survived, "bombs": found})
+
+
+if __name__ == "__main__":
+    main()

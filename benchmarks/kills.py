@@ -1,0 +1,311 @@
+"""Stop runs of the command line at any moment, and see that nothing is lost by it.
+
+Usage: python benchmarks/kills.py VERB HOW --times 14 --out kills.json
+
+VERB is train, pretrain, retrain or benchmark, on a small synthetic collection. HOW is
+
+kill
+    SIGKILL at a random moment, then ``--resume``.
+end
+    SIGTERM at a random moment: the run says how to go on; then ``--resume``.
+full
+    The disk fills up: files cannot grow beyond a random size; then room is made, and ``--resume``.
+damage
+    SIGKILL, then what was kept is cut off or a bit of it flips: that is told, and not gone on with.
+second
+    A second run into the same directory while the first one goes on: it is refused.
+
+Each time an earlier model stands in the place. A time is survived if the earlier result, or the
+whole new one, is there after the stop, if the resumed run ends in the same bytes as one that was
+never stopped, log times aside, if nothing is left beside it, and if nobody saw a traceback.
+
+Runs are kept every twentieth of a second here, not every 30 seconds, so that there is more to hit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fuzz import IN_MEMORY
+
+from kgraft.benchmark.plan import write_report
+from kgraft.cli.main import main as kgraft
+from kgraft.training import checkpoint, run
+
+SMALL = ("model.width=32", "training.epochs=20", "training.least_steps=0", "training.patience=30")
+COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
+TIMING = ("training.jsonl", "README.md", "manifest.json", ".lock")
+"""Files of a result that tell times, or are no result."""
+
+
+@dataclass
+class Child:
+    """The command line in a process of its own, forked from this one, which has all imported."""
+
+    pid: int
+    words: Path
+    begin: float = field(default_factory=time.perf_counter)
+    status: int | None = None
+
+    def wait(self, seconds: float = math.inf) -> int | None:
+        """Wait for its end at most so long; return its status, negative for a signal."""
+        until = time.perf_counter() + seconds
+        while self.status is None and time.perf_counter() < until:
+            pid, status = os.waitpid(self.pid, os.WNOHANG if seconds < math.inf else 0)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            else:
+                time.sleep(0.002)
+        return self.status
+
+    def said(self) -> str:
+        """Return the last of what it has said."""
+        return self.words.read_text(encoding="utf-8", errors="replace")[-500:]
+
+
+def start(arguments: Sequence[str | Path], words: Path, *, largest: int | None = None) -> Child:
+    """Start the command line; it can write no file larger than ``largest``."""
+    pid = os.fork()
+    if pid:
+        return Child(pid, words)
+    status = 1
+    try:
+        os.setsid()
+        with words.open("wb") as file:
+            for stream in (1, 2):
+                os.dup2(file.fileno(), stream)
+        if largest is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        checkpoint.SHARE = math.inf
+        often = partial(checkpoint.Checkpoint, every_seconds=0.05)
+        run.Checkpoint = often  # type: ignore[attr-defined]
+        sys.argv = ["kgraft", *map(str, arguments)]
+        kgraft()
+        status = 0
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+class Place:
+    """A directory in which runs of one verb are stopped."""
+
+    def __init__(self, root: Path, verb: str) -> None:
+        self.root = root
+        self.verb = verb
+        self.out = root / "out" / "result"
+        self.words = root / "words"
+        self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
+        if verb == "retrain":
+            self._must(["pretrain", root / "made", "-o", root / "teacher", *self.settings()])
+        begin = time.perf_counter()
+        self.run(seed=0)
+        self.seconds = time.perf_counter() - begin
+        self.expected = result(self.out)
+        (root / "out").rename(root / "expected")
+        self.run(seed=1)
+        self.earlier = result(self.out)
+        (root / "out").rename(root / "earlier")
+
+    def _must(self, arguments: Sequence[str | Path]) -> None:
+        child = start(arguments, self.words)
+        if child.wait():
+            raise RuntimeError(f"{arguments[0]} failed: {child.said()}")
+
+    def settings(self, seed: int = 0) -> list[str]:
+        return [*_set([*SMALL, f"training.seed={seed}"]), "--threads", "1"]
+
+    def arguments(self, seed: int = 0) -> list[str | Path]:
+        """Return the command, which goes on where it is resumed."""
+        if self.verb == "benchmark":
+            small = self.root / "settings.toml"
+            parts = ("alone", "joint", "pretrain", "retrain")
+            table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nleast_steps = 0\n"
+            small.write_text("".join(table.format(part) for part in parts), encoding="utf-8")
+            systems = ["--systems", "target-only,student", "--settings", small]
+            seeds = ["--seed", str(seed), "--threads", "1"]
+            return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
+        taught = ["--teacher", self.root / "teacher"] if self.verb == "retrain" else []
+        own = [self.verb, self.root / "made", *taught, "-o", self.out, "--overwrite"]
+        return [*own, "--resume", *self.settings(seed)]
+
+    def run(self, seed: int) -> None:
+        """Run to the end."""
+        self._must(self.arguments(seed))
+
+    def begin(self, **options: Any) -> Child:
+        """Put the earlier result in the place and start a run."""
+        shutil.rmtree(self.root / "out", ignore_errors=True)
+        shutil.copytree(self.root / "earlier", self.root / "out")
+        return start(self.arguments(), self.words, **options)
+
+    def problems(self, stopped: Child) -> list[str]:
+        """Return what is wrong after a stop, and after the run that goes on from there."""
+        found = [f"a traceback: {stopped.said()}"] if "Traceback" in stopped.said() else []
+        there = result(self.out)
+        kept = {name: there.get(name) for name in self.earlier} == self.earlier
+        if not kept and there != self.expected:
+            found.append("the earlier result is damaged")
+        again = self._go_on()
+        if again.status:
+            return [*found, f"it does not go on: {again.said()}"]
+        now = result(self.out)
+        if {name: now.get(name) for name in self.expected} != self.expected:
+            found.append("it ends in another result")
+        if left := [x.name for x in self.out.parent.iterdir() if x != self.out]:
+            found.append(f"left behind: {left}")
+        return found
+
+    def _go_on(self) -> Child:
+        """Resume; a piece of a benchmark may outlive its parent by the step that it is at."""
+        for _ in range(100):
+            again = start(self.arguments(), self.words)
+            again.wait()
+            if "another run writes here" not in again.said():
+                break
+            time.sleep(0.2)
+        return again
+
+
+def result(out: Path) -> dict[str, bytes]:
+    """Return what a run has left: a model's files, or a benchmark's models."""
+    paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
+    return {
+        x.relative_to(out).as_posix(): x.read_bytes()
+        for x in paths
+        if "pieces" not in x.parts and x.name != "results.json"
+    }
+
+
+def _set(changes: Sequence[str]) -> list[str]:
+    return [part for change in changes for part in ("--set", change)]
+
+
+def stopped(place: Place, draw: Random, number: int) -> Child:
+    """Start runs until one is alive at its random moment; give it a signal there."""
+    while True:
+        child = place.begin()
+        if child.wait(draw.uniform(0, place.seconds)) is None:
+            whole = number == signal.SIGKILL and draw.random() < 0.3
+            (os.killpg if whole else os.kill)(child.pid, number)
+            child.wait()
+            return child
+
+
+def kill(place: Place, draw: Random) -> list[str]:
+    return place.problems(stopped(place, draw, signal.SIGKILL))
+
+
+def end(place: Place, draw: Random) -> list[str]:
+    child = stopped(place, draw, signal.SIGTERM)
+    found = []
+    if child.status not in (0, 128 + signal.SIGTERM):
+        found.append(f"it ended with status {child.status}: {child.said()}")
+    if child.status and "Stopped. The same command" not in child.said():
+        found.append(f"it does not say how to go on: {child.said()}")
+    return [*found, *place.problems(child)]
+
+
+def full(place: Place, draw: Random) -> list[str]:
+    largest = max(len(x) for x in place.expected.values())
+    child = place.begin(largest=draw.randrange(100, largest))
+    child.wait()
+    found = []
+    if child.status == 0:
+        # What keeps the run is larger than the model, and the run goes on without.
+        found += [] if result(place.out) == place.expected else ["it ends in another result"]
+    elif child.status != 1 or "Error: " not in child.said():
+        found.append(f"it ended with status {child.status}: {child.said()}")
+    return [*found, *place.problems(child)]
+
+
+def damage(place: Place, draw: Random) -> list[str]:
+    kept: list[Path] = []
+    while not kept:
+        stopped(place, draw, signal.SIGKILL)
+        kept = list(place.out.parent.glob(".result.checkpoint.safetensors"))
+    whole = kept[0].read_bytes()
+    at = draw.randrange(len(whole))
+    flipped = whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :]
+    kept[0].write_bytes(flipped if draw.random() < 0.5 else whole[:at])
+    child = place._go_on()
+    found = [] if child.status == 1 else [f"it ended with status {child.status}: {child.said()}"]
+    if "is damaged" not in child.said():
+        found.append(f"damage at byte {at} was not told: {child.said()}")
+    kept[0].write_bytes(whole)
+    return [*found, *place.problems(child)]
+
+
+def second(place: Place, draw: Random) -> list[str]:
+    lock = place.out / ".lock" if place.verb == "benchmark" else place.out.with_name(".result.lock")
+    first = place.begin()
+    while not lock.exists() and first.wait(0.01) is None:
+        pass
+    time.sleep(draw.uniform(0, place.seconds / 4))
+    other = start(place.arguments(), place.root / "other")
+    other.wait()
+    found = [] if first.wait() == 0 else [f"the first failed: {first.said()}"]
+    if other.status != 1 or "another run writes here" not in other.said():
+        found.append(f"the second was not refused: {other.said()}")
+    return [*found, *place.problems(first)]
+
+
+WAYS = {"kill": kill, "end": end, "full": full, "damage": damage, "second": second}
+
+
+def measured(asked: Namespace) -> dict[str, Any]:
+    """Stop runs as often as asked for, and tell what came of it."""
+    problems = []
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
+        place = Place(Path(scratch), asked.verb)
+        for number in range(asked.times):
+            draw = Random(f"{asked.seed} {number}")
+            for problem in WAYS[asked.how](place, draw):
+                problems.append({"time": number, "problem": problem})
+                print(f"{asked.verb} {asked.how} {number}: {problem}", file=sys.stderr)
+    return {
+        "tried": asked.times,
+        "survived": asked.times - len({x["time"] for x in problems}),
+        "problems": problems,
+        "run_seconds": round(place.seconds, 2),
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+def options() -> ArgumentParser:
+    parser = ArgumentParser(description=__doc__, prog="kills.py")
+    parser.add_argument("verb", choices=("train", "pretrain", "retrain", "benchmark"))
+    parser.add_argument("how", choices=WAYS)
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("kills.json"))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = options().parse_args(arguments)
+    write_report(asked.out, measured(asked))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""The readers that are fuzzed: what each is given to begin with, and how it is called.
+
+All that they are given to begin with is written by kgraft's own writers, where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.feather
+import torch
+from mutate import WORDS, Files, mutated, with_true_manifest
+from samples import (
+    COLLECTION_FILES,
+    CSV,
+    JSONLD,
+    LAYOUT_FILES,
+    LINK_FILES,
+    MODEL_WORDS,
+    NAMES,
+    RDF_WORDS,
+    TOML_WORDS,
+    TRIG,
+    TSV,
+    TURTLE,
+    VALUES,
+    XML,
+)
+
+from kgraft.benchmark.settings import BenchmarkSettings
+from kgraft.config import (
+    ModelSettings,
+    RetrainSettings,
+    TrainingSettings,
+    TrainSettings,
+    as_toml,
+    read_settings,
+)
+from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.layout import read_layout
+from kgraft.graph.read import read_graph
+from kgraft.graph.source import GraphSource
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.graph.write import write_graph
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.links import Links
+from kgraft.linking.read_collection import read_collection
+from kgraft.linking.read_links import read_links
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.kge import KgeModel
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.training import checkpoint
+from kgraft.training.batches import Batches
+from kgraft.training.checkpoint import Checkpoint
+from kgraft.training.learner import Learner
+from kgraft.training.loop import fit
+from kgraft.training.pretrain import pretrain
+from kgraft.training.retrain import retrain
+
+FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 3]])
+SMALL = TrainSettings(
+    model=ModelSettings(width=2), training=TrainingSettings(epochs=1, batch_size=8, negatives=2)
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader under test.
+
+    Args:
+        seeds: Makes whole inputs; it is given an empty directory to work in.
+        read: Reads the input in a directory.
+        words: Of its format, beside those of all.
+        change: Makes an input of the seeds.
+    """
+
+    seeds: Callable[[Path], list[Files]]
+    read: Callable[[Path], object]
+    words: Sequence[bytes] = ()
+    change: Callable[[Sequence[Files], Random, Sequence[bytes]], Files] = mutated
+
+    def input(self, seeds: Sequence[Files], seed: int, number: int) -> Files:
+        """Return an input by its number; the same number gives the same input."""
+        return self.change(seeds, Random(f"{seed} {number}"), (*WORDS, *self.words))
+
+
+def graph(name: str) -> KnowledgeGraph:
+    """A graph of five entities with odd names, labels, and all splits."""
+    return KnowledgeGraph(
+        name,
+        Vocabulary.of(NAMES),
+        Vocabulary.of(["http://a.org/r", "s"]),
+        train=FACTS[:4],
+        valid=FACTS[4:5],
+        test=FACTS[5:],
+        labels=pl.Series(["B", None, "C", None, "X"], dtype=pl.String),
+    )
+
+
+def collection() -> Collection:
+    """Two such graphs with links between entities and relations."""
+    pairs, sure = np.array([[0, 0], [2, 2], [4, 1]]), np.array([1, 0.5, 1], dtype=np.float32)
+    relations = Links("mine", "big", np.array([[0, 0]]), sure[:1], "relation")
+    links = [Links("mine", "big", pairs, sure), relations]
+    return collect([graph("mine"), graph("big")], links, target="mine", name="two")
+
+
+def files_of(directory: Path) -> Files:
+    """Return all files below a directory."""
+    paths = (path for path in sorted(directory.rglob("*")) if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+
+
+def only(directory: Path) -> Path:
+    """Return the one file of facts in an input."""
+    return next(iter(sorted(directory.glob("train*"))), directory / "train.tsv")
+
+
+# ---------------------------------------------------------------------------------------- graphs
+
+
+def written(kind: Any, *compressions: Any) -> Callable[[Path], list[Files]]:
+    """Return what makes a graph's files in a format, plain and compressed."""
+
+    def make(directory: Path) -> list[Files]:
+        for number, compression in enumerate(("", *compressions)):
+            place = directory / str(number)
+            plain = KnowledgeGraph("g", Vocabulary.of("abcde"), Vocabulary.of("rs"), FACTS)
+            write_graph(
+                graph("g") if kind == "ntriples" else plain,
+                place,
+                format=kind,
+                compression=compression,
+            )
+        return [files_of(place) for place in sorted(directory.iterdir())]
+
+    return make
+
+
+def texts(**contents: str) -> Callable[[Path], list[Files]]:
+    """Return what makes an input of each text, called ``train`` with the ending it is given by."""
+    endings = {ending: content.encode() for ending, content in contents.items()}
+    return lambda _: [{f"train.{x.split('_')[0]}": content} for x, content in endings.items()]
+
+
+def read_one(directory: Path) -> object:
+    """Read the one file of facts as a graph, with names from a list where there is one."""
+    listed = directory / "entities.txt"
+    return read_graph(
+        GraphSource(
+            name="g",
+            train=(only(directory),),
+            entities=listed if listed.exists() else None,
+            labels=(directory / "labels.tsv") if (directory / "labels.tsv").exists() else None,
+        )
+    )
+
+
+def arrow_files(directory: Path) -> list[Files]:
+    """Facts as Parquet, as Arrow files, and as an Arrow stream, of text, categories, numbers."""
+    found = written("parquet")(directory / "written")
+    names = {"head": ["a", "b"], "relation": ["r", "r"], "tail": ["b", "c"]}
+    text = pa.table(names)
+    categories = pa.table({key: pa.array(x).dictionary_encode() for key, x in names.items()})
+    numbers = pa.table({"h": [1, 2], "r": [0.0, 1.0], "t": [2, 3]})
+    for table in (text, categories, numbers):
+        for packed in ("uncompressed", "zstd"):
+            place = directory / "train.arrow"
+            pa.feather.write_feather(table, place, compression=packed)
+            found.append({"train.arrow": place.read_bytes()})
+        with pa.ipc.new_stream(directory / "train.ipc", table.schema) as stream:
+            stream.write_table(table)
+        found.append({"train.ipc": (directory / "train.ipc").read_bytes()})
+    return found
+
+
+# ----------------------------------------------------------------------------- links, collections
+
+GRAPHS = graph("mine"), graph("big")
+
+
+def read_link_file(directory: Path) -> object:
+    """Read links between two graphs by whichever way the file's length chooses."""
+    path = next(iter(directory.iterdir()), directory / "links.tsv")
+    way = path.stat().st_size % 3 if path.exists() else 0
+    return read_links(path, *GRAPHS, ids=way == 1, unknown="skip" if way else "error")
+
+
+def encoded(files: dict[str, str]) -> list[Files]:
+    """Return one input of texts."""
+    return [{name: text.encode() for name, text in files.items()}]
+
+
+def read_described(directory: Path) -> object:
+    """Read a collection, and make sure that nothing outside it came along."""
+    found = read_collection(directory)
+    for known in found.graphs.values():
+        if known.entities.names.str.contains("^leaked$|^root:x:0:").any():
+            raise RuntimeError("what lies outside was read")
+    return found
+
+
+def settings_files(_: Path) -> list[Files]:
+    """The defaults of each kind of settings."""
+    kinds = (RetrainSettings(), BenchmarkSettings(), SynthSettings())
+    return [{"settings.toml": as_toml(kind).encode()} for kind in kinds]
+
+
+def read_all_settings(directory: Path) -> object:
+    """Read a file as the kind of settings that its length chooses."""
+    path = directory / "settings.toml"
+    kinds: tuple[Any, ...] = (RetrainSettings, BenchmarkSettings, SynthSettings)
+    size = path.stat().st_size if path.exists() else 0
+    return read_settings(kinds[size % 3], path)
+
+
+# ------------------------------------------------------------------------ interchange, models, runs
+
+
+def read_values(directory: Path) -> object:
+    """Give what a JSON text holds to the readers of arrays, frames and PyKEEN factories."""
+    try:
+        given = json.loads((directory / "values.json").read_bytes())
+        facts, ids, frame = given["facts"], given["ids"], pl.DataFrame(given["frame"], strict=False)
+        factories = [
+            SimpleNamespace(
+                entity_to_id=x, relation_to_id=given["relations"], mapped_triples=np.array(facts)
+            )
+            for x in (ids, given["other"])
+        ]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError):
+        return None
+    way = len(str(given)) % 3
+    if way == 0 and all(isinstance(x.entity_to_id, dict) for x in factories):
+        return from_pykeen("g", factories[0], valid=factories[1])  # type: ignore[arg-type]
+    if way == 1:
+        return from_frame("g", frame)
+    return from_arrays("g", facts, entities=ids if isinstance(ids, dict) else None)
+
+
+def model_files(directory: Path) -> list[Files]:
+    """A teacher and its student."""
+    known = collection()
+    teacher = pretrain(known, SMALL)
+    made = retrain(known, teacher, RetrainSettings(model=SMALL.model, training=SMALL.training))
+    save_model(teacher, directory / "teacher")
+    save_model(made, directory / "student")
+    return [files_of(directory / "teacher"), files_of(directory / "student")]
+
+
+def changed_model(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) -> Files:
+    """Damage a model's files, mostly such that its manifest names them as they are."""
+    files = mutated(seeds, draw, words)
+    return files if draw.random() < 0.2 else with_true_manifest(files)
+
+
+def a_run() -> tuple[Learner, Batches]:
+    """A learner of five entities, and its facts."""
+    learner = Learner(KgeModel.create(SMALL.model, 5, 2), learning_rate=0.1, regularization=0.1)
+    return learner, Batches(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
+
+
+def run_files(directory: Path) -> list[Files]:
+    """A run that was stopped, with a best state and without."""
+    found = []
+    for validate in (None, lambda: 0.5):
+        kept = Checkpoint(directory / "run.safetensors", "it", every_seconds=0)
+        fit(*a_run(), SMALL.training, validate=validate, checkpoint=kept)
+        found.append({"run.safetensors": kept.path.read_bytes()})
+    return found
+
+
+class _Whole(str):
+    """A digest that is right whatever it is compared with."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+def go_on(directory: Path) -> object:
+    """Go on with a run, half of the time as if its digest were right."""
+    path = directory / "run.safetensors"
+    true = checkpoint._digest
+    if path.exists() and path.stat().st_size % 2:
+        checkpoint._digest = lambda *_: _Whole()
+    try:
+        return fit(*a_run(), SMALL.training, checkpoint=Checkpoint(path, "it", every_seconds=1e9))
+    finally:
+        checkpoint._digest = true
+
+
+READERS = {
+    "tsv": Reader(written("tsv", ".gz", ".bz2", ".zst"), read_one),
+    "csv": Reader(texts(csv=CSV, tsv_1=TSV), read_one, (b'""', b'","')),
+    "columnar": Reader(arrow_files, read_one, (b"PAR1", b"ARROW1\0\0")),
+    "ntriples": Reader(written("ntriples", ".gz", ".zst"), read_one, RDF_WORDS),
+    "turtle": Reader(
+        texts(ttl=TURTLE, trig=TRIG, nq="<a:a> <a:r> <a:b> <a:g> .\n"), read_one, RDF_WORDS
+    ),
+    "rdfxml": Reader(texts(rdf=XML), read_one, RDF_WORDS),
+    "jsonld": Reader(texts(jsonld=JSONLD), read_one, RDF_WORDS),
+    "links": Reader(lambda _: [{k: v.encode()} for k, v in LINK_FILES.items()], read_link_file),
+    "collection": Reader(lambda _: encoded(COLLECTION_FILES), read_described, TOML_WORDS),
+    "layout": Reader(lambda _: encoded(LAYOUT_FILES), read_layout),
+    "settings": Reader(settings_files, read_all_settings, TOML_WORDS),
+    "interchange": Reader(lambda _: encoded({"values.json": json.dumps(VALUES)}), read_values),
+    "model": Reader(model_files, load_model, MODEL_WORDS, changed_model),
+    "checkpoint": Reader(run_files, go_on),
+}
+"""By name."""
+
+
+def quietly(reader: Reader, directory: Path) -> object:
+    """Read an input without words about what is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        return reader.read(directory)

@@ -1,0 +1,85 @@
+"""Measure how far the same seed gives the same numbers: again, and with other numbers of threads.
+
+Usage: python benchmarks/same.py --out same.json
+
+A teacher and a student are trained on a small synthetic collection. Again with as many threads,
+every weight has to be the same, bit for bit. With other numbers of threads sums are taken in
+another order, so that weights differ in their last bits and metrics by at most ``TOLERANCE``.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kgraft.benchmark.plan import write_report
+from kgraft.config import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.linking.collection import Collection
+from kgraft.model.trained import TrainedModel
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import synthesize
+from kgraft.training.pretrain import pretrain
+from kgraft.training.retrain import retrain
+
+TOLERANCE = 0.01
+"""Of a test MRR, from 0 to 1."""
+
+THREADS = (1, 1, 2, 4)
+
+SIZES = {
+    "target": {"entities": 500, "facts": 3000},
+    "background": {"facts": 6000},
+}
+
+MODEL = ModelSettings(width=64)
+TEACHER = TrainSettings(model=MODEL, training=TrainingSettings(epochs=10))
+STUDENT = RetrainSettings(model=MODEL)
+
+
+def trained(collection: Collection, threads: int) -> TrainedModel:
+    """Train a student by so many threads, its teacher included."""
+    torch.set_num_threads(threads)
+    return retrain(collection, pretrain(collection, TEACHER), STUDENT)
+
+
+def measured() -> dict[str, Any]:
+    """Train with each number of threads and compare with the first."""
+    collection = synthesize(SynthSettings.model_validate(SIZES)).collection
+    runs = []
+    for threads in THREADS:
+        model = trained(collection, threads)
+        torch.set_num_threads(1)
+        mrr = evaluate(model, collection, by="vectors").mrr()
+        runs.append((threads, mrr, model.kge.tensors()))
+    _, first_mrr, first = runs[0]
+    rows = [
+        {
+            "threads": threads,
+            "mrr": mrr,
+            "difference": abs(mrr - first_mrr),
+            "bit_for_bit": all(first[name].equal(value) for name, value in tensors.items()),
+        }
+        for threads, mrr, tensors in runs
+    ]
+    within = rows[1]["bit_for_bit"] and all(row["difference"] <= TOLERANCE for row in rows)
+    return {
+        "tried": len(rows),
+        "survived": len(rows) if within else 0,
+        "tolerance": TOLERANCE,
+        "runs": rows,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__, prog="same.py")
+    parser.add_argument("--out", type=Path, default=Path("same.json"))
+    write_report(parser.parse_args(arguments).out, measured())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The scripts of ``make chaos``: their damage is reproducible, and a crash does not go unseen."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module as script
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+
+def test_an_input_is_made_by_its_seed_and_number(tmp_path: Path) -> None:
+    readers = script("readers")
+    reader = readers.READERS["collection"]
+    seeds = reader.seeds(tmp_path)
+    made = [reader.input(seeds, 0, number) for number in range(50)]
+    assert made == [reader.input(seeds, 0, number) for number in range(50)]
+    assert made != [reader.input(seeds, 1, number) for number in range(50)]
+    assert len({json.dumps({x: str(y) for x, y in files.items()}) for files in made}) > 40
+
+
+def test_what_is_compressed_is_damaged_inside() -> None:
+    mutate, gzip = script("mutate"), script("gzip")
+    seeds = [{"a.gz": gzip.compress(b"abcdefgh" * 10)}]
+    inside = 0
+    for number in range(100):
+        files = mutate.mutated(seeds, Random(number), mutate.WORDS)  # noqa: S311
+        try:
+            inside += gzip.decompress(files["a.gz"]) != b"abcdefgh" * 10
+        except Exception:  # noqa: S112
+            continue
+    assert inside > 50
+
+
+def test_a_manifest_can_be_made_true_to_what_was_damaged() -> None:
+    mutate = script("mutate")
+    manifest = json.dumps({"files": {"a": {}, "gone": {}}}).encode()
+    made = mutate.with_true_manifest({"a": b"abc", "manifest.json": manifest})
+    assert json.loads(made["manifest.json"])["files"]["a"]["bytes"] == 3
+    for broken in (b"", b"[]", b'{"files": 1}', b"[" * 100_000):
+        assert mutate.with_true_manifest({"manifest.json": broken}) == {"manifest.json": broken}
+
+
+def row(check: str, tried: int, survived: int, crashes: list[Any]) -> dict[str, Any]:
+    fuzz = {"reader": check, "inputs": 10, "crashes": crashes}
+    passed = tried == survived and not crashes
+    return {"check": check, "tried": tried, "survived": survived, "passed": passed, "fuzz": [fuzz]}
+
+
+def test_a_report_sums_kills_and_inputs() -> None:
+    rows = [row("kill train", 5, 5, []), row("kill retrain", 4, 3, []), row("x", 9, 9, [{}])]
+    found = script("chaos").report(rows)
+    sums = ("kills_tried", "kills_survived", "fuzzed_inputs", "crashes_open", "checks_passed")
+    assert [found[key] for key in sums] == [9, 8, 30, 1, 1]
+
+
+def test_fifty_kills_are_tried_and_every_reader_is_fuzzed() -> None:
+    chaos = script("chaos")
+    assert sum(chaos.STOPS["kill"].values()) == 50
+    names = chaos.commands(7)
+    assert {f"fuzz {name}" for name in script("readers").READERS} <= names.keys()
+    assert names["fuzz tsv"][-2:] == ["--inputs", "7"]
+
+
+@pytest.mark.slow
+def test_a_reader_is_fuzzed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    out = tmp_path / "fuzz.json"
+    script("fuzz").main(["settings", "--inputs=40", "--workers=1", f"--out={out}"])
+    [found] = json.loads(out.read_text())["fuzz"]
+    assert (found["inputs"], found["crashes"]) == (40, [])
