@@ -139,10 +139,6 @@ def private_pair(directory: Path, target: str, background: str, place: Path) -> 
         raise ValueError(f"{directory} has no links between {target} and {background}")
     relations = read_names(directory / "relations.txt").vocabulary.names
     place.mkdir(parents=True, exist_ok=True)
-    # A collection names files below itself, so the directory comes there by a link.
-    data = place / "data"
-    data.unlink(missing_ok=True)
-    data.symlink_to(directory, target_is_directory=True)
     for name in names:
         own = "".join(f"{name}:{relation}\n" for relation in relations)
         (place / f"{name}-relations.txt").write_text(own, encoding="utf-8")
@@ -152,24 +148,17 @@ def private_pair(directory: Path, target: str, background: str, place: Path) -> 
         "source": [
             {
                 "name": name,
-                "train": f"data/kg/{name}-train.tsv",
-                "valid": [
-                    f"data/kg/{x.name}" for x in sorted((directory / "kg").glob(f"{name}-val*.tsv"))
-                ],
-                "test": f"data/kg/{name}-test.tsv",
-                "entities": f"data/entity/{name}.tsv",
+                "train": str(directory / "kg" / f"{name}-train.tsv"),
+                "valid": [str(x) for x in sorted((directory / "kg").glob(f"{name}-val*.tsv"))],
+                "test": str(directory / "kg" / f"{name}-test.tsv"),
+                "entities": str(directory / "entity" / f"{name}.tsv"),
                 "relations": f"{name}-relations.txt",
                 "header": False,
             }
             for name in names
         ],
         "links": [
-            {
-                "left": left,
-                "right": right,
-                "path": f"data/{path.relative_to(directory).as_posix()}",
-                "ids": True,
-            }
+            {"left": left, "right": right, "path": str(path), "ids": True}
             for left, right, path in links
         ],
     }

@@ -51,14 +51,14 @@ def test_what_does_not_fit_into_memory_is_refused(
     pa.parquet.write_table(
         pa.table({"h": column, "r": column, "t": column}), tmp_path / "a.parquet"
     )
-    assert len(read_columnar(tmp_path / "a.parquet")) == 100
+    assert sum(map(len, read_columnar(tmp_path / "a.parquet"))) == 100
     monkeypatch.setattr(memory, "available", lambda: 3)
     for read in (lambda: read_bytes(path), lambda: read_columns(path, "hrt")):
         with pytest.raises(DataError, match=r"and 0\.0 are free"):
             read()
     monkeypatch.setattr(memory, "available", lambda: 16 * 300 - 1)
     with pytest.raises(DataError, match=r"a\.parquet: the content takes .* of memory or more"):
-        read_columnar(tmp_path / "a.parquet")
+        list(read_columnar(tmp_path / "a.parquet"))
 
 
 # -------------------------------------------------------------------------------------- readers
@@ -92,7 +92,7 @@ def test_arrow_with_offsets_outside_its_text_is_told(tmp_path: Path) -> None:
     assert whole in content
     (tmp_path / "a.arrow").write_bytes(content.replace(whole, outside))
     with pytest.raises(DataError, match="not whole Parquet or Arrow data"):
-        read_columnar(tmp_path / "a.arrow")
+        list(read_columnar(tmp_path / "a.arrow"))
 
 
 @pytest.mark.parametrize("ending", ["arrow", "parquet"])
@@ -106,7 +106,7 @@ def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path, ending: str) -> 
             file.write_table(table)
     path.write_bytes(path.read_bytes().replace(b"head", b"\x98ead"))
     with pytest.raises(DataError, match="not whole Parquet or Arrow data"):
-        read_columnar(path)
+        list(read_columnar(path))
 
 
 ABOUT = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://a.org/"'

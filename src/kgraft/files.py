@@ -51,12 +51,17 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file to read its bytes, decompressed as its ending says.
 
     Raises:
-        DataError: If the file is missing, is a directory, or cannot be read or decompressed,
-            also while the block reads, or if it becomes more than ``EXPANSION`` times its size.
+        DataError: If the file is missing, is a directory or a device, or cannot be read or
+            decompressed, also while the block reads, or if it becomes more than ``EXPANSION``
+            times its size.
     """
+    if "\0" in str(path):
+        raise DataError("no file has such a name", remedy="Check the path", path=path)
     try:
         if path.is_dir():
             raise DataError("this is a directory", remedy="Name a file in it", path=path)
+        if path.is_char_device() or path.is_block_device():
+            raise DataError("this is a device", remedy="Name a file", path=path)
         with pa.input_stream(os.fspath(path), compression=compression_of(path)) as stream:
             raw = _Bounded(stream, path) if compression_of(path) else stream
             yield io.BufferedReader(raw, buffer_size=1 << 20)

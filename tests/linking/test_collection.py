@@ -88,35 +88,23 @@ def test_paths_are_taken_from_the_file_whatever_the_working_directory(
     write({f"deep/{name}": content for name, content in FILES.items()})
     monkeypatch.chdir(tmp_path)
     assert len(read_collection("deep/shop.toml").graphs["wiki"].train) == 2
+    # An absolute path stays what it is, and a way up leads up.
+    for named in (str(tmp_path / "deep" / "mine.tsv"), "../deep/mine.tsv"):
+        write({"deep/shop.toml": SHOP.replace('"mine.tsv"', f"'{named}'")})
+        assert len(read_collection("deep/shop.toml").graphs["mine"].train) == 2
 
 
 @pytest.mark.parametrize(
-    ("named", "key", "line"),
+    ("named", "problem"),
     [
-        ('train = "/etc/passwd"', "source.1.train", 5),
-        ('train = ["mine.tsv", "../secret.tsv"]', "source.1.train", 5),
-        ('train = "mine.tsv"\nentities = "a/../../secret.tsv"', "source.1.entities", 5),
-        ('train = "mine.tsv"\nlabels = "mine\\u0000.tsv"', "source.1.labels", 5),
+        ('"mine\\u0000.tsv"', "no file has such a name"),
+        ('"/dev/zero"\nformat = "tsv"', "this is a device"),
     ],
 )
-def test_a_collection_reads_nothing_but_what_lies_below_its_directory(
-    write, named: str, key: str, line: int
-) -> None:
-    directory = write({"secret.tsv": "a\tr\tb\n", **{f"in/{x}": y for x, y in FILES.items()}})
-    (directory / "in" / "shop.toml").write_text(SHOP.replace('train = "mine.tsv"', named))
-    with pytest.raises(DataError, match=f"line {line}: {key}: .*does not lie below this file"):
-        read_collection(directory / "in" / "shop.toml")
-
-
-def test_links_lie_below_it_too_and_a_symbolic_link_leads_anywhere(write) -> None:
-    directory = write({f"in/{name}": content for name, content in FILES.items()})
-    (directory / "in" / "shop.toml").write_text(SHOP.replace('"same.tsv"', '"../same.tsv"'))
-    with pytest.raises(DataError, match=r"links\.1\.path: '\.\./same\.tsv' does not lie below"):
-        read_collection(directory / "in" / "shop.toml")
-    (directory / "in" / "shop.toml").write_text(SHOP)
-    (directory / "in" / "mine.tsv").rename(directory / "mine.tsv")
-    (directory / "in" / "mine.tsv").symlink_to(directory / "mine.tsv")
-    assert len(read_collection(directory / "in" / "shop.toml").graphs["mine"].train) == 2
+def test_what_is_no_file_is_told(write, named: str, problem: str) -> None:
+    directory = write({**FILES, "shop.toml": SHOP.replace('"mine.tsv"', named)})
+    with pytest.raises(DataError, match=problem):
+        read_collection(directory / "shop.toml")
 
 
 def test_a_directory_with_a_collection_file_gives_it_its_name(write) -> None:

@@ -18,10 +18,11 @@ from kgraft.serving.served import Served
 def test_who_finds_the_queue_full_is_told_when_to_come_again(
     live: LiveModel, talk: Callable[..., Any], monkeypatch: Any
 ) -> None:
-    allowed = threading.Event()
+    begun, allowed = threading.Event(), threading.Event()
     real = Served.predict
 
     def slow(served: Served, jobs: Any) -> Any:
+        begun.set()
         allowed.wait()
         return real(served, jobs)
 
@@ -31,9 +32,13 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(
 
     async def session(client: httpx.AsyncClient) -> list[httpx.Response]:
         parameters = {"head": name, "relation": "r1"}
-        asked = [
-            asyncio.ensure_future(client.get("/v1/predict", params=parameters)) for _ in range(20)
-        ]
+
+        def ask() -> asyncio.Future[httpx.Response]:
+            return asyncio.ensure_future(client.get("/v1/predict", params=parameters))
+
+        asked = [ask()]
+        await asyncio.to_thread(begun.wait)
+        asked += [ask() for _ in range(19)]
         while sum(x.done() for x in asked) < 15:
             await asyncio.sleep(0.01)
         # A full queue of predictions keeps nobody from asking for anything else.

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -88,31 +86,6 @@ def _read_directory(directory: Path) -> Collection:
     return collect(graphs.values(), links, name=directory.resolve().name)
 
 
-def _below(path: Path) -> Path:
-    """Make sure that a collection names files below its own directory only.
-
-    So one that comes from elsewhere reads nothing but what came with it.
-    """
-    if path.is_absolute() or ".." in path.parts or "\0" in str(path):
-        raise ValueError(
-            f"{str(path)!r} does not lie below this file's directory; "
-            "move it there, or make a symbolic link to it there"
-        )
-    return path
-
-
-class _Source(GraphSource):
-    """One ``[[source]]`` table."""
-
-    @field_validator("train", "valid", "test", "entities", "relations", "labels")
-    @classmethod
-    def _all_below(cls, given: tuple[Path, ...] | Path | None) -> tuple[Path, ...] | Path | None:
-        for path in given if isinstance(given, tuple) else [given]:
-            if path is not None:
-                _below(path)
-        return given
-
-
 class _LinkSource(BaseModel):
     """One ``[[links]]`` table: links from a file, or between entities of the same name."""
 
@@ -120,7 +93,7 @@ class _LinkSource(BaseModel):
 
     left: str
     right: str
-    path: Annotated[Path, AfterValidator(_below)] | None = None
+    path: Path | None = None
     match: Literal["name"] | None = None
     kind: LinkKind = "entity"
     format: LinkFormat = "auto"
@@ -169,7 +142,7 @@ class _CollectionFile(BaseModel):
     name: str | None = None
     description: str = ""
     target: str | None = None
-    source: _Numbered[_Source] = Field(min_length=1)
+    source: _Numbered[GraphSource] = Field(min_length=1)
     links: _Numbered[_LinkSource] = Field(default_factory=dict)
 
 
