@@ -12,6 +12,8 @@ Explanation: each test fact is explained. A covered one is explained when a back
 explanation names is that fact: a training fact of another graph, in that graph's own names, whose
 three names are linked to the test fact's. An uncovered one is explained when a background fact or a
 rule supports it. Nothing here is used to fit or to choose anything.
+
+Figures of other scripts that stand in ``--out`` stay there.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 import torch
 
-from kgraft.benchmark.plan import write_report
+from kgraft.benchmark.plan import add_to_report
 from kgraft.benchmark.runner import machine
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -127,14 +129,16 @@ def measure(asked: Namespace) -> dict[str, Any]:
     model = load_model(asked.model)
     collection = read_collection(asked.collection, model.graph.graphs()).with_target(model.target)
     rows = calibration(model, collection.target_graph)
+    errors = {
+        row["facts"]: row["calibration_error"]
+        for row in rows
+        if (row["by"], row["best"]) == (model.answers_by, 10)
+    }
     return {
         "target": model.target,
         "answers_by": model.answers_by,
-        "calibration_error": {
-            row["facts"]: row["calibration_error"]
-            for row in rows
-            if (row["by"], row["best"]) == (model.answers_by, 10)
-        },
+        "calibration_error": errors["all"],
+        "calibration_error_by_facts": errors,
         **explanations(model, collection),
         "threads": asked.threads,
         "machine": machine(),
@@ -155,9 +159,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
     with speaking():
         report = measure(asked)
-        write_report(asked.out, report)
-    errors = ", ".join(f"{facts} {error}" for facts, error in report["calibration_error"].items())
-    print(f"calibration error: {errors}; explained share of covered {report['explained_share']}")
+        add_to_report(asked.out, report)
+    errors = report["calibration_error_by_facts"]
+    told = ", ".join(f"{facts} {error}" for facts, error in errors.items())
+    print(f"calibration error: {told}; explained share of covered {report['explained_share']}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from kgraft.benchmark.plan import write_report
+from kgraft.benchmark.plan import add_to_report
 from kgraft.benchmark.runner import machine
 from kgraft.errors import KgraftError
 from kgraft.model.directory import load_model
@@ -155,8 +155,7 @@ def measure(model: Path, clients: int, seconds: float, threads: int) -> dict[str
 def main(arguments: Namespace) -> None:
     out: Path = arguments.out
     measured = measure(arguments.model, arguments.clients, arguments.seconds, arguments.threads)
-    known = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    write_report(out, {**known, **measured})
+    add_to_report(out, measured)
     for key in ("clients", "errors", "predictions_per_second", "p50_ms", "p95_ms", "p99_ms"):
         print(f"{key:24}{measured[key]:>10}")
 

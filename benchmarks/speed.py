@@ -319,6 +319,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
         body["quality"] = quality(data, settings, asked)
         body["pykeen_time_to_quality"] = body["quality"]["over_pykeen"]
     told = {key: value for key, value in vars(asked).items() if key != "out"}
+    told["collection"] = Path(asked.collection).name
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
     return {"settings": told, "machine": machine(), **body, "peak_rss_mib": round(peak)}
 

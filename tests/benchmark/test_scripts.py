@@ -424,7 +424,8 @@ def test_probabilities_and_explanations_are_measured(
     script("explain").main([str(tmp_path / "model"), str(made / "collection.toml"), f"--out={out}"])
     report = json.loads(out.read_text(encoding="utf-8"))
     assert len(report["calibration"]) == 3 * 3 * 3
-    assert set(report["calibration_error"]) == {"all", "covered", "uncovered"}
+    assert set(report["calibration_error_by_facts"]) == {"all", "covered", "uncovered"}
+    assert report["calibration_error"] == report["calibration_error_by_facts"]["all"]
     assert report["covered"] + report["uncovered"] == len(collection.target_graph.test)
     assert report["covered"] > 0
     assert report["explained_share"] == 1.0

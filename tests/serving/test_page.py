@@ -158,6 +158,8 @@ def test_a_token_is_asked_for_once(
         page.goto(f"http://{host}:{port}/")
         page.get_by_label("Token").fill("wrong")
         page.get_by_role("button", name="Use it").click()
+        # It is refused, and asked for anew.
+        playwright.expect(page.get_by_label("Token")).to_have_value("")
         page.get_by_label("Token").fill("secret")
         page.keyboard.press("Enter")
         playwright.expect(heading(page)).to_have_text("mine")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -90,6 +90,12 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write a report as JSON, whole or not at all."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def add_to_report(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures into a report, beside those of other scripts that it holds already."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_report(path, {**known, **figures})
 
 
 def prepare(
