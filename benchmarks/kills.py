@@ -48,7 +48,15 @@ from kgraft.training import checkpoint, run
 
 SMALL = ("model.width=32", "training.epochs=20", "training.least_steps=0", "training.patience=30")
 COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
-TIMING = ("training.jsonl", "README.md", "manifest.json", ".lock")
+TIMING = (
+    "training.jsonl",
+    "README.md",
+    "manifest.json",
+    "report.html",
+    "results.json",
+    "results.html",
+    ".lock",
+)
 """Files of a result that tell times, or are no result."""
 
 
@@ -189,11 +197,7 @@ class Place:
 def result(out: Path) -> dict[str, bytes]:
     """Return what a run has left: a model's files, or a benchmark's models."""
     paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
-    return {
-        x.relative_to(out).as_posix(): x.read_bytes()
-        for x in paths
-        if "pieces" not in x.parts and x.name != "results.json"
-    }
+    return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "pieces" not in x.parts}
 
 
 def _set(changes: Sequence[str]) -> list[str]:
