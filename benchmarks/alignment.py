@@ -21,7 +21,7 @@ goes on. Delete a part from the report to measure it anew.
 from __future__ import annotations
 
 import json
-import resource
+import math
 import subprocess
 import sys
 import time
@@ -41,6 +41,7 @@ from kgraft.benchmark.runner import machine
 from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
+from kgraft.memory import peak
 from kgraft.sentences import speaking
 
 SHARE = 0.3
@@ -157,11 +158,9 @@ def size() -> list[dict[str, Any]]:
         settings = kgraft.AlignSettings.model_validate(changes)
         (row, _) = kgraft.evaluate_alignment(made, settings, share=share).rows()
         seconds = round(time.perf_counter() - start, 1)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        mib = round((peak() or math.nan) / 2**20, 1)
         entities = [len(graph.entities) for graph in made.graphs.values()]
-        rows.append(
-            {"by": what, "entities": entities, "seconds": seconds, "peak_mib": round(peak), **row}
-        )
+        rows.append({"by": what, "entities": entities, "seconds": seconds, "peak_mib": mib, **row})
     return rows
 
 

@@ -21,6 +21,7 @@ cutting
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -31,7 +32,6 @@ from functools import partial
 from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any
 
@@ -49,6 +49,7 @@ from kgraft.graph.source import GraphSource
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.linking.subgraph import LinkedSubgraph, connect
+from kgraft.memory import peak
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.sentences import speaking
@@ -91,8 +92,8 @@ def make(triples: int, place: Path, asked: Namespace) -> None:
 
 
 def peak_gib() -> float:
-    """Return the most memory that this process has held."""
-    return round(getrusage(RUSAGE_SELF).ru_maxrss / 2**20, 3)
+    """Return the most memory that this process has held; not a number if nothing tells."""
+    return round((peak() or math.nan) / 2**30, 3)
 
 
 def reading(file: Path) -> dict[str, Any]:

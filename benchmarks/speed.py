@@ -23,6 +23,7 @@ many times as fast as PyKEEN.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import warnings
@@ -31,7 +32,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any
 
@@ -56,6 +56,7 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.joint import JointGraph, join
 from kgraft.linking.read_collection import read_collection
+from kgraft.memory import peak
 from kgraft.model.kge import KgeModel
 from kgraft.sentences import speaking
 from kgraft.training.batches import Batch
@@ -320,8 +321,12 @@ def measured(asked: Namespace) -> dict[str, Any]:
         body["pykeen_time_to_quality"] = body["quality"]["over_pykeen"]
     told = {key: value for key, value in vars(asked).items() if key != "out"}
     told["collection"] = Path(asked.collection).name
-    peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
-    return {"settings": told, "machine": machine(), **body, "peak_rss_mib": round(peak)}
+    return {
+        "settings": told,
+        "machine": machine(),
+        **body,
+        "peak_rss_mib": round((peak() or math.nan) / 2**20, 1),
+    }
 
 
 def options() -> ArgumentParser:

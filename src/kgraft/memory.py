@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def available() -> int | None:
     """Return the bytes of memory that are free for this process, or ``None`` if nothing tells."""
     found = [value for value in (_of_machine(), _of_group()) if value is not None]
     return max(0, min(found)) if found else None
+
+
+def peak() -> int | None:
+    """Return the most bytes that this process has held, or ``None`` if the system cannot say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _of_machine() -> int | None:

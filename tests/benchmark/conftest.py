@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -58,3 +60,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(runner, "_start", start)
     return found
+
+
+@pytest.fixture
+def ticking() -> SimpleNamespace:
+    """Time, where each look at the clock is a second later."""
+    seconds = count(1.0)
+    return SimpleNamespace(perf_counter=lambda: next(seconds))

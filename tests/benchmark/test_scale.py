@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module as script
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,16 +51,9 @@ def test_both_files_hold_the_same_facts(scale: Any, tmp_path: Path) -> None:
     assert graphs[0].train.tolist() == graphs[1].train.tolist()
 
 
-def test_rates_count_the_examples_of_each_round(scale: Any) -> None:
-    class Clock:
-        """Each look at it is a second later."""
-
-        now = 0.0
-
-        def perf_counter(self) -> float:
-            self.now += 1.0
-            return self.now
-
+def test_rates_count_the_examples_of_each_round(
+    scale: Any, ticking: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Learner:
         """Learns nothing."""
 
@@ -82,6 +76,6 @@ def test_rates_count_the_examples_of_each_round(scale: Any) -> None:
             assert number > 0
             return iter([[0] * self.size] * 3)
 
-    scale.time = Clock()
+    monkeypatch.setattr(scale, "time", ticking)
     # Two rounds of three steps each, and a second to each round.
     assert scale.rates([Run(5), Run(7)], steps=5, rounds=2) == [[15.0, 15.0], [21.0, 21.0]]

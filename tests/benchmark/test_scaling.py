@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module as script
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,19 +31,11 @@ def test_one_size_grows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(figure.legend) == ["facts, 400", "entities, 90", "width, 8", "negatives, 16"]
 
 
-def test_an_epoch_is_as_many_steps_as_the_facts_make(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_is_as_many_steps_as_the_facts_make(
+    ticking: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scaling = script("scaling")
-
-    class Clock:
-        """Each look at it is a second later."""
-
-        now = 0.0
-
-        def perf_counter(self) -> float:
-            self.now += 1.0
-            return self.now
-
-    monkeypatch.setattr(scaling, "time", Clock())
+    monkeypatch.setattr(scaling, "time", ticking)
     sizes = {"facts": 1_000, "entities": 500, "width": 8, "negatives": 16}
     found = scaling.point(sizes, 2, 1)
     graph = scaling.drawn(1_000, 500)

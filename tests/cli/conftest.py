@@ -1,4 +1,4 @@
-"""A small collection on disk."""
+"""A small collection on disk, and a teacher and a student of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from kgraft.cli.main import app
+
+SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +56,35 @@ def write_small() -> Callable[[Path], Path]:
         return directory / "collection.toml"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def fast() -> list[str]:
+    """Options by which a verb trains in no time."""
+    return [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def collection(
+    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
+) -> Path:
+    return write_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def teacher(collection: Path, fast: list[str]) -> Path:
+    return _made("pretrain", collection, collection.with_name("teacher"), *fast)
+
+
+@pytest.fixture(scope="module")
+def student(collection: Path, teacher: Path, fast: list[str]) -> Path:
+    place = collection.with_name("student")
+    return _made("retrain", collection, place, "--teacher", str(teacher), *fast)
+
+
+def _made(verb: str, collection: Path, directory: Path, *options: str) -> Path:
+    """Let a verb train a model, and return its directory."""
+    made = CliRunner().invoke(app, [verb, str(collection), "-o", str(directory), *options])
+    assert made.exit_code == 0, made.output
+    assert str(directory / "report.html") in made.output
+    return directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -13,30 +12,9 @@ from typer.testing import CliRunner, Result
 from kgraft.cli import predict as verb
 from kgraft.cli.main import app
 
-SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
-FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
-
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
-) -> tuple[Path, Path]:
-    """A student of the small collection, and its teacher."""
-    collection = write_small(tmp_path_factory.mktemp("small"))
-    teacher, student = (collection.with_name(name) for name in ("teacher", "student"))
-    run("pretrain", collection, "-o", teacher, *FAST)
-    made = run("retrain", collection, "--teacher", teacher, "-o", student, *FAST)
-    assert made.exit_code == 0, made.output
-    return student, teacher
-
-
-@pytest.fixture(scope="module")
-def student(trained: tuple[Path, Path]) -> Path:
-    return trained[0]
 
 
 @pytest.fixture
@@ -53,8 +31,8 @@ def test_a_question_is_answered_with_probabilities(student: Path) -> None:
     assert all(0 < answer["probability"] < 1 for answer in answers)
 
 
-def test_without_probabilities_there_is_no_such_column(trained: tuple[Path, Path]) -> None:
-    shown = run("predict", trained[1], "-h", "big:3", "-r", "r1")
+def test_without_probabilities_there_is_no_such_column(teacher: Path) -> None:
+    shown = run("predict", teacher, "-h", "big:3", "-r", "r1")
     assert shown.exit_code == 0
     assert "score" in shown.output
     assert "probability" not in shown.output
@@ -116,15 +94,13 @@ def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
     assert "probability" not in every.output
 
 
-def test_a_teacher_completes_only_without_probabilities(
-    trained: tuple[Path, Path], tmp_path: Path
-) -> None:
-    failed = run("predict", trained[1], "--complete", "-o", tmp_path / "a.tsv")
+def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path: Path) -> None:
+    failed = run("predict", teacher, "--complete", "-o", tmp_path / "a.tsv")
     assert "does not know how probable its answers are" in failed.stderr
     assert failed.exit_code == 1
     assert list(tmp_path.iterdir()) == []
     assert run(
-        "predict", trained[1], "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
+        "predict", teacher, "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
     ).exit_code == 0  # fmt: skip
 
 

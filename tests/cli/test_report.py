@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
 from kgraft.model.directory import load_model
 
-SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
-FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
 
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def collection(
-    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
-) -> Path:
-    return write_small(tmp_path_factory.mktemp("small"))
-
-
-@pytest.fixture(scope="module")
-def teacher(collection: Path) -> Path:
-    made = run("pretrain", collection, "-o", collection.with_name("teacher"), *FAST)
-    assert made.exit_code == 0, made.output
-    return collection.with_name("teacher")
-
-
-@pytest.fixture(scope="module")
-def student(collection: Path, teacher: Path) -> Path:
-    directory = collection.with_name("student")
-    made = run("retrain", collection, "--teacher", teacher, "-o", directory, *FAST)
-    assert made.exit_code == 0, made.output
-    assert str(directory / "report.html") in made.output
-    return directory
 
 
 def test_training_leaves_a_report_on_validation_facts(student: Path, teacher: Path) -> None:
@@ -56,10 +29,12 @@ def test_training_leaves_a_report_on_validation_facts(student: Path, teacher: Pa
     assert "no validation facts to measure" in (teacher / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_model_is_overwritten_with_its_report(collection: Path, tmp_path: Path) -> None:
+def test_a_model_is_overwritten_with_its_report(
+    collection: Path, fast: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "model"
-    assert run("train", collection, "--alone", "-o", out, *FAST).exit_code == 0
-    assert run("train", collection, "-o", out, "--overwrite", *FAST).exit_code == 0
+    assert run("train", collection, "--alone", "-o", out, *fast).exit_code == 0
+    assert run("train", collection, "-o", out, "--overwrite", *fast).exit_code == 0
     assert "Joint for mine" in (out / "report.html").read_text(encoding="utf-8")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,35 +10,9 @@ from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
 
-SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
-FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
-
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def collection(
-    tmp_path_factory: pytest.TempPathFactory, write_small: Callable[[Path], Path]
-) -> Path:
-    return write_small(tmp_path_factory.mktemp("small"))
-
-
-@pytest.fixture(scope="module")
-def teacher(collection: Path) -> Path:
-    directory = collection.with_name("teacher")
-    made = run("pretrain", collection, "-o", directory, *FAST)
-    assert made.exit_code == 0, made.output
-    return directory
-
-
-@pytest.fixture(scope="module")
-def student(collection: Path, teacher: Path) -> Path:
-    directory = collection.with_name("student")
-    made = run("retrain", collection, "--teacher", teacher, "-o", directory, *FAST)
-    assert made.exit_code == 0, made.output
-    return directory
 
 
 def test_rules_are_shown_to_people(student: Path) -> None:

@@ -17,17 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
-from kgraft.model.directory import save_model
-from kgraft.model.trained import TrainedModel
 
 pytest.importorskip("fastapi", reason="needs the extra 'serve'")
-
-
-@pytest.fixture(scope="module")
-def directory(student: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("models") / "student"
-    save_model(student, place)
-    return place
 
 
 def run(*arguments: str | Path) -> Result:
@@ -35,11 +26,11 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def server(directory: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(student: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server that asks for a token, and its address."""
     token = tmp_path / "token"
     token.write_text("secret\n")
-    command = [sys.executable, "-m", "kgraft", "serve", str(directory), "--port", "0"]
+    command = [sys.executable, "-m", "kgraft", "serve", str(student), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--token-file", str(token), "--threads", "1"],
         stdout=subprocess.PIPE,
@@ -69,34 +60,34 @@ def test_it_answers_and_stops_when_told(server: tuple[subprocess.Popen[str], str
 
 
 def test_what_cannot_be_served_is_told_in_a_sentence(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = run(tmp_path / "nothing")
     assert missing.exit_code == 1
     assert "there is no manifest.json here" in missing.output
     with_spaces = tmp_path / "token"
     with_spaces.write_text("two words")
-    assert "a token is one word" in run(directory, "--token-file", with_spaces).output
-    assert "there is no such file" in run(directory, "--token-file", tmp_path / "none").output
+    assert "a token is one word" in run(student, "--token-file", with_spaces).output
+    assert "there is no such file" in run(student, "--token-file", tmp_path / "none").output
     monkeypatch.setenv("KGRAFT_TOKEN", "")
-    assert "KGRAFT_TOKEN: a token is one word" in run(directory).output
+    assert "KGRAFT_TOKEN: a token is one word" in run(student).output
 
 
-def test_an_address_that_is_taken_is_told(directory: Path, server: tuple[object, str]) -> None:
+def test_an_address_that_is_taken_is_told(student: Path, server: tuple[object, str]) -> None:
     port = server[1].rpartition(":")[2]
-    taken = run(directory, "--port", port)
+    taken = run(student, "--port", port)
     assert taken.exit_code == 1
     assert f"127.0.0.1, port {port}: this cannot be listened on" in taken.output
-    nowhere = run(directory, "--host", "no.such.host.invalid")
+    nowhere = run(student, "--host", "no.such.host.invalid")
     assert "no.such.host.invalid, port 8000: this cannot be listened on" in nowhere.output
 
 
 def test_without_its_extra_it_says_what_to_install(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    student: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("kgraft.serving.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    result = run(directory)
+    result = run(student)
     assert result.exit_code == 1
     assert "serving needs uvicorn. Install it: pip install 'kgraft[serve]'" in result.output

@@ -26,6 +26,7 @@ from kgraft.evaluation.evaluate import evaluate
 from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
+from kgraft.memory import peak
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.evidence import WAYS, By
 from kgraft.model.trained import TrainedModel
@@ -155,13 +156,8 @@ def _examples_per_second(model: TrainedModel) -> float:
 
 
 def _peak_rss_mib() -> float | None:
-    """Return the most memory this process has held, or ``None`` where the system cannot say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+    most = peak()
+    return None if most is None else round(most / 2**20, 1)
 
 
 def main(arguments: list[str]) -> None:

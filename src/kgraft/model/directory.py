@@ -72,11 +72,9 @@ FILES = (
 
 UNFIT = (
     AttributeError,
-    IndexError,
     LookupError,
     OSError,
     OverflowError,
-    RecursionError,
     RuntimeError,
     TypeError,
     ValueError,

@@ -18,7 +18,7 @@ from kgraft.serving.limits import ANSWERS, QUERIES, TEXT
 from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.search import Found
 from kgraft.serving.served import Asked, Served
-from kgraft.serving.surroundings import Surroundings, Thing
+from kgraft.serving.surroundings import Surroundings, Thing, Verb
 
 Text = Annotated[str, Field(min_length=1, max_length=TEXT)]
 K = Annotated[int, Field(ge=1, le=ANSWERS, description="The most answers.")]
@@ -110,14 +110,6 @@ class SourceSize:
 
 
 @dataclass(frozen=True)
-class RelationName:
-    """A relation that may be asked for."""
-
-    name: str
-    label: str
-
-
-@dataclass(frozen=True)
 class AboutModel:
     """What is served."""
 
@@ -127,7 +119,7 @@ class AboutModel:
     calibrated: bool
     entities: int
     sources: list[SourceSize]
-    relations: list[RelationName]
+    relations: list[Verb]
     examples: list[Thing]
     metrics: dict[str, Any]
 
@@ -270,7 +262,7 @@ def _about(served: Served) -> AboutModel:
         served.predictor.by in found.calibration,
         len(served.search),
         [SourceSize(name, len(x.entities), len(facts([name]))) for name, x in graph.parts.items()],
-        [RelationName(x.name, x.label) for x in served.neighbourhood.verbs.values()],
+        list(served.neighbourhood.verbs.values()),
         list(served.neighbourhood.examples()),
         dict(found.metrics),
     )
