@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -34,11 +32,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scale import apart
 
 import kgraft
 from kgraft.alignment.score import split_links
+from kgraft.benchmark.plan import write_report
 from kgraft.benchmark.runner import machine
-from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.memory import peak
@@ -164,19 +163,6 @@ def size() -> list[dict[str, Any]]:
     return rows
 
 
-def size_apart() -> Any:
-    """Measure ``size`` in a process of its own."""
-    code = "import json, alignment; print(json.dumps(alignment.size()))"
-    done = subprocess.run(  # noqa: S603 (our own file)
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parent,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def arm_of(collection: Collection, arm: str) -> Collection:
     """Return the collection with the links of one arm of ``students``."""
     if arm == "given":
@@ -239,8 +225,7 @@ def measure(asked: Namespace) -> None:
     def keep() -> None:
         command = f"python benchmarks/alignment.py DIRECTORY_OF_DBP5L --threads {asked.threads}"
         whole = {**summary(parts), "command": command, "machine": machine(), "parts": parts}
-        with write_atomically(asked.out) as path:
-            path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        write_report(asked.out, whole)
 
     ways: dict[str, Callable[[], Any]] = {
         "structure": lambda: found_links(collection, MASKED),
@@ -248,7 +233,7 @@ def measure(asked: Namespace) -> None:
         "labels": lambda: found_links(collection, {}),
         "world": world,
         "audit": lambda: audited(collection),
-        "size": size_apart,
+        "size": lambda: apart(size),
     }
     for part in asked.parts:
         if part != "students" and part not in parts:
