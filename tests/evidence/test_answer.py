@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgraft.evidence import answer
-from kgraft.evidence.answer import SCHEMA, Answerer, combined
+from kgraft.evidence.answer import FAINT, SCHEMA, UNSAID, Answerer, combined
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.rules import Rules, together
 
@@ -89,10 +90,10 @@ def test_answers_are_those_of_the_definition(
     wanted = by_definition(rules, set(facts))
     found = answerer.answers(asked(*((x,) for x in range(N + 1))))
     assert dict(found.schema) == SCHEMA
-    assert sorted(found.drop("confidence").rows()) == sorted(wanted)
+    assert sorted(found.drop("confidence", "weight").rows()) == sorted(wanted)
     queries = [(x, r) for x in range(N + 1) for r in range(0, 2 * M, 2)]
     found = answerer.answers(asked(*queries))
-    assert sorted(found.drop("confidence").rows()) == sorted(
+    assert sorted(found.drop("confidence", "weight").rows()) == sorted(
         row for row in wanted if row[:2] in queries
     )
 
@@ -100,15 +101,15 @@ def test_answers_are_those_of_the_definition(
 def test_answers_name_their_rules(edges_of: EdgesOf, rules_of: RulesOf) -> None:
     rules = rules_of(
         {"relation": 0, "first": 1, "second": 2, "confidence": 0.5},
-        {"relation": 0, "first": 1, "answer": 7, "confidence": 0.75},
+        {"relation": 0, "first": 1, "answer": 7, "confidence": 0.75, "weight": 2.0},
     )
     answerer = Answerer(rules, edges_of([(0, 1, 1), (1, 2, 2), (1, 2, 3), (1, 2, 0)]))
     found = answerer.answers(asked((0, 0), (3, 3), (2, 0)))
     assert sorted(found.rows()) == [
-        (0, 0, 2, 1, 0.5),
-        (0, 0, 3, 1, 0.5),
-        (0, 0, 7, 0, 0.75),
-        (3, 3, 0, 1, 0.5),  # who has 3 for relation 0
+        (0, 0, 2, 1, 0.5, 0.0),
+        (0, 0, 3, 1, 0.5, 0.0),
+        (0, 0, 7, 0, 0.75, 2.0),
+        (3, 3, 0, 1, 0.5, 0.0),  # who has 3 for relation 0
     ]
 
 
@@ -123,8 +124,9 @@ def test_nothing_asked_or_known_gives_no_answers(edges_of: EdgesOf, rules_of: Ru
                 assert found.is_empty()
                 assert dict(found.schema) == SCHEMA
                 assert combined(found).schema == {
-                    "x": pl.Int32, "relation": pl.Int32, "y": pl.Int32, "confidence": pl.Float32
-                }  # fmt: skip
+                    **dict.fromkeys(["x", "relation", "y"], pl.Int32),
+                    **dict.fromkeys(["confidence", "chance"], pl.Float32),
+                }
             assert answerer.consequences(np.empty(0, dtype=np.int64)).columns == [
                 "head", "relation", "tail", "confidence"
             ]  # fmt: skip
@@ -138,14 +140,36 @@ def test_evidence_of_the_three_surest_rules_is_combined() -> None:
             "y": [3, 3, 3, 3, 3, 3],
             "rule": [9, 1, 2, 3, 1, 1],
             "confidence": [0.125, 0.5, 0.25, 0.5, 0.5, 1.0],
+            "weight": [0.0] * 6,
         },
         schema=SCHEMA,
     )
-    assert combined(found).rows() == [
+    assert combined(found).drop("chance").rows() == [
         (0, 2, 3, 0.5),
         (1, 0, 3, 1.0),
         (1, 2, 3, 1 - 0.5 * 0.5 * 0.75),  # 0.125 comes too late
     ]
+    assert combined(found.reverse()).equals(combined(found))
+
+
+def test_the_weights_of_all_rules_make_the_chance() -> None:
+    found = pl.DataFrame(
+        {
+            "x": [1, 1, 1, 1, 1, 5],
+            "relation": [2, 2, 2, 2, 2, 2],
+            "y": [3, 3, 3, 3, 4, 4],
+            "rule": [1, 2, 3, 4, 1, 1],
+            "confidence": [0.5, 0.5, 0.5, 0.125, 0.75, 0.25],
+            "weight": [1.0, -0.5, 0.25, 2.0, -1.0, 0.0],
+        },
+        schema=SCHEMA,
+    )
+    # the fourth rule comes too late for the confidence, and counts by its weight
+    three, four = (0.875 + FAINT) * math.exp(2.75), (0.75 + FAINT) * math.exp(-1.0)
+    of_all = three + four + UNSAID
+    alone = (0.25 + FAINT) / (0.25 + FAINT + UNSAID)
+    chances = [three / of_all, four / of_all, alone]
+    assert combined(found)["chance"].to_list() == pytest.approx(chances, rel=1e-6)
     assert combined(found.reverse()).equals(combined(found))
 
 

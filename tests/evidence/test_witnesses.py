@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from kgraft.evidence import witnesses
-from kgraft.evidence.answer import Answerer, combined
+from kgraft.evidence.answer import FAINT, UNSAID, Answerer, combined
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.rules import Rules, together
 from kgraft.evidence.witnesses import Witnesses
@@ -27,6 +27,11 @@ EVERYTHING = [(x, relation) for x in range(6) for relation in range(2 * M)]
 
 def asked(*rows: tuple[int, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"x": pl.Int32, "relation": pl.Int32}, orient="row")
+
+
+def alone(confidence: float) -> float:
+    """Return the chance of an answer that no other answer rivals."""
+    return (confidence + FAINT) / (confidence + FAINT + UNSAID)
 
 
 @pytest.fixture
@@ -110,16 +115,20 @@ def test_rules_answer_from_all_facts_with_combined_confidence(
     )
     found = Witnesses(graph, "mine", rules, np.ones(7)).inferred(asked(*EVERYTHING))
     assert dict(found.schema) == SCHEMA
-    assert sorted(found.rows()) == [
-        (ANN, LIKES, CAY, 1 - 0.5 * 0.75),
-        (BOB, KNOWS, CAY, 0.125),
-        (BOB, KNOWS, Z, 0.125),
-        (CAY, LIKES, CAY, 0.25),
-        (CAY, LIKES + M, ANN, 0.5),  # rules about cay answer for tails only
-        (CAY, KNOWS + M, BOB, 0.125),
-        (Z, KNOWS + M, BOB, 0.125),
-    ]
-    by_definition = combined(Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)))
+    wanted = {
+        (ANN, LIKES, CAY): 1 - 0.5 * 0.75,
+        (BOB, KNOWS, CAY): 0.125,  # Z is none of mine's entities
+        (CAY, LIKES, CAY): 0.25,
+        (CAY, LIKES + M, ANN): 0.5,  # rules about cay answer for tails only
+        (CAY, KNOWS + M, BOB): 0.125,
+        (Z, KNOWS + M, BOB): 0.125,
+    }
+    assert sorted(row[:3] for row in found.rows()) == sorted(wanted)
+    for *answer, chance in found.rows():
+        assert chance == pytest.approx(alone(wanted[tuple(answer)]))
+    by_definition = combined(
+        Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)).filter(pl.col("y") != Z)
+    ).drop("confidence")
     assert sorted(found.rows()) == sorted(by_definition.rows())
 
 
@@ -156,10 +165,10 @@ def test_testimony_says_what_witnesses_say(several: Witnesses) -> None:
 def test_a_witness_may_be_left_out(several: Witnesses) -> None:
     query = asked((ANN, LIKES))
     heard = several.testimony(query)
-    # 1 - (1 - 0.5) (1 - 0.25)
-    assert heard.inferred(query).rows() == [(ANN, LIKES, CAY, 0.625)]
-    assert heard.without_rules([0], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.25)]
-    assert heard.without_rules([1], CAY).inferred(query).rows() == [(ANN, LIKES, CAY, 0.5)]
+    for left_out, confidence in (([], 1 - 0.5 * 0.75), ([0], 0.25), ([1], 0.5)):
+        ((*answer, chance),) = heard.without_rules(left_out, CAY).inferred(query).rows()
+        assert answer == [ANN, LIKES, CAY]
+        assert chance == pytest.approx(alone(confidence))
     assert heard.without_rules([0, 1], CAY).inferred(query).is_empty()
     assert heard.without_rules([0], DAN).inferred(query).rows() == heard.inferred(query).rows()
     assert heard.without_statement(CAY).stated(query).is_empty()

@@ -14,6 +14,7 @@ import torch
 
 from kgraft.config import ModelSettings, RetrainSettings
 from kgraft.errors import UnknownNameError
+from kgraft.evidence.answer import FAINT, UNSAID
 from kgraft.evidence.rules import together
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
@@ -26,6 +27,7 @@ from kgraft.linking.joint import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
+from kgraft.model.mixture import FAINT as LEAST
 from kgraft.model.trained import TrainedModel
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -56,14 +58,20 @@ def model(tiny: Collection) -> TrainedModel:
     return TrainedModel("student", kge, graph, "mine", settings, evidence=evidence)
 
 
+def share(own: float, *others: float) -> float:
+    """Return the chance of an answer by its confidence and those of the other answers."""
+    return (own + FAINT) / (own + sum(others) + FAINT * (1 + len(others)) + UNSAID)
+
+
 def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:
     found = explain(model, "Ann", "likes", "cay")
     assert (found.head, found.relation, found.tail) == ("ann", "likes", "cay")
     assert found.labels == ("Ann", "likes", "Sam")
     copy = Statement("big", "A", "likes", "C", ("Ann", "likes", "Sam"))
     assert (found.copied, found.stated_by) == (True, (copy,))
-    # 1 - (1 - 0.5) (1 - 0.6)
-    assert (found.by, found.score) == ("rules", pytest.approx(0.8))
+    # The rules give cay and dan; big's statement counts 0.6.
+    either = 1 - (1 - share(0.5, 0.25)) * (1 - 0.6)
+    assert (found.by, found.score) == ("rules", pytest.approx(either))
     assert (found.rank, found.candidates, found.probability) == (1, 5, None)
     (rule,) = found.rules
     assert (rule.rule, rule.confidence) == ("likes(X, Y) if likes(X, A) and knows(A, Y)", 0.5)
@@ -74,19 +82,22 @@ def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:
     assert rule.score_without == pytest.approx(0.6)
     # Mine's own facts are no support by a linked source.
     assert found.supports == (copy, Statement("big", "A", "likes", "B", ("Ann", "likes", "Bob")))
-    assert found.without == Without("statement", "stated by big", pytest.approx(0.5), None, 1)
+    assert found.without == Without(
+        "statement", "stated by big", pytest.approx(share(0.5, 0.25)), None, 1
+    )
 
 
 def test_a_rule_that_holds_for_other_reasons_too_stays(model: TrainedModel) -> None:
     # Whoever likes anybody likes dan: ann likes bob, and cay. Without one the rule still holds.
     found = explain(model, "ann", "likes", "dan")
-    assert (found.copied, found.stated_by, found.score) == (False, (), pytest.approx(0.25))
+    own = pytest.approx(share(0.25, 0.5))
+    assert (found.copied, found.stated_by, found.score) == (False, (), own)
     assert found.rank == 2  # after cay
     (rule,) = found.rules
     assert rule.facts[0].tail in ("Bob", "Sam")
     assert rule.score_without == pytest.approx(0.0)
     assert found.without is not None
-    assert (found.without.support, found.without.score) == ("body", pytest.approx(0.25))
+    assert (found.without.support, found.without.score) == ("body", own)
 
 
 def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
@@ -100,16 +111,17 @@ def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
     rules = together([pl.DataFrame([rule]) for rule in needing], M)
     both = replace(model, evidence=replace(model.evidence, rules=rules))
     found = explain(both, "cay", "knows", "bob")
-    assert found.score == pytest.approx(1 - 0.5 * 0.75)
-    assert [rule.score_without for rule in found.rules] == pytest.approx([0.25, 0.5])
+    assert found.score == pytest.approx(share(1 - 0.5 * 0.75))
+    left = [share(0.25), share(0.5)]
+    assert [rule.score_without for rule in found.rules] == pytest.approx(left)
     assert found.without == Without("body", "knows(Bob, Sam), mine", pytest.approx(0.0), None, 1)
 
 
 def test_both_ways_together(model: TrainedModel) -> None:
     found = explain(model, "ann", "likes", "cay", by="both")
     assert found.score == predict(model, head="ann", relation="likes", by="both")[0].score
-    # All weigh 1: the rule's log(1 + 0.5 / 0.01) counts again as far as nothing stated will do.
-    left = found.score - np.log(51) * (1 + 0.4)
+    # All weigh 1: what the rule says counts again as far as nothing stated will do.
+    left = found.score - np.log(1 + share(0.5, 0.25) / LEAST) * (1 + 0.4)
     assert found.rules[0].score_without == pytest.approx(left, rel=1e-4)
     assert found.without is not None
     assert (found.without.support, found.without.score) == ("body", pytest.approx(left, rel=1e-4))
@@ -158,14 +170,15 @@ def test_a_fact_of_the_target_is_no_copy(model: TrainedModel) -> None:
 def test_probabilities_with_and_without(model: TrainedModel) -> None:
     steep = Calibration(((-50.0, -50.0), (50.0, 50.0)))
     found = explain(replace(model, calibration={"rules": steep}), "ann", "likes", "cay")
-    # Odds by chances 0.8 of cay, 0.25 of dan, and hardly any of ann and eve; bob is known.
-    odds = np.array([4.0, 1 / 3, 0.001 / 0.999, 0.001 / 0.999])
-    share = odds[0] / odds.sum()
-    assert found.probability == pytest.approx(share / (1 + share), rel=1e-4)
     assert found.without is not None
-    odds[0] = 1.0
-    share = odds[0] / odds.sum()
-    assert found.without.probability == pytest.approx(share / (1 + share), rel=1e-4)
+    # Of cay with and without big's statement, of dan, hardly of ann and eve; bob is known.
+    cay, dan = share(0.5, 0.25), share(0.25, 0.5)
+    told = (1 - (1 - cay) * (1 - 0.6), found.probability), (cay, found.without.probability)
+    for chance, probability in told:
+        chances = np.array([chance, dan, 0.001, 0.001])
+        odds = chances / (1 - chances)
+        own = odds[0] / odds.sum()
+        assert probability == pytest.approx(own / (1 + own), rel=1e-4)
 
 
 def test_another_source_is_explained_in_its_names(model: TrainedModel) -> None:

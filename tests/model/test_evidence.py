@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from kgraft.config import ModelSettings, RetrainSettings
+from kgraft.evidence.answer import FAINT, UNSAID
 from kgraft.evidence.rules import SCHEMA, Rules, together
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import Side
@@ -93,7 +94,8 @@ def test_a_model_answers_by_what_it_is_told(student: TrainedModel) -> None:
     asked = torch.tensor([ANN]), torch.tensor([LIKES])
     # A rule says 0.7, and big, with which mine agrees by a third, says so too.
     scores = student.scorer("rules").score(*asked, side="tail", candidates=None)
-    wanted = 1 - (1 - 0.7) * (1 - 1 / 3)
+    by_rule = (0.7 + FAINT) / (0.7 + FAINT + UNSAID)
+    wanted = 1 - (1 - by_rule) * (1 - 1 / 3)
     assert scores.numpy() == pytest.approx(np.array([[0, 0, wanted, 0, 0, 0]]), abs=1e-6)
     both = student.scorer("both").score(*asked, side="tail", candidates=None)
     rest = both - student.kge.score(*asked, side="tail")

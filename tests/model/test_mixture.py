@@ -19,7 +19,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import JointGraph, join
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import USUAL, Features, MixedScorer, RuleScorer, chance, mixed
+from kgraft.model.mixture import FAINT, USUAL, Features, MixedScorer, RuleScorer, chance, mixed
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
 LIKES, KNOWS, SEES = range(3)
@@ -76,10 +76,19 @@ def weights(*one: float) -> Tensor:
     return torch.tensor(one).repeat(2 * M, 1)
 
 
+def chances(*confidences: float) -> list[float]:
+    """Return the chances of the answers that rules give to one query."""
+    said = [0.01 + x for x in confidences]
+    return [x / (sum(said) + 0.3) for x in said]
+
+
+(BY_RULE, TOO), (ALONE,) = chances(0.5, 0.25), chances(0.25)
+BY_BOTH = 1 - (1 - BY_RULE) * (1 - 0.75)
+
 # ann and cay like dan because they like anything; ann likes cay by a rule and by a statement
 BY_RULES = [
-    [0.0, 0.0, 1 - 0.5 * 0.25, 0.25, 0.0, 0.0],
-    [0.0, 0.0, 0.0, 0.25, 0.0, 0.0],
+    [0.0, 0.0, BY_BOTH, TOO, 0.0, 0.0],
+    [0.0, 0.0, 0.0, ALONE, 0.0, 0.0],
     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
 ]
 
@@ -101,14 +110,16 @@ def test_mixed_by_hand() -> None:
 
 def test_rules_and_statements_answer_for_tails(rules: RuleScorer) -> None:
     scores = rules.score(ids(ANN, CAY, EVE), ids(LIKES, LIKES, LIKES), side="tail")
-    assert scores.tolist() == BY_RULES
+    assert scores.numpy() == pytest.approx(np.array(BY_RULES))
     assert rules.score(ids(BOB), ids(SEES), side="tail").tolist() == [[0, 0, 0.125, 0, 0, 0]]
 
 
 def test_rules_and_statements_answer_for_heads(rules: RuleScorer) -> None:
     scores = rules.score(ids(CAY, CAY, DAN), ids(LIKES, SEES, LIKES), side="head")
     # who likes dan: a rule that names dan does not say
-    assert scores.tolist() == [[0.875, 0, 0, 0, 0, 0], [0, 0.125, 0, 0, 0, 0], [0] * 6]
+    either = 1 - (1 - chances(0.5)[0]) * (1 - 0.75)
+    wanted = [[either, 0, 0, 0, 0, 0], [0, 0.125, 0, 0, 0, 0], [0] * 6]
+    assert scores.numpy() == pytest.approx(np.array(wanted))
 
 
 def test_statements_about_entities_that_the_target_does_not_have_say_nothing(
@@ -127,11 +138,12 @@ def test_only_the_first_entities_are_candidates(graph: JointGraph, kge: KgeModel
     seen = rules_of({"relation": KNOWS, "first": SEES, "confidence": 0.5})
     witnesses = Witnesses(graph, "mine", seen, np.ones(7))
     of_all = RuleScorer(witnesses, 6, M).score(ids(BOB), ids(KNOWS), side="tail")
-    assert of_all.tolist() == [[0.0, 0.0, 0.5, 0.0, 0.0, 0.5]]
+    (half,) = chances(0.5)  # Z is none of mine's entities
+    assert of_all.numpy() == pytest.approx(np.array([[0.0, 0.0, half, 0.0, 0.0, 0.0]]))
     some = RuleScorer(witnesses, 5, M)
     for candidates in (None, torch.arange(5)):
         found = some.score(ids(BOB), ids(KNOWS), side="tail", candidates=candidates)
-        assert found.tolist() == [[0.0, 0.0, 0.5, 0.0, 0.0]]
+        assert found.numpy() == pytest.approx(np.array([[0.0, 0.0, half, 0.0, 0.0]]))
     assert some.score(ids(BOB), ids(KNOWS), side="tail", candidates=ids(ANN)).tolist() == [[0.0]]
     fewer = MixedScorer(
         KgeModel(kge.settings, kge.entities[:5], kge.relations), some, weights(*USUAL)
@@ -143,7 +155,7 @@ def test_only_the_first_entities_are_candidates(graph: JointGraph, kge: KgeModel
 def test_candidates_have_columns_in_their_order(rules: RuleScorer) -> None:
     some = ids(DAN, EVE, CAY)
     scores = rules.score(ids(ANN, CAY), ids(LIKES, LIKES), side="tail", candidates=some)
-    assert scores.tolist() == [[0.25, 0.0, 0.875], [0.25, 0.0, 0.0]]
+    assert scores.numpy() == pytest.approx(np.array([[TOO, 0.0, BY_BOTH], [ALONE, 0.0, 0.0]]))
     none = rules.score(ids(ANN), ids(LIKES), side="tail", candidates=ids(EVE, Z))
     assert none.tolist() == [[0.0, 0.0]]
 
@@ -151,7 +163,7 @@ def test_candidates_have_columns_in_their_order(rules: RuleScorer) -> None:
 def test_repeated_queries_have_repeated_scores(rules: RuleScorer, kge: KgeModel) -> None:
     asked = ids(CAY, ANN, CAY, ANN, ANN), torch.full((5,), LIKES)
     wanted = torch.tensor(BY_RULES)[[1, 0, 1, 0, 0]]
-    assert rules.score(*asked, side="tail").equal(wanted)
+    assert rules.score(*asked, side="tail").numpy() == pytest.approx(wanted.numpy())
     scores = MixedScorer(kge, rules, weights(*USUAL)).score(*asked, side="tail")
     assert scores[1].equal(scores[3])
     assert scores[0].equal(scores[2])
@@ -163,8 +175,8 @@ def test_features_by_hand(rules: RuleScorer, kge: KgeModel) -> None:
     some = ids(CAY, DAN)
     found = scorer.features(ids(ANN, CAY), ids(LIKES, LIKES), side="tail", candidates=some)
     assert found.vectors.tolist() == [[3.0, 4.0], [9.0, 12.0]]
-    surely, hardly = math.log(1 + 0.5 / 0.01), math.log(1 + 0.25 / 0.01)
-    assert found.inferred.numpy() == pytest.approx(np.array([[surely, hardly], [0.0, hardly]]))
+    surely, hardly, alone = (math.log(1 + x / FAINT) for x in (BY_RULE, TOO, ALONE))
+    assert found.inferred.numpy() == pytest.approx(np.array([[surely, hardly], [0.0, alone]]))
     assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert found.agreed.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
     assert found.unstated.tolist() == [[0.25], [1.0]]

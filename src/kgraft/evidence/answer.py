@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kgraft.evidence.bodies import Adjacency, Bodies
 from kgraft.evidence.edges import Edges, inverse
@@ -15,7 +16,13 @@ from kgraft.graph.sorted_rows import Ints, changes, spans
 from kgraft.graph.vocabulary import Rows
 
 EVIDENCE = 3
-"""Rules that count for an answer: its surest."""
+"""Rules that count for an answer's confidence: its surest."""
+
+FAINT = 0.01
+"""A confidence below this hardly counts."""
+
+UNSAID = 0.3
+"""How likely it is, in the same measure, that the answer is none of those that rules give."""
 
 ENTITIES = 500
 """Entities whose consequences are joined at once."""
@@ -26,6 +33,7 @@ SCHEMA = {
     "y": pl.Int32,
     "rule": pl.UInt32,
     "confidence": pl.Float32,
+    "weight": pl.Float32,
 }
 """The columns of answers."""
 
@@ -46,7 +54,7 @@ class Answerer:
             by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
         }
         named = rules.constants.select(
-            "first", "entity", "relation", "rule", "confidence", y="answer"
+            "first", "entity", "relation", "rule", "confidence", "weight", y="answer"
         )
         self._special = named.filter(pl.col("entity").is_not_null())
         self._general = named.filter(pl.col("entity").is_null()).drop("entity")
@@ -124,21 +132,56 @@ class Answerer:
 
 
 def combined(found: pl.DataFrame) -> pl.DataFrame:
-    """Join the evidence of each answer: the noisy-or of its ``EVIDENCE`` surest rules.
+    """Join the evidence of each answer.
 
     Returns:
-        ``x``, ``relation``, ``y`` and ``confidence``, in order.
+        ``x``, ``relation``, ``y``, ``confidence``: the noisy-or of its surest rules, and
+        ``chance``: what all its rules' weights make of that, as a share of what is said of all
+        answers to the query; in order.
+    """
+    order, first = by_answer(found)
+    answers = found[order[first]].select("x", "relation", "y")
+    confidence = noisy_or(found["confidence"].to_numpy()[order], first)
+    weight = found["weight"].to_numpy()[order].astype(np.float64)
+    chance = np.empty(0)
+    if len(first):
+        said = np.exp(prior(confidence) + np.add.reduceat(weight, first))
+        query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
+        of_all = np.add.reduceat(said, np.flatnonzero(query)) + UNSAID
+        chance = said / of_all[np.cumsum(query) - 1]
+    return answers.with_columns(
+        confidence=pl.Series(confidence, dtype=pl.Float32),
+        chance=pl.Series(chance, dtype=pl.Float32),
+    )
+
+
+def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
+    """Order rows of ``SCHEMA`` by answer, its surest rule first.
+
+    Returns:
+        The row at each place, and the places at which an answer's rows begin.
     """
     answer = [found[name].to_numpy() for name in ("y", "relation", "x")]
     order = np.lexsort((-found["confidence"].to_numpy(), *answer))
-    first = np.flatnonzero(changes(*(column[order] for column in answer)))
-    sizes = np.diff(first, append=len(order))
-    place = np.arange(len(order)) - np.repeat(first, sizes)
-    wrong = np.where(place < EVIDENCE, 1.0 - found["confidence"].to_numpy()[order], 1.0)
-    right = 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
-    return found[order[first]].select(
-        "x", "relation", "y", confidence=pl.Series(right, dtype=pl.Float32)
-    )
+    return order, np.flatnonzero(changes(*(column[order] for column in answer)))
+
+
+def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:
+    """Return the noisy-or of each answer's ``EVIDENCE`` surest rules.
+
+    Args:
+        confidence: Of each rule, in the order of ``by_answer``, ``(n,)``.
+        first: Where the answers begin, ``(a,)``.
+    """
+    sizes = np.diff(first, append=len(confidence))
+    place = np.arange(len(confidence)) - np.repeat(first, sizes)
+    wrong = np.where(place < EVIDENCE, 1.0 - confidence.astype(np.float64), 1.0)
+    return 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
+
+
+def prior(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what weights add to: how likely an answer is, in logarithms, by its confidence."""
+    return np.log(confidence + FAINT)
 
 
 def _both_ways(rules: Rules) -> pl.DataFrame:

@@ -85,13 +85,14 @@ class Bodies:
     """The tree of the bodies of path rules.
 
     Args:
-        paths: ``relation``, the columns of ``BODY``, ``rule`` and ``confidence``.
+        paths: ``relation``, the columns of ``BODY``, ``rule``, ``confidence`` and ``weight``.
         n_relations: Number of relations, inverses not counted.
         by_relation: Whether each head relation has a tree of its own, whose root is the relation;
             otherwise all bodies begin at node 0.
 
     Attributes:
-        rules: ``relation``, ``rule`` and ``confidence``, in the order of the nodes where they end.
+        rules: ``relation``, ``rule``, ``confidence`` and ``weight``, in the order of the nodes
+            where they end.
     """
 
     def __init__(self, paths: pl.DataFrame, n_relations: int, *, by_relation: bool) -> None:
@@ -112,7 +113,7 @@ class Bodies:
         self.steps: Ints = np.concatenate(steps)
         self._sieve = np.zeros(SIEVE, dtype=np.bool_)
         self._sieve[self.steps % SIEVE] = True
-        self.rules = rules.select("relation", "rule", "confidence")
+        self.rules = rules.select("relation", "rule", "confidence", "weight")
         self.start = np.searchsorted(rules["node"].to_numpy(), np.arange(n_nodes + 1))
 
     def follow(self, graph: Adjacency, entities: Ints, roots: Ints) -> Iterator[Reached]:

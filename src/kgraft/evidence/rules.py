@@ -16,6 +16,7 @@ SCHEMA = {
     "answer": pl.Int32,
     "support": pl.Int32,
     "confidence": pl.Float32,
+    "weight": pl.Float32,
 }
 
 
@@ -30,7 +31,8 @@ class Rules:
     Args:
         frame: A row for each rule, with the columns of ``SCHEMA``. Relations from ``n_relations``
             on are inverses. The head relation of a path rule is never one: read backwards, the
-            rule answers the other side.
+            rule answers the other side. ``weight`` is what a rule adds to the log odds of its
+            answers beside their confidence, 0 until ``kgraft.evidence.weighing`` has learned it.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -62,7 +64,9 @@ def together(parts: list[pl.DataFrame], n_relations: int) -> Rules:
     """Return rules from frames that lack some columns of ``SCHEMA``, in a fixed order."""
     whole = [
         part.select(
-            (pl.col(name) if name in part.columns else pl.lit(None)).cast(kind).alias(name)
+            (pl.col(name) if name in part.columns else pl.lit(0 if name == "weight" else None))
+            .cast(kind)
+            .alias(name)
             for name, kind in SCHEMA.items()
         )
         for part in parts

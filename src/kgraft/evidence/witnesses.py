@@ -52,6 +52,8 @@ class Witnesses:
     ) -> None:
         self.edges = Edges.of(graph)
         self._answerer = Answerer(rules, self.edges)
+        own = graph.part(target).entity_rows
+        self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
         self._statements = _statements(graph, target, agreement)
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
@@ -63,12 +65,15 @@ class Witnesses:
         Returns:
             ``x``, ``relation``, ``y`` and ``confidence``: the rules' chance of each answer.
         """
-        parts = [combined(self._answerer.answers(part)) for part in asked.iter_slices(AT_ONCE)]
+        parts = [_inferred(self._answers(part)) for part in asked.iter_slices(AT_ONCE)]
         return pl.concat(parts) if parts else self._statements.clear()
 
     def testimony(self, asked: pl.DataFrame) -> Testimony:
         """Return all that is said of a few queries, rule by rule."""
-        return Testimony(self._answerer.answers(asked), self.stated(asked))
+        return Testimony(self._answers(asked), self.stated(asked))
+
+    def _answers(self, asked: pl.DataFrame) -> pl.DataFrame:
+        return self._answerer.answers(asked).filter(pl.col("y").is_in(self._entities))
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what other sources answer, in the form of ``inferred``.
@@ -93,7 +98,7 @@ class Testimony:
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer, as ``Witnesses`` do."""
-        return combined(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
+        return _inferred(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what other sources answer, as ``Witnesses`` do."""
@@ -107,6 +112,11 @@ class Testimony:
     def without_statement(self, y: int) -> Testimony:
         """Return what is said if no source states an answer."""
         return replace(self, by_sources=self.by_sources.filter(pl.col("y") != y))
+
+
+def _inferred(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the chance of each answer that rules give."""
+    return combined(found).select("x", "relation", "y", confidence="chance")
 
 
 def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:

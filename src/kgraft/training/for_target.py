@@ -11,6 +11,7 @@ from kgraft.config import TrainSettings
 from kgraft.evidence.edges import Edges
 from kgraft.evidence.inferred import infer
 from kgraft.evidence.mine import mine
+from kgraft.evidence.weighing import weighed
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.agreement import agreement
 from kgraft.linking.joint import JointGraph
@@ -53,7 +54,9 @@ def run_for_target(
     rules = inferred = None
     if settings.rules.longest:
         edges, part = Edges.of(graph), graph.part(target.name)
-        rules = mine(edges, part.relation_rows, settings.rules, seed=settings.training.seed)
+        seed, own = settings.training.seed, part.joint(target.train)
+        rules = mine(edges, part.relation_rows, settings.rules, seed=seed)
+        rules = weighed(rules, edges, own, part.entity_rows, seed=seed)
         inferred = infer(rules, edges, part.entity_rows, settings.rules)
 
     def finish(trained: TrainedModel) -> TrainedModel:

@@ -1,0 +1,156 @@
+"""Learning what rules are worth beside each other, from facts held out.
+
+Rules overlap: three that say one thing in different words are one piece of evidence, and a rule of
+little confidence may be what tells the right one of a surer rule's answers. So every rule has a
+weight that adds to the log odds of its answers, learned where the answers are known (after Betz et
+al., "Supervised knowledge aggregation for knowledge graph completion", ESWC 2022): some facts are
+taken out of the graph and asked for, by the softmax over all that the rules then answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.evidence.answer import Answerer, by_answer, noisy_or, prior
+from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.rules import Rules
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.sorted_rows import Ints, changes, spans
+from kgraft.graph.vocabulary import Rows
+
+MOST = 10_000
+"""Facts that are asked for, at the most."""
+
+FOLDS = 4
+"""Parts in which they are taken out of the graph, so that most facts are there to answer by."""
+
+AT_ONCE = 500
+"""Queries answered at once."""
+
+EPOCHS, BATCH, RATE = 4, 256, 3.0
+"""Passes over the queries, queries a step, and step size. Few passes keep weights near 0."""
+
+
+def weighed(rules: Rules, edges: Edges, facts: Triples, entities: Rows, *, seed: int = 0) -> Rules:
+    """Return rules with weights. The same seed gives the same weights.
+
+    Args:
+        rules: Mined on the whole graph.
+        edges: The graph.
+        facts: The facts of it to ask for, int64 ``(n, 3)``, those of the target.
+        entities: The candidates, which both ends of the facts are among.
+        seed: Seeds which facts are asked for, and in what order.
+    """
+    draw = np.random.default_rng(seed)
+    chosen = draw.permutation(np.unique(facts, axis=0))[:MOST]
+    candidates = pl.Series(np.unique(entities), dtype=pl.Int32).implode()
+    parts = [
+        part
+        for held in np.array_split(chosen, FOLDS)
+        if len(held)
+        for part in _asked(rules, edges, held, candidates)
+    ]
+    weights = _fitted(_together(parts), len(rules), draw) if parts else np.zeros(len(rules))
+    weight = pl.Series(weights, dtype=pl.Float32)
+    return replace(rules, frame=rules.frame.with_columns(weight=weight))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What rules answer to queries, of which some answers are right.
+
+    Args:
+        rule: The rules of the first answer, of the second, and so on.
+        rules: How many rules each answer has, ``(a,)``.
+        answers: How many answers each query has, ``(q,)``.
+        prior: How likely each answer is by the confidence of its rules, float ``(a,)``.
+        right: Whether a held-out fact gives the answer, bool ``(a,)``.
+    """
+
+    rule: Ints
+    rules: Ints
+    answers: Ints
+    prior: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def _together(parts: list[_Asked]) -> _Asked:
+    return _Asked(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("rule", "rules", "answers", "prior", "right")
+        )
+    )
+
+
+def _asked(rules: Rules, edges: Edges, held: Triples, candidates: pl.Series) -> Iterator[_Asked]:
+    """Ask for facts that are taken out of the graph, some queries at a time."""
+    there = pl.DataFrame(held, schema=["x", "relation", "y"]).cast(pl.Int32)
+    turned = inverse(pl.col("relation"), edges.n_relations)
+    both = pl.concat([there, there.select(x="y", relation=turned, y="x")])
+    rest = edges.frame.join(both, on=both.columns, how="anti", maintain_order="left")
+    answerer = Answerer(rules, Edges(rest, edges.n_relations))
+    queries = both.select("x", "relation").unique(maintain_order=True)
+    for part in queries.iter_slices(AT_ONCE):
+        found = (
+            answerer.answers(part)
+            .filter(pl.col("y").is_in(candidates))
+            .join(rest, on=both.columns, how="anti", maintain_order="left")
+        )
+        yield _judged(found, both)
+
+
+def _judged(found: pl.DataFrame, held: pl.DataFrame) -> _Asked:
+    """Tell right answers from wrong ones, and leave out the queries without a right one."""
+    order, first = by_answer(found)
+    rules = np.diff(first, append=len(order))
+    answers = found[order[first]].select("x", "relation", "y")
+    right = answers.join(
+        held.with_columns(right=True), on=held.columns, how="left", maintain_order="left"
+    )["right"].is_not_null()
+    asked = np.cumsum(changes(answers["x"].to_numpy(), answers["relation"].to_numpy())) - 1
+    hits = np.bincount(asked, weights=right.to_numpy())
+    kept = hits[asked] > 0
+    sizes = np.bincount(asked)
+    return _Asked(
+        found["rule"].to_numpy()[order][np.repeat(kept, rules)].astype(np.int64),
+        rules[kept],
+        sizes[hits > 0],
+        prior(noisy_or(found["confidence"].to_numpy()[order], first))[kept],
+        right.to_numpy()[kept],
+    )
+
+
+def _fitted(asked: _Asked, n_rules: int, draw: np.random.Generator) -> NDArray[np.float64]:
+    """Return the weights ``(n_rules,)`` under which right answers are likelier."""
+    weights = np.zeros(n_rules)
+    first_answer = np.cumsum(asked.answers) - asked.answers
+    first_rule = np.cumsum(asked.rules) - asked.rules
+    for _ in range(EPOCHS):
+        order = draw.permutation(len(asked.answers))
+        for start in range(0, len(order), BATCH):
+            query = order[start : start + BATCH]
+            of_query, answer = spans(first_answer[query], asked.answers[query])
+            of_answer, row = spans(first_rule[answer], asked.rules[answer])
+            rule = asked.rule[row]
+            added = np.bincount(of_answer, weights=weights[rule], minlength=len(answer))
+            right = asked.right[answer]
+            slope = _chances(asked.prior[answer] + added, of_query)
+            slope *= np.bincount(of_query, weights=right)[of_query]
+            slope -= right
+            step = np.bincount(rule, weights=slope[of_answer], minlength=n_rules)
+            weights -= RATE / BATCH * step
+    return weights
+
+
+def _chances(scores: NDArray[np.float64], query: Ints) -> NDArray[np.float64]:
+    """Return the softmax of scores among those of the same query, which stand together."""
+    begins = np.flatnonzero(changes(query))
+    raised = np.exp(scores - np.maximum.reduceat(scores, begins)[query])
+    shares: NDArray[np.float64] = raised / np.add.reduceat(raised, begins)[query]
+    return shares
