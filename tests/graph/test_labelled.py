@@ -1,5 +1,6 @@
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,24 @@ def test_labels_take_the_first_of_each_name() -> None:
     assert labels is not None
     assert labels.to_list() == [None, "B"]
     assert labels_for(Vocabulary.of(["a"]), named) is None
+
+
+def test_names_of_one_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = pl.Series.hash
+
+    def weak(names: pl.Series, seed: int = 0) -> pl.Series:
+        return hashed(names, seed) % (1 if seed == 0 else 2 if seed == 1 else 2**64 - 1)
+
+    monkeypatch.setattr(pl.Series, "hash", weak)
+    table = NameTable()
+    for names, rows in (("aa", [0, 0]), ("ab", [0, 1]), ("cba", [2, 1, 0]), ("dc", [3, 2])):
+        (found,) = table.rows(pl.Series(list(names)))
+        assert found.tolist() == rows
+    assert table.vocabulary() == Vocabulary.of("abcd")
+
+
+def test_no_names_give_no_rows() -> None:
+    table = NameTable()
+    empty = pl.Series([], dtype=pl.String)
+    assert [rows.tolist() for rows in table.rows(empty, empty)] == [[], []]
+    assert len(table) == 0

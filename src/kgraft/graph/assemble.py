@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kgraft.errors import KgraftWarning, describe
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.labelled import ROLES
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, no_triples
+from kgraft.graph.sorted_rows import Ints, changes, numbers_of
 from kgraft.graph.vocabulary import Vocabulary
 
 
@@ -54,58 +55,61 @@ def assemble(
         labels: See ``KnowledgeGraph``.
         attributes: See ``KnowledgeGraph``.
     """
-    tables = {split: _table(splits.get(split, ())) for split in ("train", "valid", "test")}
-    unique = {
-        split: table.unique(ROLES, keep="first", maintain_order=True)
-        for split, table in tables.items()
-    }
-    duplicates = sum(len(tables[split]) - len(unique[split]) for split in tables)
-    held_out = {"valid": unique["test"], "train": pl.concat([unique["valid"], unique["test"]])}
+    given = {split: splits.get(split, ()) for split in SPLITS}
+    facts = np.concatenate([no_triples(), *(x.triples for rows in given.values() for x in rows)])
+    sizes = [sum(len(x.triples) for x in rows) for rows in given.values()]
+    ends = np.cumsum(sizes)[:-1]
+    triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
+    number = dict(zip(SPLITS, np.split(numbers_of(facts), ends), strict=True))
+    kept = {split: _first_of_each(number[split]) for split in SPLITS}
+    duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
+    held_out = {"valid": number["test"], "train": np.append(number["valid"], number["test"])}
     for split, measured in held_out.items():
-        repeated = unique[split].join(measured, on=ROLES, how="semi", maintain_order="left")
-        if len(repeated):
-            _warn_of_repeats(name, split, repeated, splits[split], entities, relations)
-            unique[split] = unique[split].join(
-                measured, on=ROLES, how="anti", maintain_order="left"
-            )
+        repeats = pl.Series(number[split]).is_in(pl.Series(measured).implode()).to_numpy()
+        repeats = repeats & kept[split]
+        if repeats.any():
+            place = int(repeats.argmax())
+            head, relation, tail = triples[split][place]
+            first = (entities.name(head), relations.name(relation), entities.name(tail))
+            _warn_of_repeats(name, split, int(repeats.sum()), first, place, given[split])
+            kept[split] &= ~repeats
     return KnowledgeGraph(
         name,
         entities,
         relations,
-        **{split: table.select(ROLES).to_numpy() for split, table in unique.items()},
+        **{split: x if kept[split].all() else x[kept[split]] for split, x in triples.items()},
         labels=labels,
         attributes=attributes,
         duplicates=duplicates,
     )
 
 
-def _table(pieces: Sequence[FactRows]) -> pl.DataFrame:
-    """Return all facts with the piece and the place in it that each comes from."""
-    triples = [piece.triples for piece in pieces]
-    stacked = np.concatenate([np.empty((0, 3), dtype=np.int64), *triples])
-    return pl.DataFrame(
-        dict(zip(ROLES, np.ascontiguousarray(stacked.T), strict=True)),
-    ).with_row_index("place")
+def _first_of_each(numbers: Ints) -> NDArray[np.bool_]:
+    """Say which numbers have not stood before."""
+    first = changes(np.sort(numbers))
+    if not first.all():
+        # Only now, as most files repeat nothing, and this takes ten times as long.
+        first[:] = False
+        first[pl.Series(numbers).arg_unique().to_numpy()] = True
+    return first
 
 
 def _warn_of_repeats(
     name: str,
     split: str,
-    repeated: pl.DataFrame,
+    count: int,
+    first: tuple[str, str, str],
+    place: int,
     pieces: Sequence[FactRows],
-    entities: Vocabulary,
-    relations: Vocabulary,
 ) -> None:
-    place, head, relation, tail = repeated.row(0)
     for piece in pieces:
         if place < len(piece.triples):
             break
         place -= len(piece.triples)
     elsewhere = "valid or test" if split == "train" else "test"
-    fact = (entities.name(head), relations.name(relation), entities.name(tail))
     warnings.warn(
         describe(
-            f"{split} of {name!r} repeats {len(repeated)} facts of {elsewhere}, first {fact}",
+            f"{split} of {name!r} repeats {count} facts of {elsewhere}, first {first}",
             remedy=f"They are left out of {split}; make the splits disjoint to silence this",
             path=piece.path,
             line=None if piece.lines is None else int(piece.lines[place]),

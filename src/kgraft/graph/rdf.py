@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -16,6 +16,7 @@ from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.files import open_bytes
 from kgraft.graph.iris import names_of_iris
 from kgraft.graph.labelled import ROLES
+from kgraft.graph.ntriples import blocks_of_lines, plain_facts
 from kgraft.graph.source import BlankNodes
 
 RDF_FORMATS: Final = {
@@ -63,7 +64,7 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
             is the file's ``N``-th node without a label. ``drop``: its statements are left out.
 
     Yields:
-        Batches of at most ``BATCH`` statements.
+        Batches: of at most ``BATCH`` statements, or of one block of lines.
 
     Raises:
         DataError: With file and line, where the parser knows it: a missing, damaged, malformed
@@ -74,17 +75,13 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
             ``drop``, and those about statements (RDF-star), which no graph of facts can hold.
     """
     terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
-    statements = 0
-    collected = _Collected()
     with open_bytes(path) as stream:
         source = cast("BinaryIO", _WithoutTraps(stream, path)) if syntax == "rdfxml" else stream
         try:
-            for quad in parse(source, format=RDF_FORMATS[syntax]):
-                terms.add(quad, collected)
-                statements += 1
-                if statements % BATCH == 0:
-                    yield collected.batch()
-                    collected = _Collected()
+            if syntax == "ntriples":
+                yield from _by_lines(source, path, terms)
+            else:
+                yield from _by_statements(source, RDF_FORMATS[syntax], terms)
         except SyntaxError as error:
             raise DataError(
                 f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",
@@ -92,14 +89,46 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
                 path=path,
                 line=error.lineno,
             ) from error
-    if statements == 0:
+    if terms.statements == 0:
         raise DataError(
             "the file holds no statements",
             remedy="Check that it was written completely, or leave it out",
             path=path,
         )
     terms.warn_of_dropped(path)
+
+
+def _by_statements(
+    source: BinaryIO | bytes, syntax: RdfFormat, terms: _Terms
+) -> Iterator[RdfBatch]:
+    collected = _Collected()
+    for number, quad in enumerate(parse(source, format=syntax), start=1):
+        terms.add(quad, collected)
+        if number % BATCH == 0:
+            yield collected.batch()
+            collected = _Collected()
     yield collected.batch()
+
+
+def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]:
+    """Read N-Triples, in which each line states one thing, whatever stands on the others."""
+    syntax = RdfFormat.N_TRIPLES
+    for before, block in blocks_of_lines(source, path):
+        collected = _Collected()
+        try:
+            plain, others = plain_facts(block.decode())
+            terms.statements += len(plain) - plain["head"].null_count()
+            quads = parse("\n".join(others["line"]), format=syntax)
+            places = [
+                place
+                for place, quad in zip(others["place"], quads, strict=True)
+                if terms.add(quad, collected)
+            ]
+        except (SyntaxError, ValueError):
+            # What is wrong is wrong again, now at the line that the file has it at.
+            yield from _by_statements(b"\n" * before + block, syntax, terms)
+        else:
+            yield collected.batch(plain, places)
 
 
 class _WithoutTraps:
@@ -155,16 +184,22 @@ class _Collected:
     facts: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
     literals: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
 
-    def batch(self) -> RdfBatch:
-        columns = {
-            role: names_of_iris(pl.Series(role, values, dtype=pl.String))
-            for role, values in zip(ROLES, self.facts, strict=True)
-        }
+    def batch(self, plain: pl.DataFrame | None = None, places: Sequence[int] = ()) -> RdfBatch:
+        """Return what was collected; its facts fill places among others, where there are others."""
+        facts = pl.DataFrame(
+            dict(zip(ROLES, self.facts, strict=True)), schema=dict.fromkeys(ROLES, pl.String)
+        )
+        if plain is not None:
+            filled = [plain[role].scatter(places, facts[role]) for role in ROLES]
+            facts = pl.DataFrame(filled).drop_nulls()
         literals = pl.DataFrame(
             self.literals, schema=dict.fromkeys(LITERAL_COLUMNS, pl.String), orient="row"
         )
         decoded = [names_of_iris(literals["entity"]), names_of_iris(literals["attribute"])]
-        return RdfBatch(pl.DataFrame(columns), literals.with_columns(*decoded))
+        return RdfBatch(
+            facts.select(names_of_iris(column) for column in facts),
+            literals.with_columns(*decoded),
+        )
 
 
 class _Terms:
@@ -175,29 +210,33 @@ class _Terms:
         self._drop = blank_nodes == "drop"
         self._drawn = drawn
         self._number_of: dict[str, int] = {}
+        self.statements = 0
         self._with_blank = 0
         self._about_statements = 0
 
-    def add(self, quad: Quad, collected: _Collected) -> None:
+    def add(self, quad: Quad, collected: _Collected) -> bool:
+        """Collect what a statement states, and say whether that is a fact."""
+        self.statements += 1
         subject, predicate, object_ = quad.subject, quad.predicate, quad.object
         head = subject.value if type(subject) is NamedNode else self._name(subject)
         if head is None:
-            return
+            return False
         if type(object_) is NamedNode:
             tail: str | None = object_.value
         elif isinstance(object_, Literal):
             collected.literals.append(
                 (head, predicate.value, object_.value, object_.datatype.value, object_.language)
             )
-            return
+            return False
         else:
             tail = self._name(object_)
         if tail is None:
-            return
+            return False
         heads, relations, tails = collected.facts
         heads.append(head)
         relations.append(predicate.value)
         tails.append(tail)
+        return True
 
     def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
         """Return a blank node's name; count the statement and return None where there is none."""

@@ -28,21 +28,28 @@ def spans(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
     return which, np.arange(len(which)) - offset[which] + starts[which]
 
 
+def numbers_of(rows: Ints) -> Ints:
+    """Return a number for each row of numbers from 0 on, ``(n, k)``: equal for equal rows alone.
+
+    They are in the order of the rows' values. One number sorts several times faster than a row, in
+    a fraction of the memory.
+    """
+    sizes = [int(column.max(initial=-1)) + 1 for column in rows.T]
+    if math.prod(sizes) > LARGEST:
+        return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    number = np.zeros(len(rows), dtype=np.int64)
+    for column, size in zip(rows.T, sizes, strict=True):
+        number *= size
+        number += column
+    return number
+
+
 def first_of_each(rows: Ints) -> Ints:
     """Return where each different row of numbers from 0 on, ``(n, k)``, stands first, sorted.
 
     The places come in the order of the rows' values.
     """
-    if not len(rows):
-        return np.empty(0, dtype=np.int64)
-    sizes = rows.max(axis=0).astype(np.int64) + 1
-    if math.prod(sizes.tolist()) > LARGEST:
-        return np.unique(rows, axis=0, return_index=True)[1]
-    # One number a row sorts several times faster than rows, in a fraction of the memory.
-    number = np.zeros(len(rows), dtype=np.int64)
-    for column, size in zip(rows.T, sizes, strict=True):
-        number = number * size + column
-    return np.unique(number, return_index=True)[1]
+    return np.unique(numbers_of(rows), return_index=True)[1]
 
 
 def smallest_ints(size: int) -> type[np.signedinteger[Any]]:
