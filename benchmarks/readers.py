@@ -67,6 +67,7 @@ from kgraft.training.learner import Learner
 from kgraft.training.loop import fit
 from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
+from kgraft.training.run import learner_of
 
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 3]])
 SMALL = TrainSettings(
@@ -260,7 +261,7 @@ def changed_model(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) 
 
 def a_run() -> tuple[Learner, Batches]:
     """A learner of five entities, and its facts."""
-    learner = Learner(KgeModel.create(SMALL.model, 5, 2), learning_rate=0.1, regularization=0.1)
+    learner = learner_of(KgeModel.create(SMALL.model, 5, 2), SMALL)
     return learner, Batches(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from kgraft.errors import KgraftError
 
 
-def needed(module: str, *, extra: str) -> ModuleType:
+def import_extra(module: str, *, extra: str) -> ModuleType:
     """Import a module that only an extra brings.
 
     Raises:

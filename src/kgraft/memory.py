@@ -25,7 +25,7 @@ GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may take."""
 
 
-def needed(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
+def bytes_of_run(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
     """Return about the bytes that a run takes at the most.
 
     Args:
@@ -43,7 +43,7 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
     """Refuse a run that cannot fit into this machine's memory, before any of it is taken.
 
     Args:
-        settings: As in ``needed``, and so are the others.
+        settings: As in ``bytes_of_run``, and so are the others.
         n_entities: Entity rows.
         n_relations: Relations.
         n_facts: Facts.
@@ -51,7 +51,8 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
     Raises:
         KgraftError: If it needs more than there is.
     """
-    asked, free = needed(settings, n_entities, n_relations, n_facts), available()
+    asked = bytes_of_run(settings, n_entities, n_relations, n_facts)
+    free = available()
     if free is not None and asked > free:
         raise KgraftError(
             f"this run needs about {asked / 2**30:,.1f} GiB of memory for {n_entities:,} entities "

@@ -160,6 +160,23 @@ def test_a_wrong_setting_is_named(
     assert complaint in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--set", "training.epochs=3"], "--set says nothing about facts. Leave it out, or ask"),
+        (["--seeds", "0.3"], "--seeds says nothing about facts"),
+        (["--mask-labels"], "--mask-labels says nothing about facts"),
+        (["--task", "alignment", "--split", "valid"], "--split says nothing about alignment"),
+    ],
+)
+def test_an_option_of_another_task_is_refused(
+    collection: Path, student: Path, options: list[str], complaint: str
+) -> None:
+    failed = run("evaluate", student, collection, *options)
+    assert failed.exit_code == 1
+    assert complaint in failed.stderr
+
+
 def test_help_and_version() -> None:
     shown = run("--help").output
     for verb in ("demo", "inspect", "train", "pretrain", "retrain", "evaluate", "predict", "synth"):

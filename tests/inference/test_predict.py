@@ -91,6 +91,8 @@ def test_an_unknown_name_comes_with_a_suggestion(model: TrainedModel) -> None:
         predict(model, head="anne", relation="likes")
     with pytest.raises(UnknownNameError, match="'knowss'; did you mean 'knows'"):
         predict(model, head="ann", relation="knowss")
+    with pytest.raises(UnknownNameError, match="'Bobby'; did you mean 'Bob'"):
+        predict(model, head="Bobby", relation="likes")
     with pytest.raises(UnknownNameError, match="''"):
         predict(model, head="", tail="bob")
 

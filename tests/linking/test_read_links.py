@@ -206,6 +206,18 @@ def test_sssom_with_curies_in_either_order(write) -> None:
     assert (links.left, links.right) == ("el", "en")
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        '#curie_map: {el: "http://el/", "en": http://en/}\n',
+        "# curie_map: { el: http://el/,\n#   en: 'http://en/' }\n# license: http://x/\n",
+    ],
+)
+def test_sssom_may_declare_its_curies_in_braces(write, heading: str) -> None:
+    text = sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t0.5", heading=heading)
+    assert told(read(write({"l.sssom.tsv": text}) / "l.sssom.tsv")) == ["a=A:0.5"]
+
+
 def test_sssom_of_another_ending_compressed_and_as_csv(write) -> None:
     text = sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t0.5")
     directory = write(

@@ -80,8 +80,8 @@ def test_a_run_of_one_step_is_measured(generated: Collection, fast: TrainSetting
 def test_memory_by_hand() -> None:
     settings = TrainSettings(model=ModelSettings(width=10))
     # Rows, squares and the best state, each 4 bytes a number.
-    assert memory.needed(settings, 100, 5, 0) == 3 * 4 * 110 * 10
-    assert memory.needed(settings, 100, 5, 7) == 3 * 4 * 110 * 10 + 7 * memory.OF_A_FACT
+    assert memory.bytes_of_run(settings, 100, 5, 0) == 3 * 4 * 110 * 10
+    assert memory.bytes_of_run(settings, 100, 5, 7) == 3 * 4 * 110 * 10 + 7 * memory.OF_A_FACT
 
 
 @pytest.mark.parametrize(("optimizer", "tables"), [("rowwise_adagrad", 2), ("adam", 4)])
@@ -90,7 +90,7 @@ def test_memory_depends_on_what_the_optimizer_remembers(
 ) -> None:
     training = TrainingSettings(optimizer=optimizer)
     settings = TrainSettings(model=ModelSettings(width=10), training=training)
-    assert memory.needed(settings, 100, 5, 0) == tables * 4 * 110 * 10
+    assert memory.bytes_of_run(settings, 100, 5, 0) == tables * 4 * 110 * 10
 
 
 def test_what_does_not_fit_is_refused_before_a_table_is_made(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,8 +35,13 @@ def one_query(known: Tensor = NONE_KNOWN) -> Batch:
     )
 
 
+def learner_of(model: KgeModel, regularization: float = 0.0, **more: Any) -> Learner:
+    rates = {"learning_rate": 0.1, "dense_learning_rate": 1e-3}
+    return Learner(model, **rates, regularization=regularization, **more)
+
+
 def test_terms_by_hand() -> None:
-    learner = Learner(numbers_model(1, 2, 3, 4), learning_rate=0.1, regularization=0.5)
+    learner = learner_of(numbers_model(1, 2, 3, 4), regularization=0.5)
     terms = learner.step(one_query())
     task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2) + math.exp(3)))
     assert terms["task"] == pytest.approx(task, rel=1e-6)
@@ -58,17 +64,17 @@ def test_inferred_facts_have_a_term_of_their_own() -> None:
     losses = [
         -math.log(math.exp(number) / (math.exp(1) + math.exp(2) + math.exp(3))) for number in (2, 3)
     ]
-    terms = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0).step(stated)
+    terms = learner_of(numbers_model(1, 2, 3)).step(stated)
     assert terms.keys() == {"task", "loss"}
     assert terms["task"] == pytest.approx(sum(losses) / 2, rel=1e-6)
-    terms = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0).step(mixed)
+    terms = learner_of(numbers_model(1, 2, 3)).step(mixed)
     assert terms == pytest.approx(
         {"task": losses[0] / 2, "rules": losses[1] / 2, "loss": sum(losses) / 2}, rel=1e-6
     )
 
 
 def test_known_answers_are_no_negatives() -> None:
-    learner = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0)
+    learner = learner_of(numbers_model(1, 2, 3))
     terms = learner.step(one_query(known=torch.tensor([[0], [2]])))
     task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2)))
     assert terms == {"task": pytest.approx(task, rel=1e-6), "loss": pytest.approx(task, rel=1e-6)}
@@ -76,7 +82,7 @@ def test_known_answers_are_no_negatives() -> None:
 
 def test_the_first_step_of_adagrad_by_hand() -> None:
     model = numbers_model(1, 2, 3, 4)
-    Learner(model, learning_rate=0.1, regularization=0.0).step(one_query())
+    learner_of(model).step(one_query())
     # Adagrad's first step is as long as the learning rate, against the gradient. The expected
     # number under the softmax is 2.6, above the answer's 2: the head, whom that pulls up, goes
     # down, the answer goes up and the wrong answer down. Entity 3 has no part in it.
@@ -89,7 +95,7 @@ def test_steps_shorten_towards_the_end_of_a_run() -> None:
     moved = []
     for progress in (0.0, 0.5, 1.0):
         model = numbers_model(1, 2, 3, 4)
-        learner = Learner(model, learning_rate=0.1, regularization=0.0, final_rate=0.2)
+        learner = learner_of(model, final_rate=0.2)
         learner.begin_epoch(progress)
         learner.step(one_query())
         moved.append(model.entities[2, 0].item() - 3.0)
@@ -99,7 +105,7 @@ def test_steps_shorten_towards_the_end_of_a_run() -> None:
 
 def test_only_rows_of_the_batch_are_touched() -> None:
     model = KgeModel.create(ModelSettings(width=4), 8, 3, seed=1)
-    learner = Learner(model, learning_rate=0.1, regularization=0.1)
+    learner = learner_of(model, regularization=0.1)
     before = {name: value.clone() for name, value in learner.state().items()}
     batch = Batch(
         entities=torch.tensor([1, 4, 6]),
@@ -120,7 +126,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
 
 
 def test_without_weight_there_is_no_regularization() -> None:
-    learner = Learner(numbers_model(1, 2, 3), learning_rate=0.1, regularization=0.0)
+    learner = learner_of(numbers_model(1, 2, 3))
     assert learner.step(one_query()).keys() == {"task", "loss"}
 
 
@@ -145,7 +151,7 @@ def make(tiny_subgraph: LinkedSubgraph) -> Make:
         teacher = KgeModel(ModelSettings(width=6), table(3, 4, 6), table(4, 4, 6))
         settings = DistillationSettings(feature=0.7, network=1.3, prediction=0.4, temperature=1.5)
         teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings, torch.ones(4))
-        learner = Learner(student, learning_rate=0.1, regularization=0.05, extra=teaching)
+        learner = learner_of(student, regularization=0.05, extra=teaching)
         return learner, teaching
 
     return make

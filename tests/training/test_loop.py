@@ -36,7 +36,9 @@ def parts(
     """A new learner of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
     settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.5)
     model = KgeModel.create(settings, 4, 2, seed=1)
-    learner = Learner(model, learning_rate=learning_rate, regularization=0.01)
+    learner = Learner(
+        model, learning_rate=learning_rate, dense_learning_rate=1e-3, regularization=0.01
+    )
     return learner, Batches(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
 
 

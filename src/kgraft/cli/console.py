@@ -49,8 +49,9 @@ def chosen_settings(
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many threads, by default one a core."""
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    """Let torch use so many threads, by default as ``OMP_NUM_THREADS`` says, or one a core."""
+    if threads or not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
 @contextmanager

@@ -89,5 +89,8 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield f"Without the fact that supports it most ({left.text}):"
         yield f"  {likely}score {left.score:.3f}, rank {left.rank:,}"
     elif found.by == "vectors":
-        yield "Vectors have learned from all facts at once: without one of them, only re-training"
-        yield "can tell what the score would be."
+        yield (
+            "Vectors have learned from all facts at once: without one of them, only re-training "
+            "can tell what the score would be. Answers by both (--by both) also tell what each "
+            "rule and statement adds, where the model has rules."
+        )

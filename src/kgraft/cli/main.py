@@ -33,13 +33,19 @@ from kgraft.cli.rules import rules
 from kgraft.cli.serve import serve
 from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
-from kgraft.errors import UnknownNameError
+from kgraft.errors import KgraftError, UnknownNameError
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
 from kgraft.linking.inspect import inspect as look_into
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import load_model
 from kgraft.sentences import speaking
+
+OPTIONS_OF_TASK = {
+    "facts": {"target", "split", "protocol", "tie", "by", "by_relation"},
+    "alignment": {"seeds", "mask_labels", "changes"},
+}
+"""The options of ``evaluate`` that only one of its tasks heeds."""
 
 app = typer.Typer(
     help="Graft the knowledge of linked knowledge graphs onto your own.",
@@ -93,6 +99,7 @@ app.command()(retrain)
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     model: EvaluatedArgument,
     collection: EvaluatedOnArgument = None,
     task: TaskOption = "facts",
@@ -121,6 +128,7 @@ def evaluate(
     With --task alignment COLLECTION: hold out links, look for them, and measure what is found.
     """
     with speaking():
+        _check_task(context, task)
         use_threads(threads)
         if task == "alignment":
             evaluate_links(collection or model, seeds, mask_labels, changes or (), as_json=as_json)
@@ -146,6 +154,18 @@ def evaluate(
             way = f"by {by or trained.answers_by}"
             title = f"{measured.graph.name}: {split} facts, {protocol}, {way}, in percent"
             out.print(quality_table(rows, title))
+
+
+def _check_task(context: typer.Context, task: str) -> None:
+    """Refuse options that another task than the one asked for would heed."""
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "")
+        for other, heeded in OPTIONS_OF_TASK.items():
+            if other != task and option.name in heeded and given and given.name == "COMMANDLINE":
+                raise KgraftError(
+                    f"{option.opts[0]} says nothing about {task}. "
+                    f"Leave it out, or ask for --task {other}."
+                )
 
 
 app.command()(predict)

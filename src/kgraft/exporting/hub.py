@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kgraft.errors import KgraftError
 from kgraft.exporting.selection import Selection
-from kgraft.extras import needed
+from kgraft.extras import import_extra
 from kgraft.model.directory import save_model
 
 SCHEME = "hf://"
@@ -29,8 +29,8 @@ def send_to_hub(selection: Selection, address: str, *, overwrite: bool) -> None:
     Raises:
         KgraftError: If the Hub cannot be reached, or refuses.
     """
-    hub = needed("huggingface_hub", extra="hub")
-    errors = needed("huggingface_hub.errors", extra="hub")
+    hub = import_extra("huggingface_hub", extra="hub")
+    errors = import_extra("huggingface_hub.errors", extra="hub")
     name, api = address.removeprefix(SCHEME), hub.HfApi()
     try:
         api.create_repo(name, private=True, exist_ok=overwrite)

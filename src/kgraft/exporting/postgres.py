@@ -7,7 +7,7 @@ from typing import Any
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.selection import Selection, Table
-from kgraft.extras import needed
+from kgraft.extras import import_extra
 
 MADE_BY = "kgraft "
 """What a comment on a table of ours begins with; the rest says how to use the vectors."""
@@ -22,8 +22,8 @@ def send_to_postgres(selection: Selection, url: str, *, overwrite: bool) -> None
         DataError: If there is a table that may not be replaced.
         KgraftError: If the database cannot be reached, or refuses.
     """
-    psycopg = needed("psycopg", extra="pgvector")
-    register = needed("pgvector.psycopg", extra="pgvector").register_vector
+    psycopg = import_extra("psycopg", extra="pgvector")
+    register = import_extra("pgvector.psycopg", extra="pgvector").register_vector
     try:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -41,7 +41,7 @@ def send_to_postgres(selection: Selection, url: str, *, overwrite: bool) -> None
 
 def _make_room(connection: Any, name: str, *, overwrite: bool) -> None:
     """Make sure that there is no table of a name; one that kgraft has made may be dropped."""
-    sql = needed("psycopg.sql", extra="pgvector")
+    sql = import_extra("psycopg.sql", extra="pgvector")
     found = connection.execute(
         "SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE oid = to_regclass(%s)",
         [sql.Identifier(name).as_string(connection)],
@@ -62,7 +62,7 @@ def _make_room(connection: Any, name: str, *, overwrite: bool) -> None:
 
 
 def _fill(connection: Any, name: str, table: Table, selection: Selection) -> None:
-    sql = needed("psycopg.sql", extra="pgvector")
+    sql = import_extra("psycopg.sql", extra="pgvector")
     types = {column.name: _TYPES[str(column.dtype)] for column in table.about}
     columns = {"id": "bigint", **types, "vector": f"vector({table.vectors.shape[1]})"}
     place = sql.Identifier(name)

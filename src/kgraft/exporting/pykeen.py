@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection
-from kgraft.extras import needed
+from kgraft.extras import import_extra
 from kgraft.graph.names import unique_names
 from kgraft.linking.joint import JointGraph
 from kgraft.model.trained import TrainedModel
@@ -42,21 +42,21 @@ def to_pykeen(model: TrainedModel) -> tuple[ComplEx, TriplesFactory]:
             remedy="Export a model whose encoder is complex",
         )
     kge, graph = model.kge, model.graph
-    models = needed("pykeen.models", extra="pykeen")
-    factory = needed("pykeen.triples", extra="pykeen").TriplesFactory(
+    models = import_extra("pykeen.models", extra="pykeen")
+    factory = import_extra("pykeen.triples", extra="pykeen").TriplesFactory(
         torch.from_numpy(np.unique(graph.triples[graph.among_first(kge.n_entities)], axis=0)),
         entity_to_id=_row_of(graph, "entity", kge.n_entities),
         relation_to_id=_row_of(graph, "relation", kge.n_relations),
         create_inverse_triples=True,
     )
-    start = needed("pykeen.nn.init", extra="pykeen").PretrainedInitializer
+    start = import_extra("pykeen.nn.init", extra="pykeen").PretrainedInitializer
     both_ways = torch.stack(kge.relations.chunk(2), dim=1).flatten(0, 1)
     made = models.ComplEx(
         triples_factory=factory,
         embedding_dim=kge.settings.width // 2,
         entity_initializer=start(_paired(kge.entities)),
         relation_initializer=start(_paired(both_ways)),
-        random_seed=needed("pykeen.utils", extra="pykeen").NoRandomSeedNecessary,
+        random_seed=import_extra("pykeen.utils", extra="pykeen").NoRandomSeedNecessary,
     )
     return made.eval(), factory
 

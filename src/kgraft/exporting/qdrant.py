@@ -10,7 +10,7 @@ from typing import Any
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.selection import Selection, Table
-from kgraft.extras import needed
+from kgraft.extras import import_extra
 
 KEY_VARIABLE = "QDRANT_API_KEY"
 """The environment variable that holds a server's key, where it wants one."""
@@ -18,7 +18,7 @@ KEY_VARIABLE = "QDRANT_API_KEY"
 
 def write_qdrant(selection: Selection, directory: Path) -> None:
     """Write the collections of entities and relations as the client's local mode keeps them."""
-    client = needed("qdrant_client", extra="qdrant").QdrantClient(path=str(directory))
+    client = import_extra("qdrant_client", extra="qdrant").QdrantClient(path=str(directory))
     try:
         publish(client, selection, overwrite=False)
     finally:
@@ -32,8 +32,8 @@ def send_to_qdrant(selection: Selection, url: str, *, overwrite: bool) -> None:
         DataError: If something is there that may not be replaced.
         KgraftError: If the server cannot be reached, or refuses.
     """
-    client_of = needed("qdrant_client", extra="qdrant").QdrantClient
-    failures = needed("qdrant_client.http.exceptions", extra="qdrant").ApiException
+    client_of = import_extra("qdrant_client", extra="qdrant").QdrantClient
+    failures = import_extra("qdrant_client.http.exceptions", extra="qdrant").ApiException
     # The check of versions is a thread of its own that shouts where there is no server.
     key = os.environ.get(KEY_VARIABLE)
     client = client_of(url=url, api_key=key, check_compatibility=False)
@@ -83,7 +83,7 @@ def publish(client: Any, selection: Selection, *, overwrite: bool) -> None:
 
 
 def _fill(client: Any, collection: str, table: Table, selection: Selection) -> None:
-    models = needed("qdrant_client.models", extra="qdrant")
+    models = import_extra("qdrant_client.models", extra="qdrant")
     # Cosine distance would make all vectors as long as each other, and scores would be lost.
     space = models.VectorParams(size=table.vectors.shape[1], distance=models.Distance.DOT)
     client.create_collection(collection, vectors_config=space, metadata=selection.about)
@@ -98,7 +98,7 @@ def _fill(client: Any, collection: str, table: Table, selection: Selection) -> N
 
 
 def _lead(client: Any, filled: Mapping[str, str], led: Mapping[str, str]) -> None:
-    models = needed("qdrant_client.models", extra="qdrant")
+    models = import_extra("qdrant_client.models", extra="qdrant")
     changes = [
         models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
         for name in filled

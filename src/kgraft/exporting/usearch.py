@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kgraft.exporting.selection import Selection
-from kgraft.extras import needed
+from kgraft.extras import import_extra
 
 
 def write_usearch(selection: Selection, directory: Path) -> None:
@@ -15,7 +15,7 @@ def write_usearch(selection: Selection, directory: Path) -> None:
 
     The index holds float32 and goes by inner products, as scores do.
     """
-    usearch = needed("usearch.index", extra="usearch")
+    usearch = import_extra("usearch.index", extra="usearch")
     table = selection.entities
     index = usearch.Index(ndim=table.vectors.shape[1], metric="ip", dtype="f32")
     for part in selection.batches(table, "usearch"):

@@ -15,6 +15,9 @@ from kgraft.errors import UnknownNameError
 
 Rows = NDArray[np.int64]
 
+LOOKED_AT = 50_000
+"""Names that an unknown one is compared with: comparing takes a second for so many."""
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -77,9 +80,7 @@ class Vocabulary:
         """
         row = self._row_of.get(name)
         if row is None:
-            near = difflib.get_close_matches(name, self.names.head(50_000).to_list(), n=3)
-            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise UnknownNameError(f"no entity or relation is called {name!r}{hint}")
+            raise unknown(name, self.names)
         return row
 
     def rows(self, names: pl.Series) -> Rows:
@@ -88,3 +89,16 @@ class Vocabulary:
         asked = pl.DataFrame({"name": names.cast(pl.String)})
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
+
+
+def unknown(name: str, *known: pl.Series) -> UnknownNameError:
+    """Return the error that nothing is called so, with what is called nearly so.
+
+    Args:
+        name: The unknown name.
+        known: Names, and labels, that it may have been meant to be.
+    """
+    texts = [text for series in known for text in series.head(LOOKED_AT).drop_nulls().to_list()]
+    near = dict.fromkeys(difflib.get_close_matches(name, texts, n=3))
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return UnknownNameError(f"no entity or relation is called {name!r}{hint}")

@@ -12,7 +12,7 @@ import polars as pl
 from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.graph.vocabulary import Rows
+from kgraft.graph.vocabulary import Rows, unknown
 from kgraft.inference.facts import StatedFact, Statement
 from kgraft.linking.joint import Part
 from kgraft.model.trained import TrainedModel
@@ -63,7 +63,10 @@ class Named:
                 f"{text!r} is the label of {len(rows)} entities; name one of them: "
                 f"{', '.join(names.names_of(rows[:5]))}"
             )
-        return rows[0] if rows else names.row(text)
+        if not rows:
+            labels = [self.entity_label(row) for row in self.part.entity_rows.tolist()]
+            raise unknown(text, pl.Series(labels, dtype=pl.String), names.names)
+        return rows[0]
 
     def vector(self, entity: int) -> int:
         """Return the row of the vector of one of the source's entities.
@@ -96,7 +99,9 @@ class Named:
             raise UnknownNameError(
                 f"{text!r} may be any of {', '.join(names.names_of(rows))}; give the whole name"
             )
-        return int(rows[0]) if len(rows) else names.row(text)
+        if not len(rows):
+            raise unknown(text, names.names.str.extract(f"({_ENDINGS[0]})"), names.names)
+        return int(rows[0])
 
     def entity_label(self, row: int) -> str:
         """Return what people call a model's entity: a label, or a name."""

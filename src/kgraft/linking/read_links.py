@@ -48,6 +48,9 @@ _SSSOM: Final = ("subject_id", "predicate_id", "object_id")
 _PREFIXES: Final = {"owl": _OWL, "skos": _SKOS}
 """Prefixes that an SSSOM file need not declare."""
 
+_PREFIX: Final = re.compile(r"""["']?([\w.-]*)["']?:\s+["']?([^"'\s,{}]+)""")
+"""An entry of a ``curie_map``, which YAML may write in lines or in braces."""
+
 
 def read_links(
     path: Path,
@@ -193,11 +196,12 @@ def _prefixes(path: Path) -> dict[str, str]:
     with open_bytes(path) as stream:
         for number, raw in enumerate(stream, start=1):
             line = raw.decode("utf-8-sig", errors="replace").rstrip()
-            entry = re.fullmatch(r"""#\s+["']?([\w.-]*)["']?:\s+["']?([^"'\s]+)["']?""", line)
-            if inside and entry:
-                found[entry[1]] = entry[2]
-            elif line.startswith("#"):
-                inside = line[1:].strip() == "curie_map:"
+            if line.startswith("#"):
+                begin = re.match(r"#\s*curie_map:", line)
+                entries = _PREFIX.findall(line, begin.end() if begin else 1)
+                inside = bool(begin or (inside and entries))
+                if inside:
+                    found.update(entries)
             elif line:
                 _check_columns(path, number, re.split("[\t,]", line.lower()))
                 break

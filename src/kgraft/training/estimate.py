@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 
-from kgraft.memory import available, needed
+from kgraft.memory import available, bytes_of_run
 from kgraft.training.run import Run
 
 WARM_UP, STEPS = 3, 20
@@ -68,7 +68,7 @@ def estimate(run: Run) -> Estimate:
     return Estimate(
         parameters=run.model.n_parameters,
         facts=len(batches.facts),
-        memory=needed(
+        memory=bytes_of_run(
             run.settings, run.model.n_entities, run.model.n_relations, len(run.graph.triples)
         ),
         available=available(),

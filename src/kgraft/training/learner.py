@@ -80,7 +80,7 @@ class Learner:
         *,
         optimizer: OptimizerName = "adagrad",
         learning_rate: float,
-        dense_learning_rate: float = 1e-3,
+        dense_learning_rate: float,
         regularization: float,
         final_rate: float = 1.0,
         precision: Precision = "float32",
