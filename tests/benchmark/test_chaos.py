@@ -64,6 +64,31 @@ def test_fifty_kills_are_tried_and_every_reader_is_fuzzed() -> None:
     assert names["fuzz tsv"][-2:] == ["--inputs", "7"]
 
 
+def test_what_has_passed_by_the_same_command_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chaos, ran, out = script("chaos"), [], tmp_path / "report.json"
+    asked = {"fuzz a": ["a", "7"], "fuzz b": ["b", "7"], "kill c": ["c"]}
+    monkeypatch.setattr(chaos, "commands", lambda _: asked)
+
+    def check(name: str, command: list[str]) -> dict[str, Any]:
+        ran.append(name)
+        passed = name != "fuzz b" or len(ran) > 2
+        return {"check": name, "passed": passed, "command": chaos.shown(command), "tried": 1}
+
+    monkeypatch.setattr(chaos, "check", check)
+    arguments = [f"--out={out}", "--workers=1"]
+    assert chaos.main([*arguments, "--only=fuzz"]) == 1
+    assert chaos.main([*arguments, "--resume"]) == 0
+    assert ran == ["fuzz a", "fuzz b", "fuzz b", "kill c"]
+    assert [x["check"] for x in json.loads(out.read_text())["rows"]] == list(asked)
+    asked["fuzz a"] = ["a", "8"]
+    chaos.main([*arguments, "--resume"])
+    assert ran[4:] == ["fuzz a"]
+    chaos.main(arguments)
+    assert ran[5:] == list(asked)
+
+
 @pytest.mark.slow
 def test_a_reader_is_fuzzed_in_a_process_of_its_own(tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
