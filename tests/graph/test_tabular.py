@@ -182,6 +182,9 @@ def test_bytes_that_are_not_utf8_in_a_compressed_file(write: Write) -> None:
         ("\tp\tb\n", "facts.tsv", 1, "head"),
         ('a,p,b\na,p,""\n', "facts.csv", 2, "tail"),
         ("a\tp\tb\n\n\t\t\na\tp\tc\n", "facts.tsv", 3, "head"),
+        ("a\tp\tb\n\r\tp\tb\n", "facts.tsv", 2, "head"),
+        ("a\tp\tb\na\t\r\tb\n", "facts.tsv", 2, "relation"),
+        ("a\tp\tb\na\tp\t\r\n", "facts.tsv", 2, "tail"),
     ],
 )
 def test_an_empty_cell(write: Write, content: str, name: str, line: int, role: str) -> None:

@@ -272,7 +272,8 @@ def _fault(path: Path, shape: _Shape) -> DataError | None:
             if not max(required) < len(cells) <= shape.width:
                 return _wrong_width(path, start, shape.width, len(cells), shape.separator)
             for place, name in required.items():
-                if not cells[place]:
+                # polars takes a lone carriage return for an empty cell.
+                if cells[place] in ("", "\r"):
                     return DataError(
                         f"the {name} is empty",
                         remedy="Fill it in or remove the line",
