@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config", "extras", "memory"},
+    {"files", "progress", "sentences", "config", "extras", "memory", "terminal"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},

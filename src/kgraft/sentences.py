@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
-from rich.console import Console
-
 from kgraft.errors import KgraftError, KgraftWarning
+from kgraft.terminal import Terminal
 
 FAILED = 1
 SIGNALLED = 128
@@ -78,7 +77,7 @@ def _ending_is_an_interrupt() -> Iterator[None]:
 
 
 def _say(text: str, style: str) -> None:
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
 
 
 def _show_warning(

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import torch
 from pydantic import BaseModel
-from rich.console import Console
 from rich.table import Table
 
 from kgraft.config import read_settings
@@ -20,10 +19,10 @@ from kgraft.errors import KgraftError, SettingsError
 from kgraft.files import alone, clear_up
 from kgraft.inference.facts import StatedFact
 from kgraft.progress import Bar
+from kgraft.terminal import Terminal, visible_lines
 from kgraft.training.run import Watching
 
-# Names come from data: what looks like a style or an emoji in them is neither.
-out = Console(markup=False, emoji=False)
+out = Terminal()
 
 RESUME = "The same command with --resume goes on from the last epoch that was kept."
 AGAIN = "The same command goes on from here."
@@ -76,8 +75,8 @@ def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
 
 
 def print_json(value: Any) -> None:
-    """Print for a program."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Print for a program; hidden characters are escaped, which JSON reads as the same text."""
+    sys.stdout.write(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
 
 
 def in_words(facts: Sequence[StatedFact]) -> str:
