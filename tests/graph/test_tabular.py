@@ -185,6 +185,7 @@ def test_bytes_that_are_not_utf8_in_a_compressed_file(write: Write) -> None:
         ("a\tp\tb\n\r\tp\tb\n", "facts.tsv", 2, "head"),
         ("a\tp\tb\na\t\r\tb\n", "facts.tsv", 2, "relation"),
         ("a\tp\tb\na\tp\t\r\n", "facts.tsv", 2, "tail"),
+        ("head\trelation\ttail\n\ufeff\tp\tb\n", "facts.tsv", 2, "head"),
     ],
 )
 def test_an_empty_cell(write: Write, content: str, name: str, line: int, role: str) -> None:

@@ -252,13 +252,20 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
     if blank.all():
         raise _no_rows(path)
     rows = frame.filter(~blank)
-    required = (rows[f"column_{place}"] for place in shape.required)
-    empty = any(cells.null_count() or (cells == "").any() for cells in required)
+    empty = [
+        (lines[0], name)
+        for place, name in shape.required.items()
+        if len(lines := rows.filter(pl.col(f"column_{place}").fill_null("") == "")[LINE])
+    ]
     # polars sees no difference between a blank line and one of separators only, which is wrong
     # unless it ends the file.
     blank_within = len(rows) <= int(blank.not_().arg_true()[-1])
     if (empty or blank_within) and (fault := _fault(path, shape)):
         raise fault
+    # polars also takes for nothing: a lone carriage return, a byte order mark where it begins.
+    if empty:
+        line, name = min(empty)
+        raise _empty(name, path, line)
     return rows
 
 
@@ -272,14 +279,8 @@ def _fault(path: Path, shape: _Shape) -> DataError | None:
             if not max(required) < len(cells) <= shape.width:
                 return _wrong_width(path, start, shape.width, len(cells), shape.separator)
             for place, name in required.items():
-                # polars takes a lone carriage return for an empty cell.
-                if cells[place] in ("", "\r"):
-                    return DataError(
-                        f"the {name} is empty",
-                        remedy="Fill it in or remove the line",
-                        path=path,
-                        line=start,
-                    )
+                if not cells[place]:
+                    return _empty(name, path, start)
     except DataError as error:
         return error
     return None
@@ -363,6 +364,11 @@ def _no_rows(path: Path) -> DataError:
         remedy="Check that it was written completely, or leave it out",
         path=path,
     )
+
+
+def _empty(name: str, path: Path, line: int) -> DataError:
+    remedy = "Fill it in or remove the line"
+    return DataError(f"the {name} is empty", remedy=remedy, path=path, line=line)
 
 
 def _wrong_width(path: Path, line: int, expected: int, found: int, separator: str) -> DataError:
