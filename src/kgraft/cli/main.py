@@ -157,8 +157,3 @@ app.command()(rules)
 app.command()(report)
 app.command()(export)
 app.command()(serve)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
