@@ -34,11 +34,11 @@ from kgraft.benchmark.runner import machine
 HERE = Path(__file__).parent
 
 STOPS = {
-    "kill": {"train": 17, "pretrain": 14, "retrain": 15, "benchmark": 4},
-    "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1},
-    "full": {"train": 4, "pretrain": 4, "retrain": 4},
+    "kill": {"train": 14, "pretrain": 11, "retrain": 11, "benchmark": 4, "align": 6, "audit": 4},
+    "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1, "align": 4, "audit": 2},
+    "full": {"train": 4, "pretrain": 4, "retrain": 4, "align": 4, "audit": 2},
     "damage": {"train": 4, "retrain": 4},
-    "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1},
+    "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1, "align": 2, "audit": 1},
 }
 """How often a verb is stopped in each way of ``kills.py``; in all 50 times killed."""
 

@@ -2,12 +2,13 @@
 
 Usage: python benchmarks/kills.py VERB HOW --times 14 --out kills.json
 
-VERB is train, pretrain, retrain or benchmark, on a small synthetic collection. HOW is
+VERB is train, pretrain, retrain, benchmark, align or audit, on a small synthetic collection. HOW is
 
 kill
     SIGKILL at a random moment, then ``--resume``.
 end
-    SIGTERM at a random moment: the run says how to go on; then ``--resume``.
+    SIGTERM at a random moment: the run says how to go on; then ``--resume``. Where it came before
+    kgraft had begun, nothing has been made; such times are counted in ``before_it_began``, too.
 full
     The disk fills up: files cannot grow beyond a random size; then room is made, and ``--resume``.
 damage
@@ -18,6 +19,9 @@ second
 Each time an earlier model stands in the place. A time is survived if the earlier result, or the
 whole new one, is there after the stop, if the resumed run ends in the same bytes as one that was
 never stopped, log times aside, if nothing is left beside it, and if nobody saw a traceback.
+
+align and audit take seconds, keep no run, and write where nothing stands: after a stop there is
+nothing or the whole, and the same command begins anew, or finds the whole and is refused.
 
 Runs are kept every twentieth of a second here, not every 30 seconds, so that there is more to hit.
 """
@@ -42,12 +46,14 @@ from typing import Any
 
 from fuzz import IN_MEMORY
 
+import kgraft.cli.main  # noqa: F401 - so that processes which are forked have all
+import kgraft_command
 from kgraft.benchmark.plan import write_report
-from kgraft.cli.main import main as kgraft
 from kgraft.training import checkpoint, run
 
 SMALL = ("model.width=32", "training.epochs=20", "training.least_steps=0", "training.patience=30")
 COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
+VERBS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
 TIMING = (
     "training.jsonl",
     "README.md",
@@ -68,6 +74,14 @@ class Child:
     words: Path
     begin: float = field(default_factory=time.perf_counter)
     status: int | None = None
+    handled: bool = True
+    """Whether it had a handler for the signal when it was given one."""
+
+    def give(self, number: int, *, whole: bool = False) -> None:
+        """Give it a signal, or to it and all processes that it has started."""
+        self.handled = _handles(self.pid, number)
+        (os.killpg if whole else os.kill)(self.pid, number)
+        self.wait()
 
     def wait(self, seconds: float = math.inf) -> int | None:
         """Wait for its end at most so long; return its status, negative for a signal."""
@@ -85,8 +99,18 @@ class Child:
         return self.words.read_text(encoding="utf-8", errors="replace")[-500:]
 
 
+def _handles(pid: int, number: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 def start(arguments: Sequence[str | Path], words: Path, *, largest: int | None = None) -> Child:
     """Start the command line; it can write no file larger than ``largest``."""
+    words.write_bytes(b"")
     pid = os.fork()
     if pid:
         return Child(pid, words)
@@ -102,7 +126,7 @@ def start(arguments: Sequence[str | Path], words: Path, *, largest: int | None =
         often = partial(checkpoint.Checkpoint, every_seconds=0.05)
         run.Checkpoint = often  # type: ignore[attr-defined]
         sys.argv = ["kgraft", *map(str, arguments)]
-        kgraft()
+        kgraft_command.main()
         status = 0
     except SystemExit as ended:
         status = int(ended.code or 0)
@@ -120,6 +144,8 @@ class Place:
     def __init__(self, root: Path, verb: str) -> None:
         self.root = root
         self.verb = verb
+        self.once = verb in ("align", "audit")
+        self.before_it_began = 0
         self.out = root / "out" / "result"
         self.words = root / "words"
         self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
@@ -130,9 +156,12 @@ class Place:
         self.seconds = time.perf_counter() - begin
         self.expected = result(self.out)
         (root / "out").rename(root / "expected")
-        self.run(seed=1)
-        self.earlier = result(self.out)
-        (root / "out").rename(root / "earlier")
+        if self.once:
+            (root / "earlier").mkdir()
+        else:
+            self.run(seed=1)
+            (root / "out").rename(root / "earlier")
+        self.earlier = result(root / "earlier" / self.out.name)
 
     def _must(self, arguments: Sequence[str | Path]) -> None:
         child = start(arguments, self.words)
@@ -152,6 +181,8 @@ class Place:
             systems = ["--systems", "target-only,student", "--settings", small]
             seeds = ["--seed", str(seed), "--threads", "1"]
             return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
+        if self.once:
+            return [self.verb, self.root / "made", "-o", self.out]
         taught = ["--teacher", self.root / "teacher"] if self.verb == "retrain" else []
         own = [self.verb, self.root / "made", *taught, "-o", self.out, "--overwrite"]
         return [*own, "--resume", *self.settings(seed)]
@@ -166,15 +197,23 @@ class Place:
         shutil.copytree(self.root / "earlier", self.root / "out")
         return start(self.arguments(), self.words, **options)
 
+    def untouched(self) -> bool:
+        """Say whether all is as it was before a run."""
+        only = {x.name for x in self.out.parent.iterdir()} <= {self.out.name}
+        return only and result(self.out) == self.earlier
+
     def problems(self, stopped: Child) -> list[str]:
         """Return what is wrong after a stop, and after the run that goes on from there."""
         found = [f"a traceback: {stopped.said()}"] if "Traceback" in stopped.said() else []
         there = result(self.out)
         kept = {name: there.get(name) for name in self.earlier} == self.earlier
+        if self.once:
+            kept = not self.out.exists()
         if not kept and there != self.expected:
             found.append("the earlier result is damaged")
         again = self._go_on()
-        if again.status:
+        refused = self.once and not kept and "there is something here already" in again.said()
+        if again.status and not refused:
             return [*found, f"it does not go on: {again.said()}"]
         now = result(self.out)
         if {name: now.get(name) for name in self.expected} != self.expected:
@@ -209,9 +248,7 @@ def stopped(place: Place, draw: Random, number: int) -> Child:
     while True:
         child = place.begin()
         if child.wait(draw.uniform(0, place.seconds)) is None:
-            whole = number == signal.SIGKILL and draw.random() < 0.3
-            (os.killpg if whole else os.kill)(child.pid, number)
-            child.wait()
+            child.give(number, whole=number == signal.SIGKILL and draw.random() < 0.3)
             return child
 
 
@@ -222,6 +259,10 @@ def kill(place: Place, draw: Random) -> list[str]:
 def end(place: Place, draw: Random) -> list[str]:
     child = stopped(place, draw, signal.SIGTERM)
     found = []
+    nothing = not child.handled and child.status == -signal.SIGTERM and not child.said()
+    if (nothing or child.said() == "Stopped.\n") and place.untouched():
+        place.before_it_began += 1
+        return place.problems(child)
     if child.status not in (0, 128 + signal.SIGTERM):
         found.append(f"it ended with status {child.status}: {child.said()}")
     if child.status and "Stopped. The same command" not in child.said():
@@ -290,6 +331,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
     return {
         "tried": asked.times,
         "survived": asked.times - len({x["time"] for x in problems}),
+        "before_it_began": place.before_it_began,
         "problems": problems,
         "run_seconds": round(place.seconds, 2),
         "seconds": round(time.perf_counter() - begin, 1),
@@ -298,7 +340,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
 
 def options() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__, prog="kills.py")
-    parser.add_argument("verb", choices=("train", "pretrain", "retrain", "benchmark"))
+    parser.add_argument("verb", choices=VERBS)
     parser.add_argument("how", choices=WAYS)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from importlib import import_module as script
 from pathlib import Path
 from random import Random
@@ -87,6 +90,31 @@ def test_what_has_passed_by_the_same_command_is_not_run_again(
     assert ran[4:] == ["fuzz a"]
     chaos.main(arguments)
     assert ran[5:] == list(asked)
+
+
+def test_every_verb_that_takes_long_is_killed_and_ended() -> None:
+    chaos, kills = script("chaos"), script("kills")
+    for how in ("kill", "end", "second"):
+        assert set(chaos.STOPS[how]) == set(kills.VERBS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
+def test_a_stop_before_kgraft_has_begun_is_told_from_others() -> None:
+    kills = script("kills")
+    sleeping = [
+        sys.executable,
+        "-c",
+        "import signal, time; {}; print(1, flush=True); time.sleep(9)",
+    ]
+    for does, handled in (("0", False), ("signal.signal(15, lambda *_: exit(3))", True)):
+        command = [*sleeping[:2], sleeping[2].format(does)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            child = kills.Child(process.pid, Path())
+            child.give(signal.SIGTERM)
+            process.returncode = child.status
+        assert (child.handled, child.status) == (handled, 3 if handled else -signal.SIGTERM)
 
 
 @pytest.mark.slow

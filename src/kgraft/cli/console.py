@@ -26,6 +26,7 @@ out = Terminal()
 
 RESUME = "The same command with --resume goes on from the last epoch that was kept."
 AGAIN = "The same command goes on from here."
+ANEW = "The same command begins anew."
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -53,6 +54,21 @@ def use_threads(threads: int | None) -> None:
 
 
 @contextmanager
+def writing(place: Path, *beside: Path) -> Iterator[None]:
+    """Let a run write to ``place``, and ``beside`` it, while no other may.
+
+    What killed runs have left there is taken away first.
+
+    Raises:
+        KgraftError: If another run writes to this place.
+    """
+    place = place.resolve()
+    with alone(place.with_name(f".{place.name}.lock")):
+        clear_up(place, *beside)
+        yield
+
+
+@contextmanager
 def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
     """Yield how a run that ends in ``directory`` is watched and kept, while no other may.
 
@@ -64,8 +80,7 @@ def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
     """
     directory = directory.resolve()
     checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
-    with alone(directory.with_name(f".{directory.name}.lock")):
-        clear_up(directory, checkpoint)
+    with writing(directory, checkpoint):
         if checkpoint.exists() and not resume:
             raise KgraftError(
                 f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
