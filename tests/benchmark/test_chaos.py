@@ -59,6 +59,26 @@ def test_a_report_sums_kills_and_inputs() -> None:
     assert [found[key] for key in sums] == [9, 8, 30, 1, 1]
 
 
+def test_a_row_of_tests_tells_what_came_of_each() -> None:
+    junit = (
+        '<testsuites><testsuite><testcase name="a"/><testcase name="a"><failure/></testcase>'
+        '<testcase name="b"><skipped/></testcase><testcase name="c"><error/></testcase>'
+        "</testsuite></testsuites>"
+    )
+    found = script("chaos").outcomes(junit)
+    assert found == {"tried": 3, "survived": 1, "passed_tests": ["a"], "skipped": ["b"]}
+
+
+@pytest.mark.slow
+def test_tests_that_are_all_skipped_show_nothing(tmp_path: Path) -> None:
+    chaos, file = script("chaos"), tmp_path / "test_it.py"
+    for text, passed in (("def test_it(): pass", True), ("import pytest; pytest.skip()", False)):
+        file.write_text(text)
+        assert chaos.check("test it", ["-m", "pytest", str(file)])["passed"] is passed
+    file.write_text("import pytest\n@pytest.mark.skip\ndef test_it(): pass")
+    assert not chaos.check("test it", ["-m", "pytest", str(file)])["passed"]
+
+
 def test_fifty_kills_are_tried_and_every_reader_is_fuzzed() -> None:
     chaos = script("chaos")
     assert sum(chaos.STOPS["kill"].values()) == 50

@@ -137,9 +137,9 @@ def _finished(piece: Piece) -> dict[str, Any] | None:
         return None
     try:
         result: dict[str, Any] = json.loads(piece.result.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return result if result["fingerprint"] == piece.fingerprint else None
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return result if result.get("fingerprint") == piece.fingerprint else None
 
 
 def _start(piece: Piece) -> None:
