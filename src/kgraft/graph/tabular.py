@@ -30,6 +30,9 @@ LONGEST_LINE: Final = 1 << 24
 MOST_BLANK: Final = 1_000_000
 """Blank lines one after the other."""
 
+LIKE_ZLIB: Final = (b"x\x01", b"x^")
+"""Beginnings of text that polars takes for those of compressed data."""
+
 LINE: Final = "line"
 """The column that ``read_columns`` adds."""
 
@@ -215,7 +218,12 @@ def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
     """Read all rows by columns; polars' own errors pass through."""
     # polars wants to know its input, and reads a plain file without a copy in memory.
     source: Path | bytes = path
-    if compression_of(path):
+    skipped_lines = shape.skipped_lines
+    with open_bytes(path) as stream:
+        seems_packed = stream.read(2) in LIKE_ZLIB
+    if seems_packed:
+        source, skipped_lines = b"\n" + read_bytes(path), skipped_lines + 1
+    elif compression_of(path):
         source = read_bytes(path)
     else:
         require_for_file(path, path.stat().st_size)
@@ -227,7 +235,7 @@ def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
             separator=shape.separator,
             quote_char='"' if shape.quoted else None,
             schema=physical,
-            skip_lines=shape.skipped_lines,
+            skip_lines=skipped_lines,
             glob=False,
         )
     except pl.exceptions.NoDataError:
