@@ -110,6 +110,13 @@ def test_what_has_passed_by_the_same_command_is_not_run_again(
     assert ran[4:] == ["fuzz a"]
     chaos.main(arguments)
     assert ran[5:] == list(asked)
+    parts = [tmp_path / f"part{number}.json" for number in (0, 1)]
+    for part, only in zip(parts, ("fuzz", "kill"), strict=True):
+        chaos.main([f"--out={part}", f"--only={only}"])
+    assert len(ran) == 11
+    assert chaos.main([f"--out={out}", "--resume", *map(str, parts)]) == 0
+    assert len(ran) == 11
+    assert len(json.loads(out.read_text())["rows"]) == 3
 
 
 def test_every_verb_that_takes_long_is_killed_and_ended() -> None:
