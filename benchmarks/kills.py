@@ -20,7 +20,7 @@ Each time an earlier model stands in the place. A time is survived if the earlie
 whole new one, is there after the stop, if the resumed run ends in the same bytes as one that was
 never stopped, log times aside, if nothing is left beside it, and if nobody saw a traceback.
 
-align and audit take seconds, keep no run, and write where nothing stands: after a stop there is
+align and audit keep no run, and write where nothing stands: after a stop there is
 nothing or the whole, and the same command begins anew, or finds the whole and is refused.
 
 Runs are kept every twentieth of a second here, not every 30 seconds, so that there is more to hit.
