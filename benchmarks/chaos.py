@@ -167,9 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row["check"]: row
         for earlier in known
         for row in earlier["rows"]
-        if row["passed"] and row["command"] == shown(every.get(row["check"], ()))
+        if row["command"] == shown(every.get(row["check"], ()))
     }
-    chosen = {k: v for k, v in every.items() if k.startswith(asked.only) and k not in rows}
+    passed = {name for name, row in rows.items() if row["passed"]}
+    chosen = {k: v for k, v in every.items() if k.startswith(asked.only) and k not in passed}
     before = sum(earlier["seconds"] for earlier in known)
 
     def whole() -> dict[str, Any]:

@@ -28,6 +28,7 @@ Runs are kept every twentieth of a second here, not every 30 seconds, so that th
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import resource
@@ -40,6 +41,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -65,13 +67,18 @@ TIMING = (
 )
 """Files of a result that tell times, or are no result."""
 
+WORDS = 1 << 20
+"""Bytes of a run's words that wait to be read; there are fewer."""
+
 
 @dataclass
 class Child:
     """The command line in a process of its own, forked from this one, which has all imported."""
 
     pid: int
-    words: Path
+    words: FileIO
+    """The end of a pipe by which its words come: no full disk cuts them off."""
+    text: bytes = b""
     begin: float = field(default_factory=time.perf_counter)
     status: int | None = None
     handled: bool = True
@@ -96,7 +103,8 @@ class Child:
 
     def said(self) -> str:
         """Return the last of what it has said."""
-        return self.words.read_text(encoding="utf-8", errors="replace")[-500:]
+        self.text += self.words.read() or b""
+        return self.text.decode(errors="replace")[-500:]
 
 
 def _handles(pid: int, number: int) -> bool:
@@ -108,18 +116,20 @@ def _handles(pid: int, number: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-def start(arguments: Sequence[str | Path], words: Path, *, largest: int | None = None) -> Child:
+def start(arguments: Sequence[str | Path], *, largest: int | None = None) -> Child:
     """Start the command line; it can write no file larger than ``largest``."""
-    words.write_bytes(b"")
+    words, said = os.pipe()
+    fcntl.fcntl(said, fcntl.F_SETPIPE_SZ, WORDS)
+    os.set_blocking(words, False)
     pid = os.fork()
     if pid:
-        return Child(pid, words)
+        os.close(said)
+        return Child(pid, FileIO(words))
     status = 1
     try:
         os.setsid()
-        with words.open("wb") as file:
-            for stream in (1, 2):
-                os.dup2(file.fileno(), stream)
+        for stream in (1, 2):
+            os.dup2(said, stream)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         checkpoint.SHARE = math.inf
@@ -147,7 +157,6 @@ class Place:
         self.once = verb in ("align", "audit")
         self.before_it_began = 0
         self.out = root / "out" / "result"
-        self.words = root / "words"
         self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
         if verb == "retrain":
             self._must(["pretrain", root / "made", "-o", root / "teacher", *self.settings()])
@@ -164,7 +173,7 @@ class Place:
         self.earlier = result(root / "earlier" / self.out.name)
 
     def _must(self, arguments: Sequence[str | Path]) -> None:
-        child = start(arguments, self.words)
+        child = start(arguments)
         if child.wait():
             raise RuntimeError(f"{arguments[0]} failed: {child.said()}")
 
@@ -195,7 +204,7 @@ class Place:
         """Put the earlier result in the place and start a run."""
         shutil.rmtree(self.root / "out", ignore_errors=True)
         shutil.copytree(self.root / "earlier", self.root / "out")
-        return start(self.arguments(), self.words, **options)
+        return start(self.arguments(), **options)
 
     def untouched(self) -> bool:
         """Say whether all is as it was before a run."""
@@ -225,7 +234,7 @@ class Place:
     def _go_on(self) -> Child:
         """Resume; a piece of a benchmark may outlive its parent by the step that it is at."""
         for _ in range(100):
-            again = start(self.arguments(), self.words)
+            again = start(self.arguments())
             again.wait()
             if "another run writes here" not in again.said():
                 break
@@ -306,7 +315,7 @@ def second(place: Place, draw: Random) -> list[str]:
     while not lock.exists() and first.wait(0.01) is None:
         pass
     time.sleep(draw.uniform(0, place.seconds / 4))
-    other = start(place.arguments(), place.root / "other")
+    other = start(place.arguments())
     other.wait()
     found = [] if first.wait() == 0 else [f"the first failed: {first.said()}"]
     if other.status != 1 or "another run writes here" not in other.said():

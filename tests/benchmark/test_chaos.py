@@ -102,6 +102,8 @@ def test_what_has_passed_by_the_same_command_is_not_run_again(
     monkeypatch.setattr(chaos, "check", check)
     arguments = [f"--out={out}", "--workers=1"]
     assert chaos.main([*arguments, "--only=fuzz"]) == 1
+    assert chaos.main([*arguments, "--only=nothing", "--resume"]) == 1
+    assert [x["passed"] for x in json.loads(out.read_text())["rows"]] == [True, False]
     assert chaos.main([*arguments, "--resume"]) == 0
     assert ran == ["fuzz a", "fuzz b", "fuzz b", "kill c"]
     assert [x["check"] for x in json.loads(out.read_text())["rows"]] == list(asked)
@@ -138,7 +140,7 @@ def test_a_stop_before_kgraft_has_begun_is_told_from_others() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            child = kills.Child(process.pid, Path())
+            child = kills.Child(process.pid, process.stdout)
             child.give(signal.SIGTERM)
             process.returncode = child.status
         assert (child.handled, child.status) == (handled, 3 if handled else -signal.SIGTERM)
