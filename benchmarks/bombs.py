@@ -126,10 +126,9 @@ def tried(name: str) -> dict[str, Any]:
         [file] = place.iterdir()
         (place / "collection.toml").write_text(COLLECTION.format(name=file.name), encoding="utf-8")
         size, made = file.stat().st_size, time.perf_counter()
-        program = "from kgraft.cli import main; main()"
         try:
             ended = subprocess.run(  # noqa: S603
-                [sys.executable, "-c", program, "inspect", scratch],
+                [sys.executable, "-m", "kgraft_command", "inspect", scratch],
                 env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
                 capture_output=True,

@@ -2,12 +2,13 @@
 
 Usage: python benchmarks/kills.py VERB HOW --times 14 --out kills.json
 
-VERB is train, pretrain, retrain or benchmark, on a small synthetic collection. HOW is
+VERB is train, pretrain, retrain, benchmark, align or audit, on a small synthetic collection. HOW is
 
 kill
     SIGKILL at a random moment, then ``--resume``.
 end
-    SIGTERM at a random moment: the run says how to go on; then ``--resume``.
+    SIGTERM at a random moment: the run says how to go on; then ``--resume``. Where it came before
+    kgraft had begun, nothing has been made; such times are counted in ``before_it_began``, too.
 full
     The disk fills up: files cannot grow beyond a random size; then room is made, and ``--resume``.
 damage
@@ -19,11 +20,15 @@ Each time an earlier model stands in the place. A time is survived if the earlie
 whole new one, is there after the stop, if the resumed run ends in the same bytes as one that was
 never stopped, log times aside, if nothing is left beside it, and if nobody saw a traceback.
 
+align and audit keep no run, and write where nothing stands: after a stop there is
+nothing or the whole, and the same command begins anew, or finds the whole and is refused.
+
 Runs are kept every twentieth of a second here, not every 30 seconds, so that there is more to hit.
 """
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import resource
@@ -36,18 +41,21 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from fuzz import IN_MEMORY
 
+import kgraft.cli.main  # noqa: F401 - so that processes which are forked have all
+import kgraft_command
 from kgraft.benchmark.plan import write_report
-from kgraft.cli.main import main as kgraft
 from kgraft.training import checkpoint, run
 
 SMALL = ("model.width=32", "training.epochs=20", "training.least_steps=0", "training.patience=30")
 COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
+VERBS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
 TIMING = (
     "training.jsonl",
     "README.md",
@@ -59,15 +67,28 @@ TIMING = (
 )
 """Files of a result that tell times, or are no result."""
 
+WORDS = 1 << 20
+"""Bytes of a run's words that wait to be read; there are fewer."""
+
 
 @dataclass
 class Child:
     """The command line in a process of its own, forked from this one, which has all imported."""
 
     pid: int
-    words: Path
+    words: FileIO
+    """The end of a pipe by which its words come: no full disk cuts them off."""
+    text: bytes = b""
     begin: float = field(default_factory=time.perf_counter)
     status: int | None = None
+    handled: bool = True
+    """Whether it had a handler for the signal when it was given one."""
+
+    def give(self, number: int, *, whole: bool = False) -> None:
+        """Give it a signal, or to it and all processes that it has started."""
+        self.handled = _handles(self.pid, number)
+        (os.killpg if whole else os.kill)(self.pid, number)
+        self.wait()
 
     def wait(self, seconds: float = math.inf) -> int | None:
         """Wait for its end at most so long; return its status, negative for a signal."""
@@ -82,27 +103,40 @@ class Child:
 
     def said(self) -> str:
         """Return the last of what it has said."""
-        return self.words.read_text(encoding="utf-8", errors="replace")[-500:]
+        self.text += self.words.read() or b""
+        return self.text.decode(errors="replace")[-500:]
 
 
-def start(arguments: Sequence[str | Path], words: Path, *, largest: int | None = None) -> Child:
+def _handles(pid: int, number: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def start(arguments: Sequence[str | Path], *, largest: int | None = None) -> Child:
     """Start the command line; it can write no file larger than ``largest``."""
+    words, said = os.pipe()
+    fcntl.fcntl(said, fcntl.F_SETPIPE_SZ, WORDS)
+    os.set_blocking(words, False)
     pid = os.fork()
     if pid:
-        return Child(pid, words)
+        os.close(said)
+        return Child(pid, FileIO(words))
     status = 1
     try:
         os.setsid()
-        with words.open("wb") as file:
-            for stream in (1, 2):
-                os.dup2(file.fileno(), stream)
+        for stream in (1, 2):
+            os.dup2(said, stream)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         checkpoint.SHARE = math.inf
         often = partial(checkpoint.Checkpoint, every_seconds=0.05)
         run.Checkpoint = often  # type: ignore[attr-defined]
         sys.argv = ["kgraft", *map(str, arguments)]
-        kgraft()
+        kgraft_command.main()
         status = 0
     except SystemExit as ended:
         status = int(ended.code or 0)
@@ -120,8 +154,9 @@ class Place:
     def __init__(self, root: Path, verb: str) -> None:
         self.root = root
         self.verb = verb
+        self.once = verb in ("align", "audit")
+        self.before_it_began = 0
         self.out = root / "out" / "result"
-        self.words = root / "words"
         self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
         if verb == "retrain":
             self._must(["pretrain", root / "made", "-o", root / "teacher", *self.settings()])
@@ -130,12 +165,15 @@ class Place:
         self.seconds = time.perf_counter() - begin
         self.expected = result(self.out)
         (root / "out").rename(root / "expected")
-        self.run(seed=1)
-        self.earlier = result(self.out)
-        (root / "out").rename(root / "earlier")
+        if self.once:
+            (root / "earlier").mkdir()
+        else:
+            self.run(seed=1)
+            (root / "out").rename(root / "earlier")
+        self.earlier = result(root / "earlier" / self.out.name)
 
     def _must(self, arguments: Sequence[str | Path]) -> None:
-        child = start(arguments, self.words)
+        child = start(arguments)
         if child.wait():
             raise RuntimeError(f"{arguments[0]} failed: {child.said()}")
 
@@ -152,6 +190,8 @@ class Place:
             systems = ["--systems", "target-only,student", "--settings", small]
             seeds = ["--seed", str(seed), "--threads", "1"]
             return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
+        if self.once:
+            return [self.verb, self.root / "made", "-o", self.out]
         taught = ["--teacher", self.root / "teacher"] if self.verb == "retrain" else []
         own = [self.verb, self.root / "made", *taught, "-o", self.out, "--overwrite"]
         return [*own, "--resume", *self.settings(seed)]
@@ -164,17 +204,25 @@ class Place:
         """Put the earlier result in the place and start a run."""
         shutil.rmtree(self.root / "out", ignore_errors=True)
         shutil.copytree(self.root / "earlier", self.root / "out")
-        return start(self.arguments(), self.words, **options)
+        return start(self.arguments(), **options)
+
+    def untouched(self) -> bool:
+        """Say whether all is as it was before a run."""
+        only = {x.name for x in self.out.parent.iterdir()} <= {self.out.name}
+        return only and result(self.out) == self.earlier
 
     def problems(self, stopped: Child) -> list[str]:
         """Return what is wrong after a stop, and after the run that goes on from there."""
         found = [f"a traceback: {stopped.said()}"] if "Traceback" in stopped.said() else []
         there = result(self.out)
         kept = {name: there.get(name) for name in self.earlier} == self.earlier
+        if self.once:
+            kept = not self.out.exists()
         if not kept and there != self.expected:
             found.append("the earlier result is damaged")
         again = self._go_on()
-        if again.status:
+        refused = self.once and not kept and "there is something here already" in again.said()
+        if again.status and not refused:
             return [*found, f"it does not go on: {again.said()}"]
         now = result(self.out)
         if {name: now.get(name) for name in self.expected} != self.expected:
@@ -186,7 +234,7 @@ class Place:
     def _go_on(self) -> Child:
         """Resume; a piece of a benchmark may outlive its parent by the step that it is at."""
         for _ in range(100):
-            again = start(self.arguments(), self.words)
+            again = start(self.arguments())
             again.wait()
             if "another run writes here" not in again.said():
                 break
@@ -209,9 +257,7 @@ def stopped(place: Place, draw: Random, number: int) -> Child:
     while True:
         child = place.begin()
         if child.wait(draw.uniform(0, place.seconds)) is None:
-            whole = number == signal.SIGKILL and draw.random() < 0.3
-            (os.killpg if whole else os.kill)(child.pid, number)
-            child.wait()
+            child.give(number, whole=number == signal.SIGKILL and draw.random() < 0.3)
             return child
 
 
@@ -222,6 +268,10 @@ def kill(place: Place, draw: Random) -> list[str]:
 def end(place: Place, draw: Random) -> list[str]:
     child = stopped(place, draw, signal.SIGTERM)
     found = []
+    nothing = not child.handled and child.status == -signal.SIGTERM and not child.said()
+    if (nothing or child.said() == "Stopped.\n") and place.untouched():
+        place.before_it_began += 1
+        return place.problems(child)
     if child.status not in (0, 128 + signal.SIGTERM):
         found.append(f"it ended with status {child.status}: {child.said()}")
     if child.status and "Stopped. The same command" not in child.said():
@@ -265,7 +315,7 @@ def second(place: Place, draw: Random) -> list[str]:
     while not lock.exists() and first.wait(0.01) is None:
         pass
     time.sleep(draw.uniform(0, place.seconds / 4))
-    other = start(place.arguments(), place.root / "other")
+    other = start(place.arguments())
     other.wait()
     found = [] if first.wait() == 0 else [f"the first failed: {first.said()}"]
     if other.status != 1 or "another run writes here" not in other.said():
@@ -290,6 +340,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
     return {
         "tried": asked.times,
         "survived": asked.times - len({x["time"] for x in problems}),
+        "before_it_began": place.before_it_began,
         "problems": problems,
         "run_seconds": round(place.seconds, 2),
         "seconds": round(time.perf_counter() - begin, 1),
@@ -298,7 +349,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
 
 def options() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__, prog="kills.py")
-    parser.add_argument("verb", choices=("train", "pretrain", "retrain", "benchmark"))
+    parser.add_argument("verb", choices=VERBS)
     parser.add_argument("how", choices=WAYS)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

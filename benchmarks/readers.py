@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from samples import (
     LINK_FILES,
     MODEL_WORDS,
     NAMES,
+    QUESTIONS,
     RDF_WORDS,
     TOML_WORDS,
     TRIG,
@@ -53,12 +55,15 @@ from kgraft.graph.read import read_graph
 from kgraft.graph.source import GraphSource
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.graph.write import write_graph
+from kgraft.inference.predict import Predictor
+from kgraft.inference.prediction_files import read_queries
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
 from kgraft.linking.read_collection import read_collection
 from kgraft.linking.read_links import read_links
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.kge import KgeModel
+from kgraft.reporting.benchmark_report import report_on_file
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.training import checkpoint
 from kgraft.training.batches import Batches
@@ -68,8 +73,10 @@ from kgraft.training.loop import fit
 from kgraft.training.pretrain import pretrain
 from kgraft.training.retrain import retrain
 from kgraft.training.run import learner_of
+from kgraft.training.train import train
 
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 3]])
+RESULTS = Path(__file__).parent / "results" / "dbp5l"
 SMALL = TrainSettings(
     model=ModelSettings(width=2), training=TrainingSettings(epochs=1, batch_size=8, negatives=2)
 )
@@ -297,6 +304,27 @@ def go_on(directory: Path) -> object:
         checkpoint._digest = true
 
 
+# ------------------------------------------------------------------------ questions, reports
+
+
+@cache
+def predictor() -> Predictor:
+    """What answers questions about the target of that collection."""
+    return Predictor(train(collection(), SMALL, alone=True))
+
+
+def report_files(_: Path) -> list[Files]:
+    """Reports that are kept beside this, of one target."""
+    found = []
+    for name in ("results.json", "ablation.json"):
+        report = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+        report["settings"]["targets"] = ["el"]
+        for key in {"quality", "cost", "rows"} & report.keys():
+            report[key] = [row for row in report[key] if row["target"] == "el"]
+        found.append({"report.json": json.dumps(report).encode()})
+    return found
+
+
 READERS = {
     "tsv": Reader(written("tsv", ".gz", ".bz2", ".zst"), read_one),
     "csv": Reader(texts(csv=CSV, tsv_1=TSV), read_one, (b'""', b'","')),
@@ -316,6 +344,12 @@ READERS = {
     "interchange": Reader(lambda _: encoded({"values.json": json.dumps(VALUES)}), read_values),
     "model": Reader(model_files, load_model, MODEL_WORDS, changed_model),
     "checkpoint": Reader(run_files, go_on),
+    "questions": Reader(
+        lambda _: encoded({"asked.tsv": QUESTIONS}),
+        lambda directory: read_queries(directory / "asked.tsv", predictor()),
+        tuple(name.encode() for name in NAMES),
+    ),
+    "report": Reader(report_files, lambda directory: report_on_file(directory / "report.json")),
 }
 """By name."""
 

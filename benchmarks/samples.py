@@ -100,6 +100,8 @@ TOML_WORDS = (
     b"1979-05-27", b"[a.b.c]\n", b'train = "mine\\u0000.tsv"', b'path = "."', b'train = "case"',
 )  # fmt: skip
 
+QUESTIONS = f"head\trelation\ttail\n{NAMES[0]}\thttp://a.org/r\t\n\ts\t{NAMES[4]}\nX\t\tB\n"
+
 VALUES = {
     "facts": [[0, 0, 1], [1, 0, 2]],
     "ids": {"a": 0, "b": 1, "c": 2},

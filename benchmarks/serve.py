@@ -1,6 +1,8 @@
 """Measure how many predictions a second `kgraft serve` gives, and how long each takes.
 
-Usage: python benchmarks/serve.py MODEL --threads 1 --out benchmarks/results/serve.json
+Usage: python benchmarks/serve.py [MODEL] --threads 1 --out benchmarks/results/serve.json
+
+Without a model, one is trained on a small synthetic collection.
 
 A server is started on a free port of this machine, in a process of its own. ``--clients`` clients,
 in this process, each keep one connection and ask one question after another for ``--seconds``:
@@ -24,22 +26,33 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from same import SIZES, trained
 
 from kgraft.benchmark.plan import add_to_report
 from kgraft.benchmark.runner import machine
 from kgraft.errors import KgraftError
-from kgraft.model.directory import load_model
+from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained import TrainedModel
 from kgraft.sentences import speaking
+from kgraft.synthesis.settings import SynthSettings
+from kgraft.synthesis.synthesize import synthesize
 
 K = 10
 """Answers to a question."""
 
 WARM_UP = 2.0
 """Seconds that are not counted: the first block of each size is slower."""
+
+
+def small_model(directory: Path) -> Path:
+    """Train a student on a synthetic collection, and return where it is."""
+    collection = synthesize(SynthSettings.model_validate(SIZES)).collection
+    save_model(trained(collection, 1), directory)
+    return directory
 
 
 def questions(model: TrainedModel, seed: int = 0) -> list[bytes]:
@@ -154,7 +167,10 @@ def measure(model: Path, clients: int, seconds: float, threads: int) -> dict[str
 
 def main(arguments: Namespace) -> None:
     out: Path = arguments.out
-    measured = measure(arguments.model, arguments.clients, arguments.seconds, arguments.threads)
+    how = (arguments.clients, arguments.seconds, arguments.threads)
+    with TemporaryDirectory() as scratch:
+        model = arguments.model or small_model(Path(scratch) / "student")
+        measured = measure(model, *how)
     add_to_report(out, measured)
     for key in ("clients", "errors", "predictions_per_second", "p50_ms", "p95_ms", "p99_ms"):
         print(f"{key:24}{measured[key]:>10}")
@@ -162,7 +178,7 @@ def main(arguments: Namespace) -> None:
 
 def _arguments() -> Namespace:
     parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--threads", type=int, default=1, help="of the server's products")

@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config", "extras", "memory"},
+    {"files", "progress", "sentences", "config", "extras", "memory", "terminal"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},
@@ -24,7 +24,7 @@ LAYERS = (
     {"inference", "benchmark", "alignment"},
     {"exporting", "reporting", "serving"},
     {"cli"},
-    {"__init__", "__main__"},
+    {"__init__", "__main__", "kgraft_command"},
 )
 """From the ground up: a part of ``kgraft`` imports from its own layer and from lower ones."""
 
@@ -69,7 +69,8 @@ def layer_of(module: str) -> int:
     Raises:
         AssertionError: If it belongs to no layer.
     """
-    part = module.removeprefix("kgraft").lstrip(".").split(".")[0] or "__init__"
+    root, *parts = module.split(".")
+    part = root if root != "kgraft" else parts[0] if parts else "__init__"
     layers = [number for number, layer in enumerate(LAYERS) if part in layer]
     assert layers, f"{module} belongs to no layer: give its part a place in LAYERS"
     return layers[0]

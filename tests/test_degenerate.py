@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import kgraft
 from kgraft.cli.main import app
+from kgraft.terminal import HIDDEN
 
 Fact = tuple[str, str, str]
 
@@ -83,6 +84,12 @@ CASES: dict[str, tuple[Sequence[Fact], Sequence[Fact], Sequence[tuple[str, str]]
         [("e3", "e3")],
         SPLIT,
     ),
+    "names that a terminal would obey": (
+        [(f"\x1b[2J{h}", "\u202er\x9b1m", f"\x1b[2J{t}") for h, _, t in CIRCLE],
+        [(h, r, t) for h, r, t in CIRCLE],
+        [(f"\x1b[2Je{x}", f"e{x}") for x in range(12)],
+        SPLIT,
+    ),
 }
 
 
@@ -135,7 +142,7 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
 def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) -> None:
     small = ["model.width=4", "training.epochs=1", "training.least_steps=0"]
     fast = [*(part for change in small for part in ("--set", change)), "--threads", "1"]
-    head, relation, _ = (tmp_path / "mine.tsv").read_text().splitlines()[0].split("\t")
+    head, relation, tail = (tmp_path / "mine.tsv").read_text().splitlines()[0].split("\t")
     student, teacher = str(tmp_path / "student"), str(tmp_path / "teacher")
     collection = str(degenerate)
     verbs = [
@@ -146,11 +153,15 @@ def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) 
         ["retrain", collection, "--teacher", teacher, "-o", student, *fast],
         ["predict", student, "--head", head, "--relation", relation],
         ["predict", student, "--head", head, "--relation", relation, "--by", "vectors"],
+        ["similar", student, head],
+        ["explain", student, head, relation, tail],
         ["rules", student],
+        ["rules", student, "--json"],
     ]
     for verb in verbs:
         result = CliRunner().invoke(app, verb)
         assert result.exit_code == 0, (verb, result.output, result.exception)
+        assert not HIDDEN.search(result.output.replace("\n", "")), verb
     tested = len(kgraft.read_collection(degenerate).target_graph.test)
     for way in ([], ["--by-relation"]):
         result = CliRunner().invoke(app, ["evaluate", student, collection, *way])

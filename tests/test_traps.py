@@ -96,6 +96,19 @@ def test_arrow_with_offsets_outside_its_text_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["arrow", "parquet"])
+def test_metadata_that_is_no_text_does_not_matter(tmp_path: Path, ending: str) -> None:
+    path, said = tmp_path / f"a.{ending}", {b"ARRO\x99": b"\xf3"}
+    fields = [pa.field(name, pa.string(), metadata=said) for name in ("head", "relation", "tail")]
+    table = pa.table([["a"], ["r"], ["b"]], schema=pa.schema(fields, metadata=said))
+    if ending == "parquet":
+        pa.parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    assert next(read_columnar(path)).rows() == [("a", "r", "b")]
+
+
+@pytest.mark.parametrize("ending", ["arrow", "parquet"])
 def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     table = pa.table({role: ["a", "b"] for role in ("head", "relation", "tail")})

@@ -1,5 +1,5 @@
 """``python -m kgraft``: the command line."""
 
-from kgraft.cli.main import main
+from kgraft_command import main
 
 main()

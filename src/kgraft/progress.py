@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -15,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from kgraft.terminal import Terminal
 
 
 class Listener(Protocol):
@@ -53,7 +54,7 @@ class Bar:
     """A progress bar on standard error with rate and time left; silent off a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Terminal(stderr=True)
         self._progress: Progress | None = None
         self._task = TaskID(0)
 
@@ -62,12 +63,12 @@ class Bar:
         if not self._console.is_terminal:
             return
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}", style="dim"),
+            TextColumn("{task.fields[latest]}", style="dim", markup=False),
             console=self._console,
             transient=True,
         )

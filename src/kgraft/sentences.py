@@ -9,11 +9,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO
-
-from rich.console import Console
+from typing import Any, TextIO
 
 from kgraft.errors import KgraftError, KgraftWarning
+from kgraft.terminal import Terminal
 
 FAILED = 1
 SIGNALLED = 128
@@ -24,8 +23,8 @@ SIGNALLED = 128
 def speaking(after_interrupt: str | None = "") -> Iterator[None]:
     """Show errors and warnings without tracebacks, and end the program with a status.
 
-    A request to end (SIGTERM, SIGHUP) is taken as an interrupt, so that the program can put down
-    what it does.
+    A request to end (SIGTERM, SIGHUP) is taken as an interrupt (SIGINT), so that the program can
+    put down what it does.
 
     Args:
         after_interrupt: What to say to somebody who has stopped the program; ``None`` leaves it to
@@ -57,6 +56,20 @@ def speaking(after_interrupt: str | None = "") -> Iterator[None]:
         raise SystemExit(SIGNALLED + number) from None
 
 
+def ending_signals() -> dict[int, Any]:
+    """Return the handler of each signal that asks this process to end.
+
+    Signals that are ignored, as nohup has it, or that others than Python handle are left alone, and
+    so are all outside the main thread, where Python sets no handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    return {n: x for n, x in handlers.items() if x not in (signal.SIG_IGN, None)}
+
+
 @contextmanager
 def _ending_is_an_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt, with the signal's number, where a signal would end the process."""
@@ -64,21 +77,18 @@ def _ending_is_an_interrupt() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
 
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # One that is ignored, as nohup has it, stays so.
-    taken = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
-    for number in taken:
+    earlier = ending_signals()
+    for number in earlier:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _say(text: str, style: str) -> None:
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
 
 
 def _show_warning(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from importlib import import_module as script
 from pathlib import Path
 from random import Random
@@ -56,12 +59,91 @@ def test_a_report_sums_kills_and_inputs() -> None:
     assert [found[key] for key in sums] == [9, 8, 30, 1, 1]
 
 
+def test_a_row_of_tests_tells_what_came_of_each() -> None:
+    junit = (
+        '<testsuites><testsuite><testcase name="a"/><testcase name="a"><failure/></testcase>'
+        '<testcase name="b"><skipped/></testcase><testcase name="c"><error/></testcase>'
+        "</testsuite></testsuites>"
+    )
+    found = script("chaos").outcomes(junit)
+    assert found == {"tried": 3, "survived": 1, "passed_tests": ["a"], "skipped": ["b"]}
+
+
+@pytest.mark.slow
+def test_tests_that_are_all_skipped_show_nothing(tmp_path: Path) -> None:
+    chaos, file = script("chaos"), tmp_path / "test_it.py"
+    for text, passed in (("def test_it(): pass", True), ("import pytest; pytest.skip()", False)):
+        file.write_text(text)
+        assert chaos.check("test it", ["-m", "pytest", str(file)])["passed"] is passed
+    file.write_text("import pytest\n@pytest.mark.skip\ndef test_it(): pass")
+    assert not chaos.check("test it", ["-m", "pytest", str(file)])["passed"]
+
+
 def test_fifty_kills_are_tried_and_every_reader_is_fuzzed() -> None:
     chaos = script("chaos")
     assert sum(chaos.STOPS["kill"].values()) == 50
     names = chaos.commands(7)
     assert {f"fuzz {name}" for name in script("readers").READERS} <= names.keys()
     assert names["fuzz tsv"][-2:] == ["--inputs", "7"]
+
+
+def test_what_has_passed_by_the_same_command_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chaos, ran, out = script("chaos"), [], tmp_path / "report.json"
+    asked = {"fuzz a": ["a", "7"], "fuzz b": ["b", "7"], "kill c": ["c"]}
+    monkeypatch.setattr(chaos, "commands", lambda _: asked)
+
+    def check(name: str, command: list[str]) -> dict[str, Any]:
+        ran.append(name)
+        passed = name != "fuzz b" or len(ran) > 2
+        return {"check": name, "passed": passed, "command": chaos.shown(command), "tried": 1}
+
+    monkeypatch.setattr(chaos, "check", check)
+    arguments = [f"--out={out}", "--workers=1"]
+    assert chaos.main([*arguments, "--only=fuzz"]) == 1
+    assert chaos.main([*arguments, "--only=nothing", "--resume"]) == 1
+    assert [x["passed"] for x in json.loads(out.read_text())["rows"]] == [True, False]
+    assert chaos.main([*arguments, "--resume"]) == 0
+    assert ran == ["fuzz a", "fuzz b", "fuzz b", "kill c"]
+    assert [x["check"] for x in json.loads(out.read_text())["rows"]] == list(asked)
+    asked["fuzz a"] = ["a", "8"]
+    chaos.main([*arguments, "--resume"])
+    assert ran[4:] == ["fuzz a"]
+    chaos.main(arguments)
+    assert ran[5:] == list(asked)
+    parts = [tmp_path / f"part{number}.json" for number in (0, 1)]
+    for part, only in zip(parts, ("fuzz", "kill"), strict=True):
+        chaos.main([f"--out={part}", f"--only={only}"])
+    assert len(ran) == 11
+    assert chaos.main([f"--out={out}", "--resume", *map(str, parts)]) == 0
+    assert len(ran) == 11
+    assert len(json.loads(out.read_text())["rows"]) == 3
+
+
+def test_every_verb_that_takes_long_is_killed_and_ended() -> None:
+    chaos, kills = script("chaos"), script("kills")
+    for how in ("kill", "end", "second"):
+        assert set(chaos.STOPS[how]) == set(kills.VERBS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
+def test_a_stop_before_kgraft_has_begun_is_told_from_others() -> None:
+    kills = script("kills")
+    sleeping = [
+        sys.executable,
+        "-c",
+        "import signal, time; {}; print(1, flush=True); time.sleep(9)",
+    ]
+    for does, handled in (("0", False), ("signal.signal(15, lambda *_: exit(3))", True)):
+        command = [*sleeping[:2], sleeping[2].format(does)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            child = kills.Child(process.pid, process.stdout)
+            child.give(signal.SIGTERM)
+            process.returncode = child.status
+        assert (child.handled, child.status) == (handled, 3 if handled else -signal.SIGTERM)
 
 
 @pytest.mark.slow

@@ -69,6 +69,20 @@ def test_it_goes_on_where_it_stopped(
     assert started[2:] == ["student for bb"]
 
 
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "[" * 100_000], ids=len)
+def test_a_piece_that_is_damaged_runs_again(
+    layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str], damage: str
+) -> None:
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"targets": ["bb"], "systems": ["target-only"], "settings": quick}
+    first = benchmark(layout, out, threads=1, **options)
+    [piece] = (out / "pieces").iterdir()
+    piece.write_text(damage)
+    again = benchmark(layout, out, threads=1, **options)
+    assert started == ["target-only for bb"] * 2
+    assert again["quality"] == first["quality"]
+
+
 def test_a_teacher_whose_model_is_gone_is_trained_again_for_a_new_student(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
 ) -> None:

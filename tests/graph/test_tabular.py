@@ -164,6 +164,22 @@ def test_wrong_number_of_columns_in_csv_counts_lines_in_cells(write: Write) -> N
     assert (error.line, "separated by commas, found 2" in error.problem) == (3, True)
 
 
+@pytest.mark.parametrize("name", ["x^2", "x\x01", "x^", "x", "x[", "PK", "BZh9"])
+@pytest.mark.parametrize("ending", ["tsv", "csv", "tsv.gz"])
+@pytest.mark.parametrize("header", ["", "head,relation,tail\n"])
+def test_a_name_is_not_taken_for_compressed_data(
+    write: Write, name: str, ending: str, header: str
+) -> None:
+    text = f"{header}{name},p,b\nc,p,{name}\n"
+    content = (text if ending == "csv" else text.replace(",", "\t")).encode()
+    path = write(gzip.compress(content) if ending == "tsv.gz" else content, f"facts.{ending}")
+    first = 2 if header else 1
+    assert read_columns(path, ROLES).rows() == [
+        (name, "p", "b", first),
+        ("c", "p", name, first + 1),
+    ]
+
+
 @pytest.mark.parametrize(("content", "line"), [(b"a\tp\tb\na\tp\t\xff\n", 2), (b"\xe9\tp\tb\n", 1)])
 def test_bytes_that_are_not_utf8(write: Write, content: bytes, line: int) -> None:
     error = failure(write(content))
@@ -182,6 +198,10 @@ def test_bytes_that_are_not_utf8_in_a_compressed_file(write: Write) -> None:
         ("\tp\tb\n", "facts.tsv", 1, "head"),
         ('a,p,b\na,p,""\n', "facts.csv", 2, "tail"),
         ("a\tp\tb\n\n\t\t\na\tp\tc\n", "facts.tsv", 3, "head"),
+        ("a\tp\tb\n\r\tp\tb\n", "facts.tsv", 2, "head"),
+        ("a\tp\tb\na\t\r\tb\n", "facts.tsv", 2, "relation"),
+        ("a\tp\tb\na\tp\t\r\n", "facts.tsv", 2, "tail"),
+        ("head\trelation\ttail\n\ufeff\tp\tb\n", "facts.tsv", 2, "head"),
     ],
 )
 def test_an_empty_cell(write: Write, content: str, name: str, line: int, role: str) -> None:

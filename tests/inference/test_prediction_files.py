@@ -52,6 +52,14 @@ def test_columns_may_stand_in_any_order(tmp_path: Path, predictor: Predictor) ->
     assert read_queries(packed, predictor) == [Query(a, "r1")]
 
 
+def test_a_name_may_hold_what_ends_a_line_elsewhere(tmp_path: Path, predictor: Predictor) -> None:
+    path = written(tmp_path / "q.tsv", "head\trelation\ttail", "nobody\u2028x\tr1\t")
+    with pytest.raises(
+        DataError, match=r"line 2: no entity or relation is called 'nobody\\u2028x'"
+    ):
+        read_queries(path, predictor)
+
+
 def test_a_file_may_ask_nothing(tmp_path: Path, predictor: Predictor) -> None:
     assert read_queries(written(tmp_path / "q.tsv", "head\trelation\ttail"), predictor) == []
 

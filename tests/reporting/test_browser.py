@@ -11,7 +11,7 @@ import pytest
 
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
-from kgraft.reporting.benchmark_report import benchmark_report, read_benchmark
+from kgraft.reporting.benchmark_report import report_on_file
 from kgraft.reporting.model_report import report
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def pages(
     made = {
         "student": report(student, generated),
         "teacher": report(teacher, generated),
-        "benchmark": benchmark_report(read_benchmark(RESULTS)),
+        "benchmark": report_on_file(RESULTS),
     }
     directory = tmp_path_factory.mktemp("pages")
     for name, text in made.items():

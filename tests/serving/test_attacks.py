@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -136,6 +140,40 @@ def test_a_thousand_idle_connections_make_room_for_who_asks(address: tuple[str, 
         assert healthy(address)
         # Those that waited for the longest time have gone.
         assert {received(connection) for connection in crowd[:900]} == {b""}
+
+
+def test_no_request_opens_a_file(live: LiveModel, address: tuple[str, int], tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("s3cret")
+    opened: list[str] = []
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event.startswith(("open", "os.")) and "secret.txt" in str(arguments):
+            opened.append(event)
+
+    sys.addaudithook(hear)
+    (tmp_path / "secret.txt").read_text()
+    assert opened == ["open"]
+    opened.clear()
+    for path in (str(secret), f"../../../../../..{secret}", f"file://{secret}", f"{secret}\0.css"):
+        written = [quote(path), quote(quote(path)), quote(path, safe="")]
+        targets = [f"/{x}" for x in written] + [f"/page/{x}" for x in written] + [quote(path)]
+        targets += [f"/v1/entity?name={x}" for x in written]
+        targets += [f"/v1/predict?head={x}&relation={x}" for x in written]
+        for target in targets:
+            with closing(socket.create_connection(address)) as client:
+                client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode())
+                client.sendall(b"Connection: close\r\n\r\n")
+                answer = received(client)
+            assert answer.startswith(b"HTTP/1.1 4")
+            assert b"s3cret" not in answer
+        body = json.dumps({"queries": [{"head": path, "relation": path}]}).encode()
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: {quote(path)}\r\nContent-Length: {len(body)}"
+        with closing(socket.create_connection(address)) as client:
+            kind = b"\r\nContent-Type: application/json\r\n\r\n"
+            client.sendall(head.encode() + kind + body)
+            assert b"s3cret" not in client.recv(1 << 16)
+    assert opened == []
 
 
 def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(

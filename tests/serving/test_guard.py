@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from kgraft.serving import guard
 from kgraft.serving.limits import LIMITS
 
 Talk = Callable[..., Any]
@@ -38,6 +40,25 @@ def test_the_token_is_asked_for(talk: Talk, shown: str, status: int) -> None:
         if status == 401:
             assert answer.json()["detail"].startswith("this server asks for a token")
             assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_the_token_is_compared_in_constant_time(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def says_yes(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return True
+
+    # What hmac says decides, so that nothing else compares.
+    monkeypatch.setattr(guard, "hmac", SimpleNamespace(compare_digest=says_yes))
+    asked = talk(
+        lambda client: client.get("/v1/model", headers={"Authorization": "x"}),
+        token="secret",  # noqa: S106
+    )
+    assert asked.status_code == 200
+    assert compared == [(b"x", b"Bearer secret")]
 
 
 def test_without_a_token_the_page_and_the_health_are_seen(talk: Talk) -> None:

@@ -21,6 +21,7 @@ from kgraft.benchmark.piece import Piece
 from kgraft.errors import KgraftError
 from kgraft.files import alone, clear_up, write_atomically
 from kgraft.linking.collection import Collection
+from kgraft.terminal import visible
 from kgraft.training.checkpoint import fingerprint
 
 
@@ -122,7 +123,7 @@ def _run(pieces: Sequence[Piece]) -> Iterator[tuple[str, dict[str, Any]]]:
         result = _finished(piece)
         if result is None:
             clear_up(piece.result, piece.checkpoint, piece.model)
-            print(f"[{place}/{len(pieces)}] {piece.case}", file=sys.stderr)
+            print(f"[{place}/{len(pieces)}] {visible(str(piece.case))}", file=sys.stderr)
             _start(piece)
             result = _finished(piece)
         if result is None:
@@ -136,9 +137,9 @@ def _finished(piece: Piece) -> dict[str, Any] | None:
         return None
     try:
         result: dict[str, Any] = json.loads(piece.result.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return result if result["fingerprint"] == piece.fingerprint else None
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return result if result.get("fingerprint") == piece.fingerprint else None
 
 
 def _start(piece: Piece) -> None:

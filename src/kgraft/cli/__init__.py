@@ -1,5 +1,1 @@
 """The command line."""
-
-from kgraft.cli.main import main
-
-__all__ = ["main"]

@@ -23,7 +23,7 @@ from kgraft.alignment.write import (
     write_alignment,
     write_audit,
 )
-from kgraft.cli.console import chosen_settings, out, print_json
+from kgraft.cli.console import ANEW, chosen_settings, out, print_json, writing
 from kgraft.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -66,7 +66,7 @@ def align(
     as_json: JsonOption = False,
 ) -> None:
     """Find links between the graphs of a collection, of entities and of relations."""
-    with speaking():
+    with speaking(ANEW), writing(directory):
         check_empty(directory)
         known = read_collection(collection)
         if without_links:
@@ -107,7 +107,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Find doubtful links, say why, and write the others beside the old ones."""
-    with speaking():
+    with speaking(ANEW), writing(directory):
         check_empty(directory)
         known = read_collection(collection)
         found = run_audit(

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import torch
 from pydantic import BaseModel
-from rich.console import Console
 from rich.table import Table
 
 from kgraft.config import read_settings
@@ -20,13 +19,14 @@ from kgraft.errors import KgraftError, SettingsError
 from kgraft.files import alone, clear_up
 from kgraft.inference.facts import StatedFact
 from kgraft.progress import Bar
+from kgraft.terminal import Terminal, visible_lines
 from kgraft.training.run import Watching
 
-# Names come from data: what looks like a style or an emoji in them is neither.
-out = Console(markup=False, emoji=False)
+out = Terminal()
 
 RESUME = "The same command with --resume goes on from the last epoch that was kept."
 AGAIN = "The same command goes on from here."
+ANEW = "The same command begins anew."
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -55,6 +55,21 @@ def use_threads(threads: int | None) -> None:
 
 
 @contextmanager
+def writing(place: Path, *beside: Path) -> Iterator[None]:
+    """Let a run write to ``place``, and ``beside`` it, while no other may.
+
+    What killed runs have left there is taken away first.
+
+    Raises:
+        KgraftError: If another run writes to this place.
+    """
+    place = place.resolve()
+    with alone(place.with_name(f".{place.name}.lock")):
+        clear_up(place, *beside)
+        yield
+
+
+@contextmanager
 def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
     """Yield how a run that ends in ``directory`` is watched and kept, while no other may.
 
@@ -66,8 +81,7 @@ def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
     """
     directory = directory.resolve()
     checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
-    with alone(directory.with_name(f".{directory.name}.lock")):
-        clear_up(directory, checkpoint)
+    with writing(directory, checkpoint):
         if checkpoint.exists() and not resume:
             raise KgraftError(
                 f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
@@ -77,8 +91,8 @@ def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
 
 
 def print_json(value: Any) -> None:
-    """Print for a program."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Print for a program; hidden characters are escaped, which JSON reads as the same text."""
+    sys.stdout.write(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
 
 
 def in_words(facts: Sequence[StatedFact]) -> str:

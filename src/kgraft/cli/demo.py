@@ -90,7 +90,7 @@ def _comparison(alone: Evaluation, student: Evaluation) -> Table:
     table = Table(title="Held-out facts of the target, in percent", title_justify="left")
     table.add_column("facts")
     for name in ("queries", "MRR\nalone", "MRR\nstudent", "Hits@10\nalone", "Hits@10\nstudent"):
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     for before, after in zip(alone.rows(), student.rows(), strict=True):
         if before["side"] == "both" and before["queries"]:
             figures = [x[key] for key in ("mrr", "hits@10") for x in (before, after)]

@@ -177,8 +177,3 @@ app.command()(rules)
 app.command()(report)
 app.command()(export)
 app.command()(serve)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

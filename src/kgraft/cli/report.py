@@ -14,7 +14,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import REPORT, load_model, read_manifest
 from kgraft.model.trained import TrainedModel
-from kgraft.reporting.benchmark_report import benchmark_report, read_benchmark
+from kgraft.reporting.benchmark_report import report_on_file
 from kgraft.reporting.model_report import report as model_report
 from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.sentences import speaking
@@ -57,7 +57,7 @@ def report(
             if collection is not None:
                 raise typer.BadParameter("a benchmark's report needs none", param_hint="COLLECTION")
             place = file or model.with_suffix(".html")
-            write_page(place, benchmark_report(read_benchmark(model)))
+            write_page(place, report_on_file(model))
         else:
             use_threads(threads)
             trained = load_model(model)

@@ -13,6 +13,7 @@ from kgraft.cli.options import JsonOption, ModelArgument
 from kgraft.inference.rules import rules as readable_rules
 from kgraft.model.directory import load_model
 from kgraft.sentences import speaking
+from kgraft.terminal import visible
 
 
 def rules(
@@ -34,7 +35,9 @@ def rules(
             return
         for rule in found:
             explains = (f"explains {rule.support:,} facts", "dim")
-            line = Text.assemble((f"{rule.confidence:.2f}", "bold"), f"  {rule.text}  ", explains)
+            line = Text.assemble(
+                (f"{rule.confidence:.2f}", "bold"), f"  {visible(rule.text)}  ", explains
+            )
             out.print(line, soft_wrap=True)
             for head, *body in rule.examples:
                 text = f"      {in_words([head])} because {in_words(body)}"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kgraft.cli.console import chosen_settings, out
+from kgraft.cli.console import ANEW, chosen_settings, out, writing
 from kgraft.cli.options import SetOption, SettingsOption
 from kgraft.files import check_empty
 from kgraft.sentences import speaking
@@ -27,7 +27,7 @@ def synth(
     ] = "parquet",
 ) -> None:
     """Make linked graphs out of a hidden world with known rules, to experiment with."""
-    with speaking():
+    with speaking(ANEW), writing(directory):
         check_empty(directory)
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)

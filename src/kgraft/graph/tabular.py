@@ -30,6 +30,9 @@ LONGEST_LINE: Final = 1 << 24
 MOST_BLANK: Final = 1_000_000
 """Blank lines one after the other."""
 
+LIKE_ZLIB: Final = (b"x\x01", b"x^")
+"""Beginnings of text that polars takes for those of compressed data."""
+
 LINE: Final = "line"
 """The column that ``read_columns`` adds."""
 
@@ -215,7 +218,12 @@ def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
     """Read all rows by columns; polars' own errors pass through."""
     # polars wants to know its input, and reads a plain file without a copy in memory.
     source: Path | bytes = path
-    if compression_of(path):
+    skipped_lines = shape.skipped_lines
+    with open_bytes(path) as stream:
+        seems_packed = stream.read(2) in LIKE_ZLIB
+    if seems_packed:
+        source, skipped_lines = b"\n" + read_bytes(path), skipped_lines + 1
+    elif compression_of(path):
         source = read_bytes(path)
     else:
         require_for_file(path, path.stat().st_size)
@@ -227,7 +235,7 @@ def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
             separator=shape.separator,
             quote_char='"' if shape.quoted else None,
             schema=physical,
-            skip_lines=shape.skipped_lines,
+            skip_lines=skipped_lines,
             glob=False,
         )
     except pl.exceptions.NoDataError:
@@ -252,13 +260,20 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
     if blank.all():
         raise _no_rows(path)
     rows = frame.filter(~blank)
-    required = (rows[f"column_{place}"] for place in shape.required)
-    empty = any(cells.null_count() or (cells == "").any() for cells in required)
+    empty = [
+        (lines[0], name)
+        for place, name in shape.required.items()
+        if len(lines := rows.filter(pl.col(f"column_{place}").fill_null("") == "")[LINE])
+    ]
     # polars sees no difference between a blank line and one of separators only, which is wrong
     # unless it ends the file.
     blank_within = len(rows) <= int(blank.not_().arg_true()[-1])
     if (empty or blank_within) and (fault := _fault(path, shape)):
         raise fault
+    # polars also takes for nothing: a lone carriage return, a byte order mark where it begins.
+    if empty:
+        line, name = min(empty)
+        raise _empty(name, path, line)
     return rows
 
 
@@ -273,12 +288,7 @@ def _fault(path: Path, shape: _Shape) -> DataError | None:
                 return _wrong_width(path, start, shape.width, len(cells), shape.separator)
             for place, name in required.items():
                 if not cells[place]:
-                    return DataError(
-                        f"the {name} is empty",
-                        remedy="Fill it in or remove the line",
-                        path=path,
-                        line=start,
-                    )
+                    return _empty(name, path, start)
     except DataError as error:
         return error
     return None
@@ -362,6 +372,11 @@ def _no_rows(path: Path) -> DataError:
         remedy="Check that it was written completely, or leave it out",
         path=path,
     )
+
+
+def _empty(name: str, path: Path, line: int) -> DataError:
+    remedy = "Fill it in or remove the line"
+    return DataError(f"the {name} is empty", remedy=remedy, path=path, line=line)
 
 
 def _wrong_width(path: Path, line: int, expected: int, found: int, separator: str) -> DataError:

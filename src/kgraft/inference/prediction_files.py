@@ -44,8 +44,9 @@ def read_queries(path: Path, predictor: Predictor) -> list[Query]:
         DataError: If the file cannot be read, or with the line that asks for nothing that the
             predictor could answer.
     """
-    lines = read_text(path).splitlines()
-    header = lines[0].split("\t") if lines else []
+    # Other signs that end a line elsewhere may stand in names.
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    header = lines[0].split("\t")
     if sorted(header) != sorted(ROLES):
         raise DataError(
             "the first line does not name the columns",

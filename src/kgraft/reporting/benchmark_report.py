@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kgraft.benchmark.tables import (
     Table,
@@ -16,6 +16,7 @@ from kgraft.benchmark.tables import (
     summary_table,
 )
 from kgraft.errors import DataError
+from kgraft.files import read_text
 from kgraft.reporting.benchmark_figures import (
     ablation_figure,
     comparison_figure,
@@ -24,6 +25,16 @@ from kgraft.reporting.benchmark_figures import (
 )
 from kgraft.reporting.markup import Markup, element
 from kgraft.reporting.page import Section, folded, page, paragraph, table
+
+UNLIKE_A_REPORT: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What tables and drawings meet in JSON that holds something else; statistics raise ValueError."""
 
 _COVERED = (
     "Covered facts are stated by another source too, so they can be copied; uncovered ones cannot."
@@ -50,28 +61,20 @@ def benchmark_report(report: Mapping[str, Any]) -> str:
     return page(title, [paragraph(lead, "lead")], [*sections, _settings(report)])
 
 
-def read_benchmark(path: Path) -> dict[str, Any]:
-    """Read what a benchmark has written.
+def report_on_file(path: Path) -> str:
+    """Return the same of a file that a benchmark has written.
 
     Raises:
-        DataError: If it cannot be read or is something else.
+        DataError: If it cannot be read, is something else, or lacks anything.
     """
     try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = report["settings"]["targets"] and ("quality" in report or "summary" in report)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return benchmark_report(json.loads(read_text(path)))
+    except UNLIKE_A_REPORT as error:
         raise DataError(
-            f"this cannot be read as a benchmark's report ({error})",
-            remedy="Name a results.json, ablation.json or links.json that kgraft benchmark wrote",
-            path=path,
-        ) from error
-    if not known:
-        raise DataError(
-            "this is no report of kgraft benchmark",
+            f"this is no whole report of kgraft benchmark ({type(error).__name__}: {error})",
             remedy="Name a results.json, ablation.json or links.json that it wrote",
             path=path,
-        )
-    return report
+        ) from error
 
 
 def _comparison(report: Mapping[str, Any]) -> list[Section]:

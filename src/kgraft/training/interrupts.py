@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from kgraft.sentences import ending_signals
 
 
 class Interrupts:
@@ -34,17 +35,10 @@ class Interrupts:
 def held_back(wanted: bool = True) -> Iterator[Interrupts]:
     """Hold back the first signal that would interrupt or end the process, until it is let through.
 
-    A second one finds the handlers that were there before. Outside the main thread, where Python
-    has no handlers, nothing is held back.
+    A second one finds the handlers that were there before.
     """
     interrupts = Interrupts()
-    names = ("SIGINT", "SIGTERM", "SIGHUP") if wanted else ()
-    if threading.current_thread() is not threading.main_thread():
-        names = ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    # What is ignored stays so, as nohup has it; None is a handler that is not Python's.
-    earlier = {n: x for n, x in handlers.items() if x not in (signal.SIG_IGN, None)}
+    earlier = ending_signals() if wanted else {}
 
     def put_back() -> None:
         for number, handler in earlier.items():
