@@ -42,7 +42,7 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[
             too few columns, no row, or an empty cell.
     """
     rows = 0
-    for frame in _frames(path):
+    for frame in read_batches(path):
         if len(frame) or not rows:
             yield facts_of(frame, columns, path=path, first_row=rows)
         rows += len(frame)
@@ -58,11 +58,14 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     Raises:
         DataError: If the file is missing, damaged, or does not fit into the memory that is free.
     """
-    return pl.concat(_frames(path, columns))
+    return pl.concat(read_batches(path, columns))
 
 
-def _frames(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-    """Yield the file's rows, at least one frame, the last of which may be empty."""
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Read a table as ``read_table`` does, and yield it in frames, the last of which may be empty.
+
+    What a large table becomes need never stand beside the whole of it.
+    """
     if not path.exists():
         raise DataError("there is no such file", remedy="Check the path", path=path)
     if path.is_dir():

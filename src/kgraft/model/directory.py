@@ -33,6 +33,8 @@ from typing import Any, get_args
 
 import numpy as np
 import polars as pl
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -41,7 +43,10 @@ from kgraft.config import RetrainSettings, TrainSettings, as_toml, read_settings
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
 from kgraft.evidence.rules import BODY, SCHEMA, Rules
 from kgraft.files import write_directory
-from kgraft.graph.columnar import read_table
+from kgraft.graph.columnar import read_batches, read_table
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.labelled import ROLES
+from kgraft.graph.sorted_rows import smallest_ints
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.joint import JointGraph, Part
 from kgraft.model.calibration import Calibration
@@ -51,8 +56,11 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
 
-FORMAT = 1
+FORMAT = 2
 """Rises when an older kgraft could no longer read a directory."""
+
+ROWS = 1 << 16
+"""Rows of a table that are looked at at once."""
 
 MANIFEST = "manifest.json"
 
@@ -260,7 +268,9 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         kge.n_relations != graph.n_relations
     ):
         raise ValueError("the tables have more or fewer rows than there are names")
-    if not all(value.isfinite().all() for value in weights.values()):
+    if not all(
+        part.isfinite().all() for value in weights.values() for part in torch.split(value, ROWS)
+    ):
         raise ValueError("there are weights that are no finite numbers")
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
@@ -327,21 +337,18 @@ def _check_rows(rows: pl.Series, limit: int, what: str) -> None:
 
 
 def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
-    sources: list[str] = manifest["sources"]
+    parts = _read_parts(directory, manifest)
+    triples, sources = _read_facts(directory / "facts.parquet", manifest)
+    return JointGraph(parts, manifest["entities"], manifest["relations"], triples, sources)
+
+
+def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, Part]:
     entities = read_table(directory / "entities.parquet")
     relations = read_table(directory / "relations.parquet")
-    facts = read_table(directory / "facts.parquet")
-    for name, table, limit in (
-        ("row", entities, manifest["entities"]),
-        ("row", relations, manifest["relations"]),
-        ("head", facts, manifest["entities"]),
-        ("relation", facts, manifest["relations"]),
-        ("tail", facts, manifest["entities"]),
-    ):
-        _check_rows(table[name], limit, name)
-    position = {source: place for place, source in enumerate(sources)}
+    _check_rows(entities["row"], manifest["entities"], "row")
+    _check_rows(relations["row"], manifest["relations"], "row")
     parts = {}
-    for source in sources:
+    for source in manifest["sources"]:
         own = entities.filter(pl.col("source") == source)
         verbs = relations.filter(pl.col("source") == source)
         parts[source] = Part(
@@ -351,16 +358,27 @@ def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
             verbs["row"].to_numpy().copy(),
             None if own["label"].null_count() == len(own) else own["label"],
         )
-    rows = np.concatenate([part.entity_rows for part in parts.values()])
-    if len(np.unique(rows)) != manifest["entities"]:
+    named = np.zeros(manifest["entities"], dtype=np.bool_)
+    for part in parts.values():
+        named[part.entity_rows] = True
+    if not named.all():
         raise ValueError("there are more or fewer entities than there are names")
-    return JointGraph(
-        parts=parts,
-        n_entities=manifest["entities"],
-        n_relations=manifest["relations"],
-        triples=facts.select("head", "relation", "tail").to_numpy().astype(np.int64, order="C"),
-        triple_sources=facts["source"]
-        .replace_strict(position, return_dtype=pl.Int16)
-        .to_numpy()
-        .copy(),
-    )
+    return parts
+
+
+def _read_facts(path: Path, manifest: dict[str, Any]) -> tuple[Triples, NDArray[np.int16]]:
+    """Return the facts ``(n, 3)`` and the place of each one's source.
+
+    Batch by batch, in small numbers: the file's columns as a whole take several times as much.
+    """
+    limits = {role: manifest["relations" if role == "relation" else "entities"] for role in ROLES}
+    places = {source: place for place, source in enumerate(manifest["sources"])}
+    kind = smallest_ints(max(limits.values()))
+    triples, sources = [], []
+    for batch in read_batches(path, [*ROLES, "source"]):
+        for role, limit in limits.items():
+            _check_rows(batch[role], limit, role)
+        triples.append(batch.select(ROLES).to_numpy().astype(kind))
+        stated = batch["source"].replace_strict(places, return_dtype=pl.Int16)
+        sources.append(stated.to_numpy().copy())
+    return np.concatenate(triples, dtype=np.int64), np.concatenate(sources)
