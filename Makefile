@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BENCH_COLLECTION ?= world
 BENCH_OUT ?= kgraft-benchmark
-CHAOS_INPUTS ?= 20000
+CHAOS_INPUTS ?= 10000
 
 BIN := .venv/bin
 REQUIREMENTS := pyproject.toml constraints.txt

@@ -1,10 +1,10 @@
 """Run everything that shows how reliable kgraft is, and write one report.
 
-Usage: python benchmarks/chaos.py --inputs 20000 --out benchmarks/results/reliability.json
+Usage: python benchmarks/chaos.py --inputs 10000 --out benchmarks/results/reliability.json
 
 Each check is a command of its own, and each row of the report tells its command. ``--inputs`` is
-how many damaged inputs each reader is given: 20,000 fit into a quarter of an hour on two cores,
-100,000 take half an hour more. ``--only NAME`` runs the checks whose names begin so.
+how many damaged inputs each reader is given: 10,000 fit into a quarter of an hour on two cores,
+100,000 take half an hour to an hour more. ``--only NAME`` runs the checks whose names begin so.
 
 Each row is in the report as soon as its check and those before it have ended. With ``--resume``
 those that have passed, by the command that would be run again, stay; so a run that was stopped goes
@@ -152,7 +152,7 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(description=__doc__, prog="chaos.py")
-    parser.add_argument("--inputs", type=int, default=20_000, help="of each reader")
+    parser.add_argument("--inputs", type=int, default=10_000, help="of each reader")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="checks whose names begin so")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "reliability.json")

@@ -17,6 +17,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
 from kgraft.linking.joint import JointGraph, LinkConflict, join
 from kgraft.linking.links import Links
+from kgraft.terminal import visible
 
 CONFLICTS_SHOWN = 10
 
@@ -129,7 +130,7 @@ class Inspection:
             counts = (x.entities, x.relations, x.train, x.valid, x.test)
             shares = (x.linked_share, x.covered_share)
             table.add_row(
-                Text(x.name),
+                Text(visible(x.name)),
                 *(f"{count:,}" for count in counts),
                 *("-" if share is None else f"{100 * share:.1f}%" for share in shares),
             )
@@ -140,7 +141,9 @@ class Inspection:
         for name in ("entities", "relations"):
             table.add_column(name, justify="right")
         for x in self.links:
-            table.add_row(Text(x.left), Text(x.right), f"{x.entities:,}", f"{x.relations:,}")
+            table.add_row(
+                Text(visible(x.left)), Text(visible(x.right)), f"{x.entities:,}", f"{x.relations:,}"
+            )
         return table
 
     def _remarks(self) -> Iterator[str]:
