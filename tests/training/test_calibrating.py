@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -37,6 +37,7 @@ Answers = st.lists(st.tuples(st.floats(-20, 0), st.booleans()), max_size=60)
 
 
 @given(Answers)
+@example([(-16.0, False), (-15.5, True)])
 @pytest.mark.parametrize("fit", [isotonic, platt])
 def test_curves_never_fall_and_nothing_is_beyond_doubt(
     fit: type, answers: list[tuple[float, bool]]

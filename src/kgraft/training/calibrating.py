@@ -219,5 +219,6 @@ def platt(shares_N: Floats, truth_N: NDArray[np.bool_]) -> Calibration:
 
     bounds = [(None, None), (0.0, None)]
     line = minimize(loss, [0.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds).x
-    ends = shares_N.min(initial=0.0), shares_N.max(initial=0.0)
+    # No farther than there are answers: a line that few of them make steep would leave all doubt.
+    ends = (shares_N.min(), shares_N.max()) if len(shares_N) else (0.0, 0.0)
     return Calibration(tuple((float(x), float(line[0] + line[1] * x)) for x in ends))
