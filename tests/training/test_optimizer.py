@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kgraft.training.optimizer import OPTIMIZERS, Adagrad, Adam, RowOptimizer, RowwiseAdagrad
+from kgraft.training.optimizer import OPTIMIZERS, Adagrad, Adam, RowOptimizer, RowwiseAdagrad, put
 
 N_ROWS = 8
 
@@ -138,3 +138,15 @@ def test_rows_without_a_gradient_stay(kind: Kind) -> None:
     optimizer.step(rows, optimizer.take(rows))
     assert optimizer.table.equal(torch.ones(3, 2))
     assert not any(x.any() for x in optimizer.state().values())
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_rows_of_any_width_are_written_whole(width: int, kind: torch.dtype) -> None:
+    table = torch.arange(5 * width).view(5, width).to(kind)
+    values = torch.full((2, width), torch.nan, dtype=kind)
+    values[1] = -1.0
+    wanted = table.clone()
+    wanted[torch.tensor([3, 0])] = values
+    put(table, torch.tensor([3, 0]), values)
+    assert table.nan_to_num(-7.0).equal(wanted.nan_to_num(-7.0))
