@@ -24,6 +24,7 @@ class Table:
         self.tables = {"tail": tail, "head": tail if head is None else head}
         self.queries: list[tuple[int, int]] = []
         self.largest = 0
+        self.calls = 0
 
     def score(
         self,
@@ -33,6 +34,7 @@ class Table:
         side: str,
         candidates: torch.Tensor | None,
     ) -> torch.Tensor:
+        self.calls += 1
         self.queries += zip(anchors.tolist(), relations.tolist(), strict=True)
         scores = self.tables[side][anchors, relations]
         scores = scores if candidates is None else scores[:, candidates]
@@ -230,6 +232,20 @@ def test_no_more_scores_at_once_than_allowed(chunk_elements: int) -> None:
     asked = random.integers([20, 3, 20], size=(50, 3))
     rank(scorer, asked, side="tail", known=None, n_entities=20, chunk_elements=chunk_elements)
     assert 0 < scorer.largest <= chunk_elements
+
+
+def test_with_many_candidates_facts_with_neighbouring_answers_share_a_chunk() -> None:
+    random = np.random.default_rng(0)
+    scores = torch.from_numpy(random.normal(size=(400, 1, 400)))
+    asked = random.integers([400, 1, 400], size=(100, 3))
+    settings = {"side": "tail", "known": None, "n_entities": 400}
+    whole, scorer = rank(Table(scores), asked, **settings), Table(scores)
+    parts = rank(scorer, asked, chunk_elements=400, **settings)
+    np.testing.assert_array_equal(parts.optimistic, whole.optimistic)
+    np.testing.assert_array_equal(parts.pessimistic, whole.pessimistic)
+    # One query's scores fit at once, or those of about ten in blocks: their answers lie within 40.
+    assert scorer.largest <= 400
+    assert len(scorer.queries) / scorer.calls > 5
 
 
 @given(cases(), st.integers(1, 40))

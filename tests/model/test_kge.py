@@ -39,6 +39,15 @@ def test_candidates_are_scored_in_their_order(model: KgeModel) -> None:
     assert scores.tolist() == [[2.0, 10.0]]
 
 
+@pytest.mark.parametrize("rows", [[], [1], [0, 1, 2], [1, 2], [2, 1], [1, 1], [0, 2, 1]])
+def test_candidates_that_follow_each_other_are_candidates_like_others(
+    model: KgeModel, rows: list[int]
+) -> None:
+    asked, candidates = (torch.tensor([0]), torch.tensor([0])), torch.tensor(rows).long()
+    scores = model.score(*asked, side="tail", candidates=candidates)
+    assert scores.equal(model.score(*asked, side="tail")[:, candidates])
+
+
 def test_sizes(model: KgeModel) -> None:
     assert (model.n_entities, model.n_relations, model.n_parameters) == (3, 2, 14)
 

@@ -232,6 +232,22 @@ def test_blocks_of_candidates_are_columns_of_the_whole(
             assert part.numpy() == pytest.approx(whole[:, block].numpy())
 
 
+def test_blocks_of_candidates_ask_the_witnesses_once(
+    rules: RuleScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stated = [], Witnesses.stated
+
+    def counting(self: Witnesses, queries: pl.DataFrame) -> pl.DataFrame:
+        asked.append(queries["x"].to_list())
+        return stated(self, queries)
+
+    monkeypatch.setattr(Witnesses, "stated", counting)
+    for query in ([ANN, BOB], [ANN, CAY], [ANN, BOB]):
+        for block in (torch.arange(2), torch.arange(2, 6)):
+            rules.score(ids(*query), ids(LIKES, LIKES), side="tail", candidates=block)
+    assert asked == [[ANN, BOB], [ANN, CAY], [ANN, BOB]]
+
+
 @pytest.mark.parametrize("side", SIDES)
 def test_the_chance_of_features_is_what_rules_score(
     rules: RuleScorer, kge: KgeModel, side: Side

@@ -131,5 +131,15 @@ class KgeModel:
         Returns:
             Scores ``(B, C)``, higher is more plausible.
         """
-        rows = self.entities if candidates is None else self.entities[candidates]
-        return self.queries(anchors, directed(relations, side, self.n_relations)) @ rows.T
+        queries = self.queries(anchors, directed(relations, side, self.n_relations))
+        return queries @ self._vectors(candidates).T
+
+    def _vectors(self, candidates: Tensor | None) -> Tensor:
+        """Return rows of entities, ``(C, D)``; those that follow each other are not copied."""
+        if candidates is None:
+            return self.entities
+        first = int(candidates[0]) if len(candidates) else 0
+        block = slice(first, first + len(candidates))
+        if candidates.equal(torch.arange(block.start, block.stop)):
+            return self.entities[block]
+        return self.entities[candidates]

@@ -103,6 +103,7 @@ class RuleScorer:
         self._witnesses = witnesses
         self._n_entities = n_entities
         self._n_relations = n_relations
+        self._last: tuple[bytes, tuple[pl.DataFrame, pl.DataFrame]] | None = None
 
     def score(
         self,
@@ -121,25 +122,33 @@ class RuleScorer:
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
     ) -> tuple[_Found, _Found, Tensor]:
         """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
-        asked_along = directed(relations, side, self._n_relations)
-        asked = pl.DataFrame(
-            {"x": anchors.numpy(), "relation": asked_along.numpy()},
-            schema_overrides={"x": pl.Int32, "relation": pl.Int32},
-        ).with_row_index("query")
-        distinct = asked.select("x", "relation").unique(maintain_order=True)
-        frames = [
-            asked.join(answers, on=["x", "relation"])
-            for answers in (
-                self._witnesses.inferred(distinct),
-                self._witnesses.stated(distinct).with_columns(
-                    pl.col("confidence").clip(1 - SUREST, SUREST)
-                ),
-            )
-        ]
+        frames = self._heard(anchors, directed(relations, side, self._n_relations))
         best = np.zeros(len(anchors), dtype=np.float32)
         np.maximum.at(best, frames[1]["query"].to_numpy(), frames[1]["confidence"].to_numpy())
         inferred, stated = (self._among(frame, candidates) for frame in frames)
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
+
+    def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return what rules infer and what sources state, a row an answer to a ``query``.
+
+        The last queries' answers are kept: their candidates may come in blocks.
+        """
+        key = anchors.numpy().tobytes() + asked_along.numpy().tobytes()
+        last = self._last
+        if last is None or last[0] != key:
+            asked = pl.DataFrame(
+                {"x": anchors.numpy(), "relation": asked_along.numpy()},
+                schema_overrides={"x": pl.Int32, "relation": pl.Int32},
+            ).with_row_index("query")
+            distinct = asked.select("x", "relation").unique(maintain_order=True)
+            sure = pl.col("confidence").clip(1 - SUREST, SUREST)
+            answers = (
+                self._witnesses.inferred(distinct),
+                self._witnesses.stated(distinct).with_columns(sure),
+            )
+            inferred, stated = (asked.join(part, on=["x", "relation"]) for part in answers)
+            last = self._last = (key, (inferred, stated))
+        return last[1]
 
     def _among(self, answers: pl.DataFrame, candidates: Tensor | None) -> _Found:
         column = torch.arange(self._n_entities)
