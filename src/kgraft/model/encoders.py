@@ -144,5 +144,7 @@ class _CubedModuli(torch.autograd.Function):
     def backward(ctx: Any, gradient_N: Tensor) -> Tensor:
         vectors_ND, moduli = ctx.saved_tensors
         slope = moduli * (3 * gradient_N.unsqueeze(-1))
-        gradient_ND: Tensor = vectors_ND * torch.cat([slope, slope], dim=-1)
+        gradient_ND = torch.empty_like(vectors_ND)
+        for own, part in zip(gradient_ND.chunk(2, dim=-1), vectors_ND.chunk(2, dim=-1), strict=True):
+            torch.mul(part, slope, out=own)
         return gradient_ND

@@ -79,10 +79,12 @@ class _SampledSoftmax(torch.autograd.Function):
         answers_B1, weights_B1 = answers_B[:, None], weights_B[:, None]
         # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
         losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
-        slopes_BC = chances_BC.mul_(weights_B1).scatter_add_(1, answers_B1, -weights_B1)
+        slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
         slopes_BC = slopes_BC.to(factors)
-        of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype)
-        of_candidates_CD = (slopes_BC.T @ asked_BD).to(candidates_CD.dtype)
+        # The weights go to the narrow factors: the slopes are many times as many numbers.
+        of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype).mul_(weights_B1)
+        weighed_BD = (queries_BD * weights_B1).to(factors)
+        of_candidates_CD = (slopes_BC.T @ weighed_BD).to(candidates_CD.dtype)
         ctx.save_for_backward(of_queries_BD, of_candidates_CD)
         ctx.mark_non_differentiable(losses_B)
         return losses_B @ weights_B, losses_B
