@@ -27,6 +27,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -79,15 +80,16 @@ def world() -> dict[str, Any]:
         for clusters in (nodes.clusters(known.links), found.clusters)
     )
     names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
-    country = np.array([name.startswith("territory/") for name in names])
-    cldr = nodes.place("cldr")
+    territory = np.array([name.startswith("territory/") for name in names])
+    of_cldr = true[:, nodes.place("cldr")]
+    country = (of_cldr >= 0) & territory[of_cldr]
     figures = {}
-    for name in ("countryinfo", "geonames"):
-        own = nodes.source_of == nodes.place(name)
-        claims = own & (linked[:, cldr] >= 0) & country[linked[:, cldr]]
-        truth = own & (true[:, cldr] >= 0) & country[true[:, cldr]]
-        right = linked[:, cldr] == true[:, cldr]
-        figures[f"{name} cldr"] = {
+    for name, other in combinations([graph.name for graph in nodes.graphs], 2):
+        own, place = nodes.source_of == nodes.place(name), nodes.place(other)
+        claims = own & (linked[:, place] >= 0) & (country | country[linked[:, place]])
+        truth = own & (true[:, place] >= 0) & country
+        right = linked[:, place] == true[:, place]
+        figures[f"{name} {other}"] = {
             "links": int(claims.sum()),
             "precision": round(float(right[claims].mean()), 4),
             "recall": round(float(right[truth].mean()), 4),

@@ -102,6 +102,8 @@ class TrainingSettings(Settings):
         final_rate: What is left of both learning rates at the end; they fall by the same amount
             each epoch, and 1 keeps them as they are.
         regularization: Weight of the N3 norm.
+        trust: How sharply facts count by the confidence of the links that make them facts about
+            other sources' entities too; 0 lets all facts count alike.
         validate_every: Epochs between two looks at the validation facts.
         validation_queries: The most validation facts to rank at a look, a fixed sample.
         patience: Looks without improvement after which training stops.
@@ -119,6 +121,7 @@ class TrainingSettings(Settings):
     dense_learning_rate: float = Field(1e-3, gt=0, le=1e6)
     final_rate: float = Field(1.0, gt=0, le=1)
     regularization: float = Field(0.05, ge=0)
+    trust: float = Field(3.0, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)
     patience: int = Field(3, ge=1)
@@ -141,8 +144,6 @@ class SubgraphSettings(Settings):
         budget: The most background facts; ``None`` takes all.
         agreement: How sharply background facts count by the chance that the target would state
             them; 0 lets all facts count alike, 1 lets them count by that chance.
-        trust: How sharply background facts count by the confidence of the links that make them
-            facts about the target's entities; 0 lets all facts count alike.
     """
 
     mode: Literal["induced", "incident", "k_hop"] = "incident"
@@ -150,7 +151,6 @@ class SubgraphSettings(Settings):
     hops: int = Field(2, ge=1)
     budget: int | None = Field(None, ge=0)
     agreement: float = Field(1.0, ge=0)
-    trust: float = Field(3.0, ge=0)
 
 
 class DistillationSettings(Settings):

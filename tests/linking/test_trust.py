@@ -7,7 +7,7 @@ import pytest
 
 from kgraft.linking.agreement import weights
 from kgraft.linking.joint import join
-from kgraft.linking.trust import trust
+from kgraft.linking.trust import trust, weights_by_trust
 
 
 def test_facts_are_trusted_as_far_as_their_links(graph_of, links_of) -> None:
@@ -15,22 +15,47 @@ def test_facts_are_trusted_as_far_as_their_links(graph_of, links_of) -> None:
     big = graph_of("big", "A r B, A r X, X r Y")
     links = links_of(mine, big, "a=A:0.5 b=B:0.8")
     joint = join([mine, big], [links])
-    assert trust(joint, "mine", [links]).tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
-    assert trust(joint, "mine", [links.reversed()]).tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
+    assert trust(joint, [links], "mine").tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
+    assert trust(joint, [links.reversed()], "mine").tolist() == pytest.approx([1, 1, 0.4, 0.5, 1])
 
 
 def test_who_comes_by_way_of_another_source_is_trusted_as_that(graph_of, links_of) -> None:
     mine, big, far = graph_of("mine", "a r b"), graph_of("big", "A r B"), graph_of("far", "U r V")
     links = [links_of(mine, big, "a=A:0.5"), links_of(big, far, "A=U:0.9")]
     joint = join([mine, big, far], links)
-    assert trust(joint, "mine", links).tolist() == pytest.approx([1, 0.5, 0.5])
+    assert trust(joint, links, "mine").tolist() == pytest.approx([1, 0.5, 0.5])
 
 
 def test_links_that_were_not_followed_count_for_nothing(graph_of, links_of) -> None:
     mine, big = graph_of("mine", "a r b"), graph_of("big", "A r B")
     links = links_of(mine, big, "a=A:0.9 b=A:0.4")
     joint = join([mine, big], [links])
-    assert trust(joint, "mine", [links]).tolist() == pytest.approx([1, 0.9])
+    assert trust(joint, [links], "mine").tolist() == pytest.approx([1, 0.9])
+
+
+def test_without_a_target_an_entity_is_trusted_by_its_surest_link(graph_of, links_of) -> None:
+    mine, big, far = graph_of("mine", "a r b"), graph_of("big", "A r X"), graph_of("far", "U r A")
+    links = [links_of(mine, big, "a=A:0.5 b=X:0.25"), links_of(big, far, "A=U:0.75")]
+    joint = join([mine, big, far], links)
+    # A's surest link is that to U; far's own A is no entity of big.
+    assert trust(joint, links).tolist() == pytest.approx([0.5 * 0.25, 0.75 * 0.25, 0.75])
+
+
+def test_links_to_what_is_not_joined_count_for_nothing(graph_of, links_of) -> None:
+    mine, big, far = graph_of("mine", "a r b"), graph_of("big", "A r B"), graph_of("far", "U r V")
+    links = [links_of(mine, big, "a=A:0.5"), links_of(big, far, "A=U:0.9")]
+    joint = join([big, far], links)
+    assert trust(joint, links).tolist() == pytest.approx([0.9, 0.9])
+
+
+def test_weights_by_trust(graph_of, links_of) -> None:
+    mine, big = graph_of("mine", "a r b, b r c"), graph_of("big", "A r B")
+    unsure, sure = links_of(mine, big, "a=A:0.5"), links_of(mine, big, "a=A")
+    joint = join([mine, big], [unsure])
+    assert weights_by_trust(joint, [unsure], 2.0).tolist() == pytest.approx([0.5, 2, 0.5])
+    assert weights_by_trust(joint, [unsure], 0.0) is None
+    assert weights_by_trust(joint, [sure], 2.0) is None
+    assert weights_by_trust(joint, [], 2.0) is None
 
 
 def test_weights_fall_with_trust() -> None:

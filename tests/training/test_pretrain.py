@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,9 @@ from kgraft.config import RuleSettings, TrainSettings
 from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained import TrainedModel
-from kgraft.training.pretrain import pretrain
+from kgraft.training.pretrain import pretrain, pretraining_run
+from kgraft.training.run import Run
+from kgraft.training.train import training_run
 
 
 def test_a_teacher_learns_from_all_but_the_target(
@@ -51,3 +54,20 @@ def test_a_target_alone_has_no_background(tiny: Collection, fast: TrainSettings)
 def test_a_teacher_has_no_rules(generated: Collection, fast: TrainSettings) -> None:
     with pytest.raises(SettingsError, match=r"rules\.longest: a teacher has no target"):
         pretrain(generated, fast.model_copy(update={"rules": RuleSettings(longest=2)}))
+
+
+@pytest.mark.parametrize("run_of", [pretraining_run, training_run])
+def test_facts_that_doubtful_links_bring_count_less(
+    generated: Collection, fast: TrainSettings, run_of: Callable[..., Run]
+) -> None:
+    doubtful = [
+        replace(x, confidence=np.full_like(x.confidence, 0.5 if i else 1.0))
+        for i, x in enumerate(generated.links)
+    ]
+    assert run_of(generated, fast).weights is None
+    weights = run_of(replace(generated, links=tuple(doubtful)), fast).weights
+    assert weights is not None
+    assert weights.mean() == pytest.approx(1)
+    assert weights.min() < 0.5 < 1 < weights.max()
+    alike = fast.model_copy(update={"training": fast.training.model_copy(update={"trust": 0.0})})
+    assert run_of(replace(generated, links=tuple(doubtful)), alike).weights is None

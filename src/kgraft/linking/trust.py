@@ -1,4 +1,4 @@
-"""How far facts of other sources are about a target's entities, by the links that say so."""
+"""How far facts are about the entities that they share with others, by the links that say so."""
 
 from __future__ import annotations
 
@@ -13,34 +13,51 @@ from kgraft.linking.links import Links
 Floats = NDArray[np.float64]
 
 
-def trust(graph: JointGraph, target: str, links: Sequence[Links]) -> Floats:
-    """Return the chance that each fact is about what the target's links say, ``(n,)``.
+def trust(graph: JointGraph, links: Sequence[Links], target: str | None = None) -> Floats:
+    """Return the chance that links are right about whom each fact is about, ``(n,)``.
 
-    It is the product over both ends of the confidence of the link that makes the fact's entity one
-    of the target's; of its surest link to any source where none leads to the fact's own; and 1 for
-    entities that are not the target's, and for the target's own facts.
+    It is the product over both ends of the confidence of the surest link of the entity that the
+    fact's source has; 1 for one without. Where there is a target, it is that of the link that makes
+    the entity one of the target's, or of that one's surest link to any source where none leads to
+    the fact's own; and 1 for entities that are not the target's, and for the target's own facts.
 
     Args:
-        graph: The target joined with other sources.
-        target: The target's name.
+        graph: Sources joined by the links.
         links: Links in the rows of the graph's parts; those that were not followed count for
             nothing.
+        target: Whose entities matter; by default those of all sources alike.
     """
-    own = graph.part(target).entity_rows
     direct = np.zeros((len(graph.sources), graph.n_entities))
     for x in links:
-        if x.kind != "entity" or not x.joins(target):
+        if x.kind != "entity" or not {x.left, x.right} <= graph.parts.keys():
             continue
-        facing = x if x.left == target else x.reversed()
-        if facing.right not in graph.parts:
+        if target is not None and not x.joins(target):
             continue
-        rows = own[facing.pairs[:, 0]]
-        followed = rows == graph.part(facing.right).entity_rows[facing.pairs[:, 1]]
-        place = graph.sources.index(facing.right)
-        np.maximum.at(direct[place], rows[followed], facing.confidence[followed])
-    surest = direct.max(axis=0)
-    sure = np.where(direct > 0, direct, np.where(surest > 0, surest, 1.0))
-    sure[graph.sources.index(target)] = 1.0
+        left, right = (
+            graph.part(name).entity_rows[x.pairs[:, side]]
+            for side, name in enumerate((x.left, x.right))
+        )
+        followed = left == right
+        for name in {x.left, x.right} - {target}:
+            rows, place = left[followed], graph.sources.index(name)
+            np.maximum.at(direct[place], rows, x.confidence[followed])
+    sure = np.where(direct > 0, direct, 1.0)
+    if target is not None:
+        surest = direct.max(axis=0)
+        sure = np.where((direct == 0) & (surest > 0), surest, sure)
+        sure[graph.sources.index(target)] = 1.0
     heads, _, tails = graph.triples.T
     found: Floats = sure[graph.triple_sources, heads] * sure[graph.triple_sources, tails]
     return found
+
+
+def weights_by_trust(graph: JointGraph, links: Sequence[Links], sharpness: float) -> Floats | None:
+    """Return how much each fact counts, ``(n,)``, 1 in the mean, or ``None`` if all count alike.
+
+    Args:
+        graph: Sources joined by the links.
+        links: The links.
+        sharpness: The power of what ``trust`` returns that a fact counts by.
+    """
+    trusted = trust(graph, links) ** sharpness
+    return None if (trusted == 1).all() else trusted / trusted.mean()

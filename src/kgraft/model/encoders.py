@@ -145,6 +145,7 @@ class _CubedModuli(torch.autograd.Function):
         vectors_ND, moduli = ctx.saved_tensors
         slope = moduli * (3 * gradient_N.unsqueeze(-1))
         gradient_ND = torch.empty_like(vectors_ND)
-        for own, part in zip(gradient_ND.chunk(2, dim=-1), vectors_ND.chunk(2, dim=-1), strict=True):
+        halves = (x.chunk(2, dim=-1) for x in (vectors_ND, gradient_ND))
+        for part, own in zip(*halves, strict=True):
             torch.mul(part, slope, out=own)
         return gradient_ND

@@ -8,6 +8,7 @@ from kgraft.config import TrainSettings
 from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
+from kgraft.linking.trust import weights_by_trust
 from kgraft.model.trained import TrainedModel
 from kgraft.training.run import Run, Watching, new_model
 
@@ -59,4 +60,5 @@ def pretraining_run(
         )
     graphs = [collection.graphs[name] for name in names]
     graph = join(graphs, collection.links)
-    return Run("teacher", graph, settings, new_model(graph, settings), graphs)
+    weights = weights_by_trust(graph, collection.links, settings.training.trust)
+    return Run("teacher", graph, settings, new_model(graph, settings), graphs, weights=weights)

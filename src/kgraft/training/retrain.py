@@ -91,7 +91,7 @@ def retraining_run(
     learned = subgraph.graph.among_first(student.n_entities)
     chances = agreement(subgraph.graph, graph.name)
     links = subgraph.graph.adopt(collection.links, collection.graphs)
-    trusted = trust(subgraph.graph, graph.name, links) ** settings.subgraph.trust
+    trusted = trust(subgraph.graph, links, graph.name) ** settings.training.trust
     run = run_for_target(
         "student",
         subgraph.graph,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kgraft.config import TrainSettings
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import join
+from kgraft.linking.trust import weights_by_trust
 from kgraft.model.trained import TrainedModel
 from kgraft.training.for_target import run_for_target
 from kgraft.training.run import Run, Watching, new_model
@@ -51,5 +52,10 @@ def training_run(
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
     graph = join([own, *others], collection.links)
     return run_for_target(
-        "joint" if others else "single", graph, settings, new_model(graph, settings), own
+        "joint" if others else "single",
+        graph,
+        settings,
+        new_model(graph, settings),
+        own,
+        weights=weights_by_trust(graph, collection.links, settings.training.trust),
     )
