@@ -16,6 +16,7 @@ from kgraft.config import ModelSettings, RetrainSettings, TrainSettings
 from kgraft.errors import KgraftError, SettingsError, UnknownNameError
 from kgraft.files import alone
 from kgraft.model.directory import load_model
+from kgraft.model.evidence import WAYS
 
 TARGETS = ("aa", "bb", "cc")
 
@@ -49,6 +50,10 @@ def test_results_are_complete(
     ]
     for cost in report["cost"]:
         assert min(cost[key] for key in ("train_seconds", "parameters", "triples")) > 0
+        assert 0 < cost["prepare_seconds"] < cost["train_seconds"]
+        ways = WAYS if cost["system"] == "student" else ("vectors",)
+        assert cost["answered_per_second"].keys() == {*ways}
+        assert min(cost["answered_per_second"].values()) > 0
 
 
 def test_it_goes_on_where_it_stopped(

@@ -23,13 +23,13 @@ from kgraft.linking.joint import join
 from kgraft.linking.links import Links
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import save_model
-from kgraft.model.trained import TrainedModel
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.synthesis.synthesize import synthesize
 from kgraft.synthesis.write_synthetic import write_synthetic
 from kgraft.training.batches import Batches
 from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
+from kgraft.training.retrain import retrain, retraining_run
+from kgraft.training.run import Run
 
 TINY = {"target.entities": 60, "target.facts": 300, "background.facts": 600}
 
@@ -95,12 +95,12 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many facts each student's vectors learn, as it comes."""
     found: list[int] = []
 
-    def spied(*arguments: Any, **options: Any) -> TrainedModel:
-        model = retrain(*arguments, **options)
-        found.append(int(model.graph.among_first(model.kge.n_entities).sum()))
-        return model
+    def spied(*arguments: Any, **options: Any) -> Run:
+        run = retraining_run(*arguments, **options)
+        found.append(int(run.graph.among_first(run.model.n_entities).sum()))
+        return run
 
-    monkeypatch.setattr(piece, "retrain", spied)
+    monkeypatch.setattr(piece, "retraining_run", spied)
     return found
 
 

@@ -32,10 +32,10 @@ from kgraft.model.evidence import WAYS, By
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Bar
 from kgraft.sentences import speaking
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
-from kgraft.training.run import Watching
-from kgraft.training.train import train
+from kgraft.training.pretrain import pretraining_run
+from kgraft.training.retrain import retraining_run
+from kgraft.training.run import Run, Watching
+from kgraft.training.train import training_run
 
 
 class Piece(BaseModel):
@@ -87,11 +87,14 @@ def run_piece(piece: Piece) -> None:
         links = with_share_of_links(collection.links, case.targets[0], case.share, seed=case.seed)
         seen = replace(collection, links=links)
     begin = time.perf_counter()
-    model = _train(piece, seen)
+    run = _prepared(piece, seen)
+    prepared = time.perf_counter() - begin
+    model = run.train(Watching(Bar(), piece.checkpoint))
     # Epochs of a process that was stopped count too, though not what it did between them.
     seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {
         "train_seconds": round(seconds, 3),
+        "prepare_seconds": round(prepared, 3),
         "examples_per_second": _examples_per_second(model),
         "peak_rss_mib": _peak_rss_mib(),
         "parameters": model.kge.n_parameters,
@@ -102,10 +105,11 @@ def run_piece(piece: Piece) -> None:
     }
     if case.keeps_model:
         save_model(model, piece.model, overwrite=True)
+    quality, cost["answered_per_second"] = _measure(model, collection, case.targets)
     result = {
         "case": str(case),
         "fingerprint": piece.fingerprint,
-        "quality": _measure(model, collection, case.targets),
+        "quality": quality,
         "cost": cost,
     }
     with write_atomically(piece.result) as temporary:
@@ -115,38 +119,45 @@ def run_piece(piece: Piece) -> None:
 
 def _measure(
     model: TrainedModel, collection: Collection, targets: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """Measure on each target, by all that the model can answer by.
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Measure on each target, by all that the model can answer by, and how fast that is.
 
     All links say which facts are covered, so that no share moves one.
+
+    Returns:
+        Rows of quality, and of each way to answer how many queries a second were ranked.
     """
     ways: tuple[By, ...] = WAYS if model.evidence is not None else ("vectors",)
-    return [
-        {"target": target, "by": by, **row}
-        for target in targets
-        for by in ways
-        for row in evaluate(
-            model, collection, target=target, filters=("all", "train+valid"), by=by
-        ).rows()
-    ]
+    rows: list[dict[str, Any]] = []
+    rates: dict[str, float] = {}
+    for by in ways:
+        begin, queries = time.perf_counter(), 0
+        for target in targets:
+            found = evaluate(
+                model, collection, target=target, filters=("all", "train+valid"), by=by
+            )
+            rows += [{"target": target, "by": by, **row} for row in found.rows()]
+            queries += 2 * len(found.facts)
+        rates[by] = round(queries / (time.perf_counter() - begin), 1)
+    return rows, rates
 
 
-def _train(piece: Piece, collection: Collection) -> TrainedModel:
+def _prepared(piece: Piece, collection: Collection) -> Run:
+    """Prepare the run: for a student, cut out the linked subgraph; mine and weigh rules."""
     case = piece.case
-    watching = Watching(Bar(), piece.checkpoint)
     match case.system:
         case "target-only":
-            return train(collection, case.settings, alone=True, watching=watching)
+            return training_run(collection, case.settings, alone=True)
         case "joint":
-            return train(collection, case.settings, watching=watching)
+            return training_run(collection, case.settings)
         case "teacher":
             sources = backgrounds(collection, case.targets)
-            return pretrain(collection, case.settings, sources=sources, watching=watching)
+            return pretraining_run(collection, case.settings, sources=sources)
         case "student":
             if piece.teacher is None or not isinstance(case.settings, RetrainSettings):
                 raise ValueError(f"{case} has no teacher, or settings of another system")
             teacher = load_model(piece.out / "models" / piece.teacher)
-            return retrain(collection, teacher, case.settings, watching=watching)
+            return retraining_run(collection, teacher, case.settings)
 
 
 def _examples_per_second(model: TrainedModel) -> float:
