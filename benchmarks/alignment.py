@@ -248,7 +248,7 @@ def measure(asked: Namespace) -> None:
     if "students" in asked.parts:
         for target in asked.targets or list(collection.graphs):
             by_arm = parts.setdefault("students", {}).setdefault(target, {})
-            for arm in ARMS:
+            for arm in asked.arms:
                 if arm not in by_arm:
                     by_arm[arm] = student(collection, target, arm)
                     keep()
@@ -260,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/alignment.json"))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--targets", nargs="+", help="of the students; by default all graphs")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="of the students")
     parser.add_argument("--threads", type=int, default=2)
     with speaking():
         measure(parser.parse_args(arguments))
