@@ -9,6 +9,7 @@ import numpy as np
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
+from kgraft.files import alone
 from kgraft.model.directory import load_model
 
 
@@ -43,6 +44,16 @@ def test_wrong_input_is_a_sentence(student: Path, tmp_path: Path) -> None:
         assert failed.exit_code == 1
         assert complaint in failed.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_exports_to_one_place_do_not_mix(student: Path, tmp_path: Path) -> None:
+    with alone(tmp_path / ".v.usearch.lock"):
+        second = run("export", student, "-o", tmp_path / "v.usearch")
+    assert second.exit_code == 1
+    assert "another run writes here" in second.stderr
+    assert not (tmp_path / "v.usearch").exists()
+    assert run("export", student, "-o", tmp_path / "v.npz").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["v.npz"]
 
 
 def test_a_student_goes_on_and_says_what_has_changed(

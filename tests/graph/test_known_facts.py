@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgraft.graph.known_facts import KnownFacts, queries
+from kgraft.graph.known_facts import KnownFacts, distinct_queries, queries
 
 FACTS = np.array([[0, 0, 1], [0, 0, 2], [3, 1, 2], [0, 1, 2]])
 FACT = st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5))
@@ -69,6 +69,12 @@ def test_ids_that_cannot_be_indexed() -> None:
         KnownFacts([[2**40, 2**30, 0]])
     with pytest.raises(ValueError, match="not negative"):
         KnownFacts([[0, -1, 0]])
+
+
+def test_distinct_queries() -> None:
+    assert distinct_queries(FACTS, "tail").tolist() == [[0, 0], [0, 1], [3, 1]]
+    assert distinct_queries(FACTS, "head").tolist() == [[1, 0], [2, 0], [2, 1]]
+    assert distinct_queries(FACTS[:0], "head").shape == (0, 2)
 
 
 def test_unknown_side() -> None:

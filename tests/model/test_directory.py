@@ -241,6 +241,16 @@ def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
         load_model(saved)
 
 
+def test_an_earlier_format_is_read_unless_it_lacks_something(saved: Path) -> None:
+    _change_manifest(saved, format=FORMAT - 1)
+    assert load_model(saved).kind == "joint"
+    _change_manifest(saved, kind="tutor")
+    with pytest.raises(
+        ModelDirectoryError, match=rf"format {FORMAT - 1}.*earlier kgraft.*Train the model again"
+    ):
+        load_model(saved)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -79,6 +79,7 @@ def run_demo(directory: Path) -> None:
     question = f'--head "{own.entities.name(head)}" --relation {own.relations.name(relation)}'
     out.print(f"  kgraft predict {student_place} {question}", highlight=False)
     out.print(f"  kgraft rules {student_place}", highlight=False)
+    out.print("Or look at its page, which this starts at http://127.0.0.1:8000:", highlight=False)
     out.print(f"  kgraft serve {student_place}", highlight=False)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kgraft.cli.console import out
+from kgraft.cli.console import out, writing
 from kgraft.cli.options import ModelArgument, names
 from kgraft.exporting.export import export as run_export
-from kgraft.exporting.formats import FORMATS, shown
+from kgraft.exporting.formats import FORMATS, is_address, shown
 from kgraft.model.directory import load_model
 from kgraft.progress import Bar
 from kgraft.sentences import speaking
@@ -50,7 +52,7 @@ def export(
     Files end in .npz, .parquet, .safetensors, .txt or .vec, directories in .usearch, .lancedb or
     .qdrant, and addresses begin with http:// (Qdrant), postgresql:// or hf:// (the Hub).
     """
-    with speaking():
+    with speaking(), nullcontext() if is_address(place) else writing(Path(place)):
         done = run_export(
             load_model(model),
             place,

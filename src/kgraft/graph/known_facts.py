@@ -31,6 +31,11 @@ def queries(triples: Triples, side: Side) -> tuple[Ids, Ids, Ids]:
     raise ValueError(f"a side is head or tail, not {side!r}")
 
 
+def distinct_queries(triples: Triples, side: Side) -> NDArray[np.int64]:
+    """Return anchor and relation, each pair once and in order, of facts asked for one side."""
+    return np.unique(np.stack(queries(triples, side)[:2], axis=1), axis=0)
+
+
 class KnownFacts:
     """Known answers of queries, found by binary search.
 

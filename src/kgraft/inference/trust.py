@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.evaluation.evaluate import Split
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.known_facts import KnownFacts, Side, queries
+from kgraft.graph.known_facts import KnownFacts, Side, distinct_queries
 from kgraft.inference.predict import Predictor
 
 _SIDES: tuple[Side, ...] = ("tail", "head")
@@ -78,7 +78,7 @@ def judge(
     )
     parts = [Judged(np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.bool_))]
     for side in _SIDES:
-        asked = np.unique(np.stack(queries(asked_for, side)[:2], axis=1), axis=0)
+        asked = distinct_queries(asked_for, side)
         anchors, relations = asked.T.copy()
         for block, found in predictor.candidates.best(anchors, relations, side, best, new=True):
             query, place = np.nonzero(np.isfinite(found.scores))

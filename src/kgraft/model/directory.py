@@ -57,7 +57,8 @@ from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
 
 FORMAT = 2
-"""Rises when an older kgraft could no longer read a directory."""
+"""Rises when an older kgraft could no longer read a directory; what of an earlier format lacks
+nothing is still read."""
 
 ROWS = 1 << 16
 """Rows of a table that are looked at at once."""
@@ -135,8 +136,8 @@ def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
     """Read a model that ``save_model`` has written.
 
     Raises:
-        ModelDirectoryError: If the directory is missing, damaged, or of a newer format; the message
-            names the file at fault.
+        ModelDirectoryError: If the directory is missing, damaged, of a newer format, or of an
+            earlier one that lacks what is needed now; the message names the file at fault.
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
@@ -145,6 +146,12 @@ def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
             _check(directory, name, manifest["files"].get(name))
         return _read(directory, manifest)
     except (*UNFIT, DataError, SettingsError, SafetensorError, pl.exceptions.PolarsError) as error:
+        if int(manifest["format"]) < FORMAT:
+            raise ModelDirectoryError(
+                f"{directory}: this model has format {manifest['format']}, written by an earlier "
+                f"kgraft, and lacks what kgraft {version('kgraft')} reads of it ({error}). "
+                "Train the model again."
+            ) from error
         raise ModelDirectoryError(
             f"{directory}: the files of this model do not fit together ({error}). "
             "Copy or train the model again."

@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from torch import Tensor
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
+from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
 from kgraft.graph.sorted_rows import changes
 from kgraft.linking.joint import places_of
 from kgraft.model.calibration import RIVALS, Calibration, calibration_error, reliability, shares
@@ -111,7 +111,7 @@ def _judge(
     ways = _Ways(model, torch.from_numpy(part.entity_rows), mixtures)
     sides: tuple[Side, ...] = ("tail", "head")
     for side in sides:
-        asked = np.unique(np.stack(queries(facts, side)[:2], axis=1), axis=0)
+        asked = distinct_queries(facts, side)
         for block in np.array_split(asked, -(-len(asked) // AT_ONCE)):
             anchors, relations = block.T.copy()
             left_out, answers = (
