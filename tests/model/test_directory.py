@@ -241,7 +241,7 @@ def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
         load_model(saved)
 
 
-def test_an_earlier_format_is_read_unless_it_lacks_something(saved: Path) -> None:
+def test_an_earlier_format_is_read_where_it_still_fits(saved: Path) -> None:
     _change_manifest(saved, format=FORMAT - 1)
     assert load_model(saved).kind == "joint"
     _change_manifest(saved, kind="tutor")

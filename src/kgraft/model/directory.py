@@ -56,9 +56,9 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
 
-FORMAT = 2
-"""Rises when an older kgraft could no longer read a directory; what of an earlier format lacks
-nothing is still read."""
+FORMAT = 3
+"""Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
+written in an earlier format is read where it still fits."""
 
 ROWS = 1 << 16
 """Rows of a table that are looked at at once."""
@@ -137,7 +137,7 @@ def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
 
     Raises:
         ModelDirectoryError: If the directory is missing, damaged, of a newer format, or of an
-            earlier one that lacks what is needed now; the message names the file at fault.
+            earlier one that no longer fits; the message names the file at fault.
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
@@ -149,7 +149,7 @@ def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
         if int(manifest["format"]) < FORMAT:
             raise ModelDirectoryError(
                 f"{directory}: this model has format {manifest['format']}, written by an earlier "
-                f"kgraft, and lacks what kgraft {version('kgraft')} reads of it ({error}). "
+                f"kgraft, and no longer fits kgraft {version('kgraft')} ({error}). "
                 "Train the model again."
             ) from error
         raise ModelDirectoryError(
