@@ -41,7 +41,7 @@ class SettingsError(KgraftError):
 
 
 class ModelDirectoryError(KgraftError):
-    """A model directory that is missing, damaged, or written by a newer kgraft."""
+    """A model directory that is missing, damaged, or written by another kgraft."""
 
 
 class TrainingError(KgraftError):
@@ -68,4 +68,5 @@ def describe(
     if line is not None:
         where = f"{where}, line {line}" if where else f"line {line}"
     prefix = f"{where}: " if where else ""
-    return f"{prefix}{problem}. {remedy}."
+    end = "" if problem.endswith("?") else "."
+    return f"{prefix}{problem}{end} {remedy}."
