@@ -126,6 +126,12 @@ def test_summaries_as_pages(shares: tuple[float, ...], parse: Parse) -> None:
     assert "What links are worth" in text or len(shares) == 1
 
 
+def test_one_thread_is_one(parse: Parse) -> None:
+    report = summarised()
+    report["settings"]["threads"] = 1
+    assert "with 1 thread of an abacus" in "".join(parse(benchmark_report(report)).itertext())
+
+
 def test_one_seed_and_nothing_covered(parse: Parse) -> None:
     made = summarised()
     made["settings"]["seeds"] = [0]

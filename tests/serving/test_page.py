@@ -189,6 +189,10 @@ def test_nothing_is_wider_than_the_window(
         page.locator(".waiting").wait_for(state="detached")
         page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for share in page.locator(".share").all()[:1]:
+            room = share.evaluate("x => { x.textContent = '> 99.9 %'; return x.clientWidth; }")
+            assert share.evaluate("x => x.scrollWidth") <= room
+            assert share.bounding_box()["height"] < 30  # one line
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     light = sum(map(int, background.removeprefix("rgb(").rstrip(")").split(","))) > 3 * 128
     assert light == (scheme == "light")

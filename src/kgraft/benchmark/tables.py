@@ -128,7 +128,8 @@ def with_spread(row: Mapping[str, Any], mean_key: str, sd_key: str, sign: str = 
 def measured_on(report: Mapping[str, Any]) -> str:
     """Return in words on what machine a report's figures were measured."""
     threads, machine = report["settings"]["threads"], report["machine"]
-    return f"{threads} threads of an {machine['processor']} with {machine['cores']} cores"
+    of = "thread" if threads == 1 else "threads"
+    return f"{threads} {of} of an {machine['processor']} with {machine['cores']} cores"
 
 
 def summary_note(report: Mapping[str, Any]) -> str:
