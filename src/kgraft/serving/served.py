@@ -136,7 +136,7 @@ class Served:
             if not np.isin(self.named.part.entity_rows, rows).any():
                 # The library's own hint compares with every name, which is slow with very many.
                 near = " or ".join(repr(x.name) for x in self.search.find(text, 3))
-                hint = f"did you mean {near}?" if near else "search for it, here or at /v1/entities."
+                hint = f"did you mean {near}?" if near else "search for it by a word."
                 raise UnknownNameError(f"no entity is called {text!r}; {hint}")
         place = self.named.entity(text)
         self.named.vector(place)
