@@ -113,3 +113,16 @@ def test_the_same_seed_gives_the_same_weights(
     )
     assert one == again
     assert one != other
+
+
+def test_weights_that_rules_have_are_gone_on_from(
+    edges_of: EdgesOf, rules: Rules, facts: list[tuple[int, int, int]]
+) -> None:
+    edges, asked = edges_of(facts), lives(facts)
+    once = weighed(rules, edges, asked, np.arange(320))
+    few, more = (weighed(x, edges, asked[:8], np.arange(320)) for x in (rules, once))
+    gaps = [weights(x)[BORN] - weights(x)[MET] for x in (few, once, more)]
+    assert 0 < gaps[0] < gaps[1] / 4
+    assert gaps[2] > gaps[1]
+    unheard = weighed(once, edges, np.array([[0, LIVES, 319]]), np.arange(320))
+    assert weights(unheard) == weights(once)

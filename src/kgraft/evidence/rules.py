@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
+
+from kgraft.graph.vocabulary import Rows
 
 BODY = ("first", "second", "third")
 """The relations of a body, in the order of its path."""
@@ -51,6 +54,29 @@ class Rules:
     def constants(self) -> pl.DataFrame:
         """The rules with constants, with the row of each as ``rule``."""
         return self._rows(pl.col("answer").is_not_null())
+
+    def with_weights_of(self, earlier: Rules, entities: Rows, relations: Rows) -> Rules:
+        """Return these rules, each with its weight among earlier ones, 0 where it is not there.
+
+        Args:
+            earlier: Rules about another state of the graph.
+            entities: The row there of each entity, or -1, int64 ``(n,)``.
+            relations: That of each relation, inverses not among them, int64 ``(n_relations,)``.
+        """
+        back = np.where(relations >= 0, relations + earlier.n_relations, -1)
+        rows = {
+            **dict.fromkeys(("relation", *BODY), np.concatenate([relations, back])),
+            **dict.fromkeys(("entity", "answer"), entities),
+        }
+        there = self.frame.select(
+            pl.Series(name, of, dtype=SCHEMA[name]).gather(self.frame[name])
+            for name, of in rows.items()
+        )
+        known = earlier.frame.select(*rows, "weight")
+        found = there.join(
+            known, on=list(rows), how="left", nulls_equal=True, maintain_order="left"
+        )
+        return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
 
     def surer_than(self, confidence: float) -> Rules:
         """Return the rules of at least a confidence."""

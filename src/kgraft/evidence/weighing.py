@@ -26,6 +26,9 @@ from kgraft.graph.vocabulary import Rows
 MOST = 10_000
 """Facts that are asked for, at the most."""
 
+MOST_AGAIN = 2_500
+"""The same where rules have weights already."""
+
 FOLDS = 4
 """Parts in which they are taken out of the graph, so that most facts are there to answer by."""
 
@@ -40,14 +43,16 @@ def weighed(rules: Rules, edges: Edges, facts: Triples, entities: Rows, *, seed:
     """Return rules with weights. The same seed gives the same weights.
 
     Args:
-        rules: Mined on the whole graph.
+        rules: Mined on the whole graph; weights that they have are gone on from.
         edges: The graph.
         facts: The facts of it to ask for, int64 ``(n, 3)``, those of the target.
         entities: The candidates, which both ends of the facts are among.
         seed: Seeds which facts are asked for, and in what order.
     """
     draw = np.random.default_rng(seed)
-    chosen = draw.permutation(np.unique(facts, axis=0))[:MOST]
+    start = rules.frame["weight"].to_numpy().astype(np.float64)
+    most = MOST_AGAIN if start.any() else MOST
+    chosen = draw.permutation(np.unique(facts, axis=0))[:most]
     candidates = pl.Series(np.unique(entities), dtype=pl.Int32).implode()
     parts = [
         part
@@ -55,7 +60,7 @@ def weighed(rules: Rules, edges: Edges, facts: Triples, entities: Rows, *, seed:
         if len(held)
         for part in _asked(rules, edges, held, candidates)
     ]
-    weights = _fitted(_together(parts), len(rules), draw) if parts else np.zeros(len(rules))
+    weights = _fitted(_together(parts), start, draw) if parts else start
     weight = pl.Series(weights, dtype=pl.Float32)
     return replace(rules, frame=rules.frame.with_columns(weight=weight))
 
@@ -126,9 +131,11 @@ def _judged(found: pl.DataFrame, held: pl.DataFrame) -> _Asked:
     )
 
 
-def _fitted(asked: _Asked, n_rules: int, draw: np.random.Generator) -> NDArray[np.float64]:
-    """Return the weights ``(n_rules,)`` under which right answers are likelier."""
-    weights = np.zeros(n_rules)
+def _fitted(
+    asked: _Asked, weights: NDArray[np.float64], draw: np.random.Generator
+) -> NDArray[np.float64]:
+    """Go on from the rules' weights, ``(n_rules,)``, to where right answers are likelier."""
+    weights = weights.copy()
     first_answer = np.cumsum(asked.answers) - asked.answers
     first_rule = np.cumsum(asked.rules) - asked.rules
     for _ in range(EPOCHS):
@@ -143,7 +150,7 @@ def _fitted(asked: _Asked, n_rules: int, draw: np.random.Generator) -> NDArray[n
             slope = _chances(asked.prior[answer] + added, of_query)
             slope *= np.bincount(of_query, weights=right)[of_query]
             slope -= right
-            step = np.bincount(rule, weights=slope[of_answer], minlength=n_rules)
+            step = np.bincount(rule, weights=slope[of_answer], minlength=len(weights))
             weights -= RATE / BATCH * step
     return weights
 

@@ -34,6 +34,7 @@ def run_for_target(
     weights: NDArray[np.float64] | None = None,
     extra: Term | None = None,
     made_from: Sequence[KgeModel] = (),
+    start: TrainedModel | None = None,
 ) -> Run:
     """Prepare a model for a target: mine rules, to learn what they infer and to fit their mixture.
 
@@ -47,6 +48,7 @@ def run_for_target(
         weights: As in ``Run``, and so are ``extra`` and ``made_from``.
         extra: Further loss terms.
         made_from: Models that this one was made from.
+        start: An earlier student of the target, whose rules' weights are gone on from.
 
     Raises:
         DataError: If there is no fact to learn from.
@@ -56,6 +58,8 @@ def run_for_target(
         edges, part = Edges.of(graph), graph.part(target.name)
         seed, own = settings.training.seed, part.joint(target.train)
         rules = mine(edges, part.relation_rows, settings.rules, seed=seed)
+        if start is not None and start.evidence is not None:
+            rules = rules.with_weights_of(start.evidence.rules, *graph.rows_in(start.graph))
         rules = weighed(rules, edges, own, part.entity_rows, seed=seed)
         inferred = infer(rules, edges, part.entity_rows, settings.rules)
 

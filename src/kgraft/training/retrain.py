@@ -102,6 +102,7 @@ def retraining_run(
         weights=weights(chances, settings.subgraph.agreement, learned, trusted),
         extra=taught,
         made_from=[teacher.kge] if start is None else [teacher.kge, start.kge],
+        start=start,
     )
     return run if start is None else telling_changes(run, start)
 
