@@ -234,6 +234,19 @@ def test_no_more_scores_at_once_than_allowed(chunk_elements: int) -> None:
     assert 0 < scorer.largest <= chunk_elements
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_nothing(threads: int) -> None:
+    random = np.random.default_rng(0)
+    scorer = Table(torch.from_numpy(random.integers(20, size=(90, 2, 90)).astype(np.float32)))
+    asked, known = (random.integers([90, 2, 90], size=(n, 3)) for n in (200, 900))
+    settings = {"side": "tail", "known": KnownFacts(known), "n_entities": 90}
+    alone = rank(scorer, asked, **settings)
+    torch.set_num_threads(threads)
+    together = rank(scorer, asked, **settings)
+    for one, other in zip(vars(together).values(), vars(alone).values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_with_many_candidates_facts_with_neighbouring_answers_share_a_chunk() -> None:
     random = np.random.default_rng(0)
     scores = torch.from_numpy(random.normal(size=(400, 1, 400)))
