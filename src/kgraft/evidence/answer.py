@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kgraft.evidence.bodies import Adjacency, Bodies
 from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.keyed import Keyed
 from kgraft.evidence.rules import BODY, Rules
-from kgraft.graph.sorted_rows import Ints, changes, spans
+from kgraft.graph.sorted_rows import Ints, changes, numbers_of, spans
 from kgraft.graph.vocabulary import Rows
 
 EVIDENCE = 3
@@ -56,8 +57,12 @@ class Answerer:
         named = rules.constants.select(
             "first", "entity", "relation", "rule", "confidence", "weight", y="answer"
         )
-        self._special = named.filter(pl.col("entity").is_not_null())
-        self._general = named.filter(pl.col("entity").is_null()).drop("entity")
+        special = named.filter(pl.col("entity").is_not_null())
+        general = named.filter(pl.col("entity").is_null()).drop("entity")
+        self._special, self._general = (
+            {by: Keyed(table, [*on, "relation"] if by else on) for by in (True, False)}
+            for table, on in ((special, ["first", "entity"]), (general, ["first"]))
+        )
 
     def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return every answer that a rule gives.
@@ -125,9 +130,9 @@ class Answerer:
         reached = asked[place].with_columns(
             first=pl.Series(relation, dtype=pl.Int32), entity=pl.Series(end, dtype=pl.Int32)
         )
-        on = ["first", *asked.columns[1:]]
-        special = reached.join(self._special, on=["entity", *on])
-        anything = reached.drop("entity").unique().join(self._general, on=on)
+        by_relation = "relation" in asked.columns
+        special = self._special[by_relation].join(reached)
+        anything = self._general[by_relation].join(reached.drop("entity").unique())
         return pl.concat([special.select(*SCHEMA), anything.select(*SCHEMA)])
 
 
@@ -161,9 +166,9 @@ def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
     Returns:
         The row at each place, and the places at which an answer's rows begin.
     """
-    answer = [found[name].to_numpy() for name in ("y", "relation", "x")]
-    order = np.lexsort((-found["confidence"].to_numpy(), *answer))
-    return order, np.flatnonzero(changes(*(column[order] for column in answer)))
+    answer = numbers_of(found.select("x", "relation", "y").to_numpy().astype(np.int64))
+    order = np.lexsort((-found["confidence"].to_numpy(), answer))
+    return order, np.flatnonzero(changes(answer[order]))
 
 
 def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kgraft.evidence.answer import Answerer, combined
 from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.keyed import Keyed
 from kgraft.evidence.rules import Rules
 from kgraft.linking.joint import JointGraph
 
@@ -54,7 +55,7 @@ class Witnesses:
         self._answerer = Answerer(rules, self.edges)
         own = graph.part(target).entity_rows
         self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
-        self._statements = _statements(graph, target, agreement)
+        self._statements = Keyed(_statements(graph, target, agreement), ["x", "relation"])
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer.
@@ -66,7 +67,7 @@ class Witnesses:
             ``x``, ``relation``, ``y`` and ``confidence``: the rules' chance of each answer.
         """
         parts = [_inferred(self._answers(part)) for part in asked.iter_slices(AT_ONCE)]
-        return pl.concat(parts) if parts else self._statements.clear()
+        return pl.concat(parts or [_inferred(self._answers(asked))])
 
     def testimony(self, asked: pl.DataFrame) -> Testimony:
         """Return all that is said of a few queries, rule by rule."""
@@ -81,7 +82,7 @@ class Witnesses:
         An answer's confidence is the chance that the target agrees. What the target states itself
         is no evidence for what else it might state, and is left out.
         """
-        return self._statements.join(asked, on=["x", "relation"], how="semi")
+        return self._statements.join(asked.select("x", "relation"))
 
 
 @dataclass(frozen=True, eq=False)
