@@ -28,6 +28,7 @@ from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import FAINT as LEAST
+from kgraft.model.mixture import USUAL
 from kgraft.model.trained import TrainedModel
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -53,7 +54,7 @@ def model(tiny: Collection) -> TrainedModel:
     # mine's three facts, then big's: ann likes cay, ann likes bob, bob sees Z
     agreement = np.array([1.0, 1.0, 1.0, 0.6, 0.9, 0.5])
     mrr: dict[By, float] = {"rules": 1.0}
-    evidence = Evidence(together(parts, M), agreement, torch.ones(2 * M, 6), mrr)
+    evidence = Evidence(together(parts, M), agreement, torch.ones(2 * M, len(USUAL)), mrr)
     kge = KgeModel(settings.model, entities, relations)
     return TrainedModel("student", kge, graph, "mine", settings, evidence=evidence)
 
@@ -120,8 +121,9 @@ def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
 def test_both_ways_together(model: TrainedModel) -> None:
     found = explain(model, "ann", "likes", "cay", by="both")
     assert found.score == predict(model, head="ann", relation="likes", by="both")[0].score
-    # All weigh 1: what the rule says counts again as far as nothing stated will do.
-    left = found.score - np.log(1 + share(0.5, 0.25) / LEAST) * (1 + 0.4)
+    # All weigh 1: what the rule says counts again as far as nothing stated will do, and with the
+    # vectors' score of 3.
+    left = found.score - np.log(1 + share(0.5, 0.25) / LEAST) * (1 + 0.4 + 0.2 * 3)
     assert found.rules[0].score_without == pytest.approx(left, rel=1e-4)
     assert found.without is not None
     assert (found.without.support, found.without.score) == ("body", pytest.approx(left, rel=1e-4))

@@ -24,6 +24,7 @@ from kgraft.linking.joint import join
 from kgraft.linking.links import Links
 from kgraft.model.evidence import Evidence
 from kgraft.model.kge import KgeModel
+from kgraft.model.mixture import USUAL
 from kgraft.model.trained import TrainedModel
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -34,7 +35,7 @@ M = 3
 def knowing(model: TrainedModel, *some_rules: dict[str, Any]) -> TrainedModel:
     m = model.graph.n_relations
     parts = [pl.DataFrame([{"support": 2, "confidence": 0.5} | rule]) for rule in some_rules]
-    agreement, mixture = np.ones(len(model.graph.triples)), torch.ones(2 * m, 6)
+    agreement, mixture = np.ones(len(model.graph.triples)), torch.ones(2 * m, len(USUAL))
     return replace(model, evidence=Evidence(together(parts, m), agreement, mixture, {}))
 
 

@@ -100,12 +100,14 @@ def test_mixed_by_hand() -> None:
         stated=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
         agreed=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
         unstated=torch.tensor([[0.25], [1.0]]),
+        frequent=torch.tensor([[0.0, 0.5], [4.0, 0.0]]),
+        degree=torch.tensor([[2.0, 1.0], [2.0, 1.0]]),
     )
-    both = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 0.0, 10.0, 2.0]])
-    assert mixed(features, both).tolist() == [
-        [(1 + 6 / 4) * 2 + (2 + 5 / 4) * 0.5 + 3 - 8, (1 + 6 / 4) * -1 + (2 + 5 / 4) * 1],
-        [(1 + 2) * 2, 10 * 3],
-    ]
+    each = torch.tensor([[1.0, 2, 3, 4, 5, 6, 10, 8, 9], [1.0, 0, 0, 0, 10, 2, 0, 0.5, 0]])
+    one = (1 + 6 / 4) * 2 + (2 + 5 / 4 + 0.2 * 10 * 2) * 0.5 + 3 - 8 + 9 * 2
+    other = (1 + 6 / 4) * -1 + (2 + 5 / 4 - 0.2 * 10) * 1 + 8 * 0.5 + 9
+    found = mixed(features, each)
+    assert found.numpy() == pytest.approx(np.array([[one, other], [(1 + 2) * 2 + 2, 10 * 3]]))
 
 
 def test_rules_and_statements_answer_for_tails(rules: RuleScorer) -> None:
@@ -180,6 +182,9 @@ def test_features_by_hand(rules: RuleScorer, kge: KgeModel) -> None:
     assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert found.agreed.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
     assert found.unstated.tolist() == [[0.25], [1.0]]
+    # mine says of dan alone that somebody likes him; four facts are about cay, one about dan
+    assert found.frequent.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
+    assert found.degree.numpy() == pytest.approx(np.log1p([[4, 1]] * 2))
 
 
 def test_what_is_stated_counts_even_where_it_is_no_candidate(
@@ -204,14 +209,14 @@ def test_no_statement_is_certain(
 def test_the_vectors_alone_score_as_their_model(
     rules: RuleScorer, kge: KgeModel, side: Side
 ) -> None:
-    scorer = MixedScorer(kge, rules, weights(1, 0, 0, 0, 0, 0))
+    scorer = MixedScorer(kge, rules, weights(1, *[0] * 8))
     asked = ids(ANN, CAY, EVE), ids(LIKES, LIKES, SEES)
     assert scorer.n_entities == 6
     assert scorer.score(*asked, side=side).equal(kge.score(*asked, side=side))
 
 
 def test_each_relation_and_inverse_has_weights_of_its_own(rules: RuleScorer, kge: KgeModel) -> None:
-    own = torch.zeros(2 * M, 6)
+    own = torch.zeros(2 * M, len(USUAL))
     own[:, 0] = torch.arange(1.0, 7.0)
     scorer = MixedScorer(kge, rules, own)
     asked = ids(ANN, BOB, CAY), ids(LIKES, KNOWS, SEES)

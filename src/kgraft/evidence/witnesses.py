@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kgraft.evidence.answer import Answerer, combined
 from kgraft.evidence.edges import Edges, inverse
+from kgraft.evidence.frequency import Frequency
 from kgraft.evidence.keyed import Keyed
 from kgraft.evidence.rules import Rules
 from kgraft.linking.joint import JointGraph
@@ -25,6 +26,11 @@ class Heard(Protocol):
 
     Both answer with ``x``, ``relation``, ``y`` and ``confidence``.
     """
+
+    @property
+    def frequency(self) -> Frequency:
+        """How often entities answer."""
+        ...
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer, and the chance of each answer."""
@@ -46,12 +52,14 @@ class Witnesses:
 
     Attributes:
         edges: The graph's facts in both directions.
+        frequency: How often entities answer in them.
     """
 
     def __init__(
         self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
     ) -> None:
         self.edges = Edges.of(graph)
+        self.frequency = Frequency(graph, target)
         self._answerer = Answerer(rules, self.edges)
         own = graph.part(target).entity_rows
         self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
@@ -71,7 +79,7 @@ class Witnesses:
 
     def testimony(self, asked: pl.DataFrame) -> Testimony:
         """Return all that is said of a few queries, rule by rule."""
-        return Testimony(self._answers(asked), self.stated(asked))
+        return Testimony(self._answers(asked), self.stated(asked), self.frequency)
 
     def _answers(self, asked: pl.DataFrame) -> pl.DataFrame:
         return self._answerer.answers(asked).filter(pl.col("y").is_in(self._entities))
@@ -92,10 +100,12 @@ class Testimony:
     Args:
         by_rules: Rows of ``kgraft.evidence.answer.SCHEMA``.
         by_sources: What ``Witnesses.stated`` returns.
+        frequency: How often entities answer, whoever says so.
     """
 
     by_rules: pl.DataFrame
     by_sources: pl.DataFrame
+    frequency: Frequency
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer, as ``Witnesses`` do."""

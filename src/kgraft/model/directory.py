@@ -56,7 +56,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
 
-FORMAT = 3
+FORMAT = 4
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
 written in an earlier format is read where it still fits."""
 

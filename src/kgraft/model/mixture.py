@@ -6,23 +6,29 @@ Shapes: B queries, C candidates, F features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.evidence.witnesses import Heard
 from kgraft.graph.known_facts import Side
+from kgraft.graph.sorted_rows import Ints
+from kgraft.linking.joint import places_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
 
-USUAL = (0.6, 0.0, 2.1, 0.7, 0.7, 0.2)
+USUAL = (0.65, 1.0, 2.1, 0.6, 0.2, 0.4, -0.45, 0.35, -0.25)
 """Weights to begin with, about what validation facts of DBP-5L make of them."""
 
 FAINT = 0.001
 """A rules' chance below this hardly counts."""
+
+COMMON = 0.2
+"""Brings the product of what vectors and rules say to the size of the other features."""
 
 SUREST = 0.99
 """The most, and one minus it the least, that agreement counts as: nothing is beyond doubt, and what
@@ -39,6 +45,8 @@ class Features(NamedTuple):
         agreed: For those, the log odds that the target agrees, else 0, ``(B, C)``.
         unstated: The chance that the target agrees with none of a query's statements, ``(B, 1)``:
             one minus the largest.
+        frequent: How often a candidate answers along the relation, ``(B, C)``, and
+        degree: in how many facts it is, ``(B, C)``: see ``kgraft.evidence.frequency``.
     """
 
     vectors: Tensor
@@ -46,23 +54,29 @@ class Features(NamedTuple):
     stated: Tensor
     agreed: Tensor
     unstated: Tensor
+    frequent: Tensor
+    degree: Tensor
 
 
 def mixed(features: Features, weights_BF: Tensor) -> Tensor:
     """Return the scores ``(B, C)`` of a mixture.
 
-    A weighted sum of vectors, rules, statement, agreement, and again rules and vectors as far as
-    nothing that is stated will do: there rules are worth more.
+    A weighted sum of vectors, rules, statement, agreement, again rules and vectors as far as
+    nothing that is stated will do (there rules are worth more), what vectors and rules say in
+    common (what both say counts less than twice), and frequency.
     """
-    vectors, inferred, stated, agreed, inferred_alone, vectors_alone = weights_BF.unsqueeze(
-        -1
-    ).unbind(1)
+    vectors, inferred, stated, agreed, inferred_alone, vectors_alone, common, frequent, degree = (
+        weights_BF.unsqueeze(-1).unbind(1)
+    )
     unstated = features.unstated
+    inferred = inferred + inferred_alone * unstated + common * COMMON * features.vectors
     return (
         (vectors + vectors_alone * unstated) * features.vectors
-        + (inferred + inferred_alone * unstated) * features.inferred
+        + inferred * features.inferred
         + stated * features.stated
         + agreed * features.agreed
+        + frequent * features.frequent
+        + degree * features.degree
     )
 
 
@@ -79,11 +93,20 @@ def _either(one: Tensor, other: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Answers of witnesses that are candidates: query, column and chance of each, ``(M,)``."""
+    """Answers that are candidates: query, column and what is said of each, ``(M,)``."""
 
     query: Tensor
     column: Tensor
-    chance: Tensor
+    said: Tensor
+
+    @classmethod
+    def among(
+        cls, columns: Ints, query: NDArray[Any], entity: NDArray[Any], said: NDArray[np.float32]
+    ) -> _Found:
+        """Return those answers whose entities have a column, others have -1."""
+        column = columns[entity]
+        kept = column >= 0
+        return cls(*(torch.from_numpy(x[kept]) for x in (query.astype(np.int64), column, said)))
 
     def spread(self, size: tuple[int, int], values: Tensor) -> Tensor:
         """Return values, one an answer, in their places of ``(B, C)`` zeros."""
@@ -116,7 +139,7 @@ class RuleScorer:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
         inferred, stated, _ = self.found(anchors, relations, side, candidates)
         size = (len(anchors), self._n_entities if candidates is None else len(candidates))
-        return _either(*(found.spread(size, found.chance) for found in (inferred, stated)))
+        return _either(*(found.spread(size, found.said) for found in (inferred, stated)))
 
     def found(
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
@@ -125,8 +148,30 @@ class RuleScorer:
         frames = self._heard(anchors, directed(relations, side, self._n_relations))
         best = np.zeros(len(anchors), dtype=np.float32)
         np.maximum.at(best, frames[1]["query"].to_numpy(), frames[1]["confidence"].to_numpy())
-        inferred, stated = (self._among(frame, candidates) for frame in frames)
+        columns = self._columns(candidates)
+        inferred, stated = (
+            _Found.among(columns, *(part[name].to_numpy() for name in ("query", "y", "confidence")))
+            for part in frames
+        )
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
+
+    def frequency(
+        self, relations: Tensor, side: Side, candidates: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return how often each candidate answers along the relations, and at all, ``(B, C)``."""
+        known, columns = self._witnesses.frequency, self._columns(candidates)
+        along = directed(relations, side, self._n_relations).numpy()
+        asked, which = np.unique(along, return_inverse=True)
+        found = _Found.among(columns, *known.answers(asked))
+        degree = torch.from_numpy(known.degree[: self._n_entities])
+        degree = degree if candidates is None else degree[candidates]
+        frequent = found.spread((len(asked), len(degree)), found.said)[torch.from_numpy(which)]
+        return frequent, degree.expand_as(frequent)
+
+    def _columns(self, candidates: Tensor | None) -> Ints:
+        """Return the column of each entity of the graph, -1 where it is no candidate."""
+        rows = np.arange(self._n_entities) if candidates is None else candidates.numpy()
+        return places_of(rows, len(self._witnesses.frequency.degree))
 
     def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return what rules infer and what sources state, a row an answer to a ``query``.
@@ -149,18 +194,6 @@ class RuleScorer:
             inferred, stated = (asked.join(part, on=["x", "relation"]) for part in answers)
             last = self._last = (key, (inferred, stated))
         return last[1]
-
-    def _among(self, answers: pl.DataFrame, candidates: Tensor | None) -> _Found:
-        column = torch.arange(self._n_entities)
-        if candidates is not None:
-            column = torch.full((self._n_entities,), -1)
-            column[candidates] = torch.arange(len(candidates))
-        answers = answers.filter(pl.col("y") < self._n_entities)
-        place = column[torch.from_numpy(answers["y"].to_numpy().astype(np.int64))]
-        kept = place >= 0
-        query = torch.from_numpy(answers["query"].to_numpy().astype(np.int64))
-        chance = torch.from_numpy(answers["confidence"].to_numpy().copy())
-        return _Found(query[kept], place[kept], chance[kept])
 
 
 class MixedScorer:
@@ -203,8 +236,9 @@ class MixedScorer:
         inferred, stated, unstated = self.rules.found(anchors, relations, side, candidates)
         return Features(
             scores,
-            inferred.spread(size, torch.log1p(inferred.chance / FAINT)),
-            stated.spread(size, torch.ones_like(stated.chance)),
-            stated.spread(size, stated.chance.logit()),
+            inferred.spread(size, torch.log1p(inferred.said / FAINT)),
+            stated.spread(size, torch.ones_like(stated.said)),
+            stated.spread(size, stated.said.logit()),
             unstated,
+            *self.rules.frequency(relations, side, candidates),
         )
