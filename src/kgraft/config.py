@@ -102,6 +102,8 @@ class TrainingSettings(Settings):
         final_rate: What is left of both learning rates at the end; they fall by the same amount
             each epoch, and 1 keeps them as they are.
         regularization: Weight of the N3 norm.
+        debias: How far scores are freed of how often an entity is a candidate: 0 not, and entities
+            of many facts are thought less likely; 1 fully, and they teach less as wrong answers.
         trust: How sharply facts count by the confidence of the links that make them facts about
             other sources' entities too; 0 lets all facts count alike.
         validate_every: Epochs between two looks at the validation facts.
@@ -121,6 +123,7 @@ class TrainingSettings(Settings):
     dense_learning_rate: float = Field(1e-3, gt=0, le=1e6)
     final_rate: float = Field(1.0, gt=0, le=1)
     regularization: float = Field(0.05, ge=0)
+    debias: float = Field(0.5, ge=0, le=2)
     trust: float = Field(3.0, ge=0)
     validate_every: int = Field(2, ge=1)
     validation_queries: int = Field(2000, ge=1)

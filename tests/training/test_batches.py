@@ -93,6 +93,25 @@ def epoch(seed: int, number: int) -> list[list[list[int]]]:
     return [parts(batch) for batch in batches_of(facts, seed=seed).epoch(number)]
 
 
+@pytest.mark.parametrize(("negatives", "inferred"), [(3, False), (1, True), (2, True)])
+def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, inferred: bool) -> None:
+    draw = np.random.default_rng(0)
+    facts = np.minimum(draw.geometric(0.2, (60, 3)) - 1, [99, 1, 99])
+    more = Inferred(np.array([[0, 1, 90], [91, 0, 1]]), np.array([0.5, 1.0]))
+    batches = Batches(
+        facts, 100, N_RELATIONS, batch_size=4, negatives=negatives, debias=0.5, seed=0,
+        inferred=more if inferred else None,
+    )  # fmt: skip
+    seen, told, n_batches = np.zeros(100), np.full(100, np.nan), 0
+    for number in range(300):
+        for batch in batches.epoch(number):
+            seen[batch.entities] += 1
+            told[batch.entities] = batch.discounts
+            n_batches += 1
+    # Facts of an epoch are not drawn twice, as the chances suppose.
+    assert np.exp(2 * told) == pytest.approx(seen / n_batches, rel=0.12, abs=0.01)
+
+
 def test_seed_and_number_decide_an_epoch() -> None:
     assert epoch(5, 2) == epoch(5, 2)
     assert epoch(5, 2) != epoch(5, 3)

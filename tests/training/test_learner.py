@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,15 @@ def one_query(known: Tensor = NONE_KNOWN) -> Batch:
     """Entity 0, relation 0, answer 1, among entities 0, 1 and 2."""
     zero, one = torch.tensor([0]), torch.tensor([1])
     return Batch(
-        torch.arange(3), zero, zero, zero, one, known, torch.tensor([False]), torch.ones(1)
+        torch.arange(3),
+        zero,
+        zero,
+        zero,
+        one,
+        known,
+        torch.tensor([False]),
+        torch.ones(1),
+        torch.zeros(3),
     )
 
 
@@ -49,6 +58,13 @@ def test_terms_by_hand() -> None:
     assert terms["loss"] == pytest.approx(task + 0.5 * 10, rel=1e-6)
 
 
+def test_entities_count_by_how_seldom_they_are_candidates() -> None:
+    log_chances = torch.tensor([1.0, 0.5, 0.25]).log()
+    batch = replace(one_query(), discounts=log_chances)
+    task = -math.log(2 * math.exp(2) / (math.exp(1) + 2 * math.exp(2) + 4 * math.exp(3)))
+    assert learner_of(numbers_model(1, 2, 3)).step(batch)["task"] == pytest.approx(task, rel=1e-6)
+
+
 def test_inferred_facts_have_a_term_of_their_own() -> None:
     stated, mixed = (
         Batch(
@@ -58,6 +74,7 @@ def test_inferred_facts_have_a_term_of_their_own() -> None:
             NONE_KNOWN,
             torch.tensor([False, inferred]),
             torch.ones(2),
+            torch.zeros(3),
         )
         for inferred in (False, True)
     )
@@ -116,6 +133,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         known=NONE_KNOWN,
         inferred=torch.tensor([False, False]),
         weights=torch.ones(2),
+        discounts=torch.zeros(3),
     )
     learner.step(batch)
     for name, rows in (("entities", [0, 2, 3, 5, 7]), ("relations", [0, 1, 3, 4])):

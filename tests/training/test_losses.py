@@ -55,12 +55,21 @@ def test_queries_count_by_their_weights() -> None:
     assert asked.loss.item() == pytest.approx(0.5 * math.log(4) + 2 * math.log(3))
 
 
+def test_candidates_count_by_how_seldom_they_are_there() -> None:
+    queries, candidates = scored([0.0, math.log(2), math.log(5)], [1.0, 1.0, 1.0])
+    log_chances = torch.tensor([1.0, 0.5, 0.1]).log()
+    # 1, 4 and 50 parts; 1, 2 and 10 parts
+    asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), discounts_C=log_chances)
+    assert asked.losses.tolist() == pytest.approx([math.log(55 / 4), math.log(13)])
+
+
 def test_gradients_by_finite_differences() -> None:
     queries, candidates = drawn(4, 5)
     answers, known = torch.tensor([0, 1, 2, 3]), torch.tensor([[0, 0, 3], [1, 4, 2]])
-    weights = torch.tensor([1.0, 0.3, 0.0, 2.0])
+    weights, log_chances = torch.tensor([1.0, 0.3, 0.0, 2.0]), torch.tensor([0.0, -2, -1, -9, -1])
     assert torch.autograd.gradcheck(
-        lambda x, y: sampled_softmax(x, y, answers, known, weights).loss, (queries, candidates)
+        lambda x, y: sampled_softmax(x, y, answers, known, weights, log_chances).loss,
+        (queries, candidates),
     )
 
 

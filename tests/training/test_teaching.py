@@ -57,6 +57,7 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         torch.empty(2, 0, dtype=torch.int64),
         torch.zeros_like(places, dtype=torch.bool),
         torch.ones(len(places)),
+        torch.zeros(len(entities)),
     )
     return Step(batch, rows, verbs, asked)
 

@@ -37,6 +37,7 @@ class Batch:
         steps: Queries of a path; 1 where every query is a path of its own.
         inferred: bool ``(B,)``, which queries ask for a fact that no source states.
         weights: float ``(B,)``, how much each query counts.
+        discounts: float ``(U,)``, what each entity's score counts less as a candidate.
     """
 
     entities: Tensor
@@ -47,6 +48,7 @@ class Batch:
     known: Tensor
     inferred: Tensor
     weights: Tensor
+    discounts: Tensor
     steps: int = 1
 
     def __len__(self) -> int:
@@ -70,6 +72,7 @@ class Batches:
         steps: Facts in a path.
         batch_size: Queries per batch.
         negatives: Entities drawn per batch.
+        debias: The power to which a candidate's chance to be one is taken off what it counts.
         seed: Seeds all draws.
     """
 
@@ -85,6 +88,7 @@ class Batches:
         steps: int = 1,
         batch_size: int,
         negatives: int,
+        debias: float = 0.0,
         seed: int,
     ) -> None:
         first = first_of_each(triples)
@@ -102,6 +106,25 @@ class Batches:
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
+        self._discounts = (debias * np.log(self._chances())).astype(np.float32)
+
+    def _chances(self) -> NDArray[np.float64]:
+        """Return each entity's chance to be in a batch, ``(n_entities,)``.
+
+        It is there as often as its facts are drawn, from either end, and as a negative.
+        """
+        size = len(self._column)
+        ends, total = np.bincount(self.facts[:, ::2].reshape(-1), minlength=size), len(self.facts)
+        expected = ends.astype(np.float64)
+        if self._inferred is not None:
+            for side in (0, 2):
+                ends = self._inferred.triples[:, side]
+                expected += np.bincount(ends, self._inferred.chances, size)
+            total += self._inferred.chances.sum()
+        expected *= self._paths_per_batch * self._steps / max(total, 1)
+        expected += self._negatives / max(size, 1)
+        chances: NDArray[np.float64] = -np.expm1(-expected)
+        return chances
 
     @property
     def n_queries(self) -> int:
@@ -188,6 +211,7 @@ class Batches:
             known=_tensor(np.stack([query[other], column[other]])),
             inferred=torch.from_numpy(inferred),
             weights=torch.from_numpy(weights),
+            discounts=torch.from_numpy(self._discounts[entities]),
             steps=self._steps,
         )
 

@@ -124,7 +124,15 @@ class Learner:
         predicates = relations.index_select(0, batch.predicates)
         queries = self._encode(heads, predicates, batch.steps)
         shares = batch.weights / len(batch)
-        asked = sampled_softmax(queries, entities, batch.tails, batch.known, shares, self._factors)
+        asked = sampled_softmax(
+            queries,
+            entities,
+            batch.tails,
+            batch.known,
+            weights_B=shares,
+            discounts_C=batch.discounts,
+            factors=self._factors,
+        )
         terms: dict[str, Tensor] = {}
         if self._weights["regularization"]:
             terms["regularization"] = self._penalty(batch, entities, relations)

@@ -205,5 +205,6 @@ def batches_of(
         steps=training.steps,
         batch_size=training.batch_size,
         negatives=training.negatives,
+        debias=training.debias,
         seed=training.seed,
     )
