@@ -27,6 +27,14 @@ def test_a_fifth_of_links_becomes_wrong(how: str) -> None:
         assert is_wrong.mean() == pytest.approx(0.2, abs=0.01)
 
 
+def test_without_exactly_the_wrong_links_only_given_ones_are_left() -> None:
+    known = kgraft.read_collection("world")
+    right = script.arm_of(known, "right")
+    for before, after in zip(known.links, right.links, strict=True):
+        assert len(after) == pytest.approx(0.8 * len(before), abs=1 + 0.01 * len(before))
+        assert {*map(tuple, after.pairs.tolist())} <= {*map(tuple, before.pairs.tolist())}
+
+
 def test_the_summary_is_of_what_there_is() -> None:
     assert script.summary({}) == {}
     students = {
