@@ -59,6 +59,8 @@ class ModelSettings(Settings):
         width: Real numbers in an entity vector; for ComplEx twice the number of complex ones.
         init_scale: Standard deviation of the first rows; by default 0.001 for ComplEx, whose
             products of small numbers leave the loss near the uniform one, and 0.1 for the others.
+        tables: What the entities' rows are kept in, in memory and on disk; ``bfloat16`` takes half
+            the room. Everything is calculated in ``float32``.
         layers: Layers of a GRU, RSN or Transformer.
         heads: Attention heads of a Transformer; they divide the width.
         dropout: Share of numbers dropped in a GRU, RSN or Transformer while it trains.
@@ -67,6 +69,7 @@ class ModelSettings(Settings):
     encoder: EncoderName = "complex"
     width: int = Field(200, ge=2)
     init_scale: float | None = Field(None, gt=0)
+    tables: Precision = "float32"
     layers: int = Field(1, ge=1, le=100)
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)

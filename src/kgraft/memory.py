@@ -15,8 +15,8 @@ COPIES = 2
 OF_OPTIMIZER: Mapping[OptimizerName, int] = {"adagrad": 1, "rowwise_adagrad": 0, "adam": 2}
 """Tables of the same size that an optimizer remembers."""
 
-BYTES = 4
-"""Of a number in a table."""
+BYTES = {"float32": 4, "bfloat16": 2}
+"""Of a number in a table; what an optimizer remembers is in float32."""
 
 OF_A_FACT = 250
 """About the bytes that a fact takes while it is learned from: read, joined, indexed both ways."""
@@ -35,8 +35,9 @@ def bytes_of_run(settings: TrainSettings, n_entities: int, n_relations: int, n_f
         n_facts: Facts of its graph.
     """
     rows = n_entities + 2 * n_relations
-    tables = COPIES + OF_OPTIMIZER[settings.training.optimizer]
-    return tables * BYTES * rows * settings.model.width + OF_A_FACT * n_facts
+    bytes_each = COPIES * BYTES[settings.model.tables]
+    bytes_each += OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
+    return bytes_each * rows * settings.model.width + OF_A_FACT * n_facts
 
 
 def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
@@ -57,8 +58,8 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
         raise KgraftError(
             f"this run needs about {asked / 2**30:,.1f} GiB of memory for {n_entities:,} entities "
             f"of width {settings.model.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are "
-            "free. Lower model.width, set training.optimizer to rowwise_adagrad, leave out "
-            "sources, or take a larger machine."
+            "free. Lower model.width, set training.optimizer to rowwise_adagrad or "
+            "model.tables to bfloat16, leave out sources, or take a larger machine."
         )
 
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kgraft.training.optimizer import OPTIMIZERS, Adagrad, Adam, RowOptimizer, RowwiseAdagrad, put
+from kgraft.training.optimizer import (
+    OPTIMIZERS,
+    Adagrad,
+    Adam,
+    RowOptimizer,
+    RowwiseAdagrad,
+    put,
+    rounded_at_random,
+)
 
 N_ROWS = 8
 
@@ -150,3 +158,41 @@ def test_rows_of_any_width_are_written_whole(width: int, kind: torch.dtype) -> N
     wanted[torch.tensor([3, 0])] = values
     put(table, torch.tensor([3, 0]), values)
     assert table.nan_to_num(-7.0).equal(wanted.nan_to_num(-7.0))
+
+
+# -------------------------------------------------------------------------------- in half the room
+
+
+def test_rounding_at_random_is_right_in_expectation() -> None:
+    torch.manual_seed(0)
+    numbers = torch.tensor([1.0, 1.001, -1.001, 3.14159, 0.0, -2e-30])
+    rounded = torch.stack([rounded_at_random(numbers).float() for _ in range(4000)])
+    # Of each number only the two neighbours come out, 2 ** -7 of their size apart.
+    assert all(len(column.unique()) <= 2 for column in rounded.T)
+    torch.testing.assert_close(rounded.mean(0), numbers, rtol=2e-4, atol=0)
+    assert rounded[:, 0].unique().tolist() == [1.0]
+
+
+def test_steps_too_small_for_a_narrow_table_add_up() -> None:
+    torch.manual_seed(0)
+    rows = torch.arange(1000)
+    optimizer = RowwiseAdagrad(torch.ones(1000, 4, dtype=torch.bfloat16), learning_rate=1e-4)
+    for _ in range(50):
+        taken = optimizer.take(rows)
+        assert taken.dtype == torch.float32
+        taken.sum().backward()
+        optimizer.step(rows, taken)
+    steps = sum(1e-4 / (n + 1) ** 0.5 for n in range(50))
+    assert steps < 2**-8  # half of what lies between neighbours: to the nearest, nothing would move
+    assert optimizer.table.float().mean().item() == pytest.approx(1 - steps, abs=1e-4)
+
+
+@every_kind
+def test_what_is_remembered_of_a_narrow_table_is_not_narrow(kind: Kind) -> None:
+    optimizer = kind(table(0).to(torch.bfloat16), learning_rate=0.1)
+    before = optimizer.table.clone()
+    move(optimizer, torch.tensor([1, 5]))
+    assert optimizer.table.dtype == torch.bfloat16
+    moved = (optimizer.table != before).any(dim=1).nonzero().flatten()
+    assert moved.tolist() == [1, 5]
+    assert {x.dtype for x in optimizer.state().values()} == {torch.float32}

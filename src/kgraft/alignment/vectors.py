@@ -53,7 +53,7 @@ def neighbours_by_vectors(
         watching=Watching(progress),
     )
     rows = np.concatenate([teacher.graph.part(name).entity_rows for name in learned])
-    vectors = teacher.kge.entities.numpy()
+    vectors = teacher.kge.vectors().numpy()
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     partners = nodes.members(clusters)[clusters]
     mentioned = np.isin(np.arange(len(nodes)), nodes.joint.triples[:, [0, 2]])

@@ -54,7 +54,7 @@ def to_pykeen(model: TrainedModel) -> tuple[ComplEx, TriplesFactory]:
     made = models.ComplEx(
         triples_factory=factory,
         embedding_dim=kge.settings.width // 2,
-        entity_initializer=start(_paired(kge.entities)),
+        entity_initializer=start(_paired(kge.vectors())),
         relation_initializer=start(_paired(both_ways)),
         random_seed=import_extra("pykeen.utils", extra="pykeen").NoRandomSeedNecessary,
     )

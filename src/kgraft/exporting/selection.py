@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
@@ -98,7 +99,8 @@ class Selection:
                     }
                 )
             )
-        return Table(pl.concat(frames), kge.entities.numpy()[np.concatenate(rows)])
+        vectors = kge.vectors(torch.from_numpy(np.concatenate(rows)))
+        return Table(pl.concat(frames), vectors.numpy())
 
     @cached_property
     def relations(self) -> Table:

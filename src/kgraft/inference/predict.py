@@ -248,7 +248,7 @@ class Predictor:
             )
         rows = part.relation_rows[places]
         queries = kge.queries(torch.full((len(rows),), start), torch.from_numpy(rows))
-        best = (queries @ kge.entities[end]).topk(min(k, len(rows)))
+        best = (queries @ kge.vectors(torch.tensor(end))).topk(min(k, len(rows)))
         chosen = best.indices.numpy()
         facts = np.stack(
             [np.full_like(chosen, head), places[chosen], np.full_like(chosen, tail)], axis=1

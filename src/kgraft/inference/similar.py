@@ -59,8 +59,9 @@ def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
     places = np.flatnonzero(part.entity_rows < model.kge.n_entities)
     places = places[places != place]
     rows = part.entity_rows[places]
-    vectors = model.kge.entities
-    cosines = cosine_similarity(vectors[torch.from_numpy(rows)], vectors[own], dim=1)
+    vectors = model.kge.vectors
+    asked = vectors(torch.tensor([own]))
+    cosines = cosine_similarity(vectors(torch.from_numpy(rows)), asked, dim=1)
     best = cosines.topk(min(k, len(rows)))
     chosen = best.indices.numpy()
     return [
@@ -85,13 +86,15 @@ def similar_facts(
         The mean cosine of the heads and of the tails, and the fact, the most similar first.
     """
     head, relation, tail = fact
-    graph, vectors = model.graph, model.kge.entities
+    graph, kge = model.graph, model.kge
     heads, relations, tails = graph.triples.T
-    there = (relations == relation) & graph.among_first(len(vectors))
+    there = (relations == relation) & graph.among_first(kge.n_entities)
     facts = np.unique(graph.triples[there & ((heads != head) | (tails != tail))], axis=0)
     cosines = torch.stack(
         [
-            cosine_similarity(vectors[torch.from_numpy(facts[:, at])], vectors[row], dim=1)
+            cosine_similarity(
+                kge.vectors(torch.from_numpy(facts[:, at])), kge.vectors(torch.tensor([row])), dim=1
+            )
             for at, row in ((0, head), (2, tail))
         ]
     ).mean(0)

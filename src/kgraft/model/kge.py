@@ -13,6 +13,9 @@ from kgraft.model.encoders import Encoder
 from kgraft.model.make_encoder import default_scale, make_encoder
 from kgraft.model.scorer import directed
 
+AT_ONCE = 2**16
+"""Rows of a narrow type that are widened at once to score them."""
+
 
 class KgeModel:
     """A knowledge graph embedding model.
@@ -22,13 +25,13 @@ class KgeModel:
     the inverse relation, which has a row of its own (Lacroix et al., ICML 2018, "reciprocal").
 
     Args:
-        settings: Encoder and width ``D``.
-        entities: float ``(n, D)``.
+        settings: Encoder, width ``D``, and what ``entities`` are kept in.
+        entities: ``(n, D)`` of the settings' type; ``vectors`` returns rows to calculate with.
         relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
         encoder: The encoder; by default a new one by the settings.
 
     Raises:
-        ValueError: If the shapes do not agree with the settings.
+        ValueError: If shapes or types do not agree with the settings.
     """
 
     def __init__(
@@ -42,6 +45,11 @@ class KgeModel:
             raise ValueError(
                 f"tables of shape {tuple(entities.shape)} and {tuple(relations.shape)} "
                 f"do not have the width {settings.width}"
+            )
+        if entities.dtype != getattr(torch, settings.tables) or relations.dtype != torch.float32:
+            raise ValueError(
+                f"tables of {entities.dtype} and {relations.dtype} are not those of a model that "
+                f"keeps entities in {settings.tables} and relations in float32"
             )
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
@@ -60,7 +68,8 @@ class KgeModel:
             torch.randn(n_rows, settings.width, generator=draw) * default_scale(settings)
             for n_rows in (n_entities, 2 * n_relations)
         )
-        return cls(settings, entities, relations, make_encoder(settings, seed))
+        kept = entities.to(getattr(torch, settings.tables))
+        return cls(settings, kept, relations, make_encoder(settings, seed))
 
     @property
     def n_entities(self) -> int:
@@ -108,7 +117,7 @@ class KgeModel:
             relations_BL: int64 rows of the relations that they follow, as in ``queries``.
         """
         self.encoder.eval()
-        encoded: Tensor = self.encoder(self.entities[entities_BL], self.relations[relations_BL])
+        encoded: Tensor = self.encoder(self.vectors(entities_BL), self.relations[relations_BL])
         return encoded
 
     @torch.no_grad()
@@ -132,9 +141,24 @@ class KgeModel:
             Scores ``(B, C)``, higher is more plausible.
         """
         queries = self.queries(anchors, directed(relations, side, self.n_relations))
-        return queries @ self._vectors(candidates).T
+        rows = self._rows(candidates)
+        if rows.dtype == queries.dtype:
+            return queries @ rows.T
+        scores = queries.new_empty(len(queries), len(rows))
+        for start in range(0, len(rows), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
+            scores[:, block] = queries @ rows[block].float().T
+        return scores
 
-    def _vectors(self, candidates: Tensor | None) -> Tensor:
+    def vectors(self, rows: Tensor | None = None) -> Tensor:
+        """Return rows of entities as float32, by default all; they may share the table's memory.
+
+        Args:
+            rows: int64, of any shape; the vectors have one dimension more.
+        """
+        return (self.entities if rows is None else self.entities[rows]).float()
+
+    def _rows(self, candidates: Tensor | None) -> Tensor:
         """Return rows of entities, ``(C, D)``; those that follow each other are not copied."""
         if candidates is None:
             return self.entities

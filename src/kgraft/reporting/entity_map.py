@@ -63,7 +63,7 @@ def map_entities(model: TrainedModel) -> EntityMap:
     if n > MOST_POINTS:
         others = np.random.default_rng(0).permutation(rows[TRIED:])[: MOST_POINTS - TRIED]
         rows = np.concatenate([rows[:TRIED], others])
-    places, shares = principal_places(model.kge.entities[torch.from_numpy(rows)])
+    places, shares = principal_places(model.kge.vectors(torch.from_numpy(rows)))
     groups, names = _groups(model)
     return EntityMap(rows, places, shares, groups[rows], names)
 

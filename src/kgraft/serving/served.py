@@ -68,7 +68,7 @@ class Served:
         self.neighbourhood = Neighbourhood(self.named)
         part = self.named.part
         candidates = self.predictor.candidates
-        self.atlas = Atlas(self.model.kge.entities[torch.from_numpy(candidates.rows)])
+        self.atlas = Atlas(self.model.kge.vectors(torch.from_numpy(candidates.rows)))
         names = part.entities.names_of(candidates.places)
         self._column = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)

@@ -20,7 +20,9 @@ class RowOptimizer(ABC):
     """Moves the rows of one table.
 
     Args:
-        table: float ``(n, D)``, changed in place.
+        table: float32 or bfloat16 ``(n, D)``, changed in place. What is taken is float32; what goes
+            back to bfloat16 is rounded at random, so that steps too small for it still add up
+            (Gupta et al., "Deep learning with limited numerical precision", ICML 2015).
         learning_rate: Step size.
     """
 
@@ -35,14 +37,20 @@ class RowOptimizer(ABC):
 
         It holds until rows are taken again.
         """
-        return self._taken("table", self.table, rows).detach().requires_grad_()
+        taken = self._taken("table", self.table, rows)
+        return (taken if self._is_wide else taken.float()).detach().requires_grad_()
 
     @torch.no_grad()
     def step(self, rows: Tensor, taken_UD: Tensor) -> None:
         """Move ``rows`` down the gradient of what ``take`` returned for them."""
         if taken_UD.grad is not None:
             self._move(rows, taken_UD.detach(), taken_UD.grad)
-            put(self.table, rows, taken_UD.detach())
+            moved_UD = taken_UD.detach()
+            put(self.table, rows, moved_UD if self._is_wide else rounded_at_random(moved_UD))
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.table.dtype != torch.bfloat16
 
     @abstractmethod
     def state(self) -> Mapping[str, Tensor]:
@@ -65,7 +73,7 @@ class Adagrad(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._squares = torch.zeros_like(table)
+        self._squares = torch.zeros_like(table, dtype=torch.float32)
         self._steps = torch.zeros(())
 
     def state(self) -> Mapping[str, Tensor]:
@@ -97,7 +105,7 @@ class RowwiseAdagrad(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._squares = table.new_zeros(len(table), 1)
+        self._squares = torch.zeros(len(table), 1)
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the sums of mean squares, ``(n, 1)``."""
@@ -121,8 +129,10 @@ class Adam(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._means, self._squares = torch.zeros_like(table), torch.zeros_like(table)
-        self._counts = table.new_zeros(len(table), 1)
+        self._means, self._squares = (
+            torch.zeros_like(table, dtype=torch.float32) for _ in range(2)
+        )
+        self._counts = torch.zeros(len(table), 1)
 
     def state(self) -> Mapping[str, Tensor]:
         """Return both moments, ``(n, D)``, and the steps of each row, ``(n, 1)``."""
@@ -159,6 +169,14 @@ def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
             table, values_UD = table.view(kind), values_UD.view(kind)
             break
     table.index_copy_(0, rows, values_UD)
+
+
+def rounded_at_random(values: Tensor) -> Tensor:
+    """Return float32 numbers as bfloat16: one of the two neighbours, in expectation the number."""
+    bits = values.view(torch.int32)
+    # bfloat16 is the first half of a float32; what the second half holds is the chance to go up.
+    bits = bits + torch.randint(0, 2**16, bits.shape, dtype=torch.int32)
+    return (bits & -(2**16)).view(torch.float32).to(torch.bfloat16)
 
 
 def _corrections(decay: float, counts_U1: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class Teaching(Term):
             settings.relation_vectors and student.encoder == teacher.settings.encoder
         )
         linked = self._entities[self._entities >= 0]
-        start = first_map(teacher, student, teacher.entities[linked])
+        start = first_map(teacher, student, teacher.vectors(linked))
         self.feature_map = nn.Parameter(start.clone())
         self.query_map = nn.Parameter(start.clone())
         if self._relations_too:
@@ -85,7 +85,7 @@ class Teaching(Term):
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
         if self._settings.prediction:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ self._teacher.entities[rows_U[linked_U]].T,
+                teacher_BD @ self._teacher.vectors(rows_U[linked_U]).T,
                 student_BD @ step.entities.index_select(0, linked_U).T,
                 self._settings.temperature,
                 trust_B,
@@ -98,7 +98,7 @@ class Teaching(Term):
         if len(linked_U) > self._settings.queries:
             linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
         taught = rows_U[linked_U]
-        teacher_UD = self._teacher.entities[taught] @ self.feature_map
+        teacher_UD = self._teacher.vectors(taught) @ self.feature_map
         term = loss(teacher_UD, step.entities.index_select(0, linked_U), self._trusted(taught))
         rows_V = self._relations[step.batch.relations]
         known_V = (rows_V >= 0).nonzero().squeeze(1)
@@ -154,7 +154,7 @@ def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -
     entities = torch.from_numpy(subgraph.teacher_entities)
     relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
     linked = entities[entities >= 0]
-    projection = first_map(teacher, student.settings, teacher.entities[linked])
+    projection = first_map(teacher, student.settings, teacher.vectors(linked))
     _start_rows(student.entities, teacher.entities, entities[: student.n_entities], projection)
     if student.settings.encoder != teacher.settings.encoder:
         return
@@ -170,4 +170,5 @@ def _start_rows(own: Tensor, taught: Tensor, rows: Tensor, projection: Tensor) -
     # A wider student keeps its random start in the coordinates that the teacher does not have:
     # where all vectors are 0, so is the gradient.
     kept = projection.any(dim=0)
-    own[known] = torch.where(kept, taught[rows[known]] @ projection, own[known])
+    start = taught[rows[known]].float() @ projection
+    own[known] = torch.where(kept, start.to(own), own[known])

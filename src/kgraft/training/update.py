@@ -174,8 +174,8 @@ def _moved(model: TrainedModel, start: TrainedModel) -> tuple[float, float]:
     common = places >= 0
     if not common.any():
         return 0.0, 0.0
-    now = model.kge.entities[part.entity_rows[common]]
-    then = start.kge.entities[places[common]]
+    now = model.kge.vectors(torch.from_numpy(part.entity_rows[common]))
+    then = start.kge.vectors(torch.from_numpy(places[common]))
     share = (now - then).norm(dim=1) / then.norm(dim=1).clamp(min=1e-12)
     median, most = np.quantile(share.numpy(), [0.5, 0.95]).tolist()
     return median, most
