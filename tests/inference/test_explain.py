@@ -121,9 +121,8 @@ def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
 def test_both_ways_together(model: TrainedModel) -> None:
     found = explain(model, "ann", "likes", "cay", by="both")
     assert found.score == predict(model, head="ann", relation="likes", by="both")[0].score
-    # All weigh 1: what the rule says counts again as far as nothing stated will do, and with the
-    # vectors' score of 3.
-    left = found.score - np.log(1 + share(0.5, 0.25) / LEAST) * (1 + 0.4 + 0.2 * 3)
+    # All weigh 1: what the rule says counts again with the vectors' score of 3.
+    left = found.score - np.log(1 + share(0.5, 0.25) / LEAST) * (1 + 0.2 * 3)
     assert found.rules[0].score_without == pytest.approx(left, rel=1e-4)
     assert found.without is not None
     assert (found.without.support, found.without.score) == ("body", pytest.approx(left, rel=1e-4))

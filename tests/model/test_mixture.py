@@ -100,12 +100,13 @@ def test_mixed_by_hand() -> None:
         stated=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
         agreed=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
         unstated=torch.tensor([[0.25], [1.0]]),
+        joined=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
         frequent=torch.tensor([[0.0, 0.5], [4.0, 0.0]]),
         degree=torch.tensor([[2.0, 1.0], [2.0, 1.0]]),
     )
-    each = torch.tensor([[1.0, 2, 3, 4, 5, 6, 10, 8, 9], [1.0, 0, 0, 0, 10, 2, 0, 0.5, 0]])
-    one = (1 + 6 / 4) * 2 + (2 + 5 / 4 + 0.2 * 10 * 2) * 0.5 + 3 - 8 + 9 * 2
-    other = (1 + 6 / 4) * -1 + (2 + 5 / 4 - 0.2 * 10) * 1 + 8 * 0.5 + 9
+    each = torch.tensor([[1.0, 2, 3, 4, 6, 10, 7, 8, 9], [1.0, 10, 0, 0, 2, 0, 0, 0.5, 0]])
+    one = (1 + 6 / 4) * 2 + (2 + 0.2 * 10 * 2) * 0.5 + 3 - 8 + 7 + 9 * 2
+    other = (1 + 6 / 4) * -1 + (2 - 0.2 * 10) * 1 + 8 * 0.5 + 9
     found = mixed(features, each)
     assert found.numpy() == pytest.approx(np.array([[one, other], [(1 + 2) * 2 + 2, 10 * 3]]))
 
@@ -182,6 +183,8 @@ def test_features_by_hand(rules: RuleScorer, kge: KgeModel) -> None:
     assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert found.agreed.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
     assert found.unstated.tolist() == [[0.25], [1.0]]
+    # somebody says that ann likes cay, and that cay likes dan
+    assert found.joined.tolist() == [[1.0, 0.0], [0.0, 1.0]]
     # mine says of dan alone that somebody likes him; four facts are about cay, one about dan
     assert found.frequent.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
     assert found.degree.numpy() == pytest.approx(np.log1p([[4, 1]] * 2))

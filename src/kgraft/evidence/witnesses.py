@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.evidence.answer import Answerer, combined
+from kgraft.evidence.connections import Connections
 from kgraft.evidence.edges import Edges, inverse
-from kgraft.evidence.frequency import Frequency
 from kgraft.evidence.keyed import Keyed
 from kgraft.evidence.rules import Rules
 from kgraft.linking.joint import JointGraph
@@ -28,8 +28,8 @@ class Heard(Protocol):
     """
 
     @property
-    def frequency(self) -> Frequency:
-        """How often entities answer."""
+    def connections(self) -> Connections:
+        """How entities are connected, whoever says so."""
         ...
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
@@ -52,14 +52,14 @@ class Witnesses:
 
     Attributes:
         edges: The graph's facts in both directions.
-        frequency: How often entities answer in them.
+        connections: How they connect entities.
     """
 
     def __init__(
         self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
     ) -> None:
         self.edges = Edges.of(graph)
-        self.frequency = Frequency(graph, target)
+        self.connections = Connections(graph, target)
         self._answerer = Answerer(rules, self.edges)
         own = graph.part(target).entity_rows
         self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
@@ -79,7 +79,7 @@ class Witnesses:
 
     def testimony(self, asked: pl.DataFrame) -> Testimony:
         """Return all that is said of a few queries, rule by rule."""
-        return Testimony(self._answers(asked), self.stated(asked), self.frequency)
+        return Testimony(self._answers(asked), self.stated(asked), self.connections)
 
     def _answers(self, asked: pl.DataFrame) -> pl.DataFrame:
         return self._answerer.answers(asked).filter(pl.col("y").is_in(self._entities))
@@ -100,12 +100,12 @@ class Testimony:
     Args:
         by_rules: Rows of ``kgraft.evidence.answer.SCHEMA``.
         by_sources: What ``Witnesses.stated`` returns.
-        frequency: How often entities answer, whoever says so.
+        connections: How entities are connected, whoever says so.
     """
 
     by_rules: pl.DataFrame
     by_sources: pl.DataFrame
-    frequency: Frequency
+    connections: Connections
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer, as ``Witnesses`` do."""

@@ -21,7 +21,7 @@ from kgraft.linking.joint import places_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
 
-USUAL = (0.65, 1.0, 2.1, 0.6, 0.2, 0.4, -0.45, 0.35, -0.25)
+USUAL = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)
 """Weights to begin with, about what validation facts of DBP-5L make of them."""
 
 FAINT = 0.001
@@ -45,8 +45,9 @@ class Features(NamedTuple):
         agreed: For those, the log odds that the target agrees, else 0, ``(B, C)``.
         unstated: The chance that the target agrees with none of a query's statements, ``(B, 1)``:
             one minus the largest.
+        joined: Whether any fact joins a candidate with the entity asked about, 1 or 0, ``(B, C)``.
         frequent: How often a candidate answers along the relation, ``(B, C)``, and
-        degree: in how many facts it is, ``(B, C)``: see ``kgraft.evidence.frequency``.
+        degree: in how many facts it is, ``(B, C)``: see ``kgraft.evidence.connections``.
     """
 
     vectors: Tensor
@@ -54,6 +55,7 @@ class Features(NamedTuple):
     stated: Tensor
     agreed: Tensor
     unstated: Tensor
+    joined: Tensor
     frequent: Tensor
     degree: Tensor
 
@@ -61,20 +63,19 @@ class Features(NamedTuple):
 def mixed(features: Features, weights_BF: Tensor) -> Tensor:
     """Return the scores ``(B, C)`` of a mixture.
 
-    A weighted sum of vectors, rules, statement, agreement, again rules and vectors as far as
-    nothing that is stated will do (there rules are worth more), what vectors and rules say in
-    common (what both say counts less than twice), and frequency.
+    A weighted sum of vectors, rules, statement, agreement, vectors again as far as nothing that is
+    stated will do, what vectors and rules say in common (what both say counts less than twice), and
+    connections.
     """
-    vectors, inferred, stated, agreed, inferred_alone, vectors_alone, common, frequent, degree = (
+    vectors, inferred, stated, agreed, alone, common, joined, frequent, degree = (
         weights_BF.unsqueeze(-1).unbind(1)
     )
-    unstated = features.unstated
-    inferred = inferred + inferred_alone * unstated + common * COMMON * features.vectors
     return (
-        (vectors + vectors_alone * unstated) * features.vectors
-        + inferred * features.inferred
+        (vectors + alone * features.unstated) * features.vectors
+        + (inferred + common * COMMON * features.vectors) * features.inferred
         + stated * features.stated
         + agreed * features.agreed
+        + joined * features.joined
         + frequent * features.frequent
         + degree * features.degree
     )
@@ -155,23 +156,26 @@ class RuleScorer:
         )
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
 
-    def frequency(
-        self, relations: Tensor, side: Side, candidates: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return how often each candidate answers along the relations, and at all, ``(B, C)``."""
-        known, columns = self._witnesses.frequency, self._columns(candidates)
+    def connections(
+        self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return whether each candidate is joined, and how often it answers and is an end."""
+        known, columns = self._witnesses.connections, self._columns(candidates)
         along = directed(relations, side, self._n_relations).numpy()
         asked, which = np.unique(along, return_inverse=True)
         found = _Found.among(columns, *known.answers(asked))
         degree = torch.from_numpy(known.degree[: self._n_entities])
         degree = degree if candidates is None else degree[candidates]
         frequent = found.spread((len(asked), len(degree)), found.said)[torch.from_numpy(which)]
-        return frequent, degree.expand_as(frequent)
+        place, neighbour = known.neighbours(anchors.numpy())
+        near = _Found.among(columns, place, neighbour, np.ones(len(place), np.float32))
+        joined = near.spread((len(anchors), len(degree)), near.said)
+        return joined, frequent, degree.expand_as(frequent)
 
     def _columns(self, candidates: Tensor | None) -> Ints:
         """Return the column of each entity of the graph, -1 where it is no candidate."""
         rows = np.arange(self._n_entities) if candidates is None else candidates.numpy()
-        return places_of(rows, len(self._witnesses.frequency.degree))
+        return places_of(rows, len(self._witnesses.connections.degree))
 
     def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return what rules infer and what sources state, a row an answer to a ``query``.
@@ -240,5 +244,5 @@ class MixedScorer:
             stated.spread(size, torch.ones_like(stated.said)),
             stated.spread(size, stated.said.logit()),
             unstated,
-            *self.rules.frequency(relations, side, candidates),
+            *self.rules.connections(anchors, relations, side, candidates),
         )

@@ -1,4 +1,4 @@
-"""How often entities answer: along a relation in the target's facts, and in all facts."""
+"""How entities are connected: along a relation, at all, and with each other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from kgraft.graph.sorted_rows import Ints, spans
 from kgraft.linking.joint import JointGraph
 
 
-class Frequency:
-    """Counts of answers, as ``log(1 + n)``.
+class Connections:
+    """What facts tell of answers, rules aside. Counts are ``log(1 + n)``.
 
     Vectors under a regularizer think too little of what is usual along a relation, and too much of
     what is usual everywhere.
@@ -20,12 +20,12 @@ class Frequency:
         target: The target's name.
 
     Attributes:
-        degree: Of the facts of any source that have an entity at an end, float32 ``(n,)``.
+        degree: In how many facts of any source an entity is an end, float32 ``(n,)``.
     """
 
     def __init__(self, graph: JointGraph, target: str) -> None:
         own = graph.triples[graph.triple_sources == graph.sources.index(target)]
-        heads, relations, tails = own.T.astype(np.int64)
+        heads, relations, tails = own.T
         answers = np.concatenate(
             [
                 relations * graph.n_entities + tails,
@@ -36,9 +36,13 @@ class Frequency:
         self._entity = numbers % graph.n_entities
         self._count = np.log1p(counts).astype(np.float32)
         begins = np.arange(2 * graph.n_relations + 1) * graph.n_entities
-        self._start = np.searchsorted(numbers, begins)
-        ends = graph.triples[:, ::2].reshape(-1)
-        self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
+        self._of_relation = np.searchsorted(numbers, begins)
+        ends = graph.triples[:, [0, 2]]
+        near, far = ends.T.reshape(-1), ends[:, ::-1].T.reshape(-1)
+        self._neighbour = far[np.argsort(near, kind="stable")]
+        degree = np.bincount(near, minlength=graph.n_entities)
+        self._of_entity = np.concatenate([[0], np.cumsum(degree)])
+        self.degree = np.log1p(degree).astype(np.float32)
 
     def answers(self, relations: Ints) -> tuple[Ints, Ints, NDArray[np.float32]]:
         """Return what answers along relations in the target's facts.
@@ -49,6 +53,19 @@ class Frequency:
         Returns:
             The place of the relation, the entity, and its count, each ``(m,)``.
         """
-        first = self._start[relations]
-        place, row = spans(first, self._start[relations + 1] - first)
+        first = self._of_relation[relations]
+        place, row = spans(first, self._of_relation[relations + 1] - first)
         return place, self._entity[row], self._count[row]
+
+    def neighbours(self, entities: Ints) -> tuple[Ints, Ints]:
+        """Return what any fact of any source joins with entities.
+
+        Args:
+            entities: int64 ``(b,)``.
+
+        Returns:
+            The place of the entity and its neighbour, each ``(m,)``: as often as there are facts.
+        """
+        first = self._of_entity[entities]
+        place, row = spans(first, self._of_entity[entities + 1] - first)
+        return place, self._neighbour[row]

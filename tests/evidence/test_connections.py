@@ -1,4 +1,4 @@
-"""How often entities answer."""
+"""How entities are connected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgraft.evidence.frequency import Frequency
+from kgraft.evidence.connections import Connections
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint import JointGraph, join
 
@@ -30,27 +30,34 @@ def graph(tiny: Collection) -> JointGraph:
     )
 
 
-def counts(frequency: Frequency, *relations: int) -> list[tuple[int, int, int]]:
-    place, entity, count = frequency.answers(np.array(relations, dtype=np.int64))
+def counts(connections: Connections, *relations: int) -> list[tuple[int, int, int]]:
+    place, entity, count = connections.answers(np.array(relations, dtype=np.int64))
     rounded = np.rint(np.expm1(count)).astype(int)
     return list(zip(place.tolist(), entity.tolist(), rounded.tolist(), strict=True))
 
 
 def test_answers_of_the_target_are_counted_along_each_relation(graph: JointGraph) -> None:
-    found = counts(Frequency(graph, "mine"), LIKES, SEES, KNOWS, LIKES)
+    found = counts(Connections(graph, "mine"), LIKES, SEES, KNOWS, LIKES)
     assert found == [(0, BOB, 1), (0, DAN, 2), (2, CAY, 1), (3, BOB, 1), (3, DAN, 2)]
 
 
 def test_heads_answer_along_inverses(graph: JointGraph) -> None:
-    found = counts(Frequency(graph, "mine"), LIKES + M, KNOWS + M)
+    found = counts(Connections(graph, "mine"), LIKES + M, KNOWS + M)
     assert found == [(0, ANN, 1), (0, CAY, 1), (0, EVE, 1), (1, BOB, 1)]
 
 
 def test_facts_of_all_sources_make_a_degree(graph: JointGraph) -> None:
-    degree = np.expm1(Frequency(graph, "mine").degree)
+    degree = np.expm1(Connections(graph, "mine").degree)
     assert degree == pytest.approx(np.array([3, 4, 3, 2, 1, 1]))
 
 
 def test_a_target_without_facts_answers_nothing(graph: JointGraph) -> None:
     others = replace(graph, triple_sources=np.ones_like(graph.triple_sources))
-    assert counts(Frequency(others, "mine"), LIKES, SEES + M) == []
+    assert counts(Connections(others, "mine"), LIKES, SEES + M) == []
+
+
+def test_facts_of_all_sources_join(graph: JointGraph) -> None:
+    place, neighbour = Connections(graph, "mine").neighbours(np.array([EVE, ANN, Z]))
+    found = sorted(zip(place.tolist(), neighbour.tolist(), strict=True))
+    # both sources say that ann likes bob
+    assert found == [(0, DAN), (1, BOB), (1, BOB), (1, CAY), (2, BOB)]
