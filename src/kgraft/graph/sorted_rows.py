@@ -24,8 +24,10 @@ def spans(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
         The place ``i`` of the span and the number, each int64 ``(sum of sizes,)``.
     """
     which = np.repeat(np.arange(len(starts)), sizes)
-    offset = np.cumsum(sizes) - sizes
-    return which, np.arange(len(which)) - offset[which] + starts[which]
+    first = np.cumsum(sizes) - sizes
+    number = (starts - first)[which]
+    number += np.arange(len(number))
+    return which, number
 
 
 def numbers_of(rows: Ints) -> Ints:

@@ -70,15 +70,20 @@ def mixed(features: Features, weights_BF: Tensor) -> Tensor:
     vectors, inferred, stated, agreed, alone, common, joined, frequent, degree = (
         weights_BF.unsqueeze(-1).unbind(1)
     )
-    return (
-        (vectors + alone * features.unstated) * features.vectors
-        + (inferred + common * COMMON * features.vectors) * features.inferred
-        + stated * features.stated
-        + agreed * features.agreed
-        + joined * features.joined
-        + frequent * features.frequent
-        + degree * features.degree
+    scores = (vectors + alone * features.unstated) * features.vectors
+    # In place, since each pass over all candidates costs as much as finding what rules say.
+    scores.addcmul_(
+        torch.addcmul(inferred, common, features.vectors, value=COMMON), features.inferred
     )
+    for weight, feature in (
+        (stated, features.stated),
+        (agreed, features.agreed),
+        (joined, features.joined),
+        (frequent, features.frequent),
+        (degree, features.degree),
+    ):
+        scores.addcmul_(weight, feature)
+    return scores
 
 
 def chance(features: Features) -> Tensor:
@@ -111,7 +116,7 @@ class _Found:
 
     def spread(self, size: tuple[int, int], values: Tensor) -> Tensor:
         """Return values, one an answer, in their places of ``(B, C)`` zeros."""
-        return torch.zeros(size).index_put((self.query, self.column), values)
+        return torch.zeros(size).index_put_((self.query, self.column), values)
 
 
 class RuleScorer:
