@@ -46,10 +46,10 @@ class KgeModel:
                 f"tables of shape {tuple(entities.shape)} and {tuple(relations.shape)} "
                 f"do not have the width {settings.width}"
             )
-        if entities.dtype != getattr(torch, settings.tables) or relations.dtype != torch.float32:
+        if (entities.dtype == torch.bfloat16) != (settings.tables == "bfloat16"):
             raise ValueError(
-                f"tables of {entities.dtype} and {relations.dtype} are not those of a model that "
-                f"keeps entities in {settings.tables} and relations in float32"
+                f"a table of {entities.dtype} is not that of a model that keeps entities in "
+                f"{settings.tables}"
             )
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
@@ -147,16 +147,16 @@ class KgeModel:
         scores = queries.new_empty(len(queries), len(rows))
         for start in range(0, len(rows), AT_ONCE):
             block = slice(start, start + AT_ONCE)
-            scores[:, block] = queries @ rows[block].float().T
+            scores[:, block] = queries @ rows[block].to(queries.dtype).T
         return scores
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
-        """Return rows of entities as float32, by default all; they may share the table's memory.
+        """Return rows of entities to calculate with, by default all, perhaps the table itself.
 
         Args:
             rows: int64, of any shape; the vectors have one dimension more.
         """
-        return (self.entities if rows is None else self.entities[rows]).float()
+        return (self.entities if rows is None else self.entities[rows]).to(self.relations.dtype)
 
     def _rows(self, candidates: Tensor | None) -> Tensor:
         """Return rows of entities, ``(C, D)``; those that follow each other are not copied."""

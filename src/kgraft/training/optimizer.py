@@ -73,7 +73,7 @@ class Adagrad(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._squares = torch.zeros_like(table, dtype=torch.float32)
+        self._squares = _remembered(table, table.shape[1])
         self._steps = torch.zeros(())
 
     def state(self) -> Mapping[str, Tensor]:
@@ -105,7 +105,7 @@ class RowwiseAdagrad(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._squares = torch.zeros(len(table), 1)
+        self._squares = _remembered(table, 1)
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the sums of mean squares, ``(n, 1)``."""
@@ -129,10 +129,8 @@ class Adam(RowOptimizer):
 
     def __init__(self, table: Tensor, learning_rate: float) -> None:
         super().__init__(table, learning_rate)
-        self._means, self._squares = (
-            torch.zeros_like(table, dtype=torch.float32) for _ in range(2)
-        )
-        self._counts = torch.zeros(len(table), 1)
+        self._means, self._squares = (_remembered(table, table.shape[1]) for _ in range(2))
+        self._counts = _remembered(table, 1)
 
     def state(self) -> Mapping[str, Tensor]:
         """Return both moments, ``(n, D)``, and the steps of each row, ``(n, 1)``."""
@@ -169,6 +167,11 @@ def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
             table, values_UD = table.view(kind), values_UD.view(kind)
             break
     table.index_copy_(0, rows, values_UD)
+
+
+def _remembered(table: Tensor, width: int) -> Tensor:
+    """Return zeros ``(n, width)``, never in a narrow type."""
+    return table.new_zeros(len(table), width, dtype=torch.promote_types(table.dtype, torch.float32))
 
 
 def rounded_at_random(values: Tensor) -> Tensor:

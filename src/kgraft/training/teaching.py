@@ -170,5 +170,5 @@ def _start_rows(own: Tensor, taught: Tensor, rows: Tensor, projection: Tensor) -
     # A wider student keeps its random start in the coordinates that the teacher does not have:
     # where all vectors are 0, so is the gradient.
     kept = projection.any(dim=0)
-    start = taught[rows[known]].float() @ projection
+    start = taught[rows[known]].to(projection) @ projection
     own[known] = torch.where(kept, start.to(own), own[known])
