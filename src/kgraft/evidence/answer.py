@@ -45,11 +45,14 @@ class Answerer:
     Args:
         rules: The rules.
         edges: The graph.
+
+    Attributes:
+        graph: Its edges by entity.
     """
 
     def __init__(self, rules: Rules, edges: Edges) -> None:
         self._edges = edges
-        self._graph = Adjacency(edges)
+        self.graph = Adjacency(edges)
         paths = _both_ways(rules)
         self._bodies = {
             by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
@@ -82,7 +85,7 @@ class Answerer:
         x = asked["x"].to_numpy().astype(np.int64)
         roots = asked["relation"].to_numpy().astype(np.int64) if by_relation else np.zeros_like(x)
         parts = [self._constants(asked, x)]
-        for reached in bodies.follow(self._graph, x, roots):
+        for reached in bodies.follow(self.graph, x, roots):
             first = bodies.start[reached.node]
             which, row = spans(first, bodies.start[reached.node + 1] - first)
             ends = pl.DataFrame(
@@ -126,7 +129,7 @@ class Answerer:
         )
 
     def _constants(self, asked: pl.DataFrame, x: Ints) -> pl.DataFrame:
-        place, relation, end = self._graph.edges(x)
+        place, relation, end = self.graph.edges(x)
         reached = asked[place].with_columns(
             first=pl.Series(relation, dtype=pl.Int32), entity=pl.Series(end, dtype=pl.Int32)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.evidence.bodies import Adjacency
 from kgraft.graph.sorted_rows import Ints, spans
 from kgraft.linking.joint import JointGraph
 
@@ -18,12 +19,14 @@ class Connections:
     Args:
         graph: The target joined with other sources.
         target: The target's name.
+        adjacency: All facts of the graph, by entity.
 
     Attributes:
         degree: In how many facts of any source an entity is an end, float32 ``(n,)``.
     """
 
-    def __init__(self, graph: JointGraph, target: str) -> None:
+    def __init__(self, graph: JointGraph, target: str, adjacency: Adjacency) -> None:
+        self._adjacency = adjacency
         own = graph.triples[graph.triple_sources == graph.sources.index(target)]
         heads, relations, tails = own.T
         answers = np.concatenate(
@@ -37,12 +40,8 @@ class Connections:
         self._count = np.log1p(counts).astype(np.float32)
         begins = np.arange(2 * graph.n_relations + 1) * graph.n_entities
         self._of_relation = np.searchsorted(numbers, begins)
-        ends = graph.triples[:, [0, 2]]
-        near, far = ends.T.reshape(-1), ends[:, ::-1].T.reshape(-1)
-        self._neighbour = far[np.argsort(near, kind="stable")]
-        degree = np.bincount(near, minlength=graph.n_entities)
-        self._of_entity = np.concatenate([[0], np.cumsum(degree)])
-        self.degree = np.log1p(degree).astype(np.float32)
+        ends = graph.triples[:, [0, 2]].reshape(-1)
+        self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
 
     def answers(self, relations: Ints) -> tuple[Ints, Ints, NDArray[np.float32]]:
         """Return what answers along relations in the target's facts.
@@ -64,8 +63,7 @@ class Connections:
             entities: int64 ``(b,)``.
 
         Returns:
-            The place of the entity and its neighbour, each ``(m,)``: as often as there are facts.
+            The place of the entity and its neighbour, each ``(m,)``: once for each relation.
         """
-        first = self._of_entity[entities]
-        place, row = spans(first, self._of_entity[entities + 1] - first)
-        return place, self._neighbour[row]
+        place, _, neighbour = self._adjacency.edges(entities)
+        return place, neighbour

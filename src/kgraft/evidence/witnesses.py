@@ -59,8 +59,8 @@ class Witnesses:
         self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
     ) -> None:
         self.edges = Edges.of(graph)
-        self.connections = Connections(graph, target)
         self._answerer = Answerer(rules, self.edges)
+        self.connections = Connections(graph, target, self._answerer.graph)
         own = graph.part(target).entity_rows
         self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
         self._statements = Keyed(_statements(graph, target, agreement), ["x", "relation"])

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import Named
+from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 
 
@@ -59,9 +62,7 @@ def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
     places = np.flatnonzero(part.entity_rows < model.kge.n_entities)
     places = places[places != place]
     rows = part.entity_rows[places]
-    vectors = model.kge.vectors
-    asked = vectors(torch.tensor([own]))
-    cosines = cosine_similarity(vectors(torch.from_numpy(rows)), asked, dim=1)
+    cosines = _cosines(model.kge, rows, own)
     best = cosines.topk(min(k, len(rows)))
     chosen = best.indices.numpy()
     return [
@@ -91,12 +92,7 @@ def similar_facts(
     there = (relations == relation) & graph.among_first(kge.n_entities)
     facts = np.unique(graph.triples[there & ((heads != head) | (tails != tail))], axis=0)
     cosines = torch.stack(
-        [
-            cosine_similarity(
-                kge.vectors(torch.from_numpy(facts[:, at])), kge.vectors(torch.tensor([row])), dim=1
-            )
-            for at, row in ((0, head), (2, tail))
-        ]
+        [_cosines(kge, facts[:, at], row) for at, row in ((0, head), (2, tail))]
     ).mean(0)
     best = cosines.topk(min(k, len(facts)))
     return [
@@ -105,3 +101,9 @@ def similar_facts(
             best.values.tolist(), facts[best.indices.numpy()], strict=True
         )
     ]
+
+
+def _cosines(kge: KgeModel, rows: Rows, row: int) -> Tensor:
+    """Return the cosine of each of some entities' vectors with one entity's, ``(n,)``."""
+    others, own = (kge.vectors(torch.from_numpy(x)) for x in (rows, np.array([row])))
+    return cosine_similarity(others, own, dim=1)

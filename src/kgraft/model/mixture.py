@@ -71,7 +71,7 @@ def mixed(features: Features, weights_BF: Tensor) -> Tensor:
         weights_BF.unsqueeze(-1).unbind(1)
     )
     scores = (vectors + alone * features.unstated) * features.vectors
-    # In place, since each pass over all candidates costs as much as finding what rules say.
+    # In place: a sum of products would make two more matrices for each of them.
     scores.addcmul_(
         torch.addcmul(inferred, common, features.vectors, value=COMMON), features.inferred
     )
@@ -105,18 +105,31 @@ class _Found:
     column: Tensor
     said: Tensor
 
-    @classmethod
-    def among(
-        cls, columns: Ints, query: NDArray[Any], entity: NDArray[Any], said: NDArray[np.float32]
-    ) -> _Found:
-        """Return those answers whose entities have a column, others have -1."""
-        column = columns[entity]
-        kept = column >= 0
-        return cls(*(torch.from_numpy(x[kept]) for x in (query.astype(np.int64), column, said)))
-
     def spread(self, size: tuple[int, int], values: Tensor) -> Tensor:
         """Return values, one an answer, in their places of ``(B, C)`` zeros."""
         return torch.zeros(size).index_put_((self.query, self.column), values)
+
+
+class _Candidates:
+    """Entities that are scored, a column each.
+
+    Args:
+        rows: Their rows, int64 ``(C,)``.
+        size: Entity rows of the graph.
+    """
+
+    def __init__(self, rows: Ints, size: int) -> None:
+        self.rows = rows
+        self._column = places_of(rows, size)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def among(self, query: NDArray[Any], entity: NDArray[Any], said: NDArray[np.float32]) -> _Found:
+        """Return those of the answers that are candidates."""
+        column = self._column[entity]
+        kept = column >= 0
+        return _Found(*(torch.from_numpy(x[kept]) for x in (query.astype(np.int64), column, said)))
 
 
 class RuleScorer:
@@ -143,44 +156,43 @@ class RuleScorer:
         candidates: Tensor | None = None,
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
-        inferred, stated, _ = self.found(anchors, relations, side, candidates)
-        size = (len(anchors), self._n_entities if candidates is None else len(candidates))
+        among = self.candidates(candidates)
+        inferred, stated, _ = self.found(anchors, relations, side, among)
+        size = (len(anchors), len(among))
         return _either(*(found.spread(size, found.said) for found in (inferred, stated)))
 
+    def candidates(self, rows: Tensor | None) -> _Candidates:
+        """Return the candidates in these entity rows, by default all that may be."""
+        chosen = np.arange(self._n_entities) if rows is None else rows.numpy()
+        return _Candidates(chosen, len(self._witnesses.connections.degree))
+
     def found(
-        self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
+        self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
     ) -> tuple[_Found, _Found, Tensor]:
         """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
         frames = self._heard(anchors, directed(relations, side, self._n_relations))
         best = np.zeros(len(anchors), dtype=np.float32)
         np.maximum.at(best, frames[1]["query"].to_numpy(), frames[1]["confidence"].to_numpy())
-        columns = self._columns(candidates)
         inferred, stated = (
-            _Found.among(columns, *(part[name].to_numpy() for name in ("query", "y", "confidence")))
+            candidates.among(*(part[name].to_numpy() for name in ("query", "y", "confidence")))
             for part in frames
         )
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
 
     def connections(
-        self, anchors: Tensor, relations: Tensor, side: Side, candidates: Tensor | None
+        self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return whether each candidate is joined, and how often it answers and is an end."""
-        known, columns = self._witnesses.connections, self._columns(candidates)
+        known, width = self._witnesses.connections, len(candidates)
         along = directed(relations, side, self._n_relations).numpy()
         asked, which = np.unique(along, return_inverse=True)
-        found = _Found.among(columns, *known.answers(asked))
-        degree = torch.from_numpy(known.degree[: self._n_entities])
-        degree = degree if candidates is None else degree[candidates]
-        frequent = found.spread((len(asked), len(degree)), found.said)[torch.from_numpy(which)]
+        found = candidates.among(*known.answers(asked))
+        frequent = found.spread((len(asked), width), found.said)[torch.from_numpy(which)]
         place, neighbour = known.neighbours(anchors.numpy())
-        near = _Found.among(columns, place, neighbour, np.ones(len(place), np.float32))
-        joined = near.spread((len(anchors), len(degree)), near.said)
+        near = candidates.among(place, neighbour, np.ones(len(place), np.float32))
+        joined = near.spread((len(anchors), width), near.said)
+        degree = torch.from_numpy(known.degree[candidates.rows])
         return joined, frequent, degree.expand_as(frequent)
-
-    def _columns(self, candidates: Tensor | None) -> Ints:
-        """Return the column of each entity of the graph, -1 where it is no candidate."""
-        rows = np.arange(self._n_entities) if candidates is None else candidates.numpy()
-        return places_of(rows, len(self._witnesses.connections.degree))
 
     def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return what rules infer and what sources state, a row an answer to a ``query``.
@@ -241,13 +253,13 @@ class MixedScorer:
     ) -> Features:
         """Return what the mixture weighs."""
         scores = self._kge.score(anchors, relations, side=side, candidates=candidates)
-        size = (scores.shape[0], scores.shape[1])
-        inferred, stated, unstated = self.rules.found(anchors, relations, side, candidates)
+        size, among = (scores.shape[0], scores.shape[1]), self.rules.candidates(candidates)
+        inferred, stated, unstated = self.rules.found(anchors, relations, side, among)
         return Features(
             scores,
             inferred.spread(size, torch.log1p(inferred.said / FAINT)),
             stated.spread(size, torch.ones_like(stated.said)),
             stated.spread(size, stated.said.logit()),
             unstated,
-            *self.rules.connections(anchors, relations, side, candidates),
+            *self.rules.connections(anchors, relations, side, among),
         )

@@ -114,11 +114,10 @@ class Batches:
         It is there as often as its facts are drawn, from either end, and as a negative.
         """
         size = len(self._column)
-        ends, total = np.bincount(self.facts[:, ::2].reshape(-1), minlength=size), len(self.facts)
-        expected = ends.astype(np.float64)
+        ends, total = self.facts[:, ::2].reshape(-1), float(len(self.facts))
+        expected = np.bincount(ends, minlength=size).astype(np.float64)
         if self._inferred is not None:
-            for side in (0, 2):
-                ends = self._inferred.triples[:, side]
+            for ends in self._inferred.triples[:, ::2].T:
                 expected += np.bincount(ends, self._inferred.chances, size)
             total += self._inferred.chances.sum()
         expected *= self._paths_per_batch * self._steps / max(total, 1)
