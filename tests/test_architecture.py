@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config", "extras", "memory", "terminal"},
+    {"files", "progress", "sentences", "config", "extras", "memory", "terminal", "threads"},
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,9 @@ def test_answers_are_those_of_the_definition(
     wanted = by_definition(rules, set(facts))
     found = answerer.answers(asked(*((x,) for x in range(N + 1))))
     assert dict(found.schema) == SCHEMA
+    some = Answerer(rules, edges_of(facts, M), np.arange(1, N, 2))
+    fewer = some.answers(asked(*((x,) for x in range(N + 1))))
+    assert sorted(fewer.rows()) == sorted(row for row in found.rows() if row[2] in range(1, N, 2))
     assert sorted(found.drop("confidence", "weight").rows()) == sorted(wanted)
     queries = [(x, r) for x in range(N + 1) for r in range(0, 2 * M, 2)]
     found = answerer.answers(asked(*queries))
@@ -127,7 +131,7 @@ def test_nothing_asked_or_known_gives_no_answers(edges_of: EdgesOf, rules_of: Ru
                     **dict.fromkeys(["x", "relation", "y"], pl.Int32),
                     **dict.fromkeys(["confidence", "chance"], pl.Float32),
                 }
-            assert answerer.consequences(np.empty(0, dtype=np.int64)).columns == [
+            assert answerer.consequences().columns == [
                 "head", "relation", "tail", "confidence"
             ]  # fmt: skip
 
@@ -138,7 +142,7 @@ def test_evidence_of_the_three_surest_rules_is_combined() -> None:
             "x": [1, 1, 1, 1, 0, 1],
             "relation": [2, 2, 2, 2, 2, 0],
             "y": [3, 3, 3, 3, 3, 3],
-            "rule": [9, 1, 2, 3, 1, 1],
+            "rule": [9, 1, 3, 2, 1, 1],
             "confidence": [0.125, 0.5, 0.25, 0.5, 0.5, 1.0],
             "weight": [0.0] * 6,
         },
@@ -173,7 +177,7 @@ def test_the_weights_of_all_rules_make_the_chance() -> None:
     assert combined(found.reverse()).equals(combined(found))
 
 
-def test_consequences_are_new_facts_among_the_entities(
+def test_consequences_are_new_facts_among_the_candidates(
     edges_of: EdgesOf, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rules = rules_of(
@@ -183,21 +187,23 @@ def test_consequences_are_new_facts_among_the_entities(
         {"relation": 3, "first": 1, "answer": 4, "confidence": 0.125},
     )
     edges = edges_of([(3, 1, 1), (3, 2, 1), (0, 1, 1), (0, 0, 1), (2, 1, 9), (1, 1, 2)])
-    answerer = Answerer(rules, edges)
-    whole = answerer.consequences(np.array([4, 3, 2, 1, 0, 3]))
+    answerer = Answerer(rules, edges, np.array([4, 3, 2, 1, 0, 3]))
+    whole = answerer.consequences()
     assert whole.rows() == [
         (1, 0, 2, 0.5),
         (1, 2, 0, 0.75),
         (1, 2, 3, 0.75),
         (2, 2, 1, 0.75),
-        (3, 0, 1, 1 - 0.5 * 0.75),  # two rules; (0, 0, 1) is known, 9 is none of the entities
+        (3, 0, 1, 1 - 0.5 * 0.75),  # two rules; (0, 0, 1) is known, 9 is no candidate
         (4, 0, 0, 0.125),
         (4, 0, 1, 0.125),
         (4, 0, 2, 0.125),
         (4, 0, 3, 0.125),
     ]
     monkeypatch.setattr(answer, "ENTITIES", 1)
-    assert answerer.consequences(np.arange(5)).equals(whole)
+    assert answerer.consequences().equals(whole)
+    with ThreadPoolExecutor(3) as threads:
+        assert answerer.consequences(threads.map).equals(whole)
 
 
 def test_a_fact_found_from_both_ends_has_its_surer_confidence(
@@ -207,5 +213,5 @@ def test_a_fact_found_from_both_ends_has_its_surer_confidence(
         {"relation": 0, "first": 1, "answer": 1, "confidence": 0.25},
         {"relation": 3, "first": 4, "answer": 0, "confidence": 0.5},
     )
-    found = Answerer(rules, edges_of([(0, 1, 1)])).consequences(np.arange(2))
+    found = Answerer(rules, edges_of([(0, 1, 1)])).consequences()
     assert found.rows() == [(0, 0, 1, 0.5)]

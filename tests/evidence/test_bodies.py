@@ -30,9 +30,9 @@ def test_bodies_that_begin_alike_share_nodes(rules_of: RulesOf) -> None:
         {"relation": 1, "first": 1, "second": 2, "confidence": 0.3},
     ).paths
     together, apart = (Bodies(paths, 3, by_relation=by) for by in (False, True))
-    assert len(together.steps) == 3
-    assert len(apart.steps) == 2 + 2 + 1
-    assert together.rules["relation"].to_list() == [0, 1, 0]
+    assert len(together.start) - 1 == 1 + 3  # the root, and a node for each step
+    assert len(apart.start) - 1 == 6 + 2 + 2 + 1
+    assert together.relation.tolist() == [0, 1, 0]
     # node 0 is the root, 1 and 2 are the steps on the way; two rules end at 2, one at 3
     assert together.start.tolist() == [0, 0, 0, 2, 3]
 
@@ -51,7 +51,8 @@ def test_questions_are_followed_in_parts_with_the_same_result(
     entities = np.arange(40)
 
     def reached() -> tuple[int, pl.DataFrame]:
-        parts = list(tree.follow(graph, entities, np.zeros_like(entities)))
+        wanted = np.ones(len(entities), dtype=np.bool_)
+        parts = list(tree.follow(graph, entities, np.zeros_like(entities), wanted))
         columns = [[part.question, part.node, part.entity] for part in parts]
         rows = np.concatenate([np.stack(part, axis=1) for part in columns])
         return len(parts), pl.DataFrame(rows).sort(pl.all())
@@ -73,8 +74,9 @@ def test_hubs_are_sampled_for_each_question(
     tree = Bodies(rules.paths, 3, by_relation=False)
 
     def siblings(*entities: int) -> list[set[int]]:
+        wanted = np.ones(204, dtype=np.bool_)
         _, last, *_ = tree.follow(
-            graph, np.array(entities), np.zeros(len(entities), dtype=np.int64)
+            graph, np.array(entities), np.zeros(len(entities), dtype=np.int64), wanted
         )
         return [set(last.entity[last.question == i].tolist()) for i in range(len(entities))]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
 from kgraft.graph.sorted_rows import changes, spans
 from kgraft.model.scorer import Scorer
+from kgraft.threads import Map, threads
 
 CHUNK_ELEMENTS = 2**24
 """Scores held at once: 64 MiB of float32."""
@@ -26,9 +25,6 @@ MOST_QUERIES = 256
 
 ROWS = 16
 """Answers that one thread counts at once."""
-
-Map = Callable[[Callable[[slice], list[list[int]]], Iterable[slice]], Iterable[list[list[int]]]]
-"""Calls a function for each of some rows, one after the other or side by side."""
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """How many candidates score higher than an answer, and how many no lower."""
@@ -114,7 +110,7 @@ def ranks_by_filter(
             f"first is entity {answers[columns < 0][0]}; an answer that is no candidate has no rank"
         )
     found = [_unranked(len(answers)) for _ in filters]
-    with _threads() as each:
+    with threads() as each:
         for rows in _chunked(anchors, relations, columns, len(pool), chunk_elements):
             chunk = _chunk(anchors[rows], relations[rows], columns[rows])
             filtered = [_filtered(chunk, side, known, pool) for known in filters]
@@ -126,16 +122,6 @@ def ranks_by_filter(
                 ranks.pessimistic[rows] = not_below
                 ranks.candidates[rows] = len(pool) - left_out.others(len(rows))
     return found
-
-
-@contextmanager
-def _threads() -> Iterator[Map]:
-    """Give what maps a function in as many threads as torch's products have."""
-    if torch.get_num_threads() == 1:
-        yield map
-        return
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        yield threads.map
 
 
 def _chunked(

@@ -5,16 +5,19 @@ Columns: ``x`` the entity asked about, ``relation``, ``y`` the answer, ``rule`` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.evidence.bodies import Adjacency, Bodies
 from kgraft.evidence.edges import Edges, inverse
-from kgraft.evidence.keyed import Keyed
+from kgraft.evidence.keyed import Column, Keyed
 from kgraft.evidence.rules import BODY, Rules
 from kgraft.graph.sorted_rows import Ints, changes, numbers_of, spans
 from kgraft.graph.vocabulary import Rows
+from kgraft.threads import Map
 
 EVIDENCE = 3
 """Rules that count for an answer's confidence: its surest."""
@@ -38,6 +41,9 @@ SCHEMA = {
 }
 """The columns of answers."""
 
+_Answers = tuple[Ints, Column, Column, Column]
+"""The number of a question, the relation, the answer, and the rule, each ``(n,)``."""
+
 
 class Answerer:
     """Rules, made ready to be applied to a graph.
@@ -45,26 +51,32 @@ class Answerer:
     Args:
         rules: The rules.
         edges: The graph.
+        candidates: The entities that answers are among; by default all.
 
     Attributes:
         graph: Its edges by entity.
     """
 
-    def __init__(self, rules: Rules, edges: Edges) -> None:
+    def __init__(self, rules: Rules, edges: Edges, candidates: Rows | None = None) -> None:
         self._edges = edges
         self.graph = Adjacency(edges)
+        self._wanted = np.ones(len(self.graph.of) - 1, dtype=np.bool_)
+        self._candidates = np.arange(len(self._wanted))
+        constants = rules.constants
+        if candidates is not None:
+            self._wanted = np.isin(self._candidates, candidates)
+            self._candidates = np.unique(candidates)
+            among = pl.Series(candidates, dtype=pl.Int32).implode()
+            constants = constants.filter(pl.col("answer").is_in(among))
         paths = _both_ways(rules)
         self._bodies = {
             by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
         }
-        named = rules.constants.select(
-            "first", "entity", "relation", "rule", "confidence", "weight", y="answer"
-        )
-        special = named.filter(pl.col("entity").is_not_null())
-        general = named.filter(pl.col("entity").is_null()).drop("entity")
-        self._special, self._general = (
-            {by: Keyed(table, [*on, "relation"] if by else on) for by in (True, False)}
-            for table, on in ((special, ["first", "entity"]), (general, ["first"]))
+        general = pl.col("entity").is_null()
+        self._special = _Constants(constants.filter(~general), ["first", "entity"])
+        self._general = _Constants(constants.filter(general), ["first"])
+        self._confidence, self._weight = (
+            rules.frame[name].to_numpy() for name in ("confidence", "weight")
         )
 
     def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
@@ -80,38 +92,34 @@ class Answerer:
         Returns:
             Distinct rows of ``SCHEMA``.
         """
-        by_relation = "relation" in asked.columns
-        bodies = self._bodies[by_relation]
         x = asked["x"].to_numpy().astype(np.int64)
-        roots = asked["relation"].to_numpy().astype(np.int64) if by_relation else np.zeros_like(x)
-        parts = [self._constants(asked, x)]
-        for reached in bodies.follow(self.graph, x, roots):
-            first = bodies.start[reached.node]
-            which, row = spans(first, bodies.start[reached.node + 1] - first)
-            ends = pl.DataFrame(
-                {"x": x[reached.question[which]], "y": reached.entity[which]},
-                schema={"x": pl.Int32, "y": pl.Int32},
-            )
-            parts.append(ends.hstack(bodies.rules[row]).select(*SCHEMA))
-        return pl.concat(parts)
+        along = asked["relation"].to_numpy().astype(np.int64) if "relation" in asked else None
+        parts = [*self._by_constants(x, along), *self._by_paths(x, along)]
+        question, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
+        columns = {
+            "x": x[question].astype(np.int32),
+            "relation": relation.astype(np.int32),
+            "y": y.astype(np.int32),
+            "rule": rule.astype(np.uint32),
+            "confidence": self._confidence[rule],
+            "weight": self._weight[rule],
+        }
+        return pl.DataFrame(columns, schema=SCHEMA)
 
-    def consequences(self, entities: Rows) -> pl.DataFrame:
-        """Return the new facts about some entities that the rules infer.
+    def consequences(self, each: Map = map) -> pl.DataFrame:
+        """Return the new facts between candidates that the rules infer.
 
         Args:
-            entities: Both ends of each fact are among these rows.
+            each: Asks about some of the candidates.
 
         Returns:
             ``head``, ``relation``, ``tail`` and ``confidence``, in order; the graph's own facts are
             left out.
         """
         n_relations = self._edges.n_relations
-        own = pl.DataFrame({"x": np.unique(entities)}, schema={"x": pl.Int32})
-        others = own.rename({"x": "y"})
-        parts = [
-            combined(self.answers(part).join(others, on="y", how="semi"))
-            for part in own.iter_slices(ENTITIES)
-        ]
+        own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
+        slices = own.iter_slices(ENTITIES)
+        parts = list(each(lambda part: combined(self.answers(part)), slices))
         forward = pl.col("relation") < n_relations
         key = ["head", "relation", "tail"]
         return (
@@ -128,15 +136,49 @@ class Answerer:
             .sort(key)
         )
 
-    def _constants(self, asked: pl.DataFrame, x: Ints) -> pl.DataFrame:
-        place, relation, end = self.graph.edges(x)
-        reached = asked[place].with_columns(
-            first=pl.Series(relation, dtype=pl.Int32), entity=pl.Series(end, dtype=pl.Int32)
-        )
-        by_relation = "relation" in asked.columns
-        special = self._special[by_relation].join(reached)
-        anything = self._general[by_relation].join(reached.drop("entity").unique())
-        return pl.concat([special.select(*SCHEMA), anything.select(*SCHEMA)])
+    def _by_paths(self, x: Ints, along: Ints | None) -> Iterator[_Answers]:
+        bodies = self._bodies[along is not None]
+        roots = np.zeros_like(x) if along is None else along
+        for reached in bodies.follow(self.graph, x, roots, self._wanted):
+            first = bodies.start[reached.node]
+            which, row = spans(first, bodies.start[reached.node + 1] - first)
+            entity = reached.entity[which]
+            yield reached.question[which], bodies.relation[row], entity, bodies.rule[row]
+
+    def _by_constants(self, x: Ints, along: Ints | None) -> Iterator[_Answers]:
+        question, first, end = self.graph.edges(x)
+        yield self._special.answers(question, [first, end], along)
+        question, group = spans(*self.graph.first_and_size(x))
+        yield self._general.answers(question, [self.graph.relation[group]], along)
+
+
+class _Constants:
+    """Rules with constants, by what has to hold.
+
+    Args:
+        rules: The rules.
+        on: The columns of what has to hold.
+    """
+
+    def __init__(self, rules: pl.DataFrame, on: Sequence[str]) -> None:
+        names = ("relation", "answer", "rule")
+        self._relation, self._answer, self._rule = (rules[name].to_numpy() for name in names)
+        columns = [rules[name].to_numpy() for name in on]
+        self._all, self._by_relation = Keyed(columns), Keyed([*columns, self._relation])
+
+    def answers(self, question: Ints, holds: Sequence[Ints], along: Ints | None) -> _Answers:
+        """Return what the rules answer.
+
+        Args:
+            question: The number of the question that each row is about, ``(n,)``.
+            holds: What holds, in the columns that the rules are found by, each ``(n,)``.
+            along: The relation of each question; by default all are meant.
+        """
+        if along is None:
+            place, row = self._all.find(holds)
+        else:
+            place, row = self._by_relation.find([*holds, along[question]])
+        return question[place], self._relation[row], self._answer[row], self._rule[row]
 
 
 def combined(found: pl.DataFrame) -> pl.DataFrame:
@@ -148,18 +190,18 @@ def combined(found: pl.DataFrame) -> pl.DataFrame:
         answers to the query; in order.
     """
     order, first = by_answer(found)
-    answers = found[order[first]].select("x", "relation", "y")
+    answers = found[["x", "relation", "y"]][order[first]]
     confidence = noisy_or(found["confidence"].to_numpy()[order], first)
     weight = found["weight"].to_numpy()[order].astype(np.float64)
     chance = np.empty(0)
     if len(first):
-        said = np.exp(prior(confidence) + np.add.reduceat(weight, first))
+        odds = np.exp(prior(confidence) + np.add.reduceat(weight, first))
         query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
-        of_all = np.add.reduceat(said, np.flatnonzero(query)) + UNSAID
-        chance = said / of_all[np.cumsum(query) - 1]
-    return answers.with_columns(
-        confidence=pl.Series(confidence, dtype=pl.Float32),
-        chance=pl.Series(chance, dtype=pl.Float32),
+        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + UNSAID
+        chance = odds / of_all[np.cumsum(query) - 1]
+    said = {"confidence": confidence, "chance": chance}
+    return answers.hstack(
+        [pl.Series(name, values.astype(np.float32)) for name, values in said.items()]
     )
 
 
@@ -169,9 +211,10 @@ def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
     Returns:
         The row at each place, and the places at which an answer's rows begin.
     """
-    answer = numbers_of(found.select("x", "relation", "y").to_numpy().astype(np.int64))
-    order = np.lexsort((-found["confidence"].to_numpy(), answer))
-    return order, np.flatnonzero(changes(answer[order]))
+    x, relation, y, rule = (found[name].to_numpy() for name in ("x", "relation", "y", "rule"))
+    # Rules stand in the order of their confidence, the surest first.
+    order = np.argsort(numbers_of(x, relation, y, rule))
+    return order, np.flatnonzero(changes(x[order], relation[order], y[order]))
 
 
 def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kgraft.evidence.edges import Edges
+from kgraft.evidence.keyed import Keys
 from kgraft.evidence.rules import BODY
 from kgraft.graph.sorted_rows import Ints, changes, spans
 
@@ -22,9 +24,6 @@ REACH = 200_000
 
 AT_ONCE = 200_000
 """About the most edges that are followed at once, for all questions."""
-
-SIEVE = 1 << 22
-"""Places in which steps are marked, so that what is certainly none need not be searched for."""
 
 
 class Adjacency:
@@ -40,6 +39,8 @@ class Adjacency:
         ends: Where the edges lead, those of a group in a random but fixed order, so that its first
             ones are a sample.
         of: Where the groups of each entity begin, and where the last one's stop.
+        width: Number of relations, inverses counted.
+        keys: ``entity * width + relation`` of each group.
     """
 
     def __init__(self, edges: Edges) -> None:
@@ -52,16 +53,17 @@ class Adjacency:
         self.ends = frame["y"].to_numpy().astype(np.int64)
         n_entities = max(entities.max(initial=-1), self.ends.max(initial=-1)) + 1
         self.of = np.searchsorted(entities, np.arange(n_entities + 1))
+        self.width = 2 * edges.n_relations
+        self.keys = Keys(entities.astype(np.int64) * self.width + self.relation)
 
-    def groups(self, entities: Ints) -> tuple[Ints, Ints]:
-        """Return all groups of each entity, with the place in ``entities`` that each is of."""
+    def first_and_size(self, entities: Ints) -> tuple[Ints, Ints]:
+        """Return the first group of each entity, and how many it has."""
         known = np.minimum(entities, len(self.of) - 2)
-        sizes = np.where(entities > known, 0, self.of[known + 1] - self.of[known])
-        return spans(self.of[known], sizes)
+        return self.of[known], np.where(entities > known, 0, self.of[known + 1] - self.of[known])
 
     def edges(self, entities: Ints) -> tuple[Ints, Ints, Ints]:
         """Return all edges of each entity: its place, the relation, and where the edge leads."""
-        place, group = self.groups(entities)
+        place, group = spans(*self.first_and_size(entities))
         which, edge = spans(self.start[group], np.diff(self.start)[group])
         return place[which], self.relation[group[which]], self.ends[edge]
 
@@ -80,24 +82,29 @@ class Reached:
     node: Ints
     entity: Ints
 
+    def where(self, mask: NDArray[np.bool_]) -> Reached:
+        """Return those that a mask ``(n,)`` keeps."""
+        return Reached(self.question[mask], self.node[mask], self.entity[mask])
+
 
 class Bodies:
     """The tree of the bodies of path rules.
 
     Args:
-        paths: ``relation``, the columns of ``BODY``, ``rule``, ``confidence`` and ``weight``.
+        paths: ``relation``, the columns of ``BODY``, and ``rule``.
         n_relations: Number of relations, inverses not counted.
         by_relation: Whether each head relation has a tree of its own, whose root is the relation;
             otherwise all bodies begin at node 0.
 
     Attributes:
-        rules: ``relation``, ``rule``, ``confidence`` and ``weight``, in the order of the nodes
-            where they end.
+        rule: The rules, in the order of the nodes where their bodies end.
+        relation: The relation that each explains.
+        start: Where the rules of each node begin, and where the last one's stop.
     """
 
     def __init__(self, paths: pl.DataFrame, n_relations: int, *, by_relation: bool) -> None:
-        self.width = 2 * n_relations
-        self.roots = self.width if by_relation else 1
+        width = 2 * n_relations
+        self.roots = width if by_relation else 1
         root = pl.col("relation") if by_relation else pl.lit(0)
         going = paths.with_columns(node=root.cast(pl.Int64))
         ended, steps, n_nodes = [], [], self.roots
@@ -105,18 +112,22 @@ class Bodies:
             ended.append(going.filter(pl.col(name).is_null()))
             going = going.filter(pl.col(name).is_not_null())
             level = going.select("node", name).unique().sort("node", name)
-            steps.append(level["node"].to_numpy() * self.width + level[name].to_numpy())
+            steps.append(level["node"].to_numpy() * width + level[name].to_numpy())
             level = level.with_columns(next=n_nodes + pl.int_range(pl.len()))
             going = going.join(level, on=["node", name]).drop("node").rename({"next": "node"})
             n_nodes += len(level)
         rules = pl.concat([*ended, going]).sort("node", "relation", "rule")
-        self.steps: Ints = np.concatenate(steps)
-        self._sieve = np.zeros(SIEVE, dtype=np.bool_)
-        self._sieve[self.steps % SIEVE] = True
-        self.rules = rules.select("relation", "rule", "confidence", "weight")
+        keys: Ints = np.concatenate(steps)
+        self._steps = Keys(keys)
+        self._relation = keys % max(width, 1)
+        self._first_step = np.searchsorted(keys, np.arange(n_nodes + 1) * width)
+        self.rule = rules["rule"].to_numpy()
+        self.relation = rules["relation"].to_numpy()
         self.start = np.searchsorted(rules["node"].to_numpy(), np.arange(n_nodes + 1))
 
-    def follow(self, graph: Adjacency, entities: Ints, roots: Ints) -> Iterator[Reached]:
+    def follow(
+        self, graph: Adjacency, entities: Ints, roots: Ints, wanted: NDArray[np.bool_]
+    ) -> Iterator[Reached]:
         """Follow all bodies, each question in steps away from its own entity.
 
         Args:
@@ -124,46 +135,68 @@ class Bodies:
                 question, a sample of them is followed; everything else is exact.
             entities: Where each question begins, ``(n,)``.
             roots: The node at which it begins, ``(n,)``.
+            wanted: Whether an entity may be an answer, for all of the graph's entities.
 
         Yields:
-            What is reached after one step, two, three: for some of the questions at a time.
+            The wanted ones of what is reached after one step, two, three: for some of the questions
+            at a time.
         """
         start = Reached(np.arange(len(entities)), roots, entities)
-        yield from self._steps(graph, entities, start, len(BODY))
+        yield from self._onwards(graph, entities, start, wanted, len(BODY))
 
-    def _steps(
-        self, graph: Adjacency, entities: Ints, here: Reached, left: int
+    def _onwards(
+        self,
+        graph: Adjacency,
+        entities: Ints,
+        here: Reached,
+        wanted: NDArray[np.bool_],
+        left: int,
     ) -> Iterator[Reached]:
-        if not (left and len(here.question) and len(self.steps)):
+        if not (left and len(here.question) and len(self._steps)):
             return
-        place, group = graph.groups(here.entity)
-        key = here.node[place] * self.width + graph.relation[group]
-        # Most keys are no steps, and nearly all of those a look at the sieve tells.
-        maybe = np.flatnonzero(self._sieve[key % SIEVE])
-        key = key[maybe]
-        step = np.minimum(np.searchsorted(self.steps, key), len(self.steps) - 1)
-        goes_on = self.steps[step] == key
-        place, group, step = place[maybe[goes_on]], group[maybe[goes_on]], step[goes_on]
+        place, group, step = self._possible(graph, here)
         question = here.question[place]
         sizes = _shared(graph.start[group + 1] - graph.start[group], question)
         # No more questions than their numbers leave room for, where each pair has one of its own.
-        most = ((1 << 63) - 1) // (len(self.steps) * len(graph.of))
+        most = ((1 << 63) - 1) // (len(self._steps) * len(graph.of))
         for part in _portions(question, sizes, most):
             which, edge = spans(graph.start[group[part]], sizes[part])
-            there = self._distinct(
-                question[part][which], step[part][which], graph.ends[edge], entities
-            )
-            yield there
-            yield from self._steps(graph, entities, there, left - 1)
+            end = graph.ends[edge]
+            if left == 1:
+                kept = wanted[end]
+                which, end = which[kept], end[kept]
+            there = self._distinct(question[part][which], step[part][which], end, entities)
+            yield there if left == 1 else there.where(wanted[there.entity])
+            yield from self._onwards(graph, entities, there, wanted, left - 1)
+
+    def _possible(self, graph: Adjacency, here: Reached) -> tuple[Ints, Ints, Ints]:
+        """Return which steps can be made: a place in ``here``, in order, its group, and the step.
+
+        Either each group of an entity is looked up among the steps, or each step among the groups,
+        whichever are fewer there.
+        """
+        first_group, n_groups = graph.first_and_size(here.entity)
+        first_step = self._first_step[here.node]
+        n_steps = self._first_step[here.node + 1] - first_step
+        few_steps = n_steps < n_groups
+        which, step = spans(first_step, np.where(few_steps, n_steps, 0))
+        found, group = graph.keys.find(here.entity[which] * graph.width + self._relation[step])
+        by_step = which[found], group, step[found]
+        which, group = spans(first_group, np.where(few_steps, 0, n_groups))
+        found, step = self._steps.find(here.node[which] * graph.width + graph.relation[group])
+        by_group = which[found], group[found], step
+        place, group, step = (np.concatenate(x) for x in zip(by_step, by_group, strict=True))
+        order = np.argsort(place, kind="stable")
+        return place[order], group[order], step[order]
 
     def _distinct(self, question: Ints, step: Ints, entity: Ints, entities: Ints) -> Reached:
         """Order what is reached, leaving out repetitions and the questions' own entities."""
         away = entity != entities[question]
         question, step, entity = question[away], step[away], entity[away]
         first, width = question.min(initial=0), entity.max(initial=0) + 1
-        numbers = np.sort(((question - first) * len(self.steps) + step) * width + entity)
+        numbers = np.sort(((question - first) * len(self._steps) + step) * width + entity)
         rest, entity = np.divmod(numbers[changes(numbers)], width)
-        question, step = np.divmod(rest, len(self.steps))
+        question, step = np.divmod(rest, len(self._steps))
         return Reached(question + first, self.roots + step, entity)
 
 

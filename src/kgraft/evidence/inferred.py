@@ -14,6 +14,7 @@ from kgraft.evidence.edges import Edges
 from kgraft.evidence.rules import Rules
 from kgraft.graph.knowledge_graph import Triples, as_triples
 from kgraft.graph.vocabulary import Rows
+from kgraft.threads import Map
 
 LEAST = 0.1
 """Inferred facts below this confidence do not teach; they are many, and mostly wrong."""
@@ -40,7 +41,9 @@ class Inferred:
         return self.triples[draw.random(len(self.triples)) < self.chances]
 
 
-def infer(rules: Rules, edges: Edges, entities: Rows, settings: RuleSettings) -> Inferred:
+def infer(
+    rules: Rules, edges: Edges, entities: Rows, settings: RuleSettings, *, each: Map = map
+) -> Inferred:
     """Infer new facts about some entities.
 
     The second teacher of the prediction level: an answer's chance to be asked for is what the rules
@@ -52,10 +55,11 @@ def infer(rules: Rules, edges: Edges, entities: Rows, settings: RuleSettings) ->
         edges: The graph that they were mined on.
         entities: Both ends of each fact are among these rows.
         settings: How much rules teach.
+        each: Asks about some of the entities.
     """
     if not settings.teaches:
         return Inferred(as_triples(()), np.empty(0))
-    facts = Answerer(rules.surer_than(LEAST), edges).consequences(entities)
+    facts = Answerer(rules.surer_than(LEAST), edges, entities).consequences(each)
     asked = edges.facts.select(pl.col("x").alias("head"), "relation").unique()
     answered = facts.join(
         asked.with_columns(answered=True),

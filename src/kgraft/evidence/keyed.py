@@ -1,49 +1,83 @@
-"""Rows of a table that are found by some of its columns."""
+"""Rows of a table that are found by numbers in some of its columns."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
 from kgraft.graph.sorted_rows import LARGEST, Ints, spans
 
+Column = NDArray[np.integer[Any]]
+
+SIEVE = 1 << 22
+"""Places in which keys are marked, so that what is certainly none need not be searched for."""
+
+
+class Keys:
+    """Distinct numbers, and which of many others are among them.
+
+    Args:
+        ordered: The numbers, ascending, from 0 on.
+    """
+
+    def __init__(self, ordered: Ints) -> None:
+        self._ordered = ordered
+        self._marked = np.zeros(SIEVE, dtype=np.bool_)
+        self._marked[ordered % SIEVE] = True
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def find(self, keys: Ints) -> tuple[Ints, Ints]:
+        """Return the places of those ``keys`` that are among these, and that of each in these."""
+        # Most are not, and nearly all of those a look at the marks tells.
+        maybe = np.flatnonzero(self._marked[keys % SIEVE])
+        keys = keys[maybe]
+        place = np.minimum(np.searchsorted(self._ordered, keys), len(self._ordered) - 1)
+        there = self._ordered[place] == keys
+        return maybe[there], place[there]
+
 
 class Keyed:
-    """A table whose rows are found by binary search.
+    """Rows that are found by binary search.
 
     A join by hashes goes through the whole table, and is asked here for a few of its rows, again
     and again.
 
     Args:
-        table: The rows, in any order.
-        on: Columns of numbers from 0 on, by which they are found.
+        columns: The numbers, from 0 on, by which rows are found, each ``(n,)``, in any order.
 
     Raises:
         ValueError: If the numbers are too large to be told apart by one int64.
     """
 
-    def __init__(self, table: pl.DataFrame, on: Sequence[str]) -> None:
-        self._on = list(on)
-        columns = _columns(table, self._on)
-        self._sizes = [int(column.max(initial=-1)) + 1 for column in columns]
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._sizes = [int(column.max(initial=-1)) + 1 for column in _wide(columns)]
         if math.prod(self._sizes) > LARGEST:
             raise ValueError(f"numbers of {self._sizes} make too many keys")
-        keys = self._keys(columns)
-        order = np.argsort(keys, kind="stable")
-        self._sorted = keys[order]
-        self._table = table.drop(self._on)[order]
+        keys = self._keys(_wide(columns))
+        self._row = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._row]
 
-    def join(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of ``asked``, each beside every row of the table that it agrees with."""
-        columns = _columns(asked, self._on)
+    def find(self, asked: Sequence[Column]) -> tuple[Ints, Ints]:
+        """Find rows.
+
+        Args:
+            asked: Numbers to find in each of the columns, each ``(m,)``.
+
+        Returns:
+            Places in ``asked``, in order, and the row that each agrees with, in order of the rows.
+        """
+        columns = _wide(asked)
         known = np.all([x < size for x, size in zip(columns, self._sizes, strict=True)], axis=0)
         keys = np.where(known, self._keys(columns), -1)
         first = np.searchsorted(self._sorted, keys)
-        which, row = spans(first, np.searchsorted(self._sorted, keys, side="right") - first)
-        return asked[which].hstack(self._table[row])
+        place, found = spans(first, np.searchsorted(self._sorted, keys, side="right") - first)
+        return place, self._row[found]
 
     def _keys(self, columns: list[Ints]) -> Ints:
         keys = np.zeros(len(columns[0]), dtype=np.int64)
@@ -52,5 +86,5 @@ class Keyed:
         return keys
 
 
-def _columns(table: pl.DataFrame, names: list[str]) -> list[Ints]:
-    return [table[name].to_numpy().astype(np.int64) for name in names]
+def _wide(columns: Sequence[Column]) -> list[Ints]:
+    return [column.astype(np.int64) for column in columns]

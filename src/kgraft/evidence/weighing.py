@@ -22,6 +22,7 @@ from kgraft.evidence.rules import Rules
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.sorted_rows import Ints, changes, spans
 from kgraft.graph.vocabulary import Rows
+from kgraft.threads import Map
 
 MOST = 10_000
 """Facts that are asked for, at the most."""
@@ -39,7 +40,15 @@ EPOCHS, BATCH, RATE = 4, 256, 3.0
 """Passes over the queries, queries a step, and step size. Few passes keep weights near 0."""
 
 
-def weighed(rules: Rules, edges: Edges, facts: Triples, entities: Rows, *, seed: int = 0) -> Rules:
+def weighed(
+    rules: Rules,
+    edges: Edges,
+    facts: Triples,
+    entities: Rows,
+    *,
+    seed: int = 0,
+    each: Map = map,
+) -> Rules:
     """Return rules with weights. The same seed gives the same weights.
 
     Args:
@@ -48,18 +57,18 @@ def weighed(rules: Rules, edges: Edges, facts: Triples, entities: Rows, *, seed:
         facts: The facts of it to ask for, int64 ``(n, 3)``, those of the target.
         entities: The candidates, which both ends of the facts are among.
         seed: Seeds which facts are asked for, and in what order.
+        each: Asks for parts of the facts.
     """
     draw = np.random.default_rng(seed)
     start = rules.frame["weight"].to_numpy().astype(np.float64)
+
+    def ask(held: Triples) -> list[_Asked]:
+        return list(_asked(rules, edges, held, entities))
+
     most = MOST_AGAIN if start.any() else MOST
     chosen = draw.permutation(np.unique(facts, axis=0))[:most]
-    candidates = pl.Series(np.unique(entities), dtype=pl.Int32).implode()
-    parts = [
-        part
-        for held in np.array_split(chosen, FOLDS)
-        if len(held)
-        for part in _asked(rules, edges, held, candidates)
-    ]
+    folds = [held for held in np.array_split(chosen, FOLDS) if len(held)]
+    parts = [part for asked in each(ask, folds) for part in asked]
     weights = _fitted(_together(parts), start, draw) if parts else start
     weight = pl.Series(weights, dtype=pl.Float32)
     return replace(rules, frame=rules.frame.with_columns(weight=weight))
@@ -93,41 +102,50 @@ def _together(parts: list[_Asked]) -> _Asked:
     )
 
 
-def _asked(rules: Rules, edges: Edges, held: Triples, candidates: pl.Series) -> Iterator[_Asked]:
+def _asked(rules: Rules, edges: Edges, held: Triples, candidates: Rows) -> Iterator[_Asked]:
     """Ask for facts that are taken out of the graph, some queries at a time."""
     there = pl.DataFrame(held, schema=["x", "relation", "y"]).cast(pl.Int32)
     turned = inverse(pl.col("relation"), edges.n_relations)
     both = pl.concat([there, there.select(x="y", relation=turned, y="x")])
     rest = edges.frame.join(both, on=both.columns, how="anti", maintain_order="left")
-    answerer = Answerer(rules, Edges(rest, edges.n_relations))
+    answerer = Answerer(rules, Edges(rest, edges.n_relations), candidates)
     queries = both.select("x", "relation").unique(maintain_order=True)
+    key = ["x", "relation"]
+    known = pl.concat(
+        [
+            both.with_columns(right=True),
+            rest.join(queries, on=key, how="semi").with_columns(right=False),
+        ]
+    )
     for part in queries.iter_slices(AT_ONCE):
-        found = (
-            answerer.answers(part)
-            .filter(pl.col("y").is_in(candidates))
-            .join(rest, on=both.columns, how="anti", maintain_order="left")
-        )
-        yield _judged(found, both)
+        yield _judged(answerer.answers(part), known.join(part, on=key, how="semi"))
 
 
-def _judged(found: pl.DataFrame, held: pl.DataFrame) -> _Asked:
-    """Tell right answers from wrong ones, and leave out the queries without a right one."""
+def _judged(found: pl.DataFrame, known: pl.DataFrame) -> _Asked:
+    """Tell right answers from wrong ones, and leave out the queries without a right one.
+
+    Args:
+        found: What rules answer, with the columns of ``kgraft.evidence.answer.SCHEMA``.
+        known: Facts that answer the queries, and whether each is a ``right`` answer, one that has
+            been taken out of the graph; the others are no answers.
+    """
     order, first = by_answer(found)
     rules = np.diff(first, append=len(order))
-    answers = found[order[first]].select("x", "relation", "y")
-    right = answers.join(
-        held.with_columns(right=True), on=held.columns, how="left", maintain_order="left"
-    )["right"].is_not_null()
+    answers = found[["x", "relation", "y"]][order[first]]
+    said = answers.join(known, on=answers.columns, how="left", maintain_order="left")["right"]
+    right = said.fill_null(value=False).to_numpy()
     asked = np.cumsum(changes(answers["x"].to_numpy(), answers["relation"].to_numpy())) - 1
-    hits = np.bincount(asked, weights=right.to_numpy())
-    kept = hits[asked] > 0
-    sizes = np.bincount(asked)
+    hits = np.bincount(asked, weights=right)
+    kept = (hits[asked] > 0) & (right | said.is_null().to_numpy())
+    row = order[np.repeat(kept, rules)]
+    of_row = found["confidence"].to_numpy()[row]
+    rules = rules[kept]
     return _Asked(
-        found["rule"].to_numpy()[order][np.repeat(kept, rules)].astype(np.int64),
-        rules[kept],
-        sizes[hits > 0],
-        prior(noisy_or(found["confidence"].to_numpy()[order], first))[kept],
-        right.to_numpy()[kept],
+        found["rule"].to_numpy()[row].astype(np.int64),
+        rules,
+        np.bincount(asked[kept], minlength=len(hits))[hits > 0],
+        prior(noisy_or(of_row, np.cumsum(rules) - rules)),
+        right[kept],
     )
 
 

@@ -59,11 +59,10 @@ class Witnesses:
         self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
     ) -> None:
         self.edges = Edges.of(graph)
-        self._answerer = Answerer(rules, self.edges)
+        self._answerer = Answerer(rules, self.edges, graph.part(target).entity_rows)
         self.connections = Connections(graph, target, self._answerer.graph)
-        own = graph.part(target).entity_rows
-        self._entities = pl.Series(np.unique(own), dtype=pl.Int32).implode()
-        self._statements = Keyed(_statements(graph, target, agreement), ["x", "relation"])
+        self._statements = _statements(graph, target, agreement)
+        self._by_query = Keyed([self._statements[name].to_numpy() for name in ("x", "relation")])
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer.
@@ -74,15 +73,12 @@ class Witnesses:
         Returns:
             ``x``, ``relation``, ``y`` and ``confidence``: the rules' chance of each answer.
         """
-        parts = [_inferred(self._answers(part)) for part in asked.iter_slices(AT_ONCE)]
-        return pl.concat(parts or [_inferred(self._answers(asked))])
+        parts = [_inferred(self._answerer.answers(x)) for x in asked.iter_slices(AT_ONCE)]
+        return pl.concat(parts or [_inferred(self._answerer.answers(asked))])
 
     def testimony(self, asked: pl.DataFrame) -> Testimony:
         """Return all that is said of a few queries, rule by rule."""
-        return Testimony(self._answers(asked), self.stated(asked), self.connections)
-
-    def _answers(self, asked: pl.DataFrame) -> pl.DataFrame:
-        return self._answerer.answers(asked).filter(pl.col("y").is_in(self._entities))
+        return Testimony(self._answerer.answers(asked), self.stated(asked), self.connections)
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what other sources answer, in the form of ``inferred``.
@@ -90,7 +86,8 @@ class Witnesses:
         An answer's confidence is the chance that the target agrees. What the target states itself
         is no evidence for what else it might state, and is left out.
         """
-        return self._statements.join(asked.select("x", "relation"))
+        _, row = self._by_query.find([asked[name].to_numpy() for name in ("x", "relation")])
+        return self._statements[row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +124,8 @@ class Testimony:
 
 def _inferred(found: pl.DataFrame) -> pl.DataFrame:
     """Return the chance of each answer that rules give."""
-    return combined(found).select("x", "relation", "y", confidence="chance")
+    answers = combined(found)
+    return answers[["x", "relation", "y"]].hstack([answers["chance"].alias("confidence")])
 
 
 def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:

@@ -60,7 +60,7 @@ def assemble(
     sizes = [sum(len(x.triples) for x in rows) for rows in given.values()]
     ends = np.cumsum(sizes)[:-1]
     triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
-    number = dict(zip(SPLITS, np.split(numbers_of(facts), ends), strict=True))
+    number = dict(zip(SPLITS, np.split(numbers_of(*facts.T), ends), strict=True))
     kept = {split: _first_of_each(number[split]) for split in SPLITS}
     duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
     held_out = {"valid": number["test"], "train": np.append(number["valid"], number["test"])}

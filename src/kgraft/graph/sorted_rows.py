@@ -30,17 +30,18 @@ def spans(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
     return which, number
 
 
-def numbers_of(rows: Ints) -> Ints:
-    """Return a number for each row of numbers from 0 on, ``(n, k)``: equal for equal rows alone.
+def numbers_of(*columns: NDArray[np.integer[Any]]) -> Ints:
+    """Return a number for each row of columns of numbers from 0 on: equal for equal rows alone.
 
     They are in the order of the rows' values. One number sorts several times faster than a row, in
     a fraction of the memory.
     """
-    sizes = [int(column.max(initial=-1)) + 1 for column in rows.T]
+    sizes = [int(column.max(initial=0)) + 1 for column in columns]
     if math.prod(sizes) > LARGEST:
+        rows = np.stack(columns, axis=1)
         return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-    number = np.zeros(len(rows), dtype=np.int64)
-    for column, size in zip(rows.T, sizes, strict=True):
+    number = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, size in zip(columns, sizes, strict=True):
         number *= size
         number += column
     return number
@@ -51,7 +52,7 @@ def first_of_each(rows: Ints) -> Ints:
 
     The places come in the order of the rows' values.
     """
-    return np.unique(numbers_of(rows), return_index=True)[1]
+    return np.unique(numbers_of(*rows.T), return_index=True)[1]
 
 
 def smallest_ints(size: int) -> type[np.signedinteger[Any]]:

@@ -5,7 +5,7 @@ Shapes: B queries, C candidates, F features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kgraft.evidence.witnesses import Heard
 from kgraft.graph.known_facts import Side
-from kgraft.graph.sorted_rows import Ints
+from kgraft.graph.sorted_rows import Ints, spans
 from kgraft.linking.joint import places_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
@@ -145,7 +145,7 @@ class RuleScorer:
         self._witnesses = witnesses
         self._n_entities = n_entities
         self._n_relations = n_relations
-        self._last: tuple[bytes, tuple[pl.DataFrame, pl.DataFrame]] | None = None
+        self._last: tuple[bytes, tuple[_Heard, _Heard]] | None = None
 
     def score(
         self,
@@ -170,13 +170,10 @@ class RuleScorer:
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
     ) -> tuple[_Found, _Found, Tensor]:
         """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
-        frames = self._heard(anchors, directed(relations, side, self._n_relations))
+        heard = self._heard(anchors, directed(relations, side, self._n_relations))
         best = np.zeros(len(anchors), dtype=np.float32)
-        np.maximum.at(best, frames[1]["query"].to_numpy(), frames[1]["confidence"].to_numpy())
-        inferred, stated = (
-            candidates.among(*(part[name].to_numpy() for name in ("query", "y", "confidence")))
-            for part in frames
-        )
+        np.maximum.at(best, heard[1].query, heard[1].said)
+        inferred, stated = (candidates.among(x.query, x.entity, x.said) for x in heard)
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
 
     def connections(
@@ -194,27 +191,53 @@ class RuleScorer:
         degree = torch.from_numpy(known.degree[candidates.rows])
         return joined, frequent, degree.expand_as(frequent)
 
-    def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return what rules infer and what sources state, a row an answer to a ``query``.
+    def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[_Heard, _Heard]:
+        """Return what rules infer and what sources state.
 
         The last queries' answers are kept: their candidates may come in blocks.
         """
         key = anchors.numpy().tobytes() + asked_along.numpy().tobytes()
         last = self._last
         if last is None or last[0] != key:
-            asked = pl.DataFrame(
-                {"x": anchors.numpy(), "relation": asked_along.numpy()},
-                schema_overrides={"x": pl.Int32, "relation": pl.Int32},
-            ).with_row_index("query")
-            distinct = asked.select("x", "relation").unique(maintain_order=True)
-            sure = pl.col("confidence").clip(1 - SUREST, SUREST)
-            answers = (
-                self._witnesses.inferred(distinct),
-                self._witnesses.stated(distinct).with_columns(sure),
-            )
-            inferred, stated = (asked.join(part, on=["x", "relation"]) for part in answers)
-            last = self._last = (key, (inferred, stated))
+            last = self._last = (key, self._ask(anchors.numpy(), asked_along.numpy()))
         return last[1]
+
+    def _ask(self, x: Ints, relation: Ints) -> tuple[_Heard, _Heard]:
+        width = 2 * self._n_relations
+        distinct, which = np.unique(x * width + relation, return_inverse=True)
+        columns = dict(zip(("x", "relation"), np.divmod(distinct, width), strict=True))
+        asked = pl.DataFrame({name: column.astype(np.int32) for name, column in columns.items()})
+        inferred, stated = (
+            _heard(frame, distinct, which, width)
+            for frame in (self._witnesses.inferred(asked), self._witnesses.stated(asked))
+        )
+        return inferred, replace(stated, said=stated.said.clip(1 - SUREST, SUREST))
+
+
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """Answers: the place of the query, the entity, and what is said of each, ``(M,)``."""
+
+    query: Ints
+    entity: Ints
+    said: NDArray[np.float32]
+
+
+def _heard(frame: pl.DataFrame, distinct: Ints, which: Ints, width: int) -> _Heard:
+    """Give each query its answers.
+
+    Args:
+        frame: Answers to distinct queries, ``x``, ``relation``, ``y`` and ``confidence``.
+        distinct: ``x * width + relation`` of the distinct queries, ascending.
+        which: The distinct query that each query is, ``(B,)``.
+        width: Number of relations, inverses counted.
+    """
+    x, relation, y, said = (frame[name].to_numpy() for name in frame.columns)
+    numbers = x.astype(np.int64) * width + relation
+    order = np.argsort(numbers, kind="stable")
+    begins, ends = (np.searchsorted(numbers[order], distinct, side) for side in ("left", "right"))
+    query, row = spans(begins[which], (ends - begins)[which])
+    return _Heard(query, y[order][row], said[order][row])
 
 
 class MixedScorer:

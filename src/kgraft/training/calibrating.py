@@ -5,7 +5,7 @@ Shapes: B queries, C candidates of each, K of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,8 @@ from kgraft.model.evidence import By
 from kgraft.model.mixture import MixedScorer, chance, mixed
 from kgraft.model.scorer import directed
 from kgraft.model.trained import TrainedModel
-from kgraft.training.mixing import FOLDS, folds
+from kgraft.threads import threads
+from kgraft.training.mixing import FOLDS, SIDES, folds
 from kgraft.training.validation import draw_samples
 
 Floats = NDArray[np.float64]
@@ -102,35 +103,43 @@ def _together(parts: Sequence[_Judged]) -> _Judged:
 
 def _judge(
     model: TrainedModel, target: KnowledgeGraph, facts: Triples, mixtures: Sequence[Tensor]
-) -> Iterator[tuple[By, _Judged]]:
-    """Yield the best candidates of the queries that facts answer, by each way, in blocks."""
+) -> list[tuple[By, _Judged]]:
+    """Return the best candidates of the queries that facts answer, by each way, in blocks."""
     part = model.graph.part(target.name)
     stated, right = KnownFacts(part.joint(target.train)), KnownFacts(part.joint(target.valid))
     column = places_of(part.entity_rows, model.graph.n_entities)
     fold = folds(model.graph.n_entities)
     ways = _Ways(model, torch.from_numpy(part.entity_rows), mixtures)
-    sides: tuple[Side, ...] = ("tail", "head")
-    for side in sides:
-        asked = distinct_queries(facts, side)
-        for block in np.array_split(asked, -(-len(asked) // AT_ONCE)):
-            anchors, relations = block.T.copy()
-            left_out, answers = (
-                (torch.from_numpy(query), torch.from_numpy(column[entity]))
-                for query, entity in (x.answers(anchors, relations, side) for x in (stated, right))
+
+    def judge(block: tuple[Side, Ids]) -> list[tuple[By, _Judged]]:
+        side, asked = block
+        anchors, relations = asked.T.copy()
+        left_out, answers = (
+            (torch.from_numpy(query), torch.from_numpy(column[entity]))
+            for query, entity in (x.answers(anchors, relations, side) for x in (stated, right))
+        )
+        judged = []
+        for by, scores in ways.scores(anchors, relations, side, fold[anchors]).items():
+            scores[left_out] = -torch.inf
+            best = scores.topk(min(RIVALS, scores.shape[1]))
+            truth = torch.zeros(scores.shape, dtype=torch.bool)
+            truth[answers] = True
+            found = _Judged(
+                shares(best.values, scores, by).double().numpy(),
+                truth.gather(1, best.indices).numpy(),
+                fold[anchors],
             )
-            for by, scores in ways.scores(anchors, relations, side, fold[anchors]).items():
-                scores[left_out] = -torch.inf
-                best = scores.topk(min(RIVALS, scores.shape[1]))
-                truth = torch.zeros(scores.shape, dtype=torch.bool)
-                truth[answers] = True
-                yield (
-                    by,
-                    _Judged(
-                        shares(best.values, scores, by).double().numpy(),
-                        truth.gather(1, best.indices).numpy(),
-                        fold[anchors],
-                    ),
-                )
+            judged.append((by, found))
+        return judged
+
+    blocks = [
+        (side, block)
+        for side in SIDES
+        for asked in [distinct_queries(facts, side)]
+        for block in np.array_split(asked, -(-len(asked) // AT_ONCE))
+    ]
+    with threads() as each:
+        return [found for judged in each(judge, blocks) for found in judged]
 
 
 class _Ways:

@@ -17,6 +17,7 @@ from kgraft.linking.agreement import agreement
 from kgraft.linking.joint import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
+from kgraft.threads import threads
 from kgraft.training.calibrating import calibrated
 from kgraft.training.learner import Term
 from kgraft.training.mixing import with_evidence
@@ -60,8 +61,9 @@ def run_for_target(
         rules = mine(edges, part.relation_rows, settings.rules, seed=seed)
         if start is not None and start.evidence is not None:
             rules = rules.with_weights_of(start.evidence.rules, *graph.rows_in(start.graph))
-        rules = weighed(rules, edges, own, part.entity_rows, seed=seed)
-        inferred = infer(rules, edges, part.entity_rows, settings.rules)
+        with threads() as each:
+            rules = weighed(rules, edges, own, part.entity_rows, seed=seed, each=each)
+            inferred = infer(rules, edges, part.entity_rows, settings.rules, each=each)
 
     def finish(trained: TrainedModel) -> TrainedModel:
         if rules is None:

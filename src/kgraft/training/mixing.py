@@ -24,6 +24,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL, Features, MixedScorer, RuleScorer, chance, mixed
 from kgraft.model.scorer import directed
 from kgraft.model.trained import TrainedModel
+from kgraft.threads import threads
 from kgraft.training.validation import Sample, draw_samples
 
 CANDIDATES = 100
@@ -35,7 +36,7 @@ AT_ONCE = 256
 FOLDS = 2
 """Parts of the queries; how good a mixture is, is measured on the part it was not fitted to."""
 
-_SIDES: tuple[Side, ...] = ("tail", "head")
+SIDES: tuple[Side, ...] = ("tail", "head")
 
 PULL = 10.0
 """How many queries it takes to pull a relation's weights as far from those of all relations, or
@@ -142,11 +143,10 @@ class _Lists:
 
 def _lists(scorer: MixedScorer, sample: Sample, n_relations: int) -> _Lists:
     """Return the sample's facts, asked for both sides, with their best candidates."""
-    parts = [
-        _part(scorer, sample, facts, side, n_relations)
-        for side in _SIDES
-        for facts in np.array_split(sample.facts, -(-len(sample.facts) // AT_ONCE))
-    ]
+    blocks = np.array_split(sample.facts, -(-len(sample.facts) // AT_ONCE))
+    asked = [(facts, side) for side in SIDES for facts in blocks]
+    with threads() as each:
+        parts = list(each(lambda block: _part(scorer, sample, *block, n_relations), asked))
     return _Lists(
         torch.cat([part.anchor for part in parts]),
         torch.cat([part.relation for part in parts]),
