@@ -182,3 +182,30 @@ def test_a_part_given_in_part_keeps_the_other_defaults_of_the_whole() -> None:
     assert read_settings(TrainSettings, changes={"rules.teach": 0.5}).rules.longest == 0
     joint = BenchmarkSettings.model_validate({"joint": {"training": {"epochs": 3}}}).joint
     assert (joint.training.epochs, joint.training.negatives, joint.model.width) == (3, 1024, 400)
+
+
+def test_a_narrower_student_takes_larger_steps_and_more_epochs() -> None:
+    usual, narrow = RetrainSettings(), RetrainSettings(model=ModelSettings(width=50))
+    changes = {"learning_rate": 4 * usual.training.learning_rate, "epochs": 2 * 8}
+    assert usual.training.epochs == 8
+    assert narrow.training == usual.training.model_copy(update=changes)
+    assert read_settings(RetrainSettings, None, {"model.width": "50"}) == narrow
+    assert RetrainSettings.model_validate(narrow.model_dump()) == narrow
+    benchmark = BenchmarkSettings.model_validate({"retrain": {"model": {"width": 50}}})
+    assert benchmark.retrain == narrow
+
+
+def test_what_is_given_holds_whatever_the_width() -> None:
+    given = read_settings(RetrainSettings, None, {"model.width": "50", "training.epochs": "3"})
+    assert (given.training.epochs, given.training.learning_rate) == (3, 0.4)
+    training = TrainingSettings(epochs=3)
+    whole = RetrainSettings(model=ModelSettings(width=50), training=training)
+    assert whole.training == training
+    wide = RetrainSettings(model=ModelSettings(width=400))
+    assert wide.training == RetrainSettings().training
+
+
+@pytest.mark.parametrize("width", ["none", "-4", "0", "x", "nan"])
+def test_a_width_that_is_not_allowed_is_named(width: str) -> None:
+    with pytest.raises(SettingsError, match=r"model\.width"):
+        read_settings(RetrainSettings, None, {"model.width": width})

@@ -30,10 +30,12 @@ class Settings(BaseModel):
     def _keep_defaults(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
+        usual = {name: cls.model_fields[name].default for name in given if name in cls.model_fields}
         parts = {
-            name: _filled(field.default.model_dump(), given[name])
-            for name, field in cls.model_fields.items()
-            if name in given and isinstance(field.default, BaseModel)
+            name: _filled(default.model_dump(), given[name])
+            for name, default in usual.items()
+            # A kind of settings knows its own defaults.
+            if isinstance(default, BaseModel) and default != type(default)()
         }
         return {**given, **parts}
 
@@ -238,11 +240,25 @@ UPDATE: Mapping[str, Any] = {"epochs": 2, "least_steps": 200, "validation_querie
 of the validation facts that the mixture of vectors and rules is fitted on."""
 
 
+def for_narrower(training: TrainingSettings, times: float) -> TrainingSettings:
+    """Return settings for a model that is so many ``times`` narrower, at least 1.
+
+    The same step on fewer numbers moves a score less, and what is narrow takes more passes to fit
+    as much as it can.
+    """
+    changes = {
+        "learning_rate": round(training.learning_rate * times, 4),
+        "epochs": round(training.epochs * times**0.5),
+    }
+    return training.model_copy(update=changes)
+
+
 class RetrainSettings(TrainSettings):
     """Everything that ``retrain`` goes by.
 
     A student starts ahead and takes fewer epochs, and rules give it more to learn from than its
-    facts, so that it may fit them more closely.
+    facts, so that it may fit them more closely. Where a student is given a narrower model than the
+    default one, its default training is ``for_narrower``.
     """
 
     training: TrainingSettings = TrainingSettings(
@@ -251,6 +267,22 @@ class RetrainSettings(TrainSettings):
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
     rules: RuleSettings = RuleSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_width(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        model, training = (given.get(part, {}) for part in ("model", "training"))
+        usual = cls.model_fields["model"].default.width
+        try:
+            width = float(model["width"] if isinstance(model, Mapping) else model.width)
+        except (KeyError, TypeError, ValueError):  # none is given, or none that is allowed
+            return given
+        if not (isinstance(training, Mapping) and 0 < width < usual):
+            return given
+        suited = for_narrower(cls.model_fields["training"].default, usual / width)
+        return {**given, "training": {**suited.model_dump(), **training}}
 
     def for_update(self) -> RetrainSettings:
         """Return settings for a student that goes on from one that these have made.

@@ -12,7 +12,7 @@ from kgraft.benchmark.settings import (
     BenchmarkSettings,
     System,
     Trained,
-    changed,
+    of_width,
     student_variants,
 )
 from kgraft.config import RetrainSettings, TrainSettings
@@ -145,7 +145,7 @@ def comparison(
     cases: dict[Case, None] = {}
     for seed in seeds:
         seeded = settings.seeded(seed)
-        sized = [changed(seeded.retrain, model={"width": width}) for width in widths]
+        sized = [of_width(seeded.retrain, width) for width in widths]
         for target in targets:
             students = [
                 _case(target, "student", own, teacher=teacher_of(target))

@@ -15,6 +15,7 @@ from kgraft.config import (
     TrainingSettings,
     TrainSettings,
     explain,
+    for_narrower,
 )
 from kgraft.errors import SettingsError
 from kgraft.model.evidence import By
@@ -80,6 +81,16 @@ def changed(settings: S, **parts: Mapping[str, Any]) -> S:
         return type(settings).model_validate(values)
     except ValidationError as error:
         raise SettingsError(explain(error)) from error
+
+
+def of_width(settings: RetrainSettings, width: int) -> RetrainSettings:
+    """Return a student's settings for another width, trained ``for_narrower`` if it is.
+
+    Raises:
+        SettingsError: If its encoder does not allow the width.
+    """
+    narrower = for_narrower(settings.training, max(1.0, settings.model.width / width))
+    return changed(settings, model={"width": width}, training=narrower.model_dump())
 
 
 def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, RetrainSettings]:
