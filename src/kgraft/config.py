@@ -188,7 +188,7 @@ class DistillationSettings(Settings):
     network: float = Field(0.1, ge=0)
     prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
-    queries: int = Field(128, ge=1)
+    queries: int = Field(64, ge=1)
     doubt: float = Field(0.0, ge=0)
     schedule: Literal["constant", "fade"] = "constant"
     warm_start: bool = True
