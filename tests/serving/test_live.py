@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,20 @@ def test_another_model_in_the_directory_is_served(place: Path, another: TrainedM
     assert live.current is not before
     assert (live.current.model.kge.entities == another.kge.entities).all()
     assert told == [True]
+
+
+def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: TrainedModel) -> None:
+    gc.unfreeze()
+    live = LiveModel(place)
+    spared = gc.get_freeze_count()
+    assert spared > 10_000  # all that has been imported, too
+    forgotten = weakref.ref(live.current)
+    save_model(another, place, overwrite=True)
+    assert live.refresh()
+    gc.collect()
+    assert forgotten() is None  # the model before it is not kept for good
+    assert abs(gc.get_freeze_count() / spared - 1) < 0.5
+    gc.unfreeze()
 
 
 def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: TrainedModel) -> None:
