@@ -14,7 +14,7 @@ from kgraft.graph.sorted_rows import LARGEST, Ints, spans
 Column = NDArray[np.integer[Any]]
 
 SIEVE = 1 << 22
-"""Places in which keys are marked, so that what is certainly none need not be searched for."""
+"""Places, a power of two, in which keys are marked: what is certainly none is not searched for."""
 
 
 class Keys:
@@ -27,7 +27,7 @@ class Keys:
     def __init__(self, ordered: Ints) -> None:
         self._ordered = ordered
         self._marked = np.zeros(SIEVE, dtype=np.bool_)
-        self._marked[ordered % SIEVE] = True
+        self._marked[ordered & (SIEVE - 1)] = True
 
     def __len__(self) -> int:
         return len(self._ordered)
@@ -35,7 +35,7 @@ class Keys:
     def find(self, keys: Ints) -> tuple[Ints, Ints]:
         """Return the places of those ``keys`` that are among these, and that of each in these."""
         # Most are not, and nearly all of those a look at the marks tells.
-        maybe = np.flatnonzero(self._marked[keys % SIEVE])
+        maybe = np.flatnonzero(self._marked[keys & (SIEVE - 1)])
         keys = keys[maybe]
         place = np.minimum(np.searchsorted(self._ordered, keys), len(self._ordered) - 1)
         there = self._ordered[place] == keys
