@@ -33,7 +33,7 @@ MOST_AGAIN = 2_500
 FOLDS = 4
 """Parts in which they are taken out of the graph, so that most facts are there to answer by."""
 
-AT_ONCE = 500
+AT_ONCE = 250
 """Queries answered at once."""
 
 EPOCHS, BATCH, RATE = 4, 256, 3.0
@@ -86,7 +86,7 @@ class _Asked:
         right: Whether a held-out fact gives the answer, bool ``(a,)``.
     """
 
-    rule: Ints
+    rule: NDArray[np.uint32]
     rules: Ints
     answers: Ints
     prior: NDArray[np.float64]
@@ -141,7 +141,7 @@ def _judged(found: pl.DataFrame, known: pl.DataFrame) -> _Asked:
     of_row = found["confidence"].to_numpy()[row]
     rules = rules[kept]
     return _Asked(
-        found["rule"].to_numpy()[row].astype(np.int64),
+        found["rule"].to_numpy()[row],
         rules,
         np.bincount(asked[kept], minlength=len(hits))[hits > 0],
         prior(noisy_or(of_row, np.cumsum(rules) - rules)),

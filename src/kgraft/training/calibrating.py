@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 Fit = Callable[[Floats, NDArray[np.bool_]], Calibration]
 """Makes a calibration from shares and truths of candidates, each ``(N,)``."""
 
-AT_ONCE = 256
+AT_ONCE = 128
 """Queries whose candidates are all scored at once."""
 
 SHOWN = 10

@@ -30,7 +30,7 @@ from kgraft.training.validation import Sample, draw_samples
 CANDIDATES = 100
 """The best candidates by vectors, and by rules and statements, that a query's fit goes by."""
 
-AT_ONCE = 256
+AT_ONCE = 128
 """Queries whose candidates are all scored at once."""
 
 FOLDS = 2
