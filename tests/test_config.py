@@ -209,3 +209,11 @@ def test_what_is_given_holds_whatever_the_width() -> None:
 def test_a_width_that_is_not_allowed_is_named(width: str) -> None:
     with pytest.raises(SettingsError, match=r"model\.width"):
         read_settings(RetrainSettings, None, {"model.width": width})
+
+
+@pytest.mark.parametrize("part", ["model = 5", "training = 5", 'model = "wide"', "model = [64]"])
+def test_a_part_that_is_no_table_is_named(part: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(part)
+    with pytest.raises(SettingsError, match=part.split()[0]):
+        read_settings(RetrainSettings, file)

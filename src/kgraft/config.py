@@ -277,7 +277,7 @@ class RetrainSettings(TrainSettings):
         usual = cls.model_fields["model"].default.width
         try:
             width = float(model["width"] if isinstance(model, Mapping) else model.width)
-        except (KeyError, TypeError, ValueError):  # none is given, or none that is allowed
+        except (AttributeError, KeyError, TypeError, ValueError):  # none given, or none allowed
             return given
         if not (isinstance(training, Mapping) and 0 < width < usual):
             return given
