@@ -9,8 +9,8 @@ taken out of the graph and asked for, by the softmax over all that the rules the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -61,14 +61,12 @@ def weighed(
     """
     draw = np.random.default_rng(seed)
     start = rules.frame["weight"].to_numpy().astype(np.float64)
-
-    def ask(held: Triples) -> list[_Asked]:
-        return list(_asked(rules, edges, held, entities))
-
     most = MOST_AGAIN if start.any() else MOST
     chosen = draw.permutation(np.unique(facts, axis=0))[:most]
     folds = [held for held in np.array_split(chosen, FOLDS) if len(held)]
-    parts = [part for asked in each(ask, folds) for part in asked]
+    parts = [
+        part for asked in each(partial(_asked, rules, edges, entities), folds) for part in asked
+    ]
     weights = _fitted(_together(parts), start, draw) if parts else start
     weight = pl.Series(weights, dtype=pl.Float32)
     return replace(rules, frame=rules.frame.with_columns(weight=weight))
@@ -102,7 +100,7 @@ def _together(parts: list[_Asked]) -> _Asked:
     )
 
 
-def _asked(rules: Rules, edges: Edges, held: Triples, candidates: Rows) -> Iterator[_Asked]:
+def _asked(rules: Rules, edges: Edges, candidates: Rows, held: Triples) -> list[_Asked]:
     """Ask for facts that are taken out of the graph, some queries at a time."""
     there = pl.DataFrame(held, schema=["x", "relation", "y"]).cast(pl.Int32)
     turned = inverse(pl.col("relation"), edges.n_relations)
@@ -117,8 +115,10 @@ def _asked(rules: Rules, edges: Edges, held: Triples, candidates: Rows) -> Itera
             rest.join(queries, on=key, how="semi").with_columns(right=False),
         ]
     )
-    for part in queries.iter_slices(AT_ONCE):
-        yield _judged(answerer.answers(part), known.join(part, on=key, how="semi"))
+    return [
+        _judged(answerer.answers(part), known.join(part, on=key, how="semi"))
+        for part in queries.iter_slices(AT_ONCE)
+    ]
 
 
 def _judged(found: pl.DataFrame, known: pl.DataFrame) -> _Asked:
