@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgraft.training.losses import TINIEST, sampled_softmax
+from kgraft.training.losses import TINIEST, add_n3, sampled_softmax
 
 
 def scored(*rows: list[float]) -> tuple[Tensor, Tensor]:
@@ -18,9 +20,22 @@ def scored(*rows: list[float]) -> tuple[Tensor, Tensor]:
 
 
 def drawn(*sizes: int, width: int = 3, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    """Return random rows that take a gradient."""
+    """Return random rows."""
     draw = torch.Generator().manual_seed(1)
-    return [torch.randn(n, width, generator=draw, dtype=dtype).requires_grad_() for n in sizes]
+    return [torch.randn(n, width, generator=draw, dtype=dtype) for n in sizes]
+
+
+def by_differences(loss: Callable[[], float], rows: Tensor, shift: float = 1e-6) -> Tensor:
+    """Return the gradient of a loss by what it becomes where a number of the rows changes."""
+    gradient = torch.empty_like(rows)
+    for place in np.ndindex(*rows.shape):
+        kept = rows[place].item()
+        rows[place] = kept + shift
+        above = loss()
+        rows[place] = kept - shift
+        gradient[place] = (above - loss()) / (2 * shift)
+        rows[place] = kept
+    return gradient
 
 
 def test_losses_by_hand() -> None:
@@ -28,12 +43,11 @@ def test_losses_by_hand() -> None:
     # -ln(2 / 8) and -ln(1 / 3)
     asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]))
     assert asked.losses.tolist() == pytest.approx([math.log(4), math.log(3)])
-    assert asked.loss.item() == pytest.approx(math.log(12))
 
 
 def test_other_true_answers_are_left_out() -> None:
     queries, candidates = scored([0.0, math.log(2), math.log(5)], [1.0, 1.0, 1.0])
-    known = torch.tensor([[0, 1], [2, 1]])
+    known = torch.tensor([2, 4])
     # -ln(2 / 3) and -ln(1 / 2)
     asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), known)
     assert asked.losses.tolist() == pytest.approx([math.log(1.5), math.log(2)])
@@ -42,7 +56,7 @@ def test_other_true_answers_are_left_out() -> None:
 def test_no_known_answers_change_nothing() -> None:
     queries, candidates = drawn(3, 4)
     answers = torch.tensor([0, 3, 1])
-    none = torch.empty(2, 0, dtype=torch.int64)
+    none = torch.empty(0, dtype=torch.int64)
     with_none, without = (sampled_softmax(queries, candidates, answers, x) for x in (none, None))
     assert torch.equal(with_none.losses, without.losses)
 
@@ -52,7 +66,17 @@ def test_queries_count_by_their_weights() -> None:
     weights = torch.tensor([0.5, 2.0])
     asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), weights_B=weights)
     assert asked.losses.tolist() == pytest.approx([math.log(4), math.log(3)])
-    assert asked.loss.item() == pytest.approx(0.5 * math.log(4) + 2 * math.log(3))
+    one, other = (
+        sampled_softmax(queries[[x]], candidates, torch.tensor([answer]))
+        for x, answer in ((0, 1), (1, 0))
+    )
+    # A query's weight is that of its gradients, and not of the loss that is told.
+    torch.testing.assert_close(
+        asked.of_queries, torch.cat([0.5 * one.of_queries, 2 * other.of_queries])
+    )
+    torch.testing.assert_close(
+        asked.of_candidates, 0.5 * one.of_candidates + 2 * other.of_candidates
+    )
 
 
 def test_candidates_count_by_how_seldom_they_are_there() -> None:
@@ -65,43 +89,53 @@ def test_candidates_count_by_how_seldom_they_are_there() -> None:
 
 def test_gradients_by_finite_differences() -> None:
     queries, candidates = drawn(4, 5)
-    answers, known = torch.tensor([0, 1, 2, 3]), torch.tensor([[0, 0, 3], [1, 4, 2]])
-    weights, log_chances = torch.tensor([1.0, 0.3, 0.0, 2.0]), torch.tensor([0.0, -2, -1, -9, -1])
-    assert torch.autograd.gradcheck(
-        lambda x, y: sampled_softmax(x, y, answers, known, weights, log_chances).loss,
-        (queries, candidates),
-    )
+    answers, known = torch.tensor([0, 1, 2, 3]), torch.tensor([1, 4, 17])
+    weights = torch.tensor([1.0, 0.3, 0.0, 2.0], dtype=torch.float64)
+    log_chances = torch.tensor([0.0, -2, -1, -9, -1])
+    asked = sampled_softmax(queries, candidates, answers, known, weights, log_chances)
+
+    def loss() -> float:
+        again = sampled_softmax(queries, candidates, answers, known, weights, log_chances)
+        return (again.losses @ weights).item()
+
+    for rows, gradient in ((queries, asked.of_queries), (candidates, asked.of_candidates)):
+        torch.testing.assert_close(gradient, by_differences(loss, rows), rtol=1e-6, atol=1e-8)
 
 
 def test_a_known_answer_gets_no_gradient_where_nothing_else_asks_about_it() -> None:
     queries, candidates = drawn(1, 4)
-    sampled_softmax(
-        queries, candidates, torch.tensor([0]), torch.tensor([[0], [2]])
-    ).loss.backward()
-    assert candidates.grad is not None
-    assert candidates.grad.any(dim=1).tolist() == [True, True, False, True]
+    asked = sampled_softmax(queries, candidates, torch.tensor([0]), torch.tensor([2]))
+    assert asked.of_candidates.any(dim=1).tolist() == [True, True, False, True]
 
 
-def test_a_row_that_is_query_and_candidate_gets_both_gradients() -> None:
-    (rows,) = drawn(5)
+def test_gradients_are_those_of_autograd() -> None:
+    queries, candidates = (x.requires_grad_() for x in drawn(3, 5))
     answers = torch.tensor([1, 2, 0])
-    sampled_softmax(rows[:3], rows, answers).loss.backward()
-    (same,) = drawn(5)
-    cross_entropy(same[:3] @ same.T, answers, reduction="sum").backward()
-    assert rows.grad is not None
-    assert same.grad is not None
-    torch.testing.assert_close(rows.grad, same.grad)
+    cross_entropy(queries @ candidates.T, answers, reduction="sum").backward()
+    asked = sampled_softmax(queries, candidates, answers)
+    torch.testing.assert_close(asked.of_queries, queries.grad)
+    torch.testing.assert_close(asked.of_candidates, candidates.grad)
+
+
+@pytest.mark.parametrize("factors", [None, torch.bfloat16])
+def test_the_gradient_may_go_to_memory_that_is_there(factors: torch.dtype | None) -> None:
+    queries, candidates = drawn(3, 5, dtype=torch.float32)
+    answers, room = torch.tensor([1, 2, 0]), torch.full((6, 3), torch.nan)
+    fresh, kept = (
+        sampled_softmax(queries, candidates, answers, factors=factors, out_CD=out)
+        for out in (None, room[:5])
+    )
+    assert kept.of_candidates.equal(fresh.of_candidates)
+    assert room[:5].equal(fresh.of_candidates)
+    assert room[5].isnan().all()
 
 
 def test_an_answer_that_underflows_still_has_a_finite_loss_and_its_gradient() -> None:
     # A known answer far above all others must not push them below what a float can hold.
     queries, candidates = scored([500.0, 0.0, -300.0])
-    queries.requires_grad_()
-    asked = sampled_softmax(queries, candidates, torch.tensor([2]), torch.tensor([[0], [0]]))
+    asked = sampled_softmax(queries, candidates, torch.tensor([2]), torch.tensor([0]))
     assert asked.losses.tolist() == pytest.approx([-math.log(TINIEST)])
-    asked.loss.backward()
-    assert queries.grad is not None
-    assert queries.grad.tolist() == [[0.0, 1.0, -1.0]]
+    assert asked.of_queries.tolist() == [[0.0, 1.0, -1.0]]
 
 
 def test_rounded_factors_are_added_up_in_full() -> None:
@@ -118,13 +152,38 @@ def test_rounded_factors_are_added_up_in_full() -> None:
 
 def test_gradients_of_rounded_factors_are_near_the_exact_ones() -> None:
     queries, candidates = drawn(6, 7, width=8, dtype=torch.float32)
-    answers = torch.arange(6)
     rounded, exact = (
-        torch.autograd.grad(
-            sampled_softmax(queries, candidates, answers, factors=x).loss, (queries, candidates)
-        )
+        sampled_softmax(queries, candidates, torch.arange(6), factors=x)
         for x in (torch.bfloat16, None)
     )
-    for one, other in zip(rounded, exact, strict=True):
+    for name in ("of_queries", "of_candidates"):
+        one, other = getattr(rounded, name), getattr(exact, name)
         assert one.dtype == torch.float32
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.05)
+
+
+# ---------------------------------------------------------------------------------- the regularizer
+
+
+def n3(rows: Tensor, counts: Tensor, parts: int) -> float:
+    return add_n3(torch.zeros_like(rows), rows, counts, parts=parts, weight=1.0).item()
+
+
+def test_n3_is_the_sum_of_cubed_moduli_as_often_as_rows_count() -> None:
+    # 3 + 4i and 2; -i and 0: cubed moduli 125 and 8, 1 and 0
+    rows = torch.tensor([[3.0, 2.0, 4.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
+    assert n3(rows, torch.tensor([1.0, 0.0]), parts=2) == pytest.approx(133.0)
+    assert n3(rows, torch.tensor([2.0, 3.0]), parts=2) == pytest.approx(2 * 133.0 + 3 * 1.0)
+    # 27 + 8 + 64 and 1
+    assert n3(rows, torch.tensor([1.0, 10.0]), parts=1) == pytest.approx(99.0 + 10 * 1.0)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_gradient_of_n3_is_added_weighted(parts: int) -> None:
+    (rows,) = drawn(3, width=4)
+    rows[1, ::2] = 0.0  # a number that is zero has a gradient: none
+    counts = torch.tensor([1.0, 2.0, 0.0], dtype=torch.float64)
+    gradient = torch.ones_like(rows)
+    add_n3(gradient, rows, counts, parts=parts, weight=0.5)
+    expected = by_differences(lambda: n3(rows, counts, parts), rows)
+    torch.testing.assert_close(gradient, 1 + 0.5 * expected, rtol=1e-6, atol=1e-6)

@@ -54,9 +54,10 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         places,
         predicates,
         torch.zeros_like(places),
-        torch.empty(2, 0, dtype=torch.int64),
+        torch.empty(0, dtype=torch.int64),
         torch.zeros_like(places, dtype=torch.bool),
         torch.ones(len(places)),
+        torch.ones(len(entities) + len(used)),
         torch.zeros(len(entities)),
     )
     return Step(batch, rows, verbs, asked)

@@ -6,15 +6,20 @@ Shapes: B paths of a batch, L steps of a path, D the width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+PullBack = Callable[[Tensor], tuple[Tensor, ...]]
+"""Takes the gradient of queries ``(B, L, D)`` and returns those of entities and relations."""
 
 
 class Encoder(ABC, nn.Module):
     """Turns every prefix of a path into a query vector for the entity that comes next."""
+
+    parts = 1
+    """How many parts the numbers of a vector have: 2 where they are complex, real parts first."""
 
     @abstractmethod
     def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
@@ -28,9 +33,19 @@ class Encoder(ABC, nn.Module):
             Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
         """
 
-    @abstractmethod
-    def penalty(self, vectors_ND: Tensor) -> Tensor:
-        """Return each vector's share of the regularizer, ``(N,)``."""
+    def traced(self, entities_BLD: Tensor, relations_BLD: Tensor) -> tuple[Tensor, PullBack]:
+        """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
+
+        It is called once, and adds the gradients of the encoder's own weights to them.
+        """
+        leaves = [x.detach().requires_grad_() for x in (entities_BLD, relations_BLD)]
+        queries: Tensor = self(*leaves)
+
+        def pull_back(of_queries_BLD: Tensor) -> tuple[Tensor, ...]:
+            torch.autograd.backward(queries, of_queries_BLD)
+            return tuple(x.new_zeros(x.shape) if x.grad is None else x.grad for x in leaves)
+
+        return queries.detach(), pull_back
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
         """Return the linear map ``(D, width)`` that keeps most of ``vectors`` for this encoder.
@@ -47,24 +62,49 @@ class ComplEx(Encoder):
     Vectors of width D are D/2 complex numbers: real parts, then imaginary parts. A triple's score
     is ``Re(sum_k h_k r_k conj(t_k))`` (Trouillon et al., "Complex embeddings for simple link
     prediction", ICML 2016, eq. 9), here the dot product of the tail's row with the query
-    ``h * r``. The query after more steps is ``e_0 * r_0 * r_1 * ...``. The regularizer is N3, the
-    cubed moduli (Lacroix et al., "Canonical tensor decomposition for knowledge base completion",
-    ICML 2018, eq. 4).
+    ``h * r``. The query after more steps is ``e_0 * r_0 * r_1 * ...``.
     """
+
+    parts = 2
 
     def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
         """Multiply the path's first entity by its relations, step by step."""
-        query = complex_product(entities_BLD[:, 0], relations_BLD[:, 0])
-        queries = [query]
-        for step in range(1, relations_BLD.shape[1]):
-            query = complex_product(query, relations_BLD[:, step])
-            queries.append(query)
-        return torch.stack(queries, dim=1)
+        steps = relations_BLD.shape[1]
+        if steps == 1:  # Nearly always, and what follows would copy it, and its gradients, twice.
+            return complex_product(entities_BLD, relations_BLD)
+        queries_BLD = torch.empty_like(relations_BLD)
+        query_BD = entities_BLD[:, 0]
+        for step in range(steps):
+            query_BD = complex_product(query_BD, relations_BLD[:, step])
+            queries_BLD[:, step] = query_BD
+        return queries_BLD
 
-    def penalty(self, vectors_ND: Tensor) -> Tensor:
-        """Return the sum of each vector's cubed moduli."""
-        penalties: Tensor = _CubedModuli.apply(vectors_ND)  # type: ignore[no-untyped-call]
-        return penalties
+    def traced(self, entities_BLD: Tensor, relations_BLD: Tensor) -> tuple[Tensor, PullBack]:
+        """Encode; the gradients are written out, for autograd takes longer than they do.
+
+        The gradient of a factor is the product's, times the other factor's conjugate.
+        """
+        queries_BLD = self.forward(entities_BLD, relations_BLD)
+
+        def pull_back(of_queries_BLD: Tensor) -> tuple[Tensor, Tensor]:
+            steps = relations_BLD.shape[1]
+            if steps == 1:
+                return (
+                    complex_product(of_queries_BLD, relations_BLD, conjugate=True),
+                    complex_product(of_queries_BLD, entities_BLD, conjugate=True),
+                )
+            of_relations_BLD = torch.empty_like(relations_BLD)
+            of_query_BD = torch.zeros_like(entities_BLD[:, 0])
+            for step in reversed(range(steps)):
+                of_query_BD += of_queries_BLD[:, step]
+                before_BD = queries_BLD[:, step - 1] if step else entities_BLD[:, 0]
+                of_relations_BLD[:, step] = complex_product(of_query_BD, before_BD, conjugate=True)
+                of_query_BD = complex_product(of_query_BD, relations_BLD[:, step], conjugate=True)
+            of_entities_BLD = torch.zeros_like(entities_BLD)
+            of_entities_BLD[:, 0] = of_query_BD
+            return of_entities_BLD, of_relations_BLD
+
+        return queries_BLD, pull_back
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
         """Keep the complex coordinates with the largest moduli.
@@ -95,57 +135,23 @@ def principal_directions(vectors_ND: Tensor, width: int) -> Tensor:
     return torch.nn.functional.pad(kept, (0, width - kept.shape[1]))
 
 
-def complex_product(left_BD: Tensor, right_BD: Tensor) -> Tensor:
-    """Multiply vectors of complex numbers kept as real parts, then imaginary parts, ``(B, D)``."""
-    product: Tensor = _ComplexProduct.apply(left_BD, right_BD)  # type: ignore[no-untyped-call]
-    return product
+@torch.no_grad()
+def complex_product(left: Tensor, right: Tensor, *, conjugate: bool = False) -> Tensor:
+    """Multiply vectors of complex numbers kept as real parts, then imaginary parts.
 
+    Args:
+        left: One factor, ``(..., D)``.
+        right: The other, of the same shape.
+        conjugate: Whether to multiply by the conjugate of ``right``.
 
-class _ComplexProduct(torch.autograd.Function):
-    """The gradient of a factor is the product's, times the other factor's conjugate."""
-
-    @staticmethod
-    def forward(ctx: Any, left_BD: Tensor, right_BD: Tensor) -> Tensor:
-        ctx.save_for_backward(left_BD, right_BD)
-        return _multiply(left_BD, right_BD, 1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient_BD: Tensor) -> tuple[Tensor, Tensor]:
-        left_BD, right_BD = ctx.saved_tensors
-        return _multiply(gradient_BD, right_BD, -1), _multiply(gradient_BD, left_BD, -1)
-
-
-def _multiply(left_BD: Tensor, right_BD: Tensor, sign: int) -> Tensor:
-    """Multiply by ``right``, or by its conjugate with a ``sign`` of -1."""
-    product_BD = torch.empty_like(left_BD)
-    real, imaginary = product_BD.chunk(2, dim=-1)
-    left_re, left_im = left_BD.chunk(2, dim=-1)
-    right_re, right_im = right_BD.chunk(2, dim=-1)
+    Returns:
+        The product. Autograd does not go through it.
+    """
+    sign = -1 if conjugate else 1
+    product = torch.empty_like(left)
+    real, imaginary = product.chunk(2, dim=-1)
+    left_re, left_im = left.chunk(2, dim=-1)
+    right_re, right_im = right.chunk(2, dim=-1)
     torch.mul(left_re, right_re, out=real).addcmul_(left_im, right_im, value=-sign)
     torch.mul(left_im, right_re, out=imaginary).addcmul_(left_re, right_im, value=sign)
-    return product_BD
-
-
-class _CubedModuli(torch.autograd.Function):
-    """The gradient is three times the modulus times the number, which is sound at 0 too."""
-
-    @staticmethod
-    def forward(ctx: Any, vectors_ND: Tensor) -> Tensor:
-        real, imaginary = vectors_ND.chunk(2, dim=-1)
-        squares = real.square().addcmul_(imaginary, imaginary)
-        moduli = squares.sqrt()
-        ctx.save_for_backward(vectors_ND, moduli)
-        penalties: Tensor = squares.mul_(moduli).sum(-1)
-        return penalties
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient_N: Tensor) -> Tensor:
-        vectors_ND, moduli = ctx.saved_tensors
-        slope = moduli * (3 * gradient_N.unsqueeze(-1))
-        gradient_ND = torch.empty_like(vectors_ND)
-        halves = (x.chunk(2, dim=-1) for x in (vectors_ND, gradient_ND))
-        for part, own in zip(*halves, strict=True):
-            torch.mul(part, slope, out=own)
-        return gradient_ND
+    return product

@@ -33,10 +33,6 @@ class _Recurrent(Encoder):
         states: Tensor = hidden[:, 1::2]
         return states
 
-    def penalty(self, vectors_ND: Tensor) -> Tensor:
-        """Return the sum of each vector's cubed magnitudes."""
-        return vectors_ND.abs().pow(3).sum(-1)
-
 
 class Gru(_Recurrent):
     """Gated recurrent unit (Cho et al., EMNLP 2014): the query is the state after the relation.

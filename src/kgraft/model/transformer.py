@@ -62,7 +62,3 @@ class Transformer(Encoder):
         hidden = self.layers(inputs, mask=mask, is_causal=True)
         queries: Tensor = self.out(hidden[:, 1::2])
         return queries
-
-    def penalty(self, vectors_ND: Tensor) -> Tensor:
-        """Return the sum of each vector's cubed magnitudes."""
-        return vectors_ND.abs().pow(3).sum(-1)

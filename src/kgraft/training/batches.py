@@ -33,10 +33,13 @@ class Batch:
         heads: int64 ``(B,)``, positions in ``entities``.
         predicates: int64 ``(B,)``, positions in ``relations``.
         tails: int64 ``(B,)``, positions in ``entities``: each query's answer.
-        known: int64 ``(2, M)``, query and candidate of other true answers.
+        known: int64 ``(M,)``, where the scores of other true answers are, in the flattened scores
+            ``(B, U)``.
         steps: Queries of a path; 1 where every query is a path of its own.
         inferred: bool ``(B,)``, which queries ask for a fact that no source states.
         weights: float ``(B,)``, how much each query counts.
+        uses: float ``(U + V,)``, how many ends of queries each entity is, and how many queries
+            are about each relation.
         discounts: float ``(U,)``, what each entity's score counts less as a candidate.
     """
 
@@ -48,6 +51,7 @@ class Batch:
     known: Tensor
     inferred: Tensor
     weights: Tensor
+    uses: Tensor
     discounts: Tensor
     steps: int = 1
 
@@ -201,15 +205,20 @@ class Batches:
         self._column[entities] = -1
         tail_places = places[size : 2 * size]
         other = (column >= 0) & (column != tail_places[query])
+        uses = np.bincount(
+            np.concatenate([places[: 2 * size], len(entities) + predicate_places]),
+            minlength=len(entities) + len(relations),
+        )
         return Batch(
             entities=_tensor(entities),
             relations=_tensor(relations),
             heads=_tensor(places[:size]),
             predicates=_tensor(predicate_places),
             tails=_tensor(tail_places),
-            known=_tensor(np.stack([query[other], column[other]])),
+            known=_tensor(query[other] * len(entities) + column[other]),
             inferred=torch.from_numpy(inferred),
             weights=torch.from_numpy(weights),
+            uses=torch.from_numpy(uses.astype(np.float32)),
             discounts=torch.from_numpy(self._discounts[entities]),
             steps=self._steps,
         )

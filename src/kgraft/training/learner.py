@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from kgraft.config import OptimizerName, Precision
 from kgraft.model.kge import KgeModel
 from kgraft.training.batches import Batch
-from kgraft.training.losses import sampled_softmax
+from kgraft.training.losses import add_n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
 
 
@@ -88,9 +88,8 @@ class Learner:
     ) -> None:
         self.model = model
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
-        rows = OPTIMIZERS[optimizer]
-        self._entities = rows(model.entities, learning_rate)
-        self._relations = rows(model.relations, learning_rate)
+        tables = {"entities": model.entities, "relations": model.relations}
+        self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
         self._final_rate = final_rate
         self._extra = extra
         self._weights = {"regularization": regularization}
@@ -106,7 +105,7 @@ class Learner:
     def begin_epoch(self, progress: float) -> None:
         """Set what follows the share of the run, from 0 to 1, that lies behind: rates, weights."""
         left = 1.0 - (1.0 - self._final_rate) * progress
-        self._entities.learning_rate = self._relations.learning_rate = left * self._rate
+        self._rows.learning_rate = left * self._rate
         for optimizer, rate in zip(self._dense, self._rates, strict=True):
             optimizer.param_groups[0]["lr"] = left * rate
         if self._extra is not None:
@@ -118,71 +117,90 @@ class Learner:
         Raises:
             NotFiniteError: If the loss or its gradient is infinite or no number.
         """
-        entities = self._entities.take(batch.entities)
-        relations = self._relations.take(batch.relations)
-        heads = entities.index_select(0, batch.heads)
-        predicates = relations.index_select(0, batch.predicates)
-        queries = self._encode(heads, predicates, batch.steps)
+        ids = (batch.entities, batch.relations)
+        rows = self._rows.take(*ids)
+        terms, gradient = self._gradient(batch, rows)
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise _not_finite(f"the loss term {name!r} is {value}", batch, rows)
+        dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
+        for moves in (gradient, *dense):
+            if moves is not None and not math.isfinite(moves.sum()):
+                raise _not_finite("a gradient is not finite", batch, rows)
+        self._rows.step(ids, rows, gradient)
+        for optimizer in self._dense:
+            optimizer.step()
+        return terms
+
+    def _gradient(self, batch: Batch, rows: Tensor) -> tuple[dict[str, float], Tensor]:
+        """Return the loss terms and the gradient of the rows; the encoder's weights keep theirs."""
+        encoder = self.model.encoder
+        if not encoder.training:
+            encoder.train()
+        for optimizer in self._dense:
+            optimizer.zero_grad(set_to_none=True)
+        gradient = torch.empty_like(rows)
+        n_entities = len(batch.entities)
+        entities, relations = rows[:n_entities], rows[n_entities:]
+        of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
+        heads, predicates = (
+            x.index_select(0, places).view(-1, batch.steps, x.shape[1])
+            for x, places in ((entities, batch.heads), (relations, batch.predicates))
+        )
+        queries, pull_back = encoder.traced(heads, predicates)
         shares = batch.weights / len(batch)
         asked = sampled_softmax(
-            queries,
+            queries.flatten(0, 1),
             entities,
             batch.tails,
             batch.known,
             weights_B=shares,
             discounts_C=batch.discounts,
             factors=self._factors,
+            out_CD=of_entities,
         )
-        terms: dict[str, Tensor] = {}
-        if self._weights["regularization"]:
-            terms["regularization"] = self._penalty(batch, entities, relations)
-        if self._extra is not None:
-            terms |= self._extra(Step(batch, entities, relations, queries))
-        loss = asked.loss + sum(self._weights[name] * term for name, term in terms.items())
-        told = _by_origin(asked.losses * shares, batch.inferred) | terms | {"loss": loss}
-        values = {name: float(term.detach()) for name, term in told.items()}
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise _not_finite(f"the loss term {name!r} is {value}", batch, entities, relations)
-        for optimizer in self._dense:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if not self._gradients_are_finite(entities, relations):
-            raise _not_finite("a gradient is not finite", batch, entities, relations)
-        self._entities.step(batch.entities, entities)
-        self._relations.step(batch.relations, relations)
-        for optimizer in self._dense:
-            optimizer.step()
-        return values
+        of_relations.zero_()
+        further = self._further(
+            Step(batch, entities, relations, queries.flatten(0, 1)),
+            (of_entities, of_relations, asked.of_queries),
+        )
+        of_heads, of_predicates = pull_back(asked.of_queries.view_as(queries))
+        of_entities.index_add_(0, batch.heads, of_heads.flatten(0, 1))
+        of_relations.index_add_(0, batch.predicates, of_predicates.flatten(0, 1))
+        terms = _by_origin(asked.losses * shares, batch.inferred)
+        if weight := self._weights["regularization"]:
+            penalty = add_n3(
+                gradient, rows, batch.uses / len(batch), parts=encoder.parts, weight=weight
+            )
+            terms["regularization"] = penalty.item()
+        terms |= further
+        terms["loss"] = math.fsum(self._weights.get(name, 1.0) * x for name, x in terms.items())
+        return terms, gradient
 
-    def _gradients_are_finite(self, *rows: Tensor) -> bool:
-        moved = [*rows, *(x for part in self._dense for x in part.param_groups[0]["params"])]
-        sums = [x.grad.sum() for x in moved if x.grad is not None]
-        return bool(torch.stack(sums).isfinite().all())
+    def _further(self, step: Step, gradients: Sequence[Tensor]) -> dict[str, float]:
+        """Return the further terms, and add the gradients of their weighted sum.
 
-    def _penalty(self, batch: Batch, entities: Tensor, relations: Tensor) -> Tensor:
-        """Return the mean over queries of the encoder's penalty on their three rows."""
-        ends = torch.cat([batch.heads, batch.tails])
-        of_entities = self.model.encoder.penalty(entities) @ ends.bincount(
-            minlength=len(entities)
-        ).to(entities)
-        of_relations = self.model.encoder.penalty(relations) @ batch.predicates.bincount(
-            minlength=len(relations)
-        ).to(relations)
-        return (of_entities + of_relations) / len(batch)
-
-    def _encode(self, heads_BD: Tensor, relations_BD: Tensor, steps: int) -> Tensor:
-        """Return the queries ``(B, D)`` of paths that stand one after the other."""
-        self.model.encoder.train()
-        paths = (rows.view(-1, steps, rows.shape[1]) for rows in (heads_BD, relations_BD))
-        queries: Tensor = self.model.encoder(*paths).flatten(0, 1)
-        return queries
+        Args:
+            step: What they are about.
+            gradients: Of its entities, relations and queries, changed in place.
+        """
+        if self._extra is None:
+            return {}
+        leaves = [
+            x.detach().requires_grad_() for x in (step.entities, step.relations, step.queries)
+        ]
+        terms = self._extra(Step(step.batch, *leaves))
+        if terms:
+            weights = [term.new_tensor(self._weights[name]) for name, term in terms.items()]
+            torch.autograd.backward(list(terms.values()), weights)
+        for gradient, leaf in zip(gradients, leaves, strict=True):
+            if leaf.grad is not None:
+                gradient += leaf.grad
+        return {name: term.item() for name, term in terms.items()}
 
     def state(self) -> dict[str, Tensor]:
         """Return all that a later step depends on, by name; it shares memory with the learner."""
-        state = dict(self.model.tensors())
-        for part, own in (("entities", self._entities), ("relations", self._relations)):
-            state |= {f"{name}.{part}": value for name, value in own.state().items()}
+        state = {**self.model.tensors(), **self._rows.state()}
         if self._extra is not None:
             state |= {f"extra.{name}": value for name, value in self._extra.state_dict().items()}
         for number, optimizer in enumerate(self._dense):
@@ -207,19 +225,20 @@ class Learner:
             value.copy_(state[name])
 
 
-def _not_finite(cause: str, batch: Batch, entities: Tensor, relations: Tensor) -> NotFiniteError:
+def _not_finite(cause: str, batch: Batch, rows: Tensor) -> NotFiniteError:
     tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-    tensors |= {"entity_rows": entities.detach(), "relation_rows": relations.detach()}
-    largest = max(float(x.detach().abs().max()) for x in (entities, relations))
+    entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
+    tensors |= {"entity_rows": entities, "relation_rows": relations}
+    largest = float(rows.abs().max())
     return NotFiniteError(f"{cause}, where the largest number in a row is {largest:.3g}", tensors)
 
 
-def _by_origin(losses_B: Tensor, inferred_B: Tensor) -> dict[str, Tensor]:
+def _by_origin(losses_B: Tensor, inferred_B: Tensor) -> dict[str, float]:
     """Return the loss about stated facts and, if a step asks for any, about inferred ones."""
-    terms = {"task": losses_B[~inferred_B].sum()}
-    if inferred_B.any():
-        terms["rules"] = losses_B[inferred_B].sum()
-    return terms
+    if not inferred_B.any():
+        return {"task": losses_B.sum().item()}
+    parts = {"task": losses_B[~inferred_B], "rules": losses_B[inferred_B]}
+    return {name: losses.sum().item() for name, losses in parts.items()}
 
 
 def _adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

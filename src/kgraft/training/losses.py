@@ -1,15 +1,14 @@
-"""The task's loss, its gradients written out: most of a step's numbers pass through here.
+"""The task's loss and its regularizer, gradients written out: most of a step's numbers pass here.
 
-Shapes: B queries, C candidates, D width.
+Shapes: B queries, C candidates, N rows, D width.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 TINIEST = 1e-38
 """Chances below this make no larger loss, 87.5; only the figure that is shown stops there."""
@@ -19,24 +18,28 @@ class Asked(NamedTuple):
     """What comes of asking queries.
 
     Args:
-        loss: The weighted sum of the losses, a scalar to be moved down.
-        losses: The loss of each query, ``(B,)``, not weighted and without a gradient.
+        losses: The loss of each query, ``(B,)``, not weighted.
+        of_queries: The gradient of the weighted sum, of the queries' vectors, ``(B, D)``.
+        of_candidates: The same of the candidates' vectors, ``(C, D)``.
     """
 
-    loss: Tensor
     losses: Tensor
+    of_queries: Tensor
+    of_candidates: Tensor
 
 
+@torch.no_grad()
 def sampled_softmax(
     queries_BD: Tensor,
     candidates_CD: Tensor,
     answers_B: Tensor,
-    known_2M: Tensor | None = None,
+    known_M: Tensor | None = None,
     weights_B: Tensor | None = None,
     discounts_C: Tensor | None = None,
     factors: torch.dtype | None = None,
+    out_CD: Tensor | None = None,
 ) -> Asked:
-    """Cross-entropy of each query's answer against the step's shared candidates.
+    """Cross-entropy of each query's answer against the step's shared candidates, and its gradients.
 
     A score is the dot product of query and candidate, less the candidate's discount. With the
     logarithm of its chance to be among the candidates, what comes out is about all entities;
@@ -49,65 +52,64 @@ def sampled_softmax(
         queries_BD: The queries' vectors.
         candidates_CD: The candidates' vectors.
         answers_B: int64, the place of each query's answer among the candidates.
-        known_2M: int64 ``(2, M)``, query and candidate of other true answers: they are no
-            negatives, and are left out of the query's softmax.
+        known_M: int64, where the scores of other true answers are, in the flattened scores
+            ``(B, C)``: they are no negatives, and are left out of the query's softmax.
         weights_B: How much each query counts in the sum; by default all count 1.
         discounts_C: What each candidate's scores count less; by default nothing.
         factors: What the factors of the three products, forward and backward, are rounded to, as
             ``torch.bfloat16``; by default they are taken as they are. Sums keep the inputs' type.
+        out_CD: Memory for the candidates' gradient; by default it is fresh.
     """
-    if known_2M is None:
-        known_2M = answers_B.new_empty(2, 0)
     weights_B = queries_BD.new_ones(len(answers_B)) if weights_B is None else weights_B
     if discounts_C is None:
         discounts_C = queries_BD.new_zeros(len(candidates_CD))
-    found: tuple[Tensor, Tensor] = _SampledSoftmax.apply(  # type: ignore[no-untyped-call]
-        queries_BD,
-        candidates_CD,
-        answers_B,
-        known_2M,
-        weights_B.to(queries_BD),
-        discounts_C.to(queries_BD),
-        factors,
-    )
-    return Asked(*found)
+    weights_B1 = weights_B.to(queries_BD)[:, None]
+    asked_BD, rows_CD = queries_BD.to(factors), candidates_CD.to(factors)
+    discounts_C = discounts_C.to(asked_BD)
+    # One matrix of scores becomes chances, then slopes.
+    scores_BC = torch.addmm(discounts_C, asked_BD, rows_CD.T, beta=-1).to(queries_BD.dtype)
+    if known_M is not None:
+        scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
+    chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
+    answers_B1 = answers_B[:, None]
+    # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
+    losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
+    slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
+    slopes_BC = slopes_BC.to(factors)
+    # The weights go to the narrow factors: the slopes are many times as many numbers.
+    of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype).mul_(weights_B1)
+    weighed_BD = (queries_BD * weights_B1).to(factors)
+    if out_CD is None:
+        out_CD = torch.empty_like(candidates_CD)
+    if factors is None:
+        torch.mm(slopes_BC.T, weighed_BD, out=out_CD)
+    else:
+        out_CD.copy_(slopes_BC.T @ weighed_BD)
+    return Asked(losses_B, of_queries_BD, out_CD)
 
 
-class _SampledSoftmax(torch.autograd.Function):
-    """Computes the gradients with the loss: one matrix of scores becomes chances, then slopes."""
+@torch.no_grad()
+def add_n3(
+    gradient_ND: Tensor, rows_ND: Tensor, counts_N: Tensor, *, parts: int, weight: float
+) -> Tensor:
+    """Return the N3 regularizer of rows, and add its gradient, weighted.
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        queries_BD: Tensor,
-        candidates_CD: Tensor,
-        answers_B: Tensor,
-        known_2M: Tensor,
-        weights_B: Tensor,
-        discounts_C: Tensor,
-        factors: torch.dtype | None,
-    ) -> tuple[Tensor, Tensor]:
-        asked_BD, rows_CD = queries_BD.to(factors), candidates_CD.to(factors)
-        scores_BC = torch.addmm(-discounts_C.to(factors), asked_BD, rows_CD.T)
-        scores_BC = scores_BC.to(queries_BD.dtype)
-        query_M, place_M = known_2M
-        scores_BC[query_M, place_M] = float("-inf")
-        chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
-        answers_B1, weights_B1 = answers_B[:, None], weights_B[:, None]
-        # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
-        losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
-        slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
-        slopes_BC = slopes_BC.to(factors)
-        # The weights go to the narrow factors: the slopes are many times as many numbers.
-        of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype).mul_(weights_B1)
-        weighed_BD = (queries_BD * weights_B1).to(factors)
-        of_candidates_CD = (slopes_BC.T @ weighed_BD).to(candidates_CD.dtype)
-        ctx.save_for_backward(of_queries_BD, of_candidates_CD)
-        ctx.mark_non_differentiable(losses_B)
-        return losses_B @ weights_B, losses_B
+    The sum of the cubed moduli of each row's numbers, times how often the row counts (Lacroix et
+    al., "Canonical tensor decomposition for knowledge base completion", ICML 2018, eq. 4).
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        of_queries_BD, of_candidates_CD = ctx.saved_tensors
-        return of_queries_BD * gradient, of_candidates_CD * gradient, *[None] * 5
+    Args:
+        gradient_ND: Changed in place.
+        rows_ND: The rows; with two parts their first half are real, the second imaginary parts.
+        counts_N: How often each counts.
+        parts: 1 for rows of real numbers, 2 for rows of complex ones.
+        weight: What the gradient is multiplied by; the regularizer itself is not.
+    """
+    real, *imaginary = rows_ND.chunk(parts, dim=-1)
+    squares = real.square()
+    for part in imaginary:
+        squares.addcmul_(part, part)
+    slopes = squares.sqrt().mul_(counts_N[:, None])
+    for own, part in zip(gradient_ND.chunk(parts, dim=-1), (real, *imaginary), strict=True):
+        # The modulus times the number is sound at 0 too.
+        own.addcmul_(part, slopes, value=3 * weight)
+    return squares.view(-1).dot(slopes.view(-1))

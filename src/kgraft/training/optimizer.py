@@ -1,10 +1,10 @@
-"""Optimizers of a table's rows: a step reads and writes only the rows that it used."""
+"""Optimizers of tables' rows: a step reads and writes only the rows that it used."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,70 +17,90 @@ EPSILON = 1e-10
 
 
 class RowOptimizer(ABC):
-    """Moves the rows of one table.
+    """Moves rows of tables that have one width.
 
     Args:
-        table: float32 or bfloat16 ``(n, D)``, changed in place. What is taken is float32; what goes
-            back to bfloat16 is rounded at random, so that steps too small for it still add up
-            (Gupta et al., "Deep learning with limited numerical precision", ICML 2015).
+        tables: float32 or bfloat16 ``(n, D)``, by name, changed in place. What is taken is float32;
+            what goes back to bfloat16 is rounded at random, so that steps too small for it still
+            add up (Gupta et al., "Deep learning with limited numerical precision", ICML 2015).
         learning_rate: Step size.
     """
 
-    def __init__(self, table: Tensor, learning_rate: float) -> None:
-        self.table = table
+    def __init__(self, tables: Mapping[str, Tensor], learning_rate: float) -> None:
+        self.tables = dict(tables)
         self.learning_rate = learning_rate
         # Fresh memory for what is taken costs more than the step that it is taken for.
         self._room: dict[str, Tensor] = {}
 
-    def take(self, rows: Tensor) -> Tensor:
-        """Return a copy ``(U, D)`` of distinct ``rows`` ``(U,)``, a leaf that takes a gradient.
+    def take(self, *rows: Tensor) -> Tensor:
+        """Return a copy of distinct rows of each table, the tables one after the other, ``(U, D)``.
 
         It holds until rows are taken again.
         """
-        taken = self._taken("table", self.table, rows)
-        return (taken if self._is_wide else taken.float()).detach().requires_grad_()
+        return self._taken("rows", list(self.tables.values()), rows)
 
     @torch.no_grad()
-    def step(self, rows: Tensor, taken_UD: Tensor) -> None:
-        """Move ``rows`` down the gradient of what ``take`` returned for them."""
-        if taken_UD.grad is not None:
-            self._move(rows, taken_UD.detach(), taken_UD.grad)
-            moved_UD = taken_UD.detach()
-            put(self.table, rows, moved_UD if self._is_wide else rounded_at_random(moved_UD))
-
-    @property
-    def _is_wide(self) -> bool:
-        return self.table.dtype != torch.bfloat16
+    def step(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
+        """Move rows, and what ``take`` returned for them, down a gradient."""
+        self._move(rows, taken_UD, gradient_UD)
+        _put_back(list(self.tables.values()), rows, taken_UD)
 
     @abstractmethod
     def state(self) -> Mapping[str, Tensor]:
         """Return what it remembers, by name; it shares memory with the optimizer."""
 
     @abstractmethod
-    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+    def _move(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         """Move what was taken, in place, and remember."""
 
-    def _taken(self, name: str, of: Tensor, rows: Tensor) -> Tensor:
-        """Return rows of a table in memory that is used again and again."""
+    def _taken(self, name: str, tables: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+        """Return rows of tables in memory that is used again and again."""
+        size = sum(len(own) for own in rows)
         room = self._room.get(name)
-        if room is None or len(room) < len(rows):
-            room = self._room[name] = of.new_empty(len(rows) + len(rows) // 4, *of.shape[1:])
-        return torch.index_select(of, 0, rows, out=room[: len(rows)])
+        if room is None or len(room) < size:
+            kind = torch.promote_types(tables[0].dtype, torch.float32)
+            room = tables[0].new_empty(size + size // 4, tables[0].shape[1], dtype=kind)
+            self._room[name] = room
+        start = 0
+        for table, own in zip(tables, rows, strict=True):
+            part = room[start : start + len(own)]
+            start += len(own)
+            if table.dtype == room.dtype:
+                torch.index_select(table, 0, own, out=part)
+            else:
+                part.copy_(table[own])
+        return room[:size]
+
+    def _remembered(self, width: int) -> list[Tensor]:
+        """Return zeros for the rows of each table, ``(n, width)``, never of a narrow type."""
+        return [
+            table.new_zeros(
+                len(table), width, dtype=torch.promote_types(table.dtype, torch.float32)
+            )
+            for table in self.tables.values()
+        ]
+
+    def _by_table(self, name: str, remembered: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {f"{name}.{table}": x for table, x in zip(self.tables, remembered, strict=True)}
+
+    @property
+    def _width(self) -> int:
+        return next(iter(self.tables.values())).shape[1]
 
 
 class Adagrad(RowOptimizer):
     """Adagrad (Duchi et al., JMLR 2011): a sum of squares for each number."""
 
-    def __init__(self, table: Tensor, learning_rate: float) -> None:
-        super().__init__(table, learning_rate)
-        self._squares = _remembered(table, table.shape[1])
+    def __init__(self, tables: Mapping[str, Tensor], learning_rate: float) -> None:
+        super().__init__(tables, learning_rate)
+        self._squares = self._remembered(self._width)
         self._steps = torch.zeros(())
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return the sums of squares, ``(n, D)``."""
-        return {"squares": self._squares}
+        """Return the sums of squares, ``(n, D)`` for each table."""
+        return self._by_table("squares", self._squares)
 
-    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+    def _move(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         squares_UD = self._taken("squares", self._squares, rows)
         adagrad(
             [taken_UD],
@@ -94,7 +114,7 @@ class Adagrad(RowOptimizer):
             eps=EPSILON,
             maximize=False,
         )
-        put(self._squares, rows, squares_UD)
+        _put_back(self._squares, rows, squares_UD)
 
 
 class RowwiseAdagrad(RowOptimizer):
@@ -103,18 +123,18 @@ class RowwiseAdagrad(RowOptimizer):
     So training takes half the memory, as in PyTorch-BigGraph (Lerer et al., SysML 2019).
     """
 
-    def __init__(self, table: Tensor, learning_rate: float) -> None:
-        super().__init__(table, learning_rate)
-        self._squares = _remembered(table, 1)
+    def __init__(self, tables: Mapping[str, Tensor], learning_rate: float) -> None:
+        super().__init__(tables, learning_rate)
+        self._squares = self._remembered(1)
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return the sums of mean squares, ``(n, 1)``."""
-        return {"squares": self._squares}
+        """Return the sums of mean squares, ``(n, 1)`` for each table."""
+        return self._by_table("squares", self._squares)
 
-    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+    def _move(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         squares_U1 = self._taken("squares", self._squares, rows)
         squares_U1 += gradient_UD.square().mean(1, keepdim=True)
-        put(self._squares, rows, squares_U1)
+        _put_back(self._squares, rows, squares_U1)
         taken_UD.addcdiv_(gradient_UD, squares_U1.sqrt().add_(EPSILON), value=-self.learning_rate)
 
 
@@ -127,32 +147,45 @@ class Adam(RowOptimizer):
     DECAYS = (0.9, 0.999)
     EPSILON = 1e-8
 
-    def __init__(self, table: Tensor, learning_rate: float) -> None:
-        super().__init__(table, learning_rate)
-        self._means, self._squares = (_remembered(table, table.shape[1]) for _ in range(2))
-        self._counts = _remembered(table, 1)
+    def __init__(self, tables: Mapping[str, Tensor], learning_rate: float) -> None:
+        super().__init__(tables, learning_rate)
+        self._means, self._squares = (self._remembered(self._width) for _ in range(2))
+        self._counts = self._remembered(1)
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return both moments, ``(n, D)``, and the steps of each row, ``(n, 1)``."""
-        return {"means": self._means, "squares": self._squares, "counts": self._counts}
+        """Return both moments, ``(n, D)``, and the steps of each row, ``(n, 1)``, of each table."""
+        return {
+            **self._by_table("means", self._means),
+            **self._by_table("squares", self._squares),
+            **self._by_table("counts", self._counts),
+        }
 
-    def _move(self, rows: Tensor, taken_UD: Tensor, gradient_UD: Tensor) -> None:
+    def _move(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         of_mean, of_square = self.DECAYS
         means_UD = self._taken("means", self._means, rows)
         squares_UD = self._taken("squares", self._squares, rows)
         counts_U1 = self._taken("counts", self._counts, rows).add_(1)
         means_UD.lerp_(gradient_UD, 1 - of_mean)
         squares_UD.mul_(of_square).addcmul_(gradient_UD, gradient_UD, value=1 - of_square)
-        for table, moved in (
+        for tables, moved in (
             (self._means, means_UD),
             (self._squares, squares_UD),
             (self._counts, counts_U1),
         ):
-            put(table, rows, moved)
+            _put_back(tables, rows, moved)
         squares_UD.div_(_corrections(of_square, counts_U1))
         means_UD.div_(_corrections(of_mean, counts_U1))
         scale_UD = squares_UD.sqrt_().add_(self.EPSILON)
         taken_UD.addcdiv_(means_UD, scale_UD, value=-self.learning_rate)
+
+
+def _put_back(tables: Sequence[Tensor], rows: Sequence[Tensor], values_UD: Tensor) -> None:
+    """Write values into distinct rows of each table, the tables one after the other."""
+    start = 0
+    for table, own in zip(tables, rows, strict=True):
+        part_UD = values_UD[start : start + len(own)]
+        start += len(own)
+        put(table, own, rounded_at_random(part_UD) if table.dtype == torch.bfloat16 else part_UD)
 
 
 def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
@@ -167,11 +200,6 @@ def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
             table, values_UD = table.view(kind), values_UD.view(kind)
             break
     table.index_copy_(0, rows, values_UD)
-
-
-def _remembered(table: Tensor, width: int) -> Tensor:
-    """Return zeros ``(n, width)``, never in a narrow type."""
-    return table.new_zeros(len(table), width, dtype=torch.promote_types(table.dtype, torch.float32))
 
 
 def rounded_at_random(values: Tensor) -> Tensor:
