@@ -94,7 +94,13 @@ class PykeenScorer:
         self._model = model
 
     def score(
-        self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None = None
+        self,
+        anchors: Tensor,
+        relations: Tensor,
+        *,
+        side: Side,
+        candidates: Tensor | None = None,
+        out: Tensor | None = None,  # noqa: ARG002 - PyKEEN has its own
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
         if side == "tail":

@@ -22,6 +22,9 @@ CHUNK_ELEMENTS = 2**24
 MOST_QUERIES = 256
 """Queries scored at once. More make the product no faster, and their scores leave the cache."""
 
+MOST_ANSWERS = 512
+"""Answers ranked at once: each is compared with all other known answers of its query."""
+
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """How many candidates score higher than an answer, and how many no lower."""
 
@@ -106,10 +109,12 @@ def ranks_by_filter(
             f"first is entity {answers[columns < 0][0]}; an answer that is no candidate has no rank"
         )
     found = [_unranked(len(answers)) for _ in filters]
+    # Pages that are never written to take no memory.
+    room = torch.empty(chunk_elements)
     for rows in _chunked(anchors, relations, columns, len(pool), chunk_elements):
         chunk = _chunk(anchors[rows], relations[rows], columns[rows])
         filtered = [_filtered(chunk, side, known, pool) for known in filters]
-        better, not_worse = _compare(scorer, chunk, filtered, side, pool, chunk_elements)
+        better, not_worse = _compare(scorer, chunk, filtered, side, pool, room)
         for ranks, left_out, above, not_below in zip(
             found, filtered, better, not_worse, strict=True
         ):
@@ -130,7 +135,14 @@ def _chunked(
     """
     by_query = np.lexsort((relations, anchors))
     size = min(max(chunk_elements // max(n_columns, 1), 1), MOST_QUERIES)
-    chunks = [by_query[start : start + size] for start in range(0, len(by_query), size)]
+    # Where not even one query's scores fit at once, an answer has a block around itself.
+    most = MOST_ANSWERS if n_columns <= chunk_elements else 1
+    number = np.cumsum(changes(anchors[by_query], relations[by_query]))
+    chunks, start = [], 0
+    while start < len(by_query):
+        stop = min(int(np.searchsorted(number, number[start] + size)), start + most)
+        chunks.append(by_query[start:stop])
+        start = stop
     if size == MOST_QUERIES:
         return chunks
     by_answer = np.argsort(columns, kind="stable")
@@ -265,17 +277,19 @@ def _compare(
     filtered: Sequence[_Filtered],
     side: Side,
     pool: _Candidates,
-    chunk_elements: int,
+    room: torch.Tensor,
 ) -> Counts:
     """Count, by each filter, the candidates with a higher, and with no lower, score, ``(f, b)``.
 
     An answer counts as no lower than itself.
     """
-    width = max(chunk_elements // len(chunk.columns), 1)
+    width = max(len(room) // len(chunk.anchors), 1)
     own: NDArray[Any] | None = None
     counts = np.zeros((2, len(filtered), len(chunk.columns)), dtype=np.int64)
     for start, stop in _blocks(chunk.columns, len(pool), width):
-        scores = _scores(scorer, chunk, side, pool, start, stop)
+        size = (len(chunk.anchors), stop - start)
+        out = room[: size[0] * size[1]].view(size)
+        scores = _scores(scorer, chunk, side, pool.block(start, stop), out)
         if own is None:
             own = scores[chunk.query, chunk.columns - start]
         counts += _counts(scores, chunk.query, own)[:, None]
@@ -316,9 +330,13 @@ def _blocks(answers: Ids, n: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _scores(
-    scorer: Scorer, chunk: _Chunk, side: Side, pool: _Candidates, start: int, stop: int
+    scorer: Scorer,
+    chunk: _Chunk,
+    side: Side,
+    candidates: torch.Tensor | None,
+    out: torch.Tensor,
 ) -> NDArray[Any]:
-    """Score some columns for the queries of a chunk, ``(u, stop - start)``.
+    """Score candidates for the queries of a chunk; ``out`` ``(u, c)`` is memory that may be used.
 
     Raises:
         ValueError: If the shape is wrong.
@@ -327,9 +345,9 @@ def _scores(
         torch.from_numpy(chunk.anchors),
         torch.from_numpy(chunk.relations),
         side=side,
-        candidates=pool.block(start, stop),
+        candidates=candidates,
+        out=out,
     )
-    expected = (len(chunk.anchors), stop - start)
-    if scores.shape != expected:
-        raise ValueError(f"the scores have shape {tuple(scores.shape)}, not {expected}")
+    if scores.shape != out.shape:
+        raise ValueError(f"the scores have shape {tuple(scores.shape)}, not {tuple(out.shape)}")
     return scores.numpy(force=True)

@@ -128,6 +128,7 @@ class KgeModel:
         *,
         side: Side,
         candidates: Tensor | None = None,
+        out: Tensor | None = None,
     ) -> Tensor:
         """Score candidates for queries.
 
@@ -136,15 +137,19 @@ class KgeModel:
             relations: int64 ``(B,)``, below ``n_relations``.
             side: The place that is asked for.
             candidates: int64 ``(C,)`` entity rows; ``None`` takes all.
+            out: float32 ``(B, C)``, memory that the scores may go to.
 
         Returns:
             Scores ``(B, C)``, higher is more plausible.
         """
         queries = self.queries(anchors, directed(relations, side, self.n_relations))
         rows = self._rows(candidates)
+        if out is not None and out.dtype == queries.dtype:
+            scores = out
+        else:
+            scores = queries.new_empty(len(queries), len(rows))
         if rows.dtype == queries.dtype:
-            return queries @ rows.T
-        scores = queries.new_empty(len(queries), len(rows))
+            return torch.mm(queries, rows.T, out=scores)
         for start in range(0, len(rows), AT_ONCE):
             block = slice(start, start + AT_ONCE)
             scores[:, block] = queries @ rows[block].to(queries.dtype).T

@@ -154,6 +154,7 @@ class RuleScorer:
         *,
         side: Side,
         candidates: Tensor | None = None,
+        out: Tensor | None = None,  # noqa: ARG002 - several matrices are made on the way
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
         among = self.candidates(candidates)
@@ -266,6 +267,7 @@ class MixedScorer:
         *,
         side: Side,
         candidates: Tensor | None = None,
+        out: Tensor | None = None,  # noqa: ARG002 - several matrices are made on the way
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
         features = self.features(anchors, relations, side=side, candidates=candidates)

@@ -24,6 +24,7 @@ class Scorer(Protocol):
         *,
         side: Side,
         candidates: torch.Tensor | None = None,
+        out: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the scores of all candidates for each query, float ``(b, c)``, higher is better.
 
@@ -32,5 +33,7 @@ class Scorer(Protocol):
             relations: Relation of each query, int64 ``(b,)``.
             side: The position that is asked for.
             candidates: Entity rows to score, int64 ``(c,)``, or None for all in their order.
+            out: Memory that the scores may go to, float32 ``(b, c)``: what is fresh costs a good
+                part of the product that fills it. A scorer may leave it alone.
         """
         ...

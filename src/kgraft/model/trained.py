@@ -135,6 +135,7 @@ class FacingModel:
         *,
         side: Side,
         candidates: Tensor | None = None,
+        out: Tensor | None = None,
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, all ids being rows of the graph.
 
@@ -143,11 +144,18 @@ class FacingModel:
         """
         rows = self._entities if candidates is None else self._entities[candidates]
         own_anchors, own_relations = self._entities[anchors], self._relations[relations]
-        known = (rows >= 0).nonzero().squeeze(1)
-        scores = torch.full((len(anchors), len(rows)), float("-inf"))
-        scores[:, known] = self._scorer.score(
-            own_anchors.clamp(min=0), own_relations.clamp(min=0), side=side, candidates=rows[known]
+        known = rows >= 0
+        scores = self._scorer.score(
+            own_anchors.clamp(min=0),
+            own_relations.clamp(min=0),
+            side=side,
+            candidates=rows[known],
+            out=out if known.all() else None,
         )
+        if not known.all():
+            of_known = scores
+            scores = torch.full((len(anchors), len(rows)), float("-inf"))
+            scores[:, known] = of_known
         not_understood = (own_anchors < 0) | (own_relations < 0)
-        scores[not_understood] = torch.where(rows >= 0, 0.0, float("-inf"))
+        scores[not_understood] = torch.where(known, 0.0, float("-inf"))
         return scores
