@@ -16,7 +16,7 @@ OF_OPTIMIZER: Mapping[OptimizerName, int] = {"adagrad": 1, "rowwise_adagrad": 0,
 """Tables of the same size that an optimizer remembers."""
 
 BYTES = {"float32": 4, "bfloat16": 2}
-"""Of a number in a table; what an optimizer remembers is in float32."""
+"""Of a number in the table of entities; all else is in float32."""
 
 OF_A_FACT = 250
 """About the bytes that a fact takes while it is learned from: read, joined, indexed both ways."""
@@ -34,10 +34,11 @@ def bytes_of_run(settings: TrainSettings, n_entities: int, n_relations: int, n_f
         n_relations: Relations, inverses not counted.
         n_facts: Facts of its graph.
     """
-    rows = n_entities + 2 * n_relations
-    bytes_each = COPIES * BYTES[settings.model.tables]
-    bytes_each += OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
-    return bytes_each * rows * settings.model.width + OF_A_FACT * n_facts
+    remembered = OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
+    of_entity = COPIES * BYTES[settings.model.tables] + remembered
+    of_relation = COPIES * BYTES["float32"] + remembered
+    numbers = of_entity * n_entities + of_relation * 2 * n_relations
+    return numbers * settings.model.width + OF_A_FACT * n_facts
 
 
 def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> None:

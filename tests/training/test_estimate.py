@@ -84,7 +84,8 @@ def test_memory_by_hand() -> None:
     assert memory.bytes_of_run(settings, 100, 5, 7) == 3 * 4 * 110 * 10 + 7 * memory.OF_A_FACT
     narrow = TrainSettings(model=ModelSettings(width=10, tables="bfloat16"))
     # Rows and the best state 2 bytes a number, squares 4 as ever.
-    assert memory.bytes_of_run(narrow, 100, 5, 0) == (2 * 2 + 4) * 110 * 10
+    # 100 entities in half the room, 5 relations and their inverses as ever.
+    assert memory.bytes_of_run(narrow, 100, 5, 0) == (2 * 2 + 4) * 100 * 10 + 3 * 4 * 10 * 10
 
 
 @pytest.mark.parametrize(("optimizer", "tables"), [("rowwise_adagrad", 2), ("adam", 4)])
