@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from kgraft.linking.collection import Collection
 from kgraft.model import kge as kge_module
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
+from kgraft.training import run as run_module
+from kgraft.training.checkpoint import Checkpoint
+from kgraft.training.run import Watching
 
 NARROW = {"model.tables": "bfloat16", "model.width": 32, "training.epochs": 4}
 
@@ -72,6 +76,20 @@ def test_exported_rows_are_float32(student: TrainedModel, tmp_path: Path) -> Non
         vectors = exported["entities"]
     assert vectors.dtype == np.float32
     assert {*map(bytes, vectors)} <= {*map(bytes, student.kge.vectors().numpy())}
+
+
+def test_a_run_is_kept_while_it_goes_on(
+    world: Collection,
+    teacher: TrainedModel,
+    student: TrainedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
+    settings = read_settings(RetrainSettings, None, {**NARROW, "training.least_steps": 0})
+    again = kgraft.retrain(world, teacher, settings, watching=Watching(checkpoint=tmp_path / "run"))
+    assert again.kge.entities.equal(student.kge.entities)
+    assert (tmp_path / "run").exists()
 
 
 def test_an_update_goes_on_from_such_rows(

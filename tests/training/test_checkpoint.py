@@ -15,7 +15,11 @@ from kgraft.errors import DataError, KgraftWarning
 from kgraft.training import checkpoint as module
 from kgraft.training.checkpoint import Checkpoint, fingerprint
 
-STATE = {"entities": torch.arange(6.0).reshape(3, 2), "dense.0.step": torch.tensor(4.0)}
+STATE = {
+    "entities": torch.arange(6.0).reshape(3, 2),
+    "narrow": torch.arange(6.0).reshape(3, 2).bfloat16(),
+    "dense.0.step": torch.tensor(4.0),
+}
 BEST = {"entities": torch.ones(3, 2)}
 RUN = {"log": [{"epoch": 1, "loss": 0.1 + 0.2}], "best_epoch": 1, "best_mrr": None, "waited": 0}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -144,8 +145,14 @@ class Checkpoint:
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """Return a digest of all that a checkpoint holds."""
     kinds = {key: [str(tensors[key].dtype), *tensors[key].shape] for key in sorted(tensors)}
-    arrays = (tensors[key].detach().numpy() for key in kinds)
+    arrays = (as_array(tensors[key]) for key in kinds)
     return fingerprint(json.dumps([about, kinds]), *arrays)
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor's memory; as integers if it is bfloat16, which NumPy does not have."""
+    own = tensor.detach()
+    return (own.view(torch.int16) if own.dtype == torch.bfloat16 else own).numpy()
 
 
 def fingerprint(settings: str, *arrays: NDArray[Any]) -> str:

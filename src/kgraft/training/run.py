@@ -19,7 +19,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 from kgraft.progress import Listener
 from kgraft.training.batches import Batches
-from kgraft.training.checkpoint import Checkpoint, fingerprint
+from kgraft.training.checkpoint import Checkpoint, as_array, fingerprint
 from kgraft.training.learner import Learner, Term
 from kgraft.training.loop import fit
 from kgraft.training.validation import validator
@@ -132,7 +132,7 @@ class Run:
         if file is None:
             return None
         what = f"{self.kind} {as_toml(self.settings)}"
-        weights = (x.numpy() for model in self.made_from for x in model.tensors().values())
+        weights = (as_array(x) for model in self.made_from for x in model.tensors().values())
         mark = fingerprint(what, self.graph.triples, self.graph.triple_sources, *weights)
         return Checkpoint(file, mark)
 
