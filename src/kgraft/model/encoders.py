@@ -36,7 +36,7 @@ class Encoder(ABC, nn.Module):
     def traced(self, entities_BLD: Tensor, relations_BLD: Tensor) -> tuple[Tensor, PullBack]:
         """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
 
-        It is called once, and adds the gradients of the encoder's own weights to them.
+        The latter may be called once, and adds to the gradients of the encoder's own weights.
         """
         leaves = [x.detach().requires_grad_() for x in (entities_BLD, relations_BLD)]
         queries: Tensor = self(*leaves)
