@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgraft.evaluation import ranking as module
 from kgraft.evaluation.ranking import rank, ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, concatenate, measure
+from kgraft.graph import sorted_rows
 from kgraft.graph.known_facts import KnownFacts
 
 INF, NAN = float("inf"), float("nan")
@@ -231,6 +234,38 @@ def test_chunks_change_nothing(case: tuple, chunk_elements: int, kind: type[Tabl
     assert parts.optimistic.tolist() == whole.optimistic.tolist()
     assert parts.pessimistic.tolist() == whole.pessimistic.tolist()
     assert parts.candidates.tolist() == whole.candidates.tolist()
+
+
+@given(cases(), st.integers(1, 5))
+def test_looking_at_few_known_answers_at_once_changes_nothing(case: tuple, most: int) -> None:
+    whole = both(case)
+    with mock.patch.object(module, "MOST_KNOWN", most):
+        parts = both(case)
+    assert parts.optimistic.tolist() == whole.optimistic.tolist()
+    assert parts.pessimistic.tolist() == whole.pessimistic.tolist()
+    assert parts.candidates.tolist() == whole.candidates.tolist()
+
+
+def test_many_answers_of_a_hub_are_not_compared_with_all_known_ones_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 100 answers, 200 known ones of their only query: 20,000 pairs.
+    hub = np.array([[0, 0, tail] for tail in range(200)])
+    compared = []
+
+    def spans(starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = sorted_rows.spans(starts, sizes)
+        compared.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(module, "spans", spans)
+    monkeypatch.setattr(module, "MOST_KNOWN", 1000)
+    scorer = Table(torch.arange(200.0).expand(200, 1, -1))
+    ranks = rank(scorer, hub[:100], side="tail", known=KnownFacts(hub), n_entities=200)
+    assert ranks.optimistic.tolist() == [1] * 100
+    assert ranks.candidates.tolist() == [1] * 100
+    assert max(compared) <= 1000
+    assert sum(compared) == 20_000
 
 
 @pytest.mark.parametrize("chunk_elements", [1, 7, 20, 64, 1000])

@@ -23,10 +23,10 @@ MOST_QUERIES = 256
 """Queries scored at once. More make the product no faster, and their scores leave the cache."""
 
 MOST_ANSWERS = 512
-"""Answers ranked at once: each is compared with all other known answers of its query."""
+"""Answers ranked at once."""
 
-Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""How many candidates score higher than an answer, and how many no lower."""
+MOST_KNOWN = 2**20
+"""Known answers that asked ones are compared with at once: a few arrays of 8 MiB."""
 
 
 def rank(
@@ -114,13 +114,11 @@ def ranks_by_filter(
     for rows in _chunked(anchors, relations, columns, len(pool), chunk_elements):
         chunk = _chunk(anchors[rows], relations[rows], columns[rows])
         filtered = [_filtered(chunk, side, known, pool) for known in filters]
-        better, not_worse = _compare(scorer, chunk, filtered, side, pool, room)
-        for ranks, left_out, above, not_below in zip(
-            found, filtered, better, not_worse, strict=True
-        ):
+        counts = _compare(scorer, chunk, filtered, side, pool, room)
+        for ranks, above, not_below, among in zip(found, *counts, strict=True):
             ranks.optimistic[rows] = above + 1
             ranks.pessimistic[rows] = not_below
-            ranks.candidates[rows] = len(pool) - left_out.others(len(rows))
+            ranks.candidates[rows] = among
     return found
 
 
@@ -225,50 +223,66 @@ def _chunk(anchors: Ids, relations: Ids, columns: Ids) -> _Chunk:
 
 @dataclass(frozen=True, eq=False)
 class _Filtered:
-    """The candidates that a filter takes away from each answer of a chunk.
+    """The candidates that a filter takes away from each answer of a chunk: other known answers.
 
     Args:
-        answer: The position of an answer, ``(m,)``.
-        columns: The column of another known answer of its query, ``(m,)``.
+        columns: Columns of the known answers of the chunk's queries, query after query, ``(k,)``.
+        begins: Where those of each answer's query begin, ``(b,)``.
+        sizes: How many they are, ``(b,)``.
     """
 
-    answer: Ids
     columns: Ids
+    begins: Ids
+    sizes: Ids
 
-    def others(self, size: int) -> Ids:
-        """Return how many candidates are taken away from each of so many answers."""
-        return np.bincount(self.answer, minlength=size)
-
-    def count(self, scores: NDArray[Any], own: NDArray[Any], chunk: _Chunk, start: int) -> Counts:
-        """Count those with a higher, and those with no lower score, of each answer.
+    def count(
+        self, scores: NDArray[Any], own: NDArray[Any], chunk: _Chunk, start: int
+    ) -> NDArray[np.int64]:
+        """Count, for each answer, those with a higher score, those with no lower one, and all.
 
         Args:
             scores: Of the queries, from the column ``start`` on, ``(u, c)``.
             own: Of the answers, ``(b,)``.
             chunk: The answers and their queries.
             start: The first column.
+
+        Returns:
+            The three counts, ``(3, b)``.
         """
-        inside = (self.columns >= start) & (self.columns < start + scores.shape[1])
-        answer, columns = self.answer[inside], self.columns[inside] - start
-        theirs, against = scores[chunk.query[answer], columns], own[answer]
-        size = len(chunk.columns)
-        return (
-            np.bincount(answer[theirs > against], minlength=size),
-            np.bincount(answer[theirs >= against], minlength=size),
-        )
+        size = len(self.sizes)
+        counts = np.zeros((3, size), dtype=np.int64)
+        for rows in self._parts():
+            answer, place = spans(self.begins[rows], self.sizes[rows])
+            answer, columns = answer + rows.start, self.columns[place] - start
+            counted = (columns >= 0) & (columns < scores.shape[1])
+            counted &= columns != chunk.columns[answer] - start
+            answer, columns = answer[counted], columns[counted]
+            theirs, against = scores[chunk.query[answer], columns], own[answer]
+            for count, which in zip(
+                counts, (answer[theirs > against], answer[theirs >= against], answer), strict=True
+            ):
+                count += np.bincount(which, minlength=size)
+        return counts
+
+    def _parts(self) -> Iterator[slice]:
+        """Split the answers where they have too many known ones to be looked at together."""
+        ends, start = np.cumsum(self.sizes), 0
+        while start < len(ends):
+            most = MOST_KNOWN + (ends[start - 1] if start else 0)
+            stop = max(int(np.searchsorted(ends, most, side="right")), start + 1)
+            yield slice(start, stop)
+            start = stop
 
 
 def _filtered(chunk: _Chunk, side: Side, known: KnownFacts | None, pool: _Candidates) -> _Filtered:
     """Find what a filter takes away."""
     if known is None:
-        return _Filtered(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+        return _Filtered(*(np.zeros(size, dtype=np.int64) for size in (0, *[len(chunk.query)] * 2)))
     query, entities = known.answers(chunk.anchors, chunk.relations, side)
     columns = pool.columns(entities)
     query, columns = query[columns >= 0], columns[columns >= 0]
-    first = np.searchsorted(query, chunk.query)
-    answer, place = spans(first, np.searchsorted(query, chunk.query, side="right") - first)
-    other = columns[place] != chunk.columns[answer]
-    return _Filtered(answer[other], columns[place][other])
+    begins, ends = (np.searchsorted(query, chunk.query, end) for end in ("left", "right"))
+    return _Filtered(columns, begins, ends - begins)
 
 
 def _compare(
@@ -278,14 +292,17 @@ def _compare(
     side: Side,
     pool: _Candidates,
     room: torch.Tensor,
-) -> Counts:
-    """Count, by each filter, the candidates with a higher, and with no lower, score, ``(f, b)``.
+) -> NDArray[np.int64]:
+    """Count, by each filter, candidates with a higher score, with no lower one, and all.
 
     An answer counts as no lower than itself.
+
+    Returns:
+        The three counts, ``(3, f, b)``.
     """
     width = max(len(room) // len(chunk.anchors), 1)
     own: NDArray[Any] | None = None
-    counts = np.zeros((2, len(filtered), len(chunk.columns)), dtype=np.int64)
+    counts = np.zeros((3, len(filtered), len(chunk.columns)), dtype=np.int64)
     for start, stop in _blocks(chunk.columns, len(pool), width):
         size = (len(chunk.anchors), stop - start)
         out = room[: size[0] * size[1]].view(size)
@@ -295,18 +312,18 @@ def _compare(
         counts += _counts(scores, chunk.query, own)[:, None]
         for place, left_out in enumerate(filtered):
             counts[:, place] -= left_out.count(scores, own, chunk, start)
-    return counts[0], counts[1]
+    return counts
 
 
 def _counts(scores: NDArray[Any], query: Ids, own: NDArray[Any]) -> NDArray[np.int64]:
-    """Count the scores that are higher, and those no lower, than each answer's own, ``(2, b)``.
+    """Count the scores that are higher, those no lower than each answer's own, and all, ``(3, b)``.
 
     NumPy compares and counts three times as fast as torch. Row by row, each stays in the cache.
 
     Raises:
         ValueError: If a score is NaN.
     """
-    counts = np.empty((2, len(query)), dtype=np.int64)
+    counts = np.full((3, len(query)), scores.shape[1])
     for place, (row, against) in enumerate(zip(query.tolist(), own, strict=True)):
         theirs = scores[row]
         # The maximum of values with a NaN is NaN, and costs a fraction of isnan().any().
