@@ -277,7 +277,8 @@ class _Filtered:
 def _filtered(chunk: _Chunk, side: Side, known: KnownFacts | None, pool: _Candidates) -> _Filtered:
     """Find what a filter takes away."""
     if known is None:
-        return _Filtered(*(np.zeros(size, dtype=np.int64) for size in (0, *[len(chunk.query)] * 2)))
+        none = np.zeros(len(chunk.query), dtype=np.int64)
+        return _Filtered(columns=none[:0], begins=none, sizes=none)
     query, entities = known.answers(chunk.anchors, chunk.relations, side)
     columns = pool.columns(entities)
     query, columns = query[columns >= 0], columns[columns >= 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -61,10 +61,7 @@ class RowOptimizer(ABC):
             kind = torch.promote_types(tables[0].dtype, torch.float32)
             room = tables[0].new_empty(size + size // 4, tables[0].shape[1], dtype=kind)
             self._room[name] = room
-        start = 0
-        for table, own in zip(tables, rows, strict=True):
-            part = room[start : start + len(own)]
-            start += len(own)
+        for table, own, part in zip(tables, rows, _parts(room, rows), strict=True):
             if table.dtype == room.dtype:
                 torch.index_select(table, 0, own, out=part)
             else:
@@ -181,11 +178,16 @@ class Adam(RowOptimizer):
 
 def _put_back(tables: Sequence[Tensor], rows: Sequence[Tensor], values_UD: Tensor) -> None:
     """Write values into distinct rows of each table, the tables one after the other."""
-    start = 0
-    for table, own in zip(tables, rows, strict=True):
-        part_UD = values_UD[start : start + len(own)]
-        start += len(own)
+    for table, own, part_UD in zip(tables, rows, _parts(values_UD, rows), strict=True):
         put(table, own, rounded_at_random(part_UD) if table.dtype == torch.bfloat16 else part_UD)
+
+
+def _parts(values_UD: Tensor, rows: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Yield what belongs to the rows of each table, the tables one after the other."""
+    start = 0
+    for own in rows:
+        yield values_UD[start : start + len(own)]
+        start += len(own)
 
 
 def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
