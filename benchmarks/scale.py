@@ -56,7 +56,8 @@ from kgraft.sentences import speaking
 from kgraft.synthesis.settings import SynthSettings
 from kgraft.synthesis.synthesize import synthesize
 from kgraft.synthesis.write_synthetic import write_synthetic
-from kgraft.training.batches import Batch, Batches
+from kgraft.training.batch import Batch
+from kgraft.training.batches import Batches
 from kgraft.training.pretrain import pretraining_run
 from kgraft.training.run import Run
 

@@ -59,7 +59,7 @@ from kgraft.linking.read_collection import read_collection
 from kgraft.memory import peak
 from kgraft.model.kge import KgeModel
 from kgraft.sentences import speaking
-from kgraft.training.batches import Batch
+from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
 from kgraft.training.run import batches_of, learner_of
 

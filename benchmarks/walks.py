@@ -32,7 +32,8 @@ from kgraft.linking.joint import JointGraph, join
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.kge import KgeModel
 from kgraft.sentences import speaking
-from kgraft.training.batches import Batch, Batches
+from kgraft.training.batch import Batch
+from kgraft.training.batches import Batches
 from kgraft.training.learner import Learner
 from kgraft.training.run import batches_of, learner_of
 from kgraft.training.walks import Walker

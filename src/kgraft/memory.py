@@ -34,11 +34,16 @@ def bytes_of_run(settings: TrainSettings, n_entities: int, n_relations: int, n_f
         n_relations: Relations, inverses not counted.
         n_facts: Facts of its graph.
     """
+    return _bytes_of_rows(settings, n_entities, n_relations) + OF_A_FACT * n_facts
+
+
+def _bytes_of_rows(settings: TrainSettings, n_entities: int, n_relations: int) -> int:
+    """Return about the bytes that rows take while they are trained."""
     remembered = OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
     of_entity = COPIES * BYTES[settings.model.tables] + remembered
     of_relation = COPIES * BYTES["float32"] + remembered
     numbers = of_entity * n_entities + of_relation * 2 * n_relations
-    return numbers * settings.model.width + OF_A_FACT * n_facts
+    return numbers * settings.model.width
 
 
 def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
@@ -61,6 +66,28 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
             f"of width {settings.model.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are "
             "free. Lower model.width, set training.optimizer to rowwise_adagrad or "
             "model.tables to bfloat16, leave out sources, or take a larger machine."
+        )
+
+
+def require_on_gpu(settings: TrainSettings, n_entities: int, n_relations: int, free: int) -> None:
+    """Refuse a run whose rows cannot fit into a GPU's memory.
+
+    Args:
+        settings: The model's and its training's.
+        n_entities: Entity rows.
+        n_relations: Relations.
+        free: Bytes that are free there.
+
+    Raises:
+        KgraftError: If they need more than is free there.
+    """
+    asked = _bytes_of_rows(settings, n_entities, n_relations)
+    if asked > free:
+        raise KgraftError(
+            f"this run needs about {asked / 2**30:,.1f} GiB of the GPU's memory for {n_entities:,} "
+            f"entities of width {settings.model.width}, and {free / 2**30:,.1f} are free. Lower "
+            "model.width, set training.optimizer to rowwise_adagrad or model.tables to bfloat16, "
+            "or train on the CPU."
         )
 
 

@@ -1,14 +1,18 @@
-"""Work side by side in as many threads as torch's products have."""
+"""Work side by side: in as many threads as torch's products have, or one thread ahead."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+END = object()
+"""Stands for the item after the last one."""
 
 
 class Map(Protocol):
@@ -29,3 +33,29 @@ def threads() -> Iterator[Map]:
         return
     with ThreadPoolExecutor(get_num_threads()) as pool:
         yield pool.map
+
+
+def ahead(items: Iterable[T], most: int) -> Iterator[T]:
+    """Yield items in order, some of them made before they are asked for.
+
+    What making an item raises is raised where that item would have been. Once the iterator is
+    closed, nothing more is made.
+
+    Args:
+        items: Gone through by one other thread.
+        most: Items that may wait.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(1) as maker:
+        waiting: deque[Future[T | object]] = deque()
+        try:
+            while True:
+                while len(waiting) < most:
+                    waiting.append(maker.submit(next, source, END))
+                item = waiting.popleft().result()
+                if item is END:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            for future in waiting:
+                future.cancel()

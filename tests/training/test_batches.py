@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.training.batches import Batch, Batches
+from kgraft.training.batch import Batch
+from kgraft.training.batches import Batches
 
 N_ENTITIES, N_RELATIONS = 9, 2
 

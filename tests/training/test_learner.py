@@ -15,7 +15,8 @@ from torch import Tensor
 from kgraft.config import DistillationSettings, ModelSettings
 from kgraft.linking.subgraph import LinkedSubgraph
 from kgraft.model.kge import KgeModel
-from kgraft.training.batches import Batch, Batches
+from kgraft.training.batch import Batch
+from kgraft.training.batches import Batches
 from kgraft.training.learner import Learner
 from kgraft.training.teaching import Teaching
 
@@ -38,7 +39,7 @@ def one_query(known: Tensor = NONE_KNOWN) -> Batch:
         zero,
         one,
         known,
-        torch.tensor([False]),
+        torch.zeros(1),
         torch.ones(1),
         torch.tensor([1.0, 1.0, 0.0, 1.0]),
         torch.zeros(3),
@@ -73,10 +74,11 @@ def test_inferred_facts_have_a_term_of_their_own() -> None:
             *(torch.tensor([0, 0]),) * 3,
             torch.tensor([1, 2]),
             NONE_KNOWN,
-            torch.tensor([False, inferred]),
+            torch.tensor([0.0, float(inferred)]),
             torch.ones(2),
             torch.tensor([2.0, 1.0, 1.0, 2.0]),
             torch.zeros(3),
+            infers=inferred,
         )
         for inferred in (False, True)
     )
@@ -133,7 +135,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         predicates=torch.tensor([0, 1]),
         tails=torch.tensor([1, 0]),
         known=NONE_KNOWN,
-        inferred=torch.tensor([False, False]),
+        inferred=torch.zeros(2),
         weights=torch.ones(2),
         uses=torch.tensor([2.0, 2.0, 0.0, 1.0, 1.0]),
         discounts=torch.zeros(3),

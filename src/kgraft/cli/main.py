@@ -17,6 +17,7 @@ from kgraft.cli.export import export
 from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
+    DeviceOption,
     EvaluatedArgument,
     EvaluatedOnArgument,
     JsonOption,
@@ -121,6 +122,7 @@ def evaluate(
     mask_labels: MaskOption = False,
     changes: SetOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart.
@@ -136,7 +138,7 @@ def evaluate(
         if collection is None:
             raise UnknownNameError("evaluate takes a model and a collection; give both")
         sides, facts_filter = PROTOCOLS[protocol]
-        trained = load_model(Path(model))
+        trained = load_model(Path(model)).on(device)
         measured = run_evaluation(
             trained,
             read_collection(collection, trained.graph.graphs()),

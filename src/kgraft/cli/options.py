@@ -55,6 +55,12 @@ SetOption = Annotated[
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads; by default one a core.")
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="cpu|cuda|cuda:N|auto", help="Where vectors are trained or ranked."
+    ),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")

@@ -11,6 +11,7 @@ import typer
 from kgraft.cli.console import RESUME, chosen_settings, out, use_threads, watching
 from kgraft.cli.options import (
     CollectionArgument,
+    DeviceOption,
     DryRunOption,
     OutOption,
     OverwriteOption,
@@ -23,6 +24,7 @@ from kgraft.cli.options import (
 )
 from kgraft.cli.report import report_beside
 from kgraft.config import RetrainSettings, TrainSettings
+from kgraft.devices import device_called
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, load_model, save_model
@@ -51,6 +53,7 @@ def train(
     settings: SettingsOption = None,
     changes: SetOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -67,6 +70,7 @@ def train(
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
             threads=threads,
+            device=device,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -87,6 +91,7 @@ def pretrain(
     settings: SettingsOption = None,
     changes: SetOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -104,6 +109,7 @@ def pretrain(
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
             threads=threads,
+            device=device,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -126,6 +132,7 @@ def retrain(
     settings: SettingsOption = None,
     changes: SetOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -145,6 +152,7 @@ def retrain(
             chosen_settings(RetrainSettings, settings, changes or (), base=base),
             directory,
             threads=threads,
+            device=device,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -157,20 +165,22 @@ def _carry_out(
     directory: Path,
     *,
     threads: int | None,
+    device: str,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
 ) -> None:
     """Train what ``prepare`` returns, keep it and report on it; or only say what that takes."""
     use_threads(threads)
+    device_called(device)  # Nobody should wait for rules to hear that there is no GPU.
     if dry_run:
-        for line in _in_words(estimate(prepare(chosen)[1])):
+        for line in _in_words(estimate(prepare(chosen)[1].on(device))):
             out.print(line, highlight=False)
         return
     with watching(directory, resume=resume) as watch:
         check_free(directory, overwrite=overwrite)
         collection, run = prepare(chosen)
-        model = run.train(watch)
+        model = run.train(watch, device=device)
         save_model(model, directory, overwrite=overwrite)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
     if UPDATE_METRIC in model.metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -70,6 +71,18 @@ class KgeModel:
         )
         kept = entities.to(getattr(torch, settings.tables))
         return cls(settings, kept, relations, make_encoder(settings, seed))
+
+    def on(self, device: torch.device) -> KgeModel:
+        """Return the model on a device: itself where it is there, or else a copy."""
+        if device == self.device:
+            return self
+        encoder = copy.deepcopy(self.encoder).to(device)
+        return KgeModel(self.settings, self.entities.to(device), self.relations.to(device), encoder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.entities.device
 
     @property
     def n_entities(self) -> int:
@@ -140,11 +153,12 @@ class KgeModel:
             out: float32 ``(B, C)``, memory that the scores may go to.
 
         Returns:
-            Scores ``(B, C)``, higher is more plausible.
+            Scores ``(B, C)``, higher is more plausible, where the model is.
         """
-        queries = self.queries(anchors, directed(relations, side, self.n_relations))
+        asked = directed(relations, side, self.n_relations)
+        queries = self.queries(anchors.to(self.device), asked.to(self.device))
         rows = self._rows(candidates)
-        if out is not None and out.dtype == queries.dtype:
+        if out is not None and out.dtype == queries.dtype and out.device == queries.device:
             scores = out
         else:
             scores = queries.new_empty(len(queries), len(rows))
@@ -171,4 +185,4 @@ class KgeModel:
         block = slice(first, first + len(candidates))
         if candidates.equal(torch.arange(block.start, block.stop)):
             return self.entities[block]
-        return self.entities[candidates]
+        return self.entities[candidates.to(self.device)]

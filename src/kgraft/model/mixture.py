@@ -277,7 +277,7 @@ class MixedScorer:
         self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None
     ) -> Features:
         """Return what the mixture weighs."""
-        scores = self._kge.score(anchors, relations, side=side, candidates=candidates)
+        scores = self._kge.score(anchors, relations, side=side, candidates=candidates).cpu()
         size, among = (scores.shape[0], scores.shape[1]), self.rules.candidates(candidates)
         inferred, stated, unstated = self.rules.found(anchors, relations, side, among)
         return Features(

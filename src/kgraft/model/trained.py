@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.config import TrainSettings
+from kgraft.devices import device_called
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.collection import Collection
@@ -59,6 +60,16 @@ class TrainedModel:
     def answers_by(self) -> By:
         """What the model answers by unless it is told: what its validation facts favour."""
         return "vectors" if self.evidence is None else self.evidence.best
+
+    def on(self, device: str | torch.device) -> TrainedModel:
+        """Return the model with its vectors on a device, as ``kgraft.devices`` calls it.
+
+        There it can be measured; what else is done with a model takes it on the CPU.
+
+        Raises:
+            SettingsError: If there is no such device.
+        """
+        return replace(self, kge=self.kge.on(device_called(device)))
 
     def scorer(self, by: By | None = None) -> Scorer:
         """Return what scores candidates, in the model's rows.
@@ -154,8 +165,8 @@ class FacingModel:
         )
         if not known.all():
             of_known = scores
-            scores = torch.full((len(anchors), len(rows)), float("-inf"))
-            scores[:, known] = of_known
-        not_understood = (own_anchors < 0) | (own_relations < 0)
-        scores[not_understood] = torch.where(known, 0.0, float("-inf"))
+            scores = of_known.new_full((len(anchors), len(rows)), float("-inf"))
+            scores[:, known.to(scores.device)] = of_known
+        not_understood = ((own_anchors < 0) | (own_relations < 0)).to(scores.device)
+        scores[not_understood] = torch.where(known, 0.0, float("-inf")).to(scores)
         return scores

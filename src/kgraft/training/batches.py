@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,48 +15,11 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.sorted_rows import first_of_each, smallest_ints
 from kgraft.graph.vocabulary import Rows
+from kgraft.training.batch import Batch
 from kgraft.training.walks import Walker
 
 NO_SOURCE = -1
 """Stands for the source of a fact that was inferred."""
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """B queries and the U distinct entity rows that they and their negatives use.
-
-    Queries of one path stand together, ``steps`` of them, in its order.
-
-    Args:
-        entities: int64 ``(U,)``, distinct entity rows; all of them are candidates.
-        relations: int64 ``(V,)``, distinct relation rows.
-        heads: int64 ``(B,)``, positions in ``entities``.
-        predicates: int64 ``(B,)``, positions in ``relations``.
-        tails: int64 ``(B,)``, positions in ``entities``: each query's answer.
-        known: int64 ``(M,)``, where the scores of other true answers are, in the flattened scores
-            ``(B, U)``.
-        steps: Queries of a path; 1 where every query is a path of its own.
-        inferred: bool ``(B,)``, which queries ask for a fact that no source states.
-        weights: float ``(B,)``, how much each query counts.
-        uses: float ``(U + V,)``, how many ends of queries each entity is, and how many queries
-            are about each relation.
-        discounts: float ``(U,)``, what each entity's score counts less as a candidate.
-    """
-
-    entities: Tensor
-    relations: Tensor
-    heads: Tensor
-    predicates: Tensor
-    tails: Tensor
-    known: Tensor
-    inferred: Tensor
-    weights: Tensor
-    uses: Tensor
-    discounts: Tensor
-    steps: int = 1
-
-    def __len__(self) -> int:
-        return len(self.heads)
 
 
 class Batches:
@@ -159,7 +122,7 @@ class Batches:
         for start in range(0, len(order), self._paths_per_batch):
             half, place = np.divmod(order[start : start + self._paths_per_batch], len(facts))
             chosen = self._queries(facts[place], half == 1)
-            inferred = np.zeros((len(place), self._steps), dtype=np.bool_)
+            inferred = np.zeros((len(place), self._steps), dtype=np.float32)
             inferred[:, 0] = sources[place] == NO_SOURCE
             weights = np.ones((len(place), self._steps), dtype=np.float32)
             weights[:, 0] = counts[place]
@@ -167,7 +130,8 @@ class Batches:
                 paths = self._walker.go_on(chosen, sources[place], self._steps, draw)
                 chosen = paths.reshape(-1, 3)
             negatives = draw.integers(len(self._column), size=self._negatives)
-            yield self._batch(chosen, negatives, inferred.reshape(-1), weights.reshape(-1))
+            batch = self._batch(chosen, negatives, inferred.reshape(-1), weights.reshape(-1))
+            yield replace(batch, seed=(self._seed, number, start))
 
     def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:
         """Return facts ``(n, 3)`` as queries, some of them along the inverse relation."""
@@ -192,7 +156,7 @@ class Batches:
         self,
         queries: Triples,
         negatives: Rows,
-        inferred: NDArray[np.bool_],
+        inferred: NDArray[np.float32],
         weights: NDArray[np.float32],
     ) -> Batch:
         heads, predicates, tails = queries.T
@@ -221,6 +185,7 @@ class Batches:
             uses=torch.from_numpy(uses.astype(np.float32)),
             discounts=torch.from_numpy(self._discounts[entities]),
             steps=self._steps,
+            infers=bool(inferred.any()),
         )
 
 

@@ -113,8 +113,8 @@ class Checkpoint:
             KgraftWarning: If it cannot be written; what was kept before stays.
         """
         begin = time.monotonic()
-        tensors = {f"state.{key}": value.contiguous() for key, value in state.items()}
-        tensors |= {f"best.{key}": value.contiguous() for key, value in best.items()}
+        tensors = {f"state.{key}": value.contiguous().cpu() for key, value in state.items()}
+        tensors |= {f"best.{key}": value.contiguous().cpu() for key, value in best.items()}
         about = {**run, "fingerprint": self._fingerprint}
         described = json.dumps({**about, "digest": _digest(about, tensors)})
         try:
@@ -137,7 +137,7 @@ class Checkpoint:
         """Write what a step has failed with beside the run, and return where."""
         path = self.path.with_suffix(".batch.safetensors")
         with write_atomically(path) as temporary:
-            kept = {name: value.contiguous() for name, value in tensors.items()}
+            kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
             save_file(kept, temporary, metadata={"about": about})
         return path
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from kgraft.config import OptimizerName, Precision
 from kgraft.model.kge import KgeModel
-from kgraft.training.batches import Batch
+from kgraft.threads import ahead
+from kgraft.training.batch import Batch
+from kgraft.training.ledger import Ledger
 from kgraft.training.losses import add_n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
 
@@ -34,18 +36,8 @@ class Step:
     queries: Tensor
 
 
-class NotFiniteError(ArithmeticError):
-    """A step whose loss or gradient is infinite or no number; it has moved nothing.
-
-    Args:
-        cause: What is not finite, as a phrase.
-        tensors: The step's batch and the rows that it has taken, by name.
-    """
-
-    def __init__(self, cause: str, tensors: Mapping[str, Tensor]) -> None:
-        self.cause = cause
-        self.tensors = tensors
-        super().__init__(cause)
+AHEAD = 8
+"""Batches that are made ahead of a GPU."""
 
 
 class Term(ABC, nn.Module):
@@ -54,6 +46,14 @@ class Term(ABC, nn.Module):
     @abstractmethod
     def weights(self, progress: float) -> Mapping[str, float]:
         """Return each term's weight when a share of the run, from 0 to 1, lies behind."""
+
+    @abstractmethod
+    def about(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return what the terms need to know of a batch on the CPU, as ``Batch.further``."""
+
+    def on(self, device: torch.device) -> Self:
+        """Move what the terms calculate with to a device."""
+        return self.to(device)
 
     @abstractmethod
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -72,6 +72,8 @@ class Learner:
         final_rate: What is left of both step sizes at the end of a run.
         precision: Of the factors of the scores' products.
         extra: Further loss terms.
+        waits: Whether each step is looked at before it moves anything. Without, the device is not
+            waited for, and nothing moves from a step on that is not sound. By default on the CPU.
     """
 
     def __init__(
@@ -85,8 +87,11 @@ class Learner:
         final_rate: float = 1.0,
         precision: Precision = "float32",
         extra: Term | None = None,
+        waits: bool | None = None,
     ) -> None:
         self.model = model
+        self.waits = model.device.type == "cpu" if waits is None else waits
+        self._ledger = Ledger()
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
         tables = {"entities": model.entities, "relations": model.relations}
         self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
@@ -97,7 +102,8 @@ class Learner:
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
         if maps := list(extra.parameters() if extra is not None else ()):
-            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=True))
+            fused = model.device.type == "cpu"
+            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=fused))
         self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self._dense]
         self._rate = learning_rate
         self.begin_epoch(progress=0.0)
@@ -111,28 +117,61 @@ class Learner:
         if self._extra is not None:
             self._weights |= self._extra.weights(progress)
 
+    def prepared(self, batches: Iterable[Batch]) -> Generator[Batch]:
+        """Yield batches ready to be learned from; for a GPU they are made ahead."""
+        ready = map(self._prepared, batches)
+        yield from ready if self.model.device.type == "cpu" else ahead(ready, AHEAD)
+
+    def _prepared(self, batch: Batch) -> Batch:
+        if self._extra is not None:
+            batch = replace(batch, further=self._extra.about(batch))
+        return batch if self.model.device.type == "cpu" else batch.on(self.model.device)
+
     def step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch and return its loss terms, unweighted, and their sum, weighted.
 
         Raises:
             NotFiniteError: If the loss or its gradient is infinite or no number.
         """
+        self.learn(self._prepared(batch))
+        return self.look()[-1][1]
+
+    def look(self) -> list[tuple[int, dict[str, float]]]:
+        """Return the queries and the loss terms, as ``step``, of what ``learn`` has learned from.
+
+        Raises:
+            NotFiniteError: As ``learn`` does.
+        """
+        return self._ledger.look()
+
+    def learn(self, batch: Batch) -> None:
+        """Learn from a batch that ``prepared`` has yielded; ``look`` tells what came of it.
+
+        Raises:
+            NotFiniteError: Where the learner ``waits``, if a loss term or its gradient is infinite
+                or no number; it has moved nothing then.
+        """
         ids = (batch.entities, batch.relations)
         rows = self._rows.take(*ids)
         terms, gradient = self._gradient(batch, rows)
-        for name, value in terms.items():
-            if not math.isfinite(value):
-                raise _not_finite(f"the loss term {name!r} is {value}", batch, rows)
         dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
-        for moves in (gradient, *dense):
-            if moves is not None and not math.isfinite(moves.sum()):
-                raise _not_finite("a gradient is not finite", batch, rows)
+        gradients = [gradient, *(x for x in dense if x is not None)]
+        self._ledger.add(batch, terms, gradients)
+        if self.waits:
+            self._ledger.check()
+        else:
+            self._ledger.hold(gradients)
         self._rows.step(ids, rows, gradient)
         for optimizer in self._dense:
             optimizer.step()
-        return terms
 
-    def _gradient(self, batch: Batch, rows: Tensor) -> tuple[dict[str, float], Tensor]:
+    def rows_of(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the rows that a batch is about, as they are."""
+        rows = self._rows.take(batch.entities, batch.relations)
+        entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
+        return {"entity_rows": entities, "relation_rows": relations}
+
+    def _gradient(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the loss terms and the gradient of the rows; the encoder's weights keep theirs."""
         encoder = self.model.encoder
         if not encoder.training:
@@ -167,17 +206,17 @@ class Learner:
         of_heads, of_predicates = pull_back(asked.of_queries.view_as(queries))
         of_entities.index_add_(0, batch.heads, of_heads.flatten(0, 1))
         of_relations.index_add_(0, batch.predicates, of_predicates.flatten(0, 1))
-        terms = _by_origin(asked.losses * shares, batch.inferred)
+        terms = _by_origin(asked.losses * shares, batch)
         if weight := self._weights["regularization"]:
-            penalty = add_n3(
-                gradient, rows, batch.uses / len(batch), parts=encoder.parts, weight=weight
+            counts = batch.uses / len(batch)
+            terms["regularization"] = add_n3(
+                gradient, rows, counts, parts=encoder.parts, weight=weight
             )
-            terms["regularization"] = penalty.item()
         terms |= further
-        terms["loss"] = math.fsum(self._weights.get(name, 1.0) * x for name, x in terms.items())
+        terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])
         return terms, gradient
 
-    def _further(self, step: Step, gradients: Sequence[Tensor]) -> dict[str, float]:
+    def _further(self, step: Step, gradients: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the further terms, and add the gradients of their weighted sum.
 
         Args:
@@ -189,14 +228,13 @@ class Learner:
         leaves = [
             x.detach().requires_grad_() for x in (step.entities, step.relations, step.queries)
         ]
-        terms = self._extra(Step(step.batch, *leaves))
+        terms: dict[str, Tensor] = self._extra(Step(step.batch, *leaves))
         if terms:
-            weights = [term.new_tensor(self._weights[name]) for name, term in terms.items()]
-            torch.autograd.backward(list(terms.values()), weights)
+            torch.autograd.backward(_sum([x * self._weights[name] for name, x in terms.items()]))
         for gradient, leaf in zip(gradients, leaves, strict=True):
             if leaf.grad is not None:
                 gradient += leaf.grad
-        return {name: term.item() for name, term in terms.items()}
+        return {name: term.detach() for name, term in terms.items()}
 
     def state(self) -> dict[str, Tensor]:
         """Return all that a later step depends on, by name; it shares memory with the learner."""
@@ -225,20 +263,16 @@ class Learner:
             value.copy_(state[name])
 
 
-def _not_finite(cause: str, batch: Batch, rows: Tensor) -> NotFiniteError:
-    tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-    entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
-    tensors |= {"entity_rows": entities, "relation_rows": relations}
-    largest = float(rows.abs().max())
-    return NotFiniteError(f"{cause}, where the largest number in a row is {largest:.3g}", tensors)
+def _sum(numbers: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(numbers)).sum()
 
 
-def _by_origin(losses_B: Tensor, inferred_B: Tensor) -> dict[str, float]:
+def _by_origin(losses_B: Tensor, batch: Batch) -> dict[str, Tensor]:
     """Return the loss about stated facts and, if a step asks for any, about inferred ones."""
-    if not inferred_B.any():
-        return {"task": losses_B.sum().item()}
-    parts = {"task": losses_B[~inferred_B], "rules": losses_B[inferred_B]}
-    return {name: losses.sum().item() for name, losses in parts.items()}
+    if not batch.infers:
+        return {"task": losses_B.sum()}
+    of_inferred_B = losses_B * batch.inferred
+    return {"task": (losses_B - of_inferred_B).sum(), "rules": of_inferred_B.sum()}
 
 
 def _adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

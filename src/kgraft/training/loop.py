@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from kgraft.config import TrainingSettings
@@ -17,13 +17,15 @@ from kgraft.progress import Listener, Silence
 from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.interrupts import Interrupts, held_back
-from kgraft.training.learner import Learner, NotFiniteError
+from kgraft.training.learner import Learner
+from kgraft.training.ledger import NotFiniteError
+from kgraft.training.randomness import GENERATOR, restore, seeded, states
 
 Validate = Callable[[], float]
 """Returns the validation MRR of the model as it is now."""
 
-GENERATOR = "generator"
-"""The state of torch's generator among a checkpoint's tensors."""
+UNSEEN = 32
+"""Steps between two looks at what came of them, where the device is not waited for."""
 
 
 @dataclass
@@ -42,13 +44,12 @@ class Epoch:
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
 
-    def add(self, terms: dict[str, float], queries: int, seconds: float) -> None:
+    def add(self, queries: int, terms: dict[str, float]) -> None:
         """Count a step."""
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * queries
         self.steps += 1
         self.queries += queries
-        self.seconds += seconds
 
     def entry(self, number: int) -> dict[str, Any]:
         """Return what the log says of it."""
@@ -162,13 +163,18 @@ class _Training:
         self._checkpoint = checkpoint
         self._progress = progress
         self._interrupts = interrupts
-        self._generator: Tensor | None = None
+        self._generators: dict[str, Tensor] = {}
+        self._since = 0.0
         self.run = Fit(best_mrr=start_mrr)
         self.best = {} if start_mrr is None else self._state()
         if checkpoint is not None and (saved := checkpoint.load()) is not None:
-            self._generator = saved.state.pop(GENERATOR, None)
+            drawn, state = (
+                {key: x for key, x in saved.state.items() if key.startswith(GENERATOR) == wanted}
+                for wanted in (True, False)
+            )
+            self._generators = drawn
             try:
-                learner.restore(saved.state)
+                learner.restore(state)
                 self.run = Fit(**{**saved.run, "begun": Epoch(**saved.run["begun"])})
             except (KeyError, TypeError, ValueError) as error:
                 raise checkpoint.damaged(str(error)) from error
@@ -178,24 +184,41 @@ class _Training:
     def epoch(self, epochs: int) -> None:
         """Learn from every batch once, or from those that are left of an epoch that has begun."""
         run, learner = self.run, self._learner
-        with torch.random.fork_rng(devices=[]):
-            # Dropout too depends on seed and epoch only: a resumed run is the same run.
-            torch.manual_seed(self._settings.seed * 1_000_003 + run.epochs)
-            if run.begun.steps and self._generator is not None:
-                torch.set_rng_state(self._generator)
+        device = learner.model.device
+        # Dropout too depends on seed and epoch only: a resumed run is the same run.
+        with seeded(self._settings.seed * 1_000_003 + run.epochs, device):
+            if run.begun.steps and self._generators:
+                restore(self._generators, device)
             learner.begin_epoch(run.epochs / epochs)
-            begin = time.perf_counter()
-            for batch in islice(self._batches.epoch(run.epochs + 1), run.begun.steps, None):
-                try:
-                    terms = learner.step(batch)
-                except NotFiniteError as error:
-                    raise self._not_finite(error) from error
-                run.begun.add(terms, len(batch), time.perf_counter() - begin)
-                self._progress.advance(len(batch))
-                self.keep()
-                begin = time.perf_counter()
+            left = islice(self._batches.epoch(run.epochs + 1), run.begun.steps, None)
+            self._since = time.perf_counter()
+            with closing(learner.prepared(left)) as batches:
+                for number, batch in enumerate(batches, start=1):
+                    try:
+                        learner.learn(batch)
+                    except NotFiniteError as error:
+                        raise self._not_finite(error) from error
+                    if learner.waits or number % UNSEEN == 0:
+                        self._count()
+                    self.keep()
+            self._count()
         run.log.append(run.begun.entry(run.epochs + 1))
         run.begun = Epoch()
+
+    def _count(self) -> None:
+        """Look at what has come of the steps since the last look."""
+        try:
+            seen = self._learner.look()
+        except NotFiniteError as error:
+            raise self._not_finite(error) from error
+        if not seen:
+            return
+        now = time.perf_counter()
+        self.run.begun.seconds += now - self._since
+        self._since = now
+        for queries, terms in seen:
+            self.run.begun.add(queries, terms)
+            self._progress.advance(queries)
 
     def look(self, validate: Validate | None, *, last: bool) -> None:
         """Measure the model where it is time to, and keep its state where it is the best."""
@@ -212,10 +235,14 @@ class _Training:
         return {key: value.clone() for key, value in self._learner.model.tensors().items()}
 
     def _not_finite(self, error: NotFiniteError) -> TrainingError:
-        where = f"epoch {self.run.epochs + 1}, step {self.run.begun.steps + 1}: {error.cause}"
+        step = self.run.begun.steps + error.place + 1
+        where = f"epoch {self.run.epochs + 1}, step {step}: {error.cause}"
+        rows = self._learner.rows_of(error.batch)
+        largest = max(float(x.abs().max()) for x in rows.values())
+        where += f", where the largest number in a row is {largest:.3g}"
         if self._checkpoint is None:
             return self.failed(where)
-        file = self._checkpoint.keep_batch(error.tensors, where)
+        file = self._checkpoint.keep_batch({**error.batch.tensors(), **rows}, where)
         return self.failed(f"{where}. The batch and its rows are in {file}")
 
     def failed(self, how: str) -> TrainingError:
@@ -228,8 +255,10 @@ class _Training:
     def keep(self) -> None:
         """Keep the run where it is time to, or where it is to end, and end it then."""
         if self._checkpoint is not None and (self._interrupts.waiting or self._checkpoint.due):
-            state = {**self._learner.state(), GENERATOR: torch.get_rng_state()}
+            self._count()
+            state = {**self._learner.state(), **states(self._learner.model.device)}
             self._checkpoint.save(state, self.best, asdict(self.run))
+            self._since = time.perf_counter()
         self._interrupts.let_through()
 
 

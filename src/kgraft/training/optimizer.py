@@ -99,6 +99,12 @@ class Adagrad(RowOptimizer):
 
     def _move(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         squares_UD = self._taken("squares", self._squares, rows)
+        if squares_UD.is_cuda:  # There older versions of PyTorch have no fused one.
+            squares_UD.addcmul_(gradient_UD, gradient_UD)
+            scale_UD = squares_UD.sqrt().add_(EPSILON)
+            taken_UD.addcdiv_(gradient_UD, scale_UD, value=-self.learning_rate)
+            _put_back(self._squares, rows, squares_UD)
+            return
         adagrad(
             [taken_UD],
             [gradient_UD],
@@ -208,7 +214,7 @@ def rounded_at_random(values: Tensor) -> Tensor:
     """Return float32 numbers as bfloat16: one of the two neighbours, in expectation the number."""
     bits = values.view(torch.int32)
     # bfloat16 is the first half of a float32; what the second half holds is the chance to go up.
-    bits = bits + torch.randint(0, 2**16, bits.shape, dtype=torch.int32)
+    bits = bits + torch.randint_like(bits, 2**16)
     return (bits & -(2**16)).view(torch.float32).to(torch.bfloat16)
 
 

@@ -19,6 +19,7 @@ def pretrain(
     *,
     sources: Sequence[str] | None = None,
     watching: Watching | None = None,
+    device: str = "cpu",
 ) -> TrainedModel:
     """Pre-train a teacher (Sun et al., KDD 2023, section 4.2).
 
@@ -27,6 +28,8 @@ def pretrain(
         settings: Model and training; by default ``TrainSettings()``.
         sources: The graphs to learn from; by default all but the collection's target.
         watching: Progress and checkpoint.
+        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+            same seed gives the same numbers up to rounding.
 
     Returns:
         A model of kind ``teacher``; its best epoch by the validation facts of its sources.
@@ -36,7 +39,7 @@ def pretrain(
         DataError: If there is no fact to learn from.
         SettingsError: If rules are asked for: they are a target's, and a teacher has none.
     """
-    return pretraining_run(collection, settings, sources=sources).train(watching)
+    return pretraining_run(collection, settings, sources=sources).train(watching, device=device)
 
 
 def pretraining_run(

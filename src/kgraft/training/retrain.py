@@ -28,6 +28,7 @@ def retrain(
     target: str | None = None,
     start: TrainedModel | None = None,
     watching: Watching | None = None,
+    device: str = "cpu",
 ) -> TrainedModel:
     """Re-train a student for a target (Sun et al., KDD 2023, section 4.3).
 
@@ -46,6 +47,8 @@ def retrain(
             from those, new entities from the teacher's where they are linked. What has changed is
             in the new student's ``metrics["update"]``, as ``kgraft.training.update.Change`` has it.
         watching: Progress and checkpoint.
+        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+            same seed gives the same numbers up to rounding.
 
     Returns:
         A model of kind ``student``; its best epoch by the target's validation facts.
@@ -56,7 +59,9 @@ def retrain(
         DataError: If there is no fact to learn from, or ``start`` is no student of this target and
             these settings of the model.
     """
-    return retraining_run(collection, teacher, settings, target=target, start=start).train(watching)
+    return retraining_run(collection, teacher, settings, target=target, start=start).train(
+        watching, device=device
+    )
 
 
 def retraining_run(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kgraft.config import TrainingSettings, TrainSettings, as_toml
+from kgraft.devices import CPU, device_called
 from kgraft.errors import DataError
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint import JointGraph
-from kgraft.memory import require
+from kgraft.memory import require, require_on_gpu
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 from kgraft.progress import Listener
@@ -109,19 +111,47 @@ class Run:
             seed=training.seed,
         )
 
-    def train(self, watching: Watching | None = None) -> TrainedModel:
-        """Train, and return the model in its best state."""
+    def on(self, device: str | torch.device) -> Run:
+        """Return the run with what is trained on a device, as ``kgraft.devices`` calls it.
+
+        Raises:
+            SettingsError: If there is no such device.
+            KgraftError: If a GPU's free memory does not hold it.
+        """
+        found = device_called(device)
+        if found.type != "cpu":
+            free, _ = torch.cuda.mem_get_info(found)
+            require_on_gpu(self.settings, self.model.n_entities, self.model.n_relations, free)
+        extra = None if self.extra is None else self.extra.on(found)
+        return replace(self, model=self.model.on(found), extra=extra)
+
+    def train(
+        self, watching: Watching | None = None, *, device: str | torch.device = CPU
+    ) -> TrainedModel:
+        """Train, and return the model, on the CPU, in its best state.
+
+        Args:
+            watching: Progress and checkpoint.
+            device: Where it is trained, as in ``on``.
+
+        Raises:
+            SettingsError: As ``on``, and so is ``KgraftError``.
+            TrainingError: If its numbers do not stay finite.
+        """
         watching = watching or Watching()
+        there = self.on(device)
         outcome = fit(
-            self.learner(),
+            there.learner(),
             self.batches(),
             self.settings.training,
-            validate=self.validate(),
+            validate=there.validate(),
             checkpoint=self._checkpoint(watching.checkpoint),
             progress=watching.progress,
             name=self.kind if self.target is None else f"{self.kind} for {self.target}",
             start_mrr=self.start_mrr,
         )
+        if there.model is not self.model:
+            self.model.copy_from(there.model.tensors())
         metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
         trained = TrainedModel(
             self.kind, self.model, self.graph, self.target, self.settings, outcome.log, metrics

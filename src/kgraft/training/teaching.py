@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,7 @@ from kgraft.config import DistillationSettings, ModelSettings
 from kgraft.linking.subgraph import LinkedSubgraph
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
+from kgraft.training.batch import Batch
 from kgraft.training.distillation import (
     contrastive_loss,
     feature_loss,
@@ -66,64 +70,82 @@ class Teaching(Term):
             "prediction": share * own.prediction,
         }
 
+    def on(self, device: torch.device) -> Self:
+        """Move the maps to a device, and take a teacher that is there."""
+        self._teacher = self._teacher.on(device)
+        return super().on(device)
+
+    def about(self, batch: Batch) -> dict[str, Tensor]:
+        """Return which of a batch's rows and queries the teacher knows, and its rows of them.
+
+        The queries are those that it understands from their path's begin, no more than the settings
+        ask for; the paths are given whole.
+        """
+        rows_U = self._entities[batch.entities]
+        linked_U = (rows_U >= 0).nonzero().squeeze(1)
+        found = {"linked": linked_U, "linked_rows": rows_U[linked_U]}
+        compared_U = linked_U
+        if len(linked_U) > self._settings.queries:
+            draw = np.random.default_rng(batch.seed)
+            some = draw.choice(len(linked_U), self._settings.queries, replace=False)
+            compared_U = linked_U[torch.from_numpy(some)]
+        found |= {"compared": compared_U, "compared_rows": rows_U[compared_U]}
+        rows_V = self._relations[batch.relations]
+        if self._relations_too:
+            known_V = (rows_V >= 0).nonzero().squeeze(1)
+            found |= {"relations": known_V, "relation_rows": rows_V[known_V]}
+        heads = rows_U[batch.heads].view(-1, batch.steps)
+        relations = rows_V[batch.predicates].view(-1, batch.steps)
+        known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
+        known[max(1, self._settings.queries // batch.steps) :] = False
+        paths = known[:, 0].nonzero().squeeze(1)
+        found |= {
+            "asked": known.flatten().nonzero().squeeze(1),
+            "understood": known[paths].flatten().nonzero().squeeze(1),
+            "path_heads": heads[paths].clamp(min=0).flatten(),
+            "path_relations": relations[paths].clamp(min=0).flatten(),
+        }
+        if self._trust is not None:
+            found["compared_trust"] = self._trust[found["compared_rows"]]
+            found["asked_trust"] = self._trust[heads[known]]
+        return found
+
     def forward(self, step: Step) -> dict[str, Tensor]:
         """Compute the terms whose weight is not 0; a step without linked rows has none."""
-        rows_U = self._entities[step.batch.entities]
-        linked_U = (rows_U >= 0).nonzero().squeeze(1)
+        about, settings = step.batch.further, self._settings
         terms = {}
-        if self._settings.feature and len(linked_U):
-            terms["feature"] = self._feature(step, rows_U, linked_U)
-        if not (self._settings.network or self._settings.prediction):
+        if settings.feature and len(about["linked"]):
+            terms["feature"] = self._feature(step)
+        if not (settings.network or settings.prediction) or not len(about["asked"]):
             return terms
-        asked_B, heads_B, teacher_BD = self._teacher_queries(step, rows_U)
-        if not len(asked_B):
-            return terms
-        student_BD = step.queries.index_select(0, asked_B)
-        trust_B = self._trusted(heads_B)
-        if self._settings.network:
+        paths = (about[x].view(-1, step.batch.steps) for x in ("path_heads", "path_relations"))
+        encoded_BD = self._teacher.path_queries(*paths).flatten(0, 1)
+        teacher_BD = encoded_BD.index_select(0, about["understood"])
+        student_BD = step.queries.index_select(0, about["asked"])
+        trust_B = about.get("asked_trust")
+        if settings.network:
             hint = hint_loss(teacher_BD @ self.query_map, student_BD, trust_B)
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
-        if self._settings.prediction:
+        if settings.prediction:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ self._teacher.vectors(rows_U[linked_U]).T,
-                student_BD @ step.entities.index_select(0, linked_U).T,
-                self._settings.temperature,
+                teacher_BD @ self._teacher.vectors(about["linked_rows"]).T,
+                student_BD @ step.entities.index_select(0, about["linked"]).T,
+                settings.temperature,
                 trust_B,
             )
         return terms
 
-    def _feature(self, step: Step, rows_U: Tensor, linked_U: Tensor) -> Tensor:
+    def _feature(self, step: Step) -> Tensor:
         """Compare the entities' vectors and, where asked for, the relations'."""
+        about = step.batch.further
         loss = contrastive_loss if self._settings.feature_form == "infonce" else feature_loss
-        if len(linked_U) > self._settings.queries:
-            linked_U = linked_U[torch.randperm(len(linked_U))[: self._settings.queries]]
-        taught = rows_U[linked_U]
-        teacher_UD = self._teacher.vectors(taught) @ self.feature_map
-        term = loss(teacher_UD, step.entities.index_select(0, linked_U), self._trusted(taught))
-        rows_V = self._relations[step.batch.relations]
-        known_V = (rows_V >= 0).nonzero().squeeze(1)
-        if self._relations_too and len(known_V):
-            teacher_VD = self._teacher.relations[rows_V[known_V]] @ self.relation_map
-            term = term + loss(teacher_VD, step.relations.index_select(0, known_V))
+        teacher_UD = self._teacher.vectors(about["compared_rows"]) @ self.feature_map
+        student_UD = step.entities.index_select(0, about["compared"])
+        term = loss(teacher_UD, student_UD, about.get("compared_trust"))
+        if self._relations_too and len(about["relations"]):
+            teacher_VD = self._teacher.relations[about["relation_rows"]] @ self.relation_map
+            term = term + loss(teacher_VD, step.relations.index_select(0, about["relations"]))
         return term
-
-    def _trusted(self, teacher_rows: Tensor) -> Tensor | None:
-        return None if self._trust is None else self._trust[teacher_rows]
-
-    def _teacher_queries(self, step: Step, rows_U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return which queries the teacher understands from their path's begin, with its rows of
-        their heads and its vectors of them; no more than the settings ask for.
-        """  # noqa: D205
-        batch = step.batch
-        heads = rows_U[batch.heads].view(-1, batch.steps)
-        relations = self._relations[batch.relations][batch.predicates].view(-1, batch.steps)
-        known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
-        known[max(1, self._settings.queries // batch.steps) :] = False
-        paths = known[:, 0].nonzero().squeeze(1)
-        encoded = self._teacher.path_queries(
-            heads[paths].clamp(min=0), relations[paths].clamp(min=0)
-        )
-        return known.flatten().nonzero().squeeze(1), heads[known], encoded[known[paths]]
 
 
 def with_inverses(relations: Tensor, n_relations: int) -> Tensor:

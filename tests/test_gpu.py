@@ -1,0 +1,274 @@
+"""A GPU does what the CPU does, up to rounding, and nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kgraft.config import (
+    DistillationSettings,
+    EncoderName,
+    ModelSettings,
+    OptimizerName,
+    Precision,
+    RetrainSettings,
+    TrainingSettings,
+    TrainSettings,
+)
+from kgraft.errors import KgraftError, SettingsError, TrainingError
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.evaluation.ranking import ranks_by_filter
+from kgraft.graph.known_facts import KnownFacts
+from kgraft.linking.collection import Collection
+from kgraft.model.kge import KgeModel
+from kgraft.training.estimate import estimate
+from kgraft.training.pretrain import pretrain, pretraining_run
+from kgraft.training.retrain import retrain, retraining_run
+from kgraft.training.run import Run, Watching
+from kgraft.training.train import training_run
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def _exact_products() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def settings_of(
+    encoder: EncoderName = "complex",
+    optimizer: OptimizerName = "adagrad",
+    *,
+    steps: int = 1,
+    precision: Precision = "float32",
+    tables: Precision = "float32",
+) -> TrainSettings:
+    return TrainSettings(
+        model=ModelSettings(encoder=encoder, width=16, dropout=0.0, init_scale=0.1, tables=tables),
+        training=TrainingSettings(
+            epochs=2, batch_size=64, negatives=32, steps=steps, precision=precision,
+            optimizer=optimizer, learning_rate=0.001 if optimizer == "adam" else 0.1,
+        ),
+    )  # fmt: skip
+
+
+def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The learner's state, on the CPU, and the losses after some steps."""
+    there = run.on(device)
+    learner = there.learner()
+    for batch in learner.prepared(islice(run.batches().epoch(1), n)):
+        learner.learn(batch)
+    losses = [terms["loss"] for _, terms in learner.look()]
+    assert len(losses) == n
+    return {name: x.cpu() for name, x in learner.state().items()}, losses
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        settings_of(),
+        settings_of(optimizer="rowwise_adagrad"),
+        settings_of(optimizer="adam"),
+        settings_of(steps=3),
+        settings_of("gru", steps=2),
+        settings_of("rsn"),
+        settings_of("transformer", steps=2),
+    ],
+    ids=lambda x: f"{x.model.encoder}-{x.training.optimizer}-{x.training.steps}",
+)
+def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettings) -> None:
+    runs = [pretraining_run(generated, settings) for _ in range(2)]
+    (here, own), (there, theirs) = (
+        after_steps(run, device) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
+    )
+    assert theirs == pytest.approx(own, rel=1e-4)
+    for name, value in here.items():
+        torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4, msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings", [settings_of(precision="bfloat16"), settings_of(tables="bfloat16")]
+)
+def test_narrow_numbers_learn_alike(generated: Collection, settings: TrainSettings) -> None:
+    runs = [pretraining_run(generated, settings) for _ in range(2)]
+    (_, own), (_, theirs) = (
+        after_steps(run, device, n=20) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
+    )
+    assert theirs == pytest.approx(own, rel=0.02)
+
+
+@pytest.mark.parametrize("doubt", [0.0, 2.0])
+def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
+    teacher = pretrain(generated, settings_of())
+    settings = RetrainSettings(
+        model=ModelSettings(width=8),
+        training=settings_of().training,
+        distillation=DistillationSettings(doubt=doubt, relation_vectors=True, queries=16),
+    )
+    runs = [retraining_run(generated, teacher, settings) for _ in range(2)]
+    (here, own), (there, theirs) = (
+        after_steps(run, device) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
+    )
+    assert theirs == pytest.approx(own, rel=1e-4)
+    assert any(name.startswith("extra.") for name in here)
+    for name, value in here.items():
+        torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4, msg=name)
+    assert teacher.kge.device.type == "cpu"
+
+
+@pytest.mark.parametrize("system", ["teacher", "student", "transformer"])
+def test_steps_do_not_wait_for_the_gpu(generated: Collection, system: str) -> None:
+    settings = settings_of("transformer" if system == "transformer" else "complex", steps=2)
+    if system == "student":
+        teacher = pretrain(generated, settings_of())
+        run = retraining_run(generated, teacher, RetrainSettings(model=ModelSettings(width=16)))
+    else:
+        run = pretraining_run(generated, settings)
+    there = run.on("cuda")
+    learner = there.learner()
+    batches = learner.prepared(run.batches().epoch(1))
+    learner.learn(next(batches))
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            learner.learn(next(batches))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        batches.close()
+    assert len(learner.look()) == 4
+
+
+def test_ranks_are_those_of_the_cpu() -> None:
+    draw = np.random.default_rng(0)
+    n, m = 700, 5
+    # Few different numbers, so that sums are exact and ties many.
+    table, verbs = (
+        torch.from_numpy(draw.integers(-2, 3, (size, 8))).float() for size in (n, 2 * m)
+    )
+    model = KgeModel(ModelSettings(width=8), table, verbs)
+    facts = np.stack(
+        [draw.integers(n, size=900), draw.integers(m, size=900), draw.integers(n, size=900)], 1
+    )
+    known = KnownFacts(np.concatenate([facts, facts[:300, [2, 1, 0]]]))
+    for candidates in (None, np.arange(0, n)):
+        for chunk_elements in (2**24, 2000):
+            own, theirs = (
+                ranks_by_filter(
+                    scorer, facts, side="head", filters=[None, known], n_entities=n,
+                    candidates=candidates, chunk_elements=chunk_elements,
+                )
+                for scorer in (model, model.on(GPU))
+            )  # fmt: skip
+            for left, right in zip(own, theirs, strict=True):
+                assert np.array_equal(left.optimistic, right.optimistic)
+                assert np.array_equal(left.pessimistic, right.pessimistic)
+                assert np.array_equal(left.candidates, right.candidates)
+
+
+def test_no_number_is_told() -> None:
+    table = torch.full((4, 2), float("nan"))
+    model = KgeModel(ModelSettings(width=2), table, torch.ones(2, 2)).on(GPU)
+    with pytest.raises(ValueError, match="not numbers"):
+        ranks_by_filter(model, [[0, 0, 1]], side="tail", filters=[None], n_entities=4)
+
+
+def test_whole_runs_end_alike(generated: Collection, tmp_path: Path) -> None:
+    settings = settings_of().model_copy(
+        update={"training": settings_of().training.model_copy(update={"epochs": 8})}
+    )
+    teachers = [pretrain(generated, settings, device=device) for device in ("cpu", "cuda")]
+    mrr = [teacher.metrics["validation_mrr"] for teacher in teachers]
+    assert mrr[1] == pytest.approx(mrr[0], abs=0.03)
+    student = retrain(
+        generated,
+        teachers[1],
+        RetrainSettings(model=ModelSettings(width=16)),
+        watching=Watching(checkpoint=tmp_path / "run.safetensors"),
+        device="cuda",
+    )
+    assert student.kge.device.type == "cpu"
+    assert student.evidence is not None
+    for by in ("vectors", "both"):
+        own, theirs = (evaluate(model, generated, by=by) for model in (student, student.on("cuda")))
+        assert theirs.mrr() == pytest.approx(own.mrr(), abs=2e-3)
+    assert theirs.mrr() > 0.05
+
+
+class StoppedError(RuntimeError):
+    """What a listener stops a run with."""
+
+
+class StopAfter:
+    """A listener that stops a run after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def begin(self, what: str, total: int) -> None:
+        """Ignore it."""
+
+    def tell(self, text: str) -> None:
+        """Ignore it."""
+
+    def end(self) -> None:
+        """Ignore it."""
+
+    def advance(self, steps: int) -> None:
+        self._left -= steps > 0
+        if not self._left:
+            raise StoppedError
+
+
+def test_a_run_goes_on_from_where_it_was_kept(generated: Collection, tmp_path: Path) -> None:
+    settings = settings_of("gru", steps=2)
+    whole = pretraining_run(generated, settings).train(device="cuda")
+    file = tmp_path / "run.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kgraft.training.checkpoint.Checkpoint.due", True)
+        stopped = pretraining_run(generated, settings)
+        with pytest.raises(StoppedError):
+            stopped.train(Watching(StopAfter(9), file), device="cuda")
+    assert "state.generator.cuda" in load_file(file)
+    resumed = pretraining_run(generated, settings).train(Watching(None, file), device="cuda")
+    losses = [[x["loss"] for x in run.log] for run in (whole, resumed)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_is_found_where_it_was(
+    generated: Collection, tmp_path: Path
+) -> None:
+    run = pretraining_run(generated, settings_of())
+    third = list(run.batches().epoch(1))[2]
+    seen = {int(x) for batch in list(run.batches().epoch(1))[:2] for x in batch.entities}
+    fresh = next(int(x) for x in third.entities if int(x) not in seen)
+    run.model.entities[fresh] = float("nan")
+    file = tmp_path / "run.safetensors"
+    with pytest.raises(TrainingError, match="epoch 1, step 3: the loss term 'task' is nan"):
+        run.train(Watching(checkpoint=file), device="cuda")
+    kept = load_file(tmp_path / "run.batch.safetensors")
+    assert kept["entities"].equal(third.entities)
+    row = kept["entities"].tolist().index(fresh)
+    assert kept["entity_rows"][row].isnan().all()
+    assert kept["entity_rows"].isnan().any(1).sum() == 1
+
+
+def test_what_cannot_be_is_refused(generated: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = training_run(generated, settings_of())
+    with pytest.raises(SettingsError, match="the last GPU is cuda:"):
+        run.train(device="cuda:99")
+    assert estimate(run.on("cuda")).seconds > 0
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 1000))
+    with pytest.raises(KgraftError, match="the GPU's memory"):
+        run.train(device="cuda")
