@@ -14,7 +14,10 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
-    {"files", "progress", "sentences", "config", "extras", "memory", "terminal", "threads"},
+    {
+        "config", "devices", "extras", "files", "memory", "progress", "sentences", "terminal",
+        "threads",
+    },
     {"graph"},
     {"linking"},
     {"evidence", "synthesis"},
@@ -25,7 +28,7 @@ LAYERS = (
     {"exporting", "reporting", "serving"},
     {"cli"},
     {"__init__", "__main__", "kgraft_command"},
-)
+)  # fmt: skip
 """From the ground up: a part of ``kgraft`` imports from its own layer and from lower ones."""
 
 WITHOUT_TORCH = ("graph", "linking", "evidence", "synthesis")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -38,12 +41,23 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch f
 GPU = torch.device("cuda", 0)
 
 
-@pytest.fixture(autouse=True)
-def _exact_products() -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    yield
-    torch.set_float32_matmul_precision(before)
+@contextmanager
+def nobody_waits() -> Iterator[None]:
+    """Let everything fail that waits for the GPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch calls this mode a prototype.
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def in_double(model: KgeModel) -> KgeModel:
+    """The same model, so exact that rounding decides nothing, where Adagrad begins by signs."""
+    return KgeModel(
+        model.settings, model.entities.double(), model.relations.double(), model.encoder.double()
+    )
 
 
 def settings_of(
@@ -67,8 +81,9 @@ def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tens
     """The learner's state, on the CPU, and the losses after some steps."""
     there = run.on(device)
     learner = there.learner()
-    for batch in learner.prepared(islice(run.batches().epoch(1), n)):
-        learner.learn(batch)
+    with closing(learner.steps(run.batches(), 1)) as steps:
+        for _ in islice(steps, n):
+            pass
     losses = [terms["loss"] for _, terms in learner.look()]
     assert len(losses) == n
     return {name: x.cpu() for name, x in learner.state().items()}, losses
@@ -88,13 +103,18 @@ def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tens
     ids=lambda x: f"{x.model.encoder}-{x.training.optimizer}-{x.training.steps}",
 )
 def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettings) -> None:
-    runs = [pretraining_run(generated, settings) for _ in range(2)]
+    check_alike([pretraining_run(generated, settings) for _ in range(2)])
+
+
+def check_alike(runs: list[Run]) -> None:
+    """Check that steps on the CPU and on the GPU end alike, of two runs that are the same."""
     (here, own), (there, theirs) = (
-        after_steps(run, device) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
+        after_steps(replace(run, model=in_double(run.model)), device)
+        for run, device in zip(runs, ("cpu", "cuda"), strict=True)
     )
-    assert theirs == pytest.approx(own, rel=1e-4)
+    assert theirs == pytest.approx(own, rel=1e-6)
     for name, value in here.items():
-        torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4, msg=name)
+        torch.testing.assert_close(there[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +136,8 @@ def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
         training=settings_of().training,
         distillation=DistillationSettings(doubt=doubt, relation_vectors=True, queries=16),
     )
-    runs = [retraining_run(generated, teacher, settings) for _ in range(2)]
-    (here, own), (there, theirs) = (
-        after_steps(run, device) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
-    )
-    assert theirs == pytest.approx(own, rel=1e-4)
-    assert any(name.startswith("extra.") for name in here)
-    for name, value in here.items():
-        torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4, msg=name)
+    teacher = replace(teacher, kge=in_double(teacher.kge))
+    check_alike([retraining_run(generated, teacher, settings) for _ in range(2)])
     assert teacher.kge.device.type == "cpu"
 
 
@@ -137,17 +151,17 @@ def test_steps_do_not_wait_for_the_gpu(generated: Collection, system: str) -> No
         run = pretraining_run(generated, settings)
     there = run.on("cuda")
     learner = there.learner()
-    batches = learner.prepared(run.batches().epoch(1))
-    learner.learn(next(batches))
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for _ in range(3):
-            learner.learn(next(batches))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-        batches.close()
-    assert len(learner.look()) == 4
+    batches = run.batches()
+    # What is done for the first time, or is recorded, may wait.
+    for number in (1, 2, 3):
+        for _ in learner.steps(batches, number):
+            learner.look()
+    steps = learner.steps(batches, 4)
+    next(steps)
+    with closing(steps), nobody_waits():
+        for _ in range(4):
+            next(steps)
+    assert len(learner.look()) == 5
 
 
 def test_ranks_are_those_of_the_cpu() -> None:

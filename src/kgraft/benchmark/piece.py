@@ -45,6 +45,7 @@ class Piece(BaseModel):
         case: What to train, and what to measure it on.
         collection: Path or name of the collection.
         threads: Threads of the matrix products.
+        device: Where the model is trained.
         out: The benchmark's directory.
         name: Names the result and, where the case keeps it, the model.
         teacher: For a student, the name of the teacher's model.
@@ -56,6 +57,7 @@ class Piece(BaseModel):
     case: Case
     collection: str
     threads: int
+    device: str
     out: Path
     name: str
     teacher: str | None
@@ -89,7 +91,7 @@ def run_piece(piece: Piece) -> None:
     begin = time.perf_counter()
     run = _prepared(piece, seen)
     prepared = time.perf_counter() - begin
-    model = run.train(Watching(Bar(), piece.checkpoint))
+    model = run.train(Watching(Bar(), piece.checkpoint), device=piece.device)
     # Epochs of a process that was stopped count too, though not what it did between them.
     seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+import torch
+
 from kgraft.benchmark.cases import Case, TeacherOf, chosen_targets, teachers
 from kgraft.benchmark.runner import Outcome, machine, run_cases
 from kgraft.benchmark.settings import BenchmarkSettings
+from kgraft.devices import device_called
 from kgraft.files import write_atomically
 from kgraft.linking.collection import Collection
 from kgraft.linking.read_collection import read_collection
@@ -30,6 +33,7 @@ class Options(TypedDict, total=False):
         reuse_teacher: Whether one teacher, of all sources that are no targets, serves all targets;
             by default each has its own, of all sources but itself.
         threads: Threads of the matrix products; by default one a core.
+        device: Where models are trained, as ``kgraft.devices`` calls it; by default the CPU.
     """
 
     targets: Sequence[str] | None
@@ -38,6 +42,7 @@ class Options(TypedDict, total=False):
     seeds: int | None
     reuse_teacher: bool
     threads: int | None
+    device: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,7 @@ class Setup:
         reuse_teacher: Whether all targets have one teacher.
         teacher_of: The teacher of each target.
         threads: Threads of the matrix products.
+        device: Where models are trained.
     """
 
     path: str
@@ -63,10 +69,13 @@ class Setup:
     reuse_teacher: bool
     teacher_of: TeacherOf
     threads: int
+    device: torch.device
 
     def run(self, cases: Sequence[Case], out: Path) -> list[Outcome]:
         """Run cases, as ``run_cases`` does."""
-        return run_cases(self.path, self.collection, cases, out, threads=self.threads)
+        return run_cases(
+            self.path, self.collection, cases, out, threads=self.threads, device=self.device
+        )
 
     def report(self, path: Path, own: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Write a report and return it: settings, the benchmark's own among them, machine, body."""
@@ -79,9 +88,10 @@ class Setup:
             "teacher_seed": self.seeds[0],
             "reuse_teacher": self.reuse_teacher,
             "threads": self.threads,
+            "device": str(self.device),
             **self.settings.model_dump(mode="json"),
         }
-        report = {"settings": settings, "machine": machine(), **body}
+        report = {"settings": settings, "machine": machine(self.device), **body}
         write_report(path, report)
         return report
 
@@ -108,6 +118,7 @@ def prepare(
     seeds: int | None = None,
     reuse_teacher: bool = False,
     threads: int | None = None,
+    device: str = "cpu",
 ) -> Setup:
     """Read a collection and see whether the options suit it.
 
@@ -120,8 +131,10 @@ def prepare(
         seeds: How many.
         reuse_teacher: Whether one serves all targets.
         threads: Of the matrix products.
+        device: Where models are trained.
 
     Raises:
+        SettingsError: If there is no such device.
         UnknownNameError: If a target is not in the collection.
         ValueError: If there is no seed, or no source left for one teacher of all targets.
     """
@@ -140,4 +153,5 @@ def prepare(
         reuse_teacher=reuse_teacher,
         teacher_of=teachers(collection, chosen, seeded.pretrain, reuse=reuse_teacher),
         threads=threads or os.cpu_count() or 1,
+        device=device_called(device),
     )

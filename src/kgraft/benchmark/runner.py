@@ -14,10 +14,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from kgraft.benchmark.cases import Case
 from kgraft.benchmark.piece import Piece
+from kgraft.devices import CPU
 from kgraft.errors import KgraftError
 from kgraft.files import alone, clear_up, write_atomically
 from kgraft.linking.collection import Collection
@@ -47,10 +49,11 @@ def run_cases(
     out: Path,
     *,
     threads: int,
+    device: torch.device,
 ) -> list[Outcome]:
     """Run cases, each after its teacher's, and return what came of each.
 
-    A piece is named after all that its result depends on: data, settings, teacher, threads. So
+    A piece is named after all that its result depends on: data, settings, teacher, device. So
     what has finished once is not run again, whichever benchmark in ``out`` asks for it and
     whatever it calls it, and a teacher is trained once.
 
@@ -60,6 +63,7 @@ def run_cases(
         cases: What to run.
         out: Directory for the pieces and the models.
         threads: Threads of the matrix products.
+        device: Where models are trained.
 
     Raises:
         KgraftError: If a piece fails, or another benchmark writes to ``out``; what has finished is
@@ -70,7 +74,7 @@ def run_cases(
     by_name: dict[str, Piece] = {}
     for case in _teachers_first(cases):
         teacher = None if case.teacher is None else by_case[case.teacher]
-        piece = _piece(str(path), data, case, teacher, threads, out)
+        piece = _piece(str(path), data, case, teacher, (threads, str(device)), out)
         by_case[case] = by_name.setdefault(piece.name, piece)
     with alone(out / ".lock") as lock:
         # A piece that outlives this process holds the lock on.
@@ -101,16 +105,17 @@ def _data_fingerprint(collection: Collection) -> str:
 
 
 def _piece(
-    path: str, data: str, case: Case, teacher: Piece | None, threads: int, out: Path
+    path: str, data: str, case: Case, teacher: Piece | None, on: tuple[int, str], out: Path
 ) -> Piece:
     taught_by = "" if teacher is None else teacher.fingerprint
-    what = [version("kgraft"), data, case.targets, case.system, case.share, threads, taught_by]
+    what = [version("kgraft"), data, case.targets, case.system, case.share, *on, taught_by]
     mark = fingerprint(json.dumps(what) + case.settings.model_dump_json())
     subject = re.sub(r"[^\w.-]+", "_", case.target) if len(case.targets) == 1 else "shared"
     return Piece(
         case=case,
         collection=path,
-        threads=threads,
+        threads=on[0],
+        device=on[1],
         out=out,
         name=f"{subject}-{case.system}-{mark[:12]}",
         teacher=None if teacher is None else teacher.name,
@@ -166,9 +171,11 @@ def _start(piece: Piece) -> None:
     description.unlink()
 
 
-def machine() -> dict[str, Any]:
+def machine(device: torch.device = CPU) -> dict[str, Any]:
     """Return what the figures were measured on and with."""
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return {
+        **gpu,
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": platform.system(),

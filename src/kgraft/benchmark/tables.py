@@ -129,7 +129,8 @@ def measured_on(report: Mapping[str, Any]) -> str:
     """Return in words on what machine a report's figures were measured."""
     threads, machine = report["settings"]["threads"], report["machine"]
     of = "thread" if threads == 1 else "threads"
-    return f"{threads} {of} of an {machine['processor']} with {machine['cores']} cores"
+    cpu = f"{threads} {of} of an {machine['processor']} with {machine['cores']} cores"
+    return f"an {machine['gpu']} beside {cpu}" if "gpu" in machine else cpu
 
 
 def summary_note(report: Mapping[str, Any]) -> str:

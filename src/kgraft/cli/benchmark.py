@@ -16,7 +16,13 @@ from kgraft.benchmark.run import sweep_links
 from kgraft.benchmark.settings import SYSTEMS, BenchmarkSettings, System
 from kgraft.benchmark.tables import summary_table
 from kgraft.cli.console import AGAIN, out, print_json, quality_table
-from kgraft.cli.options import CollectionArgument, JsonOption, ThreadsOption, names
+from kgraft.cli.options import (
+    CollectionArgument,
+    DeviceOption,
+    JsonOption,
+    ThreadsOption,
+    names,
+)
 from kgraft.config import read_settings
 from kgraft.reporting.benchmark_report import benchmark_report
 from kgraft.reporting.page import check_replaceable, write_page
@@ -86,6 +92,7 @@ def benchmark(
     seed: SeedOption = 0,
     seeds: SeedsOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Compare target alone, joint training, teacher and student; goes on where it stopped."""
@@ -101,6 +108,7 @@ def benchmark(
             "seeds": seeds,
             "reuse_teacher": reuse_teacher,
             "threads": threads,
+            "device": device,
         }
         if ablation:
             chosen = None if variants is None else names(variants)

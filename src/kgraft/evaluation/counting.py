@@ -50,10 +50,12 @@ class Scores(ABC):
 
 def scores_of(scores: torch.Tensor) -> Scores:
     """Return scores that are counted where they are."""
-    return _OnHost(scores.numpy(force=True)) if scores.device.type == "cpu" else _OnGpu(scores)
+    return (
+        HostScores(scores.numpy(force=True)) if scores.device.type == "cpu" else GpuScores(scores)
+    )
 
 
-class _OnHost(Scores):
+class HostScores(Scores):
     """NumPy compares and counts three times as fast as torch, a row at a time in the cache."""
 
     def __init__(self, scores: NDArray[Any]) -> None:
@@ -61,10 +63,12 @@ class _OnHost(Scores):
         self.shape = (scores.shape[0], scores.shape[1])
 
     def at(self, query: Ids, columns: Ids) -> NDArray[Any]:
+        """Return some scores."""
         found: NDArray[Any] = self._scores[query, columns]
         return found
 
     def counts(self, query: Ids, own: NDArray[Any]) -> NDArray[np.int64]:
+        """Count a row after the other."""
         counts = np.full((3, len(query)), self.shape[1])
         for place, (row, against) in enumerate(zip(query.tolist(), own, strict=True)):
             theirs = self._scores[row]
@@ -76,7 +80,7 @@ class _OnHost(Scores):
         return counts
 
 
-class _OnGpu(Scores):
+class GpuScores(Scores):
     """What is counted comes back as one matrix; so do single scores, as one vector."""
 
     def __init__(self, scores: torch.Tensor) -> None:
@@ -84,10 +88,12 @@ class _OnGpu(Scores):
         self.shape = (scores.shape[0], scores.shape[1])
 
     def at(self, query: Ids, columns: Ids) -> NDArray[Any]:
+        """Return some scores."""
         places = self._there(query * self.shape[1] + columns)
         return self._scores.reshape(-1)[places].numpy(force=True)
 
     def counts(self, query: Ids, own: NDArray[Any]) -> NDArray[np.int64]:
+        """Count many rows at once."""
         if self._scores.isnan().any():
             raise ValueError(NO_NUMBERS)
         rows, against = self._there(query), self._there(own)[:, None]

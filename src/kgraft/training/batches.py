@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from kgraft.evidence.inferred import Inferred
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.sorted_rows import first_of_each, smallest_ints
-from kgraft.graph.vocabulary import Rows
-from kgraft.training.batch import Batch
+from kgraft.training.answers import Answers
+from kgraft.training.batch import Batch, Draw
+from kgraft.training.making import Maker
 from kgraft.training.walks import Walker
 
 NO_SOURCE = -1
@@ -68,19 +66,19 @@ class Batches:
         self._weights = counts[first].astype(np.float32)
         self._walker = Walker(triples, origin, n_entities, n_relations) if steps > 1 else None
         self._steps = steps
-        self._known = KnownFacts(self.facts)
-        self._column = np.full(n_entities, -1, dtype=np.int64)
+        self._n_entities = n_entities
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        self._discounts = (debias * np.log(self._chances())).astype(np.float32)
+        discounts = torch.from_numpy((debias * np.log(self._chances())).astype(np.float32))
+        self.maker = Maker(Answers.of(self.facts, n_entities, n_relations), discounts)
 
     def _chances(self) -> NDArray[np.float64]:
         """Return each entity's chance to be in a batch, ``(n_entities,)``.
 
         It is there as often as its facts are drawn, from either end, and as a negative.
         """
-        size = len(self._column)
+        size = self._n_entities
         ends, total = self.facts[:, ::2].reshape(-1), float(len(self.facts))
         expected = np.bincount(ends, minlength=size).astype(np.float64)
         if self._inferred is not None:
@@ -108,7 +106,11 @@ class Batches:
         return max(1, self._batch_size // self._steps)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch; the same number gives the same batches."""
+        """Yield the batches of one epoch, on the CPU; the same number gives the same batches."""
+        return map(self.maker.make, self.draws(number))
+
+    def draws(self, number: int) -> Iterator[Draw]:
+        """Yield what the batches of one epoch are made of."""
         draw = np.random.default_rng([self._seed, number])
         facts, sources, counts = self.facts, self._sources, self._weights
         if self._inferred is not None:
@@ -129,65 +131,18 @@ class Batches:
             if self._walker is not None:
                 paths = self._walker.go_on(chosen, sources[place], self._steps, draw)
                 chosen = paths.reshape(-1, 3)
-            negatives = draw.integers(len(self._column), size=self._negatives)
-            batch = self._batch(chosen, negatives, inferred.reshape(-1), weights.reshape(-1))
-            yield replace(batch, seed=(self._seed, number, start))
+            negatives = draw.integers(self._n_entities, size=self._negatives)
+            yield Draw(
+                torch.from_numpy(np.concatenate([*chosen.T, negatives])),
+                torch.from_numpy(np.concatenate([inferred, weights], axis=None)),
+                size=len(chosen),
+                steps=self._steps,
+                infers=bool(inferred.any()),
+                seed=(self._seed, number, start),
+            )
 
     def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:
         """Return facts ``(n, 3)`` as queries, some of them along the inverse relation."""
         queries = facts.astype(np.int64)
         queries[backward] = queries[backward, ::-1] + np.array([0, self._n_relations, 0])
         return queries
-
-    def _answers(self, heads: Rows, predicates: Rows) -> tuple[Rows, Rows]:
-        """Return the true answers of queries: each one's query, and its row."""
-        found = []
-        backward = predicates >= self._n_relations
-        sides: tuple[Side, Side] = ("tail", "head")
-        for side, along in zip(sides, (~backward, backward), strict=True):
-            asked = np.flatnonzero(along)
-            relations = predicates[asked] % self._n_relations
-            query, answer = self._known.answers(heads[asked], relations, side)
-            found.append((asked[query], answer))
-        queries, answers = (np.concatenate(part) for part in zip(*found, strict=True))
-        return queries, answers
-
-    def _batch(
-        self,
-        queries: Triples,
-        negatives: Rows,
-        inferred: NDArray[np.float32],
-        weights: NDArray[np.float32],
-    ) -> Batch:
-        heads, predicates, tails = queries.T
-        size = len(queries)
-        entities, places = np.unique(np.concatenate([heads, tails, negatives]), return_inverse=True)
-        relations, predicate_places = np.unique(predicates, return_inverse=True)
-        query, answer = self._answers(heads, predicates)
-        self._column[entities] = np.arange(len(entities))
-        column = self._column[answer]
-        self._column[entities] = -1
-        tail_places = places[size : 2 * size]
-        other = (column >= 0) & (column != tail_places[query])
-        uses = np.bincount(
-            np.concatenate([places[: 2 * size], len(entities) + predicate_places]),
-            minlength=len(entities) + len(relations),
-        )
-        return Batch(
-            entities=_tensor(entities),
-            relations=_tensor(relations),
-            heads=_tensor(places[:size]),
-            predicates=_tensor(predicate_places),
-            tails=_tensor(tail_places),
-            known=_tensor(query[other] * len(entities) + column[other]),
-            inferred=torch.from_numpy(inferred),
-            weights=torch.from_numpy(weights),
-            uses=torch.from_numpy(uses.astype(np.float32)),
-            discounts=torch.from_numpy(self._discounts[entities]),
-            steps=self._steps,
-            infers=bool(inferred.any()),
-        )
-
-
-def _tensor(array: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))

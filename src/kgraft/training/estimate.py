@@ -53,8 +53,7 @@ def estimate(run: Run) -> Estimate:
     """
     training, batches, learner = run.settings.training, run.batches(), run.learner()
     times = [time.perf_counter()]
-    for batch in learner.prepared(islice(batches.epoch(1), WARM_UP + STEPS)):
-        learner.learn(batch)
+    for _ in islice(learner.steps(batches, 1), WARM_UP + STEPS):
         learner.look()
         times.append(time.perf_counter())
     # A run may have fewer steps than there are to warm up: then its last one is what is measured.

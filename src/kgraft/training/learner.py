@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Self
 
 import torch
@@ -14,9 +16,11 @@ from kgraft.config import OptimizerName, Precision
 from kgraft.model.kge import KgeModel
 from kgraft.threads import ahead
 from kgraft.training.batch import Batch
-from kgraft.training.ledger import Ledger
+from kgraft.training.batches import Batches
+from kgraft.training.ledger import Entry, Ledger
 from kgraft.training.losses import add_n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
+from kgraft.training.replay import Computed, Recorder
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,7 @@ class Learner:
         self.model = model
         self.waits = model.device.type == "cpu" if waits is None else waits
         self._ledger = Ledger()
+        self._recorder: Recorder | None = None
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
         tables = {"entities": model.entities, "relations": model.relations}
         self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
@@ -117,10 +122,34 @@ class Learner:
         if self._extra is not None:
             self._weights |= self._extra.weights(progress)
 
-    def prepared(self, batches: Iterable[Batch]) -> Generator[Batch]:
-        """Yield batches ready to be learned from; for a GPU they are made ahead."""
-        ready = map(self._prepared, batches)
-        yield from ready if self.model.device.type == "cpu" else ahead(ready, AHEAD)
+    def steps(self, batches: Batches, number: int, *, skip: int = 0) -> Generator[None]:
+        """Learn from an epoch, a batch at each turn; ``look`` tells what came of them.
+
+        Args:
+            batches: What there is to learn from.
+            number: The epoch's.
+            skip: How many of its batches to leave out, the first ones.
+
+        Raises:
+            NotFiniteError: As ``learn`` does.
+        """
+        device, maker = self.model.device, batches.maker
+        draws = islice(batches.draws(number), skip, None)
+        if device.type == "cpu":
+            for draw in draws:
+                self.learn(self._prepared(maker.make(draw)))
+                yield
+        elif self._dense:
+            for batch in ahead((self._prepared(maker.make(draw)) for draw in draws), AHEAD):
+                self.learn(batch)
+                yield
+        else:
+            if self._recorder is None or self._recorder.maker is not maker:
+                self._recorder = Recorder(maker, self._unattended, device)
+            for draw, computed in self._recorder.learn(draws, mark=self._rows.learning_rate):
+                numbers, make = computed.numbers.clone(), partial(maker.make, draw)
+                self._ledger.add(Entry(draw.size, computed.names, numbers, make))
+                yield
 
     def _prepared(self, batch: Batch) -> Batch:
         if self._extra is not None:
@@ -130,6 +159,9 @@ class Learner:
     def step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch and return its loss terms, unweighted, and their sum, weighted.
 
+        Args:
+            batch: On the CPU.
+
         Raises:
             NotFiniteError: If the loss or its gradient is infinite or no number.
         """
@@ -137,7 +169,7 @@ class Learner:
         return self.look()[-1][1]
 
     def look(self) -> list[tuple[int, dict[str, float]]]:
-        """Return the queries and the loss terms, as ``step``, of what ``learn`` has learned from.
+        """Return the queries and the loss terms, as ``step``, of all steps since the last look.
 
         Raises:
             NotFiniteError: As ``learn`` does.
@@ -145,29 +177,48 @@ class Learner:
         return self._ledger.look()
 
     def learn(self, batch: Batch) -> None:
-        """Learn from a batch that ``prepared`` has yielded; ``look`` tells what came of it.
+        """Learn from a batch that is where the model is; ``look`` tells what came of it.
 
         Raises:
             NotFiniteError: Where the learner ``waits``, if a loss term or its gradient is infinite
                 or no number; it has moved nothing then.
         """
-        ids = (batch.entities, batch.relations)
-        rows = self._rows.take(*ids)
+        computed = self._computed(batch)
+        self._ledger.add(Entry(len(batch), computed.names, computed.numbers, lambda: batch))
+        if self.waits:
+            self._ledger.check()
+        self._move(batch, computed)
+
+    def _unattended(self, batch: Batch) -> Computed:
+        """Learn from a batch and leave it to others to look."""
+        computed = self._computed(batch)
+        self._move(batch, computed)
+        return replace(computed, memory=self._rows.memory)
+
+    def _computed(self, batch: Batch) -> Computed:
+        rows = self._rows.take(batch.entities, batch.relations)
         terms, gradient = self._gradient(batch, rows)
         dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
         gradients = [gradient, *(x for x in dense if x is not None)]
-        self._ledger.add(batch, terms, gradients)
-        if self.waits:
-            self._ledger.check()
-        else:
-            self._ledger.hold(gradients)
-        self._rows.step(ids, rows, gradient)
+        # A sum is finite where all its numbers are, or nearly, and takes no memory to look at.
+        sums = [x.sum().to(terms["loss"]) for x in gradients]
+        return Computed(list(terms), torch.stack([*terms.values(), *sums]), gradients, rows)
+
+    def _move(self, batch: Batch, computed: Computed) -> None:
+        if not self.waits:
+            self._ledger.hold(computed.numbers, computed.gradients)
+        gradient = computed.gradients[0]
+        if batch.copies is not None:
+            # A copy moves as its original does, so that it does not matter which is put back last.
+            gradient = gradient.index_select(0, batch.copies)
+        self._rows.step((batch.entities, batch.relations), computed.rows, gradient)
         for optimizer in self._dense:
             optimizer.step()
 
     def rows_of(self, batch: Batch) -> dict[str, Tensor]:
         """Return the rows that a batch is about, as they are."""
-        rows = self._rows.take(batch.entities, batch.relations)
+        ids = (x.to(self.model.device) for x in (batch.entities, batch.relations))
+        rows = self._rows.take(*ids)
         entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
         return {"entity_rows": entities, "relation_rows": relations}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,38 +29,45 @@ class NotFiniteError(ArithmeticError):
 
 
 @dataclass(frozen=True, eq=False)
-class _Entry:
-    """A step's loss terms and the sums of its gradients, ``(terms + sums,)``."""
+class Entry:
+    """A step that nobody has looked at yet.
 
-    batch: Batch
+    Args:
+        queries: How many it has learned from.
+        names: The names of its loss terms.
+        numbers: The loss terms and the sum of each gradient.
+        batch: Returns its batch, should anybody ask.
+    """
+
+    queries: int
     names: Sequence[str]
     numbers: Tensor
+    batch: Callable[[], Batch]
 
 
 class Ledger:
     """The steps since the last look, and whether all of them were sound."""
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._seen: list[tuple[int, dict[str, float]]] = []
         self._sound: Tensor | None = None
 
-    def add(self, batch: Batch, terms: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> None:
-        """Write down a step, before it moves anything.
+    def add(self, entry: Entry) -> None:
+        """Write down a step."""
+        self._entries.append(entry)
+
+    def hold(self, numbers: Tensor, gradients: Sequence[Tensor]) -> None:
+        """Make gradients zero from the first step on that is not sound, without looking.
 
         Args:
-            batch: The step's batch.
-            terms: Its loss terms, each ``()``.
-            gradients: All its gradients.
+            numbers: As in ``Entry``.
+            gradients: All gradients of the step, changed in place.
         """
-        # A sum is finite where all its numbers are, or nearly, and takes no memory to look at.
-        numbers = torch.stack([*terms.values(), *(x.sum().to(terms["loss"]) for x in gradients)])
-        self._entries.append(_Entry(batch, list(terms), numbers))
-
-    def hold(self, gradients: Sequence[Tensor]) -> None:
-        """Make gradients zero from the first step on that is not sound, without looking."""
-        finite = self._entries[-1].numbers.isfinite().all()
-        self._sound = finite if self._sound is None else self._sound & finite
+        finite = numbers.isfinite().all()
+        if self._sound is None:
+            self._sound = torch.ones_like(finite)
+        self._sound.logical_and_(finite)
         for gradient in gradients:
             gradient.masked_fill_(~self._sound, 0.0)
 
@@ -84,8 +91,8 @@ class Ledger:
                     if not math.isfinite(value)
                 ]
                 cause = lost[0] if lost else "a gradient is not finite"
-                raise NotFiniteError(cause, entry.batch, len(self._seen))
-            self._seen.append((len(entry.batch), terms))
+                raise NotFiniteError(cause, entry.batch(), len(self._seen))
+            self._seen.append((entry.queries, terms))
 
     def look(self) -> list[tuple[int, dict[str, float]]]:
         """Return the queries and the loss terms of each step since the last look, in order.

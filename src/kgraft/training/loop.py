@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any
 
 from torch import Tensor
@@ -190,27 +189,20 @@ class _Training:
             if run.begun.steps and self._generators:
                 restore(self._generators, device)
             learner.begin_epoch(run.epochs / epochs)
-            left = islice(self._batches.epoch(run.epochs + 1), run.begun.steps, None)
             self._since = time.perf_counter()
-            with closing(learner.prepared(left)) as batches:
-                for number, batch in enumerate(batches, start=1):
-                    try:
-                        learner.learn(batch)
-                    except NotFiniteError as error:
-                        raise self._not_finite(error) from error
+            steps = learner.steps(self._batches, run.epochs + 1, skip=run.begun.steps)
+            with closing(steps), self._told_where():
+                for number, _ in enumerate(steps, start=1):
                     if learner.waits or number % UNSEEN == 0:
                         self._count()
                     self.keep()
-            self._count()
+                self._count()
         run.log.append(run.begun.entry(run.epochs + 1))
         run.begun = Epoch()
 
     def _count(self) -> None:
         """Look at what has come of the steps since the last look."""
-        try:
-            seen = self._learner.look()
-        except NotFiniteError as error:
-            raise self._not_finite(error) from error
+        seen = self._learner.look()
         if not seen:
             return
         now = time.perf_counter()
@@ -233,6 +225,14 @@ class _Training:
 
     def _state(self) -> dict[str, Tensor]:
         return {key: value.clone() for key, value in self._learner.model.tensors().items()}
+
+    @contextmanager
+    def _told_where(self) -> Iterator[None]:
+        """Say of a step whose numbers are lost which one it was, and keep its batch."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise self._not_finite(error) from error
 
     def _not_finite(self, error: NotFiniteError) -> TrainingError:
         step = self.run.begun.steps + error.place + 1

@@ -52,8 +52,8 @@ def sampled_softmax(
         queries_BD: The queries' vectors.
         candidates_CD: The candidates' vectors.
         answers_B: int64, the place of each query's answer among the candidates.
-        known_M: int64, where the scores of other true answers are, in the flattened scores
-            ``(B, C)``: they are no negatives, and are left out of the query's softmax.
+        known_M: int64, where the scores of true answers are, in the flattened scores ``(B, C)``:
+            other ones are no negatives, and are left out of the query's softmax.
         weights_B: How much each query counts in the sum; by default all count 1.
         discounts_C: What each candidate's scores count less; by default nothing.
         factors: What the factors of the three products, forward and backward, are rounded to, as
@@ -68,10 +68,12 @@ def sampled_softmax(
     discounts_C = discounts_C.to(asked_BD)
     # One matrix of scores becomes chances, then slopes.
     scores_BC = torch.addmm(discounts_C, asked_BD, rows_CD.T, beta=-1).to(queries_BD.dtype)
-    if known_M is not None:
-        scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
-    chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
     answers_B1 = answers_B[:, None]
+    if known_M is not None:
+        own_B1 = scores_BC.gather(1, answers_B1)
+        scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
+        scores_BC.scatter_(1, answers_B1, own_B1)
+    chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
     # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
     losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
     slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))

@@ -39,6 +39,11 @@ class RowOptimizer(ABC):
         """
         return self._taken("rows", list(self.tables.values()), rows)
 
+    @property
+    def memory(self) -> list[Tensor]:
+        """What it works in; where more is needed, it takes other memory from then on."""
+        return list(self._room.values())
+
     @torch.no_grad()
     def step(self, rows: Sequence[Tensor], taken_UD: Tensor, gradient_UD: Tensor) -> None:
         """Move rows, and what ``take`` returned for them, down a gradient."""

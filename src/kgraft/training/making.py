@@ -1,0 +1,178 @@
+"""Batches out of draws: distinct rows, places among them, and which scores are no negatives'.
+
+Shapes: B queries, N negatives, S = 2 B + N entities of a draw, U distinct ones among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kgraft.training.answers import Answers
+from kgraft.training.batch import Batch, Draw
+
+MANY = 4
+"""A query that has so many times more answers than there are candidates is asked about these."""
+
+
+class Maker:
+    """Makes batches where its tensors are.
+
+    Args:
+        answers: The true answers of all queries.
+        discounts: float ``(n,)``, what each entity's score counts less as a candidate.
+    """
+
+    def __init__(self, answers: Answers, discounts: Tensor) -> None:
+        self._answers = answers
+        self._discounts = discounts
+        # The column of each entity in the batch that is being made, and -1 between batches.
+        self._column = torch.full_like(discounts, -1, dtype=torch.int32)
+
+    def on(self, device: torch.device) -> Maker:
+        """Return one whose tensors are on a device."""
+        return Maker(self._answers.on(device), self._discounts.to(device))
+
+    def n_answers(self, draw: Draw) -> int:
+        """Return how many true answers the queries have in all."""
+        return int(self._answers.groups(*draw.queries[:2])[1].sum())
+
+    def make(self, draw: Draw) -> Batch:
+        """Return the batch of a draw. On a GPU this waits for it: sizes depend on what is drawn."""
+        values, rank, places = _ranked(draw.entities)
+        entities = values[_new(values)]
+        relations, predicates = torch.unique(draw.queries[1], return_inverse=True)
+        known = torch.cat(self._known(draw, values, rank, entities))
+        return self._batch(draw, entities, relations, places, predicates, known)
+
+    def padded(self, draw: Draw, n_answers: int) -> Batch:
+        """Return the batch of a draw, of the same shape for all draws of one size; nobody waits.
+
+        Rows that the batch lacks are copies of its first ones, which take part in nothing.
+
+        Args:
+            draw: The draw.
+            n_answers: At least as many as its queries' true answers.
+        """
+        values, rank, places = _ranked(draw.entities)
+        entities, own = _padded(values, rank)
+        values_V, rank_V, predicates = _ranked(draw.queries[1])
+        relations, own_V = _padded(values_V, rank_V)
+        known = self._known_padded(draw, values, rank, places, n_answers)
+        batch = self._batch(draw, entities, relations, places, predicates, known)
+        is_copy = own != torch.arange(len(own), device=own.device)
+        return replace(
+            batch,
+            discounts=batch.discounts.masked_fill(is_copy, torch.inf),
+            copies=torch.cat([own, own_V + len(own)]),
+        )
+
+    def _batch(
+        self,
+        draw: Draw,
+        entities: Tensor,
+        relations: Tensor,
+        places: Tensor,
+        predicates: Tensor,
+        known: Tensor,
+    ) -> Batch:
+        size = draw.size
+        inferred, weights = draw.counts.view(2, size)
+        ends = torch.cat([places[: 2 * size], predicates + len(entities)])
+        uses = self._discounts.new_zeros(len(entities) + len(relations))
+        return Batch(
+            entities=entities,
+            relations=relations,
+            heads=places[:size],
+            predicates=predicates,
+            tails=places[size : 2 * size],
+            known=known,
+            inferred=inferred,
+            weights=weights,
+            uses=uses.scatter_add_(0, ends, torch.ones_like(ends, dtype=uses.dtype)),
+            discounts=self._discounts.index_select(0, entities),
+            steps=draw.steps,
+            infers=draw.infers,
+            seed=draw.seed,
+        )
+
+    def _known(self, draw: Draw, values: Tensor, rank: Tensor, entities: Tensor) -> list[Tensor]:
+        """Return where the scores of true answers are, in parts."""
+        starts, sizes = self._answers.groups(*draw.queries[:2])
+        width = len(entities)
+        # Most queries have few answers, but what is asked of a hub may have millions.
+        many = (sizes > MANY * width).nonzero().squeeze(1)
+        parts = [self._among(entities, starts[many], sizes[many], many)] if len(many) else []
+        sizes[many] = 0
+        query = torch.repeat_interleave(sizes)
+        columns = self._columns(starts, sizes, query, values, rank)
+        hits = (columns >= 0).nonzero().squeeze(1)
+        query = query.index_select(0, hits)
+        return [query * width + columns.index_select(0, hits), *parts]
+
+    def _among(self, entities: Tensor, starts: Tensor, sizes: Tensor, queries: Tensor) -> Tensor:
+        """Return where the scores of candidates are that are among the answers of queries."""
+        sought = entities.to(self._answers.entities.dtype)
+        parts = []
+        groups, which = torch.unique(starts, return_inverse=True)
+        for number, start in enumerate(groups.tolist()):
+            asking = (which == number).nonzero().squeeze(1)
+            answers = self._answers.entities[start : start + int(sizes[asking[0]])]
+            place = torch.searchsorted(answers, sought).clamp_(max=len(answers) - 1)
+            columns = (answers.index_select(0, place) == sought).nonzero().squeeze(1)
+            parts.append((queries[asking][:, None] * len(entities) + columns).flatten())
+        return torch.cat(parts)
+
+    def _known_padded(
+        self, draw: Draw, values: Tensor, rank: Tensor, places: Tensor, n_answers: int
+    ) -> Tensor:
+        """Return where the scores of true answers are, ``(n_answers,)``, some more than once."""
+        size, width = draw.size, len(values)
+        starts, sizes = self._answers.groups(*draw.queries[:2])
+        # One more query takes what is left of the room.
+        starts = torch.cat([starts, starts.new_zeros(1)])
+        sizes = torch.cat([sizes, n_answers - sizes.sum(0, keepdim=True)])
+        query = torch.repeat_interleave(sizes, output_size=n_answers)
+        columns = self._columns(starts, sizes, query, values, rank)
+        # The score of a query's own answer stays whether it is here or not.
+        own = places[size : size + 1]
+        return torch.where((columns >= 0) & (query < size), query * width + columns, own)
+
+    def _columns(
+        self, starts: Tensor, sizes: Tensor, query: Tensor, values: Tensor, rank: Tensor
+    ) -> Tensor:
+        """Return the column of each true answer of queries, -1 for those that are no candidates."""
+        shift = starts - (torch.cumsum(sizes, 0) - sizes)
+        number = torch.arange(len(query), device=query.device)
+        number += shift.index_select(0, query)
+        number.clamp_(max=len(self._answers.entities) - 1)
+        self._column.scatter_(0, values, rank.to(self._column.dtype))
+        found = self._column.index_select(0, self._answers.entities.index_select(0, number))
+        self._column.index_fill_(0, values, -1)
+        return found
+
+
+def _new(values: Tensor) -> Tensor:
+    """Say of each of sorted values whether it is the first of its kind."""
+    new = torch.ones_like(values, dtype=torch.bool)
+    torch.ne(values[1:], values[:-1], out=new[1:])
+    return new
+
+
+def _ranked(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rows sorted, each one's place among the distinct ones, and the same of ``rows``."""
+    values, order = torch.sort(rows)
+    rank = torch.cumsum(_new(values), 0) - 1
+    return values, rank, torch.empty_like(rank).scatter_(0, order, rank)
+
+
+def _padded(values: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct ones of sorted values, and of each whose copy it is: its own place, or 0.
+
+    Copies of the first value fill the room of ``values``.
+    """
+    distinct = values[:1].expand_as(values).scatter(0, rank, values)
+    places = torch.arange(len(values), device=values.device)
+    return distinct, torch.where(places <= rank[-1:], places, 0)

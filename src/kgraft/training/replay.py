@@ -1,0 +1,110 @@
+"""A step as one launch of a GPU: recorded once for draws of one size, then replayed for others.
+
+A step is some eighty small kernels, and to launch them one by one takes longer than to run them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kgraft.threads import ahead
+from kgraft.training.batch import Batch, Draw
+from kgraft.training.making import Maker
+
+AHEAD = 32
+"""Draws that are made ahead."""
+
+MOST_ANSWERS = 2**22
+"""A draw whose queries have more true answers is made on the CPU, which has a shorter way for hubs
+than to go through all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """What a step has computed before it moves anything.
+
+    Args:
+        names: The names of its loss terms.
+        numbers: The loss terms and the sum of each gradient.
+        gradients: What it moves by; the first is of the rows, the others are the encoder's own.
+        rows: The rows that it moves.
+        memory: What it works in, besides.
+    """
+
+    names: Sequence[str]
+    numbers: Tensor
+    gradients: Sequence[Tensor]
+    rows: Tensor
+    memory: Sequence[Tensor] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """A step to be replayed; while it is kept, nobody else gets the memory that it works in."""
+
+    graph: torch.cuda.CUDAGraph
+    draw: Draw
+    computed: Computed
+
+
+class Recorder:
+    """Learns from draws on a GPU, without waiting for it.
+
+    Args:
+        maker: Makes batches on the CPU.
+        step: Learns from a batch on the GPU.
+        device: The GPU.
+    """
+
+    def __init__(
+        self, maker: Maker, step: Callable[[Batch], Computed], device: torch.device
+    ) -> None:
+        self.maker = maker
+        self._there = maker.on(device)
+        self._step = step
+        self._device = device
+        self._recordings: dict[Hashable, _Recording | None] = {}
+        self._mark: Hashable = None
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def learn(self, draws: Iterable[Draw], mark: Hashable) -> Iterator[tuple[Draw, Computed]]:
+        """Learn from draws on the CPU, one at a turn; what is computed holds until the next turn.
+
+        Args:
+            draws: What to learn from.
+            mark: What a step depends on besides its draw; by another, steps are recorded anew.
+        """
+        if mark != self._mark:
+            self._mark = mark
+            self._recordings.clear()
+        counted = ((draw.pinned(), self.maker.n_answers(draw)) for draw in draws)
+        for draw, n_answers in ahead(counted, AHEAD):
+            if n_answers > MOST_ANSWERS:
+                yield draw, self._step(self.maker.make(draw).on(self._device))
+            else:
+                # Room for twice as many at the most, so that few steps are recorded.
+                yield draw, self._padded(draw, 2 ** n_answers.bit_length())
+
+    def _padded(self, draw: Draw, n_answers: int) -> Computed:
+        key = (draw.size, len(draw.ids), draw.infers, n_answers)
+        if key not in self._recordings:
+            # The first of its size is not recorded: it may be the last, and first calls may wait.
+            self._recordings[key] = None
+            return self._step(self._there.padded(draw.on(self._device), n_answers))
+        recording = self._recordings[key]
+        if recording is None:
+            recording = self._recordings[key] = self._record(draw, n_answers)
+        recording.draw.copy_from(draw)
+        recording.graph.replay()
+        return recording.computed
+
+    def _record(self, draw: Draw, n_answers: int) -> _Recording:
+        there, graph = draw.on(self._device), torch.cuda.CUDAGraph()
+        # What the thread that makes draws does meanwhile is no part of it.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            computed = self._step(self._there.padded(there, n_answers))
+        return _Recording(graph, there, computed)
