@@ -30,6 +30,7 @@ from kgraft.evaluation.ranking import ranks_by_filter
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection
 from kgraft.model.kge import KgeModel
+from kgraft.training import making
 from kgraft.training.estimate import estimate
 from kgraft.training.pretrain import pretrain, pretraining_run
 from kgraft.training.retrain import retrain, retraining_run
@@ -104,6 +105,15 @@ def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tens
 )
 def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettings) -> None:
     check_alike([pretraining_run(generated, settings) for _ in range(2)])
+
+
+def test_hubs_are_looked_up_alike(generated: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "MANY", 0.05)
+    runs = [pretraining_run(generated, settings_of()) for _ in range(2)]
+    batches = runs[0].batches()
+    rooms = [batches.maker.room(draw) for draw in batches.draws(1)]
+    assert all(n_answers and n_hubs for n_answers, n_hubs in rooms)
+    check_alike(runs)
 
 
 def check_alike(runs: list[Run]) -> None:

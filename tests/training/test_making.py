@@ -70,6 +70,7 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
     batches = batches_of(facts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "MANY", 0)
+        assert all(batches.maker.room(draw)[0] == 0 for draw in batches.draws(1))
         by_candidates = list(batches.epoch(1))
     by_answers = list(batches.epoch(1))
     for left, right in zip(by_candidates, by_answers, strict=True):
@@ -78,17 +79,24 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
 
 
 @given(facts=FACTS, room=st.integers(0, 5), negatives=st.integers(1, 12), steps=st.integers(1, 2))
+@pytest.mark.parametrize("many", [0, 0.2, 4])
 def test_a_padded_batch_has_one_shape_and_says_the_same(
-    facts: Triples, room: int, negatives: int, steps: int
+    facts: Triples, room: int, negatives: int, steps: int, many: float
 ) -> None:
-    batches = batches_of(facts, negatives, steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "MANY", many)
+        check_padded(batches_of(facts, negatives, steps), room, negatives)
+
+
+def check_padded(batches: Batches, room: int, negatives: int) -> None:
     for draw in batches.draws(1):
         made = batches.maker.make(draw)
-        n_answers = batches.maker.n_answers(draw) + room
-        padded = batches.maker.padded(draw, n_answers)
+        n_answers, n_hubs = batches.maker.room(draw)
+        n_answers, n_hubs = n_answers + room, min(n_hubs + room, draw.size)
+        padded = batches.maker.padded(draw, n_answers, n_hubs)
         assert len(padded.entities) == 2 * draw.size + negatives
         assert len(padded.relations) == draw.size
-        assert len(padded.known) == n_answers
+        assert len(padded.known) == n_answers + n_hubs * len(padded.entities)
         n = len(made.entities)
         assert padded.copies is not None
         own = padded.copies[: len(padded.entities)].tolist()
@@ -119,8 +127,11 @@ def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
         )  # fmt: skip
         terms = []
         for draw in batches.draws(1):
-            room = batches.maker.n_answers(draw) + 7
-            batch = batches.maker.padded(draw, room) if padded else batches.maker.make(draw)
+            n_answers, n_hubs = batches.maker.room(draw)
+            if padded:
+                batch = batches.maker.padded(draw, n_answers + 7, n_hubs + 1)
+            else:
+                batch = batches.maker.make(draw)
             terms.append(learner.step(batch))
         return terms, learner.state()
 

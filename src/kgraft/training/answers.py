@@ -68,3 +68,24 @@ class Answers:
         sizes = self.starts.index_select(0, place + 1) - starts
         sizes *= self.keys.index_select(0, place) == wanted
         return starts, sizes
+
+    def among(self, starts: Tensor, sizes: Tensor, entities: Tensor) -> Tensor:
+        """Say which entities are answers, by halving, bool ``(Q, E)``.
+
+        Args:
+            starts: As ``groups`` returns them, ``(Q,)``, and so is ``sizes``.
+            sizes: Of the groups; without an answer there is nothing to be among.
+            entities: ``(E,)``.
+        """
+        shape = len(starts), len(entities)
+        low, size = starts[:, None].expand(shape), sizes[:, None].expand(shape)
+        for _ in range(len(self.entities).bit_length()):
+            half = size // 2
+            less = self._at(low + half) < entities
+            low = torch.where(less & (size > 0), low + half + 1, low)
+            size = torch.where(less, size - half - 1, half).clamp_(min=0)
+        return (self._at(low) == entities) & (low < (starts + sizes)[:, None])
+
+    def _at(self, places: Tensor) -> Tensor:
+        last = len(self.entities) - 1
+        return self.entities.index_select(0, places.flatten().clamp(max=last)).view_as(places)

@@ -14,7 +14,8 @@ from kgraft.training.answers import Answers
 from kgraft.training.batch import Batch, Draw
 
 MANY = 4
-"""A query that has so many times more answers than there are candidates is asked about these."""
+"""What has so many times more answers than a draw has entities is a hub: instead of whether each of
+its answers is a candidate, each candidate is asked whether it is an answer."""
 
 
 class Maker:
@@ -35,9 +36,13 @@ class Maker:
         """Return one whose tensors are on a device."""
         return Maker(self._answers.on(device), self._discounts.to(device))
 
-    def n_answers(self, draw: Draw) -> int:
-        """Return how many true answers the queries have in all."""
-        return int(self._answers.groups(*draw.queries[:2])[1].sum())
+    def room(self, draw: Draw) -> tuple[int, int]:
+        """Return how many true answers the queries have, those of hubs not counted, and how many
+        queries are about hubs.
+        """  # noqa: D205
+        _, sizes = self._answers.groups(*draw.queries[:2])
+        many = sizes > _bound(draw)
+        return int(sizes.sum() - sizes[many].sum()), int(many.sum())
 
     def make(self, draw: Draw) -> Batch:
         """Return the batch of a draw. On a GPU this waits for it: sizes depend on what is drawn."""
@@ -47,20 +52,23 @@ class Maker:
         known = torch.cat(self._known(draw, values, rank, entities))
         return self._batch(draw, entities, relations, places, predicates, known)
 
-    def padded(self, draw: Draw, n_answers: int) -> Batch:
+    def padded(self, draw: Draw, n_answers: int, n_hubs: int) -> Batch:
         """Return the batch of a draw, of the same shape for all draws of one size; nobody waits.
 
         Rows that the batch lacks are copies of its first ones, which take part in nothing.
 
         Args:
             draw: The draw.
-            n_answers: At least as many as its queries' true answers.
+            n_answers: At least what ``room`` says, and so is ``n_hubs``.
+            n_hubs: At most as many as there are queries.
         """
         values, rank, places = _ranked(draw.entities)
         entities, own = _padded(values, rank)
         values_V, rank_V, predicates = _ranked(draw.queries[1])
         relations, own_V = _padded(values_V, rank_V)
-        known = self._known_padded(draw, values, rank, places, n_answers)
+        known = self._known_padded(draw, values, rank, entities, n_answers, n_hubs)
+        # The score of a query's own answer stays whether it is known or not.
+        known = torch.where(known >= 0, known, places[draw.size : draw.size + 1])
         batch = self._batch(draw, entities, relations, places, predicates, known)
         is_copy = own != torch.arange(len(own), device=own.device)
         return replace(
@@ -101,44 +109,46 @@ class Maker:
     def _known(self, draw: Draw, values: Tensor, rank: Tensor, entities: Tensor) -> list[Tensor]:
         """Return where the scores of true answers are, in parts."""
         starts, sizes = self._answers.groups(*draw.queries[:2])
-        width = len(entities)
-        # Most queries have few answers, but what is asked of a hub may have millions.
-        many = (sizes > MANY * width).nonzero().squeeze(1)
-        parts = [self._among(entities, starts[many], sizes[many], many)] if len(many) else []
-        sizes[many] = 0
+        width, parts = len(entities), []
+        hubs = (sizes > _bound(draw)).nonzero().squeeze(1)
+        if len(hubs):
+            # Many queries are about one hub.
+            begins, first = torch.unique(starts[hubs], return_inverse=True)
+            lengths = torch.empty_like(begins).scatter_(0, first, sizes[hubs])
+            asked, column = self._answers.among(begins, lengths, entities)[first].nonzero().T
+            parts.append(hubs[asked] * width + column)
+            sizes[hubs] = 0
         query = torch.repeat_interleave(sizes)
         columns = self._columns(starts, sizes, query, values, rank)
         hits = (columns >= 0).nonzero().squeeze(1)
         query = query.index_select(0, hits)
         return [query * width + columns.index_select(0, hits), *parts]
 
-    def _among(self, entities: Tensor, starts: Tensor, sizes: Tensor, queries: Tensor) -> Tensor:
-        """Return where the scores of candidates are that are among the answers of queries."""
-        sought = entities.to(self._answers.entities.dtype)
-        parts = []
-        groups, which = torch.unique(starts, return_inverse=True)
-        for number, start in enumerate(groups.tolist()):
-            asking = (which == number).nonzero().squeeze(1)
-            answers = self._answers.entities[start : start + int(sizes[asking[0]])]
-            place = torch.searchsorted(answers, sought).clamp_(max=len(answers) - 1)
-            columns = (answers.index_select(0, place) == sought).nonzero().squeeze(1)
-            parts.append((queries[asking][:, None] * len(entities) + columns).flatten())
-        return torch.cat(parts)
-
     def _known_padded(
-        self, draw: Draw, values: Tensor, rank: Tensor, places: Tensor, n_answers: int
+        self,
+        draw: Draw,
+        values: Tensor,
+        rank: Tensor,
+        entities: Tensor,
+        n_answers: int,
+        n_hubs: int,
     ) -> Tensor:
-        """Return where the scores of true answers are, ``(n_answers,)``, some more than once."""
-        size, width = draw.size, len(values)
+        """Return where the scores of true answers are, and -1, ``(n_answers + n_hubs S,)``."""
         starts, sizes = self._answers.groups(*draw.queries[:2])
+        width = len(entities)
+        is_hub = sizes > _bound(draw)
+        hubs = is_hub.sort(stable=True, descending=True).indices[:n_hubs]
+        among = self._answers.among(starts[hubs], sizes[hubs], entities) & is_hub[hubs][:, None]
+        places = hubs[:, None] * width + torch.arange(width, device=hubs.device)
+        of_hubs = torch.where(among, places, -1).flatten()
         # One more query takes what is left of the room.
+        sizes = sizes.masked_fill(is_hub, 0)
         starts = torch.cat([starts, starts.new_zeros(1)])
         sizes = torch.cat([sizes, n_answers - sizes.sum(0, keepdim=True)])
         query = torch.repeat_interleave(sizes, output_size=n_answers)
         columns = self._columns(starts, sizes, query, values, rank)
-        # The score of a query's own answer stays whether it is here or not.
-        own = places[size : size + 1]
-        return torch.where((columns >= 0) & (query < size), query * width + columns, own)
+        of_others = torch.where((columns >= 0) & (query < draw.size), query * width + columns, -1)
+        return torch.cat([of_others, of_hubs])
 
     def _columns(
         self, starts: Tensor, sizes: Tensor, query: Tensor, values: Tensor, rank: Tensor
@@ -152,6 +162,11 @@ class Maker:
         found = self._column.index_select(0, self._answers.entities.index_select(0, number))
         self._column.index_fill_(0, values, -1)
         return found
+
+
+def _bound(draw: Draw) -> int:
+    """Return how many answers a hub exceeds."""
+    return MANY * (len(draw.ids) - draw.size)
 
 
 def _new(values: Tensor) -> Tensor:

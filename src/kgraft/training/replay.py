@@ -18,9 +18,8 @@ from kgraft.training.making import Maker
 AHEAD = 32
 """Draws that are made ahead."""
 
-MOST_ANSWERS = 2**22
-"""A draw whose queries have more true answers is made on the CPU, which has a shorter way for hubs
-than to go through all of them."""
+MOST_ANSWERS = 2**24
+"""A draw whose queries have more true answers, those of hubs not counted, is made on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,30 +80,31 @@ class Recorder:
         if mark != self._mark:
             self._mark = mark
             self._recordings.clear()
-        counted = ((draw.pinned(), self.maker.n_answers(draw)) for draw in draws)
-        for draw, n_answers in ahead(counted, AHEAD):
+        counted = ((draw.pinned(), *self.maker.room(draw)) for draw in draws)
+        for draw, n_answers, n_hubs in ahead(counted, AHEAD):
             if n_answers > MOST_ANSWERS:
                 yield draw, self._step(self.maker.make(draw).on(self._device))
             else:
                 # Room for twice as many at the most, so that few steps are recorded.
-                yield draw, self._padded(draw, 2 ** n_answers.bit_length())
+                room = (2 ** n_answers.bit_length(), min(2 ** n_hubs.bit_length() - 1, draw.size))
+                yield draw, self._padded(draw, room)
 
-    def _padded(self, draw: Draw, n_answers: int) -> Computed:
-        key = (draw.size, len(draw.ids), draw.infers, n_answers)
+    def _padded(self, draw: Draw, room: tuple[int, int]) -> Computed:
+        key = (draw.size, len(draw.ids), draw.infers, room)
         if key not in self._recordings:
             # The first of its size is not recorded: it may be the last, and first calls may wait.
             self._recordings[key] = None
-            return self._step(self._there.padded(draw.on(self._device), n_answers))
+            return self._step(self._there.padded(draw.on(self._device), *room))
         recording = self._recordings[key]
         if recording is None:
-            recording = self._recordings[key] = self._record(draw, n_answers)
+            recording = self._recordings[key] = self._record(draw, room)
         recording.draw.copy_from(draw)
         recording.graph.replay()
         return recording.computed
 
-    def _record(self, draw: Draw, n_answers: int) -> _Recording:
+    def _record(self, draw: Draw, room: tuple[int, int]) -> _Recording:
         there, graph = draw.on(self._device), torch.cuda.CUDAGraph()
         # What the thread that makes draws does meanwhile is no part of it.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            computed = self._step(self._there.padded(there, n_answers))
+            computed = self._step(self._there.padded(there, *room))
         return _Recording(graph, there, computed)
