@@ -27,8 +27,9 @@ from kgraft.config import (
 from kgraft.errors import KgraftError, SettingsError, TrainingError
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.evaluation.ranking import ranks_by_filter
+from kgraft.graph.interchange import from_arrays
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.linking.collection import Collection
+from kgraft.linking.collection import Collection, collect
 from kgraft.model.kge import KgeModel
 from kgraft.training import making
 from kgraft.training.estimate import estimate
@@ -107,12 +108,17 @@ def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettin
     check_alike([pretraining_run(generated, settings) for _ in range(2)])
 
 
-def test_hubs_are_looked_up_alike(generated: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "MANY", 0.05)
-    runs = [pretraining_run(generated, settings_of()) for _ in range(2)]
+def test_hubs_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    facts = draw.integers(0, [60, 3, 60], (300, 3))
+    facts[:40] = np.stack([np.arange(40), np.zeros(40, int), np.full(40, 50)], axis=1)
+    names = [f"e{row}" for row in range(60)]
+    graph = from_arrays("mine", facts, entities=names, relations=["a", "b", "c"])
+    runs = [training_run(collect([graph], target="mine"), settings_of(), alone=True) for _ in "ab"]
+    monkeypatch.setattr(making, "MANY", 0.1)
     batches = runs[0].batches()
     rooms = [batches.maker.room(draw) for draw in batches.draws(1)]
-    assert all(n_answers and n_hubs for n_answers, n_hubs in rooms)
+    assert any(room.answers and room.asked > room.hubs > 0 for room in rooms)
     check_alike(runs)
 
 

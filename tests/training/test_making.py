@@ -17,6 +17,7 @@ from kgraft.training.answers import Answers
 from kgraft.training.batch import Batch
 from kgraft.training.batches import Batches
 from kgraft.training.learner import Learner
+from kgraft.training.making import Room
 
 N_ENTITIES, N_RELATIONS = 9, 2
 
@@ -70,7 +71,7 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
     batches = batches_of(facts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "MANY", 0)
-        assert all(batches.maker.room(draw)[0] == 0 for draw in batches.draws(1))
+        assert all(batches.maker.room(draw).answers == 0 for draw in batches.draws(1))
         by_candidates = list(batches.epoch(1))
     by_answers = list(batches.epoch(1))
     for left, right in zip(by_candidates, by_answers, strict=True):
@@ -78,25 +79,25 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
         assert len(left.known) == len(right.known)
 
 
-@given(facts=FACTS, room=st.integers(0, 5), negatives=st.integers(1, 12), steps=st.integers(1, 2))
+@given(facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), steps=st.integers(1, 2))
 @pytest.mark.parametrize("many", [0, 0.2, 4])
 def test_a_padded_batch_has_one_shape_and_says_the_same(
-    facts: Triples, room: int, negatives: int, steps: int, many: float
+    facts: Triples, more: int, negatives: int, steps: int, many: float
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "MANY", many)
-        check_padded(batches_of(facts, negatives, steps), room, negatives)
+        check_padded(batches_of(facts, negatives, steps), more, negatives)
 
 
-def check_padded(batches: Batches, room: int, negatives: int) -> None:
+def check_padded(batches: Batches, more: int, negatives: int) -> None:
     for draw in batches.draws(1):
         made = batches.maker.make(draw)
-        n_answers, n_hubs = batches.maker.room(draw)
-        n_answers, n_hubs = n_answers + room, min(n_hubs + room, draw.size)
-        padded = batches.maker.padded(draw, n_answers, n_hubs)
+        answers, asked, hubs = batches.maker.room(draw)
+        enough = Room(answers + more, min(asked + more, draw.size), hubs + more)
+        padded = batches.maker.padded(draw, enough)
         assert len(padded.entities) == 2 * draw.size + negatives
         assert len(padded.relations) == draw.size
-        assert len(padded.known) == n_answers + n_hubs * len(padded.entities)
+        assert len(padded.known) == enough.answers + enough.asked * len(padded.entities)
         n = len(made.entities)
         assert padded.copies is not None
         own = padded.copies[: len(padded.entities)].tolist()
@@ -127,9 +128,9 @@ def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
         )  # fmt: skip
         terms = []
         for draw in batches.draws(1):
-            n_answers, n_hubs = batches.maker.room(draw)
             if padded:
-                batch = batches.maker.padded(draw, n_answers + 7, n_hubs + 1)
+                room = batches.maker.room(draw)
+                batch = batches.maker.padded(draw, room._replace(answers=room.answers + 7))
             else:
                 batch = batches.maker.make(draw)
             terms.append(learner.step(batch))

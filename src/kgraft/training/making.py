@@ -6,6 +6,7 @@ Shapes: B queries, N negatives, S = 2 B + N entities of a draw, U distinct ones 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,20 @@ from kgraft.training.batch import Batch, Draw
 MANY = 4
 """What has so many times more answers than a draw has entities is a hub: instead of whether each of
 its answers is a candidate, each candidate is asked whether it is an answer."""
+
+
+class Room(NamedTuple):
+    """How much of a padded batch is about true answers.
+
+    Args:
+        answers: Of the queries, those about hubs not counted.
+        asked: Queries about hubs, at most as many as there are queries.
+        hubs: Different hubs among them.
+    """
+
+    answers: int
+    asked: int
+    hubs: int
 
 
 class Maker:
@@ -36,13 +51,12 @@ class Maker:
         """Return one whose tensors are on a device."""
         return Maker(self._answers.on(device), self._discounts.to(device))
 
-    def room(self, draw: Draw) -> tuple[int, int]:
-        """Return how many true answers the queries have, those of hubs not counted, and how many
-        queries are about hubs.
-        """  # noqa: D205
-        _, sizes = self._answers.groups(*draw.queries[:2])
-        many = sizes > _bound(draw)
-        return int(sizes.sum() - sizes[many].sum()), int(many.sum())
+    def room(self, draw: Draw) -> Room:
+        """Return the room that the true answers of the draw's queries take."""
+        starts, sizes = self._answers.groups(*draw.queries[:2])
+        asked = sizes > _bound(draw)
+        hubs = torch.unique(starts[asked])
+        return Room(int(sizes.sum() - sizes[asked].sum()), int(asked.sum()), len(hubs))
 
     def make(self, draw: Draw) -> Batch:
         """Return the batch of a draw. On a GPU this waits for it: sizes depend on what is drawn."""
@@ -52,21 +66,20 @@ class Maker:
         known = torch.cat(self._known(draw, values, rank, entities))
         return self._batch(draw, entities, relations, places, predicates, known)
 
-    def padded(self, draw: Draw, n_answers: int, n_hubs: int) -> Batch:
+    def padded(self, draw: Draw, room: Room) -> Batch:
         """Return the batch of a draw, of the same shape for all draws of one size; nobody waits.
 
         Rows that the batch lacks are copies of its first ones, which take part in nothing.
 
         Args:
             draw: The draw.
-            n_answers: At least what ``room`` says, and so is ``n_hubs``.
-            n_hubs: At most as many as there are queries.
+            room: No number of it below what ``room`` says.
         """
         values, rank, places = _ranked(draw.entities)
         entities, own = _padded(values, rank)
         values_V, rank_V, predicates = _ranked(draw.queries[1])
         relations, own_V = _padded(values_V, rank_V)
-        known = self._known_padded(draw, values, rank, entities, n_answers, n_hubs)
+        known = self._known_padded(draw, values, rank, entities, room)
         # The score of a query's own answer stays whether it is known or not.
         known = torch.where(known >= 0, known, places[draw.size : draw.size + 1])
         batch = self._batch(draw, entities, relations, places, predicates, known)
@@ -125,30 +138,34 @@ class Maker:
         return [query * width + columns.index_select(0, hits), *parts]
 
     def _known_padded(
-        self,
-        draw: Draw,
-        values: Tensor,
-        rank: Tensor,
-        entities: Tensor,
-        n_answers: int,
-        n_hubs: int,
+        self, draw: Draw, values: Tensor, rank: Tensor, entities: Tensor, room: Room
     ) -> Tensor:
-        """Return where the scores of true answers are, and -1, ``(n_answers + n_hubs S,)``."""
+        """Return where the scores of true answers are, and -1, ``(answers + asked S,)``."""
         starts, sizes = self._answers.groups(*draw.queries[:2])
         width = len(entities)
         is_hub = sizes > _bound(draw)
-        hubs = is_hub.sort(stable=True, descending=True).indices[:n_hubs]
-        among = self._answers.among(starts[hubs], sizes[hubs], entities) & is_hub[hubs][:, None]
-        places = hubs[:, None] * width + torch.arange(width, device=hubs.device)
+        asked = is_hub.sort(stable=True, descending=True).indices[: room.asked]
+        among = self._about_hubs(starts[asked], sizes[asked], is_hub[asked], entities, room.hubs)
+        places = asked[:, None] * width + torch.arange(width, device=asked.device)
         of_hubs = torch.where(among, places, -1).flatten()
         # One more query takes what is left of the room.
         sizes = sizes.masked_fill(is_hub, 0)
         starts = torch.cat([starts, starts.new_zeros(1)])
-        sizes = torch.cat([sizes, n_answers - sizes.sum(0, keepdim=True)])
-        query = torch.repeat_interleave(sizes, output_size=n_answers)
+        sizes = torch.cat([sizes, room.answers - sizes.sum(0, keepdim=True)])
+        query = torch.repeat_interleave(sizes, output_size=room.answers)
         columns = self._columns(starts, sizes, query, values, rank)
         of_others = torch.where((columns >= 0) & (query < draw.size), query * width + columns, -1)
         return torch.cat([of_others, of_hubs])
+
+    def _about_hubs(
+        self, starts: Tensor, sizes: Tensor, is_hub: Tensor, entities: Tensor, n_hubs: int
+    ) -> Tensor:
+        """Say which entities are answers of queries about hubs, none of others, bool ``(Q, S)``."""
+        # The first query is about a hub, if any is; others stand for it.
+        starts, sizes = (torch.where(is_hub, x, x[:1]) for x in (starts, sizes))
+        _, _, place = _ranked(starts)
+        begins, lengths = (x.new_zeros(n_hubs).scatter_(0, place, x) for x in (starts, sizes))
+        return self._answers.among(begins, lengths, entities)[place] & is_hub[:, None]
 
     def _columns(
         self, starts: Tensor, sizes: Tensor, query: Tensor, values: Tensor, rank: Tensor

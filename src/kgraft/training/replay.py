@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kgraft.threads import ahead
 from kgraft.training.batch import Batch, Draw
-from kgraft.training.making import Maker
+from kgraft.training.making import Maker, Room
 
 AHEAD = 32
 """Draws that are made ahead."""
@@ -80,21 +80,19 @@ class Recorder:
         if mark != self._mark:
             self._mark = mark
             self._recordings.clear()
-        counted = ((draw.pinned(), *self.maker.room(draw)) for draw in draws)
-        for draw, n_answers, n_hubs in ahead(counted, AHEAD):
-            if n_answers > MOST_ANSWERS:
+        counted = ((draw.pinned(), self.maker.room(draw)) for draw in draws)
+        for draw, room in ahead(counted, AHEAD):
+            if room.answers > MOST_ANSWERS:
                 yield draw, self._step(self.maker.make(draw).on(self._device))
             else:
-                # Room for twice as many at the most, so that few steps are recorded.
-                room = (2 ** n_answers.bit_length(), min(2 ** n_hubs.bit_length() - 1, draw.size))
-                yield draw, self._padded(draw, room)
+                yield draw, self._padded(draw, _larger(room, draw.size))
 
-    def _padded(self, draw: Draw, room: tuple[int, int]) -> Computed:
+    def _padded(self, draw: Draw, room: Room) -> Computed:
         key = (draw.size, len(draw.ids), draw.infers, room)
         if key not in self._recordings:
             # The first of its size is not recorded: it may be the last, and first calls may wait.
             self._recordings[key] = None
-            return self._step(self._there.padded(draw.on(self._device), *room))
+            return self._step(self._there.padded(draw.on(self._device), room))
         recording = self._recordings[key]
         if recording is None:
             recording = self._recordings[key] = self._record(draw, room)
@@ -102,9 +100,20 @@ class Recorder:
         recording.graph.replay()
         return recording.computed
 
-    def _record(self, draw: Draw, room: tuple[int, int]) -> _Recording:
+    def _record(self, draw: Draw, room: Room) -> _Recording:
         there, graph = draw.on(self._device), torch.cuda.CUDAGraph()
         # What the thread that makes draws does meanwhile is no part of it.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            computed = self._step(self._there.padded(there, *room))
+            computed = self._step(self._there.padded(there, room))
         return _Recording(graph, there, computed)
+
+
+def _larger(room: Room, most: int) -> Room:
+    """Return room for up to twice as much, so that few steps are recorded.
+
+    Args:
+        room: What there has to be room for.
+        most: Queries that may be about hubs.
+    """
+    answers, asked, hubs = (2 ** number.bit_length() - 1 for number in room)
+    return Room(answers, min(asked, most), min(hubs, most))
