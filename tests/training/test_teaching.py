@@ -71,7 +71,7 @@ def terms_of(teaching: Teaching, step: Step) -> dict[str, Tensor]:
     return terms
 
 
-ALL = DistillationSettings(feature=1.0, network=1.0, prediction=1.0, temperature=2.0)
+ALL = DistillationSettings(feature=1.0, network=1.0, prediction=1.0, temperature=2.0, every=1)
 SEEN = torch.tensor([1, 2, 3, 4])
 """How many facts the teacher has seen about its entities."""
 
@@ -242,7 +242,7 @@ def test_infonce_and_relation_vectors_are_forms_of_the_feature_level(
 ) -> None:
     teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
     settings = DistillationSettings(
-        feature_form="infonce", relation_vectors=True, network=0, prediction=0
+        feature_form="infonce", relation_vectors=True, network=0, prediction=0, every=1
     )
     teaching = Teaching(teacher, tiny_subgraph, ModelSettings(width=4), settings, SEEN)
     terms = terms_of(teaching, step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z]))
@@ -279,3 +279,24 @@ def test_weights_stay_or_fade(tiny_subgraph: LinkedSubgraph) -> None:
         teaching = Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), settings, SEEN)
         expected = {"feature": 2 * share, "network": share, "prediction": 4 * share}
         assert teaching.weights(0.75) == expected
+
+
+def test_the_teacher_is_imitated_every_so_many_steps_and_counts_as_many_times(
+    tiny_subgraph: LinkedSubgraph,
+) -> None:
+    student = student_of(4, tiny_subgraph)
+    step = step_of(student, SOME_LINKED, [ANN, BOB, CAY, DAN, Z])
+    settings = ALL.model_copy(update={"every": 3})
+    seldom, always = (
+        Teaching(teacher_of(6), tiny_subgraph, ModelSettings(width=4), own, SEEN)
+        for own in (settings, ALL)
+    )
+    expected = terms_of(always, step)
+    assert expected.keys() == {"feature", "network", "prediction"}
+    for number in range(7):
+        terms = terms_of(seldom, replace(step, batch=replace(step.batch, number=number)))
+        if number % 3:
+            assert terms == {}
+        else:
+            for name, value in expected.items():
+                torch.testing.assert_close(terms[name], 3 * value, msg=name)

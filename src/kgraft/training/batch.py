@@ -23,7 +23,8 @@ class Draw:
         size: B.
         steps: As in ``Batch``, and so are the others.
         infers: Whether any query is inferred.
-        seed: Makes further draws.
+        number: The step's in its epoch, from 0 on.
+        seed: Makes the epoch's further draws.
     """
 
     ids: Tensor
@@ -31,6 +32,7 @@ class Draw:
     size: int
     steps: int = 1
     infers: bool = False
+    number: int = 0
     seed: tuple[int, ...] = (0,)
 
     @property
@@ -81,7 +83,8 @@ class Batch:
             own place; copies are no candidates and nothing uses them. ``None`` where there is none.
         steps: Queries of a path; 1 where every query is a path of its own.
         infers: Whether any query is ``inferred``.
-        seed: Makes further draws of the step.
+        number: The step's in its epoch, from 0 on.
+        seed: Makes the epoch's further draws.
         further: What further loss terms have found about the batch, by name.
     """
 
@@ -98,6 +101,7 @@ class Batch:
     copies: Tensor | None = None
     steps: int = 1
     infers: bool = False
+    number: int = 0
     seed: tuple[int, ...] = (0,)
     further: Mapping[str, Tensor] = field(default_factory=dict)
 

@@ -121,7 +121,7 @@ class Batches:
         # The first half asks for tails, the second one for heads.
         order = np.arange(2 * len(facts), dtype=smallest_ints(2 * len(facts)))
         draw.shuffle(order)
-        for start in range(0, len(order), self._paths_per_batch):
+        for step, start in enumerate(range(0, len(order), self._paths_per_batch)):
             half, place = np.divmod(order[start : start + self._paths_per_batch], len(facts))
             chosen = self._queries(facts[place], half == 1)
             inferred = np.zeros((len(place), self._steps), dtype=np.float32)
@@ -138,7 +138,8 @@ class Batches:
                 size=len(chosen),
                 steps=self._steps,
                 infers=bool(inferred.any()),
-                seed=(self._seed, number, start),
+                number=step,
+                seed=(self._seed, number),
             )
 
     def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:

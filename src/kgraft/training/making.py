@@ -116,6 +116,7 @@ class Maker:
             discounts=self._discounts.index_select(0, entities),
             steps=draw.steps,
             infers=draw.infers,
+            number=draw.number,
             seed=draw.seed,
         )
 

@@ -79,14 +79,16 @@ class Teaching(Term):
         """Return which of a batch's rows and queries the teacher knows, and its rows of them.
 
         The queries are those that it understands from their path's begin, no more than the settings
-        ask for; the paths are given whole.
+        ask for; the paths are given whole. In most batches the teacher is not imitated at all.
         """
+        if batch.number % self._settings.every:
+            return {}
         rows_U = self._entities[batch.entities]
         linked_U = (rows_U >= 0).nonzero().squeeze(1)
         found = {"linked": linked_U, "linked_rows": rows_U[linked_U]}
         compared_U = linked_U
         if len(linked_U) > self._settings.queries:
-            draw = np.random.default_rng(batch.seed)
+            draw = np.random.default_rng([*batch.seed, batch.number])
             some = draw.choice(len(linked_U), self._settings.queries, replace=False)
             compared_U = linked_U[torch.from_numpy(some)]
         found |= {"compared": compared_U, "compared_rows": rows_U[compared_U]}
@@ -113,16 +115,24 @@ class Teaching(Term):
     def forward(self, step: Step) -> dict[str, Tensor]:
         """Compute the terms whose weight is not 0; a step without linked rows has none."""
         about, settings = step.batch.further, self._settings
-        terms = {}
+        terms: dict[str, Tensor] = {}
+        if not about:
+            return terms
         if settings.feature and len(about["linked"]):
             terms["feature"] = self._feature(step)
-        if not (settings.network or settings.prediction) or not len(about["asked"]):
-            return terms
+        if (settings.network or settings.prediction) and len(about["asked"]):
+            terms |= self._about_queries(step)
+        return {name: settings.every * term for name, term in terms.items()}
+
+    def _about_queries(self, step: Step) -> dict[str, Tensor]:
+        """Compare the vectors of queries, and what they answer."""
+        about, settings = step.batch.further, self._settings
         paths = (about[x].view(-1, step.batch.steps) for x in ("path_heads", "path_relations"))
         encoded_BD = self._teacher.path_queries(*paths).flatten(0, 1)
         teacher_BD = encoded_BD.index_select(0, about["understood"])
         student_BD = step.queries.index_select(0, about["asked"])
         trust_B = about.get("asked_trust")
+        terms = {}
         if settings.network:
             hint = hint_loss(teacher_BD @ self.query_map, student_BD, trust_B)
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
