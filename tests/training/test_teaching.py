@@ -21,8 +21,8 @@ from kgraft.training.distillation import (
     prediction_loss,
     similarity_loss,
 )
-from kgraft.training.learner import Step
 from kgraft.training.teaching import Teaching, warm_start, with_inverses
+from kgraft.training.term import Step
 
 # Rows of the subgraph; see the fixtures tiny and tiny_subgraph.
 ANN, BOB, CAY, DAN, EVE, Z = range(6)

@@ -19,9 +19,9 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained import Kind, TrainedModel
 from kgraft.threads import threads
 from kgraft.training.calibrating import calibrated
-from kgraft.training.learner import Term
 from kgraft.training.mixing import with_evidence
 from kgraft.training.run import Run
+from kgraft.training.term import Term
 
 
 def run_for_target(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,47 +19,10 @@ from kgraft.training.ledger import Entry, Ledger
 from kgraft.training.losses import add_n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
 from kgraft.training.replay import Computed, Recorder
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What a step has computed, for further loss terms.
-
-    Args:
-        batch: The batch.
-        entities: float ``(U, D)``, the rows of ``batch.entities``.
-        relations: float ``(V, D)``, the rows of ``batch.relations``.
-        queries: float ``(B, D)``.
-    """
-
-    batch: Batch
-    entities: Tensor
-    relations: Tensor
-    queries: Tensor
-
+from kgraft.training.term import Step, Term
 
 AHEAD = 8
 """Batches that are made ahead of a GPU."""
-
-
-class Term(ABC, nn.Module):
-    """Further loss terms, with weights and perhaps weights of their own to learn."""
-
-    @abstractmethod
-    def weights(self, progress: float) -> Mapping[str, float]:
-        """Return each term's weight when a share of the run, from 0 to 1, lies behind."""
-
-    @abstractmethod
-    def about(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return what the terms need to know of a batch on the CPU, as ``Batch.further``."""
-
-    def on(self, device: torch.device) -> Self:
-        """Move what the terms calculate with to a device."""
-        return self.to(device)
-
-    @abstractmethod
-    def forward(self, step: Step) -> dict[str, Tensor]:
-        """Return each term by its name, not yet weighted."""
 
 
 class Learner:

@@ -22,8 +22,9 @@ from kgraft.model.trained import Kind, TrainedModel
 from kgraft.progress import Listener
 from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint, as_array, fingerprint
-from kgraft.training.learner import Learner, Term
+from kgraft.training.learner import Learner
 from kgraft.training.loop import fit
+from kgraft.training.term import Term
 from kgraft.training.validation import validator
 
 

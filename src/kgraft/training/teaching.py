@@ -20,7 +20,7 @@ from kgraft.training.distillation import (
     prediction_loss,
     similarity_loss,
 )
-from kgraft.training.learner import Step, Term
+from kgraft.training.term import Step, Term
 
 
 class Teaching(Term):
