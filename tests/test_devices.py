@@ -43,9 +43,9 @@ def test_other_names_are_refused(name: str) -> None:
 def test_what_does_not_fit_into_a_gpu_is_refused_before_it_is_moved() -> None:
     settings = TrainSettings(model=ModelSettings(width=100))
     # A row and its sums of squares, and the best rows so far, of four bytes a number.
-    needed = 3 * 4 * 100 * (1000 + 2 * 10)
-    require_on_gpu(settings, 1000, 10, needed)
+    needed = 3 * 4 * 100 * (1000 + 2 * 10) + 40 * 500
+    require_on_gpu(settings, 1000, 10, 500, free=needed)
     with pytest.raises(
         KgraftError, match=r"of the GPU's memory for 1,000 entities of width 100.*CPU"
     ):
-        require_on_gpu(settings, 1000, 10, needed - 1)
+        require_on_gpu(settings, 1000, 10, 500, free=needed - 1)

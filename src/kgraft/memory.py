@@ -21,6 +21,9 @@ BYTES = {"float32": 4, "bfloat16": 2}
 OF_A_FACT = 250
 """About the bytes that a fact takes while it is learned from: read, joined, indexed both ways."""
 
+OF_A_FACT_ON_GPU = 40
+"""About the bytes that its index takes there, from both sides."""
+
 GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may take."""
 
@@ -61,34 +64,37 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
     asked = bytes_of_run(settings, n_entities, n_relations, n_facts)
     free = available()
     if free is not None and asked > free:
-        raise KgraftError(
-            f"this run needs about {asked / 2**30:,.1f} GiB of memory for {n_entities:,} entities "
-            f"of width {settings.model.width} and {n_facts:,} facts, and {free / 2**30:,.1f} are "
-            "free. Lower model.width, set training.optimizer to rowwise_adagrad or "
-            "model.tables to bfloat16, leave out sources, or take a larger machine."
-        )
+        about = f"memory for {n_entities:,} entities of width {settings.model.width}"
+        raise _too_much(asked, f"{about} and {n_facts:,} facts", free, "take a larger machine")
 
 
-def require_on_gpu(settings: TrainSettings, n_entities: int, n_relations: int, free: int) -> None:
-    """Refuse a run whose rows cannot fit into a GPU's memory.
+def require_on_gpu(
+    settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int, *, free: int
+) -> None:
+    """Refuse a run whose rows and facts cannot fit into a GPU's memory.
 
     Args:
-        settings: The model's and its training's.
+        settings: As in ``require``, and so are the next three.
         n_entities: Entity rows.
         n_relations: Relations.
+        n_facts: Facts.
         free: Bytes that are free there.
 
     Raises:
         KgraftError: If they need more than is free there.
     """
-    asked = _bytes_of_rows(settings, n_entities, n_relations)
+    asked = _bytes_of_rows(settings, n_entities, n_relations) + OF_A_FACT_ON_GPU * n_facts
     if asked > free:
-        raise KgraftError(
-            f"this run needs about {asked / 2**30:,.1f} GiB of the GPU's memory for {n_entities:,} "
-            f"entities of width {settings.model.width}, and {free / 2**30:,.1f} are free. Lower "
-            "model.width, set training.optimizer to rowwise_adagrad or model.tables to bfloat16, "
-            "or train on the CPU."
-        )
+        about = f"the GPU's memory for {n_entities:,} entities of width {settings.model.width}"
+        raise _too_much(asked, f"{about} and {n_facts:,} facts", free, "train on the CPU")
+
+
+def _too_much(asked: int, of: str, free: int, or_else: str) -> KgraftError:
+    return KgraftError(
+        f"this run needs about {asked / 2**30:,.1f} GiB of {of}, and {free / 2**30:,.1f} are free. "
+        "Lower model.width, set training.optimizer to rowwise_adagrad or model.tables to bfloat16, "
+        f"leave out sources, or {or_else}."
+    )
 
 
 def require_for_file(path: Path, size: int) -> None:

@@ -122,7 +122,8 @@ class Run:
         found = device_called(device)
         if found.type != "cpu":
             free, _ = torch.cuda.mem_get_info(found)
-            require_on_gpu(self.settings, self.model.n_entities, self.model.n_relations, free)
+            sizes = self.model.n_entities, self.model.n_relations, len(self.graph.triples)
+            require_on_gpu(self.settings, *sizes, free=free)
         extra = None if self.extra is None else self.extra.on(found)
         return replace(self, model=self.model.on(found), extra=extra)
 
