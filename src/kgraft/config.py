@@ -265,7 +265,7 @@ class RetrainSettings(TrainSettings):
     """
 
     training: TrainingSettings = TrainingSettings(
-        epochs=8, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
+        epochs=10, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
     )
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
