@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kgraft.graph.sorted_rows import changes, first_of_each, smallest_ints, spans
+from kgraft.graph.sorted_rows import (
+    changes,
+    first_of_each,
+    smallest_ints,
+    sorted_pairs,
+    spans,
+)
 
 
 def test_spans_and_changes() -> None:
@@ -35,3 +41,15 @@ def test_numbers_take_as_few_bytes_as_hold_them() -> None:
     assert smallest_ints(0) is np.int32
     assert smallest_ints(2**31 - 1) is np.int32
     assert smallest_ints(2**31) is np.int64
+
+
+@pytest.mark.parametrize("scale", [1, 2**40])
+@given(pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), max_size=30))
+def test_pairs_are_sorted_by_key_then_value_however_large_they_are(
+    pairs: list[tuple[int, int]], scale: int
+) -> None:
+    columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T * scale
+    keys, values = sorted_pairs(columns[0].copy(), columns[1], 6 * scale + 1)
+    assert list(zip((keys // scale).tolist(), (values // scale).tolist(), strict=True)) == sorted(
+        pairs
+    )

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kgraft.config import ModelSettings, OptimizerName
+from kgraft.graph import sorted_rows
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.model.kge import KgeModel
-from kgraft.training import answers, making
+from kgraft.training import making
 from kgraft.training.answers import Answers
 from kgraft.training.batch import Batch
 from kgraft.training.batches import Batches
@@ -41,9 +42,8 @@ def answered(index: Answers) -> dict[tuple[int, int], list[int]]:
 def test_answers_are_found_in_either_direction(facts: Triples, largest: int | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if largest is not None:  # Too many entities for one number a fact.
-            patch.setattr(answers, "LARGEST", 10**9)
-            patch.setattr(answers, "smallest_ints", lambda _: np.int64)
-        index = Answers.of(facts, N_ENTITIES if largest is None else 10**5, N_RELATIONS)
+            patch.setattr(sorted_rows, "LARGEST", largest)
+        index = Answers.of(facts, N_ENTITIES, N_RELATIONS)
     expected: dict[tuple[int, int], list[int]] = {
         (head, way): [] for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)
     }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
-from kgraft.graph.sorted_rows import LARGEST, Ints, changes, smallest_ints, spans
+from kgraft.graph.sorted_rows import LARGEST, Ints, changes, smallest_ints, sorted_pairs, spans
 
 Ids = Ints
 
@@ -111,20 +111,9 @@ class KnownFacts:
         """Return keys of (anchor, relation) and the answers, in order and without duplicates."""
         anchors, relations, entities = queries(facts, side)
         keys = anchors.astype(np.int64) * self._n_relations + relations
-        kind = smallest_ints(self._n_entities)
-        if self._n_entities * self._n_entities * self._n_relations <= LARGEST:
-            # One number a fact sorts several times faster than two, in a fraction of the memory.
-            keys *= self._n_entities
-            keys += entities
-            keys.sort()
-            keys = keys[changes(keys)]
-            entities = (keys % self._n_entities).astype(kind)
-            keys //= self._n_entities
-            return keys, entities
-        order = np.lexsort((entities, keys))
-        keys, entities = keys[order], entities[order]
+        keys, entities = sorted_pairs(keys, entities, self._n_entities)
         new = changes(keys, entities)
-        return keys[new], entities[new].astype(kind)
+        return keys[new], entities[new].astype(smallest_ints(self._n_entities))
 
     def _find(self, anchors: Ids, relations: Ids, side: Side) -> tuple[Ids, Ids]:
         """Return where the answers of each query start and stop."""

@@ -47,6 +47,26 @@ def numbers_of(*columns: NDArray[np.integer[Any]]) -> Ints:
     return number
 
 
+def sorted_pairs(keys: Ints, values: Ints, n_values: int) -> tuple[Ints, Ints]:
+    """Return pairs of numbers from 0 on in the order of their keys, then of their values.
+
+    Args:
+        keys: int64 ``(n,)``, sorted in place or not; nobody should need them any more.
+        values: int64 ``(n,)``, each below ``n_values``.
+        n_values: How many values there may be.
+    """
+    if int(keys.max(initial=0)) >= LARGEST // max(n_values, 1):
+        order = np.lexsort((values, keys))
+        return keys[order], values[order]
+    # One number a pair sorts several times faster than two, in a fraction of the memory.
+    keys *= n_values
+    keys += values
+    keys.sort()
+    values = keys % n_values
+    keys //= n_values
+    return keys, values
+
+
 def first_of_each(rows: Ints) -> Ints:
     """Return where each different row of numbers from 0 on, ``(n, k)``, stands first, sorted.
 

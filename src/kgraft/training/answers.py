@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_rows import LARGEST, changes, smallest_ints
+from kgraft.graph.sorted_rows import LARGEST, changes, smallest_ints, sorted_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +37,7 @@ class Answers:
         keys *= 2 * n_relations
         keys += np.concatenate([relations, relations + n_relations])
         entities = np.concatenate([tails, heads])
-        if n_entities * n_entities * 2 * n_relations <= LARGEST:
-            # One number a fact sorts several times faster than two.
-            keys *= n_entities
-            keys += entities
-            keys.sort()
-            entities = keys % n_entities
-            keys //= n_entities
-        else:
-            order = np.lexsort((entities, keys))
-            keys, entities = keys[order], entities[order]
+        keys, entities = sorted_pairs(keys, entities, n_entities)
         begins = np.flatnonzero(changes(keys))
         return cls(
             torch.from_numpy(np.append(keys[begins], LARGEST)),
