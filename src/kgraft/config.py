@@ -176,8 +176,8 @@ class DistillationSettings(Settings):
         queries: The most queries of a step that the network and the prediction level look at, and
             the most linked entities that the feature level does: a sample, so that the levels cost
             no more than what they are worth.
-        every: In every how many steps the teacher is imitated, which then counts as many times: a
-            teacher says the same again and again, and takes as long as the facts do.
+        every: In one of how many steps the teacher is imitated, which then counts as many times; it
+            takes nearly as long as the facts do.
         doubt: How many facts the teacher has to have seen about an entity for its row to count
             half; with 0 all rows count alike.
         schedule: ``constant`` weights, or such that ``fade`` to 0 by the last epoch.
@@ -191,7 +191,7 @@ class DistillationSettings(Settings):
     prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
     queries: int = Field(64, ge=1)
-    every: int = Field(4, ge=1)
+    every: int = Field(1, ge=1)
     doubt: float = Field(0.0, ge=0)
     schedule: Literal["constant", "fade"] = "constant"
     warm_start: bool = True
@@ -265,7 +265,7 @@ class RetrainSettings(TrainSettings):
     """
 
     training: TrainingSettings = TrainingSettings(
-        epochs=10, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
+        epochs=8, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
     )
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()

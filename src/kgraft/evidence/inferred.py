@@ -19,7 +19,7 @@ from kgraft.threads import Map
 LEAST = 0.1
 """Inferred facts below this confidence do not teach; they are many, and mostly wrong."""
 
-SHARPNESS = 1.5
+SHARPNESS = 2
 """The power of a confidence in its chance. A confidence counts stated facts as hits; of the facts
 left over, those that no source states, fewer are true, and the fewer the lower the confidence."""
 
