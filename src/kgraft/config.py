@@ -191,7 +191,7 @@ class DistillationSettings(Settings):
     prediction: float = Field(0.03, ge=0)
     temperature: float = Field(2.0, gt=0)
     queries: int = Field(64, ge=1)
-    every: int = Field(1, ge=1)
+    every: int = Field(2, ge=1)
     doubt: float = Field(0.0, ge=0)
     schedule: Literal["constant", "fade"] = "constant"
     warm_start: bool = True
@@ -265,7 +265,12 @@ class RetrainSettings(TrainSettings):
     """
 
     training: TrainingSettings = TrainingSettings(
-        epochs=8, least_steps=1200, final_rate=0.1, regularization=0.03, patience=4
+        epochs=8,
+        least_steps=1200,
+        final_rate=0.1,
+        regularization=0.03,
+        validation_queries=4000,
+        patience=4,
     )
     subgraph: SubgraphSettings = SubgraphSettings()
     distillation: DistillationSettings = DistillationSettings()
