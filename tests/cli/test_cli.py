@@ -171,6 +171,7 @@ def test_a_wrong_setting_is_named(
         (["--seeds", "0.3"], "--seeds says nothing about facts"),
         (["--mask-labels"], "--mask-labels says nothing about facts"),
         (["--task", "alignment", "--split", "valid"], "--split says nothing about alignment"),
+        (["--task", "alignment", "--device", "cpu"], "--device says nothing about alignment"),
     ],
 )
 def test_an_option_of_another_task_is_refused(

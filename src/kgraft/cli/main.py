@@ -43,7 +43,7 @@ from kgraft.model.directory import load_model
 from kgraft.sentences import speaking
 
 OPTIONS_OF_TASK = {
-    "facts": {"target", "split", "protocol", "tie", "by", "by_relation"},
+    "facts": {"target", "split", "protocol", "tie", "by", "by_relation", "device"},
     "alignment": {"seeds", "mask_labels", "changes"},
 }
 """The options of ``evaluate`` that only one of its tasks heeds."""
