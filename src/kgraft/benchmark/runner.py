@@ -53,9 +53,9 @@ def run_cases(
 ) -> list[Outcome]:
     """Run cases, each after its teacher's, and return what came of each.
 
-    A piece is named after all that its result depends on: data, settings, teacher, device. So
-    what has finished once is not run again, whichever benchmark in ``out`` asks for it and
-    whatever it calls it, and a teacher is trained once.
+    A piece is named after all that its result depends on: data, settings, teacher, threads and
+    device. So what has finished once is not run again, whichever benchmark in ``out`` asks for it
+    and whatever it calls it, and a teacher is trained once.
 
     Args:
         path: The collection, for the processes to read.
@@ -74,7 +74,7 @@ def run_cases(
     by_name: dict[str, Piece] = {}
     for case in _teachers_first(cases):
         teacher = None if case.teacher is None else by_case[case.teacher]
-        piece = _piece(str(path), data, case, teacher, (threads, str(device)), out)
+        piece = _piece(str(path), data, case, teacher, out, threads, str(device))
         by_case[case] = by_name.setdefault(piece.name, piece)
     with alone(out / ".lock") as lock:
         # A piece that outlives this process holds the lock on.
@@ -105,17 +105,24 @@ def _data_fingerprint(collection: Collection) -> str:
 
 
 def _piece(
-    path: str, data: str, case: Case, teacher: Piece | None, on: tuple[int, str], out: Path
+    path: str,
+    data: str,
+    case: Case,
+    teacher: Piece | None,
+    out: Path,
+    threads: int,
+    device: str,
 ) -> Piece:
     taught_by = "" if teacher is None else teacher.fingerprint
-    what = [version("kgraft"), data, case.targets, case.system, case.share, *on, taught_by]
+    about = [data, case.targets, case.system, case.share, threads, device, taught_by]
+    what = [version("kgraft"), *about]
     mark = fingerprint(json.dumps(what) + case.settings.model_dump_json())
     subject = re.sub(r"[^\w.-]+", "_", case.target) if len(case.targets) == 1 else "shared"
     return Piece(
         case=case,
         collection=path,
-        threads=on[0],
-        device=on[1],
+        threads=threads,
+        device=device,
         out=out,
         name=f"{subject}-{case.system}-{mark[:12]}",
         teacher=None if teacher is None else teacher.name,

@@ -96,12 +96,9 @@ class Learner:
         """
         device, maker = self.model.device, batches.maker
         draws = islice(batches.draws(number), skip, None)
-        if device.type == "cpu":
-            for draw in draws:
-                self.learn(self._prepared(maker.make(draw)))
-                yield
-        elif self._dense:
-            for batch in ahead((self._prepared(maker.make(draw)) for draw in draws), AHEAD):
+        if device.type == "cpu" or self._dense:
+            ready = (self._prepared(maker.make(draw)) for draw in draws)
+            for batch in ready if device.type == "cpu" else ahead(ready, AHEAD):
                 self.learn(batch)
                 yield
         else:

@@ -85,12 +85,12 @@ class Ledger:
             own, numbers = numbers[: len(entry.numbers)], numbers[len(entry.numbers) :]
             terms = dict(zip(entry.names, own, strict=False))
             if not all(map(math.isfinite, own)):
-                lost = [
+                lost = (
                     f"the loss term {name!r} is {value}"
                     for name, value in terms.items()
                     if not math.isfinite(value)
-                ]
-                cause = lost[0] if lost else "a gradient is not finite"
+                )
+                cause = next(lost, "a gradient is not finite")
                 raise NotFiniteError(cause, entry.batch(), len(self._seen))
             self._seen.append((entry.queries, terms))
 

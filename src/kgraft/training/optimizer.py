@@ -108,20 +108,19 @@ class Adagrad(RowOptimizer):
             squares_UD.addcmul_(gradient_UD, gradient_UD)
             scale_UD = squares_UD.sqrt().add_(EPSILON)
             taken_UD.addcdiv_(gradient_UD, scale_UD, value=-self.learning_rate)
-            _put_back(self._squares, rows, squares_UD)
-            return
-        adagrad(
-            [taken_UD],
-            [gradient_UD],
-            [squares_UD],
-            [self._steps],
-            fused=True,
-            lr=self.learning_rate,
-            weight_decay=0.0,
-            lr_decay=0.0,
-            eps=EPSILON,
-            maximize=False,
-        )
+        else:
+            adagrad(
+                [taken_UD],
+                [gradient_UD],
+                [squares_UD],
+                [self._steps],
+                fused=True,
+                lr=self.learning_rate,
+                weight_decay=0.0,
+                lr_decay=0.0,
+                eps=EPSILON,
+                maximize=False,
+            )
         _put_back(self._squares, rows, squares_UD)
 
 

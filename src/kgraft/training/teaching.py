@@ -79,7 +79,7 @@ class Teaching(Term):
         """Return which of a batch's rows and queries the teacher knows, and its rows of them.
 
         The queries are those that it understands from their path's begin, no more than the settings
-        ask for; the paths are given whole. In most batches the teacher is not imitated at all.
+        ask for; the paths are given whole. Of a batch in which it is not imitated: nothing.
         """
         if batch.number % self._settings.every:
             return {}
