@@ -17,8 +17,9 @@ quality
     Seconds of training until a validation MRR is reached: the best that PyKEEN reaches in
     ``--minutes`` by the best of its settings, and ours to the same. Validation is not counted.
 
-``step_of_matmul`` and ``ranking_of_matmul`` are speeds as a share of the products', the others how
-many times as fast as PyKEEN.
+``step_of_matmul`` and ``ranking_of_matmul`` are speeds as a share of the products' by ``torch.mm``
+(``of_products``: by what kgraft multiplies with, oneDNN where PyTorch has it), the others how many
+times as fast as PyKEEN.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ from kgraft.linking.joint import JointGraph, join
 from kgraft.linking.read_collection import read_collection
 from kgraft.memory import peak
 from kgraft.model.kge import KgeModel
+from kgraft.model.products import product
 from kgraft.sentences import speaking
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
@@ -124,6 +126,7 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
     learner = learner_of(model, settings)
     work: dict[str, Work] = {
         "matmul": products_of(batches, width),
+        "products": products_of(batches, width, as_kgraft=True),
         "step": lambda: [learner.step(batch) for batch in batches],
         "batches": lambda: list(islice(made.epoch(1), asked.batches)),
     }
@@ -139,6 +142,7 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
             name: round(1000 * median(own) / len(batches), 3) for name, own in seconds.items()
         },
         "of_matmul": share(seconds["matmul"], seconds["step"]),
+        "of_products": share(seconds["products"], seconds["step"]),
         "examples_per_second": round(examples / median(seconds["step"])),
         "examples_per_second_with_batches": round(
             examples / (median(seconds["step"]) + median(seconds["batches"]))
@@ -147,8 +151,11 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
     }
 
 
-def products_of(batches: Sequence[Batch], width: int) -> Work:
-    """Return what computes the products of batches, into memory that is there already."""
+def products_of(batches: Sequence[Batch], width: int, *, as_kgraft: bool = False) -> Work:
+    """Return what computes the products of batches, by ``torch.mm`` or by what a step calls.
+
+    The former has memory for what comes out.
+    """
     draw = torch.Generator().manual_seed(0)
     shapes = [(len(batch), len(batch.entities)) for batch in batches]
     most = max(size for _, size in shapes)
@@ -160,9 +167,14 @@ def products_of(batches: Sequence[Batch], width: int) -> Work:
     def multiply() -> None:
         for n_queries, n_entities in shapes:
             own, all_ = queries[:n_queries], entities[:n_entities]
-            scores = torch.mm(own, all_.T, out=of_shape[n_queries, n_entities])
-            torch.mm(scores, all_, out=of_queries[:n_queries])
-            torch.mm(scores.T, own, out=of_entities[:n_entities])
+            if as_kgraft:
+                scores = product(own, all_)
+                product(scores, all_.T)
+                of_entities[:n_entities].addmm_(scores.T, own)
+            else:
+                scores = torch.mm(own, all_.T, out=of_shape[n_queries, n_entities])
+                torch.mm(scores, all_, out=of_queries[:n_queries])
+                torch.mm(scores.T, own, out=of_entities[:n_entities])
 
     return multiply
 
@@ -212,7 +224,11 @@ def ranking(data: Data, width: int, asked: Namespace) -> dict[str, Any]:
         )
         found[f"pykeen {batch_size}"] = float(result.get_metric("both.realistic.mrr"))
 
-    work: dict[str, Work] = {"matmul": asking(facts, ours), "kgraft": own}
+    work: dict[str, Work] = {
+        "matmul": asking(facts, ours),
+        "products": asking(facts, ours, as_kgraft=True),
+        "kgraft": own,
+    }
     for size in asked.pykeen_batch_sizes:
         work[f"pykeen {size}"] = lambda size=size: theirs(size)
     seconds = in_turns(work, asked.repeats)
@@ -227,12 +243,16 @@ def ranking(data: Data, width: int, asked: Namespace) -> dict[str, Any]:
             name: round(len(facts) / median(own)) for name, own in seconds.items()
         },
         "of_matmul": share(seconds["matmul"], seconds["kgraft"]),
+        "of_products": share(seconds["products"], seconds["kgraft"]),
         "over_pykeen": share(seconds[best], seconds["kgraft"]),
     }
 
 
-def asking(facts: Triples, model: KgeModel) -> Work:
-    """Return what multiplies the different queries of facts with all entities."""
+def asking(facts: Triples, model: KgeModel, *, as_kgraft: bool = False) -> Work:
+    """Return what multiplies the different queries of facts with all entities.
+
+    By ``torch.mm``, into memory that is there already, or by what ranking calls.
+    """
     sizes = [len(np.unique(facts[:, columns], axis=0)) for columns in ([0, 1], [1, 2])]
     queries = torch.randn(MOST_QUERIES, model.entities.shape[1])
     scores = torch.empty(MOST_QUERIES, model.n_entities)
@@ -241,7 +261,10 @@ def asking(facts: Triples, model: KgeModel) -> Work:
         for size in sizes:
             for start in range(0, size, MOST_QUERIES):
                 n = min(MOST_QUERIES, size - start)
-                torch.mm(queries[:n], model.entities.T, out=scores[:n])
+                if as_kgraft:
+                    product(queries[:n], model.entities)
+                else:
+                    torch.mm(queries[:n], model.entities.T, out=scores[:n])
 
     return multiply
 

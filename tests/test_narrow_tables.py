@@ -100,7 +100,9 @@ def test_an_update_goes_on_from_such_rows(
     assert updated.kge.entities.dtype == torch.bfloat16
 
 
-def test_scores_do_not_depend_on_how_many_rows_are_widened_at_once(
+@pytest.mark.parametrize("most", ["MOST_ROWS", "MOST_SCORES"])
+def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
+    most: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = KgeModel.create(ModelSettings(width=8, tables="bfloat16", init_scale=1.0), 11, 2)
@@ -108,7 +110,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_widened_at_once(
     whole = model.score(*asked, side="tail")
     wide = KgeModel(ModelSettings(width=8), model.vectors(), model.relations)
     torch.testing.assert_close(whole, wide.score(*asked, side="tail"))
-    monkeypatch.setattr(kge_module, "AT_ONCE", 4)
+    monkeypatch.setattr(kge_module, most, 4)
     torch.testing.assert_close(model.score(*asked, side="tail"), whole)
     some = torch.tensor([9, 2, 4, 7, 1])
     scores = model.score(*asked, side="head", candidates=some)

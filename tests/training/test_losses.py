@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgraft.training.losses import TINIEST, add_n3, sampled_softmax
+from kgraft.training.losses import TINIEST, n3, sampled_softmax
 
 
 def scored(*rows: list[float]) -> tuple[Tensor, Tensor]:
@@ -118,16 +118,16 @@ def test_gradients_are_those_of_autograd() -> None:
 
 
 @pytest.mark.parametrize("factors", [None, torch.bfloat16])
-def test_the_gradient_may_go_to_memory_that_is_there(factors: torch.dtype | None) -> None:
+def test_the_gradient_is_added_to_what_is_there(factors: torch.dtype | None) -> None:
     queries, candidates = drawn(3, 5, dtype=torch.float32)
-    answers, room = torch.tensor([1, 2, 0]), torch.full((6, 3), torch.nan)
-    fresh, kept = (
-        sampled_softmax(queries, candidates, answers, factors=factors, out_CD=out)
-        for out in (None, room[:5])
+    answers, room = torch.tensor([1, 2, 0]), torch.full((6, 3), 2.0)
+    alone, added = (
+        sampled_softmax(queries, candidates, answers, factors=factors, sum_CD=there)
+        for there in (None, room[:5])
     )
-    assert kept.of_candidates.equal(fresh.of_candidates)
-    assert room[:5].equal(fresh.of_candidates)
-    assert room[5].isnan().all()
+    torch.testing.assert_close(room[:5], 2.0 + alone.of_candidates)
+    assert added.of_candidates.equal(room[:5])
+    assert room[5].eq(2.0).all()
 
 
 def test_an_answer_that_underflows_still_has_a_finite_loss_and_its_gradient() -> None:
@@ -165,25 +165,28 @@ def test_gradients_of_rounded_factors_are_near_the_exact_ones() -> None:
 # ---------------------------------------------------------------------------------- the regularizer
 
 
-def n3(rows: Tensor, counts: Tensor, parts: int) -> float:
-    return add_n3(torch.zeros_like(rows), rows, counts, parts=parts, weight=1.0).item()
+def regularizer(rows: Tensor, counts: Tensor, parts: int, weight: float = 1.0) -> float:
+    room = torch.full_like(rows, torch.nan)
+    return n3(rows, counts, parts=parts, weight=weight, gradient_ND=room).item()
 
 
 def test_n3_is_the_sum_of_cubed_moduli_as_often_as_rows_count() -> None:
     # 3 + 4i and 2; -i and 0: cubed moduli 125 and 8, 1 and 0
     rows = torch.tensor([[3.0, 2.0, 4.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
-    assert n3(rows, torch.tensor([1.0, 0.0]), parts=2) == pytest.approx(133.0)
-    assert n3(rows, torch.tensor([2.0, 3.0]), parts=2) == pytest.approx(2 * 133.0 + 3 * 1.0)
+    assert regularizer(rows, torch.tensor([1.0, 0.0]), parts=2) == pytest.approx(133.0)
+    assert regularizer(rows, torch.tensor([2.0, 3.0]), parts=2) == pytest.approx(2 * 133 + 3)
     # 27 + 8 + 64 and 1
-    assert n3(rows, torch.tensor([1.0, 10.0]), parts=1) == pytest.approx(99.0 + 10 * 1.0)
+    assert regularizer(rows, torch.tensor([1.0, 10.0]), parts=1) == pytest.approx(99.0 + 10)
+    # Only the gradient is weighted.
+    assert regularizer(rows, torch.tensor([1.0, 0.0]), 2, weight=0.1) == pytest.approx(133.0)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_the_gradient_of_n3_is_added_weighted(parts: int) -> None:
+def test_the_gradient_of_n3_is_weighted(parts: int) -> None:
     (rows,) = drawn(3, width=4)
     rows[1, ::2] = 0.0  # a number that is zero has a gradient: none
     counts = torch.tensor([1.0, 2.0, 0.0], dtype=torch.float64)
-    gradient = torch.ones_like(rows)
-    add_n3(gradient, rows, counts, parts=parts, weight=0.5)
-    expected = by_differences(lambda: n3(rows, counts, parts), rows)
-    torch.testing.assert_close(gradient, 1 + 0.5 * expected, rtol=1e-6, atol=1e-6)
+    gradient = torch.full_like(rows, torch.nan)
+    n3(rows, counts, parts=parts, weight=0.5, gradient_ND=gradient)
+    expected = by_differences(lambda: regularizer(rows, counts, parts), rows)
+    torch.testing.assert_close(gradient, 0.5 * expected, rtol=1e-6, atol=1e-6)

@@ -12,10 +12,14 @@ from kgraft.config import ModelSettings
 from kgraft.graph.known_facts import Side
 from kgraft.model.encoders import Encoder
 from kgraft.model.make_encoder import default_scale, make_encoder
+from kgraft.model.products import product
 from kgraft.model.scorer import directed
 
-AT_ONCE = 2**16
-"""Rows of a narrow type that are widened at once to score them."""
+MOST_SCORES = 2**21
+"""Scores made at once: 8 MiB, which are still in the cache when they go to their place."""
+
+MOST_ROWS = 2**16
+"""Rows scored at once; those of a narrow type are widened first."""
 
 
 class KgeModel:
@@ -162,11 +166,12 @@ class KgeModel:
             scores = out
         else:
             scores = queries.new_empty(len(queries), len(rows))
-        if rows.dtype == queries.dtype:
+        if scores.is_cuda and rows.dtype == queries.dtype:
             return torch.mm(queries, rows.T, out=scores)
-        for start in range(0, len(rows), AT_ONCE):
-            block = slice(start, start + AT_ONCE)
-            scores[:, block] = queries @ rows[block].to(queries.dtype).T
+        at_once = min(max(MOST_SCORES // max(len(queries), 1), 1), MOST_ROWS)
+        for start in range(0, len(rows), at_once):
+            block = slice(start, start + at_once)
+            scores[:, block] = product(queries, rows[block].to(queries.dtype))
         return scores
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:

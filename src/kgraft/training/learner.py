@@ -16,7 +16,7 @@ from kgraft.threads import ahead
 from kgraft.training.batch import Batch
 from kgraft.training.batches import Batches
 from kgraft.training.ledger import Entry, Ledger
-from kgraft.training.losses import add_n3, sampled_softmax
+from kgraft.training.losses import n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
 from kgraft.training.replay import Computed, Recorder
 from kgraft.training.term import Step, Term
@@ -187,7 +187,7 @@ class Learner:
             encoder.train()
         for optimizer in self._dense:
             optimizer.zero_grad(set_to_none=True)
-        gradient = torch.empty_like(rows)
+        regularizer, gradient = self._regularized(batch, rows)
         n_entities = len(batch.entities)
         entities, relations = rows[:n_entities], rows[n_entities:]
         of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
@@ -205,9 +205,8 @@ class Learner:
             weights_B=shares,
             discounts_C=batch.discounts,
             factors=self._factors,
-            out_CD=of_entities,
+            sum_CD=of_entities,
         )
-        of_relations.zero_()
         further = self._further(
             Step(batch, entities, relations, queries.flatten(0, 1)),
             (of_entities, of_relations, asked.of_queries),
@@ -215,15 +214,21 @@ class Learner:
         of_heads, of_predicates = pull_back(asked.of_queries.view_as(queries))
         of_entities.index_add_(0, batch.heads, of_heads.flatten(0, 1))
         of_relations.index_add_(0, batch.predicates, of_predicates.flatten(0, 1))
-        terms = _by_origin(asked.losses * shares, batch)
-        if weight := self._weights["regularization"]:
-            counts = batch.uses / len(batch)
-            terms["regularization"] = add_n3(
-                gradient, rows, counts, parts=encoder.parts, weight=weight
-            )
+        terms = _by_origin(asked.losses * shares, batch) | regularizer
         terms |= further
         terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])
         return terms, gradient
+
+    def _regularized(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the regularizer, if there is one, and its gradient, for others to add to."""
+        weight = self._weights["regularization"]
+        if not weight:
+            return {}, torch.zeros_like(rows)
+        gradient = torch.empty_like(rows)
+        counts = batch.uses / len(batch)
+        parts = self.model.encoder.parts
+        value = n3(rows, counts, parts=parts, weight=weight, gradient_ND=gradient)
+        return {"regularization": value}, gradient
 
     def _further(self, step: Step, gradients: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the further terms, and add the gradients of their weighted sum.

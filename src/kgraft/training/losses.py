@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kgraft.model.products import product
+
 TINIEST = 1e-38
 """Chances below this make no larger loss, 87.5; only the figure that is shown stops there."""
 
@@ -20,7 +22,7 @@ class Asked(NamedTuple):
     Args:
         losses: The loss of each query, ``(B,)``, not weighted.
         of_queries: The gradient of the weighted sum, of the queries' vectors, ``(B, D)``.
-        of_candidates: The same of the candidates' vectors, ``(C, D)``.
+        of_candidates: The same of the candidates' vectors, added to what was there, ``(C, D)``.
     """
 
     losses: Tensor
@@ -37,7 +39,7 @@ def sampled_softmax(
     weights_B: Tensor | None = None,
     discounts_C: Tensor | None = None,
     factors: torch.dtype | None = None,
-    out_CD: Tensor | None = None,
+    sum_CD: Tensor | None = None,
 ) -> Asked:
     """Cross-entropy of each query's answer against the step's shared candidates, and its gradients.
 
@@ -58,16 +60,14 @@ def sampled_softmax(
         discounts_C: What each candidate's scores count less; by default nothing.
         factors: What the factors of the three products, forward and backward, are rounded to, as
             ``torch.bfloat16``; by default they are taken as they are. Sums keep the inputs' type.
-        out_CD: Memory for the candidates' gradient; by default it is fresh.
+        sum_CD: What the candidates' gradient is added to, in place; by default fresh zeros.
     """
     weights_B = queries_BD.new_ones(len(answers_B)) if weights_B is None else weights_B
-    if discounts_C is None:
-        discounts_C = queries_BD.new_zeros(len(candidates_CD))
     weights_B1 = weights_B.to(queries_BD)[:, None]
     asked_BD, rows_CD = queries_BD.to(factors), candidates_CD.to(factors)
-    discounts_C = discounts_C.to(asked_BD)
+    shift_C = None if discounts_C is None else -discounts_C.to(asked_BD)
     # One matrix of scores becomes chances, then slopes.
-    scores_BC = torch.addmm(discounts_C, asked_BD, rows_CD.T, beta=-1).to(queries_BD.dtype)
+    scores_BC = product(asked_BD, rows_CD, shift_C).to(queries_BD.dtype)
     answers_B1 = answers_B[:, None]
     if known_M is not None:
         own_B1 = scores_BC.gather(1, answers_B1)
@@ -79,39 +79,41 @@ def sampled_softmax(
     slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
     slopes_BC = slopes_BC.to(factors)
     # The weights go to the narrow factors: the slopes are many times as many numbers.
-    of_queries_BD = (slopes_BC @ rows_CD).to(queries_BD.dtype).mul_(weights_B1)
+    of_queries_BD = product(slopes_BC, rows_CD.T).to(queries_BD.dtype).mul_(weights_B1)
     weighed_BD = (queries_BD * weights_B1).to(factors)
-    if out_CD is None:
-        out_CD = torch.empty_like(candidates_CD)
+    if sum_CD is None:
+        sum_CD = torch.zeros_like(candidates_CD)
     if factors is None:
-        torch.mm(slopes_BC.T, weighed_BD, out=out_CD)
+        sum_CD.addmm_(slopes_BC.T, weighed_BD)
     else:
-        out_CD.copy_(slopes_BC.T @ weighed_BD)
-    return Asked(losses_B, of_queries_BD, out_CD)
+        sum_CD += slopes_BC.T @ weighed_BD
+    return Asked(losses_B, of_queries_BD, sum_CD)
 
 
 @torch.no_grad()
-def add_n3(
-    gradient_ND: Tensor, rows_ND: Tensor, counts_N: Tensor, *, parts: int, weight: float
+def n3(
+    rows_ND: Tensor, counts_N: Tensor, *, parts: int, weight: float, gradient_ND: Tensor
 ) -> Tensor:
-    """Return the N3 regularizer of rows, and add its gradient, weighted.
+    """Return the N3 regularizer of rows, and write its gradient, weighted.
 
     The sum of the cubed moduli of each row's numbers, times how often the row counts (Lacroix et
     al., "Canonical tensor decomposition for knowledge base completion", ICML 2018, eq. 4).
 
     Args:
-        gradient_ND: Changed in place.
         rows_ND: The rows; with two parts their first half are real, the second imaginary parts.
         counts_N: How often each counts.
         parts: 1 for rows of real numbers, 2 for rows of complex ones.
-        weight: What the gradient is multiplied by; the regularizer itself is not.
+        weight: What the gradient is multiplied by, above 0; the regularizer itself is not.
+        gradient_ND: Where the gradient goes.
     """
-    real, *imaginary = rows_ND.chunk(parts, dim=-1)
-    squares = real.square()
-    for part in imaginary:
-        squares.addcmul_(part, part)
-    slopes = squares.sqrt().mul_(counts_N[:, None])
-    for own, part in zip(gradient_ND.chunk(parts, dim=-1), (real, *imaginary), strict=True):
-        # The modulus times the number is sound at 0 too.
-        own.addcmul_(part, slopes, value=3 * weight)
-    return squares.view(-1).dot(slopes.view(-1))
+    shape = (len(rows_ND), parts, rows_ND.shape[1] // parts)
+    numbers_NPK, slopes_NPK = rows_ND.view(shape), gradient_ND.view(shape)
+    first, *others = numbers_NPK.unbind(1)
+    moduli_NK = first.square()
+    for part_NK in others:
+        moduli_NK.addcmul_(part_NK, part_NK)
+    moduli_NK.sqrt_().mul_((3 * weight * counts_N)[:, None])
+    # The modulus times the number is sound at 0 too.
+    torch.mul(numbers_NPK, moduli_NK[:, None], out=slopes_NPK)
+    # What is cubic is a third of the sum of numbers times slopes.
+    return rows_ND.flatten().dot(gradient_ND.flatten()) / (3 * weight)
