@@ -31,6 +31,7 @@ from kgraft.graph.interchange import from_arrays
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.kge import KgeModel
+from kgraft.model.usual import Usual
 from kgraft.training import making
 from kgraft.training.estimate import estimate
 from kgraft.training.pretrain import pretrain, pretraining_run
@@ -184,10 +185,11 @@ def test_ranks_are_those_of_the_cpu() -> None:
     draw = np.random.default_rng(0)
     n, m = 700, 5
     # Few different numbers, so that sums are exact and ties many.
-    table, verbs = (
-        torch.from_numpy(draw.integers(-2, 3, (size, 8))).float() for size in (n, 2 * m)
+    table, verbs, *usual = (
+        torch.from_numpy(draw.integers(-2, 3, size)).float()
+        for size in ((n, 8), (2 * m, 8), (n, 3), (2 * m, 3))
     )
-    model = KgeModel(ModelSettings(width=8), table, verbs)
+    model = KgeModel(ModelSettings(width=8), table, verbs, usual=Usual(*usual))
     facts = np.stack(
         [draw.integers(n, size=900), draw.integers(m, size=900), draw.integers(n, size=900)], 1
     )

@@ -213,6 +213,8 @@ class RuleSettings(Settings):
             stated facts only.
         answered: What remains of that chance where the fact's head and relation have a stated
             answer: rules are right less often there.
+        usual: Once rules are mined, so many numbers are added to each entity's and relation's row
+            that say which answers are usual along a relation; 0 adds none.
     """
 
     longest: int = Field(3, ge=0, le=3)
@@ -223,6 +225,7 @@ class RuleSettings(Settings):
     seconds: float | None = Field(None, gt=0)
     teach: float = Field(1.0, ge=0, le=1)
     answered: float = Field(0.1, ge=0, le=1)
+    usual: int = Field(32, ge=0)
 
     @property
     def teaches(self) -> bool:

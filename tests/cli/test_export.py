@@ -9,6 +9,7 @@ import numpy as np
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
+from kgraft.exporting.folded import folded
 from kgraft.files import alone
 from kgraft.model.directory import load_model
 
@@ -21,10 +22,13 @@ def test_a_file_is_exported_and_told_of(student: Path, tmp_path: Path) -> None:
     done = run("export", student, "--out", tmp_path / "v.npz")
     assert done.exit_code == 0, done.output
     model = load_model(student)
-    n = len(model.graph.parts["mine"].entities)
-    assert f"numpy: {n} entities and 3 relations of mine, 8 numbers each" in done.output
+    n, plain = len(model.graph.parts["mine"].entities), folded(model.kge)
+    assert (
+        f"numpy: {n} entities and 3 relations of mine, {plain.settings.width} numbers each"
+        in done.output
+    )
     with np.load(tmp_path / "v.npz") as read:
-        np.testing.assert_array_equal(read["entities"], model.kge.entities[:n].numpy())
+        np.testing.assert_array_equal(read["entities"], plain.entities[:n].numpy())
 
 
 def test_sources_are_chosen(student: Path, teacher: Path, tmp_path: Path) -> None:

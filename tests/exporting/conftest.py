@@ -26,13 +26,15 @@ def check_scores(student: TrainedModel) -> Check:
     def check(entities: Floats, relations: Floats) -> None:
         part = student.graph.parts["mine"]
         n, m = len(part.entities), len(part.relations)
-        assert entities.shape == (n, 32)
-        assert relations.shape == (2 * m, 32)
+        assert student.kge.usual is not None
+        half = 16 + student.kge.usual.entities.shape[1]
+        assert entities.shape == (n, 2 * half)
+        assert relations.shape == (2 * m, 2 * half)
         anchors = torch.arange(n).repeat(m)
         asked = torch.from_numpy(part.relation_rows).repeat_interleave(n)
         for side, offset in (("tail", 0), ("head", m)):
             expected = student.kge.score(anchors, asked, side=side, candidates=torch.arange(n))
-            e, r = (x[:, :16] + 1j * x[:, 16:] for x in (entities, relations))
+            e, r = (x[:, :half] + 1j * x[:, half:] for x in (entities, relations))
             query = np.tile(e, (m, 1)) * np.repeat(r[offset : offset + m], n, axis=0)
             scores = (query @ e.conj().T).real
             np.testing.assert_allclose(scores, expected.numpy(), atol=1e-5)

@@ -9,6 +9,7 @@ import pytest
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import ABOUT, export
+from kgraft.exporting.folded import folded
 from kgraft.exporting.formats import FORMATS, Format, format_of, shown
 from kgraft.model.trained import TrainedModel
 
@@ -45,7 +46,7 @@ def test_what_was_exported_is_told(student: TrainedModel, tmp_path: Path) -> Non
     done = export(student, tmp_path / "el.npz")
     n = len(student.graph.parts["mine"].entities)
     assert (done.format, done.sources, done.entities) == ("numpy", ("mine",), n)
-    assert (done.relations, done.width) == (10, 32)
+    assert (done.relations, done.width) == (10, folded(student.kge).settings.width)
 
 
 def test_a_file_is_replaced_only_if_it_may_be(student: TrainedModel, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from kgraft.config import ModelSettings
 from kgraft.errors import DataError
 from kgraft.exporting.export import export
+from kgraft.exporting.folded import folded
 from kgraft.exporting.pykeen import to_pykeen
 from kgraft.graph.interchange import from_pykeen
 from kgraft.model.trained import TrainedModel
@@ -75,7 +76,8 @@ def test_the_directory_makes_the_model_without_kgraft(
         np.load(tmp_path / "el" / "triples.npy"), **names, create_inverse_triples=True
     )
     state = load_file(tmp_path / "el" / "state.safetensors")
-    made = models.ComplEx(triples_factory=factory, embedding_dim=16, random_seed=0)
+    embedding_dim = folded(student.kge).settings.width // 2
+    made = models.ComplEx(triples_factory=factory, embedding_dim=embedding_dim, random_seed=0)
     made.load_state_dict(state)
     assert_same_scores(student, made)
 

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from kgraft.errors import DataError
 from kgraft.exporting.export import export
+from kgraft.exporting.folded import folded
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
@@ -62,16 +63,14 @@ def test_word2vec_text(student, names, check_scores, tmp_path: Path, ending: str
     opened = gzip.open if ending.endswith("gz") else open
     with opened(path, "rt", encoding="utf-8") as file:
         head, *lines = file.read().splitlines()
-    assert head == f"{len(names)} 32"
+    plain = folded(student.kge)
+    assert head == f"{len(names)} {plain.settings.width}"
     cells = [line.split(" ") for line in lines]
     assert [x[0] for x in cells] == names
     vectors = np.array([x[1:] for x in cells], dtype=np.float32)
-    np.testing.assert_array_equal(vectors, student.kge.entities.numpy())
+    np.testing.assert_array_equal(vectors, plain.entities.numpy())
     relations = np.concatenate(
-        [
-            student.kge.relations.numpy()[student.graph.parts["mine"].relation_rows + x]
-            for x in (0, 10)
-        ]
+        [plain.relations.numpy()[student.graph.parts["mine"].relation_rows + x] for x in (0, 10)]
     )
     check_scores(vectors, relations)
 

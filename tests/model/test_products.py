@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,9 +14,9 @@ from kgraft.model.products import product
 
 @pytest.fixture(params=[True, False], ids=["onednn", "plain"], autouse=True)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param and not products.HAS_ONEDNN:
+    if request.param and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this PyTorch has no oneDNN")
-    monkeypatch.setattr(products, "HAS_ONEDNN", request.param)
+    monkeypatch.setattr(products, "BY_ONEDNN", request.param)
 
 
 def drawn(*size: int) -> Tensor:
@@ -50,6 +52,15 @@ def test_however_numbers_lie_in_memory(left: Tensor) -> None:
     torch.testing.assert_close(product(right, left), expected.T)
 
 
+def test_it_may_go_to_memory_that_is_there() -> None:
+    left, right, shift, room = drawn(4, 6), drawn(5, 6), drawn(5), torch.full((4, 9), 7.0)
+    for given in (None, shift):
+        found = product(left, right, given, out=room[:, 2:7])
+        torch.testing.assert_close(room[:, 2:7], product(left, right, given))
+        assert found.data_ptr() == room[:, 2:7].data_ptr()
+        assert room[:, [0, 1, 7, 8]].eq(7.0).all()
+
+
 @pytest.mark.parametrize("size", [(0, 3), (3, 0), (0, 0)])
 def test_no_rows(size: tuple[int, int]) -> None:
     found = product(drawn(size[0], 4), drawn(size[1], 4), drawn(size[1]))
@@ -69,3 +80,17 @@ def test_equal_rows_have_equal_products() -> None:
     right = drawn(37, 24).repeat(5, 1)
     found = product(drawn(9, 24), right).view(9, 5, 37)
     assert found.eq(found[:, :1]).all()
+
+
+@pytest.mark.parametrize(("maker", "expected"), [("AuthenticAMD", True), ("GenuineIntel", False)])
+def test_the_processor_is_known_by_its_maker(tmp_path: Path, maker: str, expected: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\n")
+    assert products.is_amd(tmp_path / "cpuinfo") is expected
+
+
+def test_where_linux_does_not_say_python_may_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known, expected in (("AMD64 Family 25 Model 33, AuthenticAMD", True), ("arm", False)):
+        monkeypatch.setattr(products.platform, "processor", lambda known=known: known)
+        assert products.is_amd(tmp_path / "none") is expected

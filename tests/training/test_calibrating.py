@@ -106,7 +106,6 @@ def test_test_facts_play_no_part(student: TrainedModel, own: KnowledgeGraph) -> 
     alone = replace(student, evidence=None)
     wanted = calibrated(alone, own).calibration
     assert calibrated(alone, replace(own, test=own.test[:3])).calibration == wanted
-    assert wanted["vectors"] == student.calibration["vectors"]
 
 
 def test_a_good_model_is_sure_and_a_bad_one_is_not(

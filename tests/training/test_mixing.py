@@ -55,9 +55,11 @@ def mine() -> KnowledgeGraph:
     )
 
 
-def by_chance(*graphs: KnowledgeGraph, links: tuple[Links, ...] = ()) -> TrainedModel:
+def by_chance(
+    *graphs: KnowledgeGraph, links: tuple[Links, ...] = (), usual: int = 0
+) -> TrainedModel:
     """A model whose vectors know nothing."""
-    settings = TrainSettings(model=ModelSettings(width=4))
+    settings = TrainSettings(model=ModelSettings(width=4), rules=RuleSettings(usual=usual))
     graph = join(graphs, links)
     draw = torch.Generator().manual_seed(2)
     entities = torch.randn(graph.n_entities, 4, generator=draw)

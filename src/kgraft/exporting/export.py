@@ -81,7 +81,7 @@ def export(
         tuple(selection.sources),
         len(selection.entities),
         len(selection.relations) // 2,
-        model.settings.model.width,
+        selection.kge.settings.width,
     )
 
 

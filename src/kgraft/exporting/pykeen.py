@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError
+from kgraft.exporting.folded import folded
 from kgraft.exporting.selection import Selection
 from kgraft.extras import import_extra
 from kgraft.graph.names import unique_names
@@ -41,7 +42,7 @@ def to_pykeen(model: TrainedModel) -> tuple[ComplEx, TriplesFactory]:
             f"PyKEEN has no model that scores as {model.settings.model.encoder!r} does",
             remedy="Export a model whose encoder is complex",
         )
-    kge, graph = model.kge, model.graph
+    kge, graph = folded(model.kge), model.graph
     models = import_extra("pykeen.models", extra="pykeen")
     factory = import_extra("pykeen.triples", extra="pykeen").TriplesFactory(
         torch.from_numpy(np.unique(graph.triples[graph.among_first(kge.n_entities)], axis=0)),

@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
+from kgraft.exporting.folded import folded
 from kgraft.inference.names import Named
 from kgraft.linking.joint import JointGraph
+from kgraft.model.kge import KgeModel
 from kgraft.model.trained import TrainedModel
 from kgraft.progress import Listener, Silence
 
@@ -24,7 +26,10 @@ AT_ONCE = 1_000
 """Rows that are handed on together."""
 
 COMPLEX = (
-    "A row of width D is D/2 complex numbers: the real parts, then the imaginary parts.",
+    (
+        "A row of width D is D/2 complex numbers: the real parts, then the imaginary parts. The first "
+        "learned/2 are learned, the others say which answers are usual along a relation."
+    ),
     (
         "The score of (head, relation, tail) is Re(sum(h * r * conj(t))): the dot product of the "
         "tail's row with the row of h * r. Heads are asked for with the relation's inverse row: "
@@ -81,9 +86,14 @@ class Selection:
     progress: Listener = field(default_factory=Silence)
 
     @cached_property
+    def kge(self) -> KgeModel:
+        """The model's vectors as they are exported."""
+        return folded(self.model.kge)
+
+    @cached_property
     def entities(self) -> Table:
         """The sources' entities, in their order; those without a vector are left out."""
-        graph, kge = self.model.graph, self.model.kge
+        graph, kge = self.model.graph, self.kge
         labels = _labels(graph)
         frames, rows = [], []
         for source in self.sources:
@@ -105,7 +115,7 @@ class Selection:
     @cached_property
     def relations(self) -> Table:
         """The sources' relations, and then their inverses in the same order."""
-        graph, kge = self.model.graph, self.model.kge
+        graph, kge = self.model.graph, self.kge
         frames, rows = [], []
         for source in self.sources:
             part, named = graph.parts[source], Named(self.model, source)
@@ -147,7 +157,8 @@ class Selection:
             "target": model.target,
             "sources": list(self.sources),
             "encoder": model.settings.model.encoder,
-            "width": model.settings.model.width,
+            "width": self.kge.settings.width,
+            "learned": model.settings.model.width,
             "layout": layout,
             "score": score,
         }

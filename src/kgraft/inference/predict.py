@@ -247,8 +247,8 @@ class Predictor:
                 ]
             )
         rows = part.relation_rows[places]
-        queries = kge.queries(torch.full((len(rows),), start), torch.from_numpy(rows))
-        best = (queries @ kge.vectors(torch.tensor(end))).topk(min(k, len(rows)))
+        heads, tails = (torch.full((len(rows),), row) for row in (start, end))
+        best = kge.score_facts(heads, torch.from_numpy(rows), tails).topk(min(k, len(rows)))
         chosen = best.indices.numpy()
         facts = np.stack(
             [np.full_like(chosen, head), places[chosen], np.full_like(chosen, tail)], axis=1

@@ -55,8 +55,9 @@ from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL
 from kgraft.model.trained import Kind, TrainedModel
+from kgraft.model.usual import Usual
 
-FORMAT = 4
+FORMAT = 5
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
 written in an earlier format is read where it still fits."""
 
@@ -270,6 +271,8 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     graph = _read_graph(directory, manifest)
     weights = load_file(directory / "weights.safetensors")
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
+    if "usual.entities" in weights:
+        kge = kge.with_usual(Usual(weights["usual.entities"], weights["usual.relations"]))
     kge.copy_from(weights)
     if not _n_asked(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities or (
         kge.n_relations != graph.n_relations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -14,12 +14,16 @@ from kgraft.model.encoders import Encoder
 from kgraft.model.make_encoder import default_scale, make_encoder
 from kgraft.model.products import product
 from kgraft.model.scorer import directed
+from kgraft.model.usual import Usual
 
 MOST_SCORES = 2**21
 """Scores made at once: 8 MiB, which are still in the cache when they go to their place."""
 
 MOST_ROWS = 2**16
 """Rows scored at once; those of a narrow type are widened first."""
+
+MOST_ON_GPU = 2**20
+"""The same on a GPU, where many small products take longer than one."""
 
 
 class KgeModel:
@@ -34,6 +38,7 @@ class KgeModel:
         entities: ``(n, D)`` of the settings' type; ``vectors`` returns rows to calculate with.
         relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
         encoder: The encoder; by default a new one by the settings.
+        usual: What the relation alone adds to scores, where that has been fitted.
 
     Raises:
         ValueError: If shapes or types do not agree with the settings.
@@ -45,6 +50,7 @@ class KgeModel:
         entities: Tensor,
         relations: Tensor,
         encoder: Encoder | None = None,
+        usual: Usual | None = None,
     ) -> None:
         if entities.shape[1:] != (settings.width,) or relations.shape[1:] != (settings.width,):
             raise ValueError(
@@ -58,10 +64,13 @@ class KgeModel:
             )
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
+        if usual is not None and not usual.fits(len(entities), len(relations)):
+            raise ValueError("the tables of what is usual do not fit those of the vectors")
         self.settings = settings
         self.entities = entities
         self.relations = relations
         self.encoder = encoder if encoder is not None else make_encoder(settings)
+        self.usual = usual
 
     @classmethod
     def create(
@@ -81,7 +90,15 @@ class KgeModel:
         if device == self.device:
             return self
         encoder = copy.deepcopy(self.encoder).to(device)
-        return KgeModel(self.settings, self.entities.to(device), self.relations.to(device), encoder)
+        usual = None if self.usual is None else self.usual.on(device)
+        tables = self.entities.to(device), self.relations.to(device)
+        return KgeModel(self.settings, *tables, encoder, usual)
+
+    def with_usual(self, usual: Usual | None) -> KgeModel:
+        """Return the model with these additions to its scores, or with none; the rest is shared."""
+        if usual is self.usual:
+            return self
+        return KgeModel(self.settings, self.entities, self.relations, self.encoder, usual)
 
     @property
     def device(self) -> torch.device:
@@ -100,14 +117,16 @@ class KgeModel:
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained numbers."""
-        dense = sum(parameter.numel() for parameter in self.encoder.parameters())
-        return self.entities.numel() + self.relations.numel() + dense
+        """Number of trained and fitted numbers."""
+        fitted = () if self.usual is None else self.usual.tensors().values()
+        own = (self.entities, self.relations, *self.encoder.parameters(), *fitted)
+        return sum(x.numel() for x in own)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights by name; they share memory with the model."""
         dense = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
-        return {"entities": self.entities, "relations": self.relations, **dense}
+        usual = {} if self.usual is None else self.usual.tensors()
+        return {"entities": self.entities, "relations": self.relations, **dense, **usual}
 
     @torch.no_grad()
     def copy_from(self, tensors: Mapping[str, Tensor]) -> None:
@@ -159,20 +178,29 @@ class KgeModel:
         Returns:
             Scores ``(B, C)``, higher is more plausible, where the model is.
         """
-        asked = directed(relations, side, self.n_relations)
-        queries = self.queries(anchors.to(self.device), asked.to(self.device))
-        rows = self._rows(candidates)
-        if out is not None and out.dtype == queries.dtype and out.device == queries.device:
-            scores = out
-        else:
-            scores = queries.new_empty(len(queries), len(rows))
-        if scores.is_cuda and rows.dtype == queries.dtype:
-            return torch.mm(queries, rows.T, out=scores)
-        at_once = min(max(MOST_SCORES // max(len(queries), 1), 1), MOST_ROWS)
-        for start in range(0, len(rows), at_once):
-            block = slice(start, start + at_once)
-            scores[:, block] = product(queries, rows[block].to(queries.dtype))
-        return scores
+        anchors = anchors.to(self.device)
+        asked = directed(relations, side, self.n_relations).to(self.device)
+        queries, chosen = self.queries(anchors, asked), self._chosen(candidates)
+        rows = self.entities[chosen]
+        if self.usual is not None:
+            along, less = self.usual.asked(anchors, asked)
+            usual_rows = self.usual.entities[chosen]
+        if out is None or out.dtype != queries.dtype or out.device != queries.device:
+            out = queries.new_empty(len(queries), len(rows))
+        for block in _blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
+            scores = product(queries, rows[block].to(queries.dtype), out=out[:, block])
+            if self.usual is not None:
+                scores += product(along, usual_rows[block]).sub_(less)
+        return out
+
+    @torch.no_grad()
+    def score_facts(self, heads_B: Tensor, relations_B: Tensor, tails_B: Tensor) -> Tensor:
+        """Score facts, ``(B,)``, each as ``score`` does its tail; all int64, on the CPU."""
+        found = (self.queries(heads_B, relations_B) * self.vectors(tails_B)).sum(1)
+        if self.usual is not None:
+            along, less = self.usual.asked(heads_B, relations_B)
+            found += (along * self.usual.entities[tails_B]).sum(1) - less[:, 0]
+        return found
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
         """Return rows of entities to calculate with, by default all, perhaps the table itself.
@@ -182,12 +210,18 @@ class KgeModel:
         """
         return (self.entities if rows is None else self.entities[rows]).to(self.relations.dtype)
 
-    def _rows(self, candidates: Tensor | None) -> Tensor:
-        """Return rows of entities, ``(C, D)``; those that follow each other are not copied."""
+    def _chosen(self, candidates: Tensor | None) -> slice | Tensor:
+        """Return what chooses rows of entities; those that follow each other are not copied."""
         if candidates is None:
-            return self.entities
+            return slice(None)
         first = int(candidates[0]) if len(candidates) else 0
         block = slice(first, first + len(candidates))
         if candidates.equal(torch.arange(block.start, block.stop)):
-            return self.entities[block]
-        return self.entities[candidates.to(self.device)]
+            return block
+        return candidates.to(self.device)
+
+
+def _blocks(n_queries: int, n_rows: int, *, on_cpu: bool) -> Iterator[slice]:
+    """Split rows into those scored at once."""
+    most = min(max(MOST_SCORES // max(n_queries, 1), 1), MOST_ROWS) if on_cpu else MOST_ON_GPU
+    return (slice(start, start + most) for start in range(0, n_rows, most))

@@ -245,13 +245,13 @@ class MixedScorer:
     """Scores candidates by vectors and witnesses together.
 
     Args:
-        kge: The vectors.
+        kge: The vectors. What they are told is usual is left out, for a mixture weighs it itself.
         rules: The witnesses, which can also answer alone.
         weights: float ``(2 m, F)``, a mixture for each relation and each inverse.
     """
 
     def __init__(self, kge: KgeModel, rules: RuleScorer, weights: Tensor) -> None:
-        self._kge = kge
+        self._kge = kge.with_usual(None)
         self.rules = rules
         self._weights = weights
 

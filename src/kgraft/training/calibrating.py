@@ -25,7 +25,7 @@ from kgraft.model.mixture import MixedScorer, chance, mixed
 from kgraft.model.scorer import directed
 from kgraft.model.trained import TrainedModel
 from kgraft.threads import threads
-from kgraft.training.mixing import FOLDS, SIDES, folds
+from kgraft.training.mixing import FOLDS, SIDES, Apart, folds
 from kgraft.training.validation import draw_samples
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ ERROR_METRIC = "validation_calibration_error_by"
 
 
 def calibrated(
-    model: TrainedModel, target: KnowledgeGraph, mixtures: Sequence[Tensor] = ()
+    model: TrainedModel, target: KnowledgeGraph, apart: Apart | None = None
 ) -> TrainedModel:
     """Return a model that knows what its scores say about truth, for each way to answer.
 
@@ -55,7 +55,7 @@ def calibrated(
     Args:
         model: Trained for the target.
         target: The target.
-        mixtures: Where the model has rules, a mixture for each fold that was not fitted to it.
+        apart: Where the model has rules, what was fitted to other folds than each.
     """
     training = model.settings.training
     samples = draw_samples(
@@ -64,7 +64,7 @@ def calibrated(
     if not samples:
         return model
     judged: dict[By, list[_Judged]] = {}
-    for by, part in _judge(model, target, samples[0].facts, mixtures):
+    for by, part in _judge(model, target, samples[0].facts, apart):
         judged.setdefault(by, []).append(part)
     chosen = {by: _choose(_together(parts)) for by, parts in judged.items()}
     errors = {by: error for by, (_, error) in chosen.items()}
@@ -102,14 +102,14 @@ def _together(parts: Sequence[_Judged]) -> _Judged:
 
 
 def _judge(
-    model: TrainedModel, target: KnowledgeGraph, facts: Triples, mixtures: Sequence[Tensor]
+    model: TrainedModel, target: KnowledgeGraph, facts: Triples, apart: Apart | None
 ) -> list[tuple[By, _Judged]]:
     """Return the best candidates of the queries that facts answer, by each way, in blocks."""
     part = model.graph.part(target.name)
     stated, right = KnownFacts(part.joint(target.train)), KnownFacts(part.joint(target.valid))
     column = places_of(part.entity_rows, model.graph.n_entities)
     fold = folds(model.graph.n_entities)
-    ways = _Ways(model, torch.from_numpy(part.entity_rows), mixtures)
+    ways = _Ways(model, torch.from_numpy(part.entity_rows), apart)
 
     def judge(block: tuple[Side, Ids]) -> list[tuple[By, _Judged]]:
         side, asked = block
@@ -148,29 +148,28 @@ class _Ways:
     Args:
         model: The model.
         candidates: Entity rows, int64 ``(C,)``.
-        mixtures: As ``calibrated`` takes them.
+        apart: As ``calibrated`` takes it.
     """
 
-    def __init__(self, model: TrainedModel, candidates: Tensor, mixtures: Sequence[Tensor]) -> None:
-        self._kge, self._candidates = model.kge, candidates
+    def __init__(self, model: TrainedModel, candidates: Tensor, apart: Apart | None) -> None:
+        self._kge, self._candidates, self._apart = model.kge, candidates, apart
         self._scorer: MixedScorer | None = None
         if model.evidence is not None:
             evidence, target = model.ruled()
             witnesses = evidence.witnesses(model.graph, target)
             self._scorer = evidence.mixed_scorer(model.kge, witnesses)
-            self._mixtures = torch.stack(list(mixtures))
 
     def scores(self, anchors: Ids, relations: Ids, side: Side, fold: Ids) -> dict[By, Tensor]:
         """Return new scores ``(B, C)`` of queries, each of which is in a fold, ``(B,)``."""
         asked = torch.from_numpy(anchors), torch.from_numpy(relations)
-        if self._scorer is None:
+        if self._scorer is None or self._apart is None:
             return {"vectors": self._kge.score(*asked, side=side, candidates=self._candidates)}
         features = self._scorer.features(*asked, side=side, candidates=self._candidates)
-        along = directed(asked[1], side, self._kge.n_relations)
+        own = torch.from_numpy(fold), directed(asked[1], side, self._kge.n_relations)
         return {
-            "vectors": features.vectors.clone(),
+            "vectors": mixed(features, self._apart.vectors[own]),
             "rules": chance(features),
-            "both": mixed(features, self._mixtures[torch.from_numpy(fold), along]),
+            "both": mixed(features, self._apart.both[own]),
         }
 
 

@@ -69,8 +69,8 @@ def run_for_target(
         if rules is None:
             return calibrated(trained, target)
         known = agreement(graph, target.name) if chances is None else chances
-        knowing, mixtures = with_evidence(trained, target, rules, known)
-        return calibrated(knowing, target, mixtures)
+        knowing, apart = with_evidence(trained, target, rules, known)
+        return calibrated(knowing, target, apart)
 
     return Run(
         kind,

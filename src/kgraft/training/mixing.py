@@ -18,13 +18,14 @@ from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Side, queries
 from kgraft.graph.vocabulary import Rows
-from kgraft.linking.joint import JointGraph, places_of
+from kgraft.linking.joint import places_of
 from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.mixture import USUAL, Features, MixedScorer, RuleScorer, chance, mixed
 from kgraft.model.scorer import directed
 from kgraft.model.trained import TrainedModel
 from kgraft.threads import threads
+from kgraft.training.usual import usual_of
 from kgraft.training.validation import Sample, draw_samples
 
 CANDIDATES = 100
@@ -38,9 +39,28 @@ FOLDS = 2
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 
+CONNECTIONS = slice(7, 9)
+"""The weights of ``frequent`` and ``degree`` among those of a mixture."""
+
+LEAST = 0.05
+"""The least weight of vectors that those of connections are seen beside."""
+
 PULL = 10.0
 """How many queries it takes to pull a relation's weights as far from those of all relations, or
 those from the usual ones, as the queries ask for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Weights of ``mixed`` for the queries of each of the ``folds``, fitted to the others.
+
+    Args:
+        both: The mixture, ``(FOLDS, 2 m, F)``.
+        vectors: Those of the vectors, 1, and of what is usual.
+    """
+
+    both: Tensor
+    vectors: Tensor
 
 
 def with_evidence(
@@ -48,11 +68,12 @@ def with_evidence(
     target: KnowledgeGraph,
     rules: Rules,
     agreement: NDArray[np.float64],
-) -> tuple[TrainedModel, list[Tensor]]:
-    """Return a model that answers by rules and statements too, and a mixture for each fold.
+) -> tuple[TrainedModel, Apart | None]:
+    """Return a model that answers by rules and statements too, and what was fitted to each fold.
 
     Their mixture with the vectors is fitted on the validation facts that chose the best epoch, and
-    each way to answer is measured on them, the mixture on facts that it was not fitted to.
+    so is what the vectors are told is usual along a relation. Each way to answer is measured on
+    them too, on facts that nothing was fitted to.
 
     Args:
         model: Trained for the target.
@@ -61,18 +82,28 @@ def with_evidence(
         agreement: The chance that the target states each of the model's facts, ``(n,)``.
 
     Returns:
-        The model, and for each of the ``folds`` the mixture that was fitted to the others; none
-        without validation facts.
+        The model, and what was fitted to other folds than each; ``None`` without validation facts.
     """
     training = model.settings.training
     samples = draw_samples(
         model.graph, [target], queries=training.validation_queries, seed=training.seed
     )
-    evidence, apart = _gather(
-        model.kge, model.graph, target.name, rules, agreement, samples[0] if samples else None
-    )
-    metrics = {**model.metrics, EVIDENCE_METRIC: evidence.mrr}
-    return replace(model, metrics=metrics, evidence=evidence), apart
+    kge = model.kge
+    if not samples:
+        weights = torch.tensor(USUAL).repeat(2 * kge.n_relations, 1)
+        metrics = {**model.metrics, EVIDENCE_METRIC: {}}
+        evidence = Evidence(rules, agreement, weights, {})
+        return replace(model, metrics=metrics, evidence=evidence), None
+    witnesses = Witnesses(model.graph, target.name, rules, agreement)
+    size = model.settings.rules.usual
+    fitted = _fitted(kge, witnesses, samples[0], usual=size > 0)
+    if size:
+        frequency, degree = fitted.vectors[:, CONNECTIONS].unbind(1)
+        known, n_entities = witnesses.connections, kge.n_entities
+        kge = kge.with_usual(usual_of(known, frequency, degree, n_entities=n_entities, size=size))
+    metrics = {**model.metrics, EVIDENCE_METRIC: fitted.mrr}
+    evidence = Evidence(rules, agreement, fitted.both, fitted.mrr)
+    return replace(model, kge=kge, metrics=metrics, evidence=evidence), fitted.apart
 
 
 def folds(n_entities: int) -> Rows:
@@ -80,28 +111,36 @@ def folds(n_entities: int) -> Rows:
     return np.random.default_rng(0).integers(FOLDS, size=n_entities)
 
 
-def _gather(
-    kge: KgeModel,
-    graph: JointGraph,
-    target: str,
-    rules: Rules,
-    agreement: NDArray[np.float64],
-    sample: Sample | None,
-) -> tuple[Evidence, list[Tensor]]:
-    usual = torch.tensor(USUAL).repeat(2 * kge.n_relations, 1)
-    if sample is None:
-        return Evidence(rules, agreement, usual, {}), []
-    scorer = RuleScorer(Witnesses(graph, target, rules, agreement), kge.n_entities, kge.n_relations)
-    lists = _lists(MixedScorer(kge, scorer, usual), sample, kge.n_relations)
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """The weights of each way to answer, ``(2 m, F)``, its validation MRR, and those apart."""
+
+    both: Tensor
+    vectors: Tensor
+    mrr: dict[By, float]
+    apart: Apart
+
+
+def _fitted(kge: KgeModel, witnesses: Witnesses, sample: Sample, *, usual: bool) -> _Fitted:
+    """Fit the mixture, and what the vectors are told is usual."""
+    weights = torch.tensor(USUAL).repeat(2 * kge.n_relations, 1)
+    scorer = RuleScorer(witnesses, kge.n_entities, kge.n_relations)
+    lists = _lists(MixedScorer(kge, scorer, weights), sample, kge.n_relations)
     fold = torch.from_numpy(folds(kge.n_entities))[lists.anchor]
-    apart = [_fit(lists.where(fold != number), kge.n_relations) for number in range(FOLDS)]
-    weights = torch.stack(apart)[fold, lists.relation]
-    mrr: dict[By, float] = {
-        "vectors": float(lists.reciprocal_ranks(lists.features.vectors).mean()),
-        "rules": float(lists.reciprocal_ranks(chance(lists.features)).mean()),
-        "both": float(lists.reciprocal_ranks(mixed(lists.features, weights)).mean()),
+    others = [lists.where(fold != number) for number in range(FOLDS)]
+    both, *both_apart = (_fit(x, kge.n_relations) for x in (lists, *others))
+    if usual:
+        vectors, *vectors_apart = (_fit_usual(x, kge.n_relations) for x in (lists, *others))
+    else:
+        vectors, *vectors_apart = [_plain(kge.n_relations)] * (1 + FOLDS)
+    apart = Apart(torch.stack(both_apart), torch.stack(vectors_apart))
+    found: dict[By, Tensor] = {
+        "vectors": mixed(lists.features, apart.vectors[fold, lists.relation]),
+        "rules": chance(lists.features),
+        "both": mixed(lists.features, apart.both[fold, lists.relation]),
     }
-    return Evidence(rules, agreement, _fit(lists, kge.n_relations), mrr), apart
+    mrr = {by: float(lists.reciprocal_ranks(scores).mean()) for by, scores in found.items()}
+    return _Fitted(both, vectors, mrr, apart)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +160,16 @@ class _Lists:
     features: Features
     usable: Tensor
     answer: Tensor
+
+    def connected(self) -> _Lists:
+        """Return the queries with no features but vectors and ``CONNECTIONS``."""
+        features = self.features
+        silent = {
+            name: torch.zeros_like(feature)
+            for name, feature in features._asdict().items()
+            if name not in ("vectors", "frequent", "degree")
+        }
+        return replace(self, features=features._replace(**silent))
 
     def where(self, mask: Tensor) -> _Lists:
         """Return the queries that a mask ``(B,)`` keeps."""
@@ -208,3 +257,18 @@ def _fit(lists: _Lists, n_relations: int) -> Tensor:
     if len(known.relation):
         optimizer.step(loss)  # type: ignore[no-untyped-call]
     return (usual + common + own).detach()
+
+
+def _fit_usual(lists: _Lists, n_relations: int) -> Tensor:
+    """Return weights ``(2 m, F)`` of connections beside the vectors', which is 1."""
+    fitted, weights = _fit(lists.connected(), n_relations), _plain(n_relations)
+    # What is fitted is near the usual weights, above 0; a vanishing one makes no infinite ones.
+    weights[:, CONNECTIONS] = fitted[:, CONNECTIONS] / fitted[:, :1].clamp(min=LEAST)
+    return weights
+
+
+def _plain(n_relations: int) -> Tensor:
+    """Return the weights ``(2 m, F)`` of vectors alone."""
+    weights = torch.zeros(2 * n_relations, len(USUAL))
+    weights[:, 0] = 1.0
+    return weights

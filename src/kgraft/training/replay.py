@@ -5,7 +5,9 @@ A step is some eighty small kernels, and to launch them one by one takes longer 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -103,9 +105,22 @@ class Recorder:
     def _record(self, draw: Draw, room: Room) -> _Recording:
         there, graph = draw.on(self._device), torch.cuda.CUDAGraph()
         # What the thread that makes draws does meanwhile is no part of it.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        record = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        with nothing_collected(), record:
             computed = self._step(self._there.padded(there, room))
         return _Recording(graph, there, computed)
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Leave garbage where it is: a recording among it, given up now, would spoil another."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _larger(room: Room, most: int) -> Room:
