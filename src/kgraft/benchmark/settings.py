@@ -99,8 +99,9 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
     ``all`` is the settings as they are and ``none`` a student that learns nothing from its teacher
     but which facts are linked. ``warm-start``, ``feature``, ``network`` and ``prediction`` add one
     thing to that, ``without-...`` takes one away from ``all``, be it a part of distillation, the
-    rules or agreement. ``induced`` is ``all`` with rules that go by linked entities only;
-    ``incident`` and ``k-hop`` are ``all`` with vectors of all entities of such subgraphs.
+    rules' teaching, what is usual or agreement. ``induced`` is ``all`` with rules that go by linked
+    entities only; ``incident`` and ``k-hop`` are ``all`` with vectors of all entities of such
+    subgraphs.
 
     Args:
         settings: The student's settings.
@@ -120,6 +121,7 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
         "all": settings,
         **{name: changed(settings, distillation=changes) for name, changes in taught.items()},
         "without-rules": changed(settings, rules={"teach": 0.0}),
+        "without-usual": changed(settings, rules={"usual": 0}),
         "without-agreement": changed(settings, subgraph={"agreement": 0.0}),
         "induced": changed(settings, subgraph={"mode": "induced"}),
         "incident": changed(settings, subgraph={"mode": "incident", "vectors": "all"}),

@@ -27,8 +27,8 @@ AT_ONCE = 1_000
 
 COMPLEX = (
     (
-        "A row of width D is D/2 complex numbers: the real parts, then the imaginary parts. The first "
-        "learned/2 are learned, the others say which answers are usual along a relation."
+        "A row of width D is D/2 complex numbers: the real parts, then the imaginary parts. The "
+        "first learned/2 are learned, the others say which answers are usual along a relation."
     ),
     (
         "The score of (head, relation, tail) is Re(sum(h * r * conj(t))): the dot product of the "

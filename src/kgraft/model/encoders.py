@@ -11,8 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-PullBack = Callable[[Tensor], tuple[Tensor, ...]]
-"""Takes the gradient of queries ``(B, L, D)`` and returns those of entities and relations."""
+PullBack = Callable[[Tensor], Tensor]
+"""Takes the gradient of queries ``(B, L, D)`` and returns those of relations, then of entities,
+``(2, B, L, D)``."""
 
 
 class Encoder(ABC, nn.Module):
@@ -33,17 +34,20 @@ class Encoder(ABC, nn.Module):
             Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
         """
 
-    def traced(self, entities_BLD: Tensor, relations_BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def traced(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
         """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
 
         The latter may be called once, and adds to the gradients of the encoder's own weights.
-        """
-        leaves = [x.detach().requires_grad_() for x in (entities_BLD, relations_BLD)]
-        queries: Tensor = self(*leaves)
 
-        def pull_back(of_queries_BLD: Tensor) -> tuple[Tensor, ...]:
+        Args:
+            path_2BLD: Vectors of entities, then of relations.
+        """
+        leaf = path_2BLD.detach().requires_grad_()
+        queries: Tensor = self(*leaf)
+
+        def pull_back(of_queries_BLD: Tensor) -> Tensor:
             torch.autograd.backward(queries, of_queries_BLD)
-            return tuple(x.new_zeros(x.shape) if x.grad is None else x.grad for x in leaves)
+            return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.flip(0)
 
         return queries.detach(), pull_back
 
@@ -79,30 +83,28 @@ class ComplEx(Encoder):
             queries_BLD[:, step] = query_BD
         return queries_BLD
 
-    def traced(self, entities_BLD: Tensor, relations_BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def traced(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
         """Encode; the gradients are written out, for autograd takes longer than they do.
 
         The gradient of a factor is the product's, times the other factor's conjugate.
         """
+        entities_BLD, relations_BLD = path_2BLD
         queries_BLD = self.forward(entities_BLD, relations_BLD)
 
-        def pull_back(of_queries_BLD: Tensor) -> tuple[Tensor, Tensor]:
+        def pull_back(of_queries_BLD: Tensor) -> Tensor:
             steps = relations_BLD.shape[1]
-            if steps == 1:
-                return (
-                    complex_product(of_queries_BLD, relations_BLD, conjugate=True),
-                    complex_product(of_queries_BLD, entities_BLD, conjugate=True),
-                )
-            of_relations_BLD = torch.empty_like(relations_BLD)
+            if steps == 1:  # Of both at once: the entity's conjugate makes the relation's gradient.
+                return complex_product(of_queries_BLD, path_2BLD, conjugate=True)
+            of_path_2BLD = torch.zeros_like(path_2BLD)
+            of_relations_BLD, of_entities_BLD = of_path_2BLD
             of_query_BD = torch.zeros_like(entities_BLD[:, 0])
             for step in reversed(range(steps)):
                 of_query_BD += of_queries_BLD[:, step]
                 before_BD = queries_BLD[:, step - 1] if step else entities_BLD[:, 0]
                 of_relations_BLD[:, step] = complex_product(of_query_BD, before_BD, conjugate=True)
                 of_query_BD = complex_product(of_query_BD, relations_BLD[:, step], conjugate=True)
-            of_entities_BLD = torch.zeros_like(entities_BLD)
             of_entities_BLD[:, 0] = of_query_BD
-            return of_entities_BLD, of_relations_BLD
+            return of_path_2BLD
 
         return queries_BLD, pull_back
 
@@ -135,26 +137,25 @@ def principal_directions(vectors_ND: Tensor, width: int) -> Tensor:
     return torch.nn.functional.pad(kept, (0, width - kept.shape[1]))
 
 
-@torch.no_grad()
 def complex_product(left: Tensor, right: Tensor, *, conjugate: bool = False) -> Tensor:
     """Multiply vectors of complex numbers kept as real parts, then imaginary parts.
 
     Args:
         left: One factor, ``(..., D)``.
-        right: The other, of the same shape.
+        right: The other, of the same shape or one that the first is repeated for.
         conjugate: Whether to multiply by the conjugate of ``right``.
 
     Returns:
-        The product. Autograd does not go through it.
+        The product, not for autograd.
     """
     sign = -1 if conjugate else 1
-    parts = (*left.shape[:-1], 2, left.shape[-1] // 2)
-    both = left.view(parts)
+    halves = (2, left.shape[-1] // 2)
+    both = left.view(*left.shape[:-1], *halves)
     left_re, left_im = both.unbind(-2)
-    right_re, right_im = right.view(parts).unbind(-2)
+    right_re, right_im = right.view(*right.shape[:-1], *halves).unbind(-2)
     # Both parts times the other's real one, in one go.
     product = both * right_re.unsqueeze(-2)
     real, imaginary = product.unbind(-2)
     real.addcmul_(left_im, right_im, value=-sign)
     imaginary.addcmul_(left_re, right_im, value=sign)
-    return product.view(left.shape)
+    return product.view(right.shape)

@@ -191,11 +191,9 @@ class Learner:
         n_entities = len(batch.entities)
         entities, relations = rows[:n_entities], rows[n_entities:]
         of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
-        heads, predicates = (
-            x.index_select(0, places).view(-1, batch.steps, x.shape[1])
-            for x, places in ((entities, batch.heads), (relations, batch.predicates))
-        )
-        queries, pull_back = encoder.traced(heads, predicates)
+        ends = torch.stack([batch.heads, batch.predicates + n_entities])
+        path = rows.index_select(0, ends.view(-1)).view(2, -1, batch.steps, rows.shape[1])
+        queries, pull_back = encoder.traced(path)
         shares = batch.weights / len(batch)
         asked = sampled_softmax(
             queries.flatten(0, 1),
@@ -211,9 +209,8 @@ class Learner:
             Step(batch, entities, relations, queries.flatten(0, 1)),
             (of_entities, of_relations, asked.of_queries),
         )
-        of_heads, of_predicates = pull_back(asked.of_queries.view_as(queries))
-        of_entities.index_add_(0, batch.heads, of_heads.flatten(0, 1))
-        of_relations.index_add_(0, batch.predicates, of_predicates.flatten(0, 1))
+        of_path = pull_back(asked.of_queries.view_as(queries))
+        gradient.index_add_(0, ends.flip(0).view(-1), of_path.view(-1, rows.shape[1]))
         terms = _by_origin(asked.losses * shares, batch) | regularizer
         terms |= further
         terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])

@@ -1,5 +1,7 @@
 """The task's loss and its regularizer, gradients written out: most of a step's numbers pass here.
 
+What goes in is no part of autograd's.
+
 Shapes: B queries, C candidates, N rows, D width.
 """
 
@@ -30,7 +32,6 @@ class Asked(NamedTuple):
     of_candidates: Tensor
 
 
-@torch.no_grad()
 def sampled_softmax(
     queries_BD: Tensor,
     candidates_CD: Tensor,
@@ -90,7 +91,6 @@ def sampled_softmax(
     return Asked(losses_B, of_queries_BD, sum_CD)
 
 
-@torch.no_grad()
 def n3(
     rows_ND: Tensor, counts_N: Tensor, *, parts: int, weight: float, gradient_ND: Tensor
 ) -> Tensor:

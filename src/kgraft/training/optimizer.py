@@ -60,7 +60,7 @@ class RowOptimizer(ABC):
 
     def _taken(self, name: str, tables: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
         """Return rows of tables in memory that is used again and again."""
-        size = sum(len(own) for own in rows)
+        size = sum(own.numel() for own in rows)
         room = self._room.get(name)
         if room is None or len(room) < size:
             kind = torch.promote_types(tables[0].dtype, torch.float32)
@@ -196,8 +196,9 @@ def _parts(values_UD: Tensor, rows: Sequence[Tensor]) -> Iterator[Tensor]:
     """Yield what belongs to the rows of each table, the tables one after the other."""
     start = 0
     for own in rows:
-        yield values_UD[start : start + len(own)]
-        start += len(own)
+        size = own.numel()
+        yield values_UD[start : start + size]
+        start += size
 
 
 def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
