@@ -212,7 +212,7 @@ def test_an_ablation_trains_each_variant_and_the_teacher_once(
     report = ablate(layout, out, targets=["aa", "bb"], settings=quick, seeds=2, threads=1)
     assert report == json.loads((out / "ablation.json").read_text())
     variants = report["settings"]["variants"]
-    assert len(variants) == 15 + 2
+    assert len(variants) == 16 + 2
     assert variants[:3] == ["all", "rules", "student+rules"]
     assert max(Counter(started).values()) == 2
     assert [x for x in started if "teacher" in x] == ["teacher for aa", "teacher for bb"]
@@ -226,7 +226,7 @@ def test_an_ablation_trains_each_variant_and_the_teacher_once(
         assert row["train_seconds"] > 0
         assert {*row["tail"]} == {*row["both"]} == {"all", "covered", "uncovered"}
         assert 0 < row["tail"]["all"] <= 1
-    assert len(report["summary"]) == (15 + 2) * 2 * 3
+    assert len(report["summary"]) == (16 + 2) * 2 * 3
     figures = {(x["variant"], x["side"], x["facts"]): x for x in report["summary"]}
     assert figures["none", "tail", "all"]["minus_none"] == 0
     assert figures["feature", "tail", "all"]["minus_none"] is not None
@@ -239,7 +239,7 @@ def test_a_comparison_and_an_ablation_share_their_pieces(
     plain = benchmark(layout, out, targets=["aa"], systems=["student"], settings=quick, threads=1)
     report = ablate(layout, out, targets=["aa"], settings=quick, seeds=1, threads=1)
     assert "student for aa" not in started[2:]
-    assert len(started) == 1 + 15
+    assert len(started) == 1 + 16
     [mrr] = [
         row["mrr"]
         for row in plain["quality"]
@@ -380,7 +380,7 @@ def test_an_ablation_goes_on_after_a_piece_that_failed(
     monkeypatch.setattr(runner, "_start", works)
     ablate(layout, out, **options)
     assert started[3] == "student, warm-start for aa"
-    assert len(started) == len({*started}) == 1 + 15
+    assert len(started) == len({*started}) == 1 + 16
 
 
 def test_a_second_benchmark_in_one_directory_is_refused(

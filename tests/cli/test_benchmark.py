@@ -89,7 +89,7 @@ def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> Non
         assert variant in made.output
     assert "ablation.json" in made.output
     kept = json.loads((tmp_path / "out" / "ablation.json").read_text())
-    assert len(kept["rows"]) == (15 + 2) * 2
+    assert len(kept["rows"]) == (16 + 2) * 2
     page = (tmp_path / "out" / "ablation.html").read_text(encoding="utf-8")
     assert "What each part of a student is worth" in page
     again = run(*common, "--targets", "one", "--ablate", "--seeds", "2", "--json")

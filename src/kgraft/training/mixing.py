@@ -127,13 +127,15 @@ def _fitted(kge: KgeModel, witnesses: Witnesses, sample: Sample, *, usual: bool)
     scorer = RuleScorer(witnesses, kge.n_entities, kge.n_relations)
     lists = _lists(MixedScorer(kge, scorer, weights), sample, kge.n_relations)
     fold = torch.from_numpy(folds(kge.n_entities))[lists.anchor]
-    others = [lists.where(fold != number) for number in range(FOLDS)]
-    both, *both_apart = (_fit(x, kge.n_relations) for x in (lists, *others))
-    if usual:
-        vectors, *vectors_apart = (_fit_usual(x, kge.n_relations) for x in (lists, *others))
-    else:
-        vectors, *vectors_apart = [_plain(kge.n_relations)] * (1 + FOLDS)
-    apart = Apart(torch.stack(both_apart), torch.stack(vectors_apart))
+
+    def fit(queries: _Lists) -> tuple[Tensor, Tensor]:
+        told = _fit_usual(queries, kge.n_relations) if usual else _plain(kge.n_relations)
+        return _fit(queries, kge.n_relations), told
+
+    both, vectors = fit(lists)
+    # One after the other, for what is fitted to is copied.
+    others = [fit(lists.where(fold != number)) for number in range(FOLDS)]
+    apart = Apart(*(torch.stack(weights) for weights in zip(*others, strict=True)))
     found: dict[By, Tensor] = {
         "vectors": mixed(lists.features, apart.vectors[fold, lists.relation]),
         "rules": chance(lists.features),
@@ -163,13 +165,9 @@ class _Lists:
 
     def connected(self) -> _Lists:
         """Return the queries with no features but vectors and ``CONNECTIONS``."""
-        features = self.features
-        silent = {
-            name: torch.zeros_like(feature)
-            for name, feature in features._asdict().items()
-            if name not in ("vectors", "frequent", "degree")
-        }
-        return replace(self, features=features._replace(**silent))
+        nothing = torch.zeros(()).expand_as(self.features.vectors)
+        silent = dict.fromkeys(("inferred", "stated", "agreed", "unstated", "joined"), nothing)
+        return replace(self, features=self.features._replace(**silent))
 
     def where(self, mask: Tensor) -> _Lists:
         """Return the queries that a mask ``(B,)`` keeps."""

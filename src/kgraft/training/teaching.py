@@ -12,7 +12,6 @@ from kgraft.config import DistillationSettings, ModelSettings
 from kgraft.linking.subgraph import LinkedSubgraph
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
-from kgraft.model.products import product
 from kgraft.training.batch import Batch
 from kgraft.training.distillation import (
     contrastive_loss,
@@ -139,7 +138,7 @@ class Teaching(Term):
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
         if settings.prediction:
             terms["prediction"] = prediction_loss(
-                product(teacher_BD, self._teacher.vectors(about["linked_rows"])),
+                teacher_BD @ self._teacher.vectors(about["linked_rows"]).T,
                 student_BD @ step.entities.index_select(0, about["linked"]).T,
                 settings.temperature,
                 trust_B,
