@@ -18,7 +18,7 @@ quality
     ``--minutes`` by the best of its settings, and ours to the same. Validation is not counted.
 
 ``step_of_matmul`` and ``ranking_of_matmul`` are speeds as a share of the products' by ``torch.mm``
-(``of_products``: by what kgraft multiplies with, oneDNN where PyTorch has it), the others how many
+(``of_products``: by what kgraft multiplies with, oneDNN where that is faster), the others how many
 times as fast as PyKEEN.
 """
 

@@ -34,11 +34,9 @@ class Usual:
 
     def fits(self, n_entities: int, n_rows: int) -> bool:
         """Say whether the tables are for so many entities and so many rows of relations."""
-        size = self.entities.shape[1:]
-        return self.entities.shape == (n_entities, *size) and self.relations.shape == (
-            n_rows,
-            *size,
-        )
+        sizes = len(self.entities), len(self.relations)
+        alike = self.entities.shape[1:] == self.relations.shape[1:]
+        return alike and sizes == (n_entities, n_rows)
 
     def on(self, device: torch.device) -> Usual:
         """Return it on a device."""

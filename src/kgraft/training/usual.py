@@ -37,8 +37,8 @@ def usual_of(
     often = sp.csr_array(cells, shape=(n_relations, n_entities))
     importance = np.sqrt(often.expm1().sum(axis=1))
     left, right = _factors(sp.diags_array(of_frequency.double().numpy() * importance) @ often, size)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(importance[:, None] > 0, left / importance[:, None], 0.0)
+    # Relations without a fact have zeros there already.
+    left /= np.where(importance > 0, importance, 1.0)[:, None]
     degree = connections.degree[:n_entities, None]
     tables = (
         np.hstack([right, degree]),
@@ -62,6 +62,6 @@ def _factors(matrix: sp.csr_array, size: int) -> tuple[Floats, Floats]:
         u, s, v = svds(inner, k=most, v0=np.ones(dense_side))
     else:
         u, s, v = np.linalg.svd(inner.toarray(), full_matrices=False)
-    # Both tables get half of what a singular value says, for a row's sake in float32.
+    # Both tables get half of what a singular value says, so that neither's numbers are tiny.
     left[rows], right[columns] = u * np.sqrt(s), v.T * np.sqrt(s)
     return left, right
