@@ -39,12 +39,12 @@ from scale import apart
 
 import kgraft
 from kgraft.alignment.score import split_links
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.memory import peak
-from kgraft.sentences import speaking
+from kgraft.system.memory import peak
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 
 SHARE = 0.3
 WRONG = 0.2

@@ -20,15 +20,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.run import benchmark
-from kgraft.benchmark.runner import machine
-from kgraft.benchmark.settings import BenchmarkSettings, System, changed
-from kgraft.config import read_settings
-from kgraft.sentences import speaking
-from kgraft.synthesis.settings import SynthSettings
-from kgraft.synthesis.synthesize import synthesize
-from kgraft.synthesis.write_synthetic import write_synthetic
+from kgraft.settings import read_settings
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.run import benchmark
+from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.benchmark.settings import BenchmarkSettings, System, changed
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
+from kgraft_experiments.synthesis.write_synthetic import write_synthetic
 
 SYSTEMS: tuple[System, ...] = ("joint", "teacher", "student")
 MEASURED = ("train_seconds", "triples", "peak_rss_mib", "mrr")

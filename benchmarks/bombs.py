@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from fuzz import IN_MEMORY
 
-from kgraft.benchmark.plan import write_report
+from kgraft_experiments.benchmark.plan import write_report
 
 MEMORY = 6 << 30
 """Bytes of addresses, of which torch and polars reserve a part."""

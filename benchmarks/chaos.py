@@ -29,8 +29,8 @@ from xml.etree import ElementTree as ET
 
 from readers import READERS
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 
 HERE = Path(__file__).parent
 

@@ -28,22 +28,22 @@ from typing import Any
 
 import torch
 
-from kgraft.benchmark.plan import add_to_report
-from kgraft.benchmark.runner import machine
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Predictor
-from kgraft.inference.trust import judge
+from kgraft.inference.probability_check import judge
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
-from kgraft.linking.read_collection import read_collection
+from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import calibration_error, reliability
 from kgraft.model.directory import load_model
-from kgraft.model.trained import TrainedModel
-from kgraft.sentences import speaking
+from kgraft.model.trained_model import TrainedModel
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import add_to_report
+from kgraft_experiments.benchmark.runner import machine
 
 BEST = (1, 10, 100)
 

@@ -29,8 +29,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kgraft.benchmark.plan import write_report
 from kgraft.errors import KgraftError
+from kgraft_experiments.benchmark.plan import write_report
 
 SECONDS = 20
 """That an input may take."""

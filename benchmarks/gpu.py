@@ -22,24 +22,24 @@ from typing import Any
 import torch
 from scaling import drawn
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import (
+from kgraft.evaluation.ranking import rank
+from kgraft.graph.known_facts import KnownFacts
+from kgraft.io.read_collection import read_collection
+from kgraft.linking.collection import collect
+from kgraft.pipeline.pretrain import pretraining_run
+from kgraft.pipeline.retrain import retraining_run
+from kgraft.pipeline.run import Run
+from kgraft.pipeline.train import training_run
+from kgraft.settings import (
     ModelSettings,
     RetrainSettings,
     RuleSettings,
     TrainingSettings,
     TrainSettings,
 )
-from kgraft.evaluation.ranking import rank
-from kgraft.graph.known_facts import KnownFacts
-from kgraft.linking.collection import collect
-from kgraft.linking.read_collection import read_collection
-from kgraft.sentences import speaking
-from kgraft.training.pretrain import pretraining_run
-from kgraft.training.retrain import retraining_run
-from kgraft.training.run import Run
-from kgraft.training.train import training_run
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 
 DEVICES = ("cpu", "cuda")
 
@@ -55,7 +55,7 @@ KINDS: Mapping[str, TrainSettings] = {
     "512 queries, 512 negatives": settings_of(),
     "4,096 queries, 4,096 negatives": settings_of(batch_size=4096, negatives=4096),
     "the same, bfloat16": settings_of(batch_size=4096, negatives=4096, precision="bfloat16"),
-    "Transformer, paths of 4": settings_of(encoder="transformer", steps=4),
+    "Transformer, paths of 4": settings_of(encoder="transformer", path_length=4),
 }
 LARGE = settings_of(width=128, batch_size=4096, negatives=4096)
 

@@ -50,10 +50,11 @@ from fuzz import IN_MEMORY
 
 import kgraft.cli.main  # noqa: F401 - so that processes which are forked have all
 import kgraft_command
-from kgraft.benchmark.plan import write_report
-from kgraft.training import checkpoint, run
+from kgraft.pipeline import run
+from kgraft.training import checkpoint
+from kgraft_experiments.benchmark.plan import write_report
 
-SMALL = ("model.width=32", "training.epochs=20", "training.least_steps=0", "training.patience=30")
+SMALL = ("model.width=32", "training.epochs=20", "training.min_steps=0", "training.patience=30")
 COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
 VERBS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
 TIMING = (

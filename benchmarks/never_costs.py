@@ -25,22 +25,22 @@ from typing import Any
 
 import tomli_w
 
-from kgraft.benchmark.cases import Case
-from kgraft.benchmark.plan import prepare, write_report
-from kgraft.benchmark.run import row_of
-from kgraft.benchmark.runner import machine
-from kgraft.benchmark.settings import BenchmarkSettings, changed, student_variants
-from kgraft.benchmark.summary import summarise
 from kgraft.cli.console import chosen_settings
-from kgraft.config import RetrainSettings, read_settings
-from kgraft.graph.layout import layout_links
-from kgraft.graph.names import read_names
-from kgraft.linking.read_collection import COLLECTION_FILE
-from kgraft.sentences import speaking
-from kgraft.synthesis.settings import SynthSettings
-from kgraft.synthesis.synthesize import synthesize
-from kgraft.synthesis.write_synthetic import write_synthetic
+from kgraft.io.dataset_layout import layout_links
+from kgraft.io.name_lists import read_names
+from kgraft.io.read_collection import COLLECTION_FILE
+from kgraft.settings import RetrainSettings, read_settings
+from kgraft.system.messages import speaking
 from kgraft.training.checkpoint import fingerprint
+from kgraft_experiments.benchmark.cases import Case
+from kgraft_experiments.benchmark.plan import prepare, write_report
+from kgraft_experiments.benchmark.run import row_of
+from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.benchmark.settings import BenchmarkSettings, changed, student_variants
+from kgraft_experiments.benchmark.summary import summarise
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
+from kgraft_experiments.synthesis.write_synthetic import write_synthetic
 
 ALL_LINKS: Mapping[str, Any] = {"links.linked": 1.0}
 PRIVATE: Mapping[str, Any] = {"background.vocabulary": "private"}
@@ -62,7 +62,11 @@ SIZES = ("target.entities=2000", "target.facts=10000", "background.facts=15000")
 def variants(settings: RetrainSettings) -> dict[str, RetrainSettings]:
     """Return the students to compare; ``all`` has the settings as they are."""
     none = student_variants(settings, budget=0)["none"]
-    return {"all": settings, "none": none, "none, no rules": changed(none, rules={"teach": 0.0})}
+    return {
+        "all": settings,
+        "none": none,
+        "none, no rules": changed(none, rules={"pseudo_fact_rate": 0.0}),
+    }
 
 
 def students(

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kgraft.config import ModelSettings
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Side
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
+from kgraft.settings import ModelSettings
 
 _SMALL = partial(torch.nn.init.normal_, std=1e-2)
 

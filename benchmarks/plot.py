@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kgraft.files import write_atomically
-from kgraft.reporting.benchmark_figures import (
+from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
+from kgraft.reporting.scale import Scale, categories, linear, logarithmic
+from kgraft.system.files import write_atomically
+from kgraft_experiments.benchmark.figures import (
     OTHER,
     STYLES,
     ablation_figure,
@@ -19,8 +21,6 @@ from kgraft.reporting.benchmark_figures import (
     links_figure,
     with_deviation,
 )
-from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
-from kgraft.reporting.scale import Scale, categories, linear, logarithmic
 
 SYSTEMS = {"joint": STYLES["joint"], "teacher": OTHER, "student": STYLES["all"]}
 SIDES = {"tail": "tails", "both": "both sides"}

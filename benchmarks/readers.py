@@ -39,8 +39,26 @@ from samples import (
     XML,
 )
 
-from kgraft.benchmark.settings import BenchmarkSettings
-from kgraft.config import (
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.inference.predict import Predictor
+from kgraft.inference.prediction_files import read_queries
+from kgraft.io.dataset_layout import read_layout
+from kgraft.io.interchange import from_arrays, from_frame, from_pykeen
+from kgraft.io.read_collection import read_collection
+from kgraft.io.read_graph import read_graph
+from kgraft.io.read_links import read_links
+from kgraft.io.source import GraphSource
+from kgraft.io.write_graph import write_graph
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.links import Links
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.kge import KgeModel
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.pipeline.run import learner_of
+from kgraft.pipeline.train import train
+from kgraft.settings import (
     ModelSettings,
     RetrainSettings,
     TrainingSettings,
@@ -48,32 +66,14 @@ from kgraft.config import (
     as_toml,
     read_settings,
 )
-from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
-from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.layout import read_layout
-from kgraft.graph.read import read_graph
-from kgraft.graph.source import GraphSource
-from kgraft.graph.vocabulary import Vocabulary
-from kgraft.graph.write import write_graph
-from kgraft.inference.predict import Predictor
-from kgraft.inference.prediction_files import read_queries
-from kgraft.linking.collection import Collection, collect
-from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
-from kgraft.linking.read_links import read_links
-from kgraft.model.directory import load_model, save_model
-from kgraft.model.kge import KgeModel
-from kgraft.reporting.benchmark_report import report_on_file
-from kgraft.synthesis.settings import SynthSettings
 from kgraft.training import checkpoint
-from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint
-from kgraft.training.learner import Learner
 from kgraft.training.loop import fit
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
-from kgraft.training.run import learner_of
-from kgraft.training.train import train
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
+from kgraft_experiments.benchmark.report import report_on_file
+from kgraft_experiments.benchmark.settings import BenchmarkSettings
+from kgraft_experiments.synthesis.settings import SynthSettings
 
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 3]])
 RESULTS = Path(__file__).parent / "results" / "dbp5l"
@@ -266,10 +266,10 @@ def changed_model(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) 
     return files if draw.random() < 0.2 else with_true_manifest(files)
 
 
-def a_run() -> tuple[Learner, Batches]:
+def a_run() -> tuple[Trainer, TripleSampler]:
     """A learner of five entities, and its facts."""
     learner = learner_of(KgeModel.create(SMALL.model, 5, 2), SMALL)
-    return learner, Batches(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
+    return learner, TripleSampler(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
 
 
 def run_files(directory: Path) -> list[Files]:

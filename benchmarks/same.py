@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from kgraft.benchmark.plan import write_report
-from kgraft.config import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.linking.collection import Collection
-from kgraft.model.trained import TrainedModel
-from kgraft.synthesis.settings import SynthSettings
-from kgraft.synthesis.synthesize import synthesize
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
 
 TOLERANCE = 0.01
 """Of a test MRR, from 0 to 1."""

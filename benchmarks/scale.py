@@ -38,28 +38,28 @@ from typing import Any
 import polars as pl
 import torch
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.ranking import rank
 from kgraft.evaluation.ranks import measure
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.graph.read import read_graph
-from kgraft.graph.source import GraphSource
+from kgraft.io.read_collection import read_collection
+from kgraft.io.read_graph import read_graph
+from kgraft.io.source import GraphSource
 from kgraft.linking.collection import Collection
-from kgraft.linking.read_collection import read_collection
-from kgraft.linking.subgraph import LinkedSubgraph, connect
-from kgraft.memory import peak
+from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.sentences import speaking
-from kgraft.synthesis.settings import SynthSettings
-from kgraft.synthesis.synthesize import synthesize
-from kgraft.synthesis.write_synthetic import write_synthetic
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretraining_run
+from kgraft.pipeline.run import Run
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.system.memory import peak
+from kgraft.system.messages import speaking
 from kgraft.training.batch import Batch
-from kgraft.training.batches import Batches
-from kgraft.training.pretrain import pretraining_run
-from kgraft.training.run import Run
+from kgraft.training.sampler import TripleSampler
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
+from kgraft_experiments.synthesis.write_synthetic import write_synthetic
 
 BACKGROUND = "background1"
 TEACHER = "teacher"
@@ -124,7 +124,7 @@ class Stages:
         return value
 
 
-def endless(batches: Batches) -> Iterator[Batch]:
+def endless(batches: TripleSampler) -> Iterator[Batch]:
     """Yield batches of one epoch after the other."""
     return chain.from_iterable(batches.epoch(number) for number in count(1))
 

@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from scale import apart, peak_gib
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
-from kgraft.graph.interchange import from_arrays
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.io.interchange import from_arrays
 from kgraft.linking.collection import collect
-from kgraft.sentences import speaking
-from kgraft.synthesis.world import by_popularity
-from kgraft.training.train import training_run
+from kgraft.pipeline.train import training_run
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.synthesis.world import by_popularity
 
 SIZES = ("facts", "entities", "width", "negatives")
 RELATIONS = 200

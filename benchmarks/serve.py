@@ -32,14 +32,14 @@ from typing import Any
 import numpy as np
 from same import SIZES, trained
 
-from kgraft.benchmark.plan import add_to_report
-from kgraft.benchmark.runner import machine
 from kgraft.errors import KgraftError
 from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.sentences import speaking
-from kgraft.synthesis.settings import SynthSettings
-from kgraft.synthesis.synthesize import synthesize
+from kgraft.model.trained_model import TrainedModel
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import add_to_report
+from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
 
 K = 10
 """Answers to a question."""

@@ -20,16 +20,16 @@ from typing import Any
 
 import torch
 
-from kgraft.benchmark.plan import add_to_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import TrainSettings, read_settings
 from kgraft.evaluation.evaluate import evaluate
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.read_collection import read_collection
 from kgraft.model.evidence import WAYS
-from kgraft.model.trained import TrainedModel
-from kgraft.sentences import speaking
-from kgraft.training.train import train
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.train import train
+from kgraft.settings import TrainSettings, read_settings
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.plan import add_to_report
+from kgraft_experiments.benchmark.runner import machine
 
 
 def ranked(model: TrainedModel, collection: Collection) -> dict[str, dict[str, float]]:

@@ -47,23 +47,23 @@ from peers import (
     same_weights,
 )
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
 from kgraft.errors import KgraftError
 from kgraft.evaluation.ranking import MOST_QUERIES, rank
 from kgraft.evaluation.ranks import concatenate, measure
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
-from kgraft.linking.joint import JointGraph, join
-from kgraft.linking.read_collection import read_collection
-from kgraft.memory import peak
+from kgraft.io.read_collection import read_collection
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.products import product
-from kgraft.sentences import speaking
+from kgraft.pipeline.run import batches_of, learner_of
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.system.memory import peak
+from kgraft.system.messages import speaking
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
-from kgraft.training.run import batches_of, learner_of
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 

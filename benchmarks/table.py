@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kgraft.benchmark.summary import PARTS
-from kgraft.benchmark.tables import (
+from kgraft_experiments.benchmark.summary import PARTS
+from kgraft_experiments.benchmark.tables import (
     Table,
     cost_table,
     measured_on,

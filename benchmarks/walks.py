@@ -25,21 +25,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from kgraft.benchmark.plan import write_report
-from kgraft.benchmark.runner import machine
-from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
-from kgraft.linking.joint import JointGraph, join
-from kgraft.linking.read_collection import read_collection
+from kgraft.io.read_collection import read_collection
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
-from kgraft.sentences import speaking
+from kgraft.pipeline.run import batches_of, learner_of
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.system.messages import speaking
 from kgraft.training.batch import Batch
-from kgraft.training.batches import Batches
-from kgraft.training.learner import Learner
-from kgraft.training.run import batches_of, learner_of
-from kgraft.training.walks import Walker
+from kgraft.training.random_walks import Walker
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
+from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 
 WARM_UP = 3
-"""Batches that are not measured."""
+"""TripleSampler that are not measured."""
 
 
 def walking(graph: JointGraph, *, steps: int, walkers: int, seconds: float) -> dict[str, Any]:
@@ -94,12 +94,12 @@ def training(graph: JointGraph, settings: TrainSettings, *, batches: int) -> dic
     }
 
 
-def endless(batches: Batches) -> Iterator[Batch]:
+def endless(batches: TripleSampler) -> Iterator[Batch]:
     """Yield the batches of one epoch after the other."""
     return chain.from_iterable(batches.epoch(number) for number in count(1))
 
 
-def turns(batches: Iterator[Batch], learner: Learner, n: int) -> tuple[int, float, float]:
+def turns(batches: Iterator[Batch], learner: Trainer, n: int) -> tuple[int, float, float]:
     """Return the queries of ``n`` batches, the seconds to make them and those to learn them."""
     queries, making, learning = 0, 0.0, 0.0
     for place in range(WARM_UP + n):
@@ -168,7 +168,7 @@ def middle(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def settings_of(asked: Namespace, encoder: Any, steps: int) -> TrainSettings:
     return TrainSettings(
         model=ModelSettings(encoder=encoder, width=asked.width),
-        training=TrainingSettings(batch_size=asked.batch_size, steps=steps),
+        training=TrainingSettings(batch_size=asked.batch_size, path_length=steps),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,22 +11,22 @@ import pytest
 import torch
 from hypothesis import settings
 
-from kgraft.config import (
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.joint_graph import join
+from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
+from kgraft.linking.links import Links
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.settings import (
     ModelSettings,
     RetrainSettings,
     TrainingSettings,
     TrainSettings,
 )
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint import join
-from kgraft.linking.links import Links
-from kgraft.linking.subgraph import LinkedSubgraph, connect
-from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
 
 # A slow machine is no error; what is too slow shows in the suite's time.
 settings.register_profile("kgraft", deadline=None)
@@ -223,3 +224,17 @@ def by_size() -> Callable[[KnowledgeGraph, Sequence[float], Sequence[float]], Tr
         return TrainedModel("single", kge, join([graph]), graph.name, one_number)
 
     return make
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[dict[str, str | bytes]], Path]:
+    """Write files under a new directory and return it."""
+
+    def files(contents: dict[str, str | bytes]) -> Path:
+        for name, content in contents.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return tmp_path
+
+    return files

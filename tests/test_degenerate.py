@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import kgraft
 from kgraft.cli.main import app
-from kgraft.terminal import HIDDEN
+from kgraft.system.terminal import HIDDEN
 
 Fact = tuple[str, str, str]
 
@@ -140,7 +140,7 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
 
 
 def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) -> None:
-    small = ["model.width=4", "training.epochs=1", "training.least_steps=0"]
+    small = ["model.width=4", "training.epochs=1", "training.min_steps=0"]
     fast = [*(part for change in small for part in ("--set", change)), "--threads", "1"]
     head, relation, tail = (tmp_path / "mine.tsv").read_text().splitlines()[0].split("\t")
     student, teacher = str(tmp_path / "student"), str(tmp_path / "teacher")

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgraft.config import (
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.inference.predict import predict
+from kgraft.linking.collection import Collection
+from kgraft.linking.linked_subgraph import SubgraphMode
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.pipeline.train import train
+from kgraft.settings import (
     EncoderName,
     ModelSettings,
     RetrainSettings,
     SubgraphSettings,
     TrainSettings,
 )
-from kgraft.evaluation.evaluate import evaluate
-from kgraft.inference.predict import predict
-from kgraft.linking.collection import Collection
-from kgraft.linking.subgraph import SubgraphMode
-from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
-from kgraft.training.train import train
 
 LEVELS = ("feature", "network", "prediction")
 
@@ -154,7 +154,7 @@ def test_a_student_answers_in_words(generated: Collection, student: TrainedModel
 def test_unlike_models_teach_each_other(
     generated: Collection, fast: TrainSettings, teacher_kind: EncoderName, student_kind: EncoderName
 ) -> None:
-    training = fast.training.model_copy(update={"epochs": 3, "steps": 2})
+    training = fast.training.model_copy(update={"epochs": 3, "path_length": 2})
     teacher = pretrain(
         generated,
         TrainSettings(model=ModelSettings(encoder=teacher_kind, width=16), training=training),

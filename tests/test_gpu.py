@@ -14,7 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kgraft.config import (
+from kgraft.errors import KgraftError, SettingsError, TrainingError
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.evaluation.ranking import ranks_by_filter
+from kgraft.graph.known_facts import KnownFacts
+from kgraft.io.interchange import from_arrays
+from kgraft.linking.collection import Collection, collect
+from kgraft.model.frequency_prior import FrequencyPrior
+from kgraft.model.kge import KgeModel
+from kgraft.pipeline.estimate import estimate
+from kgraft.pipeline.pretrain import pretrain, pretraining_run
+from kgraft.pipeline.retrain import retrain, retraining_run
+from kgraft.pipeline.run import Run, RunOptions
+from kgraft.pipeline.train import training_run
+from kgraft.settings import (
     DistillationSettings,
     EncoderName,
     ModelSettings,
@@ -24,20 +37,7 @@ from kgraft.config import (
     TrainingSettings,
     TrainSettings,
 )
-from kgraft.errors import KgraftError, SettingsError, TrainingError
-from kgraft.evaluation.evaluate import evaluate
-from kgraft.evaluation.ranking import ranks_by_filter
-from kgraft.graph.interchange import from_arrays
-from kgraft.graph.known_facts import KnownFacts
-from kgraft.linking.collection import Collection, collect
-from kgraft.model.kge import KgeModel
-from kgraft.model.usual import Usual
-from kgraft.training import making
-from kgraft.training.estimate import estimate
-from kgraft.training.pretrain import pretrain, pretraining_run
-from kgraft.training.retrain import retrain, retraining_run
-from kgraft.training.run import Run, Watching
-from kgraft.training.train import training_run
+from kgraft.training import collator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
 
@@ -98,12 +98,12 @@ def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tens
         settings_of(),
         settings_of(optimizer="rowwise_adagrad"),
         settings_of(optimizer="adam"),
-        settings_of(steps=3),
-        settings_of("gru", steps=2),
+        settings_of(path_length=3),
+        settings_of("gru", path_length=2),
         settings_of("rsn"),
-        settings_of("transformer", steps=2),
+        settings_of("transformer", path_length=2),
     ],
-    ids=lambda x: f"{x.model.encoder}-{x.training.optimizer}-{x.training.steps}",
+    ids=lambda x: f"{x.model.encoder}-{x.training.optimizer}-{x.training.path_length}",
 )
 def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettings) -> None:
     check_alike([pretraining_run(generated, settings) for _ in range(2)])
@@ -116,7 +116,7 @@ def test_hubs_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"e{row}" for row in range(60)]
     graph = from_arrays("mine", facts, entities=names, relations=["a", "b", "c"])
     runs = [training_run(collect([graph], target="mine"), settings_of(), alone=True) for _ in "ab"]
-    monkeypatch.setattr(making, "MANY", 0.1)
+    monkeypatch.setattr(collator, "MANY", 0.1)
     batches = runs[0].batches()
     rooms = [batches.maker.room(draw) for draw in batches.draws(1)]
     assert any(room.answers and room.asked > room.hubs > 0 for room in rooms)
@@ -151,7 +151,9 @@ def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
     settings = RetrainSettings(
         model=ModelSettings(width=8),
         training=settings_of().training,
-        distillation=DistillationSettings(doubt=doubt, relation_vectors=True, queries=16),
+        distillation=DistillationSettings(
+            half_weight_facts=doubt, relation_vectors=True, queries=16
+        ),
     )
     teacher = replace(teacher, kge=in_double(teacher.kge))
     check_alike([retraining_run(generated, teacher, settings) for _ in range(2)])
@@ -160,7 +162,7 @@ def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
 
 @pytest.mark.parametrize("system", ["teacher", "student", "transformer"])
 def test_steps_do_not_wait_for_the_gpu(generated: Collection, system: str) -> None:
-    settings = settings_of("transformer" if system == "transformer" else "complex", steps=2)
+    settings = settings_of("transformer" if system == "transformer" else "complex", path_length=2)
     if system == "student":
         teacher = pretrain(generated, settings_of())
         run = retraining_run(generated, teacher, RetrainSettings(model=ModelSettings(width=16)))
@@ -189,7 +191,7 @@ def test_ranks_are_those_of_the_cpu() -> None:
         torch.from_numpy(draw.integers(-2, 3, size)).float()
         for size in ((n, 8), (2 * m, 8), (n, 3), (2 * m, 3))
     )
-    model = KgeModel(ModelSettings(width=8), table, verbs, usual=Usual(*usual))
+    model = KgeModel(ModelSettings(width=8), table, verbs, prior=FrequencyPrior(*usual))
     facts = np.stack(
         [draw.integers(n, size=900), draw.integers(m, size=900), draw.integers(n, size=900)], 1
     )
@@ -227,7 +229,7 @@ def test_whole_runs_end_alike(generated: Collection, tmp_path: Path) -> None:
         generated,
         teachers[1],
         RetrainSettings(model=ModelSettings(width=16)),
-        watching=Watching(checkpoint=tmp_path / "run.safetensors"),
+        options=RunOptions(checkpoint=tmp_path / "run.safetensors"),
         device="cuda",
     )
     assert student.kge.device.type == "cpu"
@@ -264,16 +266,16 @@ class StopAfter:
 
 
 def test_a_run_goes_on_from_where_it_was_kept(generated: Collection, tmp_path: Path) -> None:
-    settings = settings_of("gru", steps=2)
+    settings = settings_of("gru", path_length=2)
     whole = pretraining_run(generated, settings).train(device="cuda")
     file = tmp_path / "run.safetensors"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kgraft.training.checkpoint.Checkpoint.due", True)
         stopped = pretraining_run(generated, settings)
         with pytest.raises(StoppedError):
-            stopped.train(Watching(StopAfter(9), file), device="cuda")
+            stopped.train(RunOptions(StopAfter(9), file), device="cuda")
     assert "state.generator.cuda" in load_file(file)
-    resumed = pretraining_run(generated, settings).train(Watching(None, file), device="cuda")
+    resumed = pretraining_run(generated, settings).train(RunOptions(None, file), device="cuda")
     losses = [[x["loss"] for x in run.log] for run in (whole, resumed)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
@@ -288,7 +290,7 @@ def test_a_loss_that_is_no_number_is_found_where_it_was(
     run.model.entities[fresh] = float("nan")
     file = tmp_path / "run.safetensors"
     with pytest.raises(TrainingError, match="epoch 1, step 3: the loss term 'task' is nan"):
-        run.train(Watching(checkpoint=file), device="cuda")
+        run.train(RunOptions(checkpoint=file), device="cuda")
     kept = load_file(tmp_path / "run.batch.safetensors")
     assert kept["entities"].equal(third.entities)
     row = kept["entities"].tolist().index(fresh)

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import kgraft
-from kgraft.config import ModelSettings, RetrainSettings, TrainSettings, read_settings
 from kgraft.exporting.folded import folded
 from kgraft.linking.collection import Collection
 from kgraft.model import kge as kge_module
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
-from kgraft.training import run as run_module
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline import run as run_module
+from kgraft.pipeline.run import RunOptions
+from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings, read_settings
 from kgraft.training.checkpoint import Checkpoint
-from kgraft.training.run import Watching
 
 NARROW = {"model.tables": "bfloat16", "model.width": 32, "training.epochs": 4}
 
@@ -35,14 +35,14 @@ def teacher(world: Collection) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def student(world: Collection, teacher: TrainedModel) -> TrainedModel:
-    settings = read_settings(RetrainSettings, None, {**NARROW, "training.least_steps": 0})
+    settings = read_settings(RetrainSettings, None, {**NARROW, "training.min_steps": 0})
     return kgraft.retrain(world, teacher, settings)
 
 
 def test_a_student_is_as_good_as_one_in_float32(
     world: Collection, teacher: TrainedModel, student: TrainedModel
 ) -> None:
-    wide = {**NARROW, "model.tables": "float32", "training.least_steps": 0}
+    wide = {**NARROW, "model.tables": "float32", "training.min_steps": 0}
     other = kgraft.retrain(world, teacher, read_settings(RetrainSettings, None, wide))
     assert student.kge.entities.dtype == teacher.kge.entities.dtype == torch.bfloat16
     assert other.kge.entities.dtype == torch.float32
@@ -63,8 +63,8 @@ def test_a_directory_is_smaller_and_gives_the_same_scores(
     loaded = kgraft.load_model(tmp_path / "student")
     assert loaded.kge.entities.equal(student.kge.entities)
     size = (tmp_path / "student" / "weights.safetensors").stat().st_size
-    assert student.kge.usual is not None
-    usual = sum(x.nbytes for x in student.kge.usual.tensors().values())
+    assert student.kge.prior is not None
+    usual = sum(x.nbytes for x in student.kge.prior.tensors().values())
     rows = student.kge.n_entities
     assert size < 3 * rows * 32 + 4 * (2 * student.kge.n_relations * 64) + usual + 10_000
     asked = {"head": "Luxembourg", "relation": "languages"}
@@ -89,8 +89,10 @@ def test_a_run_is_kept_while_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(run_module, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
-    settings = read_settings(RetrainSettings, None, {**NARROW, "training.least_steps": 0})
-    again = kgraft.retrain(world, teacher, settings, watching=Watching(checkpoint=tmp_path / "run"))
+    settings = read_settings(RetrainSettings, None, {**NARROW, "training.min_steps": 0})
+    again = kgraft.retrain(
+        world, teacher, settings, options=RunOptions(checkpoint=tmp_path / "run")
+    )
     assert again.kge.entities.equal(student.kge.entities)
     assert (tmp_path / "run").exists()
 

@@ -13,18 +13,18 @@ import pyarrow.parquet
 import pytest
 from safetensors.torch import load_file, save_file
 
-from kgraft import files, memory
-from kgraft.config import TrainSettings, parse_toml, read_settings
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
-from kgraft.files import open_bytes, read_bytes
-from kgraft.graph import tabular
-from kgraft.graph.columnar import read_columnar
-from kgraft.graph.interchange import from_arrays
-from kgraft.graph.layout import read_layout
-from kgraft.graph.rdf import read_rdf
-from kgraft.graph.tabular import read_columns
+from kgraft.io import tabular
+from kgraft.io.columnar import read_columnar
+from kgraft.io.dataset_layout import read_layout
+from kgraft.io.interchange import from_arrays
+from kgraft.io.rdf import read_rdf
+from kgraft.io.tabular import read_columns
 from kgraft.model.directory import MANIFEST, load_model, save_model
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import TrainSettings, parse_toml, read_settings
+from kgraft.system import files, memory
+from kgraft.system.files import open_bytes, read_bytes
 
 # --------------------------------------------------------------------------------------- files
 

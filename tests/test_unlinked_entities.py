@@ -13,7 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgraft.config import (
+from kgraft.errors import DataError, UnknownNameError
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.inference.predict import predict
+from kgraft.inference.rules import StatedFact, rules
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.links import Links
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.evidence import WAYS
+from kgraft.model.kge import KgeModel
+from kgraft.model.model_card import model_card
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline import run as training_run
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.rules.rule_answers import FAINT, UNSAID
+from kgraft.settings import (
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
@@ -21,24 +38,7 @@ from kgraft.config import (
     TrainingSettings,
     TrainSettings,
 )
-from kgraft.errors import DataError, UnknownNameError
-from kgraft.evaluation.evaluate import evaluate
-from kgraft.evidence.answer import FAINT, UNSAID
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.predict import predict
-from kgraft.inference.rules import StatedFact, rules
-from kgraft.linking.collection import Collection, collect
-from kgraft.linking.links import Links
-from kgraft.model.card import model_card
-from kgraft.model.directory import load_model, save_model
-from kgraft.model.evidence import WAYS
-from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
-from kgraft.training import run as training_run
-from kgraft.training.batches import Batches
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
+from kgraft.training.sampler import TripleSampler
 
 N = 10
 ROWS = np.arange(N)
@@ -103,13 +103,13 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[tuple[int, ...]],
     """Of each run the facts that are learned, stated or inferred, and how many have vectors."""
     found: list[tuple[set[tuple[int, ...]], int]] = []
 
-    class Spied(Batches):
+    class Spied(TripleSampler):
         def __init__(self, triples: Triples, n_entities: int, *rest: Any, **options: Any) -> None:
             every = np.concatenate([triples, options["inferred"].triples])
             found.append(({*map(tuple, every.tolist())}, n_entities))
             super().__init__(triples, n_entities, *rest, **options)
 
-    monkeypatch.setattr(training_run, "Batches", Spied)
+    monkeypatch.setattr(training_run, "TripleSampler", Spied)
     return found
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
-from kgraft.linking.read_collection import read_collection
+from kgraft.linking.joint_graph import join
 
 ROOT = Path(__file__).parent.parent
 

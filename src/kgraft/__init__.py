@@ -17,18 +17,6 @@ from kgraft.alignment.audit import Audit, audit
 from kgraft.alignment.score import AlignmentScore, evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.write import write_alignment, write_audit
-from kgraft.benchmark.run import ablate, benchmark, sweep_links
-from kgraft.benchmark.settings import BenchmarkSettings
-from kgraft.config import (
-    DistillationSettings,
-    ModelSettings,
-    RetrainSettings,
-    RuleSettings,
-    SubgraphSettings,
-    TrainingSettings,
-    TrainSettings,
-    read_settings,
-)
 from kgraft.errors import (
     DataError,
     KgraftError,
@@ -41,44 +29,56 @@ from kgraft.errors import (
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.exporting.export import Exported, export
 from kgraft.exporting.pykeen import to_pykeen
-from kgraft.graph.interchange import from_arrays, from_frame, from_pykeen
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.read import read_graph
-from kgraft.graph.source import GraphSource, Split
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.graph.write import write_graph
 from kgraft.inference.explain import Explainer, explain
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.facts import StatedFact, Statement
 from kgraft.inference.predict import Prediction, Predictor, Query, predict
 from kgraft.inference.rules import ReadableRule, rules
 from kgraft.inference.similar import Neighbour, similar
+from kgraft.io.interchange import from_arrays, from_frame, from_pykeen
+from kgraft.io.read_collection import read_collection
+from kgraft.io.read_graph import read_graph
+from kgraft.io.read_links import links_by_name, read_links
+from kgraft.io.source import GraphSource, Split
+from kgraft.io.write_graph import write_graph
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.inspect import Inspection, inspect
-from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.inspection import Inspection, inspect
+from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
-from kgraft.linking.read_links import links_by_name, read_links
-from kgraft.linking.subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.reporting.benchmark_report import benchmark_report
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.estimate import Estimate, estimate
+from kgraft.pipeline.pretrain import pretrain, pretraining_run
+from kgraft.pipeline.retrain import retrain, retraining_run
+from kgraft.pipeline.run import Run, RunOptions
+from kgraft.pipeline.train import train, training_run
 from kgraft.reporting.model_report import report
-from kgraft.synthesis.rules import PlantedRule
-from kgraft.synthesis.settings import (
+from kgraft.settings import (
+    DistillationSettings,
+    ModelSettings,
+    RetrainSettings,
+    RuleSettings,
+    SubgraphSettings,
+    TrainingSettings,
+    TrainSettings,
+    read_settings,
+)
+from kgraft_experiments.benchmark.report import benchmark_report
+from kgraft_experiments.benchmark.run import ablate, benchmark, sweep_links
+from kgraft_experiments.benchmark.settings import BenchmarkSettings
+from kgraft_experiments.synthesis.rules import PlantedRule
+from kgraft_experiments.synthesis.settings import (
     BackgroundSettings,
     LinkSettings,
     SynthSettings,
     TargetSettings,
     WorldSettings,
 )
-from kgraft.synthesis.synthesize import Synthetic, synthesize
-from kgraft.synthesis.write_synthetic import write_synthetic
-from kgraft.training.estimate import Estimate, estimate
-from kgraft.training.pretrain import pretrain, pretraining_run
-from kgraft.training.retrain import retrain, retraining_run
-from kgraft.training.run import Run, Watching
-from kgraft.training.train import train, training_run
+from kgraft_experiments.synthesis.synthesize import Synthetic, synthesize
+from kgraft_experiments.synthesis.write_synthetic import write_synthetic
 
 __version__ = version("kgraft")
 
@@ -117,6 +117,7 @@ __all__ = [
     "RetrainSettings",
     "RuleSettings",
     "Run",
+    "RunOptions",
     "SettingsError",
     "Split",
     "StatedFact",
@@ -131,7 +132,6 @@ __all__ = [
     "TrainingSettings",
     "UnknownNameError",
     "Vocabulary",
-    "Watching",
     "WorldSettings",
     "ablate",
     "align",

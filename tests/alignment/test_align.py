@@ -17,9 +17,9 @@ from kgraft.alignment.score import evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import collect
 from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
 
 MASKED = AlignSettings(labels={"use": False})
 

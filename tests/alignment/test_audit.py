@@ -10,8 +10,8 @@ import pytest
 from kgraft.alignment.audit import audit
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
-from kgraft.synthesis.settings import LinkSettings, SynthSettings, TargetSettings
-from kgraft.synthesis.synthesize import synthesize
+from kgraft_experiments.synthesis.settings import LinkSettings, SynthSettings, TargetSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
 
 MASKED = AlignSettings(labels={"use": False})
 

@@ -12,11 +12,11 @@ from kgraft.alignment.audit import audit
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_alignment, write_audit
 from kgraft.errors import DataError
-from kgraft.graph.write import write_graph
+from kgraft.io.read_collection import read_collection
+from kgraft.io.read_links import read_links
+from kgraft.io.write_graph import write_graph
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
-from kgraft.linking.read_links import read_links
 
 MASKED = AlignSettings(labels={"use": False}, relations={"support": 2})
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from kgraft.cli.main import app
 
-SMALL = ["model.width=8", "training.epochs=1", "training.least_steps=0"]
+SMALL = ["model.width=8", "training.epochs=1", "training.min_steps=0"]
 
 
 @pytest.fixture(scope="session")

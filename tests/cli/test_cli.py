@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
-from kgraft.files import alone
+from kgraft.system.files import alone
 
-SMALL = ["model.width=16", "training.epochs=2", "training.least_steps=0"]
+SMALL = ["model.width=16", "training.epochs=2", "training.min_steps=0"]
 FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
 
 

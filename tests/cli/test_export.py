@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
 from kgraft.exporting.folded import folded
-from kgraft.files import alone
 from kgraft.model.directory import load_model
+from kgraft.system.files import alone
 
 
 def run(*arguments: str | Path) -> Result:
@@ -84,7 +84,7 @@ def test_a_student_goes_on_and_says_what_has_changed(
     metrics = json.loads((tmp_path / "next" / "metrics.json").read_text())
     assert metrics["update"]["facts_added"] > 0
     assert "- update entities_added: 1" in (tmp_path / "next" / "README.md").read_text()
-    one = ["--set", "training.epochs=1", "--set", "training.least_steps=0"]
+    one = ["--set", "training.epochs=1", "--set", "training.min_steps=0"]
     run("retrain", grown / "collection.toml", *common, "-o", tmp_path / "one", *one)
     assert load_model(tmp_path / "one").settings.training.epochs == 1
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgraft.config import ModelSettings, TrainSettings
 from kgraft.errors import DataError, UnknownNameError
 from kgraft.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings, TrainSettings
 
 # In the order of mine's test facts: ann likes cay, bob likes dan, eve knows bob, ann likes eve.
 # Sizes ann 1, bob 2, cay 3, dan 4, eve 5: the largest entity comes first, whatever is asked.

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 Floats = NDArray[np.float32]
 Check = Callable[[Floats, Floats], None]
@@ -26,8 +26,8 @@ def check_scores(student: TrainedModel) -> Check:
     def check(entities: Floats, relations: Floats) -> None:
         part = student.graph.parts["mine"]
         n, m = len(part.entities), len(part.relations)
-        assert student.kge.usual is not None
-        half = 16 + student.kge.usual.entities.shape[1]
+        assert student.kge.prior is not None
+        half = 16 + student.kge.prior.entities.shape[1]
         assert entities.shape == (n, 2 * half)
         assert relations.shape == (2 * m, 2 * half)
         anchors = torch.arange(n).repeat(m)

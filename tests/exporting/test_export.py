@@ -11,7 +11,7 @@ from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import ABOUT, export
 from kgraft.exporting.folded import folded
 from kgraft.exporting.formats import FORMATS, Format, format_of, shown
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 @pytest.mark.parametrize(

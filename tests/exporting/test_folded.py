@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from kgraft.config import ModelSettings
 from kgraft.exporting.folded import folded
+from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
-from kgraft.model.usual import Usual
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings
 
 
 def test_scores_are_the_models(student: TrainedModel) -> None:
     kge = student.kge
     plain = folded(kge)
     assert plain.usual is None
-    assert kge.usual is not None
-    assert plain.settings.width == kge.settings.width + 2 * kge.usual.entities.shape[1]
+    assert kge.prior is not None
+    assert plain.settings.width == kge.settings.width + 2 * kge.prior.entities.shape[1]
     asked = torch.cartesian_prod(torch.arange(kge.n_entities), torch.arange(kge.n_relations)).T
     for side in ("tail", "head"):
         theirs, own = (x.score(*asked, side=side) for x in (plain, kge))
@@ -33,12 +33,12 @@ def test_neighbours_are_those_of_the_learned_numbers(student: TrainedModel) -> N
 
 def test_narrow_rows_become_wide_ones() -> None:
     model = KgeModel.create(ModelSettings(width=4, tables="bfloat16", init_scale=1.0), 5, 1)
-    usual = model.with_usual(Usual(torch.rand(5, 2), torch.rand(2, 2)))
+    usual = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
     assert folded(model) is model
     assert folded(usual).entities.dtype == torch.float32
 
 
 def test_other_encoders_have_no_such_rows() -> None:
     model = KgeModel.create(ModelSettings(width=4, encoder="gru"), 5, 1)
-    usual = model.with_usual(Usual(torch.rand(5, 2), torch.rand(2, 2)))
+    usual = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
     assert folded(usual) is usual

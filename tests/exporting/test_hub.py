@@ -15,7 +15,7 @@ from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import export
 from kgraft.exporting.folded import folded
 from kgraft.model.directory import load_model
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 def test_the_directory_is_the_model(student: TrainedModel, check_scores, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from kgraft.exporting.export import ABOUT, export
 from kgraft.exporting.folded import folded
 from kgraft.exporting.qdrant import publish
 from kgraft.exporting.selection import select
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 def test_usearch(student: TrainedModel, check_scores, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

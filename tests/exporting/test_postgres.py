@@ -17,7 +17,7 @@ import pytest
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import export
 from kgraft.exporting.folded import folded
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 NOBODY = 65534

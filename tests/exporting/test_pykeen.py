@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kgraft.config import ModelSettings
 from kgraft.errors import DataError
 from kgraft.exporting.export import export
 from kgraft.exporting.folded import folded
 from kgraft.exporting.pykeen import to_pykeen
-from kgraft.graph.interchange import from_pykeen
-from kgraft.model.trained import TrainedModel
+from kgraft.io.interchange import from_pykeen
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings
 
 models = pytest.importorskip("pykeen.models", exc_type=ImportError)
 triples = pytest.importorskip("pykeen.triples", exc_type=ImportError)

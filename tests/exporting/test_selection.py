@@ -8,7 +8,7 @@ import pytest
 from kgraft.errors import DataError, UnknownNameError
 from kgraft.exporting.folded import folded
 from kgraft.exporting.selection import select
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 def test_by_default_the_targets_rows_or_all_of_a_teacher(

@@ -17,7 +17,7 @@ from kgraft.exporting.folded import folded
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 @pytest.fixture

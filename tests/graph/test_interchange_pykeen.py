@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kgraft.errors import DataError
-from kgraft.graph.interchange import from_pykeen
+from kgraft.io.interchange import from_pykeen
 
 triples = pytest.importorskip("pykeen.triples", exc_type=ImportError)
 

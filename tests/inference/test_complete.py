@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, TrainSettings
 from kgraft.errors import KgraftError
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference import candidates
@@ -17,10 +16,11 @@ from kgraft.inference.complete import complete
 from kgraft.inference.predict import Predictor, predict
 from kgraft.inference.prediction_files import SCHEMA
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings, TrainSettings
 
 
 @pytest.fixture

@@ -12,10 +12,7 @@ import polars as pl
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, RetrainSettings
 from kgraft.errors import UnknownNameError
-from kgraft.evidence.answer import FAINT, UNSAID
-from kgraft.evidence.rules import together
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.explain import Explainer, explain
@@ -23,13 +20,16 @@ from kgraft.inference.explanation import Node, Without
 from kgraft.inference.facts import StatedFact, Statement
 from kgraft.inference.predict import Predictor, predict
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration
+from kgraft.model.ensemble import DEFAULT_WEIGHTS
+from kgraft.model.ensemble import FAINT as LEAST
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import FAINT as LEAST
-from kgraft.model.mixture import USUAL
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.rule_answers import FAINT, UNSAID
+from kgraft.rules.rules import together
+from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
 LIKES, KNOWS, SEES = range(3)
@@ -54,7 +54,7 @@ def model(tiny: Collection) -> TrainedModel:
     # mine's three facts, then big's: ann likes cay, ann likes bob, bob sees Z
     agreement = np.array([1.0, 1.0, 1.0, 0.6, 0.9, 0.5])
     mrr: dict[By, float] = {"rules": 1.0}
-    evidence = Evidence(together(parts, M), agreement, torch.ones(2 * M, len(USUAL)), mrr)
+    evidence = Evidence(together(parts, M), agreement, torch.ones(2 * M, len(DEFAULT_WEIGHTS)), mrr)
     kge = KgeModel(settings.model, entities, relations)
     return TrainedModel("student", kge, graph, "mine", settings, evidence=evidence)
 

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgraft.config import ModelSettings
-from kgraft.evidence.edges import Edges
 from kgraft.inference import paths
 from kgraft.inference.paths import weighed_paths
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
+from kgraft.rules.edges import Edges
+from kgraft.settings import ModelSettings
 
 M = 3
 """Relations; the inverse of r is r + 3."""

@@ -10,17 +10,17 @@ import polars as pl
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, TrainSettings
 from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference import candidates
 from kgraft.inference.predict import Prediction, Predictor, Query, predict
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings, TrainSettings
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from kgraft.inference.prediction_files import (
     predictions_file,
     read_queries,
 )
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 @pytest.fixture(scope="module")

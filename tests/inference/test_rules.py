@@ -11,21 +11,21 @@ import polars as pl
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, RetrainSettings
 from kgraft.errors import UnknownNameError
-from kgraft.evidence.rules import together
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.facts import StatedFact
 from kgraft.inference.names import Named
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.linking.links import Links
+from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import Evidence
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import USUAL
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.rules import together
+from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
 LIKES, KNOWS, SEES = range(3)
@@ -35,7 +35,7 @@ M = 3
 def knowing(model: TrainedModel, *some_rules: dict[str, Any]) -> TrainedModel:
     m = model.graph.n_relations
     parts = [pl.DataFrame([{"support": 2, "confidence": 0.5} | rule]) for rule in some_rules]
-    agreement, mixture = np.ones(len(model.graph.triples)), torch.ones(2 * m, len(USUAL))
+    agreement, mixture = np.ones(len(model.graph.triples)), torch.ones(2 * m, len(DEFAULT_WEIGHTS))
     return replace(model, evidence=Evidence(together(parts, m), agreement, mixture, {}))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, TrainSettings
 from kgraft.errors import UnknownNameError
 from kgraft.inference.similar import Neighbour, similar, similar_facts
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings, TrainSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
 LIKES = 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import LinkKind, Links
 
 GraphOf = Callable[..., KnowledgeGraph]
@@ -106,17 +105,3 @@ def sentences() -> Callable[[JointGraph], list[str]]:
         return found
 
     return read
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[dict[str, str | bytes]], Path]:
-    """Write files under a new directory and return it."""
-
-    def files(contents: dict[str, str | bytes]) -> Path:
-        for name, content in contents.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return tmp_path
-
-    return files

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
 
 SHOP = """\
 name = "shop"

@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from kgraft.config import RetrainSettings, TrainSettings
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model import directory as model_directory
 from kgraft.model.calibration import Calibration
 from kgraft.model.directory import FORMAT, MANIFEST, check_free, load_model, save_model
 from kgraft.model.evidence import By
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import Kind, TrainedModel
+from kgraft.model.trained_model import Kind, TrainedModel
+from kgraft.settings import RetrainSettings, TrainSettings
 
 FILES = [
     "README.md",

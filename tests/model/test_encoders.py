@@ -54,9 +54,9 @@ def test_gradients_of_paths_are_those_of_torch_complex_numbers(
     leaves = [x.clone().requires_grad_() for x in (entities, relations)]
     products = as_complex(leaves[0])[:, :1] * as_complex(leaves[1]).cumprod(dim=1)
     torch.cat([products.real, products.imag], dim=-1).backward(of_queries)
-    queries, pull_back = ComplEx().traced(torch.stack([entities, relations]))
+    queries, vjp = ComplEx().forward_with_vjp(torch.stack([entities, relations]))
     assert queries.equal(ComplEx()(entities, relations))
-    for own, leaf in zip(pull_back(of_queries), reversed(leaves), strict=True):
+    for own, leaf in zip(vjp(of_queries), reversed(leaves), strict=True):
         torch.testing.assert_close(own, leaf.grad)
 
 

@@ -11,19 +11,19 @@ import polars as pl
 import pytest
 import torch
 
-from kgraft.config import ModelSettings, RetrainSettings
-from kgraft.evidence.answer import FAINT, UNSAID
-from kgraft.evidence.rules import SCHEMA, Rules, together
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.directory import load_model, save_model
+from kgraft.model.ensemble import DEFAULT_WEIGHTS, EnsembleScorer, EvidenceScorer
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import USUAL, MixedScorer, RuleScorer
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.rule_answers import FAINT, UNSAID
+from kgraft.rules.rules import SCHEMA, Rules, together
+from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, LIKES, CAY, M = 0, 0, 2, 3
 SIDES: tuple[Side, ...] = ("tail", "head")
@@ -44,7 +44,9 @@ def some_rules() -> Rules:
 
 def evidence(mrr: Mapping[By, float]) -> Evidence:
     draw = torch.Generator().manual_seed(0)
-    mixture = torch.tensor(USUAL) + torch.rand(2 * M, len(USUAL), generator=draw)
+    mixture = torch.tensor(DEFAULT_WEIGHTS) + torch.rand(
+        2 * M, len(DEFAULT_WEIGHTS), generator=draw
+    )
     agreement = np.array([1.0, 1.0, 1.0, 1 / 3, 0.6, 0.1])
     return Evidence(some_rules(), agreement, mixture, mrr)
 
@@ -80,10 +82,10 @@ def test_the_best_way_is_the_simplest_of_the_best(mrr: dict[By, float], best: By
 
 def test_a_model_answers_by_what_its_validation_facts_favour(student: TrainedModel) -> None:
     assert student.answers_by == "both"
-    assert isinstance(student.scorer(), MixedScorer)
+    assert isinstance(student.scorer(), EnsembleScorer)
     by_rules = replace(student, evidence=evidence({"vectors": 0.25, "rules": 0.5, "both": 0.25}))
     assert by_rules.answers_by == "rules"
-    assert isinstance(by_rules.scorer(), RuleScorer)
+    assert isinstance(by_rules.scorer(), EvidenceScorer)
     assert replace(student, evidence=evidence({})).scorer() is student.kge
     assert replace(student, evidence=None).answers_by == "vectors"
     assert replace(student, evidence=None).scorer() is student.kge

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kgraft.config import ModelSettings
 from kgraft.model.kge import KgeModel
+from kgraft.settings import ModelSettings
 
 TWO = ModelSettings(width=2)
 

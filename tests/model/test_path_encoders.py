@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgraft.config import EncoderName, ModelSettings
 from kgraft.model.encoders import Encoder, principal_directions
 from kgraft.model.make_encoder import make_encoder
 from kgraft.model.recurrent import Gru, Rsn
 from kgraft.model.transformer import LONGEST_PATH, Transformer
+from kgraft.settings import EncoderName, ModelSettings
 
 ALL: tuple[EncoderName, ...] = ("complex", "gru", "rsn", "transformer")
 LEARNED: tuple[EncoderName, ...] = ("gru", "rsn", "transformer")
@@ -41,11 +41,11 @@ def test_a_query_sees_its_own_prefix_only(name: EncoderName) -> None:
 def test_a_query_depends_on_all_of_its_prefix_that_counts(name: EncoderName) -> None:
     entities, relations = paths(0)
     made = encoder(name)
-    queries, pull_back = made.traced(torch.stack([entities, relations]))
+    queries, vjp = made.forward_with_vjp(torch.stack([entities, relations]))
     assert queries.equal(made(entities, relations))
     of_queries = torch.zeros_like(queries)
     of_queries[:, 1] = 1.0
-    of_relations, of_entities = pull_back(of_queries)
+    of_relations, of_entities = vjp(of_queries)
     assert (of_relations[:, :2].abs().sum(-1) > 0).all()
     assert (of_relations[:, 2:] == 0).all()
     assert (of_entities[:, 0].abs().sum(-1) > 0).all()

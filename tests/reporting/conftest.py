@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.model.trained import TrainedModel
-from kgraft.reporting.benchmark_report import report_on_file
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report
+from kgraft_experiments.benchmark.report import report_on_file
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -12,7 +12,7 @@ import torch
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.entity_map import HEIGHT, MOST_POINTS, WIDTH, map_entities, map_figure
 from kgraft.reporting.entity_map import principal_places as places_of
 

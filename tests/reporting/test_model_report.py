@@ -12,7 +12,7 @@ import pytest
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.calibration import Calibration
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report, training_figure
 
 Parse = Callable[[str], ET.Element]

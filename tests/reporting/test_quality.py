@@ -11,7 +11,7 @@ import pytest
 
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.linking.collection import Collection
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting import quality
 from kgraft.reporting.quality import (
     DegreeGroup,

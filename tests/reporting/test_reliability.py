@@ -11,7 +11,7 @@ import pytest
 
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import Calibration, Reliability
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.quality import measure_held_out
 from kgraft.reporting.reliability import (
     held_out_reliability,

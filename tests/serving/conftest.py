@@ -20,11 +20,11 @@ import uvicorn
 
 from kgraft.linking.collection import Collection
 from kgraft.model.directory import save_model
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.app import create_app
 from kgraft.serving.guard import App
 from kgraft.serving.limits import LIMITS, Limits
-from kgraft.serving.live import LiveModel
+from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.protocol import protocol
 
 Client = httpx.AsyncClient
@@ -40,9 +40,9 @@ def directory(student: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def live(directory: Path) -> LiveModel:
+def live(directory: Path) -> ModelReloader:
     """That student, loaded once for all tests that leave it as it is."""
-    return LiveModel(directory)
+    return ModelReloader(directory)
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +77,10 @@ async def started(app: App) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def talk(live: LiveModel) -> Callable[..., Any]:
+def talk(live: ModelReloader) -> Callable[..., Any]:
     """Run a session with a client of the served student; options go to ``create_app``."""
 
-    def run(session: Session, *, model: LiveModel | None = None, **options: Any) -> Any:
+    def run(session: Session, *, model: ModelReloader | None = None, **options: Any) -> Any:
         async def whole() -> Any:
             async with started(create_app(model or live, **options)) as client:
                 return await session(client)
@@ -102,7 +102,7 @@ def get(talk: Callable[..., Any]) -> Callable[..., httpx.Response]:
 
 @contextmanager
 def _listening(
-    live: LiveModel, limits: Limits = LIMITS, **options: Any
+    live: ModelReloader, limits: Limits = LIMITS, **options: Any
 ) -> Iterator[tuple[str, int]]:
     """Serve a model over a socket, in a thread, and yield its address."""
     config = uvicorn.Config(

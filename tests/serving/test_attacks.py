@@ -18,13 +18,13 @@ from urllib.parse import quote
 import pytest
 
 from kgraft.serving.limits import LIMITS
-from kgraft.serving.live import LiveModel
+from kgraft.serving.model_reloader import ModelReloader
 
 HURRIED = replace(LIMITS, seconds=0.5, connections=20, body=100_000)
 
 
 @pytest.fixture(scope="module")
-def address(live: LiveModel, listen: Callable[..., Any]) -> Iterator[tuple[str, int]]:
+def address(live: ModelReloader, listen: Callable[..., Any]) -> Iterator[tuple[str, int]]:
     with listen(live, HURRIED) as place:
         yield place
 
@@ -142,7 +142,9 @@ def test_a_thousand_idle_connections_make_room_for_who_asks(address: tuple[str, 
         assert {received(connection) for connection in crowd[:900]} == {b""}
 
 
-def test_no_request_opens_a_file(live: LiveModel, address: tuple[str, int], tmp_path: Path) -> None:
+def test_no_request_opens_a_file(
+    live: ModelReloader, address: tuple[str, int], tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("s3cret")
     opened: list[str] = []
@@ -177,7 +179,7 @@ def test_no_request_opens_a_file(live: LiveModel, address: tuple[str, int], tmp_
 
 
 def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(
-    live: LiveModel, listen: Callable[..., Any]
+    live: ModelReloader, listen: Callable[..., Any]
 ) -> None:
     patient = replace(HURRIED, seconds=30.0)
     with listen(live, patient) as address, ExitStack() as stack:

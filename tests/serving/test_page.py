@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kgraft.serving.live import LiveModel
+from kgraft.serving.model_reloader import ModelReloader
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def url(live: LiveModel, listen: Callable[..., Any]) -> Iterator[str]:
+def url(live: ModelReloader, listen: Callable[..., Any]) -> Iterator[str]:
     with listen(live) as (host, port):
         yield f"http://{host}:{port}"
 
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told_and_can_be_tried_again(page: Page, url: str, fact
 
 
 def test_a_token_is_asked_for_once(
-    browser: Any, live: LiveModel, listen: Callable[..., Any]
+    browser: Any, live: ModelReloader, listen: Callable[..., Any]
 ) -> None:
     with listen(live, token="secret") as (host, port):  # noqa: S106
         context = browser.new_context()

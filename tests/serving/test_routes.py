@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from kgraft.inference.predict import predict
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.limits import TEXT
 
 Get = Callable[..., httpx.Response]

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgraft.serving.app import create_app
-from kgraft.serving.live import LiveModel
+from kgraft.serving.model_reloader import ModelReloader
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
 @pytest.fixture(scope="module")
-def app(live: LiveModel) -> Any:
+def app(live: ModelReloader) -> Any:
     return create_app(live)
 
 
@@ -47,7 +47,7 @@ OPERATIONS = [
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_request_finds_a_server_error(
-    app: Any, schema: Any, live: LiveModel, method: str, path: str
+    app: Any, schema: Any, live: ModelReloader, method: str, path: str
 ) -> None:
     operation, known = schema[path][method], live.current.named.part.entities.name(0)
 

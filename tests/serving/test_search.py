@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import Named
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.search import EntitySearch, folded
 
 PLACES = {

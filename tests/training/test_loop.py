@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kgraft.config import EncoderName, ModelSettings, TrainingSettings
 from kgraft.errors import DataError, TrainingError
 from kgraft.model.kge import KgeModel
+from kgraft.settings import EncoderName, ModelSettings, TrainingSettings
 from kgraft.training import checkpoint
-from kgraft.training.batches import Batches
 from kgraft.training.checkpoint import Checkpoint
-from kgraft.training.learner import Learner
 from kgraft.training.loop import Fit, fit
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -32,20 +32,20 @@ FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2]])
 
 def parts(
     encoder: EncoderName = "complex", *, learning_rate: float = 0.1
-) -> tuple[Learner, Batches]:
+) -> tuple[Trainer, TripleSampler]:
     """A new learner of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
     settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.5)
     model = KgeModel.create(settings, 4, 2, seed=1)
-    learner = Learner(
+    learner = Trainer(
         model, learning_rate=learning_rate, dense_learning_rate=1e-3, regularization=0.01
     )
-    return learner, Batches(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
+    return learner, TripleSampler(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
 
 
 class Looks:
     """Validation that returns given figures and keeps what it saw."""
 
-    def __init__(self, learner: Learner, figures: list[float]) -> None:
+    def __init__(self, learner: Trainer, figures: list[float]) -> None:
         self._learner = learner
         self._figures: Iterator[float] = iter(figures)
         self.seen: list[torch.Tensor] = []

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from kgraft.config import ModelSettings
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings
 from kgraft.training.validation import validator
 
 # ann knows cay among sizes 1..5: eve and dan are above cay. cay knows-inverse ann: eve, dan and cay

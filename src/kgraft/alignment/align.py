@@ -23,7 +23,7 @@ from kgraft.alignment.vectors import neighbours_by_vectors
 from kgraft.alignment.words import reasons
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.progress import Listener, Silence
+from kgraft.system.progress import Listener, Silence
 
 GIVEN = "it follows from the links that were given"
 

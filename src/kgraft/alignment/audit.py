@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kgraft.alignment.doubt import Signs, Witnesses
 from kgraft.alignment.labels import names_of
+from kgraft.alignment.link_features import LinkFeatures, Witnesses
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
+from kgraft.linking.logistic_regression import regression
 from kgraft.linking.merge import merge
-from kgraft.linking.regression import regression
-from kgraft.progress import Listener, Silence
+from kgraft.system.progress import Listener, Silence
 
 ROUNDS = 3
 """Times that links are judged by what the links that are trusted then say."""
@@ -148,7 +148,7 @@ def _exchanged(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
     return swapped
 
 
-def _doubt(real: Signs, wrong: Signs) -> Floats:
+def _doubt(real: LinkFeatures, wrong: LinkFeatures) -> Floats:
     """Return the chance of each real link to be wrong.
 
     A regression tells real links from wrong ones that were made, as odds ``q``. If a share ``w`` of
@@ -170,7 +170,7 @@ def _doubt(real: Signs, wrong: Signs) -> Floats:
     return np.minimum(share / np.maximum(odds, 1e-12), 1.0)
 
 
-def _in_words(nodes: Nodes, pairs: Ints, signs: Signs) -> Iterator[str]:
+def _in_words(nodes: Nodes, pairs: Ints, signs: LinkFeatures) -> Iterator[str]:
     """Say of each link what speaks against it."""
     for row, (left, right) in enumerate(pairs.tolist()):
         one, other = nodes.label(left), nodes.label(right)

@@ -21,8 +21,8 @@ from kgraft.alignment.normal_forms import (
     without_remark,
 )
 from kgraft.alignment.settings import LabelSettings
-from kgraft.graph.rdf import RDFS_LABEL, SKOS_LABEL
-from kgraft.graph.sorted_rows import changes
+from kgraft.graph.sorted_arrays import changes
+from kgraft.io.rdf import RDFS_LABEL, SKOS_LABEL
 
 ROWS = 4096
 """Labels whose products are in memory at once."""
@@ -31,7 +31,7 @@ ALIASES = (RDFS_LABEL, SKOS_LABEL, "http://www.w3.org/2004/02/skos/core#altLabel
 """Attributes whose values are names."""
 
 SHORTEST = 4
-"""Signs that a value needs to have to be no mere number or code that many things share."""
+"""LinkFeatures that a value needs to have to be no mere number or code that many things share."""
 
 SCHEMA = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
 """Columns of keys: who has it, the key, and what sharing it is worth."""

@@ -16,7 +16,7 @@ from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.progress import Listener
+from kgraft.system.progress import Listener
 
 HITS = (1, 5, 10)
 

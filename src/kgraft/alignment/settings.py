@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kgraft.config import Settings
+from kgraft.settings import Settings
 
 
 class LabelSettings(Settings):

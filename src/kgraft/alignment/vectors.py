@@ -11,11 +11,11 @@ from kgraft.alignment.labels import Names
 from kgraft.alignment.neighbourhoods import mutual_neighbours
 from kgraft.alignment.nodes import Ints, Nodes
 from kgraft.alignment.settings import VectorSettings
-from kgraft.config import ModelSettings, TrainingSettings, TrainSettings
 from kgraft.linking.collection import Collection
-from kgraft.progress import Listener
-from kgraft.training.pretrain import pretrain
-from kgraft.training.run import Watching
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.run import RunOptions
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.system.progress import Listener
 
 
 def neighbours_by_vectors(
@@ -50,7 +50,7 @@ def neighbours_by_vectors(
             training=TrainingSettings(epochs=settings.epochs, seed=settings.seed),
         ),
         sources=list(learned),
-        watching=Watching(progress),
+        options=RunOptions(progress),
     )
     rows = np.concatenate([teacher.graph.part(name).entity_rows for name in learned])
     vectors = teacher.kge.vectors().numpy()

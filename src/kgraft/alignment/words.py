@@ -9,7 +9,7 @@ import numpy as np
 from kgraft.alignment.labels import Names
 from kgraft.alignment.nodes import Ints, Nodes, examples
 from kgraft.alignment.structure import Neighbours
-from kgraft.graph.iris import labels_of_iris
+from kgraft.io.iris import labels_of_iris
 
 TOLD = 3
 """Pieces of evidence that are named; of the others the number is."""

@@ -12,12 +12,12 @@ import tomli_w
 from kgraft.alignment.align import Alignment
 from kgraft.alignment.audit import Audit
 from kgraft.alignment.relations import Correspondence
-from kgraft.files import check_empty, write_directory
-from kgraft.graph.iris import iri_of
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.io.iris import iri_of
+from kgraft.io.read_links import SAME
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.linking.read_links import SAME
+from kgraft.system.files import check_empty, write_directory
 
 LINKS_FILE: Final = "links.toml"
 RELATIONS_FILE: Final = "relations.tsv"

@@ -31,11 +31,11 @@ from kgraft.cli.options import (
     SetOption,
     SettingsOption,
 )
-from kgraft.files import check_empty
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.links import Links
-from kgraft.linking.read_collection import read_collection
-from kgraft.progress import Bar
-from kgraft.sentences import speaking
+from kgraft.system.files import check_empty
+from kgraft.system.messages import speaking
+from kgraft.system.progress import Bar
 
 SHARES = {
     "precision": "prec.",

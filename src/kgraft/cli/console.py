@@ -14,13 +14,13 @@ import torch
 from pydantic import BaseModel
 from rich.table import Table
 
-from kgraft.config import read_settings
 from kgraft.errors import KgraftError, SettingsError
-from kgraft.files import alone, clear_up
 from kgraft.inference.facts import StatedFact
-from kgraft.progress import Bar
-from kgraft.terminal import Terminal, visible_lines
-from kgraft.training.run import Watching
+from kgraft.pipeline.run import RunOptions
+from kgraft.settings import read_settings
+from kgraft.system.files import alone, clear_up
+from kgraft.system.progress import Bar
+from kgraft.system.terminal import Terminal, visible_lines
 
 out = Terminal()
 
@@ -70,7 +70,7 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
 
 
 @contextmanager
-def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
+def watching(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
     """Yield how a run that ends in ``directory`` is watched and kept, while no other may.
 
     When the block ends well, what was kept of the run is removed.
@@ -86,7 +86,7 @@ def watching(directory: Path, *, resume: bool) -> Iterator[Watching]:
             raise KgraftError(
                 f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
             )
-        yield Watching(Bar(), checkpoint)
+        yield RunOptions(Bar(), checkpoint)
         checkpoint.unlink(missing_ok=True)
 
 

@@ -12,19 +12,19 @@ from rich.text import Text
 
 from kgraft.cli.console import out
 from kgraft.cli.report import report_beside
-from kgraft.config import RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.evaluation.evaluate import Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.inference.predict import predict
 from kgraft.inference.rules import rules
-from kgraft.linking.read_collection import read_collection
+from kgraft.io.read_collection import read_collection
 from kgraft.model.directory import check_free, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.progress import Bar
-from kgraft.training.pretrain import pretrain
-from kgraft.training.retrain import retrain
-from kgraft.training.run import Watching
-from kgraft.training.train import train
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.train import train
+from kgraft.settings import RetrainSettings, TrainingSettings, TrainSettings
+from kgraft.system.progress import Bar
 
 SHOWN = 6
 """Questions that are shown in words."""
@@ -52,12 +52,12 @@ def run_demo(directory: Path) -> None:
     out.print(f"target      {own.name}: {_size(own)}", highlight=False)
     for name in collection.backgrounds():
         out.print(f"background  {name}: {_size(collection.graphs[name])}", highlight=False)
-    watching = Watching(Bar())
-    alone = train(collection, TrainSettings(), alone=True, watching=watching)
+    watching = RunOptions(Bar())
+    alone = train(collection, TrainSettings(), alone=True, options=watching)
     # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
     few = TrainSettings(training=TrainingSettings(epochs=10))
-    teacher = pretrain(collection, few, watching=watching)
-    student = retrain(collection, teacher, RetrainSettings(), watching=watching)
+    teacher = pretrain(collection, few, options=watching)
+    student = retrain(collection, teacher, RetrainSettings(), options=watching)
     save_model(teacher, teacher_place, overwrite=True)
     save_model(student, student_place, overwrite=True)
     report_beside(teacher, teacher_place, collection)

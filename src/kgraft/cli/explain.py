@@ -15,7 +15,7 @@ from kgraft.inference.explain import explain as explain_fact
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.similar import similar as similar_entities
 from kgraft.model.directory import load_model
-from kgraft.sentences import speaking
+from kgraft.system.messages import speaking
 
 
 def similar(

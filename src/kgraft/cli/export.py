@@ -13,8 +13,8 @@ from kgraft.cli.options import ModelArgument, names
 from kgraft.exporting.export import export as run_export
 from kgraft.exporting.formats import FORMATS, is_address, shown
 from kgraft.model.directory import load_model
-from kgraft.progress import Bar
-from kgraft.sentences import speaking
+from kgraft.system.messages import speaking
+from kgraft.system.progress import Bar
 
 
 def export(

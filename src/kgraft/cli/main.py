@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from kgraft.cli.alignment import align, audit, evaluate_links
-from kgraft.cli.benchmark import benchmark
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.demo import run_demo
 from kgraft.cli.explain import explain, similar
@@ -32,15 +31,16 @@ from kgraft.cli.predict import predict
 from kgraft.cli.report import report
 from kgraft.cli.rules import rules
 from kgraft.cli.serve import serve
-from kgraft.cli.synth import synth
 from kgraft.cli.training import pretrain, retrain, train
 from kgraft.errors import KgraftError, UnknownNameError
 from kgraft.evaluation.evaluate import PROTOCOLS
 from kgraft.evaluation.evaluate import evaluate as run_evaluation
-from kgraft.linking.inspect import inspect as look_into
-from kgraft.linking.read_collection import read_collection
+from kgraft.io.read_collection import read_collection
+from kgraft.linking.inspection import inspect as look_into
 from kgraft.model.directory import load_model
-from kgraft.sentences import speaking
+from kgraft.system.messages import speaking
+from kgraft_experiments.commands.benchmark import benchmark
+from kgraft_experiments.commands.synth import synth
 
 OPTIONS_OF_TASK = {
     "facts": {"target", "split", "protocol", "tie", "by", "by_relation", "device"},

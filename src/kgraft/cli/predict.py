@@ -15,8 +15,8 @@ from kgraft.inference.complete import complete
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.prediction_files import as_frame, predictions_file, read_queries
 from kgraft.model.directory import load_model
-from kgraft.progress import Bar
-from kgraft.sentences import speaking
+from kgraft.system.messages import speaking
+from kgraft.system.progress import Bar
 
 AT_ONCE = 2048
 """Questions of a file that are answered before their answers are written."""

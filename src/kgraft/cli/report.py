@@ -10,14 +10,14 @@ import typer
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ByOption, ThreadsOption
 from kgraft.evaluation.evaluate import Split
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import REPORT, load_model, read_manifest
-from kgraft.model.trained import TrainedModel
-from kgraft.reporting.benchmark_report import report_on_file
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report as model_report
 from kgraft.reporting.page import check_replaceable, write_page
-from kgraft.sentences import speaking
+from kgraft.system.messages import speaking
+from kgraft_experiments.benchmark.report import report_on_file
 
 
 def report(

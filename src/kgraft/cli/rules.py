@@ -12,8 +12,8 @@ from kgraft.cli.console import in_words, out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
 from kgraft.inference.rules import rules as readable_rules
 from kgraft.model.directory import load_model
-from kgraft.sentences import speaking
-from kgraft.terminal import visible
+from kgraft.system.messages import speaking
+from kgraft.system.terminal import visible
 
 
 def rules(

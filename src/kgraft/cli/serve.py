@@ -11,8 +11,8 @@ import typer
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ModelArgument, ThreadsOption
 from kgraft.errors import KgraftError
-from kgraft.files import read_text
-from kgraft.sentences import speaking
+from kgraft.system.files import read_text
+from kgraft.system.messages import speaking
 
 TOKEN = "KGRAFT_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -35,7 +35,7 @@ def serve(
     with speaking():
         use_threads(threads)
         try:
-            from kgraft.serving.run import serve as run
+            from kgraft.serving.server import serve as run
         except ModuleNotFoundError as error:
             raise KgraftError(
                 f"serving needs {error.name}. Install it: pip install 'kgraft[serve]'"

@@ -23,19 +23,19 @@ from kgraft.cli.options import (
     names,
 )
 from kgraft.cli.report import report_beside
-from kgraft.config import RetrainSettings, TrainSettings
-from kgraft.devices import device_called
+from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.read_collection import read_collection
 from kgraft.model.directory import check_free, load_model, save_model
-from kgraft.model.trained import TrainedModel
-from kgraft.sentences import speaking
-from kgraft.training.estimate import Estimate, estimate
-from kgraft.training.pretrain import pretraining_run
-from kgraft.training.retrain import retraining_run
-from kgraft.training.run import Run
-from kgraft.training.train import training_run
-from kgraft.training.update import UPDATE_METRIC, Change, settings_after
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.estimate import Estimate, estimate
+from kgraft.pipeline.pretrain import pretraining_run
+from kgraft.pipeline.retrain import retraining_run
+from kgraft.pipeline.run import Run
+from kgraft.pipeline.train import training_run
+from kgraft.pipeline.update import UPDATE_METRIC, Change, settings_after
+from kgraft.settings import RetrainSettings, TrainSettings
+from kgraft.system.devices import device_called
+from kgraft.system.messages import speaking
 
 S = TypeVar("S", bound=TrainSettings)
 

@@ -16,9 +16,9 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint import JointGraph, join
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.evidence import By
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 Split = Literal["valid", "test"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from kgraft.errors import DataError
 from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_address
 from kgraft.exporting.selection import Selection, select
-from kgraft.files import write_atomically, write_directory
-from kgraft.model.trained import TrainedModel
-from kgraft.progress import Listener
+from kgraft.model.trained_model import TrainedModel
+from kgraft.system.files import write_atomically, write_directory
+from kgraft.system.progress import Listener
 
 ABOUT = "kgraft-export.json"
 """In a directory: what the vectors are; and the sign that the directory is ours to replace."""

@@ -14,10 +14,10 @@ neighbours by cosine are those of the learned numbers; a power of two rounds not
 def folded(kge: KgeModel) -> KgeModel:
     """Return a model that scores alike, and whose rows hold what is usual, too.
 
-    ComplEx takes K more complex numbers for it (see ``kgraft.model.usual``). Where the encoder is
-    another one, or nothing was fitted, it is the model itself.
+    ComplEx takes K more complex numbers for it (see ``kgraft.model.frequency_prior``). Where the
+    encoder is another one, or nothing was fitted, it is the model itself.
     """
-    usual = kge.usual
+    usual = kge.prior
     if usual is None or kge.settings.encoder != "complex":
         return kge
     ones, zeros = torch.full_like(usual.entities, SMALL), torch.zeros_like(usual.relations)

@@ -22,7 +22,7 @@ from kgraft.exporting.single_file import (
     write_word2vec,
 )
 from kgraft.exporting.usearch import write_usearch
-from kgraft.files import COMPRESSIONS
+from kgraft.system.files import COMPRESSIONS
 
 FormatName = Literal[
     "numpy",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from kgraft.errors import KgraftError
 from kgraft.exporting.selection import Selection
-from kgraft.extras import import_extra
 from kgraft.model.directory import save_model
+from kgraft.system.extras import import_extra
 
 SCHEME = "hf://"
 

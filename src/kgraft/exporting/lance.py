@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kgraft.exporting.selection import Selection
-from kgraft.extras import import_extra
+from kgraft.system.extras import import_extra
 
 
 def write_lance(selection: Selection, directory: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.selection import Selection, Table
-from kgraft.extras import import_extra
+from kgraft.system.extras import import_extra
 
 MADE_BY = "kgraft "
 """What a comment on a table of ours begins with; the rest says how to use the vectors."""

@@ -15,10 +15,10 @@ from torch import Tensor
 from kgraft.errors import DataError
 from kgraft.exporting.folded import folded
 from kgraft.exporting.selection import Selection
-from kgraft.extras import import_extra
-from kgraft.graph.names import unique_names
-from kgraft.linking.joint import JointGraph
-from kgraft.model.trained import TrainedModel
+from kgraft.io.name_lists import unique_names
+from kgraft.linking.joint_graph import JointGraph
+from kgraft.model.trained_model import TrainedModel
+from kgraft.system.extras import import_extra
 
 if TYPE_CHECKING:
     from pykeen.models import ComplEx

@@ -10,7 +10,7 @@ from typing import Any
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.selection import Selection, Table
-from kgraft.extras import import_extra
+from kgraft.system.extras import import_extra
 
 KEY_VARIABLE = "QDRANT_API_KEY"
 """The environment variable that holds a server's key, where it wants one."""

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.exporting.folded import folded
 from kgraft.inference.names import Named
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
-from kgraft.progress import Listener, Silence
+from kgraft.model.trained_model import TrainedModel
+from kgraft.system.progress import Listener, Silence
 
 AT_ONCE = 1_000
 """Rows that are handed on together."""

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection, Table
-from kgraft.files import compression_of
+from kgraft.system.files import compression_of
 
 _SPACE = re.compile(r"\s+")
 

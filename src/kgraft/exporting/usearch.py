@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kgraft.exporting.selection import Selection
-from kgraft.extras import import_extra
+from kgraft.system.extras import import_extra
 
 
 def write_usearch(selection: Selection, directory: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kgraft.errors import KgraftWarning, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, no_triples
-from kgraft.graph.sorted_rows import Ints, changes, numbers_of
+from kgraft.graph.sorted_arrays import Ints, changes, numbers_of
 from kgraft.graph.vocabulary import Vocabulary
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
-from kgraft.graph.sorted_rows import LARGEST, Ints, changes, smallest_ints, sorted_pairs, spans
+from kgraft.graph.sorted_arrays import LARGEST, Ints, changes, smallest_ints, sorted_pairs, spans
 
 Ids = Ints
 

@@ -16,7 +16,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import Named
 from kgraft.inference.observed import Observed
-from kgraft.linking.joint import places_of
+from kgraft.linking.joint_graph import places_of
 from kgraft.model.calibration import shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer

@@ -14,7 +14,7 @@ from kgraft.inference.candidates import Best
 from kgraft.inference.names import Named
 from kgraft.inference.predict import Predictor
 from kgraft.inference.prediction_files import SCHEMA
-from kgraft.progress import Listener, Silence
+from kgraft.system.progress import Listener, Silence
 
 _SIDES: tuple[Side, ...] = ("tail", "head")
 

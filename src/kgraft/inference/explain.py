@@ -8,9 +8,6 @@ from typing import Any
 import polars as pl
 import torch
 
-from kgraft.evidence.edges import Edges
-from kgraft.evidence.grounding import atoms, groundings
-from kgraft.evidence.witnesses import Testimony
 from kgraft.inference.candidates import Standing
 from kgraft.inference.explanation import (
     Explanation,
@@ -26,7 +23,10 @@ from kgraft.inference.predict import Predictor
 from kgraft.inference.rules import in_words
 from kgraft.inference.similar import similar_facts
 from kgraft.model.evidence import By
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.edges import Edges
+from kgraft.rules.evidence_index import EvidenceScores
+from kgraft.rules.groundings import atoms, groundings
 
 MOST = 5
 """The most rules, paths and similar facts of an explanation."""
@@ -160,7 +160,7 @@ class Explainer:
         weakest = min(options, key=lambda option: option.score, default=None)
         return steps, tuple(inferences), weakest
 
-    def _bodies(self, fact: Step, heard: Testimony) -> dict[int, list[list[Step]]]:
+    def _bodies(self, fact: Step, heard: EvidenceScores) -> dict[int, list[list[Step]]]:
         """Return the rules that infer a fact, the surest first, and the bodies of each."""
         head, _, tail = fact
         forward = self._predictor.named.forward
@@ -180,7 +180,7 @@ class Explainer:
         evidence, _ = self._predictor.model.ruled()
         return evidence.rules.frame.row(row, named=True)
 
-    def _standing(self, fact: Step, heard: Testimony) -> Standing:
+    def _standing(self, fact: Step, heard: EvidenceScores) -> Standing:
         """Return how a fact stands by what is left of the testimony."""
         predictor = self._predictor
         evidence, _ = predictor.model.ruled()

@@ -14,8 +14,8 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, unknown
 from kgraft.inference.facts import StatedFact, Statement
-from kgraft.linking.joint import Part
-from kgraft.model.trained import TrainedModel
+from kgraft.linking.joint_graph import Part
+from kgraft.model.trained_model import TrainedModel
 
 _MARKS = ("/", "#", ":")
 """What parts of a name stand between."""

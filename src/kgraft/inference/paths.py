@@ -9,8 +9,8 @@ import polars as pl
 import torch
 from torch.nn.functional import cosine_similarity
 
-from kgraft.evidence.edges import Edges
 from kgraft.model.kge import KgeModel
+from kgraft.rules.edges import Edges
 
 LOOKED_AT = 10_000
 """Paths of each length that are weighed; between hubs there are more."""

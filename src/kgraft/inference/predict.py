@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kgraft.evidence.witnesses import Witnesses
 from kgraft.graph.known_facts import Side
-from kgraft.graph.labelled import ROLES
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import Candidates
 from kgraft.inference.names import Named
+from kgraft.io.named_facts import ROLES
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.evidence_index import EvidenceIndex
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Predictor:
         self.model = model
         self.by: By = by or model.answers_by
         self.named = Named(model, source)
-        self.witnesses: Witnesses | None = None
+        self.witnesses: EvidenceIndex | None = None
         scorer: Scorer = model.kge
         if self.by != "vectors":
             evidence, target = model.ruled()

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgraft.errors import DataError, UnknownNameError
-from kgraft.files import compression_of, content_ending, read_text, write_atomically
-from kgraft.graph.iris import iri_of
-from kgraft.graph.labelled import ROLES
-from kgraft.graph.write import check_cells
 from kgraft.inference.predict import Prediction, Predictor, Query
+from kgraft.io.iris import iri_of
+from kgraft.io.named_facts import ROLES
+from kgraft.io.write_graph import check_cells
+from kgraft.system.files import compression_of, content_ending, read_text, write_atomically
 
 SCHEMA: Final = {
     **dict.fromkeys(ROLES, pl.String),

@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from kgraft.evidence.edges import Edges
-from kgraft.evidence.grounding import atoms, examples
 from kgraft.inference.facts import StatedFact
 from kgraft.inference.names import Named
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.rules.edges import Edges
+from kgraft.rules.groundings import atoms, examples
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _readable(
 
 
 def in_words(rule: Mapping[str, Any], named: Named) -> str:
-    """Return a row of ``kgraft.evidence.rules.Rules`` as people read it."""
+    """Return a row of ``kgraft.rules.rules.Rules`` as people read it."""
     variables = {"x": "X", "y": "Y", "a": "A", "b": "B"}
     if rule["answer"] is not None:
         entity = rule["entity"]

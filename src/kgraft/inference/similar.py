@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import Named
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 
 
 def covered(joint: JointGraph, source: str, triples: Triples) -> NDArray[np.bool_]:

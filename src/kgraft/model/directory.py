@@ -7,7 +7,7 @@ entities.parquet       source, name, label, row: the names of each entity row, i
 relations.parquet      source, name, row
 facts.parquet          head, relation, tail (rows), source: what the model learned from; where
                        it has rules, agreement: the chance that the target states the fact
-rules.parquet          where it has rules: the columns of ``kgraft.evidence.rules``, in its rows
+rules.parquet          where it has rules: the columns of ``kgraft.rules.rules``, in its rows
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
                        rules, ``mixture`` (2 m, F)
 calibration.json       where there were validation facts: the points of
@@ -39,23 +39,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kgraft.config import RetrainSettings, TrainSettings, as_toml, read_settings
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
-from kgraft.evidence.rules import BODY, SCHEMA, Rules
-from kgraft.files import write_directory
-from kgraft.graph.columnar import read_batches, read_table
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.labelled import ROLES
-from kgraft.graph.sorted_rows import smallest_ints
+from kgraft.graph.sorted_arrays import smallest_ints
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.joint import JointGraph, Part
+from kgraft.io.columnar import read_batches, read_table
+from kgraft.io.named_facts import ROLES
+from kgraft.linking.joint_graph import JointGraph, Part
 from kgraft.model.calibration import Calibration
-from kgraft.model.card import model_card
+from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
+from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import USUAL
-from kgraft.model.trained import Kind, TrainedModel
-from kgraft.model.usual import Usual
+from kgraft.model.model_card import model_card
+from kgraft.model.trained_model import Kind, TrainedModel
+from kgraft.rules.rules import BODY, SCHEMA, Rules
+from kgraft.settings import RetrainSettings, TrainSettings, as_toml, read_settings
+from kgraft.system.files import write_directory
 
 FORMAT = 5
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
@@ -272,7 +272,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     weights = load_file(directory / "weights.safetensors")
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     if "usual.entities" in weights:
-        kge = kge.with_usual(Usual(weights["usual.entities"], weights["usual.relations"]))
+        kge = kge.with_prior(FrequencyPrior(weights["usual.entities"], weights["usual.relations"]))
     kge.copy_from(weights)
     if not _n_asked(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities or (
         kge.n_relations != graph.n_relations
@@ -321,7 +321,7 @@ def _read_evidence(
     _check_rules(rules, graph)
     if agreement.dtype != pl.Float64 or agreement.null_count():
         raise ValueError("there is a fact without a chance that the target agrees")
-    if weights["mixture"].shape != (2 * graph.n_relations, len(USUAL)):
+    if weights["mixture"].shape != (2 * graph.n_relations, len(DEFAULT_WEIGHTS)):
         raise ValueError("the mixture does not have a row for each relation both ways")
     mrr = {by: float(metrics[EVIDENCE_METRIC][by]) for by in metrics[EVIDENCE_METRIC]}
     if not mrr.keys() <= {*WAYS}:

@@ -34,7 +34,7 @@ class Encoder(ABC, nn.Module):
             Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
         """
 
-    def traced(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
         """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
 
         The latter may be called once, and adds to the gradients of the encoder's own weights.
@@ -45,11 +45,11 @@ class Encoder(ABC, nn.Module):
         leaf = path_2BLD.detach().requires_grad_()
         queries: Tensor = self(*leaf)
 
-        def pull_back(of_queries_BLD: Tensor) -> Tensor:
+        def vjp(of_queries_BLD: Tensor) -> Tensor:
             torch.autograd.backward(queries, of_queries_BLD)
             return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.flip(0)
 
-        return queries.detach(), pull_back
+        return queries.detach(), vjp
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
         """Return the linear map ``(D, width)`` that keeps most of ``vectors`` for this encoder.
@@ -83,7 +83,7 @@ class ComplEx(Encoder):
             queries_BLD[:, step] = query_BD
         return queries_BLD
 
-    def traced(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
         """Encode; the gradients are written out, for autograd takes longer than they do.
 
         The gradient of a factor is the product's, times the other factor's conjugate.
@@ -91,7 +91,7 @@ class ComplEx(Encoder):
         entities_BLD, relations_BLD = path_2BLD
         queries_BLD = self.forward(entities_BLD, relations_BLD)
 
-        def pull_back(of_queries_BLD: Tensor) -> Tensor:
+        def vjp(of_queries_BLD: Tensor) -> Tensor:
             steps = relations_BLD.shape[1]
             if steps == 1:  # Of both at once: the entity's conjugate makes the relation's gradient.
                 return complex_product(of_queries_BLD, path_2BLD, conjugate=True)
@@ -106,7 +106,7 @@ class ComplEx(Encoder):
             of_entities_BLD[:, 0] = of_query_BD
             return of_path_2BLD
 
-        return queries_BLD, pull_back
+        return queries_BLD, vjp
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
         """Keep the complex coordinates with the largest moduli.

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgraft.evidence.rules import Rules
-from kgraft.evidence.witnesses import Heard, Witnesses
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
+from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
 from kgraft.model.kge import KgeModel
-from kgraft.model.mixture import MixedScorer, RuleScorer
 from kgraft.model.scorer import Scorer
+from kgraft.rules.evidence_index import EvidenceIndex, EvidenceSource
+from kgraft.rules.rules import Rules
 
 By = Literal["vectors", "rules", "both"]
 """What answers go by: ``rules`` takes in what other sources state."""
@@ -33,7 +33,7 @@ class Evidence:
     Args:
         rules: Rules for the target's relations, in the model's rows.
         agreement: The chance that the target states each of the model's facts, float ``(n,)``.
-        mixture: The weights of ``kgraft.model.mixture.mixed``, float ``(2 m, F)``.
+        mixture: The weights of ``kgraft.model.ensemble.mixed``, float ``(2 m, F)``.
         mrr: The validation MRR of each way to answer; empty without validation facts.
     """
 
@@ -47,19 +47,19 @@ class Evidence:
         """The way to answer that validation facts favour, by vectors where there are none."""
         return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
 
-    def witnesses(self, graph: JointGraph, target: str) -> Witnesses:
+    def witnesses(self, graph: JointGraph, target: str) -> EvidenceIndex:
         """Return rules and statements, ready to be asked, in the rows of the model's graph."""
-        return Witnesses(graph, target, self.rules, self.agreement)
+        return EvidenceIndex(graph, target, self.rules, self.agreement)
 
-    def mixed_scorer(self, kge: KgeModel, witnesses: Heard) -> MixedScorer:
+    def ensemble_scorer(self, kge: KgeModel, witnesses: EvidenceSource) -> EnsembleScorer:
         """Return what answers by vectors and witnesses together."""
-        return MixedScorer(
-            kge, RuleScorer(witnesses, kge.n_entities, kge.n_relations), self.mixture
+        return EnsembleScorer(
+            kge, EvidenceScorer(witnesses, kge.n_entities, kge.n_relations), self.mixture
         )
 
-    def scorer(self, by: By, kge: KgeModel, witnesses: Heard) -> Scorer:
+    def scorer(self, by: By, kge: KgeModel, witnesses: EvidenceSource) -> Scorer:
         """Return what answers, in the model's rows."""
         if by == "vectors":
             return kge
-        scorer = self.mixed_scorer(kge, witnesses)
+        scorer = self.ensemble_scorer(kge, witnesses)
         return scorer.rules if by == "rules" else scorer

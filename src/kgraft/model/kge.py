@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from kgraft.config import ModelSettings
 from kgraft.graph.known_facts import Side
 from kgraft.model.encoders import Encoder
+from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.make_encoder import default_scale, make_encoder
 from kgraft.model.products import product
 from kgraft.model.scorer import directed
-from kgraft.model.usual import Usual
+from kgraft.settings import ModelSettings
 
 MOST_SCORES = 2**21
 """Scores made at once: 8 MiB, which are still in the cache when they go to their place."""
@@ -38,7 +38,7 @@ class KgeModel:
         entities: ``(n, D)`` of the settings' type; ``vectors`` returns rows to calculate with.
         relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
         encoder: The encoder; by default a new one by the settings.
-        usual: What the relation alone adds to scores, where that has been fitted.
+        prior: What the relation alone adds to scores, where that has been fitted.
 
     Raises:
         ValueError: If shapes or types do not agree with the settings.
@@ -50,7 +50,7 @@ class KgeModel:
         entities: Tensor,
         relations: Tensor,
         encoder: Encoder | None = None,
-        usual: Usual | None = None,
+        prior: FrequencyPrior | None = None,
     ) -> None:
         if entities.shape[1:] != (settings.width,) or relations.shape[1:] != (settings.width,):
             raise ValueError(
@@ -64,13 +64,13 @@ class KgeModel:
             )
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
-        if usual is not None and not usual.fits(len(entities), len(relations)):
-            raise ValueError("the tables of what is usual do not fit those of the vectors")
+        if prior is not None and not prior.fits(len(entities), len(relations)):
+            raise ValueError("the tables of what is prior do not fit those of the vectors")
         self.settings = settings
         self.entities = entities
         self.relations = relations
         self.encoder = encoder if encoder is not None else make_encoder(settings)
-        self.usual = usual
+        self.prior = prior
 
     @classmethod
     def create(
@@ -90,15 +90,15 @@ class KgeModel:
         if device == self.device:
             return self
         encoder = copy.deepcopy(self.encoder).to(device)
-        usual = None if self.usual is None else self.usual.on(device)
+        prior = None if self.prior is None else self.prior.on(device)
         tables = self.entities.to(device), self.relations.to(device)
-        return KgeModel(self.settings, *tables, encoder, usual)
+        return KgeModel(self.settings, *tables, encoder, prior)
 
-    def with_usual(self, usual: Usual | None) -> KgeModel:
+    def with_prior(self, prior: FrequencyPrior | None) -> KgeModel:
         """Return the model with these additions to its scores, or with none; the rest is shared."""
-        if usual is self.usual:
+        if prior is self.prior:
             return self
-        return KgeModel(self.settings, self.entities, self.relations, self.encoder, usual)
+        return KgeModel(self.settings, self.entities, self.relations, self.encoder, prior)
 
     @property
     def device(self) -> torch.device:
@@ -118,15 +118,15 @@ class KgeModel:
     @property
     def n_parameters(self) -> int:
         """Number of trained and fitted numbers."""
-        fitted = () if self.usual is None else self.usual.tensors().values()
+        fitted = () if self.prior is None else self.prior.tensors().values()
         own = (self.entities, self.relations, *self.encoder.parameters(), *fitted)
         return sum(x.numel() for x in own)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights by name; they share memory with the model."""
         dense = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
-        usual = {} if self.usual is None else self.usual.tensors()
-        return {"entities": self.entities, "relations": self.relations, **dense, **usual}
+        prior = {} if self.prior is None else self.prior.tensors()
+        return {"entities": self.entities, "relations": self.relations, **dense, **prior}
 
     @torch.no_grad()
     def copy_from(self, tensors: Mapping[str, Tensor]) -> None:
@@ -182,14 +182,14 @@ class KgeModel:
         asked = directed(relations, side, self.n_relations).to(self.device)
         queries, chosen = self.queries(anchors, asked), self._chosen(candidates)
         rows = self.entities[chosen]
-        if self.usual is not None:
-            along, less = self.usual.asked(anchors, asked)
-            usual_rows = self.usual.entities[chosen]
+        if self.prior is not None:
+            along, less = self.prior.asked(anchors, asked)
+            usual_rows = self.prior.entities[chosen]
         if out is None or out.dtype != queries.dtype or out.device != queries.device:
             out = queries.new_empty(len(queries), len(rows))
         for block in _blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
             scores = product(queries, rows[block].to(queries.dtype), out=out[:, block])
-            if self.usual is not None:
+            if self.prior is not None:
                 scores += product(along, usual_rows[block]).sub_(less)
         return out
 
@@ -197,9 +197,9 @@ class KgeModel:
     def score_facts(self, heads_B: Tensor, relations_B: Tensor, tails_B: Tensor) -> Tensor:
         """Score facts, ``(B,)``, each as ``score`` does its tail; all int64, on the CPU."""
         found = (self.queries(heads_B, relations_B) * self.vectors(tails_B)).sum(1)
-        if self.usual is not None:
-            along, less = self.usual.asked(heads_B, relations_B)
-            found += (along * self.usual.entities[tails_B]).sum(1) - less[:, 0]
+        if self.prior is not None:
+            along, less = self.prior.asked(heads_B, relations_B)
+            found += (along * self.prior.entities[tails_B]).sum(1) - less[:, 0]
         return found
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from kgraft.config import ModelSettings
 from kgraft.model.encoders import ComplEx, Encoder
 from kgraft.model.recurrent import Gru, Rsn
 from kgraft.model.transformer import Transformer
+from kgraft.settings import ModelSettings
 
 
 def make_encoder(settings: ModelSettings, seed: int = 0) -> Encoder:

@@ -13,7 +13,7 @@ from torch import Tensor
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import Named
 from kgraft.model.encoders import principal_directions
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import SHAPES, Drawing, Figure, cut, mark
 from kgraft.reporting.markup import Markup, element
 

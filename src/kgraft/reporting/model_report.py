@@ -6,14 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kgraft.benchmark.tables import percent
-from kgraft.config import as_toml
 from kgraft.evaluation.evaluate import Evaluation, Split
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide
 from kgraft.reporting.markup import Markup, element
@@ -34,6 +32,8 @@ from kgraft.reporting.reliability import (
     reliability_table,
 )
 from kgraft.reporting.scale import linear
+from kgraft.settings import as_toml
+from kgraft_experiments.benchmark.tables import percent
 
 RULES = 12
 """Rules that are shown."""

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kgraft.errors import KgraftError, describe
-from kgraft.files import write_atomically
 from kgraft.reporting.figures import style_sheet
 from kgraft.reporting.markup import Markup, element
+from kgraft.system.files import write_atomically
 
 _GENERATOR = '<meta name="generator" content="kgraft '
 """What every report has near its beginning, and hardly another page."""

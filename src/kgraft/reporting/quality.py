@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgraft.benchmark.tables import percent
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
 from kgraft.inference.names import Named
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint import join
+from kgraft.linking.joint_graph import join
 from kgraft.model.evidence import By
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import Figure, Panel, dots, span
 from kgraft.reporting.markup import Markup, element
 from kgraft.reporting.page import bar, table
 from kgraft.reporting.scale import categories, logarithmic
+from kgraft_experiments.benchmark.tables import percent
 
 MOST_FACTS = 5000
 """Facts that are measured, all graphs together: enough to tell an MRR to half a point."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kgraft.benchmark.tables import percent
 from kgraft.evaluation.evaluate import Evaluation
 from kgraft.graph.knowledge_graph import no_triples
 from kgraft.inference.predict import Predictor
-from kgraft.inference.trust import judge
+from kgraft.inference.probability_check import judge
 from kgraft.model.calibration import Reliability, reliability
 from kgraft.model.evidence import By
-from kgraft.model.trained import TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
 from kgraft.reporting.markup import Markup
 from kgraft.reporting.page import table
 from kgraft.reporting.scale import linear
+from kgraft_experiments.benchmark.tables import percent
 
 SHOWN = 10
 """The best candidates of a question that are judged: those that people look at."""

@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 
 from kgraft.errors import UnknownNameError
 from kgraft.serving.batcher import BusyError
-from kgraft.serving.desk import Desk
 from kgraft.serving.guard import App, Guard, refused
 from kgraft.serving.limits import LIMITS, Limits
-from kgraft.serving.live import LiveModel
+from kgraft.serving.model_reloader import ModelReloader
+from kgraft.serving.request_queue import RequestQueue
 from kgraft.serving.routes import router, v1
 
 PAGE = {
@@ -37,7 +37,7 @@ PAGE = {
 
 
 def create_app(
-    live: LiveModel,
+    live: ModelReloader,
     *,
     limits: Limits = LIMITS,
     token: str | None = None,
@@ -51,7 +51,7 @@ def create_app(
         token: What clients have to show, if anything.
         hosts: The names that the server goes by; None takes any.
     """
-    desk = Desk(live, limits)
+    desk = RequestQueue(live, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Prediction
 from kgraft.inference.predict import Query as Question
-from kgraft.serving.desk import Desk
+from kgraft.serving.entity_view import Surroundings, Thing, Verb
 from kgraft.serving.limits import ANSWERS, QUERIES, TEXT
 from kgraft.serving.metrics import CONTENT_TYPE
+from kgraft.serving.request_queue import RequestQueue
 from kgraft.serving.search import Found
-from kgraft.serving.served import Asked, Served
-from kgraft.serving.surroundings import Surroundings, Thing, Verb
+from kgraft.serving.served_model import Asked, ServedModel
 
 Text = Annotated[str, Field(min_length=1, max_length=TEXT)]
 K = Annotated[int, Field(ge=1, le=ANSWERS, description="The most answers.")]
@@ -157,9 +157,9 @@ router = APIRouter()
 v1 = APIRouter(prefix="/v1", responses=PROBLEMS)
 
 
-def desk_of(request: Request) -> Desk:
+def desk_of(request: Request) -> RequestQueue:
     """Return where an app's requests meet its model."""
-    desk: Desk = request.app.state.desk
+    desk: RequestQueue = request.app.state.desk
     return desk
 
 
@@ -252,7 +252,7 @@ async def metrics(request: Request) -> Response:
     return Response(desk_of(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _about(served: Served) -> AboutModel:
+def _about(served: ServedModel) -> AboutModel:
     found, graph = served.model, served.model.graph
     facts = graph.facts_of
     return AboutModel(

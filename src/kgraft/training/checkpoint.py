@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.files import write_atomically
+from kgraft.system.files import write_atomically
 
 SHARE = 0.05
 """The most of a run's time that keeping it may take."""

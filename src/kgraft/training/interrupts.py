@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from kgraft.sentences import ending_signals
+from kgraft.system.messages import ending_signals
 
 
 class Interrupts:

@@ -10,15 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from kgraft.config import TrainingSettings
 from kgraft.errors import TrainingError
-from kgraft.progress import Listener, Silence
-from kgraft.training.batches import Batches
+from kgraft.settings import TrainingSettings
+from kgraft.system.progress import Listener, Silence
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.interrupts import Interrupts, held_back
-from kgraft.training.learner import Learner
-from kgraft.training.ledger import NotFiniteError
-from kgraft.training.randomness import GENERATOR, restore, seeded, states
+from kgraft.training.random_state import GENERATOR, restore, seeded, states
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
+from kgraft.training.step_metrics import NotFiniteError
 
 Validate = Callable[[], float]
 """Returns the validation MRR of the model as it is now."""
@@ -86,8 +86,8 @@ class Fit:
 
 
 def fit(
-    learner: Learner,
-    batches: Batches,
+    learner: Trainer,
+    batches: TripleSampler,
     settings: TrainingSettings,
     *,
     validate: Validate | None = None,
@@ -148,8 +148,8 @@ class _Training:
 
     def __init__(
         self,
-        learner: Learner,
-        batches: Batches,
+        learner: Trainer,
+        batches: TripleSampler,
         settings: TrainingSettings,
         checkpoint: Checkpoint | None,
         progress: Listener,

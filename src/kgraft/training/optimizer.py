@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 
-from kgraft.config import OptimizerName
+from kgraft.settings import OptimizerName
 
 EPSILON = 1e-10
 """Keeps rows that have not moved yet from a division by zero."""

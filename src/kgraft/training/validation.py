@@ -12,7 +12,7 @@ from kgraft.evaluation.ranks import concatenate, measure
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows
-from kgraft.linking.joint import JointGraph
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 
 

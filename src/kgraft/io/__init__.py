@@ -1,0 +1,1 @@
+"""Files in and out: tables, Parquet, RDF, link files, dataset layouts, collections."""

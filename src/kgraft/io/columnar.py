@@ -1,0 +1,164 @@
+"""Facts by columns: Parquet, Arrow IPC and frames in memory become String columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+
+from kgraft.errors import DataError
+from kgraft.io.named_facts import ROLES
+from kgraft.io.tabular import whole_numbers
+from kgraft.system.memory import require_for_file
+
+UNREADABLE: Final = (MemoryError, OSError, ValueError)
+"""What Arrow raises besides its own errors; a column's name may be no text."""
+
+CELL: Final = 16
+"""The least bytes that a cell of text takes in memory."""
+
+BATCH: Final = 1_000_000
+"""Rows of a Parquet file that are held as text at once."""
+
+
+def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Read facts from Parquet, or from Arrow IPC (a file, as Feather writes, or a stream).
+
+    Args:
+        path: Told apart by content, not by ending.
+        columns: The role of each column in the file's order. None: the columns called head,
+            relation and tail when the file has them, else the first three.
+
+    Yields:
+        String columns head, relation, tail, a batch of rows at a time.
+
+    Raises:
+        DataError: If the file is missing, damaged, does not fit into the memory that is free, has
+            too few columns, no row, or an empty cell.
+    """
+    rows = 0
+    for frame in read_batches(path):
+        if len(frame) or not rows:
+            yield facts_of(frame, columns, path=path, first_row=rows)
+        rows += len(frame)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a table from Parquet or Arrow IPC.
+
+    Args:
+        path: Told apart by content, not by ending.
+        columns: The columns to read; by default all.
+
+    Raises:
+        DataError: If the file is missing, damaged, or does not fit into the memory that is free.
+    """
+    return pl.concat(read_batches(path, columns))
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Read a table as ``read_table`` does, and yield it in frames, the last of which may be empty.
+
+    What a large table becomes need never stand beside the whole of it.
+    """
+    if not path.exists():
+        raise DataError("there is no such file", remedy="Check the path", path=path)
+    if path.is_dir():
+        raise DataError("this is a directory", remedy="Name a file in it", path=path)
+    try:
+        for table in _tables(path, columns):
+            # Arrow believes what a file says of its own offsets, and so would all that comes after.
+            table.validate(full=True)
+            # Nothing is asked of its metadata, of which polars takes no bytes that are not UTF-8.
+            frame = pl.from_arrow(pa.table(table.columns, names=table.schema.names))
+            assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
+            yield frame
+    except (*UNREADABLE, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"this is not whole Parquet or Arrow data ({error})",
+            remedy="Check that the file was written completely, or name its format",
+            path=path,
+        ) from error
+
+
+def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    with path.open("rb") as begin:
+        magic = begin.read(6)
+    if magic[:4] == b"PAR1":
+        # One file, even below a directory whose name looks like a partition (split=train).
+        with pa.parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            # What repeats takes next to nothing in the file, and much in memory.
+            cells = file.metadata.num_rows * len(columns or schema.names)
+            require_for_file(path, CELL * cells)
+            for batch in file.iter_batches(BATCH, columns=columns):
+                yield pa.Table.from_batches([batch])
+            empty = schema.empty_table()
+            yield empty if columns is None else empty.select(columns)
+        return
+    with pa.memory_map(str(path)) as source:
+        opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
+        table = opened(source).read_all()
+    yield table if columns is None else table.select(columns)
+
+
+def facts_of(
+    frame: pl.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    path: Path | None = None,
+    first_row: int = 0,
+) -> pl.DataFrame:
+    """Return a frame's facts as String columns head, relation and tail.
+
+    Args:
+        frame: Columns of text, categories, or whole numbers.
+        columns: As for ``read_columnar``.
+        path: Where the frame comes from, for messages.
+        first_row: How many rows of it stand before the frame's.
+
+    Raises:
+        DataError: If there are too few columns, an empty cell, or a number that is not whole.
+    """
+    if columns is None:
+        named = all(role in frame.columns for role in ROLES)
+        chosen = list(ROLES) if named else frame.columns[:3]
+        columns = ROLES
+    else:
+        chosen = frame.columns[: len(columns)]
+    if len(chosen) < len(columns):
+        raise DataError(
+            f"expected {len(columns)} columns, found {len(frame.columns)}",
+            remedy="Give one column each for head, relation and tail",
+            path=path,
+        )
+    picked = {role: frame[name] for role, name in zip(columns, chosen, strict=True)}
+    if frame.is_empty():
+        raise DataError("there are no rows", remedy="Give facts, or leave it out", path=path)
+    return pl.DataFrame({role: _text(picked[role], role, path, first_row) for role in ROLES})
+
+
+def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl.Series:
+    if values.dtype.is_nested():
+        raise DataError(
+            f"the column {values.name!r} holds {values.dtype}, not text or numbers",
+            remedy=f"Give one {role} a row, or name the columns that hold the facts",
+            path=path,
+        )
+    if values.dtype.is_numeric():
+        values = pl.Series(whole_numbers(values, path=path, role=role, first_row=first_row))
+    text = values.cast(pl.String)
+    empty = text.is_null() | (text == "")
+    if empty.any():
+        row = first_row + int(empty.arg_max() or 0) + 1
+        raise DataError(
+            f"the {role} in row {row} is empty",
+            remedy="Fill it in or remove the row",
+            path=path,
+        )
+    return text

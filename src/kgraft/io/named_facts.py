@@ -1,0 +1,116 @@
+"""Names become rows: the one way in which every reader numbers entities and relations."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.sorted_arrays import changes
+from kgraft.graph.vocabulary import Rows, Vocabulary
+
+ROLES = ("head", "relation", "tail")
+"""The columns of facts by name."""
+
+
+class NameTable:
+    """Rows for names, given in the order in which names first appear.
+
+    Facts may come in batches: what is kept grows with the number of different names only. A name
+    is found by its hash, as whole columns of numbers are sorted several times faster than a
+    dictionary is asked, and then compared. Should two names have one hash, all are hashed anew.
+    """
+
+    def __init__(self) -> None:
+        self._names = pl.Series("name", dtype=pl.String)
+        self._seed = 0
+        # The hashes in ascending order, and the row of the name that each is of.
+        self._hashes = np.empty(0, dtype=np.uint64)
+        self._row_of_hash = np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def rows(self, *columns: pl.Series) -> list[Rows]:
+        """Return the rows of the names in ``columns``, adding those not seen before.
+
+        Args:
+            columns: String columns of one length ``n``, without nulls. Names appear row by row:
+                the first row of each column, then the second.
+
+        Returns:
+            For each column int64 ``(n,)``.
+        """
+        names = pl.concat([column.rename("name") for column in columns])
+        while (rows := self._added(names, len(columns))) is None:
+            self._seed += 1
+            hashes = self._names.hash(self._seed).to_numpy()
+            self._row_of_hash = np.argsort(hashes)
+            self._hashes = hashes[self._row_of_hash]
+        return list(rows)
+
+    def _added(self, names: pl.Series, n_columns: int) -> Rows | None:
+        """Return the rows of names that stand column by column, ``(n_columns, n)``.
+
+        None, and nothing is added, if that would take two names for one.
+        """
+        hashes = names.hash(self._seed).to_numpy().reshape(n_columns, -1).T.ravel()
+        order = np.argsort(hashes)
+        starts = np.flatnonzero(changes(hashes[order]))
+        different = hashes[order[starts]]
+        place = np.searchsorted(self._hashes, different)
+        known = place < len(self._hashes)
+        known[known] = self._hashes[place[known]] == different[known]
+        row_of_different = np.empty(len(different), dtype=np.int64)
+        row_of_different[known] = self._row_of_hash[place[known]]
+
+        new = np.flatnonzero(~known)
+        first = np.minimum.reduceat(order, starts)[new]
+        by_appearance = np.argsort(first)
+        row_of_different[new[by_appearance]] = len(self) + np.arange(len(new))
+        row, column = np.divmod(first[by_appearance], n_columns)
+        # Through Arrow, for names of their own: otherwise they would keep all of the batch's text.
+        added = pl.Series("name", names.gather(column * (len(names) // n_columns) + row).to_arrow())
+        every = pl.concat([self._names, added]).rechunk()
+
+        rows = np.empty(len(hashes), dtype=np.int64)
+        rows[order] = np.repeat(row_of_different, np.diff(starts, append=len(hashes)))
+        rows = np.ascontiguousarray(rows.reshape(-1, n_columns).T)
+        if not (every.gather(rows.ravel()) == names).all():
+            return None
+        self._names = every
+        self._hashes = np.insert(self._hashes, place[new], different[new])
+        self._row_of_hash = np.insert(self._row_of_hash, place[new], row_of_different[new])
+        return rows
+
+    def vocabulary(self) -> Vocabulary:
+        """Return all names in row order."""
+        return Vocabulary(self._names)
+
+
+class FactNames:
+    """The entity and relation names that all files of one graph share."""
+
+    def __init__(self) -> None:
+        self.entities = NameTable()
+        self.relations = NameTable()
+
+    def triples(self, facts: pl.DataFrame) -> Triples:
+        """Return facts as rows, ``(n, 3)``, from String columns head, relation and tail."""
+        heads, tails = self.entities.rows(facts["head"], facts["tail"])
+        (relations,) = self.relations.rows(facts["relation"])
+        return np.stack([heads, relations, tails], axis=1)
+
+
+def labels_for(entities: Vocabulary, named: pl.DataFrame) -> pl.Series | None:
+    """Return a label for each entity, null where there is none; None when there are none at all.
+
+    Args:
+        entities: The entities, ``n``.
+        named: String columns name and label, best label of a name first; names that are not
+            entities are passed over.
+    """
+    best = named.unique("name", keep="first", maintain_order=True)
+    names = entities.names.rename("name").to_frame()
+    labels = names.join(best, on="name", how="left", maintain_order="left")["label"]
+    return labels if labels.null_count() < len(labels) else None

@@ -1,0 +1,265 @@
+"""RDF in every common syntax, read as a stream of batches."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import polars as pl
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.io.iris import names_of_iris
+from kgraft.io.named_facts import ROLES
+from kgraft.io.ntriples import blocks_of_lines, plain_facts
+from kgraft.io.source import BlankNodes
+from kgraft.system.files import open_bytes
+
+RDF_FORMATS: Final = {
+    "ntriples": RdfFormat.N_TRIPLES,
+    "nquads": RdfFormat.N_QUADS,
+    "turtle": RdfFormat.TURTLE,
+    "trig": RdfFormat.TRIG,
+    "rdfxml": RdfFormat.RDF_XML,
+    "jsonld": RdfFormat.JSON_LD,
+}
+"""What a graph source calls a syntax -> what pyoxigraph calls it."""
+
+RDFS_LABEL: Final = "http://www.w3.org/2000/01/rdf-schema#label"
+SKOS_LABEL: Final = "http://www.w3.org/2004/02/skos/core#prefLabel"
+
+BATCH: Final = 100_000
+"""Statements that are held as Python objects at once."""
+
+LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
+
+# The labels that pyoxigraph draws at random for nodes that the file leaves unlabelled.
+_DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
+
+
+@dataclass(frozen=True, eq=False)
+class RdfBatch:
+    """Some statements of a file.
+
+    Args:
+        facts: String columns head, relation, tail.
+        literals: String columns ``LITERAL_COLUMNS``; the entity by name, language may be null.
+    """
+
+    facts: pl.DataFrame
+    literals: pl.DataFrame
+
+
+def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBatch]:
+    """Read the statements of all graphs of an RDF file, named graphs and default graph alike.
+
+    Args:
+        path: A file, plain or compressed.
+        syntax: A key of ``RDF_FORMATS``.
+        blank_nodes: ``scope``: a blank node is called ``_:FILE#LABEL``, or ``_:FILE#[N]`` when it
+            is the file's ``N``-th node without a label. ``drop``: its statements are left out.
+
+    Yields:
+        TripleSampler: of at most ``BATCH`` statements, or of one block of lines.
+
+    Raises:
+        DataError: With file and line, where the parser knows it: a missing, damaged, malformed
+            or empty file.
+
+    Warns:
+        KgraftWarning: With counts, when statements were left out: those with blank nodes under
+            ``drop``, and those about statements (RDF-star), which no graph of facts can hold.
+    """
+    terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
+    with open_bytes(path) as stream:
+        source = cast("BinaryIO", _WithoutTraps(stream, path)) if syntax == "rdfxml" else stream
+        try:
+            if syntax == "ntriples":
+                yield from _by_lines(source, path, terms)
+            else:
+                yield from _by_statements(source, RDF_FORMATS[syntax], terms)
+        except SyntaxError as error:
+            raise DataError(
+                f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",
+                remedy="Repair the statement, or name the file's format",
+                path=path,
+                line=error.lineno,
+            ) from error
+    if terms.statements == 0:
+        raise DataError(
+            "the file holds no statements",
+            remedy="Check that it was written completely, or leave it out",
+            path=path,
+        )
+    terms.warn_of_dropped(path)
+
+
+def _by_statements(
+    source: BinaryIO | bytes, syntax: RdfFormat, terms: _Terms
+) -> Iterator[RdfBatch]:
+    collected = _Collected()
+    for number, quad in enumerate(parse(source, format=syntax), start=1):
+        terms.add(quad, collected)
+        if number % BATCH == 0:
+            yield collected.batch()
+            collected = _Collected()
+    yield collected.batch()
+
+
+def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]:
+    """Read N-Triples, in which each line states one thing, whatever stands on the others."""
+    syntax = RdfFormat.N_TRIPLES
+    for before, block in blocks_of_lines(source, path):
+        collected = _Collected()
+        try:
+            plain, others = plain_facts(block.decode())
+            terms.statements += len(plain) - plain["head"].null_count()
+            quads = parse("\n".join(others["line"]), format=syntax)
+            places = [
+                place
+                for place, quad in zip(others["place"], quads, strict=True)
+                if terms.add(quad, collected)
+            ]
+        except (SyntaxError, ValueError):
+            # What is wrong is wrong again, now at the line that the file has it at.
+            yield from _by_statements(b"\n" * before + block, syntax, terms)
+        else:
+            yield collected.batch(plain, places)
+
+
+class _WithoutTraps:
+    """RDF/XML whose entities are abbreviations, as they are meant to be.
+
+    An entity that is made of others, or is long, can make memory's worth of text of a few lines.
+    """
+
+    _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
+    _LONGEST: Final = 1000
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._before = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        content = self._stream.read(size)
+        seen = self._before + content
+        for found in self._DECLARATION.finditer(seen):
+            value = found[0].replace(b"&#", b"")
+            if len(value) > self._LONGEST or (found[1] and b"&" in value):
+                raise DataError(
+                    "an XML entity is made of other entities, or is long",
+                    remedy="Write the text in its place",
+                    path=self._path,
+                )
+        # A declaration may go on in the next bytes.
+        self._before = seen[-2 * self._LONGEST :]
+        return content
+
+
+def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
+    """Return columns entity and label from literals, each entity's best label first.
+
+    ``rdfs:label`` and ``skos:prefLabel`` are labels; untagged and English ones come before other
+    languages, else the file's order counts.
+    """
+    language = pl.col("language").str.to_lowercase()
+    readable = language.is_null() | (language == "en") | language.str.starts_with("en-")
+    return (
+        literals.filter(pl.col("attribute").is_in([RDFS_LABEL, SKOS_LABEL]))
+        .sort(~readable, maintain_order=True)
+        .select("entity", label="value")
+    )
+
+
+@dataclass
+class _Collected:
+    """Columns under construction."""
+
+    facts: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
+    literals: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
+
+    def batch(self, plain: pl.DataFrame | None = None, places: Sequence[int] = ()) -> RdfBatch:
+        """Return what was collected; its facts fill places among others, where there are others."""
+        facts = pl.DataFrame(
+            dict(zip(ROLES, self.facts, strict=True)), schema=dict.fromkeys(ROLES, pl.String)
+        )
+        if plain is not None:
+            filled = [plain[role].scatter(places, facts[role]) for role in ROLES]
+            facts = pl.DataFrame(filled).drop_nulls()
+        literals = pl.DataFrame(
+            self.literals, schema=dict.fromkeys(LITERAL_COLUMNS, pl.String), orient="row"
+        )
+        decoded = [names_of_iris(literals["entity"]), names_of_iris(literals["attribute"])]
+        return RdfBatch(
+            facts.select(names_of_iris(column) for column in facts),
+            literals.with_columns(*decoded),
+        )
+
+
+class _Terms:
+    """Turns the terms of one file into names, and counts the statements that have none."""
+
+    def __init__(self, file: str, blank_nodes: BlankNodes, *, drawn: bool) -> None:
+        self._file = file
+        self._drop = blank_nodes == "drop"
+        self._drawn = drawn
+        self._number_of: dict[str, int] = {}
+        self.statements = 0
+        self._with_blank = 0
+        self._about_statements = 0
+
+    def add(self, quad: Quad, collected: _Collected) -> bool:
+        """Collect what a statement states, and say whether that is a fact."""
+        self.statements += 1
+        subject, predicate, object_ = quad.subject, quad.predicate, quad.object
+        head = subject.value if type(subject) is NamedNode else self._name(subject)
+        if head is None:
+            return False
+        if type(object_) is NamedNode:
+            tail: str | None = object_.value
+        elif isinstance(object_, Literal):
+            collected.literals.append(
+                (head, predicate.value, object_.value, object_.datatype.value, object_.language)
+            )
+            return False
+        else:
+            tail = self._name(object_)
+        if tail is None:
+            return False
+        heads, relations, tails = collected.facts
+        heads.append(head)
+        relations.append(predicate.value)
+        tails.append(tail)
+        return True
+
+    def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
+        """Return a blank node's name; count the statement and return None where there is none."""
+        if not isinstance(term, BlankNode):
+            self._about_statements += 1
+            return None
+        if self._drop:
+            self._with_blank += 1
+            return None
+        label = term.value
+        if self._drawn and _DRAWN_LABEL.fullmatch(label):
+            # Numbered in the file's order, so that two readings give one graph.
+            label = f"[{self._number_of.setdefault(label, len(self._number_of))}]"
+        return f"_:{self._file}#{label}"
+
+    def warn_of_dropped(self, path: Path) -> None:
+        reasons = (
+            (self._with_blank, "with blank nodes", 'Read with blank_nodes="scope" to keep them'),
+            (self._about_statements, "about statements (RDF-star)", "Give them as plain facts"),
+        )
+        for count, kind, remedy in reasons:
+            if count:
+                problem = f"{count} statements {kind} were left out"
+                warnings.warn(
+                    describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
+                )

@@ -1,0 +1,249 @@
+"""A collection from a TOML file, a directory in the DBP-5L layout, or kgraft itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
+from kgraft.io.read_graph import read_graph
+from kgraft.io.read_links import LinkFormat, links_by_name, read_links
+from kgraft.io.source import GraphSource
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.links import LinkKind, Links
+from kgraft.settings import explain, parse_toml
+from kgraft.system.files import read_text
+
+EMBEDDED = ("world",)
+"""Collections that come with kgraft."""
+
+COLLECTION_FILE = "collection.toml"
+
+
+def read_collection(
+    path: str | Path, known: Mapping[str, KnowledgeGraph] | None = None
+) -> Collection:
+    """Read a collection.
+
+    Args:
+        path: A TOML file, a directory that holds a ``collection.toml``, a directory in the DBP-5L
+            layout, or the name of an embedded collection, unless a file has that name: ``world``.
+        known: Graphs that the links of a TOML file may name though it does not list them, as the
+            sources of a teacher (``teacher.graph.graphs()``); those that are named come along.
+
+    Raises:
+        DataError: If something cannot be read; the message names file, line and remedy, and in a
+            TOML file the key.
+
+    Warns:
+        KgraftWarning: If the target has no link, so that it can only train alone, and of all that
+            was left out on reading.
+    """
+    place = Path(path)
+    if not place.exists() and str(path) in EMBEDDED:
+        place = Path(str(files("kgraft") / "data" / str(path)))
+    if not place.exists():
+        raise DataError(
+            "there is no such file or directory",
+            remedy="Name a collection.toml, a directory in the DBP-5L layout, or "
+            + ", ".join(EMBEDDED),
+            path=place,
+        )
+    if place.is_file():
+        return _read_toml(place, known or {})
+    if (place / COLLECTION_FILE).is_file():
+        return _read_toml(place / COLLECTION_FILE, known or {})
+    if is_layout(place):
+        return _read_directory(place)
+    raise DataError(
+        f"this directory holds neither a {COLLECTION_FILE} nor kg/XX-train.tsv",
+        remedy="Name a collection.toml, or a directory in the DBP-5L layout",
+        path=place,
+    )
+
+
+def _read_directory(directory: Path) -> Collection:
+    graphs = read_layout(directory)
+    links = [
+        read_links(path, graphs[left], graphs[right], ids=True)
+        for left, right, path in layout_links(directory)
+    ]
+    return collect(graphs.values(), links, name=directory.resolve().name)
+
+
+class _LinkSource(BaseModel):
+    """One ``[[links]]`` table: links from a file, or between entities of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left: str
+    right: str
+    path: Path | None = None
+    match: Literal["name"] | None = None
+    kind: LinkKind = "entity"
+    format: LinkFormat = "auto"
+    ids: bool = False
+    confidence: float = Field(1.0, gt=0, le=1)
+    unknown: Literal["error", "skip"] = "error"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> _LinkSource:
+        if (self.path is None) == (self.match is None):
+            raise ValueError("give either path or match")
+        if self.left == self.right:
+            raise ValueError(f"links join two sources, not {self.left!r} with itself")
+        return self
+
+    def read(self, directory: Path, graphs: Mapping[str, KnowledgeGraph]) -> Links:
+        left, right = graphs[self.left], graphs[self.right]
+        if self.path is None:
+            return links_by_name(left, right, kind=self.kind, confidence=self.confidence)
+        return read_links(
+            directory / self.path,
+            left,
+            right,
+            kind=self.kind,
+            format=self.format,
+            ids=self.ids,
+            confidence=self.confidence,
+            unknown=self.unknown,
+        )
+
+
+def _numbered(tables: Any) -> Any:
+    """Number tables from 1, as people count them, so that errors name them so."""
+    if not isinstance(tables, list):
+        raise ValueError("write it as tables in two brackets, as [[source]] or [[links]]")
+    return dict(enumerate(tables, start=1))
+
+
+_Table = TypeVar("_Table")
+_Numbered = Annotated[dict[int, _Table], BeforeValidator(_numbered)]
+
+
+class _CollectionFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    description: str = ""
+    target: str | None = None
+    source: _Numbered[GraphSource] = Field(min_length=1)
+    links: _Numbered[_LinkSource] = Field(default_factory=dict)
+
+
+def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
+    text = read_text(path).replace("\r\n", "\n")
+    described = _described(path, text)
+    _check_names(path, text, described, known)
+    sources = [_placed(source, path.parent) for source in described.source.values()]
+    graphs = {source.name: read_graph(source) for source in sources}
+    linked = {end for link in described.links.values() for end in (link.left, link.right)}
+    graphs |= {name: known[name] for name in known if name in linked - graphs.keys()}
+    collection = collect(
+        graphs.values(),
+        [link.read(path.parent, graphs) for link in described.links.values()],
+        name=described.name or path.parent.resolve().name,
+        description=described.description,
+    )
+    collection = replace(collection, target=described.target)
+    collection.warn_if_alone(path, _line_of(text, "target"))
+    return collection
+
+
+def _described(path: Path, text: str) -> _CollectionFile:
+    try:
+        tables = parse_toml(text)
+    except ValueError as error:
+        place = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
+        what = str(error)[: place.start()] if place else str(error)
+        raise DataError(
+            f"not well-formed TOML ({what[:1].lower()}{what[1:]})",
+            remedy="Texts stand in quotes, tables as [[source]] and [[links]]",
+            path=path,
+            line=int(place[1]) if place and place[1] else text.count("\n") + 1,
+        ) from error
+    try:
+        return _CollectionFile.model_validate(tables)
+    except ValidationError as error:
+        key, *rest = error.errors()[0]["loc"]
+        raise DataError(
+            explain(error),
+            remedy="Mend these keys; tables of one name are counted from 1",
+            path=path,
+            line=_line_of(text, str(key), *[x for x in rest[:1] if isinstance(x, int)]),
+        ) from error
+
+
+def _check_names(
+    path: Path, text: str, described: _CollectionFile, known: Mapping[str, KnowledgeGraph]
+) -> None:
+    """Check that sources have distinct names, and that links and target name some of them."""
+    names: list[str] = []
+    for number, source in described.source.items():
+        if source.name in names:
+            raise DataError(
+                f"source.{number}.name: two sources are called {source.name!r}",
+                remedy="Give each a name of its own",
+                path=path,
+                line=_line_of(text, "source", number),
+            )
+        names.append(source.name)
+    linkable = dict.fromkeys([*names, *known])
+    remedy = "Name one of " + ", ".join(linkable)
+    for number, link in described.links.items():
+        for end in ("left", "right"):
+            if (name := getattr(link, end)) not in linkable:
+                raise DataError(
+                    f"links.{number}.{end}: no source is called {name!r}",
+                    remedy=remedy,
+                    path=path,
+                    line=_line_of(text, "links", number),
+                )
+    if described.target is not None and described.target not in names:
+        raise DataError(
+            f"target: no source is called {described.target!r}",
+            remedy="Name one of " + ", ".join(names),
+            path=path,
+            line=_line_of(text, "target"),
+        )
+
+
+def _line_of(text: str, key: str, number: int | None = None) -> int | None:
+    """Return the line of a key, or of the ``number``-th ``[[key]]``; None if there is no such."""
+    # tomllib keeps no positions; it is the start of a line by which people write both.
+    name = re.escape(key)
+    start = rf"{name}\s*=|\[\s*{name}\s*\]" if number is None else rf"\[\[\s*{name}\s*\]\]"
+    lines = [n for n, line in enumerate(text.split("\n"), 1) if re.match(rf"\s*(?:{start})", line)]
+    place = (number or 1) - 1
+    return lines[place] if place < len(lines) else None
+
+
+def _placed(source: GraphSource, directory: Path) -> GraphSource:
+    """Return the source with its paths taken from the directory of the collection file."""
+
+    def many(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(directory / path for path in paths)
+
+    def one(path: Path | None) -> Path | None:
+        return None if path is None else directory / path
+
+    changes = {name: many(getattr(source, name)) for name in ("train", "valid", "test")}
+    files_of_names = {
+        name: one(getattr(source, name)) for name in ("entities", "relations", "labels")
+    }
+    return source.model_copy(update={**changes, **files_of_names})

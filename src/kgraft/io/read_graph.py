@@ -1,0 +1,194 @@
+"""One graph from its files, whatever their format."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from kgraft.errors import DataError
+from kgraft.graph.assemble import FactRows, assemble
+from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.io.columnar import read_columnar
+from kgraft.io.name_lists import NameList, read_names
+from kgraft.io.named_facts import ROLES, FactNames, labels_for
+from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
+from kgraft.io.source import GraphSource
+from kgraft.io.splits import split_triples
+from kgraft.io.tabular import LINE, UNUSED, read_columns, whole_numbers
+from kgraft.system.files import content_ending
+
+ENDINGS: Final = {
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "tsv",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".nt": "ntriples",
+    ".nq": "nquads",
+    ".ttl": "turtle",
+    ".trig": "trig",
+    ".rdf": "rdfxml",
+    ".owl": "rdfxml",
+    ".xml": "rdfxml",
+    ".jsonld": "jsonld",
+    ".json": "jsonld",
+}
+"""The format that an ending stands for, with a compression ending looked through."""
+
+SYNONYMS: Final = {
+    **dict.fromkeys(("h", "subject", "subj", "s", "source", "src", "from", "head_id"), "head"),
+    **dict.fromkeys(
+        ("r", "predicate", "pred", "p", "rel", "property", "edge", "relation_id"), "relation"
+    ),
+    **dict.fromkeys(("t", "object", "obj", "o", "target", "dst", "to", "tail_id"), "tail"),
+}
+"""Words that head the columns of facts elsewhere."""
+
+
+def read_graph(source: GraphSource) -> KnowledgeGraph:
+    """Read a graph from its files.
+
+    Entities and relations get their rows in the order in which the files first name them, or by
+    the lists that the source names. All files share them.
+
+    A table's header that names all three roles, by our words or by common ones, sets the order
+    of columns, unless the source gives ``columns`` itself.
+
+    Raises:
+        DataError: With file, line and remedy, for anything that cannot be read.
+
+    Warns:
+        KgraftWarning: When train repeats held-out facts, when RDF statements are left out, or
+            when too few facts can be held out.
+    """
+    reading = _Reading(source)
+    splits = {
+        split: [rows for path in getattr(source, split) for rows in reading.read(path)]
+        for split in ("train", "valid", "test")
+    }
+    entities, relations = reading.vocabularies()
+    graph = assemble(
+        source.name,
+        entities,
+        relations,
+        splits,
+        labels=reading.labels(entities),
+        attributes=pl.concat(reading.attributes) if reading.attributes else None,
+    )
+    if source.split is None:
+        return graph
+    train, valid, test = split_triples(graph.train, source.split)
+    return dataclasses.replace(graph, train=train, valid=valid, test=test)
+
+
+def format_of(path: Path) -> str:
+    """Return the format that the file's ending stands for.
+
+    Raises:
+        DataError: If it stands for none.
+    """
+    ending = content_ending(path)
+    if ending not in ENDINGS:
+        raise DataError(
+            f"the ending {ending!r} names no known format",
+            remedy=f"Name the format, or use one of {', '.join(ENDINGS)}",
+            path=path,
+        )
+    return ENDINGS[ending]
+
+
+class _Reading:
+    """What the files of one graph have in common while they are read."""
+
+    def __init__(self, source: GraphSource) -> None:
+        self._source = source
+        self._names = FactNames()
+        self._entities = read_names(source.entities) if source.entities else None
+        self._relations = read_names(source.relations) if source.relations else None
+        self.attributes: list[pl.DataFrame] = []
+
+    def read(self, path: Path) -> Iterator[FactRows]:
+        source = self._source
+        kind = format_of(path) if source.format == "auto" else source.format
+        # None, not the default: only columns that were given outrank a header.
+        columns = source.columns if "columns" in source.model_fields_set else None
+        if kind in RDF_FORMATS:
+            yield from self._read_rdf(path, kind)
+        elif kind in ("tsv", "csv"):
+            facts = read_columns(
+                path,
+                [name if name in ROLES else UNUSED for name in columns or ROLES],
+                separator="," if kind == "csv" else "\t",
+                header=source.header,
+                synonyms=SYNONYMS,
+                header_decides=columns is None,
+            )
+            yield self._numbered(facts, path)
+        else:
+            for facts in read_columnar(path, columns):
+                yield self._numbered(facts, path)
+
+    def _read_rdf(self, path: Path, syntax: str) -> Iterator[FactRows]:
+        if self._entities or self._relations:
+            raise DataError(
+                "RDF names its entities and relations itself",
+                remedy="Leave out the lists of entities and relations",
+                path=path,
+            )
+        for batch in read_rdf(path, syntax, self._source.blank_nodes):
+            yield FactRows(self._names.triples(batch.facts), path)
+            if len(batch.literals):
+                (rows,) = self._names.entities.rows(batch.literals["entity"])
+                self.attributes.append(
+                    batch.literals.with_columns(entity=pl.Series(rows)).cast(
+                        {"entity": ATTRIBUTE_SCHEMA["entity"]}
+                    )
+                )
+
+    def _numbered(self, facts: pl.DataFrame, path: Path) -> FactRows:
+        lines = facts[LINE] if LINE in facts.columns else None
+        return FactRows(self._rows(facts, path, lines), path, lines)
+
+    def _rows(self, facts: pl.DataFrame, path: Path, lines: pl.Series | None) -> Triples:
+        def by_list(role: str, listed: NameList) -> Rows:
+            limit = len(listed.vocabulary)
+            return whole_numbers(facts[role], path=path, role=role, limit=limit, lines=lines)
+
+        if self._entities:
+            heads, tails = by_list("head", self._entities), by_list("tail", self._entities)
+        else:
+            heads, tails = self._names.entities.rows(facts["head"], facts["tail"])
+        if self._relations:
+            relations = by_list("relation", self._relations)
+        else:
+            (relations,) = self._names.relations.rows(facts["relation"])
+        return np.stack([heads, relations, tails], axis=1)
+
+    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        names = self._names
+        return (
+            self._entities.vocabulary if self._entities else names.entities.vocabulary(),
+            self._relations.vocabulary if self._relations else names.relations.vocabulary(),
+        )
+
+    def labels(self, entities: Vocabulary) -> pl.Series | None:
+        """Return labels from the labels file, else from the list of entities, else from RDF."""
+        if self._source.labels is not None:
+            named = read_columns(self._source.labels, ("name", "label"))
+            return labels_for(entities, named.select("name", "label"))
+        if self._entities:
+            return self._entities.labels
+        if self.attributes:
+            found = label_literals(pl.concat(self.attributes))
+            names = entities.names.gather(found["entity"])
+            return labels_for(entities, pl.DataFrame({"name": names, "label": found["label"]}))
+        return None

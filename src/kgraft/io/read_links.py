@@ -1,0 +1,374 @@
+"""Links from files: tables of two names, SSSOM mappings, and RDF statements of sameness."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.rdf import RDF_FORMATS, read_rdf
+from kgraft.io.read_graph import format_of
+from kgraft.io.tabular import LINE, read_columns, whole_numbers
+from kgraft.linking.links import LinkKind, Links
+from kgraft.system.files import open_bytes
+
+LinkFormat = Literal[
+    "auto", "tsv", "csv", "sssom", "ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"
+]
+"""How a file of links is read; ``auto`` goes by its ending, ``.sssom.tsv`` being SSSOM."""
+
+Unknown = Literal["error", "skip"]
+"""What becomes of a link whose entity the graph does not have."""
+
+_OWL: Final = "http://www.w3.org/2002/07/owl#"
+_SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
+
+SAME: Final = {
+    "entity": (f"{_OWL}sameAs", f"{_SKOS}exactMatch", f"{_OWL}equivalentClass"),
+    "relation": (f"{_OWL}equivalentProperty", f"{_OWL}sameAs", f"{_SKOS}exactMatch"),
+}
+"""Predicates that say that two things are one."""
+
+_WORDS: Final = {
+    **dict.fromkeys(("source", "subject", "subject_id", "entity1", "id1", "from"), "left"),
+    **dict.fromkeys(("target", "object", "object_id", "entity2", "id2", "to"), "right"),
+    **dict.fromkeys(("score", "weight"), "confidence"),
+}
+
+_SSSOM: Final = ("subject_id", "predicate_id", "object_id")
+
+_PREFIXES: Final = {"owl": _OWL, "skos": _SKOS}
+"""Prefixes that an SSSOM file need not declare."""
+
+_PREFIX: Final = re.compile(r"""["']?([\w.-]*)["']?:\s+["']?([^"'\s,{}]+)""")
+"""An entry of a ``curie_map``, which YAML may write in lines or in braces."""
+
+
+def read_links(
+    path: Path,
+    left: KnowledgeGraph,
+    right: KnowledgeGraph,
+    *,
+    kind: LinkKind = "entity",
+    format: LinkFormat = "auto",  # noqa: A002 (the word that collections use)
+    ids: bool = False,
+    confidence: float = 1.0,
+    unknown: Unknown = "error",
+) -> Links:
+    """Read links between two graphs.
+
+    A table has the left name, the right name, and perhaps a confidence; a header that names them
+    sets their order. In SSSOM and RDF a pair may stand in either order; statements other than of
+    sameness, and SSSOM's negated ones, are left out. A pair given twice keeps its highest
+    confidence.
+
+    Args:
+        path: The file, plain or compressed.
+        left: The graph of the first column.
+        right: The graph of the second column.
+        kind: Whether entities or relations are linked.
+        format: How the file is read.
+        ids: Whether a table holds row numbers in place of names; ``3931.0`` is 3931.
+        confidence: Of links that have none of their own.
+        unknown: ``error``, or ``skip``: leave out links to names that a graph does not have. A
+            row number that a graph does not have is always an error.
+
+    Raises:
+        DataError: With file, line and remedy: a missing, unreadable or empty file, a wrong number
+            of columns, an unknown name, a row number that is not one, a confidence outside
+            (0, 1], no statement of sameness.
+
+    Warns:
+        KgraftWarning: With counts, when links were left out.
+    """
+    syntax = _syntax(path) if format == "auto" else format
+    sides = _Sides(path, kind, left, right)
+    is_table = syntax in ("tsv", "csv")
+    if ids and not is_table:
+        raise DataError(
+            f"links by row number are read from tables, not from {syntax}",
+            remedy="Leave out ids, or give a table of two columns",
+            path=path,
+        )
+    if syntax in RDF_FORMATS:
+        frame = _statements(path, syntax, kind)
+    elif syntax == "sssom":
+        frame = _mappings(path, kind, sides)
+    else:
+        frame = _table(path, syntax)
+    pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=not is_table)
+    known = (pairs >= 0).all(axis=1)
+    if not known.all():
+        sides.complain(frame, pairs, unknown)
+    trust = _confidence(frame, path, confidence)
+    return _distinct(left.name, right.name, pairs[known], trust[known], kind, path.name)
+
+
+def links_by_name(
+    left: KnowledgeGraph,
+    right: KnowledgeGraph,
+    *,
+    kind: LinkKind = "entity",
+    confidence: float = 1.0,
+) -> Links:
+    """Link everything that carries the same name, as one IRI, in both graphs."""
+    places = _vocabulary(right, kind).rows(_vocabulary(left, kind).names)
+    shared = np.flatnonzero(places >= 0)
+    pairs = np.stack([shared, places[shared]], axis=1)
+    trust = np.full(len(pairs), confidence, dtype=np.float32)
+    return Links(left.name, right.name, pairs, trust, kind, "same name")
+
+
+def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
+    return graph.entities if kind == "entity" else graph.relations
+
+
+def _syntax(path: Path) -> str:
+    if ".sssom." in path.name.lower():
+        return "sssom"
+    syntax = format_of(path)
+    if syntax == "tsv" and _names_mappings(path):
+        return "sssom"
+    if syntax not in get_args(LinkFormat):
+        raise DataError(
+            f"links are not read from {syntax}",
+            remedy="Write them as a TSV or CSV of two columns",
+            path=path,
+        )
+    return syntax
+
+
+def _names_mappings(path: Path) -> bool:
+    """Whether the first line that is no comment names the columns of SSSOM."""
+    with open_bytes(path) as stream:
+        for raw in stream:
+            if not raw.startswith(b"#"):
+                names = raw.decode("utf-8", errors="replace").lower().split()
+                return "subject_id" in names and "object_id" in names
+    return False
+
+
+def _table(path: Path, syntax: str) -> pl.DataFrame:
+    return read_columns(
+        path,
+        ["left", "right"],
+        optional=["confidence"],
+        separator="," if syntax == "csv" else "\t",
+        synonyms=_WORDS,
+    )
+
+
+def _mappings(path: Path, kind: LinkKind, sides: _Sides) -> pl.DataFrame:
+    """Read SSSOM (Matentzoglu et al., Database, 2022): a table after a commented YAML header."""
+    prefixes = _prefixes(path)
+    frame = read_columns(
+        path,
+        _SSSOM,
+        optional=["confidence", "predicate_modifier"],
+        header=True,
+        comment="#",
+    )
+    in_full = {name: _expanded(frame[name], prefixes) for name in _SSSOM}
+    for name in ("subject_id", "object_id"):
+        # A graph may itself write CURIEs.
+        in_full[name] = frame[name].zip_with(sides.know(frame[name]), in_full[name])
+    frame = frame.with_columns(**in_full)
+    is_same = pl.col("predicate_id").is_in(SAME[kind])
+    if "predicate_modifier" in frame.columns:
+        is_same &= (pl.col("predicate_modifier") == "Not").not_().fill_null(value=True)
+    same = frame.filter(is_same)
+    _account_for_others(path, kind, len(same), len(frame) - len(same))
+    return same.rename({"subject_id": "left", "object_id": "right"})
+
+
+def _prefixes(path: Path) -> dict[str, str]:
+    """Read the ``curie_map`` of an SSSOM header, and check the names of columns below it."""
+    found = dict(_PREFIXES)
+    inside = False
+    with open_bytes(path) as stream:
+        for number, raw in enumerate(stream, start=1):
+            line = raw.decode("utf-8-sig", errors="replace").rstrip()
+            if line.startswith("#"):
+                begin = re.match(r"#\s*curie_map:", line)
+                entries = _PREFIX.findall(line, begin.end() if begin else 1)
+                inside = bool(begin or (inside and entries))
+                if inside:
+                    found.update(entries)
+            elif line:
+                _check_columns(path, number, re.split("[\t,]", line.lower()))
+                break
+    return found
+
+
+def _check_columns(path: Path, line: int, names: list[str]) -> None:
+    for name in _SSSOM:
+        if name not in names:
+            raise DataError(
+                f"an SSSOM table has a column {name}, this one has not",
+                remedy="Name the columns " + ", ".join(_SSSOM),
+                path=path,
+                line=line,
+            )
+
+
+def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
+    """Write CURIEs out in full where their prefix is declared; other names stay."""
+    parts = names.str.splitn(":", 2).struct.rename_fields(["prefix", "rest"])
+    base = parts.struct.field("prefix").replace_strict(
+        prefixes, default=None, return_dtype=pl.String
+    )
+    return (base + parts.struct.field("rest")).fill_null(names)
+
+
+def _statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
+    """Read statements of sameness; the line of a statement is not known."""
+    kept, n_statements = [], 0
+    for batch in read_rdf(path, syntax, "scope"):
+        kept.append(batch.facts.filter(pl.col("relation").is_in(SAME[kind])))
+        n_statements += len(batch.facts) + len(batch.literals)
+    same = pl.concat(kept)
+    _account_for_others(path, kind, len(same), n_statements - len(same))
+    return same.select(left="head", right="tail", line=pl.lit(None, dtype=pl.Int64))
+
+
+def _account_for_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
+    """Warn of statements that are left out; raise an error when nothing else is there."""
+    if not same:
+        raise DataError(
+            f"none of {others} statements says that two {_many(kind)} are the same",
+            remedy=f"Link them by {SAME[kind][0]}",
+            path=path,
+        )
+    if others:
+        warnings.warn(
+            describe(
+                f"{others} statements are not of sameness and were left out",
+                remedy="Nothing to do, if that is meant",
+                path=path,
+            ),
+            KgraftWarning,
+            stacklevel=4,
+        )
+
+
+class _Sides:
+    """The two vocabularies that a file's links join."""
+
+    def __init__(
+        self, path: Path, kind: LinkKind, left: KnowledgeGraph, right: KnowledgeGraph
+    ) -> None:
+        self._path = path
+        self._kind = kind
+        self._names = {"left": _vocabulary(left, kind), "right": _vocabulary(right, kind)}
+        self._graphs = {"left": left.name, "right": right.name}
+
+    def know(self, names: pl.Series) -> pl.Series:
+        """Say of each name whether either side has it, Boolean ``(n,)``."""
+        left, right = (known.rows(names) >= 0 for known in self._names.values())
+        return pl.Series(left | right)
+
+    def numbered(self, frame: pl.DataFrame) -> NDArray[np.int64]:
+        """Return pairs ``(n, 2)`` of row numbers."""
+        columns = [
+            whole_numbers(
+                frame[side],
+                path=self._path,
+                role=f"{self._kind} of {self._graphs[side]}",
+                limit=len(names),
+                lines=frame[LINE],
+            )
+            for side, names in self._names.items()
+        ]
+        return np.stack(columns, axis=1)
+
+    def named(self, frame: pl.DataFrame, *, either_order: bool) -> NDArray[np.int64]:
+        """Return pairs ``(n, 2)`` of rows, -1 for an unknown name."""
+        pairs = self._found(frame["left"], frame["right"])
+        if either_order:
+            turned = self._found(frame["right"], frame["left"])
+            better = (turned >= 0).sum(axis=1) > (pairs >= 0).sum(axis=1)
+            pairs[better] = turned[better]
+        return pairs
+
+    def _found(self, left: pl.Series, right: pl.Series) -> NDArray[np.int64]:
+        rows = [self._names["left"].rows(left), self._names["right"].rows(right)]
+        return np.stack(rows, axis=1)
+
+    def complain(self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown) -> None:
+        """Raise an error for the first unknown name, or warn of how many there are."""
+        wrong = np.flatnonzero((pairs < 0).any(axis=1))
+        row = int(wrong[0])
+        side = "left" if pairs[row, 0] < 0 else "right"
+        name, line = frame[side][row], frame[LINE][row]
+        if unknown == "error":
+            raise DataError(
+                f"{self._graphs[side]!r} has no {self._kind} {name!r}",
+                remedy='Mend the name, or set unknown = "skip" to leave such links out',
+                path=self._path,
+                line=line,
+            )
+        warnings.warn(
+            describe(
+                f"{len(wrong)} of {len(pairs)} links name {_many(self._kind)} that their graph "
+                f"does not have, as {name!r}, and were left out",
+                remedy="Check that links and graphs are of one version",
+                path=self._path,
+                line=line,
+            ),
+            KgraftWarning,
+            stacklevel=3,
+        )
+
+
+def _many(kind: LinkKind) -> str:
+    return "entities" if kind == "entity" else "relations"
+
+
+def _confidence(frame: pl.DataFrame, path: Path, default: float) -> NDArray[np.float32]:
+    """Return each link's confidence, float32 ``(n,)``."""
+    if "confidence" not in frame.columns:
+        return np.full(len(frame), default, dtype=np.float32)
+    given = frame["confidence"].str.strip_chars()
+    numbers = given.cast(pl.Float32, strict=False)
+    absent = given.is_null() | (given == "")
+    wrong = ~absent & ~((numbers > 0) & (numbers <= 1)).fill_null(False)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        raise DataError(
+            f"the confidence {given[row]!r} is no number above 0 and at most 1",
+            remedy="Write the share of such links that is right, as 0.9",
+            path=path,
+            line=frame[LINE][row],
+        )
+    return numbers.fill_null(default).to_numpy().astype(np.float32)
+
+
+def _distinct(
+    left: str,
+    right: str,
+    pairs: NDArray[np.int64],
+    confidence: NDArray[np.float32],
+    kind: LinkKind,
+    provenance: str,
+) -> Links:
+    best = (
+        pl.DataFrame({"left": pairs[:, 0], "right": pairs[:, 1], "confidence": confidence})
+        .group_by("left", "right", maintain_order=True)
+        .agg(pl.col("confidence").max())
+    )
+    return Links(
+        left,
+        right,
+        best.select("left", "right").to_numpy().astype(np.int64),
+        best["confidence"].to_numpy().astype(np.float32),
+        kind,
+        provenance,
+    )

@@ -1,0 +1,181 @@
+"""A graph onto disk, in files that ``read_graph`` reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyoxigraph
+
+from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.iris import iri_of
+from kgraft.io.named_facts import ROLES
+from kgraft.io.rdf import RDFS_LABEL, label_literals
+from kgraft.io.source import GraphSource
+from kgraft.system.files import compression_of, write_atomically
+
+WrittenFormat = Literal["tsv", "parquet", "ntriples"]
+Compression = Literal["", ".gz", ".bz2", ".zst"]
+
+_ENDING: Final[dict[WrittenFormat, str]] = {"tsv": ".tsv", "parquet": ".parquet", "ntriples": ".nt"}
+
+
+def write_graph(
+    graph: KnowledgeGraph,
+    directory: Path,
+    *,
+    format: WrittenFormat = "tsv",  # noqa: A002 (the word of GraphSource)
+    compression: Compression = "",
+) -> GraphSource:
+    """Write a graph's splits as ``train``, ``valid`` and ``test``, each whole or not at all.
+
+    Facts by name come back equal; entities that no file mentions do not come back. Labels go to
+    ``labels.tsv``, in N-Triples to ``literals.nt`` together with the attributes, which only
+    N-Triples holds. There, a name that is not an IRI is written percent-encoded under
+    ``urn:kgraft:`` and read back as it was.
+
+    Args:
+        graph: Its train facts may not be empty.
+        directory: Where the files go; made if missing.
+        format: TSV without a header, Parquet, or N-Triples.
+        compression: Ending of the compression of TSV and N-Triples; Parquet has its own.
+
+    Returns:
+        A source that reads what was written.
+
+    Raises:
+        DataError: If there is nothing to train on, or a name cannot stand in a TSV file.
+    """
+    if not len(graph.train):
+        raise DataError(f"{graph.name!r} has no facts to train on", remedy="Add train facts")
+    ending = _ENDING[format] + (compression if format != "parquet" else "")
+    paths = {s: directory / f"{s}{ending}" for s in SPLITS if len(getattr(graph, s))}
+    labels_path = None
+    trains = [paths["train"]]
+    with ExitStack() as stack:
+        for split, path in paths.items():
+            temporary = stack.enter_context(write_atomically(path))
+            _write_facts(graph, getattr(graph, split), temporary, format)
+        if format == "ntriples":
+            if graph.labels is not None or graph.attributes is not None:
+                trains.append(directory / f"literals{ending}")
+                _write_literals(graph, stack.enter_context(write_atomically(trains[-1])))
+        elif graph.labels is not None:
+            labels_path = directory / f"labels.tsv{compression}"
+            _write_labels(graph, stack.enter_context(write_atomically(labels_path)))
+    return GraphSource(
+        name=graph.name,
+        train=tuple(trains),
+        valid=tuple(path for split, path in paths.items() if split == "valid"),
+        test=tuple(path for split, path in paths.items() if split == "test"),
+        format=format,
+        header=False,
+        labels=labels_path,
+    )
+
+
+def _write_facts(
+    graph: KnowledgeGraph, triples: Triples, path: Path, format_: WrittenFormat
+) -> None:
+    entities, relations = graph.entities.names, graph.relations.names
+    if format_ == "ntriples":
+        entities, relations = _iris(graph.entities), _iris(graph.relations)
+    columns = zip(ROLES, (entities, relations, entities), triples.T, strict=True)
+    facts = pl.DataFrame({role: names.gather(rows) for role, names, rows in columns})
+    if format_ == "parquet":
+        facts.write_parquet(path)
+    elif format_ == "tsv":
+        _write_tsv(facts, path)
+    else:
+        lines = facts.select(pl.format("<{}> <{}> <{}> .", *ROLES))
+        with _output(path) as output:
+            lines.write_csv(output, include_header=False, separator="\n", quote_style="never")
+
+
+def _iris(names: Vocabulary) -> pl.Series:
+    return pl.Series([iri_of(name) for name in names.names.to_list()], dtype=pl.String)
+
+
+def _write_labels(graph: KnowledgeGraph, path: Path) -> None:
+    labels = pl.DataFrame({"name": graph.entities.names, "label": graph.labels})
+    _write_tsv(labels.drop_nulls().filter(pl.col("label") != ""), path)
+
+
+def _write_tsv(frame: pl.DataFrame, path: Path) -> None:
+    check_cells(frame)
+    with _output(path) as output:
+        frame.write_csv(output, include_header=False, separator="\t", quote_style="never")
+
+
+def check_cells(frame: pl.DataFrame) -> None:
+    """Make sure that names can stand in a TSV file, whose cells have no quotes.
+
+    Raises:
+        DataError: If one cannot.
+    """
+    for column in frame:
+        # A byte order mark at the start of the file would be lost on reading.
+        odd = column.str.contains("[\t\r\n]") | (column == "") | column.str.starts_with("\ufeff")
+        if odd.any():
+            raise DataError(
+                f"the {column.name} {column.filter(odd)[0]!r} cannot stand in a TSV file, which "
+                "has no sign for an empty cell, a tab or a line break",
+                remedy="Rename it, or write Parquet or N-Triples",
+            )
+
+
+def _write_literals(graph: KnowledgeGraph, path: Path) -> None:
+    entities = _iris(graph.entities)
+    with _output(path) as output:
+        pyoxigraph.serialize(
+            _literals(graph, entities), output, format=pyoxigraph.RdfFormat.N_TRIPLES
+        )
+
+
+def _literals(graph: KnowledgeGraph, entities: pl.Series) -> Iterator[pyoxigraph.Triple]:
+    """Yield the labels that attributes do not already give, then the attributes."""
+    label_iri = pyoxigraph.NamedNode(RDFS_LABEL)
+    for row, label in _own_labels(graph).rows():
+        yield pyoxigraph.Triple(
+            pyoxigraph.NamedNode(entities[row]), label_iri, pyoxigraph.Literal(label)
+        )
+    if graph.attributes is None:
+        return
+    for row, attribute, value, datatype, language in graph.attributes.iter_rows():
+        if language is not None:
+            literal = pyoxigraph.Literal(value, language=language)
+        elif datatype is not None:
+            literal = pyoxigraph.Literal(value, datatype=pyoxigraph.NamedNode(datatype))
+        else:
+            literal = pyoxigraph.Literal(value)
+        yield pyoxigraph.Triple(
+            pyoxigraph.NamedNode(entities[row]), pyoxigraph.NamedNode(iri_of(attribute)), literal
+        )
+
+
+def _own_labels(graph: KnowledgeGraph) -> pl.DataFrame:
+    """Return columns entity and label for the labels that reading would not find in attributes."""
+    if graph.labels is None:
+        return pl.DataFrame(schema={"entity": pl.Int64, "label": pl.String})
+    labels = (
+        graph.labels.alias("label")
+        .to_frame()
+        .select(pl.int_range(pl.len(), dtype=pl.Int64).alias("entity"), "label")
+        .drop_nulls()
+    )
+    if graph.attributes is None:
+        return labels
+    given = label_literals(graph.attributes).unique("entity", keep="first", maintain_order=True)
+    return labels.join(given, on=["entity", "label"], how="anti", maintain_order="left")
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[IO[Any]]:
+    with pa.output_stream(str(path), compression=compression_of(path)) as output:
+        yield output

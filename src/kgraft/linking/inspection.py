@@ -1,0 +1,243 @@
+"""What is in a collection: sizes, links, conflicts, and what the sources share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.linking.collection import Collection
+from kgraft.linking.coverage import covered
+from kgraft.linking.joint_graph import JointGraph, LinkConflict, join
+from kgraft.linking.links import Links
+from kgraft.system.terminal import visible
+
+CONFLICTS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """One source in numbers.
+
+    Args:
+        name: The source.
+        entities: Entities in its vocabulary.
+        unused_entities: Those that no fact of any split mentions.
+        relations: Relations in use.
+        train: Training facts.
+        valid: Validation facts.
+        test: Test facts.
+        attributes: Literals.
+        duplicates: Repeated facts that were dropped on reading.
+        linked_share: Share of its entities that are linked to another source.
+        covered_share: Share of its test facts that another source states; ``None`` without any.
+    """
+
+    name: str
+    entities: int
+    unused_entities: int
+    relations: int
+    train: int
+    valid: int
+    test: int
+    attributes: int
+    duplicates: int
+    linked_share: float
+    covered_share: float | None
+
+    def oddities(self) -> list[str]:
+        """Return what a reader may not expect, in words."""
+        counts = {
+            "entities that no fact mentions": self.unused_entities,
+            "repeated facts dropped": self.duplicates,
+            "literals kept as attributes": self.attributes,
+        }
+        return [f"{what}: {count:,}" for what, count in counts.items() if count]
+
+
+@dataclass(frozen=True)
+class LinkReport:
+    """The links between one pair of sources.
+
+    Args:
+        left: One source.
+        right: The other.
+        entities: Entity links.
+        relations: Relation links.
+        shared_names: Entities of one name in both that no link joins.
+    """
+
+    left: str
+    right: str
+    entities: int
+    relations: int
+    shared_names: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is in a collection.
+
+    Args:
+        name: The collection.
+        target: Its target.
+        joint_entities: Entities after linked ones have become one.
+        joint_relations: Relations after those of one name, and linked ones, have become one.
+        sources: Each source.
+        links: Each pair of sources that has links, or names in common.
+        conflicts: Links left out, because they would have made two entities of one source one.
+    """
+
+    name: str
+    target: str | None
+    joint_entities: int
+    joint_relations: int
+    sources: tuple[SourceReport, ...]
+    links: tuple[LinkReport, ...]
+    conflicts: tuple[LinkConflict, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for JSON."""
+        return asdict(self)
+
+    def render(self, console: Console) -> None:
+        """Print tables and sentences."""
+        console.print(
+            f"{self.name}: {len(self.sources)} sources, {self.joint_entities:,} entities and "
+            f"{self.joint_relations:,} relations when joined"
+            + (f"; the target is {self.target}" if self.target else ""),
+            markup=False,
+            highlight=False,
+        )
+        console.print(self._source_table())
+        if self.links:
+            console.print(self._link_table())
+        for line in self._remarks():
+            console.print(line, markup=False, highlight=False)
+
+    def _source_table(self) -> Table:
+        table = Table("source")
+        for name in ("entities", "relations", "train", "valid", "test", "linked", "covered"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for x in self.sources:
+            counts = (x.entities, x.relations, x.train, x.valid, x.test)
+            shares = (x.linked_share, x.covered_share)
+            table.add_row(
+                Text(visible(x.name)),
+                *(f"{count:,}" for count in counts),
+                *("-" if share is None else f"{100 * share:.1f}%" for share in shares),
+            )
+        return table
+
+    def _link_table(self) -> Table:
+        table = Table("links between", "and")
+        for name in ("entities", "relations"):
+            table.add_column(name, justify="right")
+        for x in self.links:
+            table.add_row(
+                Text(visible(x.left)), Text(visible(x.right)), f"{x.entities:,}", f"{x.relations:,}"
+            )
+        return table
+
+    def _remarks(self) -> Iterator[str]:
+        yield (
+            "linked: share of entities with a link; covered: share of test facts that another "
+            "source's training facts state."
+        )
+        for source in self.sources:
+            if found := source.oddities():
+                yield f"{source.name} has {'; '.join(found)}."
+        yield f"links left out because of conflicts: {len(self.conflicts):,}."
+        for conflict in self.conflicts[:CONFLICTS_SHOWN]:
+            yield f"  {in_words(conflict)}"
+        if len(self.conflicts) > CONFLICTS_SHOWN:
+            yield f"  and {len(self.conflicts) - CONFLICTS_SHOWN:,} more (--json lists them all)"
+        for x in self.links:
+            if x.shared_names:
+                yield (
+                    f"names of entities in both {x.left} and {x.right} that no link joins: "
+                    f"{x.shared_names:,}; if the names mean the same, add [[links]] with "
+                    'match = "name".'
+                )
+
+
+def inspect(collection: Collection) -> Inspection:
+    """Look into a collection."""
+    joint = join(list(collection.graphs.values()), collection.links)
+    reports = (
+        _link_report(left, right, collection.links, joint)
+        for left, right in combinations(collection.graphs.values(), 2)
+    )
+    return Inspection(
+        name=collection.name,
+        target=collection.target,
+        joint_entities=joint.n_entities,
+        joint_relations=joint.n_relations,
+        sources=tuple(_source_report(graph, joint) for graph in collection.graphs.values()),
+        links=tuple(x for x in reports if x.entities or x.relations or x.shared_names),
+        conflicts=joint.conflicts,
+    )
+
+
+def in_words(conflict: LinkConflict) -> str:
+    """Say which link was left out, what it would have joined, and why it lost."""
+    one, other = conflict.kept_apart
+    left, right = (f"{source}:{name}" for source, name in (conflict.left, conflict.right))
+    why = (
+        "better supported links decide against it"
+        if conflict.reason == "confidence"
+        else "it contradicts links as sure as itself, which were left out too"
+    )
+    if one == other:
+        return f"{left} = {right} (confidence {conflict.confidence:g}): {why}"
+    return (
+        f"{left} = {right} (confidence {conflict.confidence:g}) would join {one} and {other}, two "
+        f"of {conflict.source}: {why}"
+    )
+
+
+def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
+    facts = graph.triples
+    used = np.unique(facts[:, [0, 2]])
+    rows = joint.part(graph.name).entity_rows
+    others = [part.entity_rows for name, part in joint.parts.items() if name != graph.name]
+    linked = np.isin(rows, np.concatenate(others)) if others else np.zeros(len(rows), dtype=bool)
+    return SourceReport(
+        name=graph.name,
+        entities=len(graph.entities),
+        unused_entities=len(graph.entities) - len(used),
+        relations=len(np.unique(facts[:, 1])),
+        train=len(graph.train),
+        valid=len(graph.valid),
+        test=len(graph.test),
+        attributes=0 if graph.attributes is None else len(graph.attributes),
+        duplicates=graph.duplicates,
+        linked_share=float(linked.mean()) if len(linked) else 0.0,
+        covered_share=float(covered(joint, graph.name, graph.test).mean())
+        if len(graph.test)
+        else None,
+    )
+
+
+def _link_report(
+    left: KnowledgeGraph, right: KnowledgeGraph, links: tuple[Links, ...], joint: JointGraph
+) -> LinkReport:
+    between = [x for x in links if x.between(left.name, right.name)]
+    places = right.entities.rows(left.entities.names)
+    same = np.flatnonzero(places >= 0)
+    left_rows = joint.part(left.name).entity_rows[same]
+    right_rows = joint.part(right.name).entity_rows[places[same]]
+    return LinkReport(
+        left=left.name,
+        right=right.name,
+        entities=sum(len(x) for x in between if x.kind == "entity"),
+        relations=sum(len(x) for x in between if x.kind == "relation"),
+        shared_names=int((left_rows != right_rows).sum()),
+    )

@@ -1,0 +1,67 @@
+"""Joint pre-training: one teacher over many linked graphs, for many targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kgraft.errors import SettingsError, UnknownNameError
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint_graph import join
+from kgraft.linking.link_confidence import weights_by_link_confidence
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.run import Run, RunOptions, new_model
+from kgraft.settings import TrainSettings
+
+
+def pretrain(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    sources: Sequence[str] | None = None,
+    options: RunOptions | None = None,
+    device: str = "cpu",
+) -> TrainedModel:
+    """Pre-train a teacher (Sun et al., KDD 2023, section 4.2).
+
+    Args:
+        collection: Graphs and links.
+        settings: Model and training; by default ``TrainSettings()``.
+        sources: The graphs to learn from; by default all but the collection's target.
+        options: Progress and checkpoint.
+        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+            same seed gives the same numbers up to rounding.
+
+    Returns:
+        A model of kind ``teacher``; its best epoch by the validation facts of its sources.
+
+    Raises:
+        UnknownNameError: If the collection has no source of such a name.
+        DataError: If there is no fact to learn from.
+        SettingsError: If rules are asked for: they are a target's, and a teacher has none.
+    """
+    return pretraining_run(collection, settings, sources=sources).train(options, device=device)
+
+
+def pretraining_run(
+    collection: Collection,
+    settings: TrainSettings | None = None,
+    *,
+    sources: Sequence[str] | None = None,
+) -> Run:
+    """Prepare what ``pretrain`` does, which has the same arguments."""
+    settings = settings or TrainSettings()
+    if settings.rules.longest:
+        raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
+    names = collection.backgrounds() if sources is None else list(sources)
+    for name in names:
+        if name not in collection.graphs:
+            known = ", ".join(collection.graphs)
+            raise UnknownNameError(f"no source is called {name!r}; there are {known}")
+    if not names:
+        raise UnknownNameError(
+            "there is no background to pre-train on: the collection holds the target alone"
+        )
+    graphs = [collection.graphs[name] for name in names]
+    graph = join(graphs, collection.links)
+    weights = weights_by_link_confidence(graph, collection.links, settings.training.link_confidence)
+    return Run("teacher", graph, settings, new_model(graph, settings), graphs, weights=weights)

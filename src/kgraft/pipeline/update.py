@@ -1,0 +1,181 @@
+"""Going on from an earlier student: its rows by name, and what has changed since."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from kgraft.errors import DataError
+from kgraft.linking.joint_graph import JointGraph
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.run import Run
+from kgraft.settings import RetrainSettings
+from kgraft.training.distillation import with_inverses
+
+UPDATE_METRIC = "update"
+"""The metric of a student that went on from another: a ``Change`` as a mapping."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a student has that the one it went on from had not.
+
+    Args:
+        facts_added: Training facts of the target that are new.
+        facts_removed: Those that are gone.
+        background_added: Facts of other sources in the subgraph that are new.
+        background_removed: Those that are gone.
+        entities_added: Entities of the target that are new.
+        entities_removed: Those that are gone.
+        validation_mrr_before: MRR by vectors of today's validation facts before the first step.
+        validation_mrr: The same of the state that was kept.
+        moved: How far the vector of an entity that both know has moved, as a part of its length;
+            the median.
+        moved_most: The same, the 95th percentile.
+    """
+
+    facts_added: int
+    facts_removed: int
+    background_added: int
+    background_removed: int
+    entities_added: int
+    entities_removed: int
+    validation_mrr_before: float | None
+    validation_mrr: float | None
+    moved: float
+    moved_most: float
+
+
+def settings_after(start: TrainedModel) -> RetrainSettings:
+    """Return the settings of a student that goes on from another.
+
+    Raises:
+        DataError: If that is no student.
+    """
+    if not isinstance(start.settings, RetrainSettings):
+        raise DataError(
+            f"a student goes on from a student, and this is a {start.kind} model",
+            remedy="Name the directory of the last student",
+        )
+    return start.settings.for_update()
+
+
+def check_start(start: TrainedModel, target: str, settings: RetrainSettings) -> None:
+    """Make sure that a student may go on from another.
+
+    Raises:
+        DataError: If that is no student, is for another target, or is another kind of model.
+    """
+    settings_after(start)
+    if start.target != target:
+        raise DataError(
+            f"the student to go on from is for {start.target!r}, not for {target!r}",
+            remedy="Name a student of the same target",
+        )
+    if start.settings.model != settings.model:
+        raise DataError(
+            "the student to go on from has other settings of the model",
+            remedy="Leave the settings of the model as they were, or re-train afresh",
+        )
+
+
+@torch.no_grad()
+def take_rows(student: KgeModel, start: TrainedModel, graph: JointGraph) -> None:
+    """Overwrite what an earlier student has rows of, by name, and the encoder's weights.
+
+    Args:
+        student: Changed in place.
+        start: The earlier student, of the same settings of the model.
+        graph: The id space of ``student``.
+    """
+    rows, verbs = (torch.from_numpy(x) for x in graph.rows_in(start.graph))
+    _copy_known(student.entities, start.kge.entities, rows[: student.n_entities])
+    _copy_known(student.relations, start.kge.relations, with_inverses(verbs, start.kge.n_relations))
+    student.encoder.load_state_dict(start.kge.encoder.state_dict())
+
+
+def _copy_known(own: Tensor, earlier: Tensor, rows: Tensor) -> None:
+    known = (rows >= 0) & (rows < len(earlier))
+    own[known] = earlier[rows[known]]
+
+
+def telling_changes(run: Run, start: TrainedModel) -> Run:
+    """Return a run that tells in its model's metrics what has changed since an earlier student.
+
+    Where no fact is new or gone, the earlier student's state is kept unless validation facts favour
+    a later one. Else it is not, since they may not ask for what is new.
+
+    Args:
+        run: A run whose model has taken the earlier student's rows.
+        start: The earlier student.
+    """
+    validate = run.validate()
+    before = None if validate is None else validate()
+    counts = _differences(run.graph, start.graph, run.target or "")
+
+    def finish(trained: TrainedModel) -> TrainedModel:
+        finished = trained if run.finish is None else run.finish(trained)
+        median, most = _moved(finished, start)
+        change = Change(
+            **counts,
+            validation_mrr_before=before,
+            validation_mrr=finished.metrics["validation_mrr"],
+            moved=median,
+            moved_most=most,
+        )
+        return replace(finished, metrics={**finished.metrics, UPDATE_METRIC: asdict(change)})
+
+    return replace(run, finish=finish, start_mrr=None if any(counts.values()) else before)
+
+
+def _differences(now: JointGraph, then: JointGraph, target: str) -> dict[str, int]:
+    """Count facts and entities that are new or gone, as ``Change`` calls them."""
+    facts, earlier = _facts(now), _facts(then)
+    names, known = (set(x.parts[target].entities.names) for x in (now, then))
+    own = pl.col("source") == target
+    added, removed = (
+        a.join(b, on=a.columns, how="anti") for a, b in ((facts, earlier), (earlier, facts))
+    )
+    return {
+        "facts_added": len(added.filter(own)),
+        "facts_removed": len(removed.filter(own)),
+        "background_added": len(added.filter(~own)),
+        "background_removed": len(removed.filter(~own)),
+        "entities_added": len(names - known),
+        "entities_removed": len(known - names),
+    }
+
+
+def _facts(graph: JointGraph) -> pl.DataFrame:
+    """Return the facts of each source in its own names, each once."""
+    frames = [
+        pl.DataFrame(
+            {
+                "source": pl.repeat(name, len(source.train), dtype=pl.String, eager=True),
+                "head": source.entities.names.gather(source.train[:, 0]),
+                "relation": source.relations.names.gather(source.train[:, 1]),
+                "tail": source.entities.names.gather(source.train[:, 2]),
+            }
+        )
+        for name, source in graph.graphs().items()
+    ]
+    return pl.concat(frames).unique()
+
+
+def _moved(model: TrainedModel, start: TrainedModel) -> tuple[float, float]:
+    """Return how far the rows of entities that both know have moved, as ``Change`` has it."""
+    part, earlier = (x.graph.parts[model.target or ""] for x in (model, start))
+    places = earlier.entity_rows_of(part.entities.names)
+    common = places >= 0
+    if not common.any():
+        return 0.0, 0.0
+    now = model.kge.vectors(torch.from_numpy(part.entity_rows[common]))
+    then = start.kge.vectors(torch.from_numpy(places[common]))
+    share = (now - then).norm(dim=1) / then.norm(dim=1).clamp(min=1e-12)
+    median, most = np.quantile(share.numpy(), [0.5, 0.95]).tolist()
+    return median, most

@@ -1,0 +1,250 @@
+"""What rules answer: candidates of a query, or all facts that follow from a graph.
+
+Columns: ``x`` the entity asked about, ``relation``, ``y`` the answer, ``rule`` the rule's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.graph.lookup import Column, Keyed
+from kgraft.graph.sorted_arrays import Ints, changes, numbers_of, spans
+from kgraft.graph.vocabulary import Rows
+from kgraft.rules.edges import Edges, inverse
+from kgraft.rules.rule_bodies import Adjacency, Bodies
+from kgraft.rules.rules import BODY, Rules
+from kgraft.system.threads import Map
+
+EVIDENCE = 3
+"""Rules that count for an answer's confidence: its surest."""
+
+FAINT = 0.01
+"""A confidence below this hardly counts."""
+
+UNSAID = 0.3
+"""How likely it is, in the same measure, that the answer is none of those that rules give."""
+
+ENTITIES = 500
+"""Entities whose consequences are joined at once."""
+
+SCHEMA = {
+    "x": pl.Int32,
+    "relation": pl.Int32,
+    "y": pl.Int32,
+    "rule": pl.UInt32,
+    "confidence": pl.Float32,
+    "weight": pl.Float32,
+}
+"""The columns of answers."""
+
+_Answers = tuple[Ints, Column, Column, Column]
+"""The number of a question, the relation, the answer, and the rule, each ``(n,)``."""
+
+
+class Answerer:
+    """Rules, made ready to be applied to a graph.
+
+    Args:
+        rules: The rules.
+        edges: The graph.
+        candidates: The entities that answers are among; by default all.
+
+    Attributes:
+        graph: Its edges by entity.
+    """
+
+    def __init__(self, rules: Rules, edges: Edges, candidates: Rows | None = None) -> None:
+        self._edges = edges
+        self.graph = Adjacency(edges)
+        self._wanted = np.ones(len(self.graph.of) - 1, dtype=np.bool_)
+        self._candidates = np.arange(len(self._wanted))
+        constants = rules.constants
+        if candidates is not None:
+            self._wanted = np.isin(self._candidates, candidates)
+            self._candidates = np.unique(candidates)
+            among = pl.Series(candidates, dtype=pl.Int32).implode()
+            constants = constants.filter(pl.col("answer").is_in(among))
+        paths = _both_ways(rules)
+        self._bodies = {
+            by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
+        }
+        general = pl.col("entity").is_null()
+        self._special = _Constants(constants.filter(~general), ["first", "entity"])
+        self._general = _Constants(constants.filter(general), ["first"])
+        self._confidence, self._weight = (
+            rules.frame[name].to_numpy() for name in ("confidence", "weight")
+        )
+
+    def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return every answer that a rule gives.
+
+        Of a question that leads through hubs to very many entities only a sample of the paths is
+        followed, always the same (``kgraft.rules.rule_bodies.REACH``).
+
+        Args:
+            asked: Distinct int32 ``x``, with ``relation`` for queries (inverses ask for heads), or
+                without it for all relations.
+
+        Returns:
+            Distinct rows of ``SCHEMA``.
+        """
+        x = asked["x"].to_numpy().astype(np.int64)
+        along = asked["relation"].to_numpy().astype(np.int64) if "relation" in asked else None
+        parts = [*self._by_constants(x, along), *self._by_paths(x, along)]
+        question, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
+        columns = {
+            "x": x[question].astype(np.int32),
+            "relation": relation.astype(np.int32),
+            "y": y.astype(np.int32),
+            "rule": rule.astype(np.uint32),
+            "confidence": self._confidence[rule],
+            "weight": self._weight[rule],
+        }
+        return pl.DataFrame(columns, schema=SCHEMA)
+
+    def consequences(self, each: Map = map) -> pl.DataFrame:
+        """Return the new facts between candidates that the rules infer.
+
+        Args:
+            each: Asks about some of the candidates.
+
+        Returns:
+            ``head``, ``relation``, ``tail`` and ``confidence``, in order; the graph's own facts are
+            left out.
+        """
+        n_relations = self._edges.n_relations
+        own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
+        slices = own.iter_slices(ENTITIES)
+        parts = list(each(lambda part: combined(self.answers(part)), slices))
+        forward = pl.col("relation") < n_relations
+        key = ["head", "relation", "tail"]
+        return (
+            pl.concat(parts or [combined(pl.DataFrame(schema=SCHEMA))])
+            .join(self._edges.frame, on=["x", "relation", "y"], how="anti")
+            .select(
+                head=pl.when(forward).then("x").otherwise("y"),
+                relation=pl.col("relation") % n_relations,
+                tail=pl.when(forward).then("y").otherwise("x"),
+                confidence="confidence",
+            )
+            .group_by(key)
+            .agg(pl.col("confidence").max())
+            .sort(key)
+        )
+
+    def _by_paths(self, x: Ints, along: Ints | None) -> Iterator[_Answers]:
+        bodies = self._bodies[along is not None]
+        roots = np.zeros_like(x) if along is None else along
+        for reached in bodies.follow(self.graph, x, roots, self._wanted):
+            first = bodies.start[reached.node]
+            which, row = spans(first, bodies.start[reached.node + 1] - first)
+            entity = reached.entity[which]
+            yield reached.question[which], bodies.relation[row], entity, bodies.rule[row]
+
+    def _by_constants(self, x: Ints, along: Ints | None) -> Iterator[_Answers]:
+        question, first, end = self.graph.edges(x)
+        yield self._special.answers(question, [first, end], along)
+        question, group = spans(*self.graph.first_and_size(x))
+        yield self._general.answers(question, [self.graph.relation[group]], along)
+
+
+class _Constants:
+    """Rules with constants, by what has to hold.
+
+    Args:
+        rules: The rules.
+        on: The columns of what has to hold.
+    """
+
+    def __init__(self, rules: pl.DataFrame, on: Sequence[str]) -> None:
+        names = ("relation", "answer", "rule")
+        self._relation, self._answer, self._rule = (rules[name].to_numpy() for name in names)
+        columns = [rules[name].to_numpy() for name in on]
+        self._all, self._by_relation = Keyed(columns), Keyed([*columns, self._relation])
+
+    def answers(self, question: Ints, holds: Sequence[Ints], along: Ints | None) -> _Answers:
+        """Return what the rules answer.
+
+        Args:
+            question: The number of the question that each row is about, ``(n,)``.
+            holds: What holds, in the columns that the rules are found by, each ``(n,)``.
+            along: The relation of each question; by default all are meant.
+        """
+        if along is None:
+            place, row = self._all.find(holds)
+        else:
+            place, row = self._by_relation.find([*holds, along[question]])
+        return question[place], self._relation[row], self._answer[row], self._rule[row]
+
+
+def combined(found: pl.DataFrame) -> pl.DataFrame:
+    """Join the evidence of each answer.
+
+    Returns:
+        ``x``, ``relation``, ``y``, ``confidence``: the noisy-or of its surest rules, and
+        ``chance``: what all its rules' weights make of that, as a share of what is said of all
+        answers to the query; in order.
+    """
+    order, first = by_answer(found)
+    answers = found[["x", "relation", "y"]][order[first]]
+    confidence = noisy_or(found["confidence"].to_numpy()[order], first)
+    weight = found["weight"].to_numpy()[order].astype(np.float64)
+    chance = np.empty(0)
+    if len(first):
+        odds = np.exp(prior(confidence) + np.add.reduceat(weight, first))
+        query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
+        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + UNSAID
+        chance = odds / of_all[np.cumsum(query) - 1]
+    said = {"confidence": confidence, "chance": chance}
+    return answers.hstack(
+        [pl.Series(name, values.astype(np.float32)) for name, values in said.items()]
+    )
+
+
+def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
+    """Order rows of ``SCHEMA`` by answer, its surest rule first.
+
+    Returns:
+        The row at each place, and the places at which an answer's rows begin.
+    """
+    x, relation, y, rule = (found[name].to_numpy() for name in ("x", "relation", "y", "rule"))
+    # Rules stand in the order of their confidence, the surest first.
+    order = np.argsort(numbers_of(x, relation, y, rule))
+    return order, np.flatnonzero(changes(x[order], relation[order], y[order]))
+
+
+def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:
+    """Return the noisy-or of each answer's ``EVIDENCE`` surest rules.
+
+    Args:
+        confidence: Of each rule, in the order of ``by_answer``, ``(n,)``.
+        first: Where the answers begin, ``(a,)``.
+    """
+    sizes = np.diff(first, append=len(confidence))
+    place = np.arange(len(confidence)) - np.repeat(first, sizes)
+    wrong = np.where(place < EVIDENCE, 1.0 - confidence.astype(np.float64), 1.0)
+    return 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
+
+
+def prior(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what weights add to: how likely an answer is, in logarithms, by its confidence."""
+    return np.log(confidence + FAINT)
+
+
+def _both_ways(rules: Rules) -> pl.DataFrame:
+    """Return the path rules, each also read from ``y`` to ``x``: it answers the other side."""
+    paths = rules.paths
+    length = pl.sum_horizontal(pl.col(name).is_not_null() for name in BODY)
+    parts = [paths]
+    for k in range(1, len(BODY) + 1):
+        turned = {
+            name: inverse(pl.col(other), rules.n_relations)
+            for name, other in zip(BODY[:k], reversed(BODY[:k]), strict=True)
+        }
+        head = pl.col("relation") + rules.n_relations
+        parts.append(paths.filter(length == k).with_columns(relation=head, **turned))
+    return pl.concat(parts)

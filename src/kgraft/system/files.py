@@ -1,0 +1,285 @@
+"""Files: compression looked through on reading, whole files on writing, one writer at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import re
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from kgraft.errors import DataError, KgraftError
+from kgraft.system.memory import require_for_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+"""Compression by the ending of a file's name."""
+
+
+EXPANSION = 200
+"""How many times its size a compressed file may become; what becomes more is a trap."""
+
+UNSUSPECTED = 1 << 28
+"""Bytes that any compressed file may become."""
+
+
+def compression_of(path: Path) -> str | None:
+    """Return the compression that the ending of ``path`` names, or None."""
+    return COMPRESSIONS.get(path.suffix.lower())
+
+
+def content_ending(path: Path) -> str:
+    """Return the ending that names the content: ``.tsv`` for ``facts.TSV.gz``."""
+    inner = Path(path.stem) if compression_of(path) else path
+    return inner.suffix.lower()
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes, decompressed as its ending says.
+
+    Raises:
+        DataError: If the file is missing, is a directory or a device, or cannot be read or
+            decompressed, also while the block reads, or if it becomes more than ``EXPANSION``
+            times its size.
+    """
+    if "\0" in str(path):
+        raise DataError("no file has such a name", remedy="Check the path", path=path)
+    try:
+        if path.is_dir():
+            raise DataError("this is a directory", remedy="Name a file in it", path=path)
+        if path.is_char_device() or path.is_block_device():
+            raise DataError("this is a device", remedy="Name a file", path=path)
+        with pa.input_stream(os.fspath(path), compression=compression_of(path)) as stream:
+            raw = _Bounded(stream, path) if compression_of(path) else stream
+            yield io.BufferedReader(raw, buffer_size=1 << 20)
+    except FileNotFoundError:
+        raise DataError("there is no such file", remedy="Check the path", path=path) from None
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read ({error})",
+            remedy="Check that it is complete and that its ending names its compression",
+            path=path,
+        ) from error
+
+
+class _Bounded(io.RawIOBase):
+    """What a compressed file becomes, for as long as that is no trap."""
+
+    def __init__(self, stream: pa.NativeFile, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._left = max(UNSUSPECTED, EXPANSION * path.stat().st_size)
+
+    def readable(self) -> bool:
+        """Say that bytes can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return how many bytes."""
+        count = int(self._stream.readinto(buffer))
+        self._left -= count
+        if self._left < 0:
+            raise DataError(
+                f"the file becomes more than {EXPANSION} times its size",
+                remedy="Decompress it, if that is meant",
+                path=self._path,
+            )
+        return count
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return all bytes of a file, decompressed.
+
+    Raises:
+        DataError: If the file cannot be read, or does not fit into the memory that is free.
+    """
+    with open_bytes(path) as stream:
+        content = io.BytesIO()
+        while piece := stream.read(1 << 26):
+            require_for_file(path, len(piece))
+            content.write(piece)
+    return content.getvalue()
+
+
+def read_text(path: Path) -> str:
+    """Return the whole text of a file, decompressed, without a byte order mark.
+
+    Raises:
+        DataError: If the file cannot be read, or with the line that is not UTF-8.
+    """
+    content = read_bytes(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "the line is not UTF-8",
+            remedy="Convert the file to UTF-8, for example with iconv",
+            path=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+        ) from error
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; it becomes ``path`` when the block ends well.
+
+    Readers see the old file or the whole new one, never a part. When the block raises, nothing
+    is left behind. The temporary name keeps the endings of ``path``; missing parent directories
+    are made.
+
+    Raises:
+        DataError: If a device, a pipe or a directory is in the place, which a file would take.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError("this is no regular file", remedy="Name a file", path=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    # The new name reaches the disk with its directory; Windows has no such call.
+    if os.name == "posix":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def check_empty(directory: Path) -> None:
+    """Make sure that nothing would be lost by writing to a directory, before long work begins.
+
+    Raises:
+        DataError: If there is something.
+    """
+    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        raise DataError("there is something here already", remedy="Name another", path=directory)
+
+
+@contextmanager
+def write_directory(directory: Path) -> Iterator[Path]:
+    """Yield a new directory beside ``directory``; it takes its place when the block ends well.
+
+    When the block raises, nothing is left behind, and what stood in the place before still does.
+    On Linux the two are exchanged at one instant, so that the place is never empty.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    token = uuid.uuid4().hex
+    temporary, old = (directory.with_name(f".{token}.{x}.{directory.name}") for x in ("new", "old"))
+    temporary.mkdir()
+    try:
+        yield temporary
+        for written in temporary.rglob("*"):
+            if written.is_dir():
+                continue
+            with written.open("rb+") as file:
+                os.fsync(file.fileno())
+        _sync_directory(temporary)
+        if not (directory.exists() and _exchange(temporary, directory)):
+            if directory.exists():
+                directory.rename(old)
+            temporary.rename(directory)
+    except BaseException:
+        if old.exists() and not directory.exists():
+            old.rename(directory)
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if directory.exists():
+            shutil.rmtree(old, ignore_errors=True)
+    _sync_directory(directory.parent)
+
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # by the names that Linux has for them
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Give two paths each other's name at one instant, and say whether the system could."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    if rename is None:
+        return False
+    names = [os.fsencode(path) for path in (one, other)]
+    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[int]:
+    """Hold the lock ``path`` while the block runs, so that no second run writes to one place.
+
+    The system takes the lock back when its holder ends, however it ends; a file that a killed run
+    has left holds nobody up. On Windows there is no such lock, and nothing is refused.
+
+    Yields:
+        The lock's file descriptor; a process that inherits it holds the lock, too.
+
+    Raises:
+        KgraftError: If another process holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _locked(path)
+    try:
+        yield handle
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last holder may have taken the file away after it was opened here.
+            if os.path.samestat(path.stat(), os.fstat(handle)):
+                os.truncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return handle
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace") or "another process"
+            os.close(handle)
+            raise KgraftError(
+                f"{path}: another run writes here ({holder}). "
+                "Wait until it ends, stop it, or name another directory."
+            ) from None
+        except FileNotFoundError:
+            pass
+        os.close(handle)
+
+
+def clear_up(*places: Path) -> None:
+    """Take away what killed writers have left beside places whose lock is held.
+
+    A directory that one of them had moved aside goes back where it was.
+    """
+    for place in places:
+        left = re.compile(rf"\.[0-9a-f]{{32}}\.((new|old)\.)?{re.escape(place.name)}")
+        for path in list(place.parent.iterdir()) if place.parent.is_dir() else []:
+            match = left.fullmatch(path.name)
+            if match and match[2] == "old" and not place.exists():
+                path.rename(place)
+            elif match and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif match:
+                path.unlink(missing_ok=True)

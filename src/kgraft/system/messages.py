@@ -1,0 +1,106 @@
+"""Errors and warnings as sentences on standard error, for programs that people start."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
+
+from kgraft.errors import KgraftError, KgraftWarning
+from kgraft.system.terminal import Terminal
+
+FAILED = 1
+SIGNALLED = 128
+"""What the number of a signal is added to in the status of a program that it has ended."""
+
+
+@contextmanager
+def speaking(after_interrupt: str | None = "") -> Iterator[None]:
+    """Show errors and warnings without tracebacks, and end the program with a status.
+
+    A request to end (SIGTERM, SIGHUP) is taken as an interrupt (SIGINT), so that the program can
+    put down what it does.
+
+    Args:
+        after_interrupt: What to say to somebody who has stopped the program; ``None`` leaves it to
+            another program to say something.
+
+    Raises:
+        SystemExit: With ``FAILED`` after an error, with ``SIGNALLED`` and the signal's number after
+            an interrupt.
+    """
+    try:
+        with warnings.catch_warnings(), _ending_is_an_interrupt():
+            warnings.simplefilter("always", KgraftWarning)
+            warnings.showwarning = _show_warning
+            yield
+    except (KgraftError, ValueError) as error:
+        _say(f"Error: {error}", "red")
+        raise SystemExit(FAILED) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"Error: {where}{error.strerror or error}. {after_interrupt or ''}".rstrip(), "red")
+        raise SystemExit(FAILED) from error
+    except MemoryError as error:
+        _say("Error: the memory is used up. Give it less data, or a larger machine.", "red")
+        raise SystemExit(FAILED) from error
+    except KeyboardInterrupt as stop:
+        if after_interrupt is not None:
+            _say(f"Stopped. {after_interrupt}".rstrip(), "yellow")
+        number = stop.args[0] if stop.args else signal.SIGINT
+        raise SystemExit(SIGNALLED + number) from None
+
+
+def ending_signals() -> dict[int, Any]:
+    """Return the handler of each signal that asks this process to end.
+
+    Signals that are ignored, as nohup has it, or that others than Python handle are left alone, and
+    so are all outside the main thread, where Python sets no handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    return {n: x for n, x in handlers.items() if x not in (signal.SIG_IGN, None)}
+
+
+@contextmanager
+def _ending_is_an_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt, with the signal's number, where a signal would end the process."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    earlier = ending_signals()
+    for number in earlier:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str, style: str) -> None:
+    Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, KgraftWarning):
+        _say(f"Warning: {message}", "yellow")
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(text)

@@ -1,0 +1,82 @@
+"""All true answers of a step's queries, looked up where they are asked: on the CPU or a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.sorted_arrays import LARGEST, changes, smallest_ints, sorted_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Facts by query, in either direction; equal queries are a group.
+
+    Args:
+        keys: int64 ``(g + 1,)``, one ascending number for each group, ``head * 2 m + relation``
+            with ``2 m`` directed relations; the last one is no query's.
+        starts: int64 ``(g + 2,)``, where each group's answers begin.
+        entities: ``(2 n,)``, the answers, ascending in each group.
+        n_directed: ``2 m``.
+    """
+
+    keys: Tensor
+    starts: Tensor
+    entities: Tensor
+    n_directed: int
+
+    @classmethod
+    def of(cls, facts: Triples, n_entities: int, n_relations: int) -> Answers:
+        """Index different facts ``(n, 3)``."""
+        heads, relations, tails = (column.astype(np.int64) for column in facts.T)
+        keys = np.concatenate([heads, tails])
+        keys *= 2 * n_relations
+        keys += np.concatenate([relations, relations + n_relations])
+        entities = np.concatenate([tails, heads])
+        keys, entities = sorted_pairs(keys, entities, n_entities)
+        begins = np.flatnonzero(changes(keys))
+        return cls(
+            torch.from_numpy(np.append(keys[begins], LARGEST)),
+            torch.from_numpy(np.append(begins, [len(keys)] * 2)),
+            torch.from_numpy(entities.astype(smallest_ints(n_entities))),
+            2 * n_relations,
+        )
+
+    def on(self, device: torch.device) -> Answers:
+        """Return the index on a device."""
+        keys, starts, entities = (x.to(device) for x in (self.keys, self.starts, self.entities))
+        return Answers(keys, starts, entities, self.n_directed)
+
+    def groups(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the answers of queries ``(B,)`` begin, and how many there are."""
+        wanted = heads * self.n_directed + relations
+        place = torch.searchsorted(self.keys, wanted)
+        starts = self.starts.index_select(0, place)
+        sizes = self.starts.index_select(0, place + 1) - starts
+        sizes *= self.keys.index_select(0, place) == wanted
+        return starts, sizes
+
+    def among(self, starts: Tensor, sizes: Tensor, entities: Tensor) -> Tensor:
+        """Say which entities are answers, by halving, bool ``(Q, E)``.
+
+        Args:
+            starts: As ``groups`` returns them, ``(Q,)``, and so is ``sizes``.
+            sizes: Of the groups; without an answer there is nothing to be among.
+            entities: ``(E,)``.
+        """
+        shape = len(starts), len(entities)
+        low, size = starts[:, None].expand(shape), sizes[:, None].expand(shape)
+        for _ in range(len(self.entities).bit_length()):
+            half = size // 2
+            less = self._at(low + half) < entities
+            low = torch.where(less & (size > 0), low + half + 1, low)
+            size = torch.where(less, size - half - 1, half).clamp_(min=0)
+        return (self._at(low) == entities) & (low < (starts + sizes)[:, None])
+
+    def _at(self, places: Tensor) -> Tensor:
+        last = len(self.entities) - 1
+        return self.entities.index_select(0, places.flatten().clamp(max=last)).view_as(places)

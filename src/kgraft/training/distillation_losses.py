@@ -1,0 +1,114 @@
+"""The three levels of distillation: pure functions of tensors; the teacher's are data.
+
+Shapes: N rows, B queries, C candidates, D width. After Sun et al., "Joint pre-training and local
+re-training" (KDD 2023), section 4.3; where the paper leaves the form open, the form is ours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, normalize
+
+SHORTEST = 1.0
+"""A student's vectors shorter than this count as of this length. The gradient of a cosine grows
+as a vector shrinks, so fresh rows near zero would drown the task's gradient in Adagrad's state."""
+
+
+CONTRAST = 0.1
+"""The temperature of ``contrastive_loss``."""
+
+
+def feature_loss(teacher_ND: Tensor, student_ND: Tensor, trust_N: Tensor | None = None) -> Tensor:
+    """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
+
+    A student's row shorter than ``SHORTEST`` counts as of that length.
+
+    Args:
+        teacher_ND: The teacher's rows, already projected to the student's width.
+        student_ND: The student's rows.
+        trust_N: How much each row counts, from 0 to 1; by default all count 1.
+
+    Returns:
+        A scalar in [0, 2].
+    """
+    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
+    return _mean(1.0 - (teacher * student).sum(-1), trust_N)
+
+
+def contrastive_loss(
+    teacher_ND: Tensor, student_ND: Tensor, trust_N: Tensor | None = None
+) -> Tensor:
+    """Feature level, InfoNCE: which of the teacher's rows is each student's row?
+
+    Mean of ``-log softmax_j(cos(P e_T(j), e_S(i)) / CONTRAST)`` at ``j = i`` (van den Oord et al.,
+    2018; between networks Tian et al., "Contrastive representation distillation", ICLR 2020).
+
+    Args:
+        teacher_ND: The teacher's rows, already projected to the student's width.
+        student_ND: The student's rows.
+        trust_N: How much each row counts, from 0 to 1; by default all count 1.
+
+    Returns:
+        A scalar, at least 0.
+    """
+    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
+    own = torch.arange(len(student), device=student.device)
+    losses = cross_entropy(student @ teacher.T / CONTRAST, own, reduction="none")
+    return _mean(losses, trust_N)
+
+
+def hint_loss(teacher_BD: Tensor, student_BD: Tensor, trust_B: Tensor | None = None) -> Tensor:
+    """Network level, hint: mean of ``1 - cos(Q q_T, q_S)`` over queries.
+
+    Args:
+        teacher_BD: The teacher's query vectors, already projected to the student's width.
+        student_BD: The student's query vectors.
+        trust_B: How much each query counts, from 0 to 1; by default all count 1.
+
+    Returns:
+        A scalar in [0, 2].
+    """
+    return feature_loss(teacher_BD, student_BD, trust_B)
+
+
+def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
+    """Network level, similarity: mean squared difference of the batch's cosine matrices.
+
+    The widths D and E may differ (Tung and Mori, "Similarity-preserving knowledge distillation",
+    ICCV 2019, with cosines in place of dot products).
+
+    Args:
+        teacher_BD: The teacher's query vectors.
+        student_BE: The student's query vectors.
+
+    Returns:
+        A scalar.
+    """
+    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1, eps=SHORTEST)
+    return mse_loss(student @ student.T, teacher @ teacher.T)
+
+
+def prediction_loss(
+    teacher_BC: Tensor, student_BC: Tensor, temperature: float, trust_B: Tensor | None = None
+) -> Tensor:
+    """Prediction level: ``t^2 KL(softmax(s_T / t) || softmax(s_S / t))``, mean over queries.
+
+    Args:
+        teacher_BC: The teacher's scores of the candidates.
+        student_BC: The student's scores of the same candidates.
+        temperature: ``t``; higher softens both distributions (Hinton et al., 2015).
+        trust_B: How much each query counts, from 0 to 1; by default all count 1.
+
+    Returns:
+        A scalar, at least 0.
+    """
+    teacher = log_softmax(teacher_BC / temperature, dim=-1)
+    student = log_softmax(student_BC / temperature, dim=-1)
+    divergence = kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
+    return temperature**2 * _mean(divergence, trust_B)
+
+
+def _mean(losses_N: Tensor, trust_N: Tensor | None) -> Tensor:
+    """Average over all rows, so that a row trusted less teaches less, and the others no more."""
+    return losses_N.mean() if trust_N is None else (losses_N * trust_N).mean()

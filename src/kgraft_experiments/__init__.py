@@ -1,0 +1,1 @@
+"""Experiments with kgraft: made collections and benchmarks."""

@@ -1,0 +1,262 @@
+"""The cases of a benchmark: which system, for which target, by which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from kgraft.errors import UnknownNameError
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint_graph import join
+from kgraft.linking.linked_subgraph import connect
+from kgraft.settings import RetrainSettings, TrainSettings
+from kgraft_experiments.benchmark.settings import (
+    STUDENT_BY,
+    SYSTEMS,
+    BenchmarkSettings,
+    System,
+    Trained,
+    of_width,
+    student_variants,
+)
+
+
+class Case(BaseModel):
+    """One model to train and measure.
+
+    Args:
+        targets: The graphs that it is measured on; only a teacher has more than one.
+        system: What is trained.
+        settings: By what it is trained.
+        variant: What people call these settings; ``all`` are the system's own.
+        share: The share of the target's entity links that the model gets to see.
+        teacher: For a student, the case that makes its teacher.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    targets: tuple[str, ...]
+    system: Trained
+    settings: TrainSettings | RetrainSettings
+    variant: str = "all"
+    share: float = 1.0
+    teacher: Case | None = None
+
+    @property
+    def target(self) -> str:
+        """The target, or all of them with commas between."""
+        return ",".join(self.targets)
+
+    @property
+    def seed(self) -> int:
+        """What seeds the model, and the choice of links."""
+        return self.settings.training.seed
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether the model is worth its place on the disk after it was measured."""
+        return self.system == "teacher" or (
+            self.system == "student" and self.variant == "all" and self.share == 1
+        )
+
+    def about(self) -> dict[str, str | int | None]:
+        """Return what tells its rows from those of others."""
+        return {
+            "system": self.system,
+            "seed": self.seed,
+            "width": self.settings.model.width,
+            "encoder": self.settings.model.encoder,
+            "teacher": None if self.teacher is None else self.teacher.settings.model.encoder,
+        }
+
+    def __str__(self) -> str:
+        variant = "" if self.variant == "all" else f", {self.variant}"
+        links = "" if self.share == 1 else f", {self.share:.0%} of the links"
+        sizes = f"seed {self.seed}, width {self.settings.model.width}"
+        return f"{self.system}{variant}{links} for {self.target} ({sizes})"
+
+
+TeacherOf = Callable[[str], Case]
+"""The teacher's case of each target."""
+
+
+def chosen_targets(collection: Collection, asked: Sequence[str] | None) -> list[str]:
+    """Return the graphs to measure: those asked for, else the collection's target, else all.
+
+    Raises:
+        UnknownNameError: If a target is not in the collection.
+    """
+    if asked is None:
+        return [collection.target] if collection.target else list(collection.graphs)
+    for name in asked:
+        if name not in collection.graphs:
+            known = ", ".join(collection.graphs)
+            raise UnknownNameError(f"no source is called {name!r}; there are {known}")
+    return list(dict.fromkeys(asked))
+
+
+def backgrounds(collection: Collection, targets: Sequence[str]) -> list[str]:
+    """Return the sources of a teacher for these targets: all that are not among them."""
+    return [name for name in collection.graphs if name not in targets]
+
+
+def teachers(
+    collection: Collection, targets: Sequence[str], settings: TrainSettings, *, reuse: bool
+) -> TeacherOf:
+    """Return which teacher each target has: one of its own, or one for all.
+
+    Raises:
+        ValueError: If one teacher is to serve all targets and they leave it no source.
+    """
+    if not reuse:
+        return lambda target: Case(targets=(target,), system="teacher", settings=settings)
+    if not backgrounds(collection, targets):
+        raise ValueError(
+            f"one teacher for all targets learns from the other sources, and {collection.name} "
+            f"has none besides {', '.join(targets)}; name fewer targets"
+        )
+    shared = Case(targets=tuple(targets), system="teacher", settings=settings)
+    return lambda _target: shared
+
+
+def comparison(
+    targets: Sequence[str],
+    systems: Sequence[System],
+    settings: BenchmarkSettings,
+    teacher_of: TeacherOf,
+    *,
+    seeds: Sequence[int],
+    widths: Sequence[int] = (),
+) -> list[Case]:
+    """List the cases that compare systems: each seed, each target, each system.
+
+    Args:
+        targets: The graphs to measure.
+        systems: What to compare.
+        settings: The settings of each system.
+        teacher_of: The teacher of each target; seeds do not multiply it.
+        seeds: Seeds of all other systems.
+        widths: Widths of the students; by default that of their settings.
+
+    Raises:
+        SettingsError: If the student's encoder does not allow a width.
+    """
+    cases: dict[Case, None] = {}
+    for seed in seeds:
+        seeded = settings.seeded(seed)
+        sized = [of_width(seeded.retrain, width) for width in widths]
+        for target in targets:
+            students = [
+                _case(target, "student", own, teacher=teacher_of(target))
+                for own in sized or [seeded.retrain]
+            ]
+            of: dict[System, list[Case]] = {
+                "target-only": [_case(target, "target-only", seeded.alone)],
+                "joint": [_case(target, "joint", seeded.joint)],
+                "teacher": [teacher_of(target)],
+                **dict.fromkeys(STUDENT_BY.values(), students),
+            }
+            for system in (x for x in SYSTEMS if x in systems):
+                cases |= dict.fromkeys(of[system])
+    return list(cases)
+
+
+def ablation(
+    collection: Collection,
+    targets: Sequence[str],
+    settings: BenchmarkSettings,
+    teacher_of: TeacherOf,
+    *,
+    seeds: Sequence[int],
+    variants: Sequence[str] | None = None,
+) -> list[Case]:
+    """List the cases that show what each part of a student is worth: variants by target and seed.
+
+    A k-hop student learns from at most twice as many facts as an induced one.
+
+    Raises:
+        ValueError: If a variant is unknown.
+    """
+    cases = []
+    for target in targets:
+        teacher = teacher_of(target)
+        own = len(collection.graphs[target].train)
+        induced = _n_induced(collection, target, backgrounds(collection, teacher.targets))
+        for seed in seeds:
+            retrain = settings.seeded(seed).retrain
+            known = student_variants(retrain, budget=own + 2 * induced)
+            if unknown := set(variants or ()) - known.keys():
+                raise ValueError(
+                    f"no variant is called {', '.join(sorted(unknown))}; there are "
+                    + ", ".join(known)
+                )
+            cases += [
+                _case(target, "student", chosen, variant=variant, teacher=teacher)
+                for variant, chosen in known.items()
+                if variants is None or variant in variants
+            ]
+    return cases
+
+
+def link_sweep(
+    targets: Sequence[str],
+    settings: BenchmarkSettings,
+    teacher_of: TeacherOf,
+    *,
+    shares: Sequence[float],
+    seeds: Sequence[int],
+) -> list[Case]:
+    """List the cases that show what links are worth: joint, student, and student untaught.
+
+    The teacher is the same at every share, for it never uses the target's links.
+
+    Raises:
+        ValueError: If a share is not above 0 and at most 1.
+    """
+    if wrong := [share for share in shares if not 0 < share <= 1]:
+        raise ValueError(f"a share of links lies above 0 and at most at 1, not at {wrong[0]:g}")
+    cases: dict[Case, None] = {}
+    for target in targets:
+        for seed in seeds:
+            seeded = settings.seeded(seed)
+            untaught = student_variants(seeded.retrain, budget=0)["none"]
+            teacher = teacher_of(target)
+            for share in shares:
+                for case in (
+                    _case(target, "joint", seeded.joint, share=share),
+                    _case(target, "student", seeded.retrain, share=share, teacher=teacher),
+                    _case(
+                        target, "student", untaught, variant="none", share=share, teacher=teacher
+                    ),
+                ):
+                    cases[case] = None
+    return list(cases)
+
+
+def _case(
+    target: str,
+    system: Trained,
+    settings: TrainSettings,
+    *,
+    variant: str = "all",
+    share: float = 1.0,
+    teacher: Case | None = None,
+) -> Case:
+    return Case(
+        targets=(target,),
+        system=system,
+        settings=settings,
+        variant=variant,
+        share=share,
+        teacher=teacher,
+    )
+
+
+def _n_induced(collection: Collection, target: str, sources: Sequence[str]) -> int:
+    """Return how many background facts have both ends linked to the target."""
+    if not sources:
+        return 0
+    background = join([collection.graphs[name] for name in sources], collection.links)
+    own = collection.graphs[target]
+    return len(connect(own, collection.links, background).graph.triples) - len(own.train)

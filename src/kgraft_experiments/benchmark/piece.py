@@ -1,0 +1,188 @@
+"""One piece of a benchmark: a case trained and measured in a process of its own.
+
+A process of its own has its own peak memory and its own number of threads. It writes the piece's
+result, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.io.read_collection import read_collection
+from kgraft.linking.collection import Collection
+from kgraft.model.directory import load_model, save_model
+from kgraft.model.evidence import WAYS, By
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.pretrain import pretraining_run
+from kgraft.pipeline.retrain import retraining_run
+from kgraft.pipeline.run import Run, RunOptions
+from kgraft.pipeline.train import training_run
+from kgraft.settings import RetrainSettings
+from kgraft.system.files import write_atomically
+from kgraft.system.memory import peak
+from kgraft.system.messages import speaking
+from kgraft.system.progress import Bar
+from kgraft_experiments.benchmark.cases import Case, backgrounds
+from kgraft_experiments.benchmark.link_shares import with_share_of_links
+
+
+class Piece(BaseModel):
+    """What to run and where to put it.
+
+    Args:
+        case: What to train, and what to measure it on.
+        collection: Path or name of the collection.
+        threads: Threads of the matrix products.
+        device: Where the model is trained.
+        out: The benchmark's directory.
+        name: Names the result and, where the case keeps it, the model.
+        teacher: For a student, the name of the teacher's model.
+        fingerprint: Copied into the result, to tell it from another one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    case: Case
+    collection: str
+    threads: int
+    device: str
+    out: Path
+    name: str
+    teacher: str | None
+    fingerprint: str
+
+    @property
+    def result(self) -> Path:
+        """The file for the result."""
+        return self.out / "pieces" / f"{self.name}.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the run while it goes on."""
+        return self.out / "pieces" / f"{self.name}.checkpoint.safetensors"
+
+    @property
+    def model(self) -> Path:
+        """The directory for the model, where the case keeps it."""
+        return self.out / "models" / self.name
+
+
+def run_piece(piece: Piece) -> None:
+    """Train, measure, and write the result."""
+    torch.set_num_threads(piece.threads)
+    case = piece.case
+    collection = read_collection(piece.collection).with_target(case.targets[0])
+    seen = collection
+    if case.share < 1:
+        links = with_share_of_links(collection.links, case.targets[0], case.share, seed=case.seed)
+        seen = replace(collection, links=links)
+    begin = time.perf_counter()
+    run = _prepared(piece, seen)
+    prepared = time.perf_counter() - begin
+    model = run.train(RunOptions(Bar(), piece.checkpoint), device=piece.device)
+    # Epochs of a process that was stopped count too, though not what it did between them.
+    seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
+    cost = {
+        "train_seconds": round(seconds, 3),
+        "prepare_seconds": round(prepared, 3),
+        "examples_per_second": _examples_per_second(model),
+        "peak_rss_mib": _peak_rss_mib(),
+        "parameters": model.kge.n_parameters,
+        "triples": len(model.graph.triples),
+        "epochs": len(model.log),
+        "best_epoch": model.metrics["best_epoch"],
+        "validation_mrr": model.metrics["validation_mrr"],
+    }
+    if case.keeps_model:
+        save_model(model, piece.model, overwrite=True)
+    quality, cost["answered_per_second"] = _measure(model, collection, case.targets)
+    result = {
+        "case": str(case),
+        "fingerprint": piece.fingerprint,
+        "quality": quality,
+        "cost": cost,
+    }
+    with write_atomically(piece.result) as temporary:
+        temporary.write_text(json.dumps(result), encoding="utf-8")
+    piece.checkpoint.unlink(missing_ok=True)
+
+
+def _measure(
+    model: TrainedModel, collection: Collection, targets: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Measure on each target, by all that the model can answer by, and how fast that is.
+
+    All links say which facts are covered, so that no share moves one.
+
+    Returns:
+        Rows of quality, and of each way to answer how many queries a second were ranked.
+    """
+    ways: tuple[By, ...] = WAYS if model.evidence is not None else ("vectors",)
+    rows: list[dict[str, Any]] = []
+    rates: dict[str, float] = {}
+    for by in ways:
+        begin, queries = time.perf_counter(), 0
+        for target in targets:
+            found = evaluate(
+                model, collection, target=target, filters=("all", "train+valid"), by=by
+            )
+            rows += [{"target": target, "by": by, **row} for row in found.rows()]
+            queries += 2 * len(found.facts)
+        rates[by] = round(queries / (time.perf_counter() - begin), 1)
+    return rows, rates
+
+
+def _prepared(piece: Piece, collection: Collection) -> Run:
+    """Prepare the run: for a student, cut out the linked subgraph; mine and weigh rules."""
+    case = piece.case
+    match case.system:
+        case "target-only":
+            return training_run(collection, case.settings, alone=True)
+        case "joint":
+            return training_run(collection, case.settings)
+        case "teacher":
+            sources = backgrounds(collection, case.targets)
+            return pretraining_run(collection, case.settings, sources=sources)
+        case "student":
+            if piece.teacher is None or not isinstance(case.settings, RetrainSettings):
+                raise ValueError(f"{case} has no teacher, or settings of another system")
+            teacher = load_model(piece.out / "models" / piece.teacher)
+            return retraining_run(collection, teacher, case.settings)
+
+
+def _examples_per_second(model: TrainedModel) -> float:
+    seconds = sum(entry["seconds"] for entry in model.log)
+    queries = sum(entry["seconds"] * entry["queries_per_second"] for entry in model.log)
+    return round(queries / seconds, 1) if seconds else 0.0
+
+
+def _peak_rss_mib() -> float | None:
+    most = peak()
+    return None if most is None else round(most / 2**20, 1)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the piece that a file describes, for as long as whoever started it lives."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    with speaking(None):
+        run_piece(Piece.model_validate(values))
+
+
+def _end_with_input() -> None:
+    """Ask this process to end when its standard input does."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""The commands ``kgraft benchmark`` and ``kgraft synth``."""

@@ -1,0 +1,65 @@
+"""The verb that makes a synthetic collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kgraft.cli.console import ANEW, chosen_settings, out, writing
+from kgraft.cli.options import SetOption, SettingsOption
+from kgraft.system.files import check_empty
+from kgraft.system.messages import speaking
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import Synthetic, synthesize
+from kgraft_experiments.synthesis.write_synthetic import RULES_FILE, write_synthetic
+
+
+def synth(
+    directory: Annotated[
+        Path, typer.Option("--out", "-o", help="A new directory for it.", show_default=False)
+    ],
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    written_as: Annotated[
+        Literal["parquet", "tsv"], typer.Option("--format", help="How facts are written.")
+    ] = "parquet",
+) -> None:
+    """Make linked graphs out of a hidden world with known rules, to experiment with."""
+    with speaking(ANEW), writing(directory):
+        check_empty(directory)
+        made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
+        write_synthetic(made, directory, format=written_as)
+        for line in _in_words(made):
+            out.print(line, highlight=False, soft_wrap=True)
+        out.print(
+            f"The collection and its {RULES_FILE} are in {directory}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _in_words(made: Synthetic) -> list[str]:
+    collection = made.collection
+    lines = []
+    for graph in collection.graphs.values():
+        parts = ", ".join(
+            f"{len(facts):,} {split}"
+            for split, facts in (
+                ("train", graph.train),
+                ("valid", graph.valid),
+                ("test", graph.test),
+            )
+            if len(facts)
+        )
+        lines.append(f"{graph.name}: {len(graph.entities):,} entities, facts: {parts}")
+    n_links = sum(len(links) for links in collection.links)
+    n_facts = len(collection.target_graph.triples)
+    lines.append(
+        f"{n_links:,} links; {made.shared:,} of the target's {n_facts:,} facts "
+        f"({100 * made.shared / n_facts:.1f} %) are stated by a background too"
+    )
+    uncertain = sum(rule.confidence < 1 for rule in made.rules)
+    lines.append(f"{len(made.rules)} rules, {uncertain} of them uncertain")
+    return lines

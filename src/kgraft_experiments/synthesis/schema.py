@@ -1,0 +1,130 @@
+"""The relations of a hidden world: what they join, how many of it, and the rules among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgraft_experiments.synthesis.rules import Rule
+from kgraft_experiments.synthesis.settings import WorldSettings
+
+CONFIDENCES = (0.6, 0.95)
+"""Planted rules have confidences drawn between these."""
+
+FREQUENCY_EXPONENT = 0.6
+"""The k-th most frequent relation is drawn about ``k ** -0.6`` times as often as the first."""
+
+Flags = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """Relations of a world; the first ``len(weight)`` are drawn, the others made by rules.
+
+    Drawn relation ``i`` leads from type ``i % types``. The first ``types`` of them are functional
+    and the next ``types`` are many-to-many, so each type has one of both.
+
+    Args:
+        types: Number of types.
+        domain: Type of the heads of each relation, int64 ``(relations,)``.
+        range: Type of the tails, int64 ``(relations,)``.
+        functional: Whether a head has one tail, of each drawn relation.
+        inverse_functional: Whether a tail has one head.
+        categorical: Whether few popular tails serve all heads; so are those that constant rules
+            begin with, since a constant needs many heads.
+        weight: How often each is drawn, adding up to 1.
+        shift: How far each moves along the places of a cluster, int64.
+        rules: All that holds among relations, in the order in which it is concluded.
+    """
+
+    types: int
+    domain: Rows
+    range: Rows
+    functional: Flags
+    inverse_functional: Flags
+    categorical: Flags
+    weight: NDArray[np.float64]
+    shift: Rows
+    rules: tuple[Rule, ...]
+
+    def __len__(self) -> int:
+        return len(self.domain)
+
+
+def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
+    """Draw relations, and the rules among them; constants are not chosen yet."""
+    types = settings.types
+    n_made = settings.relations // 4 if settings.rules else 1
+    n_drawn = settings.relations - n_made
+    drawn = np.arange(n_drawn)
+    later, odd = drawn >= 2 * types, drawn % 2 == 1
+    domain, range_ = drawn % types, draw.integers(types, size=n_drawn)
+    symmetric = later & ~odd
+    range_[symmetric] = domain[symmetric]
+    rank = draw.permutation(n_drawn) + 1.0
+    weight = rank**-FREQUENCY_EXPONENT
+    plan = _Plan(types, domain.tolist(), range_.tolist(), draw)
+    for relation in np.flatnonzero(symmetric).tolist():
+        plan.add(Rule("symmetric", relation, (relation,), 1.0))
+    if settings.rules:
+        plan.plant_constants()
+    plan.make(n_made, [int(x) for x in draw.permutation(np.flatnonzero(~symmetric))])
+    return Schema(
+        types,
+        domain=np.array(plan.domain),
+        range=np.array(plan.range),
+        functional=(drawn < types) | (later & odd & (draw.random(n_drawn) < 0.5)),
+        inverse_functional=later & odd,
+        categorical=np.isin(drawn, [x.body[0] for x in plan.rules if x.kind == "constant"]),
+        weight=weight / weight.sum(),
+        shift=draw.integers(1, max(2, settings.cluster_size), size=n_drawn),
+        rules=tuple(plan.rules),
+    )
+
+
+@dataclass
+class _Plan:
+    """Rules as they are added, and the types of the relations that they make."""
+
+    types: int
+    domain: list[int]
+    range: list[int]
+    draw: np.random.Generator
+    rules: list[Rule] = field(default_factory=list)
+
+    def add(self, rule: Rule) -> None:
+        self.rules.append(rule)
+
+    def plant_constants(self) -> None:
+        """Let a functional relation's value make a many-to-many one's, for half of the types."""
+        chosen = self.draw.permutation(self.types)[: max(1, self.types // 2)]
+        for type_ in chosen.tolist():
+            self.add(Rule("constant", self.types + type_, (type_,), self._confidence()))
+
+    def make(self, count: int, bodies: list[int]) -> None:
+        """Make relations out of others: first an exact inverse, then planted ones."""
+        firsts = self.draw.permutation(self.types).tolist()
+        for number in range(count):
+            head, body = len(self.domain), bodies[number % len(bodies)]
+            kind = ("inverse", "composition", "subrelation")[number % 3]
+            confidence = self._confidence() if number else 1.0
+            if kind == "composition":
+                # Functional relation i leads from type i: what begins where the first ends.
+                first = firsts[number // 3 % self.types]
+                second = self.range[first]
+                self.add(Rule("composition", head, (first, second), confidence))
+                ends = self.domain[first], self.range[second]
+            elif kind == "inverse":
+                self.add(Rule("inverse", head, (body,), confidence))
+                ends = self.range[body], self.domain[body]
+            else:
+                self.add(Rule("subrelation", head, (body,), confidence))
+                ends = self.domain[body], self.range[body]
+            self.domain.append(ends[0])
+            self.range.append(ends[1])
+
+    def _confidence(self) -> float:
+        return round(float(self.draw.uniform(*CONFIDENCES)), 2)

@@ -1,0 +1,153 @@
+import gzip
+import warnings
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from kgraft.errors import DataError, KgraftWarning
+from kgraft.io import rdf
+from kgraft.io.rdf import RdfBatch, label_literals, read_rdf
+
+STRING = "http://www.w3.org/2001/XMLSchema#string"
+LANG_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+INTEGER = "http://www.w3.org/2001/XMLSchema#integer"
+
+DOCUMENTS = {
+    "ntriples": '<http://x/a> <http://x/p> <http://x/b> .\n<http://x/a> <http://x/n> "A"@en .\n',
+    "nquads": "<http://x/a> <http://x/p> <http://x/b> <http://x/g> .\n"
+    '<http://x/a> <http://x/n> "A"@en .\n',
+    "turtle": '@prefix : <http://x/> . :a :p :b ; :n "A"@en .',
+    "trig": '@prefix : <http://x/> . :g { :a :p :b } :a :n "A"@en .',
+    "rdfxml": '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
+    'xmlns="http://x/"><rdf:Description rdf:about="http://x/a"><p rdf:resource="http://x/b"/>'
+    '<n xml:lang="en">A</n></rdf:Description></rdf:RDF>',
+    "jsonld": '{"@id": "http://x/a", "http://x/p": {"@id": "http://x/b"}, '
+    '"http://x/n": {"@value": "A", "@language": "en"}}',
+}
+
+
+def read(path: Path, syntax: str = "turtle", blank_nodes: str = "scope") -> list[RdfBatch]:
+    return list(read_rdf(path, syntax, blank_nodes))  # type: ignore[arg-type]
+
+
+def facts(batches: list[RdfBatch]) -> list[tuple[str, ...]]:
+    return [row for batch in batches for row in batch.facts.rows()]
+
+
+def turtle(tmp_path: Path, body: str) -> Path:
+    path = tmp_path / "g.ttl"
+    path.write_text(f"@prefix : <http://x/> .\n{body}\n")
+    return path
+
+
+@pytest.mark.parametrize("syntax", list(DOCUMENTS))
+def test_every_syntax_gives_the_same_statements(tmp_path: Path, syntax: str) -> None:
+    path = tmp_path / "document.gz"
+    path.write_bytes(gzip.compress(DOCUMENTS[syntax].encode()))
+    (batch,) = read(path, syntax)
+    assert batch.facts.rows() == [("http://x/a", "http://x/p", "http://x/b")]
+    assert batch.literals.rows() == [("http://x/a", "http://x/n", "A", LANG_STRING, "en")]
+
+
+def test_every_known_syntax_is_tested() -> None:
+    assert set(DOCUMENTS) == set(rdf.RDF_FORMATS)
+
+
+def test_literals_keep_their_datatype(tmp_path: Path) -> None:
+    (batch,) = read(turtle(tmp_path, ':a :p 3 ; :q "x\\ty" .'))
+    assert batch.literals.rows() == [
+        ("http://x/a", "http://x/p", "3", INTEGER, None),
+        ("http://x/a", "http://x/q", "x\ty", STRING, None),
+    ]
+    assert batch.facts.is_empty()
+
+
+def test_statements_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rdf, "BATCH", 2)
+    batches = read(turtle(tmp_path, ':a :p :b , :c , "x" , :d , :e .'))
+    assert [len(batch.facts) for batch in batches] == [2, 1, 1]
+    assert [len(batch.literals) for batch in batches] == [0, 1, 0]
+
+
+def test_encoded_names_are_decoded(tmp_path: Path) -> None:
+    (batch,) = read(turtle(tmp_path, "<urn:kgraft:a%20b> :p <http://x/%20> ."))
+    assert batch.facts.rows() == [("a b", "http://x/p", "http://x/%20")]
+
+
+def test_blank_nodes_are_named_after_their_file(tmp_path: Path) -> None:
+    path = turtle(tmp_path, "_:k :p [ :q [ :r :b ] ] . _:k :s _:k .")
+    found = facts(read(path))
+    assert set(found) == {
+        ("_:g.ttl#[0]", "http://x/r", "http://x/b"),
+        ("_:g.ttl#[1]", "http://x/q", "_:g.ttl#[0]"),
+        ("_:g.ttl#k", "http://x/p", "_:g.ttl#[1]"),
+        ("_:g.ttl#k", "http://x/s", "_:g.ttl#k"),
+    }
+    assert facts(read(path)) == found
+
+
+def test_labelled_blank_nodes_of_ntriples_keep_any_label(tmp_path: Path) -> None:
+    label = "aefb8d09a78c5328b4879284e7d9977"
+    path = tmp_path / "g.nt"
+    path.write_text(f"_:{label} <http://x/p> <http://x/b> .\n")
+    assert facts(read(path, "ntriples"))[0][0] == f"_:g.nt#{label}"
+
+
+def test_dropped_blank_nodes_are_counted(tmp_path: Path) -> None:
+    path = turtle(tmp_path, '_:k :p :a . :a :p _:k . _:k :n "K" . :a :p :b .')
+    with pytest.warns(KgraftWarning, match=r"g\.ttl: 3 statements with blank nodes were left out"):
+        found = facts(read(path, blank_nodes="drop"))
+    assert found == [("http://x/a", "http://x/p", "http://x/b")]
+
+
+def test_statements_about_statements_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = turtle(tmp_path, ":a :p :b . :a :says <<( :a :p :b )>> .")
+    with pytest.warns(KgraftWarning, match="1 statements about statements"):
+        assert len(facts(read(path))) == 1
+
+
+def test_a_malformed_statement_names_file_and_line(tmp_path: Path) -> None:
+    path = turtle(tmp_path, ":a :p :b .\n:a :p <not finished")
+    with pytest.raises(DataError, match="not well-formed Turtle") as caught:
+        read(path)
+    assert (caught.value.path, caught.value.line) == (str(path), 3)
+
+
+def test_bytes_that_are_not_utf8_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "g.nt"
+    path.write_bytes(b'<http://x/a> <http://x/n> "a" .\n<http://x/a> <http://x/n> "\xff" .\n')
+    with pytest.raises(DataError, match="UTF-8") as caught:
+        read(path, "ntriples")
+    assert caught.value.line == 2
+
+
+def test_no_statements_missing_and_truncated_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no statements"):
+        read(turtle(tmp_path, ""))
+    with pytest.raises(DataError, match="no such file"):
+        read(tmp_path / "none.ttl")
+    path = tmp_path / "g.nt.gz"
+    path.write_bytes(gzip.compress(DOCUMENTS["ntriples"].encode() * 100)[:-20])
+    with pytest.raises(DataError, match="cannot be read"):
+        read(path, "ntriples")
+
+
+def test_labels_prefer_untagged_and_english() -> None:
+    rows = [
+        (0, rdf.RDFS_LABEL, "Griechenland", "de"),
+        (1, rdf.RDFS_LABEL, "Japon", "fr"),
+        (0, rdf.SKOS_LABEL, "Greece", "en-GB"),
+        (0, "http://x/name", "not a label", None),
+        (1, rdf.RDFS_LABEL, "Giappone", "it"),
+        (2, rdf.RDFS_LABEL, "plain", None),
+    ]
+    literals = pl.DataFrame(rows, schema=["entity", "attribute", "value", "language"], orient="row")
+    best = label_literals(literals).unique("entity", keep="first", maintain_order=True)
+    assert dict(best.rows()) == {0: "Greece", 1: "Japon", 2: "plain"}
+
+
+def test_reading_warns_of_nothing_without_cause(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert facts(read(turtle(tmp_path, ":a :p :b .")))

@@ -1,0 +1,359 @@
+"""Links are read from tables, SSSOM and RDF; what is wrong with a file is told with its line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from kgraft.errors import DataError, KgraftWarning
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.read_links import links_by_name, read_links
+from kgraft.linking.links import Links
+
+FACT = np.array([[0, 0, 1]])
+LEFT = KnowledgeGraph(
+    "el",
+    Vocabulary.of([f"http://el/{x}" for x in "abc"] + ["both", "too"]),
+    Vocabulary.of(["http://el/in", "http://el/of", "shared"]),
+    FACT,
+)
+RIGHT = KnowledgeGraph(
+    "en",
+    Vocabulary.of([f"http://en/{x}" for x in "ABCD"] + ["both", "too"]),
+    Vocabulary.of(["http://en/IN", "shared"]),
+    FACT,
+)
+SAME = "http://www.w3.org/2002/07/owl#sameAs"
+
+
+def read(path: Path, **how: object) -> Links:
+    return read_links(path, LEFT, RIGHT, **how)  # type: ignore[arg-type]
+
+
+def told(links: Links) -> list[str]:
+    """Write links as ``a=A:0.5``, by the last letters of the names."""
+    names = [(x.entities if links.kind == "entity" else x.relations).names for x in (LEFT, RIGHT)]
+    return [
+        f"{names[0][left].split('/')[-1]}={names[1][right].split('/')[-1]}:{trust:g}"
+        for (left, right), trust in zip(
+            links.pairs.tolist(), links.confidence.tolist(), strict=True
+        )
+    ]
+
+
+def refused(path: Path, line: int | None, *parts: str, **how: object) -> None:
+    """Check that the file is refused with its path, the line, and words of problem and remedy."""
+    with pytest.raises(DataError) as caught:
+        read(path, **how)
+    assert (caught.value.path, caught.value.line) == (str(path), line)
+    assert caught.value.remedy
+    for part in parts:
+        assert part in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------- tables
+
+
+def test_a_table_of_two_columns(write) -> None:
+    path = write({"l.tsv": "http://el/a\thttp://en/B\n\nhttp://el/c\thttp://en/A\n"}) / "l.tsv"
+    links = read(path)
+    assert (links.left, links.right, links.kind, links.provenance) == (
+        "el",
+        "en",
+        "entity",
+        "l.tsv",
+    )
+    assert links.pairs.dtype == np.int64
+    assert links.confidence.dtype == np.float32
+    assert told(links) == ["a=B:1", "c=A:1"]
+    assert told(read(path, confidence=0.5)) == ["a=B:0.5", "c=A:0.5"]
+
+
+def test_a_third_column_is_a_confidence_and_may_have_gaps(write) -> None:
+    path = (
+        write({"l.tsv": "http://el/a\thttp://en/B\t0.25\nhttp://el/c\thttp://en/A\t\n"}) / "l.tsv"
+    )
+    assert told(read(path)) == ["a=B:0.25", "c=A:1"]
+    assert told(read(path, confidence=0.5)) == ["a=B:0.25", "c=A:0.5"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "target,score,source,note\nhttp://en/B,0.5,http://el/a,seen\n",
+        "left,right,confidence\nhttp://el/a,http://en/B,0.5\n",
+        '"http://el/a","http://en/B","0.5"\n',
+    ],
+)
+def test_a_header_sets_the_order_of_columns(write, table: str) -> None:
+    assert told(read(write({"l.csv": table}) / "l.csv")) == ["a=B:0.5"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".zst", lambda raw: pa.compress(raw, codec="zstd", asbytes=True)),
+    ],
+)
+def test_compressed_tables(write, ending: str, compress) -> None:
+    name = f"l.tsv{ending}"
+    assert told(read(write({name: compress(b"http://el/a\thttp://en/B\n")}) / name)) == ["a=B:1"]
+
+
+@pytest.mark.parametrize("table", ["0\t1\n2\t0\n", "0.0\t1.0\n2.0\t0.0\n", "0\t1.0\n2.0\t0\n"])
+def test_row_numbers_as_integers_or_floats(write, table: str) -> None:
+    assert told(read(write({"l.tsv": table}) / "l.tsv", ids=True)) == ["a=B:1", "c=A:1"]
+
+
+def test_a_pair_given_twice_keeps_its_highest_confidence(write) -> None:
+    rows = ["a\thttp://en/A\t0.5", "b\thttp://en/A\t0.25", "a\thttp://en/A\t0.75"]
+    path = write({"l.tsv": "".join(f"http://el/{row}\n" for row in rows)}) / "l.tsv"
+    assert told(read(path)) == ["a=A:0.75", "b=A:0.25"]
+
+
+def test_relation_links(write) -> None:
+    path = write({"l.tsv": "http://el/in\thttp://en/IN\n"}) / "l.tsv"
+    links = read(path, kind="relation")
+    assert links.kind == "relation"
+    assert told(links) == ["in=IN:1"]
+
+
+def test_unknown_names_are_an_error_or_left_out_with_a_warning(write) -> None:
+    table = "http://el/a\thttp://en/A\nhttp://el/b\thttp://en/Q\nhttp://el/z\thttp://en/B\n"
+    path = write({"l.tsv": table}) / "l.tsv"
+    refused(path, 2, "'en' has no entity 'http://en/Q'", 'set unknown = "skip"')
+    says = rf"{re.escape(str(path))}, line 2: 2 of 3 links name entities .*'http://en/Q'.*left out"
+    with pytest.warns(KgraftWarning, match=says):
+        links = read(path, unknown="skip")
+    assert told(links) == ["a=A:1"]
+    refused(path, 1, "'el' has no relation 'http://el/a'", kind="relation")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "parts", "how"),
+    [
+        ("l.tsv", "", None, ("holds no rows", "written completely"), {}),
+        ("l.tsv", "left\tright\n", None, ("holds no rows", "written completely"), {}),
+        ("l.tsv.gz", b"no gzip", None, ("cannot be read", "compression"), {}),
+        ("l.tsv", b"http://el/a\tb\nx\t\xff\n", 2, ("not UTF-8", "Convert"), {}),
+        ("l.tsv", "http://el/a\n", 1, ("expected 2 columns", "found 1", "Repair"), {}),
+        ("l.tsv", "0\t1\n0\t1\t1\t1\n", 2, ("expected 2 columns", "found 4"), {"ids": True}),
+        ("l.tsv", "http://el/a\thttp://en/A\nhttp://el/a\t\n", 2, ("the right is empty",), {}),
+        ("l.tsv", "0\t1\n0\t6\n", 2, ("entity of en is 6, outside 0 to 5",), {"ids": True}),
+        ("l.tsv", "0\t1\n-1\t1\n", 2, ("entity of el is -1, outside 0 to 4",), {"ids": True}),
+        ("l.tsv", "0\t1\n0\tnan\n", 2, ("entity of en is 'nan', not a whole",), {"ids": True}),
+        ("l.tsv", "0\t1\n0.5\t1\n", 2, ("entity of el is '0.5', not a whole",), {"ids": True}),
+        ("l.tsv", "9\t1\n", 1, ("outside",), {"ids": True, "unknown": "skip"}),
+        ("l.tsv", "2\t2\n", 1, ("relation of en is 2",), {"ids": True, "kind": "relation"}),
+        ("l.parquet", "", None, ("links are not read from parquet", "TSV"), {}),
+        ("l.dat", "0\t1\n", None, ("'.dat' names no known format", ".tsv"), {}),
+        ("l.nt", f"<x:a> <{SAME}> <x:b> .", None, ("from ntriples", "ids"), {"ids": True}),
+    ],
+)
+def test_a_bad_file_is_refused_with_line_and_remedy(
+    write, name: str, content: str | bytes, line: int | None, parts, how
+) -> None:
+    refused(write({name: content}) / name, line, *parts, **how)
+
+
+@pytest.mark.parametrize("number", ["0", "1.5", "-0.5", "nan", "1e-60", "high"])
+def test_a_confidence_lies_above_0_and_at_most_at_1(write, number: str) -> None:
+    table = f"http://el/a\thttp://en/A\t1\nhttp://el/b\thttp://en/B\t{number}\n"
+    path = write({"l.tsv": table}) / "l.tsv"
+    refused(path, 2, f"the confidence '{number}' is no number above 0 and at most 1", "as 0.9")
+
+
+def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:
+    refused(tmp_path / "no.tsv", None, "no such file", "Check the path")
+    (tmp_path / "d.tsv").mkdir()
+    refused(tmp_path / "d.tsv", None, "this is a directory")
+
+
+# ----------------------------------------------------------------------------------------- SSSOM
+
+HEADING = """\
+# mapping_set_id: http://example.org/set
+# curie_map:
+#   el: http://el/
+#   "en": "http://en/"
+# license: http://example.org/licence
+"""
+COLUMNS = "subject_id\tpredicate_id\tobject_id\tmapping_justification\tconfidence\n"
+JUSTIFIED = "semapv:ManualMappingCuration"
+
+
+def sssom(*rows: str, columns: str = COLUMNS, heading: str = HEADING) -> str:
+    return heading + columns + "".join(f"{row}\n" for row in rows)
+
+
+def test_sssom_with_curies_in_either_order(write) -> None:
+    text = sssom(
+        f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t0.5",
+        f"en:B\towl:sameAs\thttp://el/b\t{JUSTIFIED}\t",
+    )
+    links = read(write({"l.sssom.tsv": text}) / "l.sssom.tsv", confidence=0.75)
+    assert told(links) == ["a=A:0.5", "b=B:0.75"]
+    assert (links.left, links.right) == ("el", "en")
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        '#curie_map: {el: "http://el/", "en": http://en/}\n',
+        "# curie_map: { el: http://el/,\n#   en: 'http://en/' }\n# license: http://x/\n",
+    ],
+)
+def test_sssom_may_declare_its_curies_in_braces(write, heading: str) -> None:
+    text = sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t0.5", heading=heading)
+    assert told(read(write({"l.sssom.tsv": text}) / "l.sssom.tsv")) == ["a=A:0.5"]
+
+
+def test_sssom_of_another_ending_compressed_and_as_csv(write) -> None:
+    text = sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t0.5")
+    directory = write(
+        {
+            "l.tsv": text,
+            "l.sssom.tsv.gz": gzip.compress(text.encode()),
+            "l.sssom.csv": text.replace("\t", ","),
+        }
+    )
+    assert told(read(directory / "l.tsv")) == ["a=A:0.5"]
+    assert told(read(directory / "l.sssom.tsv.gz")) == ["a=A:0.5"]
+    assert told(read(directory / "l.sssom.csv")) == ["a=A:0.5"]
+
+
+def test_sssom_may_use_the_curies_that_a_graph_uses_itself(write) -> None:
+    left = KnowledgeGraph(
+        "a", Vocabulary.of(["el:x", "el:y"]), Vocabulary.of(["r"]), np.array([[0, 0, 1]])
+    )
+    text = sssom(f"el:y\tskos:exactMatch\ten:B\t{JUSTIFIED}\t1")
+    links = read_links(write({"l.sssom.tsv": text}) / "l.sssom.tsv", left, RIGHT)
+    assert links.pairs.tolist() == [[1, 1]]
+
+
+def test_other_and_negated_mappings_are_left_out_with_a_warning(write) -> None:
+    columns = "subject_id\tpredicate_modifier\tpredicate_id\tobject_id\n"
+    rows = [
+        "el:a\t\tskos:exactMatch\ten:A",
+        "el:b\t\tskos:broadMatch\ten:B",
+        "el:c\tNot\tskos:exactMatch\ten:C",
+    ]
+    path = write({"l.sssom.tsv": sssom(*rows, columns=columns)}) / "l.sssom.tsv"
+    with pytest.warns(KgraftWarning, match=r"l\.sssom\.tsv: 2 statements are not of sameness"):
+        links = read(path)
+    assert told(links) == ["a=A:1"]
+
+
+def test_sssom_relation_links_are_of_properties(write) -> None:
+    text = sssom(f"el:in\towl:equivalentProperty\ten:IN\t{JUSTIFIED}\t1")
+    path = write({"l.sssom.tsv": text}) / "l.sssom.tsv"
+    assert told(read(path, kind="relation")) == ["in=IN:1"]
+    refused(path, None, "none of 1 statements says that two entities are the same", "owl#sameAs")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "parts"),
+    [
+        (
+            sssom("el:a\ten:A\t1", columns="subject_id\tobject_id\tconfidence\n"),
+            6,
+            ("has a column predicate_id", "subject_id, predicate_id, object_id"),
+        ),
+        (sssom(f"el:a\tskos:exactMatch\ten:Q\t{JUSTIFIED}\t1"), 7, ("'http://en/Q'", "skip")),
+        (sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t2"), 7, ("confidence '2'", "as 0.9")),
+        (sssom(f"el:a\tskos:exactMatch\ten:A\t{JUSTIFIED}\t1", "el:b"), 8, ("columns", "Repair")),
+        (sssom(), None, ("holds no rows",)),
+        (HEADING, None, ("holds no rows",)),
+    ],
+)
+def test_bad_sssom_is_refused_with_line_and_remedy(write, text: str, line, parts) -> None:
+    refused(write({"l.sssom.tsv": text}) / "l.sssom.tsv", line, *parts)
+
+
+# ------------------------------------------------------------------------------------------- RDF
+
+
+B_IN_JSON = f'{{"@id": "http://en/B", "{SAME}": {{"@id": "http://el/b"}}}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "l.nt",
+            f"<http://el/a> <{SAME}> <http://en/A> .\n<http://en/B> <{SAME}> <http://el/b> .\n",
+        ),
+        (
+            "l.ttl",
+            f"<http://el/a> <{SAME}> <http://en/A> . <http://en/B> <{SAME}> <http://el/b> .",
+        ),
+        (
+            "l.jsonld",
+            f'[{{"@id": "http://el/a", "{SAME}": {{"@id": "http://en/A"}}}}, {B_IN_JSON}]',
+        ),
+    ],
+)
+def test_rdf_in_either_order(write, name: str, text: str) -> None:
+    assert told(read(write({name: text}) / name)) == ["a=A:1", "b=B:1"]
+
+
+def test_the_order_decides_where_names_do_not(write) -> None:
+    both, too = "urn:kgraft:both", "urn:kgraft:too"  # names on either side
+    pairs = ((both, "http://en/A"), ("http://el/a", both), (too, both))
+    text = "".join(f"<{one}> <{SAME}> <{other}> .\n" for one, other in pairs)
+    assert told(read(write({"l.nt": text}) / "l.nt")) == ["both=A:1", "a=both:1", "too=both:1"]
+
+
+def test_other_statements_are_left_out_with_a_warning(write) -> None:
+    text = (
+        f"<http://el/a> <{SAME}> <http://en/A> .\n"
+        "<http://el/a> <http://x/near> <http://en/B> .\n"
+        '<http://el/a> <http://x/label> "a" .\n'
+    )
+    path = write({"l.nt": text}) / "l.nt"
+    with pytest.warns(KgraftWarning, match=r"l\.nt: 2 statements are not of sameness"):
+        links = read(path)
+    assert told(links) == ["a=A:1"]
+
+
+def test_rdf_relation_links(write) -> None:
+    text = "<http://en/IN> <http://www.w3.org/2002/07/owl#equivalentProperty> <http://el/in> .\n"
+    path = write({"l.nt": text}) / "l.nt"
+    assert told(read(path, kind="relation")) == ["in=IN:1"]
+    refused(path, None, "none of 1 statements says that two entities are the same", "owl#sameAs")
+
+
+def test_bad_rdf_is_refused(write) -> None:
+    unknown = f"<http://el/a> <{SAME}> <http://en/Q> .\n"
+    directory = write(
+        {"u.nt": unknown, "bad.nt": f"{unknown}<http://el/a> <{SAME}> .\n", "empty.nt": ""}
+    )
+    refused(directory / "u.nt", None, "'en' has no entity 'http://en/Q'", "skip")
+    refused(directory / "bad.nt", 2, "not well-formed N-Triples", "Repair")
+    refused(directory / "empty.nt", None, "holds no statements", "written completely")
+    with pytest.warns(KgraftWarning, match="1 of 1 links name entities"):
+        assert len(read(directory / "u.nt", unknown="skip")) == 0
+
+
+# ------------------------------------------------------------------------------------- same names
+
+
+def test_links_by_name() -> None:
+    links = links_by_name(LEFT, RIGHT, confidence=0.5)
+    assert told(links) == ["both=both:0.5", "too=too:0.5"]
+    assert links.provenance == "same name"
+    assert told(links_by_name(LEFT, RIGHT, kind="relation")) == ["shared=shared:1"]
+    apart = KnowledgeGraph("x", Vocabulary.of(["u", "v"]), Vocabulary.of(["r"]), FACT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert links_by_name(LEFT, apart).pairs.shape == (0, 2)

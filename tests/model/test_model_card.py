@@ -1,0 +1,48 @@
+"""What the model card tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint_graph import join
+from kgraft.model.kge import KgeModel
+from kgraft.model.model_card import model_card
+from kgraft.model.trained_model import TrainedModel
+from kgraft.settings import ModelSettings, TrainSettings
+
+
+@pytest.fixture
+def model(tiny: Collection) -> TrainedModel:
+    settings = TrainSettings(model=ModelSettings(width=4))
+    graph = join([tiny.graphs["mine"], tiny.graphs["big"]], tiny.links)
+    kge = KgeModel.create(settings.model, graph.n_entities, graph.n_relations)
+    log = [{"epoch": 1}, {"epoch": 2}]
+    return TrainedModel("student", kge, graph, "mine", settings, log, {"validation_mrr": 0.5})
+
+
+def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
+    card = model_card(model)
+    front_matter, _, text = card.removeprefix("---\n").partition("---\n")
+    assert front_matter.startswith("library_name: kgraft\n")
+    assert text.startswith("\n# student model for mine\n")
+    assert "- Encoder: complex, width 4, 48 parameters\n" in card
+    assert "- Rows: 6 entities, 3 relations\n" in card
+    assert "- Epochs: 2\n" in card
+    assert "| mine | 5 | 3 |\n| big | 4 | 3 |\n" in card
+    assert "- validation_mrr: 0.5\n" in card
+
+
+def test_a_card_tells_of_entities_without_vectors(model: TrainedModel) -> None:
+    fewer = KgeModel.create(model.kge.settings, 5, 3)
+    card = model_card(replace(model, kge=fewer))
+    assert "- Encoder: complex, width 4, 44 parameters\n" in card
+    assert "- Rows: 5 entities, 3 relations; of 1 further entities only rules speak\n" in card
+
+
+def test_a_card_without_target_or_measures(model: TrainedModel) -> None:
+    card = model_card(replace(model, kind="teacher", target=None, metrics={}))
+    assert "\n# teacher model\n" in card
+    assert "Nothing yet." in card

@@ -1,0 +1,279 @@
+"""What vectors, rules and statements weigh, by validation facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from kgraft.evaluation.evaluate import evaluate
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.joint_graph import join
+from kgraft.linking.links import Links
+from kgraft.model.ensemble import DEFAULT_WEIGHTS
+from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
+from kgraft.model.kge import KgeModel
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline import fit_ensemble as fit_ensemble_module
+from kgraft.pipeline.fit_ensemble import fit_ensemble
+from kgraft.pipeline.run import new_model
+from kgraft.pipeline.target import run_for_target
+from kgraft.rules.rules import Rules, together
+from kgraft.settings import (
+    ModelSettings,
+    PriorSettings,
+    RuleSettings,
+    TrainingSettings,
+    TrainSettings,
+)
+
+N = 60
+R, S = range(2)
+R_FOLLOWS_FROM_S = {"relation": R, "first": S, "confidence": 0.75}
+
+
+def rules_of(*rules: dict[str, Any]) -> Rules:
+    return together([pl.DataFrame([{"support": 2} | rule]) for rule in rules], 2)
+
+
+def shifted(relation: int, shift: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    entities = np.arange(N)
+    return np.stack([entities, np.full(N, relation), (entities * 7 + shift) % N], axis=1)
+
+
+@pytest.fixture(scope="module")
+def mine() -> KnowledgeGraph:
+    """Relation s leads where relation r leads; r is to be found out for 20 entities."""
+    facts = shifted(R, 5)
+    return KnowledgeGraph(
+        "mine",
+        Vocabulary.of(f"e{x}" for x in range(N)),
+        Vocabulary.of(["r", "s"]),
+        np.concatenate([facts[20:], shifted(S, 5)]),
+        valid=facts[:20],
+    )
+
+
+def by_chance(
+    *graphs: KnowledgeGraph, links: tuple[Links, ...] = (), usual: int = 0
+) -> TrainedModel:
+    """A model whose vectors know nothing."""
+    settings = TrainSettings(
+        model=ModelSettings(width=4), rules=RuleSettings(), prior=PriorSettings(rank=usual)
+    )
+    graph = join(graphs, links)
+    draw = torch.Generator().manual_seed(2)
+    entities = torch.randn(graph.n_entities, 4, generator=draw)
+    relations = torch.randn(2 * graph.n_relations, 4, generator=draw)
+    kge = KgeModel(settings.model, entities, relations)
+    return TrainedModel("joint", kge, graph, graphs[0].name, settings, metrics={"other": 1})
+
+
+def with_rules(model: TrainedModel, target: KnowledgeGraph, *rules: dict[str, Any]) -> TrainedModel:
+    agreement = np.full(len(model.graph.triples), 0.75)
+    return fit_ensemble(model, target, rules_of(*rules), agreement)[0]
+
+
+def evidence_of(model: TrainedModel) -> Evidence:
+    assert model.evidence is not None
+    return model.evidence
+
+
+def measured(model: TrainedModel, collection: Collection, by: By | None = None) -> float:
+    found = evaluate(model, collection, split="valid", filters=["train+valid"], by=by)
+    return found.mrr(facts_filter="train+valid")
+
+
+def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) -> None:
+    model = with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)
+    mrr = evidence_of(model).mrr
+    assert mrr["vectors"] < 0.2
+    assert mrr["rules"] == 1.0
+    assert mrr["both"] > 0.9
+    assert model.answers_by == "rules"
+    assert model.metrics == {"other": 1, EVIDENCE_METRIC: mrr}
+    collection = Collection("alone", {"mine": mine}, target="mine")
+    assert measured(model, collection) == 1.0
+    assert measured(model, collection, "both") > 0.9
+    # vectors count for less than usual, and rules for more
+    weights = evidence_of(model).mixture[[R, R + 2]]
+    assert (weights[:, 0] < DEFAULT_WEIGHTS[0]).all()
+    assert (weights[:, 2] == DEFAULT_WEIGHTS[2]).all()  # nothing is stated by others
+    assert (weights[:, 1] > DEFAULT_WEIGHTS[1]).all()
+
+
+def test_what_only_another_source_states_is_answered_by_it(mine: KnowledgeGraph) -> None:
+    facts = np.concatenate([mine.valid, shifted(R, 9)[40:]])
+    other = KnowledgeGraph("other", mine.entities, mine.relations, facts)
+    same = np.stack([np.arange(N)] * 2, axis=1)
+    links = (Links("mine", "other", same, np.ones(N, dtype=np.float32)),)
+    useless = {"relation": S, "first": R, "second": R, "third": R, "confidence": 0.75}
+    model = with_rules(by_chance(mine, other, links=links), mine, useless)
+    assert evidence_of(model).mrr["rules"] == 1.0
+    assert model.answers_by == "rules"
+    collection = collect([mine, other], links, target="mine", name="two")
+    assert measured(model, collection) == 1.0
+
+
+def test_without_validation_facts_weights_are_the_usual_ones(mine: KnowledgeGraph) -> None:
+    target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train)
+    model = with_rules(by_chance(target), target, R_FOLLOWS_FROM_S)
+    assert evidence_of(model).mixture.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
+    assert evidence_of(model).mrr == {}
+    assert (model.answers_by, model.metrics[EVIDENCE_METRIC]) == ("vectors", {})
+    assert model.scorer() is model.kge
+
+
+@pytest.mark.parametrize("longest", [0, 2])
+def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int) -> None:
+    settings = TrainSettings(
+        model=ModelSettings(width=4),
+        training=TrainingSettings(epochs=1),
+        rules=RuleSettings(longest=longest),
+    )
+    graph = join([mine])
+    model = run_for_target("single", graph, settings, new_model(graph, settings), mine).train()
+    assert (model.evidence is not None) == (longest > 0)
+    assert (EVIDENCE_METRIC in model.metrics) == (longest > 0)
+    assert model.answers_by == ("rules" if longest else "vectors")
+
+
+def test_rules_and_agreement_are_kept(mine: KnowledgeGraph) -> None:
+    model, rules = by_chance(mine), rules_of(R_FOLLOWS_FROM_S)
+    agreement = np.linspace(0, 1, len(model.graph.triples))
+    evidence = evidence_of(fit_ensemble(model, mine, rules, agreement)[0])
+    assert evidence.rules is rules
+    assert evidence.agreement is agreement
+
+
+@pytest.mark.parametrize("by", ["vectors", "rules"])
+def test_ways_are_measured_as_evaluation_measures_them(mine: KnowledgeGraph, by: By) -> None:
+    # a rule that is right for some, and vectors by chance; other facts of r are filtered
+    half = KnowledgeGraph(
+        "mine", mine.entities, mine.relations, mine.train[::2], mine.valid, mine.test
+    )
+    model = with_rules(by_chance(half), half, R_FOLLOWS_FROM_S)
+    found = evidence_of(model).mrr[by]
+    wanted = measured(model, Collection("alone", {"mine": half}, target="mine"), by)
+    assert 0 < wanted < 1
+    assert found == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_same_call_gives_the_same_weights(mine: KnowledgeGraph) -> None:
+    one, other = (
+        evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)) for _ in range(2)
+    )
+    assert one.mixture.equal(other.mixture)
+    assert one.mrr == other.mrr
+    assert not one.mixture.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
+
+
+def test_relations_without_validation_facts_share_what_others_have_learned(
+    mine: KnowledgeGraph,
+) -> None:
+    mixture = evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)).mixture
+    assert mixture[S].equal(mixture[S + 2])
+    assert mixture[S, 0] < DEFAULT_WEIGHTS[0]
+    assert not mixture[R].equal(mixture[R + 2])
+    assert not mixture[S + 2].equal(mixture[R + 2])
+
+
+def test_a_mixture_is_measured_on_facts_that_it_was_not_fitted_to(
+    mine: KnowledgeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_ensemble_module, "PULL", 1e-3)  # lets one fact decide
+    # A fact of which both ends are in one fold.
+    alike = np.ptp(fit_ensemble_module.folds(N)[mine.valid[:, [0, 2]]], axis=1) == 0
+    valid = mine.valid[alike][:1]
+    target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train, valid)
+    useless = {"relation": R, "first": S, "second": S, "confidence": 0.75}
+    model = with_rules(by_chance(target), target, useless)
+    collection = Collection("alone", {"mine": target}, target="mine")
+    fitted = measured(model, collection, "both")
+    # The queries for tail and head are in one part: measured apart, they have the usual weights.
+    usual = torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1)
+    unfitted = replace(model, evidence=replace(evidence_of(model), mixture=usual))
+    assert measured(unfitted, collection, "both") < fitted
+    assert evidence_of(model).mrr["both"] == pytest.approx(
+        measured(unfitted, collection, "both"), abs=1e-6
+    )
+
+
+def test_known_answers_are_no_rivals(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    # ann knows cay is asked for. Who knows cay: bob, whom a surer rule names, is known already.
+    mine = tiny.graphs["mine"]
+    ann_knows_cay = {"relation": 1, "first": 0, "second": 1, "confidence": 0.25}
+    bob_knows = {"relation": 3, "first": 3, "answer": 1, "confidence": 0.75}
+    model = with_rules(by_size(mine, [1, 2, 3, 4, 5], [1, 1]), mine, ann_knows_cay, bob_knows)
+    asked = torch.tensor([2]), torch.tensor([1])
+    scores = model.scorer("rules").score(*asked, side="head", candidates=None)
+    # 0.25 and 0.75, each and 0.01, as shares of what is said and of the 0.3 that is not
+    wanted = np.array([[0.26, 0.76, 0.0, 0.0, 0.0]]) / (0.26 + 0.76 + 0.3)
+    assert scores.numpy() == pytest.approx(wanted)
+    mrr = evidence_of(model).mrr
+    # by vectors eve and dan are above cay; eve, dan and cay above ann
+    assert mrr["vectors"] == pytest.approx((1 / 3 + 1 / 4) / 2)
+    assert mrr["rules"] == 1.0
+
+
+def test_an_answer_among_ties_has_their_mean_rank(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    mine = tiny.graphs["mine"]
+    useless = {"relation": 0, "first": 1, "second": 1, "confidence": 0.25}
+    model = with_rules(by_size(mine, [1, 2, 3, 4, 5], [1, 1]), mine, useless)
+    # cay among five; ann among four, as bob is known
+    assert evidence_of(model).mrr["rules"] == pytest.approx((1 / 3 + 1 / 2.5) / 2)
+
+
+def test_validation_facts_are_the_sample_that_chose_the_epoch(mine: KnowledgeGraph) -> None:
+    # rules answer none but the one fact that is sampled
+    model = by_chance(mine)
+    few = model.settings.training.model_copy(update={"validation_queries": 1, "seed": 3})
+    settings = model.settings.model_copy(update={"training": few})
+    sampled = mine.valid[np.random.default_rng(3).permutation(20)[0]]
+    others = mine.train[(mine.train[:, 1] == R) | (mine.train[:, 0] == sampled[0])]
+    target = KnowledgeGraph("mine", mine.entities, mine.relations, others, mine.valid)
+    alone = TrainedModel("joint", model.kge, join([target]), "mine", settings)
+    assert evidence_of(with_rules(alone, target, R_FOLLOWS_FROM_S)).mrr["rules"] == 1.0
+    all_of_them = TrainedModel("joint", model.kge, join([target]), "mine", model.settings)
+    assert evidence_of(with_rules(all_of_them, target, R_FOLLOWS_FROM_S)).mrr["rules"] < 0.2
+
+
+def beside(valid: Any, mine: Any, other: Any, n: int) -> tuple[KnowledgeGraph, Collection]:
+    """A graph and another one, all entities of which are linked."""
+    names, relations = Vocabulary.of(map(str, range(n))), Vocabulary.of(["r", "s"])
+    own = KnowledgeGraph("mine", names, relations, np.array(mine), valid=np.array(valid))
+    big = KnowledgeGraph("big", names, relations, np.array(other))
+    links = Links("mine", "big", np.stack([np.arange(n)] * 2, 1), np.ones(n, dtype=np.float32))
+    return own, collect([own, big], [links], target="mine")
+
+
+def test_what_is_stated_is_weighed_however_low_it_ranks_by_vectors() -> None:
+    n = 3 * fit_ensemble_module.CANDIDATES
+    facts = np.stack([np.arange(n), np.zeros(n, dtype=np.int64), (np.arange(n) * 7 + 3) % n], 1)
+    mine, collection = beside(facts[:50], facts[50:], facts, n)
+    model = by_chance(mine, collection.graphs["big"], links=collection.links)
+    useless = rules_of({"relation": S, "first": R, "confidence": 0.5})
+    found, _ = fit_ensemble(model, mine, useless, np.full(len(model.graph.triples), 0.9))
+    assert found.evidence is not None
+    assert found.evidence.mrr["rules"] == pytest.approx(1.0)
+
+
+def test_certain_agreement_is_measured_as_it_answers() -> None:
+    # The other graph states two answers; a rule says which.
+    mine, collection = beside([[0, R, 1]], [[0, S, 1]], [[0, R, 1], [0, R, 2]], 5)
+    model = by_chance(mine, collection.graphs["big"], links=collection.links)
+    found, _ = fit_ensemble(model, mine, rules_of(R_FOLLOWS_FROM_S), np.ones(3))
+    assert found.evidence is not None
+    measured = evaluate(found, collection, split="valid", filters=["train+valid"], by="rules")
+    assert found.evidence.mrr["rules"] == pytest.approx(measured.mrr(facts_filter="train+valid"))

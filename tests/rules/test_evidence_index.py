@@ -1,0 +1,176 @@
+"""What speaks for answers: statements of other sources, and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kgraft.linking.collection import Collection
+from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.rules import evidence_index
+from kgraft.rules.edges import Edges
+from kgraft.rules.evidence_index import EvidenceIndex
+from kgraft.rules.rule_answers import FAINT, UNSAID, Answerer, combined
+from kgraft.rules.rules import Rules, together
+
+RulesOf = Callable[..., Rules]
+ANN, BOB, CAY, DAN, EVE, Z = range(6)
+LIKES, KNOWS, SEES = range(3)
+M = 3
+SCHEMA = {"x": pl.Int32, "relation": pl.Int32, "y": pl.Int32, "confidence": pl.Float32}
+EVERYTHING = [(x, relation) for x in range(6) for relation in range(2 * M)]
+
+
+def asked(*rows: tuple[int, int]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"x": pl.Int32, "relation": pl.Int32}, orient="row")
+
+
+def alone(confidence: float) -> float:
+    """Return the chance of an answer that no other answer rivals."""
+    return (confidence + FAINT) / (confidence + FAINT + UNSAID)
+
+
+@pytest.fixture
+def graph(tiny: Collection) -> JointGraph:
+    """Mine states ann likes bob, as big does, bob knows cay, cay likes dan.
+
+    Big states besides: ann likes cay, bob sees Z, which mine does not have, and bob sees cay.
+    """
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    return replace(
+        joint,
+        triples=np.concatenate([joint.triples, [[BOB, SEES, CAY]]]),
+        triple_sources=np.append(joint.triple_sources, np.int16(1)),
+    )
+
+
+def stating(graph: JointGraph, *rows: tuple[int, int], target: str = "mine") -> pl.DataFrame:
+    # mine's three facts; A likes C, A likes B, B sees Z, B sees C
+    agreement = np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25])
+    return EvidenceIndex(graph, target, together([], M), agreement).stated(asked(*rows))
+
+
+def test_statements_are_read_both_ways(graph: JointGraph) -> None:
+    found = stating(graph, (ANN, LIKES), (CAY, LIKES + M), (BOB, SEES), (CAY, SEES + M))
+    assert dict(found.schema) == SCHEMA
+    assert sorted(found.rows()) == [
+        (ANN, LIKES, CAY, 0.5), (BOB, SEES, CAY, 0.25), (CAY, LIKES + M, ANN, 0.5),
+        (CAY, SEES + M, BOB, 0.25),
+    ]  # fmt: skip
+
+
+def test_statements_about_entities_that_the_target_does_not_have_are_left_out(
+    graph: JointGraph,
+) -> None:
+    assert stating(graph, (Z, SEES + M)).is_empty()
+    assert stating(graph, (BOB, SEES)).rows() == [(BOB, SEES, CAY, 0.25)]
+    turned = replace(graph, triples=np.append(graph.triples[:-1], [[Z, SEES, BOB]], axis=0))
+    assert stating(turned, (Z, SEES), (BOB, SEES + M)).is_empty()
+    # big has neither dan nor eve: that cay likes dan, as mine says, is none of its business
+    assert stating(graph, (CAY, LIKES), (DAN, LIKES + M), target="big").is_empty()
+
+
+def test_what_the_target_states_is_left_out_whoever_else_states_it(graph: JointGraph) -> None:
+    found = stating(graph, *EVERYTHING)
+    assert not {(ANN, LIKES, BOB), (BOB, LIKES + M, ANN)} & {row[:3] for row in found.rows()}
+    assert len(found) == 4
+    # asked for big, it is mine's other fact about its entities that is a statement
+    ends = stating(graph, *EVERYTHING, target="big").filter(pl.col("relation") < M).rows()
+    assert ends == [(BOB, KNOWS, CAY, 1.0)]
+
+
+def test_only_what_is_asked_for_is_returned(graph: JointGraph) -> None:
+    assert stating(graph, (ANN, KNOWS), (CAY, LIKES), (EVE, SEES)).is_empty()
+    assert dict(stating(graph).schema) == SCHEMA
+
+
+@pytest.mark.parametrize("chances", [(0.25, 0.75, 0.5), (0.75, 0.5, 0.25)])
+def test_where_several_state_a_fact_the_largest_agreement_counts(
+    graph: JointGraph, chances: tuple[float, float, float]
+) -> None:
+    several = replace(
+        graph,
+        parts={**graph.parts, "more": graph.parts["big"], "most": graph.parts["big"]},
+        triples=np.array([[ANN, LIKES, CAY]] * 3),
+        triple_sources=np.array([1, 2, 3], dtype=np.int16),
+    )
+    stated = EvidenceIndex(several, "mine", together([], M), np.array(chances)).stated
+    assert stated(asked((ANN, LIKES))).rows() == [(ANN, LIKES, CAY, 0.75)]
+    assert stated(asked((CAY, LIKES + M))).rows() == [(CAY, LIKES + M, ANN, 0.75)]
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_rules_answer_from_all_facts_with_combined_confidence(
+    graph: JointGraph, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(evidence_index, "AT_ONCE", at_once)
+    rules = rules_of(
+        {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
+        {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},
+        {"relation": KNOWS, "first": SEES, "confidence": 0.125},
+    )
+    found = EvidenceIndex(graph, "mine", rules, np.ones(7)).inferred(asked(*EVERYTHING))
+    assert dict(found.schema) == SCHEMA
+    wanted = {
+        (ANN, LIKES, CAY): 1 - 0.5 * 0.75,
+        (BOB, KNOWS, CAY): 0.125,  # Z is none of mine's entities
+        (CAY, LIKES, CAY): 0.25,
+        (CAY, LIKES + M, ANN): 0.5,  # rules about cay answer for tails only
+        (CAY, KNOWS + M, BOB): 0.125,
+        (Z, KNOWS + M, BOB): 0.125,
+    }
+    assert sorted(row[:3] for row in found.rows()) == sorted(wanted)
+    for *answer, chance in found.rows():
+        assert chance == pytest.approx(alone(wanted[tuple(answer)]))
+    by_definition = combined(
+        Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)).filter(pl.col("y") != Z)
+    ).drop("confidence")
+    assert sorted(found.rows()) == sorted(by_definition.rows())
+
+
+def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_of: RulesOf) -> None:
+    rule = rules_of({"relation": LIKES, "first": KNOWS, "confidence": 0.5})
+    for rules, rows in ((together([], M), EVERYTHING), (rule, [])):
+        found = EvidenceIndex(graph, "mine", rules, np.ones(7)).inferred(asked(*rows))
+        assert found.is_empty()
+        assert dict(found.schema) == SCHEMA
+
+
+# ------------------------------------------------------------------------------- without a witness
+
+
+@pytest.fixture
+def several(graph: JointGraph, rules_of: RulesOf) -> EvidenceIndex:
+    """Two rules say whom ann likes: cay, by 0.5 and 0.25."""
+    rules = rules_of(
+        {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
+        {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},
+    )
+    return EvidenceIndex(graph, "mine", rules, np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25]))
+
+
+def test_testimony_says_what_witnesses_say(several: EvidenceIndex) -> None:
+    query = asked((ANN, LIKES))
+    heard = several.testimony(query)
+    assert heard.inferred(query).rows() == several.inferred(query).rows()
+    assert heard.stated(query).rows() == several.stated(query).rows()
+    assert heard.inferred(asked((BOB, KNOWS))).is_empty()
+    assert heard.stated(asked((BOB, KNOWS))).is_empty()
+
+
+def test_a_witness_may_be_left_out(several: EvidenceIndex) -> None:
+    query = asked((ANN, LIKES))
+    heard = several.testimony(query)
+    for left_out, confidence in (([], 1 - 0.5 * 0.75), ([0], 0.25), ([1], 0.5)):
+        ((*answer, chance),) = heard.without_rules(left_out, CAY).inferred(query).rows()
+        assert answer == [ANN, LIKES, CAY]
+        assert chance == pytest.approx(alone(confidence))
+    assert heard.without_rules([0, 1], CAY).inferred(query).is_empty()
+    assert heard.without_rules([0], DAN).inferred(query).rows() == heard.inferred(query).rows()
+    assert heard.without_statement(CAY).stated(query).is_empty()
+    assert heard.without_statement(CAY).inferred(query).rows() == heard.inferred(query).rows()
+    assert heard.without_statement(DAN).stated(query).rows() == [(ANN, LIKES, CAY, 0.5)]

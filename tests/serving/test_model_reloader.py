@@ -1,0 +1,120 @@
+"""A model directory that is replaced while it is served."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import shutil
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kgraft.errors import ModelDirectoryError
+from kgraft.model.directory import save_model
+from kgraft.model.trained_model import TrainedModel
+from kgraft.serving import model_reloader as live_module
+from kgraft.serving.model_reloader import ModelReloader
+
+Fact = tuple[str, str, str]
+
+
+@pytest.fixture
+def place(directory: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(directory, tmp_path / "student"))
+
+
+def test_another_model_in_the_directory_is_served(place: Path, another: TrainedModel) -> None:
+    live = ModelReloader(place)
+    told: list[bool] = []
+    live.watching = told.append
+    before = live.current
+    assert live.refresh()
+    assert live.current is before
+    save_model(another, place, overwrite=True)
+    assert live.refresh()
+    assert live.current is not before
+    assert (live.current.model.kge.entities == another.kge.entities).all()
+    assert told == [True]
+
+
+def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: TrainedModel) -> None:
+    gc.unfreeze()
+    live = ModelReloader(place)
+    spared = gc.get_freeze_count()
+    assert spared > 10_000  # all that has been imported, too
+    forgotten = weakref.ref(live.current)
+    save_model(another, place, overwrite=True)
+    assert live.refresh()
+    gc.collect()
+    assert forgotten() is None  # the model before it is not kept for good
+    assert abs(gc.get_freeze_count() / spared - 1) < 0.5
+    gc.unfreeze()
+
+
+def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: TrainedModel) -> None:
+    live = ModelReloader(place)
+    told: list[bool] = []
+    live.watching = told.append
+    before = live.current
+    weights = (place / "weights.safetensors").read_bytes()
+    (place / "weights.safetensors").write_bytes(weights[:100])
+    manifest = json.loads((place / "manifest.json").read_text())
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert not live.refresh()
+    assert live.current is before
+    # Half a copy becomes a whole one without another manifest.
+    (place / "weights.safetensors").write_bytes(weights)
+    assert live.refresh()
+    assert live.current is not before
+    assert told == [False, True]
+
+
+def test_a_directory_that_is_away_is_waited_for(place: Path, another: TrainedModel) -> None:
+    live = ModelReloader(place)
+    before = live.current
+    shutil.rmtree(place)
+    assert live.refresh()
+    assert live.current is before
+    save_model(another, place)
+    assert live.refresh()
+    assert live.current is not before
+
+
+def test_without_a_model_there_is_nothing_to_serve(tmp_path: Path) -> None:
+    with pytest.raises(ModelDirectoryError, match=r"there is no manifest\.json here"):
+        ModelReloader(tmp_path)
+
+
+def test_no_request_is_dropped_by_a_replacement(
+    place: Path,
+    another: TrainedModel,
+    talk: Callable[..., Any],
+    fact: Fact,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_module, "EVERY", 0.01)
+    live = ModelReloader(place)
+    asked = {"head": fact[0], "relation": fact[1], "k": 3}
+
+    async def session(client: httpx.AsyncClient) -> list[httpx.Response]:
+        before = live.current
+        saving = asyncio.create_task(asyncio.to_thread(save_model, another, place, overwrite=True))
+        answers = []
+        while live.current is before or len(answers) < 20:
+            asking = [client.get("/v1/predict", params=asked) for _ in range(8)]
+            answers += await asyncio.gather(*asking)
+        await saving
+        return [*answers, await client.get("/v1/predict", params=asked)]
+
+    answers = talk(session, model=live)
+    assert {x.status_code for x in answers} == {200}
+    tails = [[x["tail"] for x in answer.json()["answers"][0]["predictions"]] for answer in answers]
+    # Each request is answered by one of the two models, and by the second one from then on.
+    change = tails.index(tails[-1])
+    assert change > 0
+    assert tails == [tails[0]] * change + [tails[-1]] * (len(tails) - change)

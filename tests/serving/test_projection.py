@@ -1,0 +1,37 @@
+"""Vectors in two dimensions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from kgraft.reporting.entity_map import MOST_POINTS
+from kgraft.serving.projection import Atlas
+
+
+def test_places_fill_the_map_by_one_scale_and_what_is_far_out_stands_at_its_edge() -> None:
+    # 999 points on a line from -1 to 1 in the first direction, a tenth of that in the second, and
+    # one that is far out.
+    line = torch.linspace(-1, 1, 999)
+    wave = 0.1 * torch.sign(torch.sin(100 * line))
+    vectors = torch.cat([torch.stack([line, wave, 0 * line], dim=1), torch.tensor([[50.0, 0, 0]])])
+    atlas = Atlas(vectors)
+    assert atlas.places[-1, 0] == 1.0
+    across, down = np.abs(atlas.places[:-1]).max(axis=0)
+    assert 0.9 < across <= 1.0
+    assert down / across == pytest.approx(0.1, rel=0.1)
+    assert atlas.explained[0] > atlas.explained[1] > 0
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (2, 2), (3, 2), (5, 4)])
+def test_few_vectors_have_places_too(shape: tuple[int, int]) -> None:
+    atlas = Atlas(torch.ones(shape))
+    assert atlas.places.shape == (shape[0], 2)
+    assert np.isfinite(atlas.places).all()
+    assert atlas.shown.tolist() == list(range(shape[0]))
+
+
+def test_of_very_many_some_are_drawn() -> None:
+    atlas = Atlas(torch.randn(5 * MOST_POINTS, 3, generator=torch.Generator().manual_seed(0)))
+    assert len(np.unique(atlas.shown)) == len(atlas.shown) == MOST_POINTS

@@ -1,0 +1,182 @@
+import bz2
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from kgraft.errors import DataError, KgraftError
+from kgraft.system import files
+from kgraft.system.files import (
+    alone,
+    clear_up,
+    content_ending,
+    open_bytes,
+    write_atomically,
+    write_directory,
+)
+
+
+def test_compression_is_looked_through(tmp_path: Path) -> None:
+    text = b"one\ntwo\n"
+    (tmp_path / "a.txt").write_bytes(text)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(text[:4]) + gzip.compress(text[4:]))
+    (tmp_path / "a.txt.bz2").write_bytes(bz2.compress(text))
+    (tmp_path / "a.txt.zst").write_bytes(pa.Codec("zstd").compress(text, asbytes=True))
+    for name in ("a.txt", "a.txt.gz", "a.txt.bz2", "a.txt.zst"):
+        with open_bytes(tmp_path / name) as stream:
+            assert stream.read() == text, name
+        assert content_ending(tmp_path / name) == ".txt"
+
+
+def test_content_ending_ignores_case() -> None:
+    assert content_ending(Path("facts.TSV.GZ")) == ".tsv"
+    assert content_ending(Path("facts")) == ""
+
+
+def test_missing_file_and_directory_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"), open_bytes(tmp_path / "none"):
+        pass
+    with pytest.raises(DataError, match="is a directory"), open_bytes(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".zst"])
+def test_damaged_compression_is_an_error_with_the_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.txt{ending}"
+    path.write_bytes(b"this was never compressed")
+    with pytest.raises(DataError, match="cannot be read") as caught, open_bytes(path) as stream:
+        stream.read()
+    assert caught.value.path == str(path)
+
+
+def test_truncated_compression_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"a\tb\tc\n" * 1000)[:-20])
+    with pytest.raises(DataError, match="complete"), open_bytes(path) as stream:
+        stream.read()
+
+
+def test_a_written_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    with write_atomically(path) as temporary:
+        temporary.write_text("old")
+    with write_atomically(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "new"
+    assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with write_atomically(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(DataError, match="no regular file"), write_atomically(place):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("at_one_instant", [True, False])
+def test_a_written_directory_replaces_the_old_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_one_instant: bool
+) -> None:
+    if not at_one_instant:
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+    place = tmp_path / "place"
+    for text in ("old", "new"):
+        with write_directory(place) as temporary:
+            (temporary / "a.txt").write_text(text)
+        assert (place / "a.txt").read_text() == text
+        assert list(tmp_path.iterdir()) == [place]
+
+    def fail() -> None:
+        with write_directory(place) as temporary:
+            (temporary / "a.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (place / "a.txt").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges directories")
+def test_linux_exchanges_directories_at_one_instant(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert files._exchange(tmp_path / "one", tmp_path / "other")
+    assert (tmp_path / "one" / "other").exists()
+    assert (tmp_path / "other" / "one").exists()
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from kgraft.system.files import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_refused_while_it_is_held_and_not_after_its_holder_was_killed(
+    tmp_path: Path,
+) -> None:
+    lock = tmp_path / "deep" / "lock"
+    command = [sys.executable, "-c", HOLDER, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        refused = rf"lock: another run writes here \(process {holder.pid} on .+\)\. Wait until"
+        with pytest.raises(KgraftError, match=refused), alone(lock):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert lock.exists()
+    with alone(lock), pytest.raises(KgraftError, match=f"process {os.getpid()}"), alone(lock):
+        pass
+    assert not lock.exists()
+
+
+def test_what_a_killed_writer_has_left_is_cleared_up(tmp_path: Path) -> None:
+    token = "0123456789abcdef" * 2
+    left = [f".{token}.new.model", f".{token}.old.model", f".{token}.model"]
+    kept = [f".{token}.new.model2", f".{token}.model.json", f".{token[1:]}.model", "model.old"]
+    for name in [*left[:2], *kept, "model"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(name)
+    (tmp_path / left[2]).touch()
+    clear_up(tmp_path / "model", tmp_path / "nowhere" / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "model"])
+    assert (tmp_path / "model" / "a.txt").read_text() == "model"
+
+
+def test_a_directory_that_was_moved_aside_goes_back(tmp_path: Path) -> None:
+    aside = tmp_path / f".{'0' * 32}.old.model"
+    aside.mkdir()
+    (aside / "a.txt").write_text("earlier")
+    clear_up(tmp_path / "model")
+    assert (tmp_path / "model" / "a.txt").read_text() == "earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

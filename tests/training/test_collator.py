@@ -1,0 +1,148 @@
+"""Batches out of draws: what is known, by either way to look; and padding that changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kgraft.graph import sorted_arrays
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.model.kge import KgeModel
+from kgraft.settings import ModelSettings, OptimizerName
+from kgraft.training import collator
+from kgraft.training.answer_index import Answers
+from kgraft.training.batch import Batch
+from kgraft.training.collator import Room
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
+
+N_ENTITIES, N_RELATIONS = 9, 2
+
+FACTS = st.integers(1, 25).flatmap(
+    lambda n: arrays(np.int64, (n, 3), elements=st.integers(0, N_ENTITIES - 1))
+).map(lambda facts: np.unique(facts % [N_ENTITIES, N_RELATIONS, N_ENTITIES], axis=0))  # fmt: skip
+
+
+def answered(index: Answers) -> dict[tuple[int, int], list[int]]:
+    """The answers of every query that there may be, each with its relation's direction."""
+    queries = [(head, way) for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)]
+    starts, sizes = index.groups(*(torch.tensor(column) for column in zip(*queries, strict=True)))
+    return {
+        query: index.entities[start : start + size].tolist()
+        for query, start, size in zip(queries, starts.tolist(), sizes.tolist(), strict=True)
+    }
+
+
+@given(facts=FACTS)
+@pytest.mark.parametrize("largest", [None, 10])
+def test_answers_are_found_in_either_direction(facts: Triples, largest: int | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if largest is not None:  # Too many entities for one number a fact.
+            patch.setattr(sorted_arrays, "LARGEST", largest)
+        index = Answers.of(facts, N_ENTITIES, N_RELATIONS)
+    expected: dict[tuple[int, int], list[int]] = {
+        (head, way): [] for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)
+    }
+    for head, relation, tail in facts.tolist():
+        expected[head, relation].append(tail)
+        expected[tail, relation + N_RELATIONS].append(head)
+    assert answered(index) == {query: sorted(found) for query, found in expected.items()}
+
+
+def batches_of(facts: Triples, negatives: int = 3, steps: int = 1) -> TripleSampler:
+    return TripleSampler(
+        facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, steps=steps,
+        logq_correction=0.5, seed=0,
+    )  # fmt: skip
+
+
+def known(batch: Batch) -> set[tuple[int, int]]:
+    """Queries, and the rows of their true answers among the candidates."""
+    places = (divmod(place, len(batch.entities)) for place in batch.known.tolist())
+    return {(query, int(batch.entities[column])) for query, column in places}
+
+
+@given(facts=FACTS)
+def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
+    batches = batches_of(facts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collator, "MANY", 0)
+        assert all(batches.maker.room(draw).answers == 0 for draw in batches.draws(1))
+        by_candidates = list(batches.epoch(1))
+    by_answers = list(batches.epoch(1))
+    for left, right in zip(by_candidates, by_answers, strict=True):
+        assert known(left) == known(right)
+        assert len(left.known) == len(right.known)
+
+
+@given(facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), steps=st.integers(1, 2))
+@pytest.mark.parametrize("many", [0, 0.2, 4])
+def test_a_padded_batch_has_one_shape_and_says_the_same(
+    facts: Triples, more: int, negatives: int, steps: int, many: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collator, "MANY", many)
+        check_padded(batches_of(facts, negatives, steps), more, negatives)
+
+
+def check_padded(batches: TripleSampler, more: int, negatives: int) -> None:
+    for draw in batches.draws(1):
+        made = batches.maker.make(draw)
+        answers, asked, hubs = batches.maker.room(draw)
+        enough = Room(answers + more, min(asked + more, draw.size), hubs + more)
+        padded = batches.maker.padded(draw, enough)
+        assert len(padded.entities) == 2 * draw.size + negatives
+        assert len(padded.relations) == draw.size
+        assert len(padded.known) == enough.answers + enough.asked * len(padded.entities)
+        n = len(made.entities)
+        assert padded.copies is not None
+        own = padded.copies[: len(padded.entities)].tolist()
+        assert own == [*range(n), *[0] * (len(padded.entities) - n)]
+        for name in ("entities", "discounts"):
+            assert getattr(padded, name)[:n].equal(getattr(made, name)), name
+        assert set(padded.entities[n:].tolist()) <= {int(made.entities[0])}
+        assert padded.discounts[n:].eq(torch.inf).all()
+        assert padded.uses.sum() == made.uses.sum()
+        for name in ("heads", "predicates", "tails", "weights", "inferred"):
+            assert getattr(padded, name).equal(getattr(made, name)), name
+        first = (0, int(made.entities[made.tails[0]]))
+        assert known(padded) | {first} == known(made) | {first}
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "rowwise_adagrad", "adam"])
+@pytest.mark.parametrize("tables", ["float32", "bfloat16"])
+def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
+    facts = np.random.default_rng(0).integers(0, (N_ENTITIES, N_RELATIONS, N_ENTITIES), (30, 3))
+    batches = batches_of(facts)
+
+    def learned(*, padded: bool) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
+        settings = ModelSettings(width=4, init_scale=0.5, tables=tables)
+        model = KgeModel.create(settings, N_ENTITIES, N_RELATIONS, seed=1)
+        learner = Trainer(
+            model, optimizer=optimizer, learning_rate=0.05, dense_learning_rate=1e-3,
+            regularization=0.05,
+        )  # fmt: skip
+        terms = []
+        for draw in batches.draws(1):
+            if padded:
+                room = batches.maker.room(draw)
+                batch = batches.maker.padded(draw, room._replace(answers=room.answers + 7))
+            else:
+                batch = batches.maker.make(draw)
+            terms.append(learner.step(batch))
+        return terms, learner.state()
+
+    torch.manual_seed(0)
+    terms, state = learned(padded=False)
+    torch.manual_seed(0)
+    same_terms, same_state = learned(padded=True)
+    # Rows of bfloat16 are rounded at random, and padding draws more numbers.
+    within = 1e-5 if tables == "float32" else 0.05
+    for left, right in zip(terms, same_terms, strict=True):
+        assert right == pytest.approx(left, rel=within)
+    for name, value in state.items():
+        torch.testing.assert_close(same_state[name], value, rtol=within, atol=within, msg=name)
