@@ -67,14 +67,14 @@ def settings_of(
     encoder: EncoderName = "complex",
     optimizer: OptimizerName = "adagrad",
     *,
-    steps: int = 1,
+    path_length: int = 1,
     precision: Precision = "float32",
     tables: Precision = "float32",
 ) -> TrainSettings:
     return TrainSettings(
         model=ModelSettings(encoder=encoder, width=16, dropout=0.0, init_scale=0.1, tables=tables),
         training=TrainingSettings(
-            epochs=2, batch_size=64, negatives=32, steps=steps, precision=precision,
+            epochs=2, batch_size=64, negatives=32, path_length=path_length, precision=precision,
             optimizer=optimizer, learning_rate=0.001 if optimizer == "adam" else 0.1,
         ),
     )  # fmt: skip
