@@ -38,13 +38,16 @@ import torch
 from scale import apart
 
 import kgraft
-from kgraft.alignment.score import split_links
+from kgraft.alignment.align import with_links
+from kgraft.alignment.score import evaluate_alignment, split_links
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.memory import peak
 from kgraft.system.messages import speaking
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
+from kgraft_experiments.synthesis.settings import SynthSettings
+from kgraft_experiments.synthesis.synthesize import synthesize
 
 SHARE = 0.3
 WRONG = 0.2
@@ -66,7 +69,7 @@ def found_links(collection: Collection, changes: dict[str, Any]) -> dict[str, An
     """Measure ``align`` on held-out links."""
     start = time.perf_counter()
     settings = kgraft.AlignSettings.model_validate(changes)
-    measured = kgraft.evaluate_alignment(collection, settings, share=SHARE)
+    measured = evaluate_alignment(collection, settings, share=SHARE)
     seconds = round(time.perf_counter() - start, 1)
     return {"settings": changes, "seconds": seconds, "pairs": measured.rows()}
 
@@ -154,12 +157,12 @@ def recall_at(doubt: np.ndarray, wrong: np.ndarray, precision: float) -> float:
 
 def size() -> list[dict[str, Any]]:
     """Align two made graphs of 100,000 entities, by structure from 30 % and by names from none."""
-    made = kgraft.synthesize(kgraft.read_settings(kgraft.SynthSettings, None, MADE)).collection
+    made = synthesize(kgraft.read_settings(SynthSettings, None, MADE)).collection
     rows = []
     for what, changes, share in (("structure", MASKED, SHARE), ("labels", {}, 0.0)):
         start = time.perf_counter()
         settings = kgraft.AlignSettings.model_validate(changes)
-        (row, _) = kgraft.evaluate_alignment(made, settings, share=share).rows()
+        (row, _) = evaluate_alignment(made, settings, share=share).rows()
         seconds = round(time.perf_counter() - start, 1)
         mib = round((peak() or math.nan) / 2**20, 1)
         entities = [len(graph.entities) for graph in made.graphs.values()]
@@ -174,7 +177,7 @@ def arm_of(collection: Collection, arm: str) -> Collection:
     if arm in ("seeds", "found"):
         seeds, _ = split_links(collection.links, SHARE, seed=0)
         few = replace(collection, links=seeds)
-        return few if arm == "seeds" else kgraft.with_links(few, kgraft.align(few))
+        return few if arm == "seeds" else with_links(few, kgraft.align(few))
     wrong, is_wrong = with_wrong(collection, "exchanged")
     if arm == "wrong":
         return wrong
@@ -188,7 +191,7 @@ def arm_of(collection: Collection, arm: str) -> Collection:
     cleaned = replace(wrong, links=kgraft.audit(wrong, settings).cleaned())
     if arm == "cleaned":
         return cleaned
-    return kgraft.with_links(cleaned, kgraft.align(cleaned, settings))
+    return with_links(cleaned, kgraft.align(cleaned, settings))
 
 
 def student(collection: Collection, target: str, arm: str) -> dict[str, Any]:

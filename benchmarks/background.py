@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/background.py --out benchmarks/results/background.json
 
-The collections are made (``kgraft.synthesize``): target, links and what is said among the target's
+The collections are made (``synthesize``): target, links and what is said among the target's
 entities are the same in all of them. Every model trains a fixed number of epochs, with no early
 stopping and one look at the validation facts, at the end, so that seconds are those of equal work;
 so the MRR shows that the models learn, not how good they can become. Each model has a process of

@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/scale.py --work DIR --out benchmarks/results/scale.json
 
-A collection is made (``kgraft.synthesize``): a target, and one background of ``--triples`` facts,
+A collection is made (``synthesize``): a target, and one background of ``--triples`` facts,
 230 entities for every 1,000 of them. ``--work`` keeps it. Each part has a process of its own, so
 that its peak memory is its own:
 

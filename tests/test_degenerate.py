@@ -11,13 +11,17 @@ from typer.testing import CliRunner
 
 import kgraft
 from kgraft.cli.main import app
+from kgraft.inference.predict import predict
+from kgraft.inference.rules import rules
+from kgraft.model.directory import save_model
+from kgraft.settings import ModelSettings, TrainingSettings
 from kgraft.system.terminal import HIDDEN
 
 Fact = tuple[str, str, str]
 
 SMALL = kgraft.TrainSettings(
-    model=kgraft.ModelSettings(width=4),
-    training=kgraft.TrainingSettings(epochs=2, batch_size=1024, negatives=8),
+    model=ModelSettings(width=4),
+    training=TrainingSettings(epochs=2, batch_size=1024, negatives=8),
 )
 STUDENT = kgraft.RetrainSettings(model=SMALL.model, training=SMALL.training)
 
@@ -119,7 +123,7 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
     head, relation, tail = collection.target_graph.train[0].tolist()
     entities, relations = collection.target_graph.entities, collection.target_graph.relations
     for number, made in enumerate(models):
-        kgraft.save_model(made, tmp_path / f"model{number}")
+        save_model(made, tmp_path / f"model{number}")
         model = kgraft.load_model(tmp_path / f"model{number}")
         if len(collection.target_graph.test):
             measured = kgraft.evaluate(model, collection).rows()
@@ -134,9 +138,9 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
         }
         for left_out in asked:
             given = {key: value for key, value in asked.items() if key != left_out}
-            assert kgraft.predict(model, **given)
+            assert predict(model, **given)
         if model.evidence is not None:
-            kgraft.rules(model)
+            rules(model)
 
 
 def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) -> None:

@@ -11,8 +11,12 @@ import torch
 
 import kgraft
 from kgraft.exporting.folded import folded
+from kgraft.inference.explain import explain
+from kgraft.inference.predict import predict
+from kgraft.inference.similar import similar
 from kgraft.linking.collection import Collection
 from kgraft.model import kge as kge_module
+from kgraft.model.directory import save_model
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as run_module
@@ -59,7 +63,7 @@ def test_the_same_seed_gives_the_same_rows(world: Collection, teacher: TrainedMo
 def test_a_directory_is_smaller_and_gives_the_same_scores(
     student: TrainedModel, tmp_path: Path
 ) -> None:
-    kgraft.save_model(student, tmp_path / "student")
+    save_model(student, tmp_path / "student")
     loaded = kgraft.load_model(tmp_path / "student")
     assert loaded.kge.entities.equal(student.kge.entities)
     size = (tmp_path / "student" / "weights.safetensors").stat().st_size
@@ -68,9 +72,9 @@ def test_a_directory_is_smaller_and_gives_the_same_scores(
     rows = student.kge.n_entities
     assert size < 3 * rows * 32 + 4 * (2 * student.kge.n_relations * 64) + usual + 10_000
     asked = {"head": "Luxembourg", "relation": "languages"}
-    assert kgraft.predict(loaded, **asked) == kgraft.predict(student, **asked)
-    assert kgraft.similar(loaded, "Luxembourg")[0].similarity <= 1.0
-    assert kgraft.explain(loaded, "Luxembourg", "languages", "French").candidates == 1261
+    assert predict(loaded, **asked) == predict(student, **asked)
+    assert similar(loaded, "Luxembourg")[0].similarity <= 1.0
+    assert explain(loaded, "Luxembourg", "languages", "French").candidates == 1261
 
 
 def test_exported_rows_are_float32(student: TrainedModel, tmp_path: Path) -> None:

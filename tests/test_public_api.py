@@ -1,0 +1,59 @@
+"""The names of ``import kgraft``, and what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kgraft
+
+HEAVY = {"torch", "numpy", "scipy", "polars", "pyarrow", "pydantic", "rich", "typer", "tomllib"}
+
+PYTHON = [sys.executable, "-c"]
+
+
+def test_there_are_few_names() -> None:
+    assert len(kgraft.__all__) <= 28
+    assert kgraft.__all__ == sorted(kgraft.__all__)
+    assert {*kgraft.__all__} <= {*dir(kgraft)}
+
+
+@pytest.mark.parametrize("name", kgraft.__all__)
+def test_each_name_leads_somewhere(name: str) -> None:
+    assert getattr(kgraft, name) is not None
+
+
+def test_editors_see_what_python_imports() -> None:
+    """The imports that only type checkers look at are those that names are resolved by."""
+    tree = ast.parse(Path(kgraft.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kgraft.")
+        for alias in node.names
+    }
+    assert {*seen, "__version__"} == {*kgraft.__all__}
+    for name, place in seen.items():
+        found = getattr(kgraft, name)
+        assert f"{found.__module__}.{found.__qualname__}" == place
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = kgraft.nothing  # type: ignore[attr-defined]
+
+
+def test_importing_it_loads_no_library() -> None:
+    code = "import sys, kgraft; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([*PYTHON, code], capture_output=True, text=True, check=True)
+    assert not HEAVY & {*loaded.stdout.split()}
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    assert kgraft.__version__ == version("kgraft")
