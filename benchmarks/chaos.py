@@ -47,15 +47,18 @@ ATTACKS, GUARD, ROUTES, LIVE, LOOP = (
     "tests/serving/test_attacks.py",
     "tests/serving/test_guard.py",
     "tests/serving/test_routes.py",
-    "tests/serving/test_live.py",
+    "tests/serving/test_model_reloader.py",
     "tests/training/test_loop.py",
 )
 TESTS = {
-    "checkpoints and whole files": ["tests/training/test_checkpoint.py", "tests/test_files.py"],
+    "checkpoints and whole files": [
+        "tests/training/test_checkpoint.py",
+        "tests/system/test_files.py",
+    ],
     "a stop at any step": [LOOP, "-k", "interrupt or dies or finished"],
-    "a stop while it loads": ["tests/test_kgraft_command.py", "tests/test_sentences.py"],
+    "a stop while it loads": ["tests/test_kgraft_command.py", "tests/system/test_messages.py"],
     "inputs that once crashed": ["tests/test_traps.py"],
-    "names that a terminal would obey": ["tests/test_terminal.py"],
+    "names that a terminal would obey": ["tests/system/test_terminal.py"],
     "no code from data": ["tests/test_architecture.py", "-k", "code_comes or can_fail"],
     "numbers that are not finite": [LOOP, "-k", "no_number or too_large"],
     "metrics agree with PyKEEN": ["tests/evaluation/test_ranking.py", "-k", "pykeen"],

@@ -186,7 +186,7 @@ class Place:
         if self.verb == "benchmark":
             small = self.root / "settings.toml"
             parts = ("alone", "joint", "pretrain", "retrain")
-            table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nleast_steps = 0\n"
+            table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
             small.write_text("".join(table.format(part) for part in parts), encoding="utf-8")
             systems = ["--systems", "target-only,student", "--settings", small]
             seeds = ["--seed", str(seed), "--threads", "1"]

@@ -84,7 +84,7 @@ def training(graph: JointGraph, settings: TrainSettings, *, batches: int) -> dic
     return {
         "encoder": settings.model.encoder,
         "width": settings.model.width,
-        "steps": wanted.steps,
+        "steps": wanted.path_length,
         "queries_per_second": round(queries / total),
         "learned_per_second": round(queries / learning),
         "milliseconds_to_make": round(1000 * making / batches, 3),

@@ -21,7 +21,7 @@ from kgraft_experiments.benchmark.figures import (
 from kgraft_experiments.benchmark.report import benchmark_report, report_on_file
 from kgraft_experiments.benchmark.summary import summarise
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "dbp5l" / "results.json"
 
 Parse = Callable[[str], ET.Element]
 

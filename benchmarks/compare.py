@@ -1,0 +1,119 @@
+"""Compare the speed of this checkout with another one's, in turns.
+
+Usage: python benchmarks/compare.py OTHER_CHECKOUT --rounds 5 --threads 2 --out compare.json
+
+In each round, a process of either checkout pre-trains a teacher on ``--collection``, re-trains a
+student, and ranks the target's test facts, by vectors and by the student's default way. Both only
+use names that both have. Of each figure the report has the medians of both checkouts, and the
+median, least and largest ratio of this checkout's speed to the other's in one round: above 1, this
+one is faster. ``mrr`` is the same where both compute the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from common import options_of, ratios, run
+
+HERE = Path(__file__).resolve().parents[1]
+
+DRIVER = """
+import json, sys, time
+from pathlib import Path
+from statistics import median
+import torch
+import kgraft
+asked = json.loads(sys.argv[1])
+if not Path(kgraft.__file__).is_relative_to(asked["source"]):
+    sys.exit(f"kgraft is imported from {kgraft.__file__}")
+torch.set_num_threads(asked["threads"])
+def settings(name):
+    given = asked[name]
+    kind = {"teacher": "TrainSettings", "student": "RetrainSettings"}[name]
+    return None if given is None else getattr(kgraft, kind).model_validate_json(given)
+found = {}
+def timed(name, do):
+    begin = time.perf_counter()
+    result = do()
+    found[name] = min(found.get(name, 1e9), time.perf_counter() - begin)
+    return result
+collection = kgraft.read_collection(asked["collection"])
+teacher = timed("pretrain", lambda: kgraft.pretrain(collection, settings("teacher")))
+student = timed("retrain", lambda: kgraft.retrain(collection, teacher, settings("student")))
+for _ in range(3):
+    timed("rank by vectors", lambda: kgraft.evaluate(student, collection, by="vectors"))
+    ranked = timed("rank", lambda: kgraft.evaluate(student, collection))
+for model in (teacher, student):
+    rate = median(entry["queries_per_second"] for entry in model.log)
+    found[f"training step of the {model.kind}, a query"] = 1 / rate
+print(json.dumps({"seconds": found, "mrr": ranked.mrr()}))
+"""
+"""Measures one checkout and prints seconds; of ranking the best of three, so without warm-up."""
+
+
+def measured(checkout: Path, asked: Namespace) -> dict[str, Any]:
+    """Run the driver with a checkout's sources, and return the seconds of each figure."""
+    source = checkout.resolve() / "src"
+    names = ("collection", "threads", "teacher", "student")
+    given = json.dumps({**{x: getattr(asked, x) for x in names}, "source": str(source)})
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(asked.threads))
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "ignore", "-c", DRIVER, given],
+        env={**os.environ, **threads, "PYTHONPATH": str(source)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if ended.returncode:
+        raise SystemExit(f"{checkout} cannot be measured: {ended.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def compared(rounds: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return a row for each figure: medians of both checkouts, and ratios of their speeds."""
+    this, other = ([row["seconds"] for row in rounds[name]] for name in ("this", "other"))
+    rows = []
+    for name in this[0]:
+        own, theirs = [x[name] for x in this], [x[name] for x in other]
+        seconds = {"this_seconds": median(own), "other_seconds": median(theirs)}
+        rows.append({"figure": name, **seconds, "times_as_fast": ratios(theirs, own)})
+    return rows
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Measure both checkouts in turns; who begins alternates."""
+    rounds: dict[str, list[dict[str, Any]]] = {"this": [], "other": []}
+    places = {"this": HERE, "other": Path(asked.other)}
+    for number in range(asked.rounds):
+        for name in sorted(places, reverse=bool(number % 2)):
+            rounds[name].append(measured(places[name], asked))
+    command = f"python benchmarks/compare.py OTHER --rounds {asked.rounds}"
+    return {
+        "settings": {"other": Path(asked.other).name},
+        "command": f"{command} --threads {asked.threads} --collection {asked.collection}",
+        "mrr": {name: [row["mrr"] for row in rows] for name, rows in rounds.items()},
+        "figures": compared(rounds),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = (str, "its settings as JSON, which have to mean the same in both checkouts")
+    parser = options_of(
+        __doc__, "other", collection="world", rounds=5, teacher=given, student=given
+    )
+    for row in run(parser, measure, arguments)["figures"]:
+        ratio = row["times_as_fast"]
+        print(f"{row['figure']}: {ratio['median']:.3f} ({ratio['least']} to {ratio['largest']})")
+
+
+if __name__ == "__main__":
+    main()
