@@ -122,7 +122,7 @@ def test_blocks_do_not_matter_and_progress_is_told(
     wanted = pl.concat(complete(Predictor(model), least=0))
     monkeypatch.setattr(candidates, "MOST_QUERIES", 1)
     heard = Counting()
-    found = pl.concat(complete(Predictor(model), least=0, progress=heard))
+    found = pl.concat(complete(Predictor(model), least=0, listener=heard))
     assert found.equals(wanted)
     # likes: 2 heads and 3 tails; knows: 1 and 1
     assert (heard.what, heard.total, heard.done, heard.ended) == ("complete mine", 7, 7, 1)
@@ -130,7 +130,7 @@ def test_blocks_do_not_matter_and_progress_is_told(
 
 def test_a_reader_who_stops_ends_the_progress(model: TrainedModel) -> None:
     heard = Counting()
-    facts = complete(Predictor(model), least=0, progress=heard)
+    facts = complete(Predictor(model), least=0, listener=heard)
     next(facts)
     facts.close()  # type: ignore[attr-defined]
     assert heard.ended == 1

@@ -23,7 +23,7 @@ from kgraft.alignment.vectors import neighbours_by_vectors
 from kgraft.alignment.words import reasons
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.system.progress import Listener, Silence
+from kgraft.system.progress import Listener, default_listener
 
 GIVEN = "it follows from the links that were given"
 
@@ -89,7 +89,7 @@ def align(
     collection: Collection,
     settings: AlignSettings | None = None,
     *,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> Alignment:
     """Find links between the graphs of a collection.
 
@@ -101,21 +101,21 @@ def align(
     Args:
         collection: Graphs, and links that are known; it needs none where names tell enough.
         settings: By default ``AlignSettings()``.
-        progress: Hears of rounds.
+        listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
         DataError: If there is only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
-    settings, progress = settings or AlignSettings(), progress or Silence()
+    settings, listener = settings or AlignSettings(), listener or default_listener()
     nodes = Nodes.of(collection, collection.links)
     names = names_of(nodes, settings.labels)
-    found = _Matching(nodes, names, collection.links, settings, progress).run()
+    found = _Matching(nodes, names, collection.links, settings, listener).run()
     for _ in range(settings.vectors.rounds):
         told = neighbours_by_vectors(
-            with_links(collection, found), nodes, found.clusters, names, settings.vectors, progress
+            with_links(collection, found), nodes, found.clusters, names, settings.vectors, listener
         )
-        found = _Matching(nodes, told, collection.links, settings, progress).run()
+        found = _Matching(nodes, told, collection.links, settings, listener).run()
     return found
 
 
@@ -147,24 +147,24 @@ class _Matching:
         names: Names,
         links: Sequence[Links],
         settings: AlignSettings,
-        progress: Listener,
+        listener: Listener,
     ) -> None:
         self._nodes = nodes
         self._names = names
         self._links = links
         self._settings = settings
-        self._progress = progress
+        self._listener = listener
         self._clusters = nodes.clusters(links)
         self._trust = _least_confidence(nodes, links, self._clusters)
         self._history: list[_Joined] = []
 
     def run(self) -> Alignment:
         accept, rounds = self._settings.accept, self._settings.structure.rounds
-        self._progress.begin("align", rounds)
+        self._listener.begin("align", rounds)
         for threshold in np.linspace(accept.first, accept.threshold, rounds):
             self._round(float(threshold))
-            self._progress.advance(1)
-        self._progress.end()
+            self._listener.advance(1)
+        self._listener.end()
         found = correspondences(self._nodes, self._clusters, self._settings.relations)
         return Alignment(
             self._nodes,
@@ -199,7 +199,7 @@ class _Matching:
         self._trust[left] = self._trust[right] = belief
         before, self._clusters = self._clusters, merged(self._clusters, left, right)
         self._trust = self._trust[before[examples(self._clusters)]]
-        self._progress.tell(f"{len(places):,} matches")
+        self._listener.tell(f"{len(places):,} matches")
 
     def _proposed(self) -> list[Proposed]:
         """Return each pair that has come together and was not given, with its match's belief."""

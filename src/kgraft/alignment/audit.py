@@ -16,7 +16,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.linking.logistic_regression import regression
 from kgraft.linking.merge import merge
-from kgraft.system.progress import Listener, Silence
+from kgraft.system.progress import Listener, default_listener
 
 ROUNDS = 3
 """Times that links are judged by what the links that are trusted then say."""
@@ -83,7 +83,7 @@ def audit(
     *,
     threshold: float = 0.5,
     seed: int = 0,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> Audit:
     """Judge the entity links of a collection.
 
@@ -98,13 +98,13 @@ def audit(
         settings: What evidence counts; by default ``AlignSettings()``.
         threshold: The least doubt of what is left out of the cleaned links.
         seed: Makes the wrong links.
-        progress: Hears of rounds.
+        listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
         DataError: If there are no links to judge, or only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
-    settings, progress = settings or AlignSettings(), progress or Silence()
+    settings, listener = settings or AlignSettings(), listener or default_listener()
     own = [x for x in collection.links if x.kind == "entity"]
     nodes = Nodes.of(collection, collection.links)
     pairs, confidence = nodes.pairs(own)
@@ -117,7 +117,7 @@ def audit(
     draw = np.random.default_rng(seed)
     made = np.concatenate([_exchanged(nodes, pairs, draw) for _ in range(MADE)])
     doubt = np.zeros(len(pairs))
-    progress.begin("audit", ROUNDS)
+    listener.begin("audit", ROUNDS)
     for _ in range(ROUNDS):
         trusted = np.flatnonzero(doubt < threshold)
         trust = confidence[trusted] * (1 - doubt[trusted])
@@ -125,8 +125,8 @@ def audit(
         witnesses = Witnesses(nodes, pairs, trusted, clusters, names, settings)
         signs = witnesses.signs(pairs, real=True)
         doubt = _doubt(signs, witnesses.signs(made, real=False))
-        progress.advance(1)
-    progress.end()
+        listener.advance(1)
+    listener.end()
     why = list(_in_words(nodes, pairs, signs))
     ends = np.cumsum([0, *(len(x) for x in own)])
     return Audit(

@@ -117,7 +117,7 @@ def evaluate_alignment(
     *,
     share: float = 0.3,
     seed: int = 0,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> AlignmentScore:
     """Hold out links of a collection, look for them, and measure what was found.
 
@@ -129,7 +129,7 @@ def evaluate_alignment(
         settings: By default ``AlignSettings()``.
         share: Share of each two graphs' links that are given; the others are held out.
         seed: Chooses which.
-        progress: Hears of rounds.
+        listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
         DataError: If no link is held out.
@@ -140,7 +140,7 @@ def evaluate_alignment(
             f"no entity link of {collection.name} is held out",
             remedy="Give links to measure by, and a share of them below 1",
         )
-    found = align(replace(collection, links=seeds), settings, progress=progress)
+    found = align(replace(collection, links=seeds), settings, listener=listener)
     return score(found, collection.links, seeds, held_out)
 
 

@@ -24,7 +24,7 @@ def neighbours_by_vectors(
     clusters: Ints,
     names: Names,
     settings: VectorSettings,
-    progress: Listener,
+    listener: Listener,
 ) -> Names:
     """Train vectors of all graphs together, and add to names what near vectors say.
 
@@ -37,7 +37,7 @@ def neighbours_by_vectors(
         clusters: Which are one by these links.
         names: What is known already.
         settings: Vectors, and what it is worth to be near.
-        progress: Hears of epochs.
+        listener: Receives the number of epochs done; by default a bar or log lines.
     """
     learned = {
         name: replace(graph, valid=graph.train[:0], test=graph.train[:0])
@@ -50,7 +50,7 @@ def neighbours_by_vectors(
             training=TrainingSettings(epochs=settings.epochs, seed=settings.seed),
         ),
         sources=list(learned),
-        options=RunOptions(progress),
+        options=RunOptions(listener),
     )
     rows = np.concatenate([teacher.graph.part(name).entity_rows for name in learned])
     vectors = teacher.kge.vectors().numpy()

@@ -35,7 +35,6 @@ from kgraft.io.read_collection import read_collection
 from kgraft.linking.links import Links
 from kgraft.system.files import check_empty
 from kgraft.system.messages import speaking
-from kgraft.system.progress import Bar
 
 SHARES = {
     "precision": "prec.",
@@ -71,9 +70,7 @@ def align(
         known = read_collection(collection)
         if without_links:
             known = replace(known, links=())
-        found = run_alignment(
-            known, aligning(settings, changes or (), mask_labels=mask_labels), progress=Bar()
-        )
+        found = run_alignment(known, aligning(settings, changes or (), mask_labels=mask_labels))
         write_alignment(found, directory)
         if as_json:
             print_json(
@@ -114,7 +111,6 @@ def audit(
             known,
             aligning(settings, changes or (), mask_labels=mask_labels),
             threshold=threshold,
-            progress=Bar(),
         )
         write_audit(found, known, directory)
         doubtful = found.doubtful()
@@ -159,7 +155,6 @@ def evaluate_links(
         read_collection(collection),
         aligning(None, changes, mask_labels=mask_labels),
         share=seeds,
-        progress=Bar(),
     )
     rows = measured.rows()
     if as_json:

@@ -19,7 +19,7 @@ from kgraft.inference.facts import StatedFact
 from kgraft.pipeline.run import RunOptions
 from kgraft.settings import read_settings
 from kgraft.system.files import alone, clear_up
-from kgraft.system.progress import Bar
+from kgraft.system.progress import default_listener
 from kgraft.system.terminal import Terminal, visible_lines
 
 out = Terminal()
@@ -86,7 +86,7 @@ def watching(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
             raise KgraftError(
                 f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
             )
-        yield RunOptions(Bar(), checkpoint)
+        yield RunOptions(default_listener(), checkpoint)
         checkpoint.unlink(missing_ok=True)
 
 

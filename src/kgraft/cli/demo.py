@@ -24,7 +24,7 @@ from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings, TrainingSettings, TrainSettings
-from kgraft.system.progress import Bar
+from kgraft.system.progress import default_listener
 
 SHOWN = 6
 """Questions that are shown in words."""
@@ -52,7 +52,7 @@ def run_demo(directory: Path) -> None:
     out.print(f"target      {own.name}: {_size(own)}", highlight=False)
     for name in collection.backgrounds():
         out.print(f"background  {name}: {_size(collection.graphs[name])}", highlight=False)
-    watching = RunOptions(Bar())
+    watching = RunOptions(default_listener())
     alone = train(collection, TrainSettings(), alone=True, options=watching)
     # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
     few = TrainSettings(training=TrainingSettings(epochs=10))

@@ -14,7 +14,6 @@ from kgraft.exporting.export import export as run_export
 from kgraft.exporting.formats import FORMATS, is_address, shown
 from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
-from kgraft.system.progress import Bar
 
 
 def export(
@@ -60,7 +59,6 @@ def export(
             sources=None if sources is None else names(sources),
             name=name,
             overwrite=overwrite,
-            progress=Bar(),
         )
         out.print(
             f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "

@@ -16,7 +16,7 @@ from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.prediction_files import as_frame, predictions_file, read_queries
 from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
-from kgraft.system.progress import Bar
+from kgraft.system.progress import default_listener
 
 AT_ONCE = 2048
 """Questions of a file that are answered before their answers are written."""
@@ -86,7 +86,7 @@ def predict(
 def _complete(predictor: Predictor, file: Path, *, k: int, least: float, typed: bool) -> None:
     count = 0
     with predictions_file(file) as append:
-        for facts in complete(predictor, k=k, least=least, typed=typed, progress=Bar()):
+        for facts in complete(predictor, k=k, least=least, typed=typed):
             append(facts)
             count += len(facts)
     likely = f" with a probability of {least:g} or more" if least else ""
@@ -98,7 +98,7 @@ def _complete(predictor: Predictor, file: Path, *, k: int, least: float, typed: 
 
 
 def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:
-    bar, count = Bar(), 0
+    bar, count = default_listener(), 0
     with predictions_file(file) as append:
         bar.begin("predict", len(asked))
         for start in range(0, len(asked), AT_ONCE):

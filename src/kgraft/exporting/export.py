@@ -46,7 +46,7 @@ def export(
     sources: Sequence[str] | None = None,
     name: str | None = None,
     overwrite: bool = False,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> Exported:
     """Export a model's vectors, each row with its name, its source and its label.
 
@@ -58,7 +58,7 @@ def export(
         sources: Whose entities and relations; by default the target's, of a teacher all.
         name: What tables and collections begin with; by default the target's name.
         overwrite: Whether what an earlier export left there is replaced.
-        progress: Hears of the rows.
+        listener: Receives the number of rows written; by default a bar or log lines.
 
     Raises:
         DataError: If the form is unknown, the place does not suit it, or something is there that
@@ -71,7 +71,7 @@ def export(
     form = FORMATS[known]
     if form.whole and sources is not None:
         raise DataError(f"{known} takes the whole model", remedy="Leave the sources out")
-    selection = select(model, sources=sources, name=name, progress=progress)
+    selection = select(model, sources=sources, name=name, listener=listener)
     if is_address(where):
         _send(form, selection, where, known, overwrite=overwrite)
     else:

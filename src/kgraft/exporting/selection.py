@@ -20,7 +20,7 @@ from kgraft.inference.names import Named
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.system.progress import Listener, Silence
+from kgraft.system.progress import Listener, default_listener
 
 AT_ONCE = 1_000
 """Rows that are handed on together."""
@@ -77,13 +77,13 @@ class Selection:
         model: The model.
         sources: Whose entities and relations, by their names.
         name: What tables and collections that hold them begin with.
-        progress: Hears of the rows that are handed on.
+        listener: Receives the number of rows handed on; by default a bar or log lines.
     """
 
     model: TrainedModel
     sources: Sequence[str]
     name: str
-    progress: Listener = field(default_factory=Silence)
+    listener: Listener = field(default_factory=default_listener)
 
     @cached_property
     def kge(self) -> KgeModel:
@@ -165,14 +165,14 @@ class Selection:
 
     def batches(self, table: Table, what: str) -> Iterator[slice]:
         """Yield the places of a table's rows, ``AT_ONCE`` together, and tell of the progress."""
-        self.progress.begin(what, len(table))
+        self.listener.begin(what, len(table))
         try:
             for begin in range(0, len(table), AT_ONCE):
                 end = min(begin + AT_ONCE, len(table))
                 yield slice(begin, end)
-                self.progress.advance(end - begin)
+                self.listener.advance(end - begin)
         finally:
-            self.progress.end()
+            self.listener.end()
 
 
 def select(
@@ -180,7 +180,7 @@ def select(
     *,
     sources: Sequence[str] | None = None,
     name: str | None = None,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> Selection:
     """Choose what is exported of a model.
 
@@ -188,7 +188,7 @@ def select(
         model: The model.
         sources: Whose entities and relations; by default the target's, or of a teacher all.
         name: What tables and collections begin with; by default made of the target's name.
-        progress: Hears of the rows that are handed on.
+        listener: Receives the number of rows handed on; by default a bar or log lines.
 
     Raises:
         UnknownNameError: If the model has no such source.
@@ -200,7 +200,7 @@ def select(
         model.graph.part(source)
     # What every database takes as part of a name.
     name = name or re.sub(r"[^A-Za-z0-9_]+", "_", model.target or model.kind)
-    selection = Selection(model, tuple(sources), name, progress or Silence())
+    selection = Selection(model, tuple(sources), name, listener or default_listener())
     if not sources or not len(selection.entities):
         raise DataError(
             f"the model has no vector of an entity of {', '.join(sources) or 'no source'}",

@@ -14,7 +14,7 @@ from kgraft.inference.candidates import Best
 from kgraft.inference.names import Named
 from kgraft.inference.predict import Predictor
 from kgraft.inference.prediction_files import SCHEMA
-from kgraft.system.progress import Listener, Silence
+from kgraft.system.progress import Listener, default_listener
 
 _SIDES: tuple[Side, ...] = ("tail", "head")
 
@@ -25,7 +25,7 @@ def complete(
     k: int = 10,
     least: float = 0.5,
     typed: bool = False,
-    progress: Listener | None = None,
+    listener: Listener | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the most plausible facts that the source does not state, relation by relation.
 
@@ -38,7 +38,7 @@ def complete(
         k: The most answers to each question.
         least: The least probability of a fact; 0 takes all answers.
         typed: Answer only by what is in the observed domain or range.
-        progress: Hears of answered questions.
+        listener: Receives the number of questions answered; by default a bar or log lines.
 
     Yields:
         Facts of one relation, the most plausible first, with the columns of ``SCHEMA``.
@@ -55,7 +55,7 @@ def complete(
         )
     # Several of a source's relations may be one row; the first one is asked.
     relations = list(zip(*np.unique(part.relation_rows, return_index=True), strict=True))
-    listener = progress or Silence()
+    listener = listener or default_listener()
     listener.begin(
         f"complete {predictor.named.source}",
         sum(len(candidates.ends(row, side)) for row, _ in relations for side in _SIDES),

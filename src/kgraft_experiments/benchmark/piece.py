@@ -33,7 +33,7 @@ from kgraft.settings import RetrainSettings
 from kgraft.system.files import write_atomically
 from kgraft.system.memory import peak
 from kgraft.system.messages import speaking
-from kgraft.system.progress import Bar
+from kgraft.system.progress import default_listener
 from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links
 
@@ -91,7 +91,7 @@ def run_piece(piece: Piece) -> None:
     begin = time.perf_counter()
     run = _prepared(piece, seen)
     prepared = time.perf_counter() - begin
-    model = run.train(RunOptions(Bar(), piece.checkpoint), device=piece.device)
+    model = run.train(RunOptions(default_listener(), piece.checkpoint), device=piece.device)
     # Epochs of a process that was stopped count too, though not what it did between them.
     seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {
