@@ -34,7 +34,7 @@ from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Predictor
-from kgraft.inference.probability_check import judge
+from kgraft.inference.probability_check import check_probabilities
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
@@ -54,17 +54,17 @@ def calibration(model: TrainedModel, graph: KnowledgeGraph) -> list[dict[str, An
     for by in model.calibration:
         predictor = Predictor(model, by=by)
         for best in BEST:
-            found = judge(predictor, graph, best=best)
+            found = check_probabilities(predictor, graph, k=best)
             kinds = {"all": found.covered | True, "covered": found.covered}
             for facts, kept in {**kinds, "uncovered": ~found.covered}.items():
-                table = reliability(found.probability[kept], found.truth[kept])
+                table = reliability(found.probability[kept], found.correct[kept])
                 rows.append(
                     {
                         "by": by,
                         "best": best,
                         "facts": facts,
                         "candidates": int(kept.sum()),
-                        "right": int(found.truth[kept].sum()),
+                        "right": int(found.correct[kept].sum()),
                         "calibration_error": round(calibration_error(table), 4),
                         "reliability": [asdict(row) for row in table],
                     }

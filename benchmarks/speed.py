@@ -48,7 +48,7 @@ from peers import (
 )
 
 from kgraft.errors import KgraftError
-from kgraft.evaluation.ranking import MOST_QUERIES, rank
+from kgraft.evaluation.ranking import MAX_QUERIES, rank
 from kgraft.evaluation.ranks import concatenate, measure
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
@@ -254,13 +254,13 @@ def asking(facts: Triples, model: KgeModel, *, as_kgraft: bool = False) -> Work:
     By ``torch.mm``, into memory that is there already, or by what ranking calls.
     """
     sizes = [len(np.unique(facts[:, columns], axis=0)) for columns in ([0, 1], [1, 2])]
-    queries = torch.randn(MOST_QUERIES, model.entities.shape[1])
-    scores = torch.empty(MOST_QUERIES, model.n_entities)
+    queries = torch.randn(MAX_QUERIES, model.entities.shape[1])
+    scores = torch.empty(MAX_QUERIES, model.n_entities)
 
     def multiply() -> None:
         for size in sizes:
-            for start in range(0, size, MOST_QUERIES):
-                n = min(MOST_QUERIES, size - start)
+            for start in range(0, size, MAX_QUERIES):
+                n = min(MAX_QUERIES, size - start)
                 if as_kgraft:
                     product(queries[:n], model.entities)
                 else:

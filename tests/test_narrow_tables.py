@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import kgraft
-from kgraft.exporting.folded import folded
+from kgraft.exporting.selection import merge_prior
 from kgraft.inference.explain import explain
 from kgraft.inference.predict import predict
 from kgraft.inference.similar import similar
@@ -82,7 +82,7 @@ def test_exported_rows_are_float32(student: TrainedModel, tmp_path: Path) -> Non
     with np.load(tmp_path / "vectors.npz") as exported:
         vectors = exported["entities"]
     assert vectors.dtype == np.float32
-    assert {*map(bytes, vectors)} <= {*map(bytes, folded(student.kge).entities.numpy())}
+    assert {*map(bytes, vectors)} <= {*map(bytes, merge_prior(student.kge).entities.numpy())}
 
 
 def test_a_run_is_kept_while_it_goes_on(

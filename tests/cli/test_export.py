@@ -9,7 +9,7 @@ import numpy as np
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
-from kgraft.exporting.folded import folded
+from kgraft.exporting.selection import merge_prior
 from kgraft.model.directory import load_model
 from kgraft.system.files import alone
 
@@ -22,7 +22,7 @@ def test_a_file_is_exported_and_told_of(student: Path, tmp_path: Path) -> None:
     done = run("export", student, "--out", tmp_path / "v.npz")
     assert done.exit_code == 0, done.output
     model = load_model(student)
-    n, plain = len(model.graph.parts["mine"].entities), folded(model.kge)
+    n, plain = len(model.graph.parts["mine"].entities), merge_prior(model.kge)
     assert (
         f"numpy: {n} entities and 3 relations of mine, {plain.settings.width} numbers each"
         in done.output
@@ -40,8 +40,8 @@ def test_sources_are_chosen(student: Path, teacher: Path, tmp_path: Path) -> Non
 
 def test_wrong_input_is_a_sentence(student: Path, tmp_path: Path) -> None:
     for arguments, complaint in (
-        (["-o", tmp_path / "v"], "its ending tells no form"),
-        (["-o", tmp_path / "v", "--format", "faiss"], "there is no form 'faiss'"),
+        (["-o", tmp_path / "v"], "its ending names no format"),
+        (["-o", tmp_path / "v", "--format", "faiss"], "there is no format 'faiss'"),
         (["-o", tmp_path / "v.npz", "--sources", "globe"], "no source is called 'globe'"),
     ):
         failed = run("export", student, *arguments)

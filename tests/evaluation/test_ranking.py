@@ -239,7 +239,7 @@ def test_chunks_change_nothing(case: tuple, chunk_elements: int, kind: type[Tabl
 @given(cases(), st.integers(1, 5))
 def test_looking_at_few_known_answers_at_once_changes_nothing(case: tuple, most: int) -> None:
     whole = both(case)
-    with mock.patch.object(module, "MOST_KNOWN", most):
+    with mock.patch.object(module, "MAX_KNOWN", most):
         parts = both(case)
     assert parts.optimistic.tolist() == whole.optimistic.tolist()
     assert parts.pessimistic.tolist() == whole.pessimistic.tolist()
@@ -259,7 +259,7 @@ def test_many_answers_of_a_hub_are_not_compared_with_all_known_ones_at_once(
         return found
 
     monkeypatch.setattr(module, "spans", spans)
-    monkeypatch.setattr(module, "MOST_KNOWN", 1000)
+    monkeypatch.setattr(module, "MAX_KNOWN", 1000)
     scorer = Table(torch.arange(200.0).expand(200, 1, -1))
     ranks = rank(scorer, hub[:100], side="tail", known=KnownFacts(hub), n_entities=200)
     assert ranks.optimistic.tolist() == [1] * 100

@@ -9,8 +9,8 @@ import pytest
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import ABOUT, export
-from kgraft.exporting.folded import folded
 from kgraft.exporting.formats import FORMATS, Format, format_of, shown
+from kgraft.exporting.selection import merge_prior
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -36,9 +36,9 @@ def test_a_place_tells_its_form(place: str, expected: str) -> None:
 
 def test_a_form_is_chosen_by_name_whatever_the_place_is_called() -> None:
     assert format_of("el.npz", "pykeen") == "pykeen"
-    with pytest.raises(DataError, match=r"there is no form 'faiss'. Name one of numpy, parquet"):
+    with pytest.raises(DataError, match=r"there is no format 'faiss'. Name one of numpy, parquet"):
         format_of("el", "faiss")
-    with pytest.raises(DataError, match=r"el: its ending tells no form. Name one of numpy"):
+    with pytest.raises(DataError, match=r"el: its ending names no format. Name one of numpy"):
         format_of("el")
 
 
@@ -46,7 +46,7 @@ def test_what_was_exported_is_told(student: TrainedModel, tmp_path: Path) -> Non
     done = export(student, tmp_path / "el.npz")
     n = len(student.graph.parts["mine"].entities)
     assert (done.format, done.sources, done.entities) == ("numpy", ("mine",), n)
-    assert (done.relations, done.width) == (10, folded(student.kge).settings.width)
+    assert (done.relations, done.width) == (10, merge_prior(student.kge).settings.width)
 
 
 def test_a_file_is_replaced_only_if_it_may_be(student: TrainedModel, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_directory_is_replaced_only_if_an_export_wrote_it(
         export(student, directory)
     export(student, directory, overwrite=True)
     (directory / ABOUT).unlink()
-    with pytest.raises(DataError, match="this holds something else than an export"):
+    with pytest.raises(DataError, match="this directory is not an export of kgraft"):
         export(student, directory, overwrite=True)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="this is a file"):
@@ -114,7 +114,7 @@ def test_names_that_two_sources_share_cannot_be_words(
     graph = teacher.graph
     same = {**graph.parts, "cards": graph.parts["atlas"]}
     model = replace(teacher, graph=replace(graph, parts=same))
-    with pytest.raises(DataError, match="two rows are called 'atlas:"):
+    with pytest.raises(DataError, match="two rows have the name 'atlas:"):
         export(model, tmp_path / "el.txt")
     assert list(tmp_path.iterdir()) == []
     export(model, tmp_path / "el.txt", sources=["atlas"])

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import export
-from kgraft.exporting.folded import folded
+from kgraft.exporting.selection import merge_prior
 from kgraft.model.directory import load_model
 from kgraft.model.trained_model import TrainedModel
 
@@ -22,7 +22,7 @@ def test_the_directory_is_the_model(student: TrainedModel, check_scores, tmp_pat
     export(student, tmp_path / "hub", format="hub")
     read = load_model(tmp_path / "hub")
     part = read.graph.parts["mine"]
-    plain = folded(read.kge)
+    plain = merge_prior(read.kge)
     relations = plain.relations.numpy()
     both = [relations[part.relation_rows + x] for x in (0, read.graph.n_relations)]
     check_scores(plain.entities.numpy(), np.concatenate(both))

@@ -11,9 +11,8 @@ import pytest
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import ABOUT, export
-from kgraft.exporting.folded import folded
-from kgraft.exporting.qdrant import publish
-from kgraft.exporting.selection import select
+from kgraft.exporting.selection import merge_prior, select
+from kgraft.exporting.vector_stores import publish
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -26,7 +25,7 @@ def test_usearch(student: TrainedModel, check_scores, tmp_path: Path) -> None:  
     relations = pl.read_parquet(tmp_path / "el.usearch" / "relations.parquet")
     assert names.to_list() == student.graph.parts["mine"].entities.names.to_list()
     check_scores(np.stack(index.get(np.arange(len(names)))), relations["vector"].to_numpy())
-    vectors = folded(student.kge).entities.numpy()
+    vectors = merge_prior(student.kge).entities.numpy()
     query = vectors[5]
     best = np.argmax(vectors @ query)
     assert index.search(query, 3).keys[0] == best
@@ -45,7 +44,7 @@ def test_lancedb(student: TrainedModel, check_scores, tmp_path: Path) -> None:  
     )
     assert entities["name"].to_list() == student.graph.parts["mine"].entities.names.to_list()
     check_scores(entities["vector"].to_numpy(), relations["vector"].to_numpy())
-    vectors = folded(student.kge).entities.numpy()
+    vectors = merge_prior(student.kge).entities.numpy()
     query = vectors[5]
     found = database.open_table("mine_entities").search(query).distance_type("dot").limit(1)
     best = int(np.argmax(vectors @ query))
@@ -69,7 +68,7 @@ def test_qdrant_in_a_directory(student: TrainedModel, check_scores, tmp_path: Pa
     check_scores(entities, relations)
     assert [x["name"] for x in named] == student.graph.parts["mine"].entities.names.to_list()
     assert {x["source"] for x in named} == {"mine"}
-    vectors = folded(student.kge).entities
+    vectors = merge_prior(student.kge).entities
     query = vectors[5]
     best = int((vectors @ query).argmax())
     answer = client.query_points("mine_entities", query=query.tolist(), limit=1).points[0]

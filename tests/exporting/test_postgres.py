@@ -16,7 +16,7 @@ import pytest
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.exporting.export import export
-from kgraft.exporting.folded import folded
+from kgraft.exporting.selection import merge_prior
 from kgraft.model.trained_model import TrainedModel
 
 psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
@@ -85,7 +85,7 @@ def test_tables_give_the_models_scores(student: TrainedModel, check_scores, data
         assert names == student.graph.parts["mine"].entities.names.to_list()
         vectors = [np.stack([x[1].to_numpy() for x in rows]) for rows in (entities, relations)]
         check_scores(*vectors)
-        own = folded(student.kge).entities.numpy()
+        own = merge_prior(student.kge).entities.numpy()
         query = own[5]
         found = connection.execute(
             "SELECT name, -(vector <#> %s) FROM mine_entities ORDER BY vector <#> %s LIMIT 1",

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from kgraft.errors import DataError
 from kgraft.exporting.export import export
-from kgraft.exporting.folded import folded
 from kgraft.exporting.pykeen import to_pykeen
+from kgraft.exporting.selection import merge_prior
 from kgraft.io.interchange import from_pykeen
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings
@@ -76,7 +76,7 @@ def test_the_directory_makes_the_model_without_kgraft(
         np.load(tmp_path / "el" / "triples.npy"), **names, create_inverse_triples=True
     )
     state = load_file(tmp_path / "el" / "state.safetensors")
-    embedding_dim = folded(student.kge).settings.width // 2
+    embedding_dim = merge_prior(student.kge).settings.width // 2
     made = models.ComplEx(triples_factory=factory, embedding_dim=embedding_dim, random_seed=0)
     made.load_state_dict(state)
     assert_same_scores(student, made)

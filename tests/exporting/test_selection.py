@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from kgraft.errors import DataError, UnknownNameError
-from kgraft.exporting.folded import folded
-from kgraft.exporting.selection import select
+from kgraft.exporting.selection import merge_prior, select
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -16,7 +15,7 @@ def test_by_default_the_targets_rows_or_all_of_a_teacher(
 ) -> None:
     chosen = select(student)
     assert chosen.sources == ("mine",)
-    np.testing.assert_array_equal(chosen.entities.vectors, folded(student.kge).entities)
+    np.testing.assert_array_equal(chosen.entities.vectors, merge_prior(student.kge).entities)
     both = select(teacher)
     assert both.sources == ("atlas", "cards")
     parts = teacher.graph.parts
@@ -41,7 +40,7 @@ def test_a_sources_entities_without_a_vector_are_left_out(student: TrainedModel)
     assert 0 < has.sum() < len(has)
     assert chosen.entities.about["name"].to_list() == part.entities.names_of(np.flatnonzero(has))
     np.testing.assert_array_equal(
-        chosen.entities.vectors, folded(student.kge).entities[part.entity_rows[has]]
+        chosen.entities.vectors, merge_prior(student.kge).entities[part.entity_rows[has]]
     )
 
 
@@ -66,7 +65,9 @@ def test_relations_have_the_rows_of_their_source(student: TrainedModel) -> None:
     chosen = select(student, sources=["cards"])
     rows = student.graph.parts["cards"].relation_rows
     both = np.concatenate([rows, rows + student.graph.n_relations])
-    np.testing.assert_array_equal(chosen.relations.vectors, folded(student.kge).relations[both])
+    np.testing.assert_array_equal(
+        chosen.relations.vectors, merge_prior(student.kge).relations[both]
+    )
     assert chosen.relations.about["name"][0] == "verb0"
 
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from kgraft.errors import DataError
 from kgraft.exporting.export import export
-from kgraft.exporting.folded import folded
+from kgraft.exporting.selection import merge_prior
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
@@ -63,7 +63,7 @@ def test_word2vec_text(student, names, check_scores, tmp_path: Path, ending: str
     opened = gzip.open if ending.endswith("gz") else open
     with opened(path, "rt", encoding="utf-8") as file:
         head, *lines = file.read().splitlines()
-    plain = folded(student.kge)
+    plain = merge_prior(student.kge)
     assert head == f"{len(names)} {plain.settings.width}"
     cells = [line.split(" ") for line in lines]
     assert [x[0] for x in cells] == names
@@ -90,6 +90,6 @@ def test_a_name_is_one_word_of_the_text(tiny, by_size, tmp_path: Path) -> None: 
 
 def test_names_that_become_the_same_word_are_refused(tiny, by_size, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     model = by_size(people(tiny, ["a b", "a%20b", "c", "d", "e"]), [1] * 5, [1, 1])
-    with pytest.raises(DataError, match="two rows are called 'a%20b'"):
+    with pytest.raises(DataError, match="two rows have the name 'a%20b'"):
         export(model, tmp_path / "v.txt")
     assert list(tmp_path.iterdir()) == []

@@ -59,7 +59,7 @@ class Counting:
 
 
 def test_every_relation_is_asked_for_its_domain_and_range(model: TrainedModel) -> None:
-    likes, knows = complete(Predictor(model), k=1, least=0)
+    likes, knows = complete(Predictor(model), k=1, min_probability=0)
     assert dict(likes.schema) == SCHEMA
     # Mine says that bob knows cay. Asked whom bob knows: eve; and who knows cay: eve.
     assert [x[:4] for x in knows.sort("head").rows()] == [
@@ -76,7 +76,7 @@ def test_every_relation_is_asked_for_its_domain_and_range(model: TrainedModel) -
 
 
 def test_what_the_target_states_is_left_out_and_others_are_named(model: TrainedModel) -> None:
-    found = pl.concat(complete(Predictor(model), k=9, least=0))
+    found = pl.concat(complete(Predictor(model), k=9, min_probability=0))
     facts = {row[:3]: row[6] for row in found.rows()}
     assert not facts.keys() & {("ann", "likes", "bob"), ("bob", "knows", "cay")}
     assert facts["ann", "likes", "cay"] == "big"
@@ -85,7 +85,7 @@ def test_what_the_target_states_is_left_out_and_others_are_named(model: TrainedM
 
 
 def test_a_fact_found_twice_counts_by_its_larger_probability(model: TrainedModel) -> None:
-    found = pl.concat(complete(Predictor(model), k=9, least=0))
+    found = pl.concat(complete(Predictor(model), k=9, min_probability=0))
     probability = {row[:3]: row[5] for row in found.rows()}
     sides = [
         next(x for x in predict(model, **asked) if (x.head, x.tail) == ("ann", "cay"))
@@ -100,17 +100,17 @@ def test_a_fact_found_twice_counts_by_its_larger_probability(model: TrainedModel
 
 
 def test_only_what_is_probable_enough_and_the_surest_first(model: TrainedModel) -> None:
-    everything = pl.concat(complete(Predictor(model), k=9, least=0))
+    everything = pl.concat(complete(Predictor(model), k=9, min_probability=0))
     for least in (0.1, 0.4):
-        found = pl.concat(complete(Predictor(model), k=9, least=least))
+        found = pl.concat(complete(Predictor(model), k=9, min_probability=least))
         assert len(found) == (everything["probability"] >= least).sum()
         for facts in found.partition_by("relation"):
             assert facts["probability"].is_sorted(descending=True)
-    assert sum(map(len, complete(Predictor(model), least=1.0))) == 0
+    assert sum(map(len, complete(Predictor(model), min_probability=1.0))) == 0
 
 
 def test_typed_answers_are_in_domain_and_range(model: TrainedModel) -> None:
-    likes, knows = complete(Predictor(model), k=9, least=0, typed=True)
+    likes, knows = complete(Predictor(model), k=9, min_probability=0, typed=True)
     assert set(likes["head"]) <= {"ann", "cay"}
     assert set(likes["tail"]) <= {"bob", "cay", "dan"}
     assert len(knows) == 0  # only bob, and only cay, which mine states
@@ -119,10 +119,10 @@ def test_typed_answers_are_in_domain_and_range(model: TrainedModel) -> None:
 def test_blocks_do_not_matter_and_progress_is_told(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = pl.concat(complete(Predictor(model), least=0))
-    monkeypatch.setattr(candidates, "MOST_QUERIES", 1)
+    wanted = pl.concat(complete(Predictor(model), min_probability=0))
+    monkeypatch.setattr(candidates, "MAX_QUERIES", 1)
     heard = Counting()
-    found = pl.concat(complete(Predictor(model), least=0, listener=heard))
+    found = pl.concat(complete(Predictor(model), min_probability=0, listener=heard))
     assert found.equals(wanted)
     # likes: 2 heads and 3 tails; knows: 1 and 1
     assert (heard.what, heard.total, heard.done, heard.ended) == ("complete mine", 7, 7, 1)
@@ -130,7 +130,7 @@ def test_blocks_do_not_matter_and_progress_is_told(
 
 def test_a_reader_who_stops_ends_the_progress(model: TrainedModel) -> None:
     heard = Counting()
-    facts = complete(Predictor(model), least=0, listener=heard)
+    facts = complete(Predictor(model), min_probability=0, listener=heard)
     next(facts)
     facts.close()  # type: ignore[attr-defined]
     assert heard.ended == 1
@@ -138,15 +138,15 @@ def test_a_reader_who_stops_ends_the_progress(model: TrainedModel) -> None:
 
 def test_without_probabilities_all_answers_have_to_be_taken(model: TrainedModel) -> None:
     blind = Predictor(replace(model, calibration={}))
-    with pytest.raises(KgraftError, match="does not know how probable its answers are"):
+    with pytest.raises(KgraftError, match="gives no probabilities"):
         next(complete(blind))
-    found = pl.concat(complete(blind, k=1, least=0))
+    found = pl.concat(complete(blind, k=1, min_probability=0))
     assert found["probability"].null_count() == len(found) == 7
 
 
 def test_a_trained_student_completes_its_target(student: TrainedModel) -> None:
     predictor = Predictor(student)
-    found = pl.concat(complete(predictor, k=5, least=0.3))
+    found = pl.concat(complete(predictor, k=5, min_probability=0.3))
     part = student.graph.part("mine")
     rows = np.stack(
         [

@@ -16,8 +16,8 @@ from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.explain import Explainer, explain
-from kgraft.inference.explanation import Node, Without
-from kgraft.inference.facts import StatedFact, Statement
+from kgraft.inference.explanation import Node, WithoutSupport
+from kgraft.inference.names import StatedFact, Statement
 from kgraft.inference.predict import Predictor, predict
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
@@ -83,7 +83,7 @@ def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:
     assert rule.score_without == pytest.approx(0.6)
     # Mine's own facts are no support by a linked source.
     assert found.supports == (copy, Statement("big", "A", "likes", "B", ("Ann", "likes", "Bob")))
-    assert found.without == Without(
+    assert found.without == WithoutSupport(
         "statement", "stated by big", pytest.approx(share(0.5, 0.25)), None, 1
     )
 
@@ -115,7 +115,9 @@ def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
     assert found.score == pytest.approx(share(1 - 0.5 * 0.75))
     left = [share(0.25), share(0.5)]
     assert [rule.score_without for rule in found.rules] == pytest.approx(left)
-    assert found.without == Without("body", "knows(Bob, Sam), mine", pytest.approx(0.0), None, 1)
+    assert found.without == WithoutSupport(
+        "body", "knows(Bob, Sam), mine", pytest.approx(0.0), None, 1
+    )
 
 
 def test_both_ways_together(model: TrainedModel) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgraft.inference import paths
-from kgraft.inference.paths import weighed_paths
+from kgraft.inference.paths import weighted_paths
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.rules.edges import Edges
@@ -47,7 +47,7 @@ def test_paths_of_up_to_three_steps_by_how_far_they_turn() -> None:
         (0, 1, 2), (2, 2, 1),  # 60 + 20
         (3, 2, 0), (3, 0, 4), (4, 2, 1),  # -20 + 90 + 20
     ]  # fmt: skip
-    found = weighed_paths(kge, edges_of(facts), (0, 0, 1), 9)
+    found = weighted_paths(kge, edges_of(facts), (0, 0, 1), 9)
     assert [steps for _, steps in found] == [
         [(0, 2 + M, 3), (3, 0, 4), (4, 2, 1)],
         [(0, 1, 2), (2, 2, 1)],
@@ -55,29 +55,29 @@ def test_paths_of_up_to_three_steps_by_how_far_they_turn() -> None:
     ]
     degrees = np.deg2rad([0, 10, 30])
     assert [weight for weight, _ in found] == pytest.approx(np.cos(degrees), abs=1e-6)
-    assert weighed_paths(kge, edges_of(facts), (0, 0, 1), 1) == found[:1]
+    assert weighted_paths(kge, edges_of(facts), (0, 0, 1), 1) == found[:1]
 
 
 def test_entities_without_a_vector_are_not_passed() -> None:
     facts = [(0, 1, 2), (2, 2, 1), (0, 1, 5), (5, 1, 1)]
-    found = weighed_paths(turning([90, 60, 20], n_entities=5), edges_of(facts), (0, 0, 1), 9)
+    found = weighted_paths(turning([90, 60, 20], n_entities=5), edges_of(facts), (0, 0, 1), 9)
     assert [steps for _, steps in found] == [[(0, 1, 2), (2, 2, 1)]]
 
 
 def test_one_path_for_the_same_relations() -> None:
     facts = [(0, 1, 2), (2, 2, 1), (0, 1, 3), (3, 2, 1)]
-    assert len(weighed_paths(turning([90, 60, 20]), edges_of(facts), (0, 0, 1), 9)) == 1
+    assert len(weighted_paths(turning([90, 60, 20]), edges_of(facts), (0, 0, 1), 9)) == 1
 
 
 def test_there_may_be_no_path() -> None:
-    assert weighed_paths(turning([90, 60, 20]), edges_of([(0, 1, 2)]), (0, 0, 1), 9) == []
-    assert weighed_paths(turning([90, 60, 20]), edges_of([(0, 0, 1)]), (0, 0, 1), 9) == []
+    assert weighted_paths(turning([90, 60, 20]), edges_of([(0, 1, 2)]), (0, 0, 1), 9) == []
+    assert weighted_paths(turning([90, 60, 20]), edges_of([(0, 0, 1)]), (0, 0, 1), 9) == []
 
 
 def test_between_hubs_only_some_paths_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "LOOKED_AT", 1)
+    monkeypatch.setattr(paths, "MAX_PATHS", 1)
     facts = [(0, 1, 2), (2, 2, 1), (0, 2, 3), (3, 1, 1), (0, 1, 1), (0, 2, 1)]
-    lengths = [len(x) for _, x in weighed_paths(turning([9, 6, 2]), edges_of(facts), (0, 0, 1), 9)]
+    lengths = [len(x) for _, x in weighted_paths(turning([9, 6, 2]), edges_of(facts), (0, 0, 1), 9)]
     assert sorted(lengths) == [1, 2]
 
 
@@ -90,7 +90,7 @@ Facts = st.lists(
 def test_every_path_holds(facts: list[Fact], ends: list[int]) -> None:
     head, tail = ends[:2]
     known = {*facts, *((t, r + M, h) for h, r, t in facts)}
-    found = weighed_paths(turning([9, 60, 20]), edges_of(facts), (head, 0, tail), 99)
+    found = weighted_paths(turning([9, 60, 20]), edges_of(facts), (head, 0, tail), 99)
     for weight, steps in found:
         assert -1.001 <= weight <= 1.001
         assert set(steps) <= known

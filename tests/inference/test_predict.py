@@ -193,7 +193,7 @@ def test_relations_are_found_by_the_end_of_their_name(
 def test_many_queries_are_answered_as_each_alone(
     student: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "MOST_QUERIES", 7)
+    monkeypatch.setattr(candidates, "MAX_QUERIES", 7)
     part = student.graph.part("mine")
     heads = part.entities.names_of(range(20))
     queries = [

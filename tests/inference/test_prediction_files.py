@@ -27,7 +27,7 @@ def predictor(teacher: TrainedModel) -> Predictor:
 
 
 def names(predictor: Predictor) -> list[str]:
-    return predictor.named.part.entities.names_of(range(3))
+    return predictor.names.part.entities.names_of(range(3))
 
 
 def written(path: Path, *lines: str) -> Path:

@@ -12,7 +12,7 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.predict import Predictor
-from kgraft.inference.probability_check import judge
+from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration, calibration_error, reliability
@@ -36,29 +36,29 @@ def model(tiny: Collection) -> TrainedModel:
     return TrainedModel("joint", kge, graph, "mine", settings, calibration=FLAT)
 
 
-def test_the_best_candidates_are_judged(model: TrainedModel, tiny: Collection) -> None:
+def test_the_best_candidates_are_checked(model: TrainedModel, tiny: Collection) -> None:
     # Tests: ann likes cay, ann likes eve, bob likes dan, eve knows bob. Their seven queries:
     # ann likes: eve (right); bob likes: eve; eve knows: eve; who likes cay: eve, who likes eve:
     # eve, who likes dan: eve; who knows bob: eve (right).
-    found = judge(Predictor(model), tiny.graphs["mine"], best=1)
-    assert (len(found.truth), found.truth.sum(), found.covered.sum()) == (7, 2, 0)
+    found = check_probabilities(Predictor(model), tiny.graphs["mine"], k=1)
+    assert (len(found.correct), found.correct.sum(), found.covered.sum()) == (7, 2, 0)
     assert set(found.probability) == {0.5}
     # All: of 7 times 5 candidates, mine states four in train (ann likes bob; cay likes dan as head
     # of dan) and valid, the rest is judged.
-    everything = judge(Predictor(model), tiny.graphs["mine"], best=99)
+    everything = check_probabilities(Predictor(model), tiny.graphs["mine"], k=99)
     # Each of the four facts is right for both sides. Big states that ann likes cay.
-    assert everything.truth.sum() == 8
+    assert everything.correct.sum() == 8
     assert everything.covered.sum() == 2
-    assert everything.truth[everything.covered].all()
+    assert everything.correct[everything.covered].all()
     # ann likes bob and cay likes dan are no candidates: train states them.
-    assert len(everything.truth) == 7 * 5 - 2
+    assert len(everything.correct) == 7 * 5 - 2
 
 
 def test_facts_of_other_splits_are_no_wrong_answers(model: TrainedModel, tiny: Collection) -> None:
     mine = tiny.graphs["mine"]
-    valid = judge(Predictor(model), mine, split="valid", best=99)
+    valid = check_probabilities(Predictor(model), mine, split="valid", k=99)
     # ann knows ?, ? knows cay: five each; bob knows cay is known
-    assert (len(valid.truth), valid.truth.sum()) == (9, 2)
+    assert (len(valid.correct), valid.correct.sum()) == (9, 2)
 
 
 def test_facts_that_the_model_has_no_names_for_are_left_out(
@@ -73,22 +73,22 @@ def test_facts_that_the_model_has_no_names_for_are_left_out(
         train=mine.train + np.array([1, 0, 1]),
         test=np.array([[0, 0, 1], [1, 0, 3]]),
     )
-    found = judge(Predictor(model), later, best=99)
-    assert found.truth.sum() == 2
+    found = check_probabilities(Predictor(model), later, k=99)
+    assert found.correct.sum() == 2
 
 
 def test_something_has_to_be_held_out_and_probable(model: TrainedModel, tiny: Collection) -> None:
     mine = tiny.graphs["mine"]
     with pytest.raises(DataError, match="no facts in 'test'"):
-        judge(Predictor(model), replace(mine, test=mine.test[:0]))
+        check_probabilities(Predictor(model), replace(mine, test=mine.test[:0]))
     with pytest.raises(DataError, match="or the model no probabilities"):
-        judge(Predictor(replace(model, calibration={})), mine)
+        check_probabilities(Predictor(replace(model, calibration={})), mine)
 
 
 def test_probabilities_of_a_trained_student_hold(
     student: TrainedModel, generated: Collection
 ) -> None:
-    found = judge(Predictor(student), generated.target_graph)
-    rows = reliability(found.probability, found.truth)
-    assert sum(row.count for row in rows) == len(found.truth)
+    found = check_probabilities(Predictor(student), generated.target_graph)
+    rows = reliability(found.probability, found.correct)
+    assert sum(row.count for row in rows) == len(found.correct)
     assert calibration_error(rows) < 0.05

@@ -14,8 +14,7 @@ import torch
 from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.facts import StatedFact
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames, StatedFact
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
@@ -186,17 +185,17 @@ def test_a_relation_is_found_by_the_end_of_its_name(web: TrainedModel) -> None:
 
 
 def test_relations_are_labelled_by_the_end_that_tells_them_apart(web: TrainedModel) -> None:
-    named = Named(web, "web")
+    named = ModelNames(web, "web")
     labels = ["a/likes", "b#likes", "knows", "sees"]
     assert [named.relation_label(row) for row in range(8)] == labels * 2
     assert named.n_relations == 4
 
 
 def test_entities_are_labelled_by_label_or_name(web: TrainedModel, model: TrainedModel) -> None:
-    named = Named(web, "web")
+    named = ModelNames(web, "web")
     assert [named.entity_label(row) for row in (0, 1)] == ["X ray", "http://a/y"]
     # names of the source itself are preferred; what it lacks has a name of another
-    mine, big = Named(model, "mine"), Named(model, "big")
+    mine, big = ModelNames(model, "mine"), ModelNames(model, "big")
     assert [mine.entity_label(row) for row in (ANN, DAN, EVE, Z)] == ["Ann", "Sam", "eve", "Z"]
     assert [big.entity_label(row) for row in (EVE, Z)] == ["eve", "Z"]
 
@@ -219,19 +218,19 @@ def test_an_entity_is_called_by_its_first_label(
     )
     links = Links("a", "b", np.array([[0, 0]]), np.ones(1, np.float32))
     model = replace(by_size(a, [1, 2], [1]), graph=join([a, b], [links]))
-    named = Named(model, "a")
+    named = ModelNames(model, "a")
     assert [named.entity_label(row) for row in range(4)] == ["Rome", "Athens", "b1", "b2"]
     assert [named.entity_name(row) for row in range(4)] == ["", "a1", "b1", "b2"]
     assert (named.entity("rome"), named.entity("ATHENS")) == (0, 1)
 
 
 def test_the_relation_of_another_source_has_its_name(model: TrainedModel) -> None:
-    assert Named(model, "mine").relation_label(SEES) == "sees"
-    assert Named(model, "big").relation_label(KNOWS + M) == "knows"
+    assert ModelNames(model, "mine").relation_label(SEES) == "sees"
+    assert ModelNames(model, "big").relation_label(KNOWS + M) == "knows"
 
 
 def test_facts_are_stated_by_their_sources(model: TrainedModel) -> None:
-    named = Named(model, "mine")
+    named = ModelNames(model, "mine")
     stated = {
         (ANN, LIKES, BOB): ("mine", "big"),
         (ANN, LIKES, CAY): ("big",),
@@ -243,4 +242,4 @@ def test_facts_are_stated_by_their_sources(model: TrainedModel) -> None:
 
 def test_names_need_a_source_that_there_is(model: TrainedModel) -> None:
     with pytest.raises(UnknownNameError, match="no source is called 'none'; there are mine, big"):
-        Named(model, "none")
+        ModelNames(model, "none")

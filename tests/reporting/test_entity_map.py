@@ -13,7 +13,7 @@ import torch
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.model.trained_model import TrainedModel
-from kgraft.reporting.entity_map import HEIGHT, MOST_POINTS, WIDTH, map_entities, map_figure
+from kgraft.reporting.entity_map import HEIGHT, MAX_POINTS, WIDTH, map_entities, map_figure
 from kgraft.reporting.entity_map import principal_places as places_of
 
 
@@ -79,7 +79,7 @@ def test_a_hundred_thousand_entities_are_sampled(by_size: Callable[..., TrainedM
     )
     model = by_size(graph, draw.random(n).tolist(), [1])
     found = map_entities(model)
-    assert len(np.unique(found.rows)) == MOST_POINTS
+    assert len(np.unique(found.rows)) == MAX_POINTS
     drawn = map_figure(model, found)
     assert "3,000 of 100,000 entities" in drawn
     assert len(drawn) < 60_000

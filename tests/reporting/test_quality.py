@@ -80,7 +80,7 @@ def test_quality_by_relation(sized: TrainedModel, tiny: Collection, rows: Read) 
 def test_only_the_most_frequent_relations(
     sized: TrainedModel, tiny: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality, "MOST_RELATIONS", 1)
+    monkeypatch.setattr(quality, "MAX_RELATIONS", 1)
     shown = by_relation(sized, measure_held_out(sized, tiny, split="test"))
     assert "The 1 most frequent of 2 relations" in shown
     assert "knows" not in shown
@@ -101,7 +101,7 @@ def test_validation_facts_are_ranked_as_if_test_facts_were_unknown(
 def test_a_large_split_is_sampled(
     sized: TrainedModel, tiny: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality, "MOST_FACTS", 2)
+    monkeypatch.setattr(quality, "MAX_FACTS", 2)
     one, other = (measure_held_out(sized, tiny, split="test")[0] for _ in range(2))
     assert len(one.facts) == len(one.ranks["head", "all"]) == len(one.covered) == 2
     assert np.array_equal(one.facts, other.facts)
@@ -110,7 +110,7 @@ def test_a_large_split_is_sampled(
 def test_large_graphs_are_asked_less(
     sized: TrainedModel, tiny: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality, "MOST_SCORES", 30)
+    monkeypatch.setattr(quality, "MAX_SCORES", 30)
     # Five entities: three facts, both ends of each, take thirty scores.
     [found] = measure_held_out(sized, tiny, split="test")
     assert len(found.facts) == 3

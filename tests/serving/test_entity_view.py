@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kgraft.errors import UnknownNameError
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
@@ -22,7 +22,7 @@ def around(tiny: Collection) -> Neighbourhood:
     settings = TrainSettings(model=ModelSettings(width=2))
     entities = torch.tensor([[1.0, x] for x in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)])
     kge = KgeModel(settings.model, entities, torch.ones(6, 2))
-    return Neighbourhood(Named(TrainedModel("joint", kge, joint, "mine", settings)))
+    return Neighbourhood(ModelNames(TrainedModel("joint", kge, joint, "mine", settings)))
 
 
 def test_facts_of_the_target_come_first_and_each_once(around: Neighbourhood) -> None:

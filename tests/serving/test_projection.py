@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kgraft.reporting.entity_map import MOST_POINTS
+from kgraft.reporting.entity_map import MAX_POINTS
 from kgraft.serving.projection import Atlas
 
 
@@ -33,5 +33,5 @@ def test_few_vectors_have_places_too(shape: tuple[int, int]) -> None:
 
 
 def test_of_very_many_some_are_drawn() -> None:
-    atlas = Atlas(torch.randn(5 * MOST_POINTS, 3, generator=torch.Generator().manual_seed(0)))
-    assert len(np.unique(atlas.shown)) == len(atlas.shown) == MOST_POINTS
+    atlas = Atlas(torch.randn(5 * MAX_POINTS, 3, generator=torch.Generator().manual_seed(0)))
+    assert len(np.unique(atlas.shown)) == len(atlas.shown) == MAX_POINTS

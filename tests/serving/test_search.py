@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.search import EntitySearch, folded
 
@@ -39,7 +39,7 @@ def search(by_size: Model) -> EntitySearch:
         train=np.array([[0, 0, 1]]),
         labels=pl.Series(list(PLACES.values()), dtype=pl.String),
     )
-    return EntitySearch(Named(by_size(graph, [1.0] * len(PLACES), [1.0])))
+    return EntitySearch(ModelNames(by_size(graph, [1.0] * len(PLACES), [1.0])))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from kgraft.errors import KgraftError, SettingsError
-from kgraft.inference.facts import StatedFact
+from kgraft.inference.names import StatedFact
 from kgraft.pipeline.run import RunOptions
 from kgraft.settings import read_settings
 from kgraft.system.files import alone, clear_up

@@ -86,12 +86,12 @@ def predict(
 def _complete(predictor: Predictor, file: Path, *, k: int, least: float, typed: bool) -> None:
     count = 0
     with predictions_file(file) as append:
-        for facts in complete(predictor, k=k, least=least, typed=typed):
+        for facts in complete(predictor, k=k, min_probability=least, typed=typed):
             append(facts)
             count += len(facts)
     likely = f" with a probability of {least:g} or more" if least else ""
     out.print(
-        f"{count:,} facts that {predictor.named.source} does not state{likely} are in {file}",
+        f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}",
         highlight=False,
         soft_wrap=True,
     )

@@ -112,7 +112,7 @@ def evaluate(
     filters: Sequence[Filter] = ("all",),
     tie: Tie = "realistic",
     by: By | None = None,
-    most: int | None = None,
+    max_facts: int | None = None,
     joint: JointGraph | None = None,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities.
@@ -126,7 +126,7 @@ def evaluate(
         filters: Which known facts are no wrong answers.
         tie: How ties count.
         by: What the model answers by; by default what its validation facts favour.
-        most: The most facts; where there are more, a sample that is always the same.
+        max_facts: The maximum number of facts; of more, a fixed sample is taken.
         joint: The collection's graphs, where they have been joined already.
 
     Raises:
@@ -142,8 +142,8 @@ def evaluate(
             f"{graph.name!r} has no facts in {split!r}",
             remedy="Name a file for it in the collection, or let split make one",
         )
-    if most is not None and len(facts) > most:
-        facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:most])]
+    if max_facts is not None and len(facts) > max_facts:
+        facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])]
     facing = model.facing(collection, graph.name, by)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),

@@ -20,13 +20,13 @@ from kgraft.model.scorer import Scorer
 CHUNK_ELEMENTS = 2**24
 """Scores held at once: 64 MiB of float32."""
 
-MOST_QUERIES = 256
+MAX_QUERIES = 256
 """Queries scored at once. More make the product no faster, and their scores leave the cache."""
 
-MOST_ANSWERS = 512
+MAX_ANSWERS = 512
 """Answers ranked at once."""
 
-MOST_KNOWN = 2**20
+MAX_KNOWN = 2**20
 """Known answers that asked ones are compared with at once: a few arrays of 8 MiB."""
 
 
@@ -133,16 +133,16 @@ def _chunked(
     whose answers are neighbours share a chunk. What needs fewer chunks is done.
     """
     by_query = np.lexsort((relations, anchors))
-    size = min(max(chunk_elements // max(n_columns, 1), 1), MOST_QUERIES)
+    size = min(max(chunk_elements // max(n_columns, 1), 1), MAX_QUERIES)
     # Where not even one query's scores fit at once, an answer has a block around itself.
-    most = MOST_ANSWERS if n_columns <= chunk_elements else 1
+    most = MAX_ANSWERS if n_columns <= chunk_elements else 1
     number = np.cumsum(changes(anchors[by_query], relations[by_query]))
     chunks, start = [], 0
     while start < len(by_query):
         stop = min(int(np.searchsorted(number, number[start] + size)), start + most)
         chunks.append(by_query[start:stop])
         start = stop
-    if size == MOST_QUERIES:
+    if size == MAX_QUERIES:
         return chunks
     by_answer = np.argsort(columns, kind="stable")
     neighbours = np.split(by_answer, _breaks(columns[by_answer].tolist(), chunk_elements))
@@ -157,7 +157,7 @@ def _breaks(columns: list[int], chunk_elements: int) -> list[int]:
     first = 0
     for place, column in enumerate(columns):
         size, span = place - first + 1, column - columns[first] + 1
-        if size > MOST_QUERIES or size * span > chunk_elements:
+        if size > MAX_QUERIES or size * span > chunk_elements:
             breaks.append(place)
             first = place
     return breaks
@@ -269,7 +269,7 @@ class _Filtered:
         """Split the answers where they have too many known ones to be looked at together."""
         ends, start = np.cumsum(self.sizes), 0
         while start < len(ends):
-            most = MOST_KNOWN + (ends[start - 1] if start else 0)
+            most = MAX_KNOWN + (ends[start - 1] if start else 0)
             stop = max(int(np.searchsorted(ends, most, side="right")), start + 1)
             yield slice(start, stop)
             start = stop

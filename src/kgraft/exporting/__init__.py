@@ -1,1 +1,1 @@
-"""A model's vectors in the forms that other tools read."""
+"""Export of a model's vectors to the formats of other tools."""

@@ -1,4 +1,4 @@
-"""Exporting: a model's vectors to a place, in one of the forms, whole or not at all."""
+"""Export of a model's vectors to a file, a directory or an address, all or nothing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from kgraft.system.files import write_atomically, write_directory
 from kgraft.system.progress import Listener
 
 ABOUT = "kgraft-export.json"
-"""In a directory: what the vectors are; and the sign that the directory is ours to replace."""
+"""File in an exported directory that describes the vectors, and marks it as replaceable."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """Summary of an export.
 
     Args:
-        format: In which form.
-        sources: Whose entities and relations.
-        entities: How many entities.
-        relations: How many relations, inverses not counted.
+        format: The format.
+        sources: The sources of the exported entities and relations.
+        entities: Number of entities.
+        relations: Number of relations, inverses not counted.
         width: Numbers in a vector.
     """
 
@@ -42,7 +42,7 @@ def export(
     model: TrainedModel,
     place: str | os.PathLike[str],
     *,
-    format: str | None = None,  # noqa: A002 (the word of read_graph and write_graph)
+    format: str | None = None,  # noqa: A002 (as in read_graph and write_graph)
     sources: Sequence[str] | None = None,
     name: str | None = None,
     overwrite: bool = False,
@@ -54,30 +54,31 @@ def export(
         model: A trained model.
         place: A file, a directory, or an address: ``postgresql://``, of a Qdrant server
             ``http://``, or ``hf://USER/NAME``.
-        format: A name of ``FORMATS``; by default what the place tells.
-        sources: Whose entities and relations; by default the target's, of a teacher all.
-        name: What tables and collections begin with; by default the target's name.
-        overwrite: Whether what an earlier export left there is replaced.
-        listener: Receives the number of rows written; by default a bar or log lines.
+        format: A name in ``FORMATS``; by default that of the place's ending or scheme.
+        sources: The sources whose entities and relations are exported; by default the target, or
+            all sources of a teacher.
+        name: The prefix of table and collection names; by default the target's name.
+        overwrite: Whether an earlier export there is replaced.
+        listener: Receives the number of written rows; by default a bar or log lines.
 
     Raises:
-        DataError: If the form is unknown, the place does not suit it, or something is there that
-            may not be replaced.
+        DataError: If the format is unknown or does not fit the place, or something there may not
+            be replaced.
         UnknownNameError: If the model has no such source.
         KgraftError: If an extra is not installed, or a server cannot be written to.
     """
     where = os.fspath(place)
-    known = format_of(where, format)
-    form = FORMATS[known]
+    chosen = format_of(where, format)
+    form = FORMATS[chosen]
     if form.whole and sources is not None:
-        raise DataError(f"{known} takes the whole model", remedy="Leave the sources out")
+        raise DataError(f"{chosen} takes the whole model", remedy="Leave the sources out")
     selection = select(model, sources=sources, name=name, listener=listener)
     if is_address(where):
-        _send(form, selection, where, known, overwrite=overwrite)
+        _send(form, selection, where, chosen, overwrite=overwrite)
     else:
-        _write(form, selection, Path(where), known, overwrite=overwrite)
+        _write(form, selection, Path(where), chosen, overwrite=overwrite)
     return Exported(
-        known,
+        chosen,
         tuple(selection.sources),
         len(selection.entities),
         len(selection.relations) // 2,
@@ -99,7 +100,7 @@ def _write(form: Format, selection: Selection, path: Path, name: str, *, overwri
         if path.exists() and not overwrite:
             raise DataError(
                 "there is a file already",
-                remedy="Name another one, or allow overwriting",
+                remedy="Name another one, or use --overwrite",
                 path=path,
             )
         with write_atomically(path) as temporary:
@@ -116,20 +117,18 @@ def _write(form: Format, selection: Selection, path: Path, name: str, *, overwri
 
 
 def _check_replaceable(directory: Path, *, overwrite: bool) -> None:
-    """Make sure that nothing is lost which no earlier export has written."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
+    """Raise unless the directory is new, empty, or an earlier export that may be replaced."""
+    if directory.exists() and not directory.is_dir():
         raise DataError("this is a file", remedy="Name a directory", path=directory)
-    if not any(directory.iterdir()):
+    if not directory.exists() or not any(directory.iterdir()):
         return
     if not (directory / ABOUT).is_file():
         raise DataError(
-            "this holds something else than an export", remedy="Name another one", path=directory
+            "this directory is not an export of kgraft", remedy="Name another one", path=directory
         )
     if not overwrite:
         raise DataError(
             "there is an export already",
-            remedy="Name another directory, or allow overwriting",
+            remedy="Name another directory, or use --overwrite",
             path=directory,
         )

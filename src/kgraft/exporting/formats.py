@@ -1,4 +1,4 @@
-"""The forms that vectors are exported in, by name, by the ending of a file, or by an address."""
+"""Export formats, found by name, by the ending of a file, or by the scheme of an address."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Literal, Protocol, get_args
 
 from kgraft.errors import DataError
 from kgraft.exporting.hub import SCHEME, send_to_hub, write_hub
-from kgraft.exporting.lance import write_lance
-from kgraft.exporting.postgres import send_to_postgres
 from kgraft.exporting.pykeen import write_pykeen
-from kgraft.exporting.qdrant import send_to_qdrant, write_qdrant
 from kgraft.exporting.selection import Selection
 from kgraft.exporting.single_file import (
     write_numpy,
@@ -21,41 +18,40 @@ from kgraft.exporting.single_file import (
     write_safetensors,
     write_word2vec,
 )
-from kgraft.exporting.usearch import write_usearch
+from kgraft.exporting.vector_stores import (
+    send_to_postgres,
+    send_to_qdrant,
+    write_lance,
+    write_qdrant,
+    write_usearch,
+)
 from kgraft.system.files import COMPRESSIONS
 
 FormatName = Literal[
-    "numpy",
-    "parquet",
-    "safetensors",
-    "word2vec",
-    "usearch",
-    "lancedb",
-    "qdrant",
-    "pgvector",
-    "pykeen",
-    "hub",
-]
+    "numpy", "parquet", "safetensors", "word2vec",
+    "usearch", "lancedb", "qdrant", "pgvector",
+    "pykeen", "hub",
+]  # fmt: skip
 
 
 class Send(Protocol):
-    """Puts a selection where an address leads."""
+    """Sends a selection to an address."""
 
     def __call__(self, selection: Selection, address: str, /, *, overwrite: bool) -> None:
-        """Put it there whole or not at all; what is there is replaced only if it may be."""
+        """Send all of it or nothing; replace an earlier export only with ``overwrite``."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A form of vectors.
+    """An export format.
 
     Args:
         to_file: Writes a file.
         to_directory: Writes into an empty directory.
-        send: Puts it where an address leads.
-        endings: Of files and directories that are written in this form unless it is told.
-        schemes: What such addresses begin with.
-        whole: Whether it takes the whole model, so that no sources are chosen.
+        send: Sends to an address.
+        endings: Endings of files and directories that select this format.
+        schemes: The beginnings of addresses that select this format.
+        whole: Whether it exports the whole model, so that sources cannot be chosen.
     """
 
     to_file: Callable[[Selection, Path], None] | None = None
@@ -88,25 +84,27 @@ FORMATS: Mapping[FormatName, Format] = {
 
 
 def format_of(place: str, name: str | None = None) -> FormatName:
-    """Return the form that is asked for by name, or that a place tells.
+    """Return the format of a name, or by default that of a file's ending or an address's scheme.
 
     Raises:
-        DataError: If there is no such form, or the place tells none.
+        DataError: If there is no such format.
     """
     for known in get_args(FormatName):
         form = FORMATS[known]
-        tells = place.startswith(form.schemes) or place.lower().endswith(form.endings)
-        if name == known or (name is None and tells):
+        fits = place.startswith(form.schemes) or place.lower().endswith(form.endings)
+        if name == known or (name is None and fits):
             return known  # type: ignore[no-any-return]
-    wrong = f"{place}: its ending tells no form" if name is None else f"there is no form {name!r}"
+    wrong = (
+        f"{place}: its ending names no format" if name is None else f"there is no format {name!r}"
+    )
     raise DataError(wrong, remedy="Name one of " + ", ".join(FORMATS) + " with --format")
 
 
 def is_address(place: str) -> bool:
-    """Say whether a place is an address, not a file or a directory."""
+    """Return whether a place is an address, not a file or a directory."""
     return "://" in place
 
 
 def shown(place: str) -> str:
-    """Return a place as it may be shown: an address without a password."""
+    """Return a place for display: an address without its password."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", place)

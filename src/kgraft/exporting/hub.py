@@ -1,4 +1,4 @@
-"""The layout of the Hugging Face Hub, which a model directory has; and its upload."""
+"""Model directories for the Hugging Face Hub, and their upload."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SCHEME = "hf://"
 
 
 def write_hub(selection: Selection, directory: Path) -> None:
-    """Write the model directory, whose card begins as the Hub reads it."""
+    """Write the model directory, which has the Hub's layout."""
     save_model(selection.model, directory)
 
 
 def send_to_hub(selection: Selection, address: str, *, overwrite: bool) -> None:
-    """Upload a model directory in one commit, as whoever is logged in; a new repository is private.
+    """Upload a model directory in one commit, as the user logged in; a new repository is private.
 
     Args:
         selection: The model.
         address: ``hf://USER/NAME``.
-        overwrite: Whether the repository may be there already.
+        overwrite: Whether the repository may exist already.
 
     Raises:
         KgraftError: If the Hub cannot be reached, or refuses.
@@ -43,5 +43,5 @@ def send_to_hub(selection: Selection, address: str, *, overwrite: bool) -> None:
         reason = str(error).strip().splitlines()[0]
         raise KgraftError(
             f"{address}: the Hub cannot be written to ({reason}). Check the name, hf://USER/NAME, "
-            "and log in with hf auth login; a repository that is there needs --overwrite."
+            "and log in with hf auth login; an existing repository needs --overwrite."
         ) from error

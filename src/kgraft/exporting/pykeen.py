@@ -1,4 +1,4 @@
-"""A ComplEx model as PyKEEN's own objects, and their parts in a directory."""
+"""A ComplEx model as PyKEEN objects, and their parts in a directory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError
-from kgraft.exporting.folded import folded
-from kgraft.exporting.selection import Selection
+from kgraft.exporting.selection import Selection, merge_prior
 from kgraft.io.name_lists import unique_names
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.trained_model import TrainedModel
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def to_pykeen(model: TrainedModel) -> tuple[ComplEx, TriplesFactory]:
-    """Return a ComplEx model as PyKEEN has it, with the factory of its training facts.
+    """Return a ComplEx model as a PyKEEN model, with the factory of its training facts.
 
     Its scores of heads and of tails are kgraft's, by vectors. PyKEEN numbers relation ``r`` as
     ``2 r`` and its inverse as ``2 r + 1``, and holds a complex number's two parts side by side.
     The factory holds the facts between entities that have vectors, each once. An entity or relation
-    is called as its first source does; where another row has that name, it ends in ``#row``.
+    has its first source's name, with ``#row`` added where another row has that name.
 
     Raises:
         DataError: If the model's encoder is not ComplEx.
@@ -42,7 +41,7 @@ def to_pykeen(model: TrainedModel) -> tuple[ComplEx, TriplesFactory]:
             f"PyKEEN has no model that scores as {model.settings.model.encoder!r} does",
             remedy="Export a model whose encoder is complex",
         )
-    kge, graph = folded(model.kge), model.graph
+    kge, graph = merge_prior(model.kge), model.graph
     models = import_extra("pykeen.models", extra="pykeen")
     factory = import_extra("pykeen.triples", extra="pykeen").TriplesFactory(
         torch.from_numpy(np.unique(graph.triples[graph.among_first(kge.n_entities)], axis=0)),
@@ -73,7 +72,7 @@ def write_pykeen(selection: Selection, directory: Path) -> None:
 
 
 def _paired(vectors_ND: Tensor) -> Tensor:
-    """Return complex numbers ``(N, D / 2, 2)`` that PyKEEN keeps as real numbers."""
+    """Return complex numbers as pairs of real ones, ``(N, D / 2, 2)``."""
     return torch.stack(vectors_ND.chunk(2, dim=-1), dim=-1)
 
 

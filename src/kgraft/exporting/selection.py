@@ -1,4 +1,4 @@
-"""What is exported of a model: vectors, each with its name, source and label."""
+"""The exported part of a model: vectors, each with its name, source and label."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ import torch
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
-from kgraft.exporting.folded import folded
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.progress import Listener, default_listener
 
-AT_ONCE = 1_000
-"""Rows that are handed on together."""
+BATCH_SIZE = 1_000
+"""Rows that are written at once."""
+
+PRIOR_SCALE = 2.0**-5
+"""Scale of the prior's numbers in rows of entities; those of relations are divided by its square.
+So small that neighbours by cosine stay those of the learned numbers; a power of two is exact."""
 
 COMPLEX = (
     (
         "A row of width D is D/2 complex numbers: the real parts, then the imaginary parts. The "
-        "first learned/2 are learned, the others say which answers are usual along a relation."
+        "first learned/2 are learned, the others hold the frequency prior of answers to a relation."
     ),
     (
         "The score of (head, relation, tail) is Re(sum(h * r * conj(t))): the dot product of the "
-        "tail's row with the row of h * r. Heads are asked for with the relation's inverse row: "
+        "tail's row with the row of h * r. Queries for heads take the relation's inverse row: "
         "the score of a head is the dot product of its row with that of t * r_inverse."
     ),
 )
@@ -41,18 +44,18 @@ ENCODED = (
     "A row of width D is D real numbers.",
     (
         "The score of (head, relation, tail) is the dot product of the tail's row with a query "
-        "that the encoder makes of the rows of head and relation, by weights in the model only."
+        "that the encoder computes from the rows of head and relation by weights of the model."
     ),
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Vectors with what they are called.
+    """Vectors with their names.
 
     Args:
         about: A row for each vector: ``name``, ``source``, ``label`` (null where there is none);
-            of relations also ``inverse``, whether it is the one that heads are asked for with.
+            for relations also ``inverse``, true for the rows of queries for heads.
         vectors: float32 ``(n, D)``.
     """
 
@@ -64,20 +67,20 @@ class Table:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """All of it, the vectors as an array column ``vector``."""
+        """The whole table, with the vectors as an array column ``vector``."""
         shape = pl.Array(pl.Float32, self.vectors.shape[1])
         return self.about.with_columns(pl.Series("vector", self.vectors, dtype=shape))
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The vectors of a model that are exported.
+    """The vectors of a model to export.
 
     Args:
         model: The model.
-        sources: Whose entities and relations, by their names.
-        name: What tables and collections that hold them begin with.
-        listener: Receives the number of rows handed on; by default a bar or log lines.
+        sources: The sources whose entities and relations are exported.
+        name: The prefix of table and collection names.
+        listener: Receives the number of written rows; by default a bar or log lines.
     """
 
     model: TrainedModel
@@ -87,8 +90,8 @@ class Selection:
 
     @cached_property
     def kge(self) -> KgeModel:
-        """The model's vectors as they are exported."""
-        return folded(self.model.kge)
+        """The exported vectors."""
+        return merge_prior(self.model.kge)
 
     @cached_property
     def entities(self) -> Table:
@@ -118,7 +121,7 @@ class Selection:
         graph, kge = self.model.graph, self.kge
         frames, rows = [], []
         for source in self.sources:
-            part, named = graph.parts[source], Named(self.model, source)
+            part, names = graph.parts[source], ModelNames(self.model, source)
             rows.append(part.relation_rows)
             frames.append(
                 pl.DataFrame(
@@ -126,29 +129,29 @@ class Selection:
                         "name": part.relations.names,
                         "source": pl.repeat(source, len(rows[-1]), eager=True),
                         "label": pl.Series(
-                            [named.relation_label(int(row)) for row in rows[-1]], dtype=pl.String
+                            [names.relation_label(int(row)) for row in rows[-1]], dtype=pl.String
                         ),
                     }
                 )
             )
-        forward, along = pl.concat(frames), np.concatenate(rows)
+        forward, numbers = pl.concat(frames), np.concatenate(rows)
         both = [forward.with_columns(inverse=pl.lit(inverse)) for inverse in (False, True)]
-        places = np.concatenate([along, along + graph.n_relations])
+        places = np.concatenate([numbers, numbers + graph.n_relations])
         return Table(pl.concat(both), kge.relations.numpy()[places])
 
     @property
     def both(self) -> dict[str, Table]:
-        """The tables by what they hold: ``entities`` and ``relations``."""
+        """The two tables by content: ``entities`` and ``relations``."""
         return {"entities": self.entities, "relations": self.relations}
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The tables by the names that databases know them by."""
+        """The two tables by their names in databases."""
         return {f"{self.name}_{kind}": table for kind, table in self.both.items()}
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the vectors are, how they are laid out and how a score is made of them."""
+        """A description of the vectors: model, layout, and how to compute a score."""
         model = self.model
         layout, score = COMPLEX if model.settings.model.encoder == "complex" else ENCODED
         return {
@@ -164,11 +167,11 @@ class Selection:
         }
 
     def batches(self, table: Table, what: str) -> Iterator[slice]:
-        """Yield the places of a table's rows, ``AT_ONCE`` together, and tell of the progress."""
+        """Yield slices of a table's rows, ``BATCH_SIZE`` each, and report the progress."""
         self.listener.begin(what, len(table))
         try:
-            for begin in range(0, len(table), AT_ONCE):
-                end = min(begin + AT_ONCE, len(table))
+            for begin in range(0, len(table), BATCH_SIZE):
+                end = min(begin + BATCH_SIZE, len(table))
                 yield slice(begin, end)
                 self.listener.advance(end - begin)
         finally:
@@ -182,13 +185,14 @@ def select(
     name: str | None = None,
     listener: Listener | None = None,
 ) -> Selection:
-    """Choose what is exported of a model.
+    """Select the part of a model to export.
 
     Args:
         model: The model.
-        sources: Whose entities and relations; by default the target's, or of a teacher all.
-        name: What tables and collections begin with; by default made of the target's name.
-        listener: Receives the number of rows handed on; by default a bar or log lines.
+        sources: The sources whose entities and relations are exported; by default the target, or
+            all sources of a teacher.
+        name: The prefix of table and collection names; by default the target's name.
+        listener: Receives the number of written rows; by default a bar or log lines.
 
     Raises:
         UnknownNameError: If the model has no such source.
@@ -198,7 +202,7 @@ def select(
         sources = model.graph.sources if model.target is None else [model.target]
     for source in sources:
         model.graph.part(source)
-    # What every database takes as part of a name.
+    # Characters that every database accepts in a name.
     name = name or re.sub(r"[^A-Za-z0-9_]+", "_", model.target or model.kind)
     selection = Selection(model, tuple(sources), name, listener or default_listener())
     if not sources or not len(selection.entities):
@@ -207,6 +211,28 @@ def select(
             remedy="Name one of " + ", ".join(model.graph.sources),
         )
     return selection
+
+
+def merge_prior(kge: KgeModel) -> KgeModel:
+    """Return a model with the same scores whose rows include the frequency prior.
+
+    The rows of ComplEx grow by K complex numbers (``kgraft.model.frequency_prior``). For another
+    encoder, or without a prior, the model itself is returned.
+    """
+    prior = kge.prior
+    if prior is None or kge.settings.encoder != "complex":
+        return kge
+    ones, zeros = torch.full_like(prior.entities, PRIOR_SCALE), torch.zeros_like(prior.relations)
+    entities, relations = (
+        torch.cat([real, more_real, imaginary, more_imaginary], dim=1)
+        for (real, imaginary), more_real, more_imaginary in (
+            (kge.vectors().chunk(2, dim=1), ones, PRIOR_SCALE * prior.entities),
+            (kge.relations.chunk(2, dim=1), zeros, prior.relations / PRIOR_SCALE**2),
+        )
+    )
+    width = kge.settings.width + 2 * prior.entities.shape[1]
+    settings = kge.settings.model_copy(update={"width": width, "tables": "float32"})
+    return KgeModel(settings, entities, relations)
 
 
 def _labels(graph: JointGraph) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Forms that are one file: NumPy, Parquet, safetensors, and the text format of word2vec."""
+"""Export formats of one file: NumPy, Parquet, safetensors, and the text format of word2vec."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_parquet(selection: Selection, path: Path) -> None:
 def write_safetensors(selection: Selection, path: Path) -> None:
     """Write ``entities`` and ``relations``, their columns as JSON in bytes, ``about`` as metadata.
 
-    The JSON is a tensor, as the header, where metadata is, may not grow with the rows.
+    The JSON is a tensor, since the size of the header, which holds metadata, is limited.
     """
     tensors: dict[str, NDArray[Any]] = {}
     for kind, table in selection.both.items():
@@ -63,11 +63,11 @@ def write_safetensors(selection: Selection, path: Path) -> None:
 def write_word2vec(selection: Selection, path: Path) -> None:
     """Write the entities as text: their number and width, then a line for each, its name first.
 
-    White space in a name is percent-encoded, since it ends a name here. Numbers have the nine
-    digits that give every float32 back.
+    White space in a name is percent-encoded, since it ends a name in this format. Numbers have nine
+    digits, enough to restore every float32.
 
     Raises:
-        DataError: If two rows would be called the same.
+        DataError: If two rows would have the same name.
     """
     table = selection.entities
     words = _words(table)
@@ -91,7 +91,7 @@ def _words(table: Table) -> list[str]:
     if words.n_unique() < len(words):
         twice = words.filter(words.is_duplicated())[0]
         raise DataError(
-            f"word2vec text knows a row by one word only, and two rows are called {twice!r}",
-            remedy="Export one source at a time, with --sources, or choose another form",
+            f"word2vec text names each row by one word, and two rows have the name {twice!r}",
+            remedy="Export one source at a time, with --sources, or choose another format",
         )
     return words.to_list()

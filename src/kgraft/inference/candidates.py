@@ -1,4 +1,7 @@
-"""The entities that may be answers, scored and ranked in blocks: rows in, rows out."""
+"""Candidate answers: the entities of a source, scored and ranked by a model in blocks of queries.
+
+Shapes: n queries in all, b of one block, c candidates, k answers to each.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,22 @@ from torch import Tensor
 
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
-from kgraft.inference.names import Named
-from kgraft.inference.observed import Observed
+from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import places_of
 from kgraft.model.calibration import shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
 
-SCORES_AT_ONCE = 2**22
+MAX_SCORES = 2**22
 """Scores held at once: 16 MiB of them."""
 
-MOST_QUERIES = 256
+MAX_QUERIES = 256
 """Queries answered at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class Best:
-    """The best candidates of ``b`` queries, best first.
+class TopCandidates:
+    """The best candidates of a block of queries, best first.
 
     Args:
         places: The source's rows of entities, int64 ``(b, k)``.
@@ -43,13 +45,11 @@ class Best:
     probability: NDArray[np.float64]
 
 
-class Standing(NamedTuple):
-    """How a fact's tail stands among the candidates.
+class FactScore(NamedTuple):
+    """Score, probability (None without a calibration) and rank of a fact's tail.
 
-    Args:
-        score: Its score.
-        probability: Its probability, None where the model has no calibration.
-        rank: One more than the candidates of a higher score that the source does not state.
+    The rank is one more than the number of candidates with a higher score that the source does not
+    state.
     """
 
     score: float
@@ -58,31 +58,31 @@ class Standing(NamedTuple):
 
 
 class Candidates:
-    """The entities of a source that have a vector, to be scored by a model.
+    """The entities of a source that have a vector, with the scorer that ranks them.
 
     Args:
-        named: The model in the names of the source.
-        by: What they are ranked by.
-        scorer: What does it.
+        names: The model's names, seen from the source.
+        by: How the model answers.
+        scorer: Scores entities in the model's rows.
 
     Attributes:
         places: Their rows in the source, int64 ``(c,)``.
         rows: Their rows in the model, ``(c,)``.
     """
 
-    def __init__(self, named: Named, by: By, scorer: Scorer) -> None:
-        self._named, self._by, self._scorer = named, by, scorer
-        entity_rows = named.part.entity_rows
-        self.places = np.flatnonzero(entity_rows < named.model.kge.n_entities)
+    def __init__(self, names: ModelNames, by: By, scorer: Scorer) -> None:
+        self._names, self._by, self._scorer = names, by, scorer
+        entity_rows = names.part.entity_rows
+        self.places = np.flatnonzero(entity_rows < names.model.kge.n_entities)
         self.rows: Rows = entity_rows[self.places]
-        own = named.source == named.model.target
-        self._calibration = named.model.calibration.get(by) if own else None
+        own = names.source == names.model.target
+        self._calibration = names.model.calibration.get(by) if own else None
 
     def __len__(self) -> int:
         return len(self.places)
 
     @torch.inference_mode()
-    def best(
+    def top(
         self,
         anchors: Rows,
         relations: Rows,
@@ -90,23 +90,23 @@ class Candidates:
         k: int,
         *,
         typed: bool = False,
-        new: bool = False,
-    ) -> Iterator[tuple[slice, Best]]:
+        unstated: bool = False,
+    ) -> Iterator[tuple[slice, TopCandidates]]:
         """Yield the best candidates of queries, in blocks.
 
         Args:
-            anchors: The model's rows of entities with a vector, int64 ``(n,)``.
+            anchors: The model's rows of the given entities, which have a vector, int64 ``(n,)``.
             relations: The model's rows of relations, ``(n,)``.
-            side: What is asked for.
-            k: The most candidates.
-            typed: Leave out what is not in the observed domain or range of the relation.
-            new: Leave out what the source states.
+            side: The side that is asked for.
+            k: The maximum number of candidates for each query.
+            typed: Leave out entities outside the observed domain or range of the relation.
+            unstated: Leave out facts that the source states.
         """
-        size = min(max(SCORES_AT_ONCE // max(len(self), 1), 1), MOST_QUERIES)
+        size = min(max(MAX_SCORES // max(len(self), 1), 1), MAX_QUERIES)
         for start in range(0, len(anchors), size):
             block = slice(start, start + size)
             scores, unknown = self._scores(anchors[block], relations[block], side, self._scorer)
-            shown = unknown if new else scores
+            shown = unknown if unstated else scores
             if typed:
                 shown = shown.masked_fill(~self._typed(relations[block], side), -torch.inf)
             top = shown.topk(min(k, len(self)))
@@ -115,15 +115,15 @@ class Candidates:
                 share = shares(top.values, unknown, self._by)
                 probability = self._calibration.probability(share)
             places = self.places[top.indices.numpy()]
-            yield block, Best(places, top.values.numpy(), probability.numpy())
+            yield block, TopCandidates(places, top.values.numpy(), probability.numpy())
 
     @torch.inference_mode()
-    def standing(self, fact: tuple[int, int, int], scorer: Scorer | None = None) -> Standing:
-        """Return how the tail of a fact of the model's rows stands among the candidates.
+    def score_fact(self, fact: tuple[int, int, int], scorer: Scorer | None = None) -> FactScore:
+        """Score the tail of a fact of the model's rows, and rank it among the candidates.
 
         Args:
             fact: Head, relation and tail; both entities are candidates.
-            scorer: Scores them, by default as everything is scored.
+            scorer: Scores them, in place of the usual scorer.
         """
         head, relation, tail = (np.array([row]) for row in fact)
         scores, unknown = self._scores(head, relation, "tail", scorer or self._scorer)
@@ -132,7 +132,7 @@ class Candidates:
         if self._calibration is not None:
             share = shares(own, unknown, self._by)
             probability = self._calibration.probability(share).item()
-        return Standing(own.item(), probability, 1 + int((unknown > own).sum()))
+        return FactScore(own.item(), probability, 1 + int((unknown > own).sum()))
 
     @property
     def calibrated(self) -> bool:
@@ -140,33 +140,43 @@ class Candidates:
         return self._calibration is not None
 
     def ends(self, relation: int, side: Side) -> Rows:
-        """Return the candidates at a side of the facts that some source states with a relation.
+        """Return the candidates seen at one side of a relation's facts, in any source.
+
+        Heads are the relation's observed domain, tails its observed range.
 
         Args:
             relation: A row of the model.
-            side: The side: heads are the relation's observed domain, tails its range.
+            side: The side.
 
         Returns:
             Places among the candidates, int64 ``(n,)``.
         """
-        column = self._column[self._observed.ends(relation, side)]
-        return column[column >= 0]
+        relations, entities = self._observed[side].T
+        start, stop = relations.searchsorted([relation, relation + 1])
+        column = self._column[entities[start:stop]]
+        found: Rows = column[column >= 0]
+        return found
 
     @cached_property
-    def _observed(self) -> Observed:
-        return Observed(self._named.model.graph.triples)
+    def _observed(self) -> dict[Side, Rows]:
+        """Distinct pairs of relation and entity at each side of all facts, sorted."""
+        triples = self._names.model.graph.triples
+        return {
+            "head": np.unique(triples[:, [1, 0]], axis=0),
+            "tail": np.unique(triples[:, [1, 2]], axis=0),
+        }
 
     def _scores(
         self, anchors: Rows, relations: Rows, side: Side, scorer: Scorer
     ) -> tuple[Tensor, Tensor]:
-        """Return scores ``(b, c)``, and again with -inf for what the source states."""
+        """Return scores ``(b, c)``, and again with -inf for facts that the source states."""
         scores = scorer.score(
             torch.from_numpy(anchors),
             torch.from_numpy(relations),
             side=side,
             candidates=torch.from_numpy(self.rows),
         )
-        known = self._named.known[self._named.source]
+        known = self._names.known[self._names.source]
         query, entity = known.answers(anchors, relations, side)
         column = self._column[entity]
         there = column >= 0
@@ -175,7 +185,7 @@ class Candidates:
         return scores, unknown
 
     def _typed(self, relations: Rows, side: Side) -> Tensor:
-        """Say which candidates the relation of a query has been seen with, bool ``(b, c)``."""
+        """Mark the candidates that each query's relation has been seen with, bool ``(b, c)``."""
         seen = torch.zeros(len(relations), len(self), dtype=torch.bool)
         for place, relation in enumerate(relations.tolist()):
             seen[place, torch.from_numpy(self.ends(relation, side))] = True
@@ -184,4 +194,4 @@ class Candidates:
     @cached_property
     def _column(self) -> Rows:
         """The column of each of the model's entities, or -1."""
-        return places_of(self.rows, self._named.model.graph.n_entities)
+        return places_of(self.rows, self._names.model.graph.n_entities)

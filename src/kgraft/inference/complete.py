@@ -10,8 +10,8 @@ import polars as pl
 from kgraft.errors import KgraftError
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
-from kgraft.inference.candidates import Best
-from kgraft.inference.names import Named
+from kgraft.inference.candidates import TopCandidates
+from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.inference.prediction_files import SCHEMA
 from kgraft.system.progress import Listener, default_listener
@@ -23,41 +23,40 @@ def complete(
     predictor: Predictor,
     *,
     k: int = 10,
-    least: float = 0.5,
+    min_probability: float = 0.5,
     typed: bool = False,
     listener: Listener | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the most plausible facts that the source does not state, relation by relation.
 
-    Each relation is asked for the tails of all that is in its observed domain, and for the heads of
-    all that is in its observed range, be it observed in the source or in a linked one. A fact that
-    both find counts by its larger probability. Memory is bounded by the facts of one relation.
+    Each relation is asked for the tails of every entity in its observed domain, and for the heads
+    of every entity in its observed range, observed in the source or in a linked one. A fact found
+    from both sides keeps its larger probability. Memory is bounded by the facts of one relation.
 
     Args:
-        predictor: The model, made ready to answer.
-        k: The most answers to each question.
-        least: The least probability of a fact; 0 takes all answers.
-        typed: Answer only by what is in the observed domain or range.
-        listener: Receives the number of questions answered; by default a bar or log lines.
+        predictor: A prepared model.
+        k: The maximum number of answers to each query.
+        min_probability: The minimum probability of a fact; 0 takes all answers.
+        typed: Answer only with entities in the observed domain or range.
+        listener: Receives the number of answered queries; by default a bar or log lines.
 
     Yields:
         Facts of one relation, the most plausible first, with the columns of ``SCHEMA``.
 
     Raises:
-        KgraftError: If the model has no probabilities that could be compared with ``least``.
+        KgraftError: If a minimum is given and the model has no probabilities.
     """
-    candidates, part = predictor.candidates, predictor.named.part
-    if least > 0 and not candidates.calibrated:
+    candidates, part = predictor.candidates, predictor.names.part
+    if min_probability > 0 and not candidates.calibrated:
         raise KgraftError(
-            "the model does not know how probable its answers are: it was trained without "
-            "validation facts, by an earlier kgraft, or for another graph. Take all answers, with "
-            "a least probability of 0."
+            "the model gives no probabilities: it was trained without validation facts, or for "
+            "another graph. Take all answers, with a minimum probability of 0."
         )
     # Several of a source's relations may be one row; the first one is asked.
     relations = list(zip(*np.unique(part.relation_rows, return_index=True), strict=True))
     listener = listener or default_listener()
     listener.begin(
-        f"complete {predictor.named.source}",
+        f"complete {predictor.names.source}",
         sum(len(candidates.ends(row, side)) for row, _ in relations for side in _SIDES),
     )
     try:
@@ -66,20 +65,21 @@ def complete(
             for side in _SIDES:
                 anchors = candidates.ends(row, "head" if side == "tail" else "tail")
                 asked = candidates.rows[anchors], np.full(len(anchors), row)
-                for block, best in candidates.best(*asked, side, k, typed=typed, new=True):
-                    found.append(_facts(candidates.places[anchors[block]], best, side, least))
+                for block, best in candidates.top(*asked, side, k, typed=typed, unstated=True):
+                    places = candidates.places[anchors[block]]
+                    found.append(_facts(places, best, side, min_probability))
                     listener.advance(len(best.places))
             if found:
-                yield _in_names(predictor.named, int(place), pl.concat(found))
+                yield _in_names(predictor.names, int(place), pl.concat(found))
     finally:
         listener.end()
 
 
-def _facts(anchors: Rows, best: Best, side: Side, least: float) -> pl.DataFrame:
-    """Return the answers to queries that are probable enough, in the source's rows."""
+def _facts(anchors: Rows, best: TopCandidates, side: Side, min_probability: float) -> pl.DataFrame:
+    """Return the answers that are probable enough, in the source's rows."""
     kept = np.isfinite(best.scores)
-    if least > 0:
-        kept &= best.probability >= least
+    if min_probability > 0:
+        kept &= best.probability >= min_probability
     query, place = np.nonzero(kept)
     ends = {side: best.places[query, place], ("head", "tail")[side == "head"]: anchors[query]}
     return pl.DataFrame(
@@ -94,7 +94,7 @@ def _facts(anchors: Rows, best: Best, side: Side, least: float) -> pl.DataFrame:
     )
 
 
-def _in_names(named: Named, relation: int, found: pl.DataFrame) -> pl.DataFrame:
+def _in_names(names: ModelNames, relation: int, found: pl.DataFrame) -> pl.DataFrame:
     """Return each fact once, the most probable first, in names."""
     facts = (
         found.with_columns(pl.col("probability").fill_nan(None))
@@ -103,12 +103,12 @@ def _in_names(named: Named, relation: int, found: pl.DataFrame) -> pl.DataFrame:
     )
     heads, tails = (facts[role].to_numpy() for role in ("head", "tail"))
     rows = np.stack([heads, np.full(len(facts), relation), tails], axis=1)
-    names, part = named.part.entities.names, named.part
+    part = names.part
     return facts.with_columns(
-        head=names.gather(heads),
+        head=part.entities.names.gather(heads),
         relation=pl.lit(part.relations.name(relation)),
-        tail=names.gather(tails),
+        tail=part.entities.names.gather(tails),
         stated_by=pl.Series(
-            [",".join(x) for x in named.stated_by(part.joint(rows))], dtype=pl.String
+            [",".join(x) for x in names.stated_by(part.joint(rows))], dtype=pl.String
         ),
     ).select(list(SCHEMA))

@@ -1,4 +1,4 @@
-"""Why a model finds a fact plausible."""
+"""Explanations of facts: statements, rules, paths and similar facts that support them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 import polars as pl
 import torch
 
-from kgraft.inference.candidates import Standing
+from kgraft.inference.candidates import FactScore
 from kgraft.inference.explanation import (
     Explanation,
-    Inference,
+    GroundedRule,
     Node,
     SimilarFact,
-    WeighedPath,
-    Without,
+    WeightedPath,
+    WithoutSupport,
 )
-from kgraft.inference.facts import Statement
-from kgraft.inference.paths import Step, weighed_paths
+from kgraft.inference.names import Statement
+from kgraft.inference.paths import Edge, weighted_paths
 from kgraft.inference.predict import Predictor
-from kgraft.inference.rules import in_words
+from kgraft.inference.rules import rule_text
 from kgraft.inference.similar import similar_facts
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
@@ -28,14 +28,14 @@ from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceScores
 from kgraft.rules.groundings import atoms, groundings
 
-MOST = 5
-"""The most rules, paths and similar facts of an explanation."""
+MAX_SHOWN = 5
+"""The maximum number of rules, paths and similar facts in an explanation."""
 
-RULES = 30
-"""The surest rules whose bodies are looked at; more have no say, for the surest few are counted."""
+MAX_RULES = 30
+"""The most confident rules whose bodies are searched; the scorer counts no more than these few."""
 
-BODIES = 100
-"""The bodies of each that are looked at."""
+MAX_BODIES = 100
+"""The maximum number of bodies searched for each rule."""
 
 
 def explain(
@@ -47,7 +47,7 @@ def explain(
     source: str | None = None,
     by: By | None = None,
 ) -> Explanation:
-    """Explain a fact, be it stated or predicted. For more than one, prepare an ``Explainer``.
+    """Explain a fact, stated or predicted. For more than one, prepare an ``Explainer``.
 
     Args:
         model: A trained model.
@@ -56,123 +56,119 @@ def explain(
         tail: Name or label of the tail.
         source: The graph whose names are used and whose entities are candidates; by default the
             model's target, or a teacher's first source.
-        by: What the model answers by; by default what its validation facts favour.
+        by: How the model answers; by default the way that its validation facts favour.
 
     Raises:
-        UnknownNameError: If a name is unknown, a label means several entities, or an entity has
-            no vector.
+        UnknownNameError: If a name is unknown, a label belongs to several entities, or an entity
+            has no vector.
         ValueError: If the model has no rules to answer by.
     """
     return Explainer(Predictor(model, source, by)).explain(head, relation, tail)
 
 
 class Explainer:
-    """Explains what a predictor predicts.
+    """Explains the predictions of a predictor.
 
     Args:
-        predictor: The model, made ready to answer.
+        predictor: A prepared model.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        graph, witnesses = predictor.model.graph, predictor.witnesses
-        self._edges = Edges.of(graph) if witnesses is None else witnesses.edges
+        index = predictor.evidence_index
+        self._edges = Edges.of(predictor.model.graph) if index is None else index.edges
 
     @torch.inference_mode()
     def explain(self, head: str, relation: str, tail: str) -> Explanation:
         """Explain a fact, as the function of the same name does."""
-        named, model = self._predictor.named, self._predictor.model
-        ends = named.vector(named.entity(head)), named.vector(named.entity(tail))
-        fact = ends[0], int(named.part.relation_rows[named.relation(relation)]), ends[1]
-        standing = self._predictor.candidates.standing(fact)
-        statements = tuple(named.statements(fact))
-        others = tuple(x for x in statements if x.source != named.source)
-        supports, rules, without = self._by_witnesses(fact, others)
-        paths = weighed_paths(model.kge, self._edges, fact, MOST)
-        similar = similar_facts(model, fact, MOST)
-        steps = [*supports, *(step for _, path in paths for step in path), *(x for _, x in similar)]
+        names, model = self._predictor.names, self._predictor.model
+        ends = names.vector(names.entity(head)), names.vector(names.entity(tail))
+        fact = ends[0], int(names.part.relation_rows[names.relation(relation)]), ends[1]
+        statements = tuple(names.statements(fact))
+        others = tuple(x for x in statements if x.source != names.source)
+        supports, rules, without = self._by_rules(fact, others)
+        paths = weighted_paths(model.kge, self._edges, fact, MAX_SHOWN)
+        similar = similar_facts(model, fact, MAX_SHOWN)
+        shown = [fact, *supports, *(x for _, path in paths for x in path), *(x for _, x in similar)]
         return Explanation(
-            *named.names(fact),
-            labels=named.labels(fact),
+            *names.names(fact),
+            labels=names.labels(fact),
             by=self._predictor.by,
-            **standing._asdict(),
+            **self._predictor.candidates.score_fact(fact)._asdict(),
             candidates=len(self._predictor.candidates),
             copied=bool(others) and len(others) == len(statements),
             stated_by=statements,
             supports=tuple(
                 dict.fromkeys(
                     statement
-                    for step in [fact, *supports]
-                    for statement in named.statements(step)
-                    if statement.source != named.source
+                    for support in [fact, *supports]
+                    for statement in names.statements(support)
+                    if statement.source != names.source
                 )
             ),
             rules=rules,
             paths=tuple(
-                WeighedPath(weight, tuple(named.fact(*step) for step in path))
+                WeightedPath(weight, tuple(names.fact(*edge) for edge in path))
                 for weight, path in paths
             ),
             similar=tuple(
-                SimilarFact(similarity, named.fact(*known)) for similarity, known in similar
+                SimilarFact(similarity, names.fact(*known)) for similarity, known in similar
             ),
             entities=tuple(
-                Node(named.entity_name(row), named.entity_label(row), named.sources(row))
-                for row in dict.fromkeys(row for step in [fact, *steps] for row in step[::2])
+                Node(names.entity_name(row), names.entity_label(row), names.sources(row))
+                for row in dict.fromkeys(row for edge in shown for row in edge[::2])
             ),
             without=without,
         )
 
-    def _by_witnesses(
-        self, fact: Step, others: Sequence[Statement]
-    ) -> tuple[list[Step], tuple[Inference, ...], Without | None]:
-        """Return the facts below the rules that infer a fact, those rules, and what is left of the
-        fact without its strongest support.
-        """  # noqa: D205
-        witnesses, named = self._predictor.witnesses, self._predictor.named
-        if witnesses is None:
+    def _by_rules(
+        self, fact: Edge, others: Sequence[Statement]
+    ) -> tuple[list[Edge], tuple[GroundedRule, ...], WithoutSupport | None]:
+        """Return the facts in rule bodies, the rules, and the fact without its best support."""
+        index, names = self._predictor.evidence_index, self._predictor.names
+        if index is None:
             return [], (), None
         head, relation, tail = fact
         asked = pl.DataFrame(
             {"x": [head], "relation": [relation]}, schema={"x": pl.Int32, "relation": pl.Int32}
         )
-        heard = witnesses.testimony(asked)
-        bodies = self._bodies(fact, heard)
-        inferences, steps = list[Inference](), list[Step]()
-        for row, ways in list(bodies.items())[:MOST]:
+        evidence = index.testimony(asked)
+        bodies = self._bodies(fact, evidence)
+        rules, facts = list[GroundedRule](), list[Edge]()
+        for row, found in list(bodies.items())[:MAX_SHOWN]:
             rule = self._rule(row)
-            left = self._standing(fact, heard.without_rules([row], tail))
-            facts = tuple(named.fact(*step) for step in ways[0])
-            text = in_words(rule, named)
-            inferences.append(Inference(text, rule["confidence"], facts, left.score))
-            steps += ways[0]
-        options = list[Without]()
-        for support in dict.fromkeys([*([fact] if others else []), *steps]):
-            needing = [row for row, ways in bodies.items() if all(support in way for way in ways)]
-            left_over = heard.without_rules(needing, tail)
+            score = self._score(fact, evidence.without_rules([row], tail)).score
+            body = tuple(names.fact(*edge) for edge in found[0])
+            rules.append(GroundedRule(rule_text(rule, names), rule["confidence"], body, score))
+            facts += found[0]
+        options = list[WithoutSupport]()
+        for support in dict.fromkeys([*([fact] if others else []), *facts]):
+            needing = [row for row, found in bodies.items() if all(support in x for x in found)]
+            left = evidence.without_rules(needing, tail)
             if support == fact:
-                standing = self._standing(fact, left_over.without_statement(tail))
                 text = f"stated by {', '.join(x.source for x in others)}"
-                options.append(Without("statement", text, *standing))
+                left = left.without_statement(tail)
+                options.append(WithoutSupport("statement", text, *self._score(fact, left)))
             else:
-                told = named.fact(*support)
-                text = f"{told.relation}({told.head}, {told.tail}), {', '.join(told.stated_by)}"
-                options.append(Without("body", text, *self._standing(fact, left_over)))
-        weakest = min(options, key=lambda option: option.score, default=None)
-        return steps, tuple(inferences), weakest
+                known = names.fact(*support)
+                text = f"{known.relation}({known.head}, {known.tail}), {', '.join(known.stated_by)}"
+                options.append(WithoutSupport("body", text, *self._score(fact, left)))
+        return facts, tuple(rules), min(options, key=lambda option: option.score, default=None)
 
-    def _bodies(self, fact: Step, heard: EvidenceScores) -> dict[int, list[list[Step]]]:
-        """Return the rules that infer a fact, the surest first, and the bodies of each."""
+    def _bodies(self, fact: Edge, evidence: EvidenceScores) -> dict[int, list[list[Edge]]]:
+        """Return the rules that infer a fact, the most confident first, each with its bodies."""
         head, _, tail = fact
-        forward = self._predictor.named.forward
-        inferring = heard.by_rules.filter(pl.col("y") == tail).sort(
+        forward = self._predictor.names.forward
+        firing = evidence.by_rules.filter(pl.col("y") == tail).sort(
             "confidence", "rule", descending=[True, False]
         )
-        found: dict[int, list[list[Step]]] = {}
-        for row in inferring["rule"].unique(maintain_order=True).head(RULES).to_list():
+        found: dict[int, list[list[Edge]]] = {}
+        for row in firing["rule"].unique(maintain_order=True).head(MAX_RULES).to_list():
             rule = self._rule(row)
-            grounded = groundings(rule, self._edges, head, tail, BODIES).to_dicts()
+            grounded = groundings(rule, self._edges, head, tail, MAX_BODIES).to_dicts()
             found[row] = [
-                [forward((at[a], verb, at[b])) for a, verb, b in atoms(rule)] for at in grounded
+                [forward((at[x], relation, at[y])) for x, relation, y in atoms(rule)]
+                for at in grounded
             ]
         return found
 
@@ -180,9 +176,9 @@ class Explainer:
         evidence, _ = self._predictor.model.ruled()
         return evidence.rules.frame.row(row, named=True)
 
-    def _standing(self, fact: Step, heard: EvidenceScores) -> Standing:
-        """Return how a fact stands by what is left of the testimony."""
+    def _score(self, fact: Edge, left: EvidenceScores) -> FactScore:
+        """Score a fact by the evidence that is left."""
         predictor = self._predictor
         evidence, _ = predictor.model.ruled()
-        scorer = evidence.scorer(predictor.by, predictor.model.kge, heard)
-        return predictor.candidates.standing(fact, scorer)
+        scorer = evidence.scorer(predictor.by, predictor.model.kge, left)
+        return predictor.candidates.score_fact(fact, scorer)

@@ -1,23 +1,23 @@
-"""What an explanation holds; all of it goes into JSON by ``dataclasses.asdict``."""
+"""The parts of an explanation; ``dataclasses.asdict`` makes JSON of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from kgraft.inference.facts import StatedFact, Statement
+from kgraft.inference.names import StatedFact, Statement
 from kgraft.model.evidence import By
 
 
 @dataclass(frozen=True)
-class Inference:
-    """A rule that infers the fact.
+class GroundedRule:
+    """A rule that infers the fact, with facts that make its body true.
 
     Args:
-        rule: The rule in words.
-        confidence: The share of its answers that are stated, pessimistically counted.
+        rule: The rule as text.
+        confidence: The share of its answers that are stated (a pessimistic estimate).
         facts: Facts that make its body true here.
-        score_without: What the score becomes without the rule.
+        score_without: The score of the fact without the rule.
     """
 
     rule: str
@@ -27,12 +27,11 @@ class Inference:
 
 
 @dataclass(frozen=True)
-class WeighedPath:
+class WeightedPath:
     """A path of facts from head to tail.
 
     Args:
-        weight: How far the path asks for what the relation asks for: the cosine of the model's two
-            query vectors, from -1 to 1.
+        weight: The cosine of the path's query vector and the relation's, from -1 to 1.
         facts: The facts along it.
     """
 
@@ -42,7 +41,7 @@ class WeighedPath:
 
 @dataclass(frozen=True)
 class SimilarFact:
-    """A known fact of the same relation between entities that are like the two.
+    """A known fact of the same relation between similar entities.
 
     Args:
         similarity: The mean cosine of heads and of tails, from -1 to 1.
@@ -55,12 +54,12 @@ class SimilarFact:
 
 @dataclass(frozen=True)
 class Node:
-    """An entity that an explanation speaks of.
+    """An entity in an explanation's facts.
 
     Args:
-        name: Its name as in the facts of the explanation.
-        label: What a person calls it.
-        sources: The sources that have it; several are linked in it.
+        name: Its name, as in those facts.
+        label: A readable label.
+        sources: The sources that have it; more than one are linked there.
     """
 
     name: str
@@ -69,16 +68,16 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Without:
-    """What becomes of a prediction when the fact that supports it most is taken away.
+class WithoutSupport:
+    """A prediction after its strongest supporting fact is removed.
 
     The fact states nothing then, and rules that need it do not infer the prediction. The vectors,
     which have learned from it too, and the other candidates stay as they are.
 
     Args:
-        support: Whether it is the predicted fact itself, as others state it, or a fact that makes
-            bodies of rules true.
-        text: The support in words.
+        support: ``statement``: the predicted fact itself, as other sources state it; ``body``: a
+            fact in the bodies of rules.
+        text: The removed fact in words.
         score: The score without it.
         probability: The probability without it.
         rank: The rank without it.
@@ -93,28 +92,29 @@ class Without:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a model finds a fact plausible, asked for its tail.
+    """The reasons for which a model finds a fact plausible, asked for its tail.
 
     Args:
         head: Name of the head.
         relation: Name of the relation.
         tail: Name of the tail.
-        labels: What a person calls the three.
-        by: What the model answers by.
+        labels: Readable labels of the three.
+        by: How the model answers.
         score: The model's score.
         probability: As in ``Prediction``.
-        rank: One more than the candidates with a higher score that the source does not state.
-        candidates: How many there are, the tail included.
-        copied: Whether a linked source states the fact and the source that was asked does not.
-        stated_by: Those who state it.
-        supports: Facts of other sources that speak for it: the fact itself, then those that make
-            bodies of rules true, the surest rule first.
-        rules: Rules that infer it, the surest first, where the model answers by rules.
-        paths: Paths between head and tail, those that the vectors weigh most first.
+        rank: One more than the number of candidates with a higher score that the source does not
+            state.
+        candidates: The number of candidates, the tail included.
+        copied: Whether a linked source states the fact and the requested source does not.
+        stated_by: The statements of the fact, one for each source.
+        supports: Facts of other sources that support it: the fact itself, then those in the bodies
+            of rules, the most confident rule first.
+        rules: Rules that infer it, the most confident first, where the model answers by rules.
+        paths: Paths from head to tail, the largest weight first.
         similar: Known facts between similar entities, the most similar first.
         entities: All entities in these facts.
-        without: The prediction without the fact that supports it most; None where there is none,
-            or the model answers by vectors: those have learned from all facts together, and only
+        without: The prediction without its strongest supporting fact; None where there is none, or
+            where the model answers by vectors: they have learned from all facts together, so only
             re-training could tell.
     """
 
@@ -130,8 +130,8 @@ class Explanation:
     copied: bool
     stated_by: tuple[Statement, ...]
     supports: tuple[Statement, ...]
-    rules: tuple[Inference, ...]
-    paths: tuple[WeighedPath, ...]
+    rules: tuple[GroundedRule, ...]
+    paths: tuple[WeightedPath, ...]
     similar: tuple[SimilarFact, ...]
     entities: tuple[Node, ...]
-    without: Without | None
+    without: WithoutSupport | None

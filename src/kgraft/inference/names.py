@@ -1,9 +1,10 @@
-"""A model's rows and the names that people give them."""
+"""Names and labels of a model's entities, relations and facts, and the rows that they stand for."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,12 +14,11 @@ from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, unknown
-from kgraft.inference.facts import StatedFact, Statement
 from kgraft.linking.joint_graph import Part
 from kgraft.model.trained_model import TrainedModel
 
-_MARKS = ("/", "#", ":")
-"""What parts of a name stand between."""
+_SEPARATORS = ("/", "#", ":")
+"""Characters between the parts of a name."""
 
 _ENDINGS = (r"[^/#:]+$", r"[^/#:]+[/#:][^/#:]+$")
 """The last part of a name, and its last two."""
@@ -26,13 +26,51 @@ _ENDINGS = (r"[^/#:]+$", r"[^/#:]+[/#:][^/#:]+$")
 _TEXTS = {"row": pl.Int64, "text": pl.String}
 
 
-class Named:
-    """A model in the names of one of its sources.
+@dataclass(frozen=True)
+class StatedFact:
+    """A fact with the sources that state it.
+
+    Args:
+        head: Label or name of the head.
+        relation: Name of the relation, as short as it is unambiguous.
+        tail: Label or name of the tail.
+        stated_by: The sources whose training facts contain it.
+        names: The full names of the three, in the requested source, or in the first that has one.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    stated_by: tuple[str, ...]
+    names: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A fact in the names of one source that states it.
+
+    Args:
+        source: The source.
+        head: Its name of the head.
+        relation: Its name of the relation.
+        tail: Its name of the tail.
+        labels: Readable labels of the three.
+    """
+
+    source: str
+    head: str
+    relation: str
+    tail: str
+    labels: tuple[str, str, str]
+
+
+class ModelNames:
+    """A model's rows by name and label, and back, seen from one of its sources.
 
     Args:
         model: The model.
-        source: The source whose names are understood, and preferred; by default the model's target,
-            or a teacher's first source.
+        source: The source whose names are read, and preferred in output; by default the model's
+            target, or a teacher's first source.
 
     Raises:
         UnknownNameError: If the model has no such source.
@@ -52,12 +90,12 @@ class Named:
         """Return the source's row of an entity by name, or by a label that only it has.
 
         Raises:
-            UnknownNameError: If there is none, or the label means several.
+            UnknownNameError: If there is none, or the label belongs to several.
         """
         names = self.part.entities
         if text in names:
             return names.row(text)
-        rows = self._labelled.get(text.lower(), [])
+        rows = self._rows_of_label.get(text.lower(), [])
         if len(rows) > 1:
             raise UnknownNameError(
                 f"{text!r} is the label of {len(rows)} entities; name one of them: "
@@ -77,9 +115,9 @@ class Named:
         row = int(self.part.entity_rows[entity])
         if row >= self.model.kge.n_entities:
             raise UnknownNameError(
-                f"this model has no vector for {self.part.entities.name(entity)!r}, only "
-                "rules go by it; ask about an entity that is linked to the target, or retrain "
-                "with subgraph.vectors = 'all'"
+                f"this model has no vector for {self.part.entities.name(entity)!r}, which only its "
+                "rules use; ask about an entity that is linked to the target, or retrain with "
+                "subgraph.vectors = 'all'"
             )
         return row
 
@@ -87,13 +125,13 @@ class Named:
         """Return the source's row of a relation by name, or by the unambiguous end of its name.
 
         Raises:
-            UnknownNameError: If there is none, or the end of a name means several.
+            UnknownNameError: If there is none, or the end of a name fits several.
         """
         names = self.part.relations
         if text in names:
             return names.row(text)
         rows = np.flatnonzero(
-            np.any([names.names.str.ends_with(mark + text) for mark in _MARKS], axis=0)
+            np.any([names.names.str.ends_with(mark + text) for mark in _SEPARATORS], axis=0)
         )
         if len(rows) > 1:
             raise UnknownNameError(
@@ -104,7 +142,7 @@ class Named:
         return int(rows[0])
 
     def entity_label(self, row: int) -> str:
-        """Return what people call a model's entity: a label, or a name."""
+        """Return a readable label of a model's entity; its name where it has none."""
         return self._entity_labels[row]
 
     def entity_name(self, row: int) -> str:
@@ -112,9 +150,7 @@ class Named:
         return self._entity_names[row]
 
     def relation_label(self, row: int) -> str:
-        """Return the readable end of a model's relation's name, as long as it takes to be the only
-        one that ends so; an inverse is called the same.
-        """  # noqa: D205
+        """Return the shortest unambiguous end of a relation's name; an inverse has the same."""
         name = self._relation_names[row % self.n_relations]
         endings = [found[0] for ending in _ENDINGS if (found := re.search(ending, name))]
         return next((ending for ending in endings if self._endings[ending] == 1), name)
@@ -125,7 +161,7 @@ class Named:
         return tuple(source for source, part in parts if row in part.entity_rows)
 
     def fact(self, left: int, relation: int, right: int) -> StatedFact:
-        """Return a fact of the model's rows in words; an inverse is read the other way round."""
+        """Return a fact of the model's rows in words; one along an inverse is turned round."""
         fact = self.forward((left, relation, right))
         return StatedFact(*self.labels(fact), self.stated_by(np.array([fact]))[0], self.names(fact))
 
@@ -135,7 +171,7 @@ class Named:
         return fact if relation < self.n_relations else (right, relation - self.n_relations, left)
 
     def labels(self, fact: tuple[int, int, int]) -> tuple[str, str, str]:
-        """Return what people call the three of a fact of the model's rows."""
+        """Return readable labels of a fact of the model's rows."""
         head, relation, tail = fact
         return self.entity_label(head), self.relation_label(relation), self.entity_label(tail)
 
@@ -145,15 +181,15 @@ class Named:
         return self._entity_names[head], self._relation_names[relation], self._entity_names[tail]
 
     def statements(self, fact: tuple[int, int, int]) -> list[Statement]:
-        """Return who states a fact of the model's rows, each in its own names."""
+        """Return a fact of the model's rows as each source states it, in the source's own names."""
         head, relation, tail = fact
         found = []
         for source in self.stated_by(np.array([fact]))[0]:
             part = self.model.graph.part(source)
             own = (
-                part.entities.name(_place(part.entity_rows, head)),
-                part.relations.name(_place(part.relation_rows, relation)),
-                part.entities.name(_place(part.entity_rows, tail)),
+                part.entities.name(_first_place(part.entity_rows, head)),
+                part.relations.name(_first_place(part.relation_rows, relation)),
+                part.entities.name(_first_place(part.entity_rows, tail)),
             )
             found.append(Statement(source, *own, self.labels(fact)))
         return found
@@ -173,10 +209,10 @@ class Named:
         return {source: KnownFacts(graph.facts_of([source])) for source in graph.sources}
 
     @cached_property
-    def _labelled(self) -> dict[str, list[int]]:
-        """The source's rows that have a label, in some source, by the label in lower case."""
+    def _rows_of_label(self) -> dict[str, list[int]]:
+        """The source's rows by the label, in lower case, that any source gives them."""
         own = pl.DataFrame({"row": self.part.entity_rows}).with_row_index("place")
-        labels = pl.concat([pl.DataFrame(schema=_TEXTS), *self._texts(labels=True)])
+        labels = pl.concat([pl.DataFrame(schema=_TEXTS), *self._labels()])
         by_label = (
             labels.join(own, on="row")
             .with_columns(pl.col("text").str.to_lowercase())
@@ -187,22 +223,20 @@ class Named:
 
     @cached_property
     def _entity_labels(self) -> list[str]:
-        """What each of the model's entities is called, a label before a name."""
-        return _first([*self._texts(labels=True), *self._texts(labels=False)])
+        names = [_texts(part.entity_rows, part.entities.names) for part in self._parts]
+        return _first([*self._labels(), *names])
 
     @cached_property
     def _entity_names(self) -> list[str]:
-        """The name of each of the model's entities, the source's own before others'."""
-        return _first(self._texts(labels=False))
+        return _first([_texts(part.entity_rows, part.entities.names) for part in self._parts])
 
     @cached_property
     def _relation_names(self) -> list[str]:
-        """The name of each of the model's relations, the source's own before others'."""
         return _first([_texts(part.relation_rows, part.relations.names) for part in self._parts])
 
     @cached_property
     def _endings(self) -> Counter[str]:
-        """How many of the model's relation names end in the same way."""
+        """How many of the model's relation names share each ending."""
         names = {x for part in self._parts for x in part.relations.names}
         found = (re.search(ending, name) for name in names for ending in _ENDINGS)
         return Counter(ending[0] for ending in found if ending)
@@ -212,10 +246,8 @@ class Named:
         """The source itself, and then all."""
         return [self.part, *self.model.graph.parts.values()]
 
-    def _texts(self, *, labels: bool) -> list[pl.DataFrame]:
-        """Return the labels of entities, the first source's first, or the names, the own first."""
-        if not labels:
-            return [_texts(part.entity_rows, part.entities.names) for part in self._parts]
+    def _labels(self) -> list[pl.DataFrame]:
+        """Return the labels that each source gives to entities, by row of the model."""
         parts = self.model.graph.parts.values()
         found = [_texts(x.entity_rows, x.labels) for x in parts if x.labels is not None]
         return [frame.filter(pl.col("text") != "") for frame in found]
@@ -225,8 +257,8 @@ def _texts(rows: Rows, texts: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"row": rows, "text": texts}, schema=_TEXTS)
 
 
-def _place(rows: Rows, row: int) -> int:
-    """Return where a row stands first; several of a source's relations may be one row."""
+def _first_place(rows: Rows, row: int) -> int:
+    """Return the first place of a row; several of a source's relations may share one."""
     return int(np.flatnonzero(rows == row)[0])
 
 

@@ -1,4 +1,4 @@
-"""Answers to queries: the most plausible tails, heads or relations, and what is known already."""
+"""Predictions: the most plausible tails, heads or relations, and the sources that state them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import Candidates
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.io.named_facts import ROLES
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
@@ -22,7 +22,7 @@ from kgraft.rules.evidence_index import EvidenceIndex
 
 @dataclass(frozen=True)
 class Query:
-    """A question ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``.
+    """A query ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``.
 
     Args:
         head: Name or label of the head, or None to ask for it.
@@ -43,7 +43,7 @@ class Query:
 
     @property
     def asked(self) -> str:
-        """What it asks for: head, relation or tail."""
+        """The missing part: head, relation or tail."""
         return next(role for role in ROLES if getattr(self, role) is None)
 
 
@@ -55,11 +55,11 @@ class Prediction:
         head: Name of the head.
         relation: Name of the relation.
         tail: Name of the tail.
-        label: What a person calls the answer: its label, here or in a linked source, or its name.
-        score: The model's score, higher is more plausible; it compares within one query only.
-        stated_by: The sources whose training facts state it already.
-        probability: The chance that it is right, as ``kgraft.model.calibration`` says; None where
-            the model has no calibration, for relations, and for other sources than the target.
+        label: A readable label of the answer, from any source; its name where none has one.
+        score: The model's score; higher is more plausible. Scores compare within one query only.
+        stated_by: The sources whose training facts already state it.
+        probability: The probability that it is right (``kgraft.model.calibration``); None where the
+            model has no calibration, for relations, and for sources other than the target.
     """
 
     head: str
@@ -72,7 +72,7 @@ class Prediction:
 
     @property
     def known(self) -> bool:
-        """Whether a source states it already."""
+        """Whether a source already states it."""
         return bool(self.stated_by)
 
 
@@ -98,17 +98,17 @@ def predict(
         tail: Name or label of the tail.
         source: The graph whose names are used and whose entities are candidates; by default the
             model's target, or a teacher's first source.
-        k: The most answers.
-        by: What entities are ranked by; by default what the model's validation facts favour.
-            Relations are ranked by vectors.
-        typed: Answer only by what is in the observed domain or range of the relation.
+        k: The maximum number of answers.
+        by: How entities are ranked; by default the way that validation facts favour. Relations
+            are ranked by vectors.
+        typed: Answer only with entities in the observed domain or range of the relation.
 
     Returns:
         Answers from the best score down.
 
     Raises:
-        UnknownNameError: If a name is unknown, a label means several entities, or an entity has
-            no vector.
+        UnknownNameError: If a name is unknown, a label belongs to several entities, or an entity
+            has no vector.
         ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model has no
             rules to answer by.
     """
@@ -117,19 +117,19 @@ def predict(
 
 
 class Predictor:
-    """A model made ready to answer many queries.
+    """A model prepared to answer many queries.
 
     Args:
         model: A trained model.
         source: The graph whose names are used and whose entities are candidates; by default the
             model's target, or a teacher's first source.
-        by: What entities are ranked by; by default what the model's validation facts favour.
+        by: How entities are ranked; by default the way that validation facts favour.
 
     Attributes:
         model: The model.
-        by: What entities are ranked by.
-        named: The model in the names of the source.
-        witnesses: What it goes by besides vectors, None where that is nothing.
+        by: How entities are ranked.
+        names: The model's names, seen from the source.
+        evidence_index: Rules and statements that rank besides vectors; None for vectors alone.
         candidates: The entities that may be answers.
 
     Raises:
@@ -142,14 +142,14 @@ class Predictor:
     ) -> None:
         self.model = model
         self.by: By = by or model.answers_by
-        self.named = Named(model, source)
-        self.witnesses: EvidenceIndex | None = None
+        self.names = ModelNames(model, source)
+        self.evidence_index: EvidenceIndex | None = None
         scorer: Scorer = model.kge
         if self.by != "vectors":
             evidence, target = model.ruled()
-            self.witnesses = evidence.witnesses(model.graph, target)
-            scorer = evidence.scorer(self.by, model.kge, self.witnesses)
-        self.candidates = Candidates(self.named, self.by, scorer)
+            self.evidence_index = evidence.witnesses(model.graph, target)
+            scorer = evidence.scorer(self.by, model.kge, self.evidence_index)
+        self.candidates = Candidates(self.names, self.by, scorer)
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False
@@ -157,16 +157,16 @@ class Predictor:
         """Answer queries, in blocks.
 
         Args:
-            queries: Any mix of questions.
-            k: The most answers to each.
-            typed: Answer only by what is in the observed domain or range of the relation.
+            queries: Queries for heads, relations or tails, in any mix.
+            k: The maximum number of answers to each.
+            typed: Answer only with entities in the observed domain or range of the relation.
 
         Returns:
             For each query its answers, from the best score down.
 
         Raises:
-            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
-                no vector.
+            UnknownNameError: If a name is unknown, a label belongs to several entities, or an
+                entity has no vector.
             ValueError: If ``k`` is below 1.
         """
         if k < 1:
@@ -188,20 +188,20 @@ class Predictor:
         return found
 
     def resolve(self, query: Query) -> tuple[int, int, int]:
-        """Return the source's rows of a query's head, relation and tail, -1 for what is asked.
+        """Return the source's rows of a query's head, relation and tail, -1 for the missing one.
 
         Raises:
-            UnknownNameError: If a name is unknown, a label means several entities, or an entity has
-                no vector.
+            UnknownNameError: If a name is unknown, a label belongs to several entities, or an
+                entity has no vector.
         """
-        named = self.named
+        names = self.names
         head, tail = (
-            -1 if text is None else named.entity(text) for text in (query.head, query.tail)
+            -1 if text is None else names.entity(text) for text in (query.head, query.tail)
         )
         for entity in (head, tail):
             if entity >= 0:
-                named.vector(entity)
-        return head, -1 if query.relation is None else named.relation(query.relation), tail
+                names.vector(entity)
+        return head, -1 if query.relation is None else names.relation(query.relation), tail
 
     def _entities(
         self,
@@ -215,9 +215,9 @@ class Predictor:
         typed: bool,
     ) -> None:
         """Answer queries for entities, each into its place of ``found``."""
-        part = self.named.part
+        part = self.names.part
         asked = part.entity_rows[anchors], part.relation_rows[relations]
-        for block, best in self.candidates.best(*asked, side, k, typed=typed):
+        for block, best in self.candidates.top(*asked, side, k, typed=typed):
             query, rank = np.nonzero(np.isfinite(best.scores))
             answer, anchor = best.places[query, rank], anchors[block][query]
             ends = (anchor, answer) if side == "tail" else (answer, anchor)
@@ -225,7 +225,7 @@ class Predictor:
             rows = part.entity_rows[answer]
             predictions = self._predictions(
                 facts,
-                [self.named.entity_label(row) for row in rows.tolist()],
+                [self.names.entity_label(row) for row in rows.tolist()],
                 best.scores[query, rank],
                 best.probability[query, rank],
             )
@@ -234,7 +234,7 @@ class Predictor:
 
     def _relations(self, head: int, tail: int, k: int, *, typed: bool) -> list[Prediction]:
         """Return the best relations from one entity to another."""
-        part, kge = self.named.part, self.model.kge
+        part, kge = self.names.part, self.model.kge
         start, end = part.entity_rows[[head, tail]].tolist()
         places = np.arange(len(part.relation_rows))
         if typed:
@@ -253,7 +253,7 @@ class Predictor:
         facts = np.stack(
             [np.full_like(chosen, head), places[chosen], np.full_like(chosen, tail)], axis=1
         )
-        labels = [self.named.relation_label(row) for row in rows[chosen].tolist()]
+        labels = [self.names.relation_label(row) for row in rows[chosen].tolist()]
         return self._predictions(facts, labels, best.values.numpy(), np.full(len(chosen), np.nan))
 
     def _predictions(
@@ -263,11 +263,11 @@ class Predictor:
         scores: NDArray[np.float32],
         probability: NDArray[np.float64],
     ) -> list[Prediction]:
-        """Put facts of the source's rows ``(n, 3)`` into words."""
-        part = self.named.part
+        """Return predictions of facts of the source's rows, ``(n, 3)``."""
+        part = self.names.part
         heads, tails = (part.entities.names_of(facts[:, place]) for place in (0, 2))
         relations = part.relations.names_of(facts[:, 1])
-        stated = self.named.stated_by(part.joint(facts))
+        stated = self.names.stated_by(part.joint(facts))
         columns = heads, relations, tails, labels, scores.tolist(), stated
-        known = [None if np.isnan(chance) else chance for chance in probability.tolist()]
+        known = [None if np.isnan(x) else x for x in probability.tolist()]
         return [Prediction(*row) for row in zip(*columns, known, strict=True)]

@@ -1,4 +1,4 @@
-"""Files of questions, read, and files of predicted facts, written as they come."""
+"""Files of queries to read, and files of predicted facts, written relation by relation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA: Final = {
     "probability": pl.Float64,
     "stated_by": pl.String,
 }
-"""Columns of predicted facts: names, which of the three was asked for, the model's score and
+"""Columns of predicted facts: the three names, the part that was asked for, the model's score and
 probability, and the sources that state the fact, as ``a,b``."""
 
 Append = Callable[[pl.DataFrame], None]
@@ -34,17 +34,16 @@ ENDINGS = (".parquet", ".tsv", ".nt")
 
 
 def read_queries(path: Path, predictor: Predictor) -> list[Query]:
-    """Read questions from a TSV file with the columns head, relation and tail, one of them empty.
+    """Read queries from a TSV file with the columns head, relation and tail, one of them empty.
 
     Args:
         path: The file, perhaps compressed.
-        predictor: What is to answer them.
+        predictor: The predictor that will answer them.
 
     Raises:
-        DataError: If the file cannot be read, or with the line that asks for nothing that the
-            predictor could answer.
+        DataError: If the file cannot be read, or a line is no query that the predictor can answer.
     """
-    # Other signs that end a line elsewhere may stand in names.
+    # Names may contain the other characters at which str.splitlines breaks.
     lines = read_text(path).replace("\r\n", "\n").split("\n")
     header = lines[0].split("\t")
     if sorted(header) != sorted(ROLES):
@@ -88,13 +87,13 @@ def as_frame(queries: Sequence[Query], answers: Sequence[Sequence[Prediction]]) 
 
 @contextmanager
 def predictions_file(path: Path) -> Iterator[Append]:
-    """Yield what appends predicted facts to a file; it is there, whole, when the block ends well.
+    """Yield a function that appends predicted facts to a file, which appears whole at the end.
 
-    The ending says the form: Parquet, TSV with a header (also ``.tsv.gz`` and so on), or N-Triples,
-    which holds the facts alone.
+    The ending selects the format: Parquet, TSV with a header (also ``.tsv.gz`` and so on), or
+    N-Triples, with the facts alone.
 
     Raises:
-        DataError: If the ending names none of them, or a name cannot stand in a TSV file.
+        DataError: If the ending is another one, or a name cannot be written to a TSV file.
     """
     ending = content_ending(path)
     if ending not in ENDINGS or (ending == ".parquet" and compression_of(path)):

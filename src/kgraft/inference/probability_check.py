@@ -1,4 +1,4 @@
-"""Whether held-out facts bear out the probabilities of a model."""
+"""A model's probabilities compared with held-out facts."""
 
 from __future__ import annotations
 
@@ -17,78 +17,76 @@ _SIDES: tuple[Side, ...] = ("tail", "head")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """The best candidates of queries, ``n`` in all.
+class CheckedAnswers:
+    """The best answers to queries, each compared with held-out facts; ``n`` in all.
 
     Args:
         probability: Their probabilities, ``(n,)``.
-        truth: Whether a held-out fact says so, bool ``(n,)``.
-        covered: Whether another source states it, ``(n,)``.
+        correct: Whether a held-out fact confirms each, bool ``(n,)``.
+        covered: Whether another source states each, bool ``(n,)``.
     """
 
     probability: NDArray[np.float64]
-    truth: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
     covered: NDArray[np.bool_]
 
 
-def judge(
+def check_probabilities(
     predictor: Predictor,
     graph: KnowledgeGraph,
     *,
     split: Split = "test",
-    best: int = 10,
+    k: int = 10,
     facts: Triples | None = None,
-) -> Judged:
-    """Ask for the held-out facts of a predictor's source, and judge its best answers by them.
+) -> CheckedAnswers:
+    """Ask for the held-out facts of a predictor's source, and check the best answers.
 
-    Each query is asked once, however many facts answer it. The wrong answers are those that the
-    model ranks highest; what the graph states in its other splits is left out.
+    Each query is asked once, however many facts answer it. An answer is wrong if the graph does not
+    state it in any split; answers that it states in other splits are left out.
 
     Args:
-        predictor: The model, made ready to answer, which has probabilities.
-        graph: The source, with the facts that were held out.
-        split: Which of them.
-        best: How many answers to each query are judged.
-        facts: Those of the held-out facts that are asked for; by default all.
+        predictor: A prepared model that gives probabilities.
+        graph: The source, with its held-out facts.
+        split: The split that is asked for.
+        k: The number of answers to each query that are checked.
+        facts: Those of the split's facts that are asked for, int64 ``(n, 3)``; by default all.
 
     Raises:
         DataError: If there are no such facts, or the model has no probabilities.
     """
-    if not len(getattr(graph, split)) or not predictor.candidates.calibrated:
+    held_out = getattr(graph, split)
+    if not len(held_out) or not predictor.candidates.calibrated:
         raise DataError(
             f"{graph.name!r} has no facts in {split!r}, or the model no probabilities for them",
             remedy="Hold facts out for valid and test, and train for this graph",
         )
-    part, named = predictor.named.part, predictor.named
-    entities = part.entities.rows(graph.entities.names)
-    verbs = part.relations.rows(graph.relations.names)
+    part, model = predictor.names.part, predictor.model
+    entity_rows = part.entities.rows(graph.entities.names)
+    relation_rows = part.relations.rows(graph.relations.names)
 
     def rows(triples: Triples) -> Triples:
-        """Return facts in the model's rows, those that it has a name for."""
+        """Return facts in the model's rows, without those that it has no names for."""
         heads, relations, tails = triples.T
-        own = np.stack([entities[heads], verbs[relations], entities[tails]], axis=1)
+        own = np.stack([entity_rows[heads], relation_rows[relations], entity_rows[tails]], axis=1)
         return part.joint(own[(own >= 0).all(axis=1)])
 
-    held = getattr(graph, split)
-    right = KnownFacts(rows(held))
-    asked_for = rows(held if facts is None else facts)
+    right = KnownFacts(rows(held_out))
+    asked_for = rows(held_out if facts is None else facts)
     known = KnownFacts(*(rows(x) for x in (graph.train, graph.valid, graph.test)))
-    others = KnownFacts(
-        named.model.graph.facts_of([x for x in named.model.graph.sources if x != named.source])
-    )
-    parts = [Judged(np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.bool_))]
+    sources = [x for x in model.graph.sources if x != predictor.names.source]
+    others = KnownFacts(model.graph.facts_of(sources))
+    parts = [CheckedAnswers(np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=bool))]
     for side in _SIDES:
-        asked = distinct_queries(asked_for, side)
-        anchors, relations = asked.T.copy()
-        for block, found in predictor.candidates.best(anchors, relations, side, best, new=True):
-            query, place = np.nonzero(np.isfinite(found.scores))
-            given, along = asked[block][query].T
-            answers = part.entity_rows[found.places[query, place]]
+        anchors, relations = distinct_queries(asked_for, side).T.copy()
+        found = predictor.candidates.top(anchors, relations, side, k, unstated=True)
+        for block, best in found:
+            query, place = np.nonzero(np.isfinite(best.scores))
+            given, answers = anchors[block][query], part.entity_rows[best.places[query, place]]
             ends = (given, answers) if side == "tail" else (answers, given)
-            said = np.stack([ends[0], along, ends[1]], axis=1)
-            truth = right.contains(said)
-            kept = truth | ~known.contains(said)
-            stated = others.contains(said)
-            parts.append(Judged(found.probability[query, place][kept], truth[kept], stated[kept]))
-    columns = zip(*((x.probability, x.truth, x.covered) for x in parts), strict=True)
-    return Judged(*(np.concatenate(column) for column in columns))
+            answered = np.stack([ends[0], relations[block][query], ends[1]], axis=1)
+            correct, covered = right.contains(answered), others.contains(answered)
+            kept = correct | ~known.contains(answered)
+            probability = best.probability[query, place]
+            parts.append(CheckedAnswers(probability[kept], correct[kept], covered[kept]))
+    columns = zip(*((x.probability, x.correct, x.covered) for x in parts), strict=True)
+    return CheckedAnswers(*(np.concatenate(column) for column in columns))

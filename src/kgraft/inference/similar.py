@@ -1,4 +1,4 @@
-"""Which entities have vectors that point the same way."""
+"""Similar entities and similar facts, by the cosine of vectors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from kgraft.graph.vocabulary import Rows
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An entity with a vector like another's.
+    """An entity with a similar vector.
 
     Args:
-        name: Its name in the source that was asked.
-        label: What a person calls it.
+        name: Its name in the requested source.
+        label: A readable label.
         similarity: The cosine of the two vectors, from -1 to 1.
-        sources: The sources that have it too, that one included.
+        sources: The sources that have it, the requested one included.
     """
 
     name: str
@@ -35,30 +35,30 @@ class Neighbour:
 def similar(
     model: TrainedModel, entity: str, *, source: str | None = None, k: int = 10
 ) -> list[Neighbour]:
-    """Return the entities whose vectors are the most like an entity's, by cosine.
+    """Return the entities with the most similar vectors, by cosine.
 
     Args:
         model: A trained model.
         entity: Name or label of the entity.
         source: The graph whose names are used and whose entities are compared; by default the
             model's target, or a teacher's first source.
-        k: The most entities.
+        k: The maximum number of entities.
 
     Raises:
-        UnknownNameError: If the name is unknown, a label means several entities, or the entity has
-            no vector.
+        UnknownNameError: If the name is unknown, a label belongs to several entities, or the entity
+            has no vector.
         ValueError: If ``k`` is below 1.
     """
-    return neighbours(Named(model, source), entity, k)
+    return neighbours(ModelNames(model, source), entity, k)
 
 
-def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
-    """Do what ``similar`` does, with a model in the names of a source."""
+def neighbours(names: ModelNames, entity: str, k: int) -> list[Neighbour]:
+    """Return the most similar entities of the source of ``names``, as ``similar`` does."""
     if k < 1:
         raise ValueError(f"k is at least 1, not {k}")
-    model, part = named.model, named.part
-    place = named.entity(entity)
-    own = named.vector(place)
+    model, part = names.model, names.part
+    place = names.entity(entity)
+    own = names.vector(place)
     places = np.flatnonzero(part.entity_rows < model.kge.n_entities)
     places = places[places != place]
     rows = part.entity_rows[places]
@@ -66,7 +66,7 @@ def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
     best = cosines.topk(min(k, len(rows)))
     chosen = best.indices.numpy()
     return [
-        Neighbour(part.entities.name(at), named.entity_label(row), similarity, named.sources(row))
+        Neighbour(part.entities.name(at), names.entity_label(row), similarity, names.sources(row))
         for at, row, similarity in zip(
             places[chosen].tolist(), rows[chosen].tolist(), best.values.tolist(), strict=True
         )
@@ -76,15 +76,15 @@ def neighbours(named: Named, entity: str, k: int) -> list[Neighbour]:
 def similar_facts(
     model: TrainedModel, fact: tuple[int, int, int], k: int
 ) -> list[tuple[float, tuple[int, int, int]]]:
-    """Return the known facts of the same relation between entities the most like a fact's two.
+    """Return the known facts of the same relation between the most similar entities.
 
     Args:
         model: A trained model.
-        fact: Head, relation and tail in the model's rows, the two with a vector.
-        k: The most facts.
+        fact: Head, relation and tail in the model's rows; both entities have a vector.
+        k: The maximum number of facts.
 
     Returns:
-        The mean cosine of the heads and of the tails, and the fact, the most similar first.
+        Mean cosine of heads and of tails, and the fact; the most similar first.
     """
     head, relation, tail = fact
     graph, kge = model.graph, model.kge

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.graph.vocabulary import Rows
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.model.encoders import principal_directions
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import SHAPES, Drawing, Figure, cut, mark
 from kgraft.reporting.markup import Markup, element
 
-MOST_POINTS = 3000
+MAX_POINTS = 3000
 """Entities on a map; more of them make it darker, not clearer, and the file larger."""
 
 NAMED, TRIED = 12, 200
@@ -60,8 +60,8 @@ def map_entities(model: TrainedModel) -> EntityMap:
     ends = model.graph.triples[:, [0, 2]].ravel()
     degree = np.bincount(ends, minlength=n)[:n]
     rows = np.argsort(-degree, kind="stable")
-    if n > MOST_POINTS:
-        others = np.random.default_rng(0).permutation(rows[TRIED:])[: MOST_POINTS - TRIED]
+    if n > MAX_POINTS:
+        others = np.random.default_rng(0).permutation(rows[TRIED:])[: MAX_POINTS - TRIED]
         rows = np.concatenate([rows[:TRIED], others])
     places, shares = principal_places(model.kge.vectors(torch.from_numpy(rows)))
     groups, names = _groups(model)
@@ -110,13 +110,13 @@ def map_figure(model: TrainedModel, entities: EntityMap) -> Markup:
         points = placed[entities.groups == group].round().astype(int).tolist()
         path = "".join(f"M{x} {y}h0" for x, y in points)
         inside.append(element("path", class_=f"{size} s{group}", d=path))
-    inside += _names(entities, placed, Named(model))
+    inside += _names(entities, placed, ModelNames(model))
     first, second = (f"{100 * share:.0f} %" for share in entities.shares)
     n, whole = len(entities.rows), model.kge.n_entities
     few = f"{n:,} of " if n < whole else ""
     caption = (
         f"{few}{whole:,} entities along the first two principal components of their vectors, "
-        f"which hold {first} and {second} of the variance. Named are some with many facts."
+        f"which hold {first} and {second} of the variance. ModelNames are some with many facts."
     )
     legend = {entities.names[x]: x for x in np.unique(entities.groups).tolist()}
     drawing = Drawing("Map of the entities", caption, inside, WIDTH, HEIGHT)
@@ -134,7 +134,7 @@ def _on_paper(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(center + (places - middle) * onto)
 
 
-def _names(entities: EntityMap, placed: NDArray[np.float64], named: Named) -> list[Markup]:
+def _names(entities: EntityMap, placed: NDArray[np.float64], named: ModelNames) -> list[Markup]:
     """Mark and name the best connected entities, but none whose name would cover another's."""
     taken: list[Box] = []
     written: list[Markup] = []

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.evidence import By
@@ -21,16 +21,16 @@ from kgraft.reporting.page import bar, table
 from kgraft.reporting.scale import categories, logarithmic
 from kgraft_experiments.benchmark.tables import percent
 
-MOST_FACTS = 5000
+MAX_FACTS = 5000
 """Facts that are measured, all graphs together: enough to tell an MRR to half a point."""
 
-MOST_SCORES = 2 * 10**9
+MAX_SCORES = 2 * 10**9
 """Scores that they take, at most, so that a report on a large graph takes no more than a minute."""
 
-MOST_RELATIONS = 40
+MAX_RELATIONS = 40
 """Relations that are listed, the most frequent ones."""
 
-MOST_TICKS = 9
+MAX_TICKS = 9
 """Numbers that have room below a panel."""
 
 FILTERS: dict[Split, Filter] = {"valid": "train+valid", "test": "all"}
@@ -76,16 +76,16 @@ def measure_held_out(
             split=split,
             filters=[FILTERS[split]],
             by=by,
-            most=_most_facts(len(collection.graphs[name].entities), len(names)),
+            max_facts=_max_facts(len(collection.graphs[name].entities), len(names)),
             joint=joint,
         )
         for name in names
     ]
 
 
-def _most_facts(n_entities: int, n_graphs: int) -> int:
+def _max_facts(n_entities: int, n_graphs: int) -> int:
     """Return how many facts of a graph are measured, both ends of each asked for."""
-    return max(min(MOST_FACTS, MOST_SCORES // (2 * n_entities)) // n_graphs, 1)
+    return max(min(MAX_FACTS, MAX_SCORES // (2 * n_entities)) // n_graphs, 1)
 
 
 def by_coverage(evaluations: Sequence[Evaluation]) -> Markup:
@@ -113,22 +113,22 @@ def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Marku
     ]
     rows.sort(key=lambda found: -found[0])
     several = len(evaluations) > 1
-    named = Named(model)
+    named = ModelNames(model)
     lines = [
         [
             element("span", _relation_label(named, of, row["relation"]), title=row["relation"]),
             *([of.graph.name] if several else []),
             *_figures(row),
         ]
-        for _, of, row in rows[:MOST_RELATIONS]
+        for _, of, row in rows[:MAX_RELATIONS]
     ]
-    whole = f"The {MOST_RELATIONS} most frequent of {len(rows):,} relations"
-    caption = whole if len(rows) > MOST_RELATIONS else ""
+    whole = f"The {MAX_RELATIONS} most frequent of {len(rows):,} relations"
+    caption = whole if len(rows) > MAX_RELATIONS else ""
     head = ["relation", *(["graph"] if several else []), *_HEAD]
     return table(head, lines, words=range(1 + several), caption=caption)
 
 
-def _relation_label(named: Named, evaluation: Evaluation, name: str) -> str:
+def _relation_label(named: ModelNames, evaluation: Evaluation, name: str) -> str:
     """Return a relation's readable name, which needs a model that knows the relation."""
     part = named.model.graph.parts.get(evaluation.graph.name)
     if part is None or name not in part.relations:
@@ -234,6 +234,6 @@ def degree_table(groups: Sequence[DegreeGroup]) -> Markup:
 
 def _ticks(groups: Sequence[DegreeGroup]) -> list[str]:
     """Return the least degree of each group, of every other one where there are many."""
-    step = 1 if len(groups) <= MOST_TICKS else 2
+    step = 1 if len(groups) <= MAX_TICKS else 2
     names = [f"{x.least // 1000}k" if x.least >= 1000 else str(x.least) for x in groups]
     return [name if place % step == 0 else "" for place, name in enumerate(names)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kgraft.evaluation.evaluate import Evaluation
 from kgraft.graph.knowledge_graph import no_triples
 from kgraft.inference.predict import Predictor
-from kgraft.inference.probability_check import judge
+from kgraft.inference.probability_check import check_probabilities
 from kgraft.model.calibration import Reliability, reliability
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
@@ -41,8 +41,8 @@ def held_out_reliability(
     if split == "valid":
         graph = replace(graph, test=no_triples())  # which play no part here
     predictor = Predictor(model, graph.name, by)
-    found = judge(predictor, graph, split=split, best=SHOWN, facts=evaluation.facts)
-    return reliability(found.probability, found.truth)
+    found = check_probabilities(predictor, graph, split=split, k=SHOWN, facts=evaluation.facts)
+    return reliability(found.probability, found.correct)
 
 
 def reliability_figure(bins: Sequence[Reliability]) -> Figure:

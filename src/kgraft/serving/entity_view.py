@@ -11,7 +11,7 @@ import polars as pl
 
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 from kgraft.inference.similar import neighbours
 
 ALIKE = 20
@@ -119,7 +119,7 @@ class Neighbourhood:
         named: A model in the names of a source.
     """
 
-    def __init__(self, named: Named) -> None:
+    def __init__(self, named: ModelNames) -> None:
         graph = named.model.graph
         self._named = named
         self._facts = graph.triples

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.graph.vocabulary import Rows
-from kgraft.reporting.entity_map import MOST_POINTS, principal_places
+from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 
 
 class Atlas:
@@ -28,4 +28,4 @@ class Atlas:
         reach = max(np.quantile(np.abs(places), 0.995, axis=0).max(), 1e-12)
         self.places: NDArray[np.float64] = np.clip(places / reach, -1, 1)
         n = len(places)
-        self.shown: Rows = np.linspace(0, n - 1, min(MOST_POINTS, n)).astype(np.int64)
+        self.shown: Rows = np.linspace(0, n - 1, min(MAX_POINTS, n)).astype(np.int64)

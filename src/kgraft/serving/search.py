@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from kgraft.inference.names import Named
+from kgraft.inference.names import ModelNames
 
 LEAST_ALIKE = 0.7
 """The least likeness, of 1, of what is found although it begins otherwise; and the least share of
@@ -51,7 +51,7 @@ class EntitySearch:
         named: A model in the names of a source.
     """
 
-    def __init__(self, named: Named) -> None:
+    def __init__(self, named: ModelNames) -> None:
         part = named.part
         places = np.flatnonzero(part.entity_rows < named.model.kge.n_entities)
         rows = part.entity_rows[places].tolist()

@@ -63,7 +63,7 @@ class ServedModel:
     def __init__(self, directory: Path) -> None:
         self.model = load_model(directory)
         self.predictor = Predictor(self.model)
-        self.named = self.predictor.named
+        self.named = self.predictor.names
         self.search = EntitySearch(self.named)
         self.neighbourhood = Neighbourhood(self.named)
         part = self.named.part
