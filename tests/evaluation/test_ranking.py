@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kgraft.evaluation import ranking as module
 from kgraft.evaluation.ranking import rank, ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, concatenate, measure
-from kgraft.graph import sorted_arrays
+from kgraft.graph import grouped_index
 from kgraft.graph.known_facts import KnownFacts
 
 INF, NAN = float("inf"), float("nan")
@@ -254,7 +254,7 @@ def test_many_answers_of_a_hub_are_not_compared_with_all_known_ones_at_once(
     compared = []
 
     def spans(starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = sorted_arrays.spans(starts, sizes)
+        found = grouped_index.spans(starts, sizes)
         compared.append(len(found[0]))
         return found
 

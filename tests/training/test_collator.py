@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kgraft.graph import sorted_arrays
+from kgraft.graph import grouped_index
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.model.kge import KgeModel
 from kgraft.settings import ModelSettings, OptimizerName
@@ -38,11 +38,11 @@ def answered(index: Answers) -> dict[tuple[int, int], list[int]]:
 
 
 @given(facts=FACTS)
-@pytest.mark.parametrize("largest", [None, 10])
+@pytest.mark.parametrize("largest", [None, 50])
 def test_answers_are_found_in_either_direction(facts: Triples, largest: int | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if largest is not None:  # Too many entities for one number a fact.
-            patch.setattr(sorted_arrays, "LARGEST", largest)
+            patch.setattr(grouped_index, "LARGEST", largest)
         index = Answers.of(facts, N_ENTITIES, N_RELATIONS)
     expected: dict[tuple[int, int], list[int]] = {
         (head, way): [] for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgraft.alignment.nodes import Floats, Ints
-from kgraft.graph.sorted_arrays import changes
+from kgraft.graph.grouped_index import changes
 
 ROWS = 4096
 """Clusters whose products are in memory at once."""

@@ -21,7 +21,7 @@ from kgraft.alignment.normal_forms import (
     without_remark,
 )
 from kgraft.alignment.settings import LabelSettings
-from kgraft.graph.sorted_arrays import changes
+from kgraft.graph.grouped_index import changes
 from kgraft.io.rdf import RDFS_LABEL, SKOS_LABEL
 
 ROWS = 4096

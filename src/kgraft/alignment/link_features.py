@@ -13,7 +13,7 @@ from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.relations import correspondences, same_relations, unified
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import neighbours
-from kgraft.graph.sorted_arrays import changes
+from kgraft.graph.grouped_index import changes
 
 FREQUENT = 1000
 """Relations, and as many inverses, that kinds of entities are told apart by, the most frequent."""

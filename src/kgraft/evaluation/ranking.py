@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from kgraft.evaluation.counting import Scores, scores_of
 from kgraft.evaluation.ranks import Ranks
+from kgraft.graph.grouped_index import changes, spans
 from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
-from kgraft.graph.sorted_arrays import changes, spans
 from kgraft.model.scorer import Scorer
 
 CHUNK_ELEMENTS = 2**24

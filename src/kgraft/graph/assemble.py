@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import KgraftWarning, describe
+from kgraft.graph.grouped_index import Ints, changes, row_keys
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, no_triples
-from kgraft.graph.sorted_arrays import Ints, changes, numbers_of
 from kgraft.graph.vocabulary import Vocabulary
 
 
@@ -60,7 +60,7 @@ def assemble(
     sizes = [sum(len(x.triples) for x in rows) for rows in given.values()]
     ends = np.cumsum(sizes)[:-1]
     triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
-    number = dict(zip(SPLITS, np.split(numbers_of(*facts.T), ends), strict=True))
+    number = dict(zip(SPLITS, np.split(row_keys(*facts.T), ends), strict=True))
     kept = {split: _first_of_each(number[split]) for split in SPLITS}
     duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
     held_out = {"valid": number["test"], "train": np.append(number["valid"], number["test"])}

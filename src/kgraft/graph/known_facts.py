@@ -1,4 +1,4 @@
-"""An index of true facts: which answers of a query are known already."""
+"""Index of true facts: the known answers of a query."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kgraft.graph.grouped_index import LARGEST, GroupedIndex, Ints
 from kgraft.graph.knowledge_graph import Triples, as_triples
-from kgraft.graph.sorted_arrays import LARGEST, Ints, changes, smallest_ints, sorted_pairs, spans
 
 Ids = Ints
 
@@ -37,10 +37,10 @@ def distinct_queries(triples: Triples, side: Side) -> NDArray[np.int64]:
 
 
 class KnownFacts:
-    """Known answers of queries, found by binary search.
+    """Index of facts that finds the known answers of queries by binary search.
 
-    Facts stand sorted by anchor, relation and answer, once for each side: 12 bytes a fact and
-    side while entities fit 4 bytes. A search needs memory for the answers that it finds, never
+    It holds each side's answers grouped by anchor and relation: 4 bytes a fact and side, and 12 a
+    query, while entities fit 4 bytes. A search needs memory for the answers that it finds, never
     for queries times entities.
 
     Args:
@@ -55,21 +55,14 @@ class KnownFacts:
         facts = given[0] if len(given) == 1 else np.concatenate([as_triples(()), *given])
         if facts.size and facts.min() < 0:
             raise ValueError("entity and relation ids are not negative")
-        self._n_relations = int(facts[:, 1].max(initial=-1)) + 1
-        self._n_entities = int(facts[:, ::2].max(initial=-1)) + 1
-        if self._n_entities * max(self._n_relations, len(facts)) > LARGEST:
-            raise ValueError(
-                f"ids up to {self._n_entities} entities and {self._n_relations} relations are too "
-                "large for the index; number entities and relations from 0 without gaps"
-            )
-        self._sides: dict[Side, tuple[Ids, Ids]] = {
-            "head": self._sorted(facts, "head"),
-            "tail": self._sorted(facts, "tail"),
+        self._sides: dict[Side, GroupedIndex] = {
+            "head": _by_query(facts, "head"),
+            "tail": _by_query(facts, "tail"),
         }
 
     def __len__(self) -> int:
         """Return the number of different facts."""
-        return len(self._sides["tail"][0])
+        return len(self._sides["tail"].members)
 
     def answers(self, anchors: Ids, relations: Ids, side: Side) -> tuple[Ids, Ids]:
         """Return all known answers of a batch of queries.
@@ -80,47 +73,40 @@ class KnownFacts:
             side: The side that is asked for.
 
         Returns:
-            Position of the query and answering entity, each int64 ``(m,)``; answers of one query
-            stand together and ascend.
+            Position of the query and answering entity, each int64 ``(m,)``; both ascend, the
+            entity within each query.
         """
-        starts, stops = self._find(anchors, relations, side)
-        query, place = spans(starts, stops - starts)
-        return query, self._sides[side][1][place].astype(np.int64)
+        query, answer = self._sides[side].rows(anchors, relations)
+        return query, answer.astype(np.int64)
 
     def contains(self, triples: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether each of the facts, ``(n, 3)``, is known, bool ``(n,)``."""
+        """Tell for each of the facts, ``(n, 3)``, if it is known, bool ``(n,)``."""
         anchors, relations, tails = queries(as_triples(triples), "tail")
-        starts, stops = self._find(anchors, relations, "tail")
-        possible = (starts < stops) & (tails >= 0) & (tails < self._n_entities)
-        wanted = starts[possible] * self._n_entities + tails[possible]
-        place = np.searchsorted(self._numbers, wanted)
         found = np.zeros(len(tails), dtype=np.bool_)
-        found[possible] = self._numbers[np.minimum(place, len(self) - 1)] == wanted
+        query, group = self._sides["tail"].groups(anchors, relations)
+        size = self._n_tails
+        possible = (tails[query] >= 0) & (tails[query] < size)
+        query, group = query[possible], group[possible]
+        wanted = group * size + tails[query]
+        place = np.minimum(np.searchsorted(self._numbers, wanted), len(self) - 1)
+        found[query] = self._numbers[place] == wanted
         return found
 
     @cached_property
+    def _n_tails(self) -> int:
+        return int(self._sides["tail"].members.max(initial=-1)) + 1
+
+    @cached_property
     def _numbers(self) -> Ids:
-        """One ascending number for each fact: where its (head, relation) starts, and its tail.
+        """One ascending number for each fact: its group, times the tails, and its tail."""
+        index = self._sides["tail"]
+        if len(index) * self._n_tails > LARGEST:
+            raise ValueError(f"{len(index)} queries of {self._n_tails} entities are too many")
+        numbers = np.repeat(np.arange(len(index)) * self._n_tails, np.diff(index.starts))
+        numbers += index.members
+        return numbers
 
-        Starts, unlike keys, are at most the number of facts, so the product fits an int64.
-        """
-        keys, entities = self._sides["tail"]
-        return np.searchsorted(keys, keys) * self._n_entities + entities
 
-    def _sorted(self, facts: Triples, side: Side) -> tuple[Ids, Ids]:
-        """Return keys of (anchor, relation) and the answers, in order and without duplicates."""
-        anchors, relations, entities = queries(facts, side)
-        keys = anchors.astype(np.int64) * self._n_relations + relations
-        keys, entities = sorted_pairs(keys, entities, self._n_entities)
-        new = changes(keys, entities)
-        return keys[new], entities[new].astype(smallest_ints(self._n_entities))
-
-    def _find(self, anchors: Ids, relations: Ids, side: Side) -> tuple[Ids, Ids]:
-        """Return where the answers of each query start and stop."""
-        keys, _ = self._sides[side]
-        # Ids beyond those of the index would run into the keys of others.
-        possible = (anchors >= 0) & (anchors < self._n_entities)
-        possible &= (relations >= 0) & (relations < self._n_relations)
-        wanted = np.where(possible, anchors, 0) * self._n_relations + relations
-        wanted = np.where(possible, wanted, -1)
-        return np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, side="right")
+def _by_query(facts: Triples, side: Side) -> GroupedIndex:
+    anchors, relations, answers = queries(facts, side)
+    return GroupedIndex.of(anchors, relations, values=answers)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from kgraft.graph.grouped_index import changes
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_arrays import changes
 from kgraft.graph.vocabulary import Rows, Vocabulary
 
 ROLES = ("head", "relation", "tail")

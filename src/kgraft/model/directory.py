@@ -40,8 +40,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
+from kgraft.graph.grouped_index import smallest_ints
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_arrays import smallest_ints
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import read_batches, read_table
 from kgraft.io.named_facts import ROLES

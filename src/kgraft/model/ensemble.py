@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kgraft.graph.grouped_index import GroupedIndex, Ints
 from kgraft.graph.known_facts import Side
-from kgraft.graph.sorted_arrays import Ints, spans
 from kgraft.linking.joint_graph import places_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
@@ -205,11 +205,11 @@ class EvidenceScorer:
 
     def _ask(self, x: Ints, relation: Ints) -> tuple[_Heard, _Heard]:
         width = 2 * self._n_relations
-        distinct, which = np.unique(x * width + relation, return_inverse=True)
-        columns = dict(zip(("x", "relation"), np.divmod(distinct, width), strict=True))
-        asked = pl.DataFrame({name: column.astype(np.int32) for name, column in columns.items()})
+        columns = np.divmod(np.unique(x * width + relation), width)
+        named = zip(("x", "relation"), columns, strict=True)
+        asked = pl.DataFrame({name: column.astype(np.int32) for name, column in named})
         inferred, stated = (
-            _heard(frame, distinct, which, width)
+            _heard(frame, x, relation)
             for frame in (self._witnesses.inferred(asked), self._witnesses.stated(asked))
         )
         return inferred, replace(stated, said=stated.said.clip(1 - SUREST, SUREST))
@@ -224,21 +224,11 @@ class _Heard:
     said: NDArray[np.float32]
 
 
-def _heard(frame: pl.DataFrame, distinct: Ints, which: Ints, width: int) -> _Heard:
-    """Give each query its answers.
-
-    Args:
-        frame: Answers to distinct queries, ``x``, ``relation``, ``y`` and ``confidence``.
-        distinct: ``x * width + relation`` of the distinct queries, ascending.
-        which: The distinct query that each query is, ``(B,)``.
-        width: Number of relations, inverses counted.
-    """
-    x, relation, y, said = (frame[name].to_numpy() for name in frame.columns)
-    numbers = x.astype(np.int64) * width + relation
-    order = np.argsort(numbers, kind="stable")
-    begins, ends = (np.searchsorted(numbers[order], distinct, side) for side in ("left", "right"))
-    query, row = spans(begins[which], (ends - begins)[which])
-    return _Heard(query, y[order][row], said[order][row])
+def _heard(frame: pl.DataFrame, x: Ints, relation: Ints) -> _Heard:
+    """Give each query ``(B,)`` its answers: ``x``, ``relation``, ``y`` and ``confidence``."""
+    x_of, relation_of, y, said = (frame[name].to_numpy() for name in frame.columns)
+    query, row = GroupedIndex.of(x_of, relation_of).rows(x, relation)
+    return _Heard(query, y[row], said[row])
 
 
 class EnsembleScorer:

@@ -15,9 +15,9 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 from torch import Tensor
 
+from kgraft.graph.grouped_index import changes
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
-from kgraft.graph.sorted_arrays import changes
 from kgraft.linking.joint_graph import places_of
 from kgraft.model.calibration import RIVALS, Calibration, calibration_error, reliability, shares
 from kgraft.model.ensemble import EnsembleScorer, ensemble_scores, evidence_probability

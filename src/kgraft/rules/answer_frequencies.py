@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kgraft.graph.sorted_arrays import Ints, spans
+from kgraft.graph.grouped_index import Ints, offsets, spans
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.rule_bodies import Adjacency
 
@@ -29,17 +29,12 @@ class EntityFrequencies:
         self._adjacency = adjacency
         own = graph.triples[graph.triple_sources == graph.sources.index(target)]
         heads, relations, tails = own.T
-        answers = np.concatenate(
-            [
-                relations * graph.n_entities + tails,
-                (relations + graph.n_relations) * graph.n_entities + heads,
-            ]
-        )
+        answers = np.concatenate([relations, relations + graph.n_relations]) * graph.n_entities
+        answers += np.concatenate([tails, heads])
         numbers, counts = np.unique(answers, return_counts=True)
-        self._entity = numbers % graph.n_entities
+        relation, self._entity = np.divmod(numbers, graph.n_entities)
         self._count = np.log1p(counts).astype(np.float32)
-        begins = np.arange(2 * graph.n_relations + 1) * graph.n_entities
-        self._of_relation = np.searchsorted(numbers, begins)
+        self._of_relation = offsets(relation, 2 * graph.n_relations)
         ends = graph.triples[:, [0, 2]].reshape(-1)
         self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.lookup import Keyed
+from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges, inverse
@@ -62,7 +62,9 @@ class EvidenceIndex:
         self._answerer = Answerer(rules, self.edges, graph.part(target).entity_rows)
         self.connections = EntityFrequencies(graph, target, self._answerer.graph)
         self._statements = _statements(graph, target, agreement)
-        self._by_query = Keyed([self._statements[name].to_numpy() for name in ("x", "relation")])
+        self._by_query = GroupedIndex.of(
+            *(self._statements[name].to_numpy() for name in ("x", "relation"))
+        )
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return what rules answer.
@@ -86,7 +88,7 @@ class EvidenceIndex:
         An answer's confidence is the chance that the target agrees. What the target states itself
         is no evidence for what else it might state, and is left out.
         """
-        _, row = self._by_query.find([asked[name].to_numpy() for name in ("x", "relation")])
+        _, row = self._by_query.rows(*(asked[name].to_numpy() for name in ("x", "relation")))
         return self._statements[row]
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.lookup import Column, Keyed
-from kgraft.graph.sorted_arrays import Ints, changes, numbers_of, spans
+from kgraft.graph.grouped_index import Column, GroupedIndex, Ints, changes, row_keys, spans
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges, inverse
 from kgraft.rules.rule_bodies import Adjacency, Bodies
@@ -164,7 +163,8 @@ class _Constants:
         names = ("relation", "answer", "rule")
         self._relation, self._answer, self._rule = (rules[name].to_numpy() for name in names)
         columns = [rules[name].to_numpy() for name in on]
-        self._all, self._by_relation = Keyed(columns), Keyed([*columns, self._relation])
+        self._all = GroupedIndex.of(*columns)
+        self._by_relation = GroupedIndex.of(*columns, self._relation)
 
     def answers(self, question: Ints, holds: Sequence[Ints], along: Ints | None) -> _Answers:
         """Return what the rules answer.
@@ -175,9 +175,9 @@ class _Constants:
             along: The relation of each question; by default all are meant.
         """
         if along is None:
-            place, row = self._all.find(holds)
+            place, row = self._all.rows(*holds)
         else:
-            place, row = self._by_relation.find([*holds, along[question]])
+            place, row = self._by_relation.rows(*holds, along[question])
         return question[place], self._relation[row], self._answer[row], self._rule[row]
 
 
@@ -213,7 +213,7 @@ def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
     """
     x, relation, y, rule = (found[name].to_numpy() for name in ("x", "relation", "y", "rule"))
     # Rules stand in the order of their confidence, the surest first.
-    order = np.argsort(numbers_of(x, relation, y, rule))
+    order = np.argsort(row_keys(x, relation, y, rule))
     return order, np.flatnonzero(changes(x[order], relation[order], y[order]))
 
 

@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.lookup import Keys
-from kgraft.graph.sorted_arrays import Ints, changes, spans
+from kgraft.graph.grouped_index import GroupedIndex, Ints, changes, offsets, spans
 from kgraft.rules.edges import Edges
 from kgraft.rules.rules import BODY
 
@@ -33,28 +32,21 @@ class Adjacency:
         edges: The graph.
 
     Attributes:
-        relation: The relation of each group; a group holds the edges of one entity along one
-            relation.
-        start: Where each group begins in ``ends``, and where the last one stops.
+        index: Groups of edges by entity and relation.
+        relation: The relation of each group.
         ends: Where the edges lead, those of a group in a random but fixed order, so that its first
             ones are a sample.
         of: Where the groups of each entity begin, and where the last one's stop.
-        width: Number of relations, inverses counted.
-        keys: ``entity * width + relation`` of each group.
     """
 
     def __init__(self, edges: Edges) -> None:
         order = np.random.default_rng(0).permutation(len(edges.frame))
-        frame = edges.frame[order].sort("x", "relation", maintain_order=True)
-        groups = frame.group_by("x", "relation", maintain_order=True).len()
-        entities = groups["x"].to_numpy()
-        self.relation = groups["relation"].to_numpy().astype(np.int64)
-        self.start = np.concatenate([[0], np.cumsum(groups["len"].to_numpy(), dtype=np.int64)])
-        self.ends = frame["y"].to_numpy().astype(np.int64)
-        n_entities = max(entities.max(initial=-1), self.ends.max(initial=-1)) + 1
-        self.of = np.searchsorted(entities, np.arange(n_entities + 1))
-        self.width = 2 * edges.n_relations
-        self.keys = Keys(entities.astype(np.int64) * self.width + self.relation)
+        x, relation, y = (edges.frame[name].to_numpy()[order] for name in ("x", "relation", "y"))
+        self.index = GroupedIndex.of(x, relation)
+        self.ends = y[self.index.members].astype(np.int64)
+        entities, self.relation = np.divmod(self.index.keys, max(self.index.sizes[1], 1))
+        n_entities = max(x.max(initial=-1), y.max(initial=-1)) + 1
+        self.of = offsets(entities, n_entities)
 
     def first_and_size(self, entities: Ints) -> tuple[Ints, Ints]:
         """Return the first group of each entity, and how many it has."""
@@ -64,7 +56,8 @@ class Adjacency:
     def edges(self, entities: Ints) -> tuple[Ints, Ints, Ints]:
         """Return all edges of each entity: its place, the relation, and where the edge leads."""
         place, group = spans(*self.first_and_size(entities))
-        which, edge = spans(self.start[group], np.diff(self.start)[group])
+        starts = self.index.starts
+        which, edge = spans(starts[group], starts[group + 1] - starts[group])
         return place[which], self.relation[group[which]], self.ends[edge]
 
 
@@ -112,18 +105,17 @@ class Bodies:
             ended.append(going.filter(pl.col(name).is_null()))
             going = going.filter(pl.col(name).is_not_null())
             level = going.select("node", name).unique().sort("node", name)
-            steps.append(level["node"].to_numpy() * width + level[name].to_numpy())
+            steps.append((level["node"].to_numpy(), level[name].to_numpy()))
             level = level.with_columns(next=n_nodes + pl.int_range(pl.len()))
             going = going.join(level, on=["node", name]).drop("node").rename({"next": "node"})
             n_nodes += len(level)
         rules = pl.concat([*ended, going]).sort("node", "relation", "rule")
-        keys: Ints = np.concatenate(steps)
-        self._steps = Keys(keys)
-        self._relation = keys % max(width, 1)
-        self._first_step = np.searchsorted(keys, np.arange(n_nodes + 1) * width)
+        before, self._relation = (np.concatenate(column) for column in zip(*steps, strict=True))
+        self._steps = GroupedIndex.of(before, self._relation)
+        self._first_step = offsets(before, n_nodes)
         self.rule = rules["rule"].to_numpy()
         self.relation = rules["relation"].to_numpy()
-        self.start = np.searchsorted(rules["node"].to_numpy(), np.arange(n_nodes + 1))
+        self.start = offsets(rules["node"].to_numpy(), n_nodes)
 
     def follow(
         self, graph: Adjacency, entities: Ints, roots: Ints, wanted: NDArray[np.bool_]
@@ -156,11 +148,12 @@ class Bodies:
             return
         place, group, step = self._possible(graph, here)
         question = here.question[place]
-        sizes = _shared(graph.start[group + 1] - graph.start[group], question)
+        starts = graph.index.starts
+        sizes = _shared(starts[group + 1] - starts[group], question)
         # No more questions than their numbers leave room for, where each pair has one of its own.
         most = ((1 << 63) - 1) // (len(self._steps) * len(graph.of))
         for part in _portions(question, sizes, most):
-            which, edge = spans(graph.start[group[part]], sizes[part])
+            which, edge = spans(starts[group[part]], sizes[part])
             end = graph.ends[edge]
             if left == 1:
                 kept = wanted[end]
@@ -180,10 +173,10 @@ class Bodies:
         n_steps = self._first_step[here.node + 1] - first_step
         few_steps = n_steps < n_groups
         which, step = spans(first_step, np.where(few_steps, n_steps, 0))
-        found, group = graph.keys.find(here.entity[which] * graph.width + self._relation[step])
+        found, group = graph.index.groups(here.entity[which], self._relation[step])
         by_step = which[found], group, step[found]
         which, group = spans(first_group, np.where(few_steps, 0, n_groups))
-        found, step = self._steps.find(here.node[which] * graph.width + graph.relation[group])
+        found, step = self._steps.groups(here.node[which], graph.relation[group])
         by_group = which[found], group[found], step
         place, group, step = (np.concatenate(x) for x in zip(by_step, by_group, strict=True))
         order = np.argsort(place, kind="stable")

@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import Ints, changes, spans
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_arrays import Ints, changes, spans
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges, inverse
 from kgraft.rules.rule_answers import Answerer, by_answer, noisy_or, prior

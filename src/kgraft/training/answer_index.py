@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kgraft.graph.grouped_index import LARGEST, GroupedIndex
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_arrays import LARGEST, changes, smallest_ints, sorted_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +32,17 @@ class Answers:
     @classmethod
     def of(cls, facts: Triples, n_entities: int, n_relations: int) -> Answers:
         """Index different facts ``(n, 3)``."""
-        heads, relations, tails = (column.astype(np.int64) for column in facts.T)
-        keys = np.concatenate([heads, tails])
-        keys *= 2 * n_relations
-        keys += np.concatenate([relations, relations + n_relations])
-        entities = np.concatenate([tails, heads])
-        keys, entities = sorted_pairs(keys, entities, n_entities)
-        begins = np.flatnonzero(changes(keys))
+        heads, relations, tails = facts.T
+        index = GroupedIndex.of(
+            np.concatenate([heads, tails]),
+            np.concatenate([relations, relations + n_relations]),
+            values=np.concatenate([tails, heads]),
+            sizes=(n_entities, 2 * n_relations),
+        )
         return cls(
-            torch.from_numpy(np.append(keys[begins], LARGEST)),
-            torch.from_numpy(np.append(begins, [len(keys)] * 2)),
-            torch.from_numpy(entities.astype(smallest_ints(n_entities))),
+            torch.from_numpy(np.append(index.keys, LARGEST)),
+            torch.from_numpy(np.append(index.starts, index.starts[-1]).astype(np.int64)),
+            torch.from_numpy(index.members),
             2 * n_relations,
         )
 

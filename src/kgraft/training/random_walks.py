@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import offsets
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 
@@ -61,7 +62,7 @@ class Walker:
         heads, relations, tails = triples.T
         origins = np.concatenate([heads, tails])
         order = np.argsort(origins, kind="stable")
-        self._first = np.searchsorted(origins[order], np.arange(n_entities + 1))
+        self._first = offsets(origins[order], n_entities)
         self._goal = np.concatenate([tails, heads])[order]
         self._relation = np.concatenate([relations, relations + n_relations])[order]
         self._source = np.concatenate([sources, sources])[order]

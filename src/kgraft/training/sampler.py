@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import first_of_each, smallest_ints
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.sorted_arrays import first_of_each, smallest_ints
 from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.training.answer_index import Answers
 from kgraft.training.batch import Batch, Draw
