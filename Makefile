@@ -4,15 +4,18 @@ PYTHON ?= python3
 BENCH_COLLECTION ?= world
 BENCH_OUT ?= kgraft-benchmark
 CHAOS_INPUTS ?= 10000
+WORKERS ?= auto
 
 BIN := .venv/bin
+# As many processes as cores, each with one thread.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 REQUIREMENTS := pyproject.toml constraints.txt
 # Stands while .venv is being changed. A run that was cut off leaves it behind, and the next run
 # then makes .venv anew instead of trusting half of it.
 UNFINISHED := .venv.unfinished
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos clean
+.PHONY: help demo check test quick-tests lint bench chaos clean
 
 help: ## list the targets
 	@echo "Usage: make TARGET [VARIABLE=VALUE ...]"
@@ -23,13 +26,20 @@ help: ## list the targets
 	@echo "  PYTHON            Python 3.11 or newer that makes .venv      ($(PYTHON))"
 	@echo "  BENCH_COLLECTION  collection or directory that bench runs on ($(BENCH_COLLECTION))"
 	@echo "  BENCH_OUT         directory that bench writes to             ($(BENCH_OUT))"
+	@echo "  WORKERS           processes that run tests; 0 runs them in one ($(WORKERS))"
 	@echo "  CHAOS_INPUTS      damaged inputs that chaos gives a reader   ($(CHAOS_INPUTS))"
 
 demo: .venv/.run ## see two knowledge graphs improve a third
 	$(BIN)/kgraft demo
 
+check: .venv/.dev ## lint and run the quick tests side by side; for every change
+	@$(MAKE) --no-print-directory -j2 lint quick-tests
+
 test: .venv/.dev ## run all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick-tests: .venv/.dev
+	$(PYTEST) -q -m 'not slow and not chaos'
 
 lint: .venv/.dev ## check style, format, types, and dependencies for known holes
 	$(BIN)/ruff check

@@ -97,7 +97,13 @@ CASES: dict[str, tuple[Sequence[Fact], Sequence[Fact], Sequence[tuple[str, str]]
 }
 
 
-@pytest.fixture(params=CASES, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name == "many links to one entity" else name
+        for name in CASES
+    ],
+    ids=lambda name: name.replace(" ", "-"),
+)
 def degenerate(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A collection of each case."""
     return write(tmp_path, *CASES[request.param])
@@ -143,6 +149,7 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
             rules(model)
 
 
+@pytest.mark.slow
 def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) -> None:
     small = ["model.width=4", "training.epochs=1", "training.min_steps=0"]
     fast = [*(part for change in small for part in ("--set", change)), "--threads", "1"]

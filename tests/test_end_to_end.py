@@ -25,6 +25,8 @@ from kgraft.settings import (
     TrainSettings,
 )
 
+pytestmark = pytest.mark.slow
+
 LEVELS = ("feature", "network", "prediction")
 
 

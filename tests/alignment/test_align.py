@@ -88,6 +88,7 @@ FACTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @tried(max_examples=25)
 @given(FACTS, FACTS, FACTS)
 def test_no_two_entities_of_a_graph_become_one(one, two, three) -> None:

@@ -46,6 +46,7 @@ def server(student: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str
     process.communicate()
 
 
+@pytest.mark.slow
 def test_it_answers_and_stops_when_told(server: tuple[subprocess.Popen[str], str]) -> None:
     process, url = server
     asked = urllib.request.Request(f"{url}/v1/model", headers={"Authorization": "Bearer secret"})
@@ -73,6 +74,7 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
     assert "KGRAFT_TOKEN: a token is one word" in run(student).output
 
 
+@pytest.mark.slow
 def test_an_address_that_is_taken_is_told(student: Path, server: tuple[object, str]) -> None:
     port = server[1].rpartition(":")[2]
     taken = run(student, "--port", port)

@@ -33,6 +33,7 @@ def test_usearch(student: TrainedModel, check_scores, tmp_path: Path) -> None:  
     assert about["format"] == "usearch"
 
 
+@pytest.mark.slow
 def test_lancedb(student: TrainedModel, check_scores, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     import lancedb
 

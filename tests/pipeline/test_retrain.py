@@ -35,6 +35,7 @@ def test_all_terms_are_logged_and_finite(student: TrainedModel) -> None:
             assert entry[name] > 0, name
 
 
+@pytest.mark.slow
 def test_from_a_random_start_a_student_learns_to_imitate(
     generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
 ) -> None:
@@ -45,6 +46,7 @@ def test_from_a_random_start_a_student_learns_to_imitate(
         assert log[-1][level] < 0.5 * log[0][level], level
 
 
+@pytest.mark.slow
 def test_the_teacher_stays_as_it_is(
     generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
 ) -> None:
@@ -55,6 +57,7 @@ def test_the_teacher_stays_as_it_is(
         assert value.equal(before[name]), name
 
 
+@pytest.mark.slow
 def test_without_links_the_student_trains_alone(
     generated: Collection, teacher: TrainedModel, fast: TrainSettings, fast_student: RetrainSettings
 ) -> None:
@@ -70,6 +73,7 @@ def test_without_links_the_student_trains_alone(
     assert "feature" not in student.log[-1]
 
 
+@pytest.mark.slow
 def test_rules_teach_unless_they_are_switched_off(
     generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_teacher_that_has_learned_the_target_is_refused(
         retrain(generated, teacher, fast_student)
 
 
+@pytest.mark.slow
 def test_a_teacher_can_meet_a_graph_that_came_later(
     generated: Collection, fast: TrainSettings, fast_student: RetrainSettings
 ) -> None:
@@ -98,6 +103,7 @@ def test_a_teacher_can_meet_a_graph_that_came_later(
     assert student.metrics["validation_mrr"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_source_that_was_renumbered_since_teaches_the_same(
     generated: Collection,
     teacher: TrainedModel,

@@ -27,7 +27,7 @@ from kgraft.training.checkpoint import Checkpoint
 Run = Callable[[int, RunOptions], TrainedModel]
 """Trains with a seed."""
 
-KINDS = ["single", "joint", "teacher", "student"]
+KINDS = ["single", "joint", "teacher", pytest.param("student", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -171,6 +171,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_with(run: Run, tmp_path: Path) -> N
         run(0, RunOptions(checkpoint=kept))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("always_kept")
 def test_a_student_of_another_teacher_is_not_gone_on_with(
     generated: Collection,

@@ -88,6 +88,7 @@ def constants_by_definition(facts: set[Fact]) -> Found:
     return rules
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(FACTS)
 def test_rules_are_those_of_the_definition(
@@ -160,6 +161,7 @@ def test_no_longest_path_mines_nothing(edges_of: EdgesOf) -> None:
     assert len(mine_rules(edges_of(planted(), M), np.arange(M), RuleSettings(longest=0))) == 0
 
 
+@pytest.mark.slow
 def test_rules_repeat_by_seed_whatever_the_threads(edges_of: EdgesOf) -> None:
     edges = edges_of(planted(), M)
     settings = RuleSettings(samples=9, facts_per_relation=500)

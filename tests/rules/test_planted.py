@@ -37,6 +37,7 @@ def row_of(rule: PlantedRule, world: KnowledgeGraph) -> dict[str, int | None]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_planted_rules_are_found(seed: int) -> None:
     sizes = {"target.entities": 4000, "target.facts": 20000, "background.facts": 40000}

@@ -78,6 +78,7 @@ def rules_in(
 answer_schema = ("relation", "first", "second", "third", "entity", "answer")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(FACTS, st.lists(PATHS, max_size=6), st.lists(CONSTANTS, max_size=6))
 def test_answers_are_those_of_the_definition(

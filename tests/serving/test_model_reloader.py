@@ -42,6 +42,7 @@ def test_another_model_in_the_directory_is_served(place: Path, another: TrainedM
     assert told == [True]
 
 
+@pytest.mark.slow
 def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: TrainedModel) -> None:
     gc.unfreeze()
     live = ModelReloader(place)
@@ -90,6 +91,7 @@ def test_without_a_model_there_is_nothing_to_serve(tmp_path: Path) -> None:
         ModelReloader(tmp_path)
 
 
+@pytest.mark.slow
 def test_no_request_is_dropped_by_a_replacement(
     place: Path,
     another: TrainedModel,

@@ -44,6 +44,7 @@ def test_an_ipv6_address_is_written_as_urls_want_it(directory: Path, configured:
     assert said[0].startswith("http://[::1]:")
 
 
+@pytest.mark.slow
 def test_others_can_ask_only_with_a_warning_or_a_token(
     directory: Path, configured: list[Any]
 ) -> None:
@@ -53,6 +54,7 @@ def test_others_can_ask_only_with_a_warning_or_a_token(
     assert [x._hosts for x in configured] == [None, None]
 
 
+@pytest.mark.slow
 def test_the_load_is_measured(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], talk: Callable[..., Any]
 ) -> None:

@@ -141,6 +141,7 @@ with alone(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_a_lock_is_refused_while_it_is_held_and_not_after_its_holder_was_killed(
     tmp_path: Path,
 ) -> None:

@@ -96,6 +96,7 @@ def epoch(seed: int, number: int) -> list[list[list[int]]]:
     return [parts(batch) for batch in batches_of(facts, seed=seed).epoch(number)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("negatives", "inferred"), [(3, False), (1, True), (2, True)])
 def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, inferred: bool) -> None:
     draw = np.random.default_rng(0)

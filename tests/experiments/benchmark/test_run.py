@@ -18,6 +18,8 @@ from kgraft_experiments.benchmark import runner
 from kgraft_experiments.benchmark.run import ablate, benchmark, sweep_links
 from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ("aa", "bb", "cc")
 
 

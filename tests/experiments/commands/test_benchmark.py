@@ -57,6 +57,7 @@ def common(collection: Path, tmp_path: Path) -> list[str]:
     return [str(collection), "-o", str(out), "--settings", str(settings), "--threads", "1"]
 
 
+@pytest.mark.slow
 def test_one_teacher_for_two_targets_and_two_widths(common: list[str], tmp_path: Path) -> None:
     made = run(
         *common,
@@ -82,6 +83,7 @@ def test_several_seeds_are_told_apart(common: list[str]) -> None:
     assert "seed 1" in made.output
 
 
+@pytest.mark.slow
 def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> None:
     made = run(*common, "--targets", "one", "--ablate", "--seeds", "2")
     assert made.exit_code == 0, made.output
@@ -100,6 +102,7 @@ def test_an_ablation_is_shown_and_kept(common: list[str], tmp_path: Path) -> Non
     assert [row for row in kept["rows"] if row["variant"] in ("none", "warm-start")] == some["rows"]
 
 
+@pytest.mark.slow
 def test_shares_of_links_are_shown_and_kept(common: list[str], tmp_path: Path) -> None:
     made = run(*common, "--targets", "one", "--links", "0.5,1", "--seeds", "1")
     assert made.exit_code == 0, made.output

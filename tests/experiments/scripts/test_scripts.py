@@ -104,6 +104,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_growing_background(
     tmp_path: Path, started: list[str], learned: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_scenario_changes_what_it_says() -> None:
     assert never_costs.synth_settings(asked, "shared", 0).links.linked == 1
 
 
+@pytest.mark.slow
 def test_scenarios_from_end_to_end(
     tiny: list[str], tmp_path: Path, started: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,6 +256,7 @@ def test_scenarios_from_end_to_end(
     assert lines[7].endswith("| +0.0 ± 0.0 | no |")
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_stopped(tiny: list[str], started: list[str]) -> None:
     never_costs = script("never_costs")
     never_costs.main([*tiny, "--scenarios", "few links"])
@@ -301,6 +304,7 @@ def test_real_graphs_without_links_are_refused(named_layout: Path, tmp_path: Pat
         script("never_costs").private_pair(named_layout, "bb", "cc", tmp_path / "pair")
 
 
+@pytest.mark.slow
 def test_a_real_pair_from_end_to_end(
     named_layout: Path, tiny: list[str], tmp_path: Path, started: list[str]
 ) -> None:
@@ -409,6 +413,7 @@ def test_walks_learn_by_the_usual_settings() -> None:
 # -------------------------------------------------------------------------------------- explain.py
 
 
+@pytest.mark.slow
 def test_probabilities_and_explanations_are_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -464,6 +469,7 @@ def test_a_named_fact_has_to_be_one() -> None:
 # --------------------------------------------------------------------------------------- single.py
 
 
+@pytest.mark.slow
 def test_each_graph_alone_has_a_row_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

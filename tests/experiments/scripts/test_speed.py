@@ -63,6 +63,7 @@ def test_the_products_are_those_of_the_batches(speed: Any, monkeypatch: pytest.M
     assert shapes == [(b, 8), (8, u), (b, u), *gradients]
 
 
+@pytest.mark.slow
 def test_from_end_to_end(speed: Any, tmp_path: Path) -> None:
     speed.main(["world", *TINY, *PYKEEN, "--epochs", "2", "--out", str(tmp_path / "speed.json")])
     report = json.loads((tmp_path / "speed.json").read_text())

@@ -256,6 +256,7 @@ def _reciprocal(counts: np.ndarray, known: Triples, fact: np.ndarray) -> float:
     return float(1 / rank)
 
 
+@pytest.mark.slow
 def test_embeddings_learn_what_popularity_cannot_tell() -> None:
     collection = made(
         target_entities=1000, target_facts=8000, target_sees=0.7, background_facts=20_000
