@@ -57,7 +57,7 @@ def rounds(
 
     Args:
         collections: Where each size's collection is, by its background's facts.
-        out: Directory for models and pieces; a round finds nothing of the one before there.
+        out: Directory for models and jobs; a round finds nothing of the one before there.
         settings: By which all train.
         repeats: Rounds.
         threads: Threads of the matrix products.

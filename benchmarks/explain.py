@@ -27,6 +27,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from common import add_to_report
 
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -42,7 +43,6 @@ from kgraft.model.calibration import calibration_error, reliability
 from kgraft.model.directory import load_model
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.plan import add_to_report
 from kgraft_experiments.benchmark.runner import machine
 
 BEST = (1, 10, 100)

@@ -233,7 +233,7 @@ class Place:
         return found
 
     def _go_on(self) -> Child:
-        """Resume; a piece of a benchmark may outlive its parent by the step that it is at."""
+        """Resume; a job of a benchmark may outlive its parent by the step that it is at."""
         for _ in range(100):
             again = start(self.arguments())
             again.wait()
@@ -246,7 +246,7 @@ class Place:
 def result(out: Path) -> dict[str, bytes]:
     """Return what a run has left: a model's files, or a benchmark's models."""
     paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
-    return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "pieces" not in x.parts}
+    return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "jobs" not in x.parts}
 
 
 def _set(changes: Sequence[str]) -> list[str]:

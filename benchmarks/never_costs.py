@@ -12,7 +12,7 @@ private vocabularies have no covered facts.
 ``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout, whose relations get
 names of their own.
 
-Pieces are kept in ``--work``: the same command goes on where it stopped.
+Jobs are kept in ``--work``: the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from kgraft.settings import RetrainSettings, read_settings
 from kgraft.system.messages import speaking
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
-from kgraft_experiments.benchmark.plan import prepare, write_report
-from kgraft_experiments.benchmark.run import row_of
+from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare, write_report
+from kgraft_experiments.benchmark.run import outcome_row
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.benchmark.settings import BenchmarkSettings, changed, student_variants
 from kgraft_experiments.benchmark.summary import summarise
@@ -79,7 +79,8 @@ def students(
     threads: int,
 ) -> list[dict[str, Any]]:
     """Train the students of one scenario and seed, and return a row for each."""
-    setup = prepare(collection, usual_seeds=1, seed=seed, settings=settings, threads=threads)
+    options: BenchmarkOptions = {"seed": seed, "settings": settings, "threads": threads}
+    setup = prepare(collection, options, default_seeds=1)
     [target] = setup.targets
     cases = [
         Case(
@@ -93,7 +94,7 @@ def students(
     ]
     told = ("best_epoch", "validation_mrr")
     return [
-        {"scenario": scenario, **row_of(x), **{key: x.cost[key] for key in told}}
+        {"scenario": scenario, **outcome_row(x), **{key: x.cost[key] for key in told}}
         for x in setup.run(cases, out)
     ]
 

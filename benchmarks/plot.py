@@ -18,8 +18,8 @@ from kgraft_experiments.benchmark.figures import (
     STYLES,
     ablation_figure,
     comparison_figure,
+    draw_mean_and_std,
     links_figure,
-    with_deviation,
 )
 
 SYSTEMS = {"joint": STYLES["joint"], "teacher": OTHER, "student": STYLES["all"]}
@@ -100,7 +100,7 @@ def draw_scenarios(report: dict[str, Any]) -> Figure:
         marks = [guide(panel, (0, names.low), (0, names.high))]
         for part, place, cell in cells:
             style = parts[part][1]
-            marks += with_deviation(panel, cell, "minus_none", "minus_none_sd", place, style)
+            marks += draw_mean_and_std(panel, cell, "minus_none", "minus_none_sd", place, style)
         drawings.append(panel.draw(marks))
     return Figure(drawings, {f"{part} facts": style for part, (_, style) in parts.items()})
 

@@ -30,13 +30,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from common import add_to_report
 from same import SIZES, trained
 
 from kgraft.errors import KgraftError
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.plan import add_to_report
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize

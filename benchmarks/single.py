@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import add_to_report
 
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.io.read_collection import read_collection
@@ -28,7 +29,6 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.train import train
 from kgraft.settings import TrainSettings, read_settings
 from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.plan import add_to_report
 from kgraft_experiments.benchmark.runner import machine
 
 

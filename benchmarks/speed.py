@@ -99,7 +99,7 @@ class Data:
 
 
 def in_turns(work: Mapping[str, Work], repeats: int) -> dict[str, list[float]]:
-    """Do each piece of work once to warm up and then in turns; return the seconds of each."""
+    """Do each job of work once to warm up and then in turns; return the seconds of each."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for number in range(repeats + 1):
         for name, do in work.items():

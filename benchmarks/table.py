@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kgraft.reporting.page import percent
 from kgraft_experiments.benchmark.summary import PARTS
 from kgraft_experiments.benchmark.tables import (
     Table,
     cost_table,
+    mean_and_std,
     measured_on,
-    percent,
     quality_table,
     summary_note,
     summary_table,
-    with_spread,
 )
 
 SYSTEMS = ("joint", "teacher", "student")
@@ -50,11 +50,11 @@ def scenarios_table(report: dict[str, Any]) -> Table:
         for variant in dict.fromkeys(key[0] for key in cells):
             both = cells[variant, "both", "all"]
             figures = [scenario["scenario"], variant]
-            figures += [with_spread(cells[variant, "tail", x], "mean", "sd") for x in PARTS]
-            figures.append(with_spread(both, "mean", "sd"))
+            figures += [mean_and_std(cells[variant, "tail", x], "mean", "sd") for x in PARTS]
+            figures.append(mean_and_std(both, "mean", "sd"))
             other = variant != "none"
             figures.append(
-                with_spread(both, "minus_none", "minus_none_sd", sign="+") if other else "-"
+                mean_and_std(both, "minus_none", "minus_none_sd", sign="+") if other else "-"
             )
             figures.append((", ".join(scenario["where"]) or "no") if variant == "all" else "")
             rows.append(figures)

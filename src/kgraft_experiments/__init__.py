@@ -1,1 +1,1 @@
-"""Experiments with kgraft: made collections and benchmarks."""
+"""Experiments with kgraft: synthetic collections and benchmarks."""

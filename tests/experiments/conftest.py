@@ -1,18 +1,20 @@
-"""A small collection on disk, settings that train in a moment, and pieces run in this process."""
+"""A small collection on disk, settings that train in a moment, and jobs run in this process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
 from kgraft_experiments.benchmark import runner
-from kgraft_experiments.benchmark.piece import run_piece
+from kgraft_experiments.benchmark.job import run_job
 from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
 MODEL, TRAINING = ModelSettings(width=8), TrainingSettings(epochs=1)
@@ -51,12 +53,12 @@ def layout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run pieces without a new process each; returns the list of what was run."""
+    """Run jobs without a new process each; returns the list of what was run."""
     found: list[str] = []
 
-    def start(piece: Any) -> None:
-        found.append(str(piece.case).partition(" (")[0])
-        run_piece(piece)
+    def start(job: Any) -> None:
+        found.append(str(job.case).partition(" (")[0])
+        run_job(job)
 
     monkeypatch.setattr(runner, "_start", start)
     return found
@@ -67,3 +69,9 @@ def ticking() -> SimpleNamespace:
     """Time, where each look at the clock is a second later."""
     seconds = count(1.0)
     return SimpleNamespace(perf_counter=lambda: next(seconds))
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str], ET.Element]:
+    """Parse a page or a part of one, which has to be well-formed."""
+    return lambda text: ET.fromstring(text.removeprefix("<!doctype html>"))  # noqa: S314 made here

@@ -15,7 +15,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide
 from kgraft.reporting.markup import Markup, element
-from kgraft.reporting.page import Section, folded, page, paragraph, table, tiles
+from kgraft.reporting.page import Section, folded, page, paragraph, percent, table, tiles
 from kgraft.reporting.quality import (
     by_coverage,
     by_relation,
@@ -33,7 +33,6 @@ from kgraft.reporting.reliability import (
 )
 from kgraft.reporting.scale import linear
 from kgraft.settings import as_toml
-from kgraft_experiments.benchmark.tables import percent
 
 RULES = 12
 """Rules that are shown."""

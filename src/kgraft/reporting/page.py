@@ -144,3 +144,8 @@ def bar(share: float | None) -> Markup:
 def folded(summary: str, *body: Markup) -> Markup:
     """Return what only opens when it is asked for."""
     return element("details", element("summary", summary), *body)
+
+
+def percent(figure: float | None) -> str:
+    """Return a share in percent, a dash for none."""
+    return "-" if figure is None else f"{100 * figure:.1f}"

@@ -17,9 +17,8 @@ from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import Figure, Panel, dots, span
 from kgraft.reporting.markup import Markup, element
-from kgraft.reporting.page import bar, table
+from kgraft.reporting.page import bar, percent, table
 from kgraft.reporting.scale import categories, logarithmic
-from kgraft_experiments.benchmark.tables import percent
 
 MAX_FACTS = 5000
 """Facts that are measured, all graphs together: enough to tell an MRR to half a point."""

@@ -14,9 +14,8 @@ from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
 from kgraft.reporting.markup import Markup
-from kgraft.reporting.page import table
+from kgraft.reporting.page import percent, table
 from kgraft.reporting.scale import linear
-from kgraft_experiments.benchmark.tables import percent
 
 SHOWN = 10
 """The best candidates of a question that are judged: those that people look at."""

@@ -1,1 +1,1 @@
-"""Comparing what a target gains: alone, jointly, from a teacher, as a student."""
+"""Comparison of target-only training, joint training, teacher and student."""

@@ -1,4 +1,4 @@
-"""The cases of a benchmark: which system, for which target, by which settings."""
+"""Cases of a benchmark: a system, a target and settings each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kgraft.linking.joint_graph import join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft_experiments.benchmark.settings import (
-    STUDENT_BY,
+    STUDENT_SYSTEMS,
     SYSTEMS,
     BenchmarkSettings,
     System,
     Trained,
-    of_width,
     student_variants,
+    with_width,
 )
 
 
@@ -26,12 +26,12 @@ class Case(BaseModel):
     """One model to train and measure.
 
     Args:
-        targets: The graphs that it is measured on; only a teacher has more than one.
-        system: What is trained.
-        settings: By what it is trained.
-        variant: What people call these settings; ``all`` are the system's own.
-        share: The share of the target's entity links that the model gets to see.
-        teacher: For a student, the case that makes its teacher.
+        targets: Graphs that it is measured on; only a teacher has more than one.
+        system: Kind of model.
+        settings: Its settings.
+        variant: Name of these settings; ``all`` are the system's own.
+        share: Share of the target's entity links that training may use.
+        teacher: Of a student, the case of its teacher.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,18 +50,18 @@ class Case(BaseModel):
 
     @property
     def seed(self) -> int:
-        """What seeds the model, and the choice of links."""
+        """Seed of the model, and of the choice of links."""
         return self.settings.training.seed
 
     @property
     def keeps_model(self) -> bool:
-        """Whether the model is worth its place on the disk after it was measured."""
+        """Whether the model stays on disk after it was measured."""
         return self.system == "teacher" or (
             self.system == "student" and self.variant == "all" and self.share == 1
         )
 
-    def about(self) -> dict[str, str | int | None]:
-        """Return what tells its rows from those of others."""
+    def row_labels(self) -> dict[str, str | int | None]:
+        """Return the columns by which its rows differ from those of other cases."""
         return {
             "system": self.system,
             "seed": self.seed,
@@ -78,33 +78,33 @@ class Case(BaseModel):
 
 
 TeacherOf = Callable[[str], Case]
-"""The teacher's case of each target."""
+"""Function that returns the teacher's case of a target."""
 
 
-def chosen_targets(collection: Collection, asked: Sequence[str] | None) -> list[str]:
-    """Return the graphs to measure: those asked for, else the collection's target, else all.
+def chosen_targets(collection: Collection, given: Sequence[str] | None) -> list[str]:
+    """Return the graphs to measure: those given, else the collection's target, else all.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
     """
-    if asked is None:
+    if given is None:
         return [collection.target] if collection.target else list(collection.graphs)
-    for name in asked:
+    for name in given:
         if name not in collection.graphs:
             known = ", ".join(collection.graphs)
             raise UnknownNameError(f"no source is called {name!r}; there are {known}")
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(given))
 
 
 def backgrounds(collection: Collection, targets: Sequence[str]) -> list[str]:
-    """Return the sources of a teacher for these targets: all that are not among them."""
+    """Return the sources of these targets' teacher: all graphs besides them."""
     return [name for name in collection.graphs if name not in targets]
 
 
 def teachers(
     collection: Collection, targets: Sequence[str], settings: TrainSettings, *, reuse: bool
 ) -> TeacherOf:
-    """Return which teacher each target has: one of its own, or one for all.
+    """Return the teacher of each target: one of its own, or with ``reuse`` one for all.
 
     Raises:
         ValueError: If one teacher is to serve all targets and they leave it no source.
@@ -132,10 +132,10 @@ def comparison(
     """List the cases that compare systems: each seed, each target, each system.
 
     Args:
-        targets: The graphs to measure.
-        systems: What to compare.
-        settings: The settings of each system.
-        teacher_of: The teacher of each target; seeds do not multiply it.
+        targets: Graphs to measure.
+        systems: Systems to compare.
+        settings: Settings of each system.
+        teacher_of: Teacher of each target, the same for all seeds.
         seeds: Seeds of all other systems.
         widths: Widths of the students; by default that of their settings.
 
@@ -145,20 +145,20 @@ def comparison(
     cases: dict[Case, None] = {}
     for seed in seeds:
         seeded = settings.seeded(seed)
-        sized = [of_width(seeded.retrain, width) for width in widths]
+        sized = [with_width(seeded.retrain, width) for width in widths]
         for target in targets:
             students = [
                 _case(target, "student", own, teacher=teacher_of(target))
                 for own in sized or [seeded.retrain]
             ]
-            of: dict[System, list[Case]] = {
+            by_system: dict[System, list[Case]] = {
                 "target-only": [_case(target, "target-only", seeded.alone)],
                 "joint": [_case(target, "joint", seeded.joint)],
                 "teacher": [teacher_of(target)],
-                **dict.fromkeys(STUDENT_BY.values(), students),
+                **dict.fromkeys(STUDENT_SYSTEMS.values(), students),
             }
             for system in (x for x in SYSTEMS if x in systems):
-                cases |= dict.fromkeys(of[system])
+                cases |= dict.fromkeys(by_system[system])
     return list(cases)
 
 
@@ -171,7 +171,7 @@ def ablation(
     seeds: Sequence[int],
     variants: Sequence[str] | None = None,
 ) -> list[Case]:
-    """List the cases that show what each part of a student is worth: variants by target and seed.
+    """List the variants of a student, by target and seed.
 
     A k-hop student learns from at most twice as many facts as an induced one.
 
@@ -207,9 +207,9 @@ def link_sweep(
     shares: Sequence[float],
     seeds: Sequence[int],
 ) -> list[Case]:
-    """List the cases that show what links are worth: joint, student, and student untaught.
+    """List joint model, student, and student without distillation at shares of the links.
 
-    The teacher is the same at every share, for it never uses the target's links.
+    The teacher is the same at every share, since it never uses the target's links.
 
     Raises:
         ValueError: If a share is not above 0 and at most 1.
@@ -220,14 +220,14 @@ def link_sweep(
     for target in targets:
         for seed in seeds:
             seeded = settings.seeded(seed)
-            untaught = student_variants(seeded.retrain, budget=0)["none"]
+            undistilled = student_variants(seeded.retrain, budget=0)["none"]
             teacher = teacher_of(target)
             for share in shares:
                 for case in (
                     _case(target, "joint", seeded.joint, share=share),
                     _case(target, "student", seeded.retrain, share=share, teacher=teacher),
                     _case(
-                        target, "student", untaught, variant="none", share=share, teacher=teacher
+                        target, "student", undistilled, variant="none", share=share, teacher=teacher
                     ),
                 ):
                     cases[case] = None
@@ -254,7 +254,7 @@ def _case(
 
 
 def _n_induced(collection: Collection, target: str, sources: Sequence[str]) -> int:
-    """Return how many background facts have both ends linked to the target."""
+    """Return the number of background facts with both ends linked to the target."""
     if not sources:
         return 0
     background = join([collection.graphs[name] for name in sources], collection.links)

@@ -1,4 +1,4 @@
-"""What a benchmark's report looks like, drawn."""
+"""Figures of a benchmark's report."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kgraft_experiments.benchmark.tables import by_system, mean_of, quality_by_s
 MRR = "MRR of tails, percent"
 
 STYLES = {"all": 0, "joint": 1, "none": 2}
-"""The style of the variants that others are compared with."""
+"""Styles of the variants that others are compared with."""
 
 OTHER = 3
 NAMES = {"all": "student", "joint": "joint training", "none": "student without distillation"}
 
 
 def comparison_figure(report: Mapping[str, Any]) -> Figure:
-    """Draw each system's MRR, over each part of the facts: every target, and their mean."""
+    """Draw each system's MRR on each part of the facts: targets, and their mean."""
     drawings = []
     for part in PARTS:
         systems = quality_by_system(report, part)
@@ -36,16 +36,18 @@ def comparison_figure(report: Mapping[str, Any]) -> Figure:
             if x is not None and len(of) > 1
         ]
         middles = [(100 * x, float(y)) for y, x in enumerate(means.values()) if x is not None]
-        said = "; ".join(f"{name} {100 * x:.1f}" for name, x in means.items() if x is not None)
+        description = "; ".join(
+            f"{name} {100 * x:.1f}" for name, x in means.items() if x is not None
+        )
         marks = [dots(panel, targets, OTHER, size=2.5), dots(panel, middles, 0, size=5)]
-        drawings.append(panel.draw(marks, said))
+        drawings.append(panel.draw(marks, description))
     several = len(report["settings"]["targets"]) > 1
     legend = {"mean over targets": 0, "a target": OTHER} if several else {}
     return Figure(drawings, legend)
 
 
 def cost_figure(report: Mapping[str, Any]) -> Figure:
-    """Draw each system's MRR over what its training takes; systems without one are left out."""
+    """Draw each system's MRR over its seconds of training; systems without MRR are left out."""
     quality = quality_by_system(report, "all")
     places = []
     for system, costs in by_system(report["cost"]).items():
@@ -60,12 +62,14 @@ def cost_figure(report: Mapping[str, Any]) -> Figure:
     )
     legend = {system: place % len(SHAPES) for place, (system, _) in enumerate(places)}
     marks = [dots(panel, [point], legend[system]) for system, point in places]
-    said = "; ".join(f"{system}: {y:.1f} after {x:,.0f} seconds" for system, (x, y) in places)
-    return Figure([panel.draw(marks, said)], legend)
+    description = "; ".join(
+        f"{system}: {y:.1f} after {x:,.0f} seconds" for system, (x, y) in places
+    )
+    return Figure([panel.draw(marks, description)], legend)
 
 
 def ablation_figure(report: Mapping[str, Any]) -> Figure:
-    """Draw each variant as a dot, its deviation over seeds as a bar, and lines at all and none."""
+    """Draw each variant's mean and standard deviation, with lines at ``all`` and ``none``."""
     variants = report["settings"]["variants"]
     drawings = []
     for part in ("covered", "uncovered"):
@@ -80,15 +84,15 @@ def ablation_figure(report: Mapping[str, Any]) -> Figure:
         for place, variant in enumerate(variants):
             if variant in rows:
                 style = STYLES.get(variant, OTHER)
-                marks += with_deviation(panel, rows[variant], "mean", "sd", place, style)
-        said = "; ".join(f"{name} {100 * row['mean']:.1f}" for name, row in rows.items())
-        drawings.append(panel.draw(marks, said))
+                marks += draw_mean_and_std(panel, rows[variant], "mean", "sd", place, style)
+        description = "; ".join(f"{name} {100 * row['mean']:.1f}" for name, row in rows.items())
+        drawings.append(panel.draw(marks, description))
     legend = {name: STYLES[name] for name in ("all", "none") if name in variants}
-    return Figure(drawings, legend, spread_in_words(report))
+    return Figure(drawings, legend, std_caption(report))
 
 
 def links_figure(report: Mapping[str, Any]) -> Figure:
-    """Draw each system as a line over the shares of links, its deviation over seeds as bars."""
+    """Draw each system over the shares of links, with standard deviations over seeds."""
     drawings = []
     shares = sorted(report["settings"]["shares"])
     ticks = tuple((100 * x, f"{100 * x:.0f}") for x in shares)
@@ -103,29 +107,29 @@ def links_figure(report: Mapping[str, Any]) -> Figure:
             own = sorted((x for x in rows if x["variant"] == variant), key=lambda x: x["share"])
             points = [(100 * x["share"], 100 * x["mean"]) for x in own]
             for (x, y), row in zip(points, own, strict=True):
-                spread = 100 * (row["sd"] or 0)
-                marks.append(span(panel, (x, y - spread), (x, y + spread), style))
+                std = 100 * (row["sd"] or 0)
+                marks.append(span(panel, (x, y - std), (x, y + std), style))
             marks += [curve(panel, points, style), dots(panel, points, style)]
         drawings.append(panel.draw(marks))
-    there = {row["variant"] for row in report["summary"]}
-    legend = {NAMES[name]: style for name, style in STYLES.items() if name in there}
-    return Figure(drawings, legend, spread_in_words(report))
+    measured = {row["variant"] for row in report["summary"]}
+    legend = {NAMES[name]: style for name, style in STYLES.items() if name in measured}
+    return Figure(drawings, legend, std_caption(report))
 
 
-def with_deviation(
+def draw_mean_and_std(
     panel: Panel, row: Mapping[str, Any], mean: str, sd: str, place: float, style: int
 ) -> list[Markup]:
-    """Draw a mean in percent as a dot at a category, its deviation as a bar beside it."""
-    middle, spread = 100 * row[mean], 100 * (row[sd] or 0)
-    ends = (middle - spread, place), (middle + spread, place)
+    """Draw a mean in percent as a dot at a category, and its standard deviation as a bar."""
+    middle, std = 100 * row[mean], 100 * (row[sd] or 0)
+    ends = (middle - std, place), (middle + std, place)
     return [span(panel, *ends, style), dots(panel, [(middle, place)], style)]
 
 
-def spread_in_words(report: Mapping[str, Any]) -> str:
-    """Return what a dot and its bar are."""
+def std_caption(report: Mapping[str, Any]) -> str:
+    """Return the caption that explains dots and bars."""
     settings, seeds = report["settings"], len(report["settings"]["seeds"])
-    spread = f"bars: standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    return f"{settings['collection']}: means over {', '.join(settings['targets'])}; {spread}."
+    bars = f"bars: standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    return f"{settings['collection']}: means over {', '.join(settings['targets'])}; {bars}."
 
 
 def _of_categories(title: str, names: Sequence[str], figures: Sequence[float]) -> Panel:

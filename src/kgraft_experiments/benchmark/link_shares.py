@@ -1,4 +1,4 @@
-"""A share of a target's links, as if the others had never been found."""
+"""Collections with only a share of the target's links."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def with_share_of_links(
 ) -> tuple[Links, ...]:
     """Keep a share of the entity links that have an end in the target.
 
-    Of each pair of graphs the same share is kept, in the order in which it stood. With one seed, a
-    smaller share is part of a larger one. Links of relations and links between other graphs stay,
-    so an entity with links to several sources that keeps one may reach the others through it.
+    Each pair of graphs keeps the same share, in its order; with one seed, a smaller share is part
+    of a larger one. Links of relations and links between other graphs stay, so an entity that keeps
+    one of several links may reach other sources through it.
 
     Args:
         links: Links of a collection.
-        target: The target.
+        target: Name of the target.
         share: From 0 to 1.
-        seed: Seeds the choice.
+        seed: Seed of the choice.
     """
     return tuple(
         _sample(x, share, np.random.default_rng([seed, place]))
@@ -39,7 +39,7 @@ def _sample(links: Links, share: float, draw: np.random.Generator) -> Links:
 
 
 def linked_entities(links: Sequence[Links], target: str) -> int:
-    """Return how many of the target's entities have a link."""
+    """Return the number of the target's entities that have a link."""
     rows = [
         x.pairs[:, 0 if x.left == target else 1]
         for x in links

@@ -1,10 +1,10 @@
-"""What all benchmarks share: whom they measure, by which settings and seeds, and who teaches."""
+"""Options and setup that all benchmarks share."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,20 +20,20 @@ from kgraft_experiments.benchmark.runner import Outcome, machine, run_cases
 from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
 
-class Options(TypedDict, total=False):
-    """What every benchmark may be told, by keyword.
+class BenchmarkOptions(TypedDict, total=False):
+    """Keyword arguments of every benchmark.
 
     Args:
         targets: Graphs to measure; by default the collection's target, or every graph where it
             names none.
-        settings: The settings of each system; by default ``BenchmarkSettings()``.
-        seed: The first seed, and the only one of the teachers; by default 0.
-        seeds: With how many seeds all other systems are trained, ``seed`` and those after it; by
-            default 1 to compare systems, and 3 where a spread is shown.
+        settings: Settings of each system; by default ``BenchmarkSettings()``.
+        seed: First seed, and the only one of the teachers; by default 0.
+        seeds: Number of seeds of all other systems, from ``seed`` on; by default 1 to compare
+            systems, and 3 where standard deviations are shown.
         reuse_teacher: Whether one teacher, of all sources that are no targets, serves all targets;
             by default each has its own, of all sources but itself.
-        threads: Threads of the matrix products; by default one a core.
-        device: Where models are trained, as ``kgraft.system.devices`` calls it; by default the CPU.
+        threads: Threads of the matrix products; by default one per core.
+        device: Device that models are trained on, such as ``cuda``; by default the CPU.
     """
 
     targets: Sequence[str] | None
@@ -47,18 +47,18 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """A collection, and how it is measured.
+    """A collection, and the options of its benchmark with defaults filled in.
 
     Args:
         path: The collection, for the processes to read.
-        collection: The same as it was read.
-        targets: The graphs to measure.
-        settings: The settings of each system, with the first seed.
-        seeds: The seeds of all systems but the teachers.
-        reuse_teacher: Whether all targets have one teacher.
+        collection: The collection as it was read.
+        targets: Graphs to measure.
+        settings: Settings of each system, with the first seed.
+        seeds: Seeds of all systems but the teachers.
+        reuse_teacher: Whether all targets share one teacher.
         teacher_of: The teacher of each target.
         threads: Threads of the matrix products.
-        device: Where models are trained.
+        device: Device that models are trained on.
     """
 
     path: str
@@ -72,13 +72,13 @@ class Setup:
     device: torch.device
 
     def run(self, cases: Sequence[Case], out: Path) -> list[Outcome]:
-        """Run cases, as ``run_cases`` does."""
+        """Run cases as ``run_cases`` does."""
         return run_cases(
             self.path, self.collection, cases, out, threads=self.threads, device=self.device
         )
 
     def report(self, path: Path, own: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-        """Write a report and return it: settings, the benchmark's own among them, machine, body."""
+        """Write and return a report: settings, with the benchmark's ``own``, machine and body."""
         settings = {
             "collection": self.collection.name,
             "targets": self.targets,
@@ -102,56 +102,35 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def add_to_report(path: Path, figures: Mapping[str, Any]) -> None:
-    """Write figures into a report, beside those of other scripts that it holds already."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_report(path, {**known, **figures})
-
-
-def prepare(
-    path: str | Path,
-    *,
-    usual_seeds: int,
-    targets: Sequence[str] | None = None,
-    settings: BenchmarkSettings | None = None,
-    seed: int = 0,
-    seeds: int | None = None,
-    reuse_teacher: bool = False,
-    threads: int | None = None,
-    device: str = "cpu",
-) -> Setup:
-    """Read a collection and see whether the options suit it.
+def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) -> Setup:
+    """Read a collection and check the options against it.
 
     Args:
         path: The collection.
-        usual_seeds: How many seeds to take where ``seeds`` does not say.
-        targets: As in ``Options``, and so are all others.
-        settings: Of each system.
-        seed: The first.
-        seeds: How many.
-        reuse_teacher: Whether one serves all targets.
-        threads: Of the matrix products.
-        device: Where models are trained.
+        options: As given; what is missing has its default.
+        default_seeds: Number of seeds where the options have none.
 
     Raises:
         SettingsError: If there is no such device.
         UnknownNameError: If a target is not in the collection.
         ValueError: If there is no seed, or no source left for one teacher of all targets.
     """
-    count = usual_seeds if seeds is None else seeds
+    count, first = options.get("seeds"), options.get("seed", 0)
+    count = default_seeds if count is None else count
     if count < 1:
         raise ValueError(f"a benchmark takes at least one seed, not {count}")
     collection = read_collection(path)
-    chosen = chosen_targets(collection, targets)
-    seeded = (settings or BenchmarkSettings()).seeded(seed)
+    chosen = chosen_targets(collection, options.get("targets"))
+    settings = (options.get("settings") or BenchmarkSettings()).seeded(first)
+    reuse = options.get("reuse_teacher", False)
     return Setup(
         path=str(path),
         collection=collection,
         targets=chosen,
-        settings=seeded,
-        seeds=list(range(seed, seed + count)),
-        reuse_teacher=reuse_teacher,
-        teacher_of=teachers(collection, chosen, seeded.pretrain, reuse=reuse_teacher),
-        threads=threads or os.cpu_count() or 1,
-        device=device_called(device),
+        settings=settings,
+        seeds=list(range(first, first + count)),
+        reuse_teacher=reuse,
+        teacher_of=teachers(collection, chosen, settings.pretrain, reuse=reuse),
+        threads=options.get("threads") or os.cpu_count() or 1,
+        device=device_called(options.get("device", "cpu")),
     )

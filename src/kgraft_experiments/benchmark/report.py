@@ -1,4 +1,4 @@
-"""The report of a benchmark: its tables, its drawings, and what it was measured by."""
+"""A benchmark's HTML report: tables, figures, settings and machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kgraft_experiments.benchmark.tables import (
     summary_table,
 )
 
-UNLIKE_A_REPORT: Final = (
+MALFORMED_REPORT: Final = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -34,7 +34,7 @@ UNLIKE_A_REPORT: Final = (
     TypeError,
     ValueError,
 )
-"""What tables and drawings meet in JSON that holds something else; statistics raise ValueError."""
+"""Errors that JSON of another kind causes in tables and figures."""
 
 _COVERED = (
     "Covered facts are stated by another source too, so they can be copied; uncovered ones cannot."
@@ -42,10 +42,10 @@ _COVERED = (
 
 
 def benchmark_report(report: Mapping[str, Any]) -> str:
-    """Return a benchmark's report as one HTML page that needs nothing else to be read.
+    """Return a benchmark's report as one self-contained HTML page.
 
     Args:
-        report: What ``benchmark``, ``ablate`` or ``sweep_links`` have returned.
+        report: Result of ``benchmark``, ``ablate`` or ``sweep_links``.
     """
     settings = report["settings"]
     where = ", ".join(settings["targets"])
@@ -62,14 +62,14 @@ def benchmark_report(report: Mapping[str, Any]) -> str:
 
 
 def report_on_file(path: Path) -> str:
-    """Return the same of a file that a benchmark has written.
+    """Return the report of a benchmark's JSON file as one HTML page.
 
     Raises:
-        DataError: If it cannot be read, is something else, or lacks anything.
+        DataError: If it cannot be read, or is no complete report.
     """
     try:
         return benchmark_report(json.loads(read_text(path)))
-    except UNLIKE_A_REPORT as error:
+    except MALFORMED_REPORT as error:
         raise DataError(
             f"this is no whole report of kgraft benchmark ({type(error).__name__}: {error})",
             remedy="Name a results.json, ablation.json or links.json that it wrote",

@@ -1,4 +1,4 @@
-"""The three benchmarks: systems compared, a student taken apart, links taken away."""
+"""The three benchmarks: systems compared, parts of a student removed, links removed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Unpack
 from kgraft.model.evidence import By
 from kgraft_experiments.benchmark.cases import Case, ablation, comparison, link_sweep
 from kgraft_experiments.benchmark.link_shares import linked_entities, with_share_of_links
-from kgraft_experiments.benchmark.plan import Options, prepare
+from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare
 from kgraft_experiments.benchmark.runner import Outcome
-from kgraft_experiments.benchmark.settings import STUDENT_BY, SYSTEMS, System
+from kgraft_experiments.benchmark.settings import STUDENT_SYSTEMS, SYSTEMS, System
 from kgraft_experiments.benchmark.summary import PARTS, SIDES, summarise
 
 SHARES = (0.2, 0.5, 0.8, 1.0)
-"""Shares of the target's links that ``sweep_links`` tries."""
+"""Shares of the target's links, by default."""
 
 
 def benchmark(
@@ -24,45 +24,44 @@ def benchmark(
     *,
     systems: Sequence[System] = SYSTEMS,
     widths: Sequence[int] = (),
-    **options: Unpack[Options],
+    **options: Unpack[BenchmarkOptions],
 ) -> dict[str, Any]:
     """Compare systems on targets, each model in a process of its own.
 
-    Finished pieces are kept in ``out``; a benchmark that is started again with the same data and
-    settings goes on where it stopped, and shares what it can with the other benchmarks.
+    Finished jobs are kept in ``out``: started again with the same data and settings, a benchmark
+    goes on where it stopped, and shares models with the other benchmarks.
 
     Args:
         path: The collection.
-        out: Directory for ``results.json``, the pieces, and the teachers and students.
-        systems: What to compare; a student brings its teacher along.
+        out: Directory for ``results.json``, the jobs, and the teachers and students.
+        systems: Systems to compare; a student brings its teacher along.
         widths: Widths of the students; by default that of their settings.
         **options: Targets, settings, teachers, threads, and seeds: one by default.
 
     Returns:
-        What ``results.json`` holds: settings, machine, and a list each of quality and cost. A
-        teacher of several targets has one row of cost, with all of them as its target. Of
-        ``train_seconds``, ``prepare_seconds`` pass before the first step: a student's subgraph is
-        cut out, and its rules are mined and weighed. ``answered_per_second`` says how many queries
-        are ranked a second, by each way to answer.
+        The content of ``results.json``: settings, machine, and rows of ``quality`` and ``cost``. A
+        teacher of several targets has one row of cost, for all of them. ``prepare_seconds``, a part
+        of ``train_seconds``, pass before the first step, with a student's subgraph and rules.
+        ``answered_per_second`` are queries ranked a second, by vectors, rules and both.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
         SettingsError: If a student cannot have one of the widths.
         ValueError: If there is no seed, or no source left for one teacher of all targets.
-        KgraftError: If a piece fails; what has finished is kept.
+        KgraftError: If a job fails; finished jobs are kept.
     """
-    setup = prepare(path, usual_seeds=1, **options)
+    setup = prepare(path, options, default_seeds=1)
     cases = comparison(
         setup.targets, systems, setup.settings, setup.teacher_of, seeds=setup.seeds, widths=widths
     )
     outcomes = setup.run(cases, out)
     quality = [
-        {"target": row["target"], **x.case.about(), "system": _system(x.case, row), **row}
+        {"target": row["target"], **x.case.row_labels(), "system": _system(x.case, row), **row}
         for x in outcomes
         for row in x.quality
         if _system(x.case, row) in systems
     ]
-    cost = [{"target": x.case.target, **x.case.about(), **x.cost} for x in outcomes]
+    cost = [{"target": x.case.target, **x.case.row_labels(), **x.cost} for x in outcomes]
     return setup.report(
         out / "results.json",
         {"systems": list(systems), "widths": list(widths)},
@@ -75,29 +74,29 @@ def ablate(
     out: Path,
     *,
     variants: Sequence[str] | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[BenchmarkOptions],
 ) -> dict[str, Any]:
-    """Show what each part of a student is worth: ``student_variants``, by target and seed.
+    """Measure each part of a student: the ``student_variants``, by target and seed.
 
-    ``rules`` and ``student+rules`` are the student as it is, answering by its rules and by both.
+    ``rules`` and ``student+rules`` are the student as it is, by its rules and by both.
 
     Args:
         path: The collection.
-        out: Directory for ``ablation.json``, the pieces and the models, as of ``benchmark``.
-        variants: Those to show; by default all.
+        out: Directory for ``ablation.json``, the jobs and the models, as of ``benchmark``.
+        variants: Names of variants; by default all.
         **options: Targets, settings, teachers, threads, and seeds: three by default.
 
     Returns:
-        What ``ablation.json`` holds: settings, machine, a row for each target, variant and seed,
-        and the summary that ``summarise`` makes of them.
+        The content of ``ablation.json``: settings, machine, a row for each target, variant and
+        seed, and their ``summary``, as ``summarise`` returns it.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
         ValueError: If there is no seed, no such variant, or no source left for one teacher of all
             targets.
-        KgraftError: If a piece fails; what has finished is kept.
+        KgraftError: If a job fails; finished jobs are kept.
     """
-    setup = prepare(path, usual_seeds=3, **options)
+    setup = prepare(path, options, default_seeds=3)
     cases = ablation(
         setup.collection,
         setup.targets,
@@ -119,31 +118,30 @@ def sweep_links(
     out: Path,
     *,
     shares: Sequence[float] = SHARES,
-    **options: Unpack[Options],
+    **options: Unpack[BenchmarkOptions],
 ) -> dict[str, Any]:
-    """Show what links are worth: joint, student, and untaught student at shares of the links.
+    """Measure joint model, student, and student without distillation at shares of the links.
 
-    The teacher is the same at every share, for it never uses the target's links. Which test facts
-    are covered is judged by all links at every share, so that the facts behind a figure stay the
-    same.
+    The teacher is the same at every share, since it never uses the target's links. All links decide
+    at every share which test facts are covered, so the facts behind a figure stay the same.
 
     Args:
         path: The collection.
-        out: Directory for ``links.json``, the pieces and the models, as of ``benchmark``.
+        out: Directory for ``links.json``, the jobs and the models, as of ``benchmark``.
         shares: Shares of the target's entity links that are kept, each part of the larger ones.
         **options: Targets, settings, teachers, threads, and seeds: three by default.
 
     Returns:
-        What ``links.json`` holds, in the form of ``ablate``, with ``joint`` as a variant; a row
-        also tells how many of the target's entities have a link left.
+        The content of ``links.json``, in the form of ``ablate``, with ``joint`` as a variant; each
+        row has ``linked_entities``, the number of the target's entities that keep a link.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
         ValueError: If a share is not above 0 and at most 1, if there is no seed, or no source left
             for one teacher of all targets.
-        KgraftError: If a piece fails; what has finished is kept.
+        KgraftError: If a job fails; finished jobs are kept.
     """
-    setup = prepare(path, usual_seeds=3, **options)
+    setup = prepare(path, options, default_seeds=3)
     cases = link_sweep(
         setup.targets, setup.settings, setup.teacher_of, shares=shares, seeds=setup.seeds
     )
@@ -152,7 +150,7 @@ def sweep_links(
     for x in setup.run(cases, out):
         target = x.case.target
         kept = with_share_of_links(links, target, x.case.share, seed=x.case.seed)
-        rows.append({**row_of(x), "linked_entities": linked_entities(kept, target)})
+        rows.append({**outcome_row(x), "linked_entities": linked_entities(kept, target)})
     return setup.report(
         out / "links.json",
         {"variants": _variants(rows), "shares": list(shares)},
@@ -160,13 +158,13 @@ def sweep_links(
     )
 
 
-def row_of(outcome: Outcome, by: By = "vectors") -> dict[str, Any]:
-    """Return an outcome as a row of an ablation; a system other than the student is a variant."""
+def outcome_row(outcome: Outcome, by: By = "vectors") -> dict[str, Any]:
+    """Return a row of an ablation; a system other than the student is a variant."""
     case = outcome.case
     variant = case.variant if case.system == "student" else case.system
     return {
         "target": case.target,
-        "variant": variant if by == "vectors" else STUDENT_BY[by],
+        "variant": variant if by == "vectors" else STUDENT_SYSTEMS[by],
         "share": case.share,
         "seed": case.seed,
         "train_seconds": outcome.cost["train_seconds"],
@@ -176,15 +174,15 @@ def row_of(outcome: Outcome, by: By = "vectors") -> dict[str, Any]:
 
 
 def _by_all(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return an outcome as a row, and the student as it is also as it answers with rules."""
+    """Return an outcome's row, of the student as it is also those by rules and by both."""
     ways = {row["by"]: None for row in outcome.quality}
     if outcome.case.variant != "all":
         ways = {"vectors": None}
-    return [row_of(outcome, by) for by in ways]
+    return [outcome_row(outcome, by) for by in ways]
 
 
 def _system(case: Case, row: Mapping[str, Any]) -> System:
-    return STUDENT_BY[row["by"]] if case.system == "student" else case.system
+    return STUDENT_SYSTEMS[row["by"]] if case.system == "student" else case.system
 
 
 def _mrr(quality: Iterable[dict[str, Any]], side: str, by: By) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""Cases run one after the other, each in a process of its own, and kept as they finish."""
+"""Cases as jobs, run one after the other in processes of their own, results kept."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from kgraft.system.files import alone, clear_up, write_atomically
 from kgraft.system.terminal import visible
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
-from kgraft_experiments.benchmark.piece import Piece
+from kgraft_experiments.benchmark.job import Job
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case.
+    """Result of a case.
 
     Args:
         case: The case.
         quality: A row for each target, side, filter and part of the facts.
-        cost: What it took, by name.
+        cost: Figures of cost, by name.
     """
 
     case: Case
@@ -51,33 +51,31 @@ def run_cases(
     threads: int,
     device: torch.device,
 ) -> list[Outcome]:
-    """Run cases, each after its teacher's, and return what came of each.
+    """Run cases, each after its teacher's, and return their outcomes.
 
-    A piece is named after all that its result depends on: data, settings, teacher, threads and
-    device. So what has finished once is not run again, whichever benchmark in ``out`` asks for it
-    and whatever it calls it, and a teacher is trained once.
+    A job is named by a fingerprint of data, settings, teacher, threads and device. So a finished
+    job is never run again, whichever benchmark in ``out`` needs it, and a teacher is trained once.
 
     Args:
         path: The collection, for the processes to read.
-        collection: The same as it was read.
-        cases: What to run.
-        out: Directory for the pieces and the models.
+        collection: The collection as it was read.
+        cases: Cases to run.
+        out: Directory for the jobs and the models.
         threads: Threads of the matrix products.
-        device: Where models are trained.
+        device: Device that models are trained on.
 
     Raises:
-        KgraftError: If a piece fails, or another benchmark writes to ``out``; what has finished is
-            kept.
+        KgraftError: If a job fails, or another benchmark writes to ``out``; finished jobs are kept.
     """
     data = _data_fingerprint(collection)
-    by_case: dict[Case, Piece] = {}
-    by_name: dict[str, Piece] = {}
+    by_case: dict[Case, Job] = {}
+    by_name: dict[str, Job] = {}
     for case in _teachers_first(cases):
         teacher = None if case.teacher is None else by_case[case.teacher]
-        piece = _piece(str(path), data, case, teacher, out, threads, str(device))
-        by_case[case] = by_name.setdefault(piece.name, piece)
+        job = _job(str(path), data, case, teacher, out, threads, str(device))
+        by_case[case] = by_name.setdefault(job.name, job)
     with alone(out / ".lock") as lock:
-        # A piece that outlives this process holds the lock on.
+        # A job that outlives this process keeps the lock.
         os.set_inheritable(lock, True)
         results = dict(_run(list(by_name.values())))
     named = [(case, results[by_case[case].name]) for case in cases]
@@ -92,7 +90,7 @@ def _teachers_first(cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def _data_fingerprint(collection: Collection) -> str:
-    """Return a name for all that the collection's graphs and links say, their names included."""
+    """Return a fingerprint of the collection's facts, links and names."""
     arrays: list[NDArray[Any]] = []
     names: list[Any] = []
     for graph in collection.graphs.values():
@@ -104,82 +102,83 @@ def _data_fingerprint(collection: Collection) -> str:
     return fingerprint(json.dumps(names), *arrays)
 
 
-def _piece(
+def _job(
     path: str,
     data: str,
     case: Case,
-    teacher: Piece | None,
+    teacher: Job | None,
     out: Path,
     threads: int,
     device: str,
-) -> Piece:
-    taught_by = "" if teacher is None else teacher.fingerprint
-    about = [data, case.targets, case.system, case.share, threads, device, taught_by]
-    what = [version("kgraft"), *about]
-    mark = fingerprint(json.dumps(what) + case.settings.model_dump_json())
+) -> Job:
+    of_teacher = "" if teacher is None else teacher.fingerprint
+    depends_on = [data, case.targets, case.system, case.share, threads, device, of_teacher]
+    own = fingerprint(
+        json.dumps([version("kgraft"), *depends_on]) + case.settings.model_dump_json()
+    )
     subject = re.sub(r"[^\w.-]+", "_", case.target) if len(case.targets) == 1 else "shared"
-    return Piece(
+    return Job(
         case=case,
         collection=path,
         threads=threads,
         device=device,
         out=out,
-        name=f"{subject}-{case.system}-{mark[:12]}",
+        name=f"{subject}-{case.system}-{own[:12]}",
         teacher=None if teacher is None else teacher.name,
-        fingerprint=mark,
+        fingerprint=own,
     )
 
 
-def _run(pieces: Sequence[Piece]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, piece in enumerate(pieces, start=1):
-        result = _finished(piece)
+def _run(jobs: Sequence[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, job in enumerate(jobs, start=1):
+        result = _finished(job)
         if result is None:
-            clear_up(piece.result, piece.checkpoint, piece.model)
-            print(f"[{place}/{len(pieces)}] {visible(str(piece.case))}", file=sys.stderr)
-            _start(piece)
-            result = _finished(piece)
+            clear_up(job.result, job.checkpoint, job.model)
+            print(f"[{place}/{len(jobs)}] {visible(str(job.case))}", file=sys.stderr)
+            _start(job)
+            result = _finished(job)
         if result is None:
-            raise KgraftError(f"{piece.result}: the piece that should be here was not written")
-        yield piece.name, result
+            raise KgraftError(f"{job.result}: the job has ended and not written this result")
+        yield job.name, result
 
 
-def _finished(piece: Piece) -> dict[str, Any] | None:
-    """Return a piece's result where it has run, and has left the model that it should."""
-    if piece.case.keeps_model and not piece.model.is_dir():
+def _finished(job: Job) -> dict[str, Any] | None:
+    """Return a job's result, or ``None`` where it or a model to keep is missing."""
+    if job.case.keeps_model and not job.model.is_dir():
         return None
     try:
-        result: dict[str, Any] = json.loads(piece.result.read_text(encoding="utf-8"))
-        return result if result["fingerprint"] == piece.fingerprint else None
+        result: dict[str, Any] = json.loads(job.result.read_text(encoding="utf-8"))
+        return result if result["fingerprint"] == job.fingerprint else None
     except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _start(piece: Piece) -> None:
-    description = piece.result.with_suffix(".piece.json")
+def _start(job: Job) -> None:
+    description = job.result.with_suffix(".job.json")
     with write_atomically(description) as temporary:
-        temporary.write_text(piece.model_dump_json(), encoding="utf-8")
-    program = "import sys; from kgraft_experiments.benchmark.piece import main; main(sys.argv[1:])"
+        temporary.write_text(job.model_dump_json(), encoding="utf-8")
+    program = "import sys; from kgraft_experiments.benchmark.job import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", program, str(description)]
-    threads = {name: str(piece.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = {name: str(job.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     with subprocess.Popen(  # noqa: S603
         command, env={**os.environ, **threads}, stdin=subprocess.PIPE, close_fds=False
     ) as process:
         try:
             failed = process.wait()
         except KeyboardInterrupt:
-            # The piece ends with its standard input, once it has kept its run.
+            # The job ends with its standard input, after a checkpoint.
             process.communicate()
             raise
     if failed:
         raise KgraftError(
-            f"{piece.case} failed; what came before is kept in {piece.result.parent}, "
+            f"{job.case} failed; finished jobs are kept in {job.result.parent}, "
             "and the same command goes on from there"
         )
     description.unlink()
 
 
 def machine(device: torch.device = CPU) -> dict[str, Any]:
-    """Return what the figures were measured on and with."""
+    """Return the processor, the GPU if it is used, and the versions behind figures."""
     gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return {
         **gpu,

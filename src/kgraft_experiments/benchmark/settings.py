@@ -1,4 +1,4 @@
-"""What a benchmark compares, and by which settings."""
+"""Systems that a benchmark compares, and their settings."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ from kgraft.settings import (
 )
 
 Trained = Literal["target-only", "joint", "teacher", "student"]
-"""What is trained: ``target-only`` on the target's own facts; ``joint`` on all sources and the
-target from scratch; ``teacher`` on all other sources, asked about the target as it is; ``student``
-is that teacher, locally re-trained."""
+"""Models: ``target-only`` is trained on the target's own facts; ``joint`` on all sources and the
+target from scratch; ``teacher`` on all other sources, and evaluated on the target as it is;
+``student`` is re-trained locally from that teacher."""
 
 System = Trained | Literal["rules", "student+rules"]
-"""What is compared: a model by its vectors; ``rules`` and ``student+rules`` are the student, asked
-to answer by its rules and by both."""
+"""Compared systems: a trained model by its vectors; ``rules`` and ``student+rules`` are the student
+by its rules and by both."""
 
 SYSTEMS: tuple[System, ...] = (*get_args(Trained), "rules", "student+rules")
 
-STUDENT_BY: Mapping[By, System] = {"vectors": "student", "rules": "rules", "both": "student+rules"}
-"""The system that a student is, by what it answers by."""
+STUDENT_SYSTEMS: Mapping[By, System] = {
+    "vectors": "student",
+    "rules": "rules",
+    "both": "student+rules",
+}
+"""System of a student, by the evidence that it answers from."""
 
 LEVEL_WEIGHTS: Mapping[str, float] = {
     level: getattr(DistillationSettings(), level) for level in ("feature", "network", "prediction")
 }
-"""The levels of distillation, and the weight of a level that an ablation tries on its own though
-the settings have it switched off."""
+"""Levels of distillation, with the weight of one that is tried alone though it is off."""
 
 S = TypeVar("S", bound=TrainSettings)
 
 
 class BenchmarkSettings(Settings):
-    """The settings of each system; seeds and threads are the benchmark's own.
+    """Settings of each system; seeds and threads are the benchmark's own.
 
     Args:
-        alone: For ``target-only``.
-        joint: For ``joint``: larger than the defaults, as joint training from scratch is best then.
-        pretrain: For ``teacher``.
-        retrain: For ``student``.
+        alone: Of ``target-only``.
+        joint: Of ``joint``: larger than the defaults, where joint training from scratch is best.
+        pretrain: Of ``teacher``.
+        retrain: Of ``student``.
     """
 
     alone: TrainSettings = TrainSettings()
@@ -69,7 +72,7 @@ class BenchmarkSettings(Settings):
 
 
 def changed(settings: S, **parts: Mapping[str, Any]) -> S:
-    """Return settings with some values changed, given by part and name, and checked again.
+    """Return validated settings with some values changed, given by part and name.
 
     Raises:
         SettingsError: If a value is not allowed.
@@ -83,8 +86,8 @@ def changed(settings: S, **parts: Mapping[str, Any]) -> S:
         raise SettingsError(explain(error)) from error
 
 
-def of_width(settings: RetrainSettings, width: int) -> RetrainSettings:
-    """Return a student's settings for another width, trained ``for_narrower`` if it is.
+def with_width(settings: RetrainSettings, width: int) -> RetrainSettings:
+    """Return a student's settings for another width; a narrower one trains ``for_narrower``.
 
     Raises:
         SettingsError: If its encoder does not allow the width.
@@ -94,13 +97,13 @@ def of_width(settings: RetrainSettings, width: int) -> RetrainSettings:
 
 
 def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, RetrainSettings]:
-    """Return what an ablation compares: the student's settings by the variant's name.
+    """Return the student's settings for each variant of an ablation, by name.
 
-    ``all`` is the settings as they are and ``none`` a student that learns nothing from its teacher
-    but which facts are linked. ``warm-start``, ``feature``, ``network`` and ``prediction`` add one
-    thing to that, ``without-...`` takes one away from ``all``, be it a part of distillation, the
-    rules' teaching, what is usual or agreement. ``induced`` is ``all`` with rules that go by linked
-    entities only; ``incident`` and ``k-hop`` are ``all`` with vectors of all entities of such
+    ``all`` is the settings as they are, ``none`` a student without distillation, which still learns
+    the facts of the linked subgraph. ``warm-start``, ``feature``, ``network`` and ``prediction``
+    add one part to ``none``; ``without-...`` removes one from ``all``: a part of distillation, the
+    pseudo-facts, the frequency prior or the source reliability. ``induced`` is ``all`` on the
+    induced subgraph; ``incident`` and ``k-hop`` are ``all`` with vectors of all entities of such
     subgraphs.
 
     Args:
@@ -109,17 +112,17 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
     """
     own = settings.distillation
     weights = {level: getattr(own, level) or fallback for level, fallback in LEVEL_WEIGHTS.items()}
-    nothing: dict[str, Any] = {"warm_start": False, **dict.fromkeys(LEVEL_WEIGHTS, 0.0)}
-    taught: dict[str, dict[str, Any]] = {
-        "none": nothing,
-        "warm-start": {**nothing, "warm_start": True},
-        **{level: {**nothing, level: weight} for level, weight in weights.items()},
+    none: dict[str, Any] = {"warm_start": False, **dict.fromkeys(LEVEL_WEIGHTS, 0.0)}
+    distillation: dict[str, dict[str, Any]] = {
+        "none": none,
+        "warm-start": {**none, "warm_start": True},
+        **{level: {**none, level: weight} for level, weight in weights.items()},
         "without-warm-start": {"warm_start": False},
         **{f"without-{level}": {level: 0.0} for level in LEVEL_WEIGHTS},
     }
     return {
         "all": settings,
-        **{name: changed(settings, distillation=changes) for name, changes in taught.items()},
+        **{name: changed(settings, distillation=changes) for name, changes in distillation.items()},
         "without-rules": changed(settings, rules={"pseudo_fact_rate": 0.0}),
         "without-prior": changed(settings, prior={"rank": 0}),
         "without-reliability": changed(settings, subgraph={"reliability": 0.0}),

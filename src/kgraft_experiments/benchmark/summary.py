@@ -1,4 +1,4 @@
-"""Many seeds and targets in a few figures: means, deviations, and differences of pairs."""
+"""Means, standard deviations and paired differences over seeds and targets."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ SIDES = ("tail", "both")
 PARTS = ("all", "covered", "uncovered")
 
 BASELINES = ("none", "all")
-"""The variants that every other one is compared with, at the same share of links."""
+"""Variants that the others are compared with, at the same share of links."""
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the mean and the spread of each variant at each share of links.
+    """Return mean and standard deviation of each variant at each share of links.
 
-    A figure is first averaged over targets, seed by seed; ``mean`` and ``sd`` are the mean and the
-    sample standard deviation of those averages over seeds. A difference is taken target by target
-    and seed by seed, and then averaged in the same way, so that what a seed or a target does to
-    both sides drops out.
+    A figure is first averaged over targets for each seed; ``mean`` and ``sd`` are the mean and the
+    sample standard deviation of those averages over seeds. Differences are paired: taken for each
+    target and seed, then averaged in the same way, which cancels effects of a seed or a target.
 
     Args:
         rows: For each target, variant, share and seed one row, with ``train_seconds`` and, by
@@ -29,8 +28,8 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         A row for each variant, share, side and part, in the order of ``rows``: ``mean``, ``sd``,
         ``minus_none``, ``minus_none_sd``, ``minus_all``, ``minus_all_sd`` and ``train_seconds``,
-        the mean over targets and seeds. A deviation of one seed is ``None``, and so is a figure
-        that nothing was measured for.
+        the mean over targets and seeds. ``None`` stands for the deviation of one seed, and for
+        figures without a measurement.
     """
     by_key = {(x["variant"], x["share"], x["target"], x["seed"]): x for x in rows}
     summary = []
@@ -75,7 +74,7 @@ def _differences(
 def _over_seeds(
     figures: Sequence[tuple[int, float | None]],
 ) -> tuple[float | None, float | None]:
-    """Return mean and sample standard deviation, over seeds, of each seed's mean over targets."""
+    """Return mean and sample standard deviation over seeds of each seed's mean over targets."""
     by_seed: dict[int, list[float]] = {}
     for seed, figure in figures:
         if figure is not None:

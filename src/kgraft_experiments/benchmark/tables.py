@@ -1,4 +1,4 @@
-"""A benchmark's report as tables of words, for Markdown, for pages, for whatever shows them."""
+"""A benchmark's report as tables of text, for Markdown, pages and the terminal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
+from kgraft.reporting.page import percent
 from kgraft_experiments.benchmark.summary import PARTS
 
 KINDS = ("encoder", "teacher", "width")
-"""What models of one system may differ in; ``teacher`` is the encoder of a student's teacher."""
+"""Columns in which models of one system differ; ``teacher`` is the encoder of the teacher."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table of text.
 
     Args:
-        head: The names of the columns.
-        rows: The cells.
-        words: Which columns hold words, not figures.
+        head: Names of the columns.
+        rows: Cells.
+        words: Columns of words, which are aligned to the left.
     """
 
     head: Sequence[str]
@@ -29,10 +30,7 @@ class Table:
 
 
 def quality_table(report: Mapping[str, Any]) -> Table:
-    """Return MRR of tails in percent: a row for each part and system, a column for each target.
-
-    Where there are several seeds, a figure is their mean.
-    """
+    """Return MRR of tails in percent, means over seeds, by part and system and by target."""
     targets = report["settings"]["targets"]
     rows = []
     for facts in PARTS:
@@ -55,7 +53,7 @@ def quality_by_system(report: Mapping[str, Any], facts: str) -> dict[str, dict[s
 
 
 def cost_table(report: Mapping[str, Any]) -> Table:
-    """Return the medians over targets and seeds of what each system costs."""
+    """Return each system's figures of cost, medians over targets and seeds."""
     head = ["system", "models", "training, seconds", "queries a second", "peak memory, MiB"]
     keys = ("train_seconds", "examples_per_second", "peak_rss_mib", "parameters", "triples")
     rows = []
@@ -67,7 +65,7 @@ def cost_table(report: Mapping[str, Any]) -> Table:
 
 
 def by_system(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of each system, and of each kind of model where a system has several."""
+    """Return the rows of each system, and of each kind of model where it has several."""
     kinds: dict[str, dict[str, set[Any]]] = {}
     for row in rows:
         of_system = kinds.setdefault(row["system"], {key: set() for key in KINDS})
@@ -82,7 +80,7 @@ def by_system(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
 
 
 def summary_table(report: Mapping[str, Any]) -> Table:
-    """Return an ablation or a sweep of links: means over targets, deviations over seeds."""
+    """Return an ablation or a sweep of links: means and standard deviations."""
     shares = "shares" in report["settings"]
     head = ["variant", *(["links"] if shares else []), *PARTS]
     head += ["uncovered, minus none", "uncovered, minus all", "training, seconds"]
@@ -95,11 +93,11 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     for variant, share in dict.fromkeys(key[:2] for key in cells):
         last = cells[variant, share, "uncovered"]
         figures = [variant, *([f"{share:.0%}"] if shares else [])]
-        figures += [with_spread(cells[variant, share, part], "mean", "sd") for part in PARTS]
+        figures += [mean_and_std(cells[variant, share, part], "mean", "sd") for part in PARTS]
         figures += [
             "-"
             if other == variant
-            else with_spread(last, f"minus_{other}", f"minus_{other}_sd", sign="+")
+            else mean_and_std(last, f"minus_{other}", f"minus_{other}_sd", sign="+")
             for other in ("none", "all")
         ]
         rows.append([*figures, f"{last['train_seconds']:,.1f}"])
@@ -107,26 +105,21 @@ def summary_table(report: Mapping[str, Any]) -> Table:
 
 
 def mean_of(figures: Sequence[float | None]) -> float | None:
-    """Return the mean of what was measured."""
+    """Return the mean of the figures that are not ``None``."""
     measured = [figure for figure in figures if figure is not None]
     return mean(measured) if measured else None
 
 
-def percent(figure: float | None) -> str:
-    """Return a share in percent, a dash for none."""
-    return "-" if figure is None else f"{100 * figure:.1f}"
-
-
-def with_spread(row: Mapping[str, Any], mean_key: str, sd_key: str, sign: str = "") -> str:
-    """Return a mean in percent with its deviation, where there is one."""
+def mean_and_std(row: Mapping[str, Any], mean_key: str, sd_key: str, sign: str = "") -> str:
+    """Return a mean in percent, with its standard deviation where there is one."""
     if row[mean_key] is None:
         return "-"
-    spread = "" if row[sd_key] is None else f" ± {100 * row[sd_key]:.1f}"
-    return f"{100 * row[mean_key]:{sign}z.1f}{spread}"
+    std = "" if row[sd_key] is None else f" ± {100 * row[sd_key]:.1f}"
+    return f"{100 * row[mean_key]:{sign}z.1f}{std}"
 
 
 def measured_on(report: Mapping[str, Any]) -> str:
-    """Return in words on what machine a report's figures were measured."""
+    """Return the machine of a report's figures in words."""
     threads, machine = report["settings"]["threads"], report["machine"]
     of = "thread" if threads == 1 else "threads"
     cpu = f"{threads} {of} of an {machine['processor']} with {machine['cores']} cores"
@@ -134,7 +127,7 @@ def measured_on(report: Mapping[str, Any]) -> str:
 
 
 def summary_note(report: Mapping[str, Any]) -> str:
-    """Return what one must know to read ``summary_table``."""
+    """Return the note that explains ``summary_table``."""
     settings = report["settings"]
     targets, seeds = (", ".join(map(str, settings[key])) for key in ("targets", "seeds"))
     return (

@@ -20,7 +20,7 @@ from kgraft.cli.options import (
 from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.settings import read_settings
 from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.plan import Options
+from kgraft_experiments.benchmark.plan import BenchmarkOptions
 from kgraft_experiments.benchmark.report import benchmark_report
 from kgraft_experiments.benchmark.run import ablate as run_ablation
 from kgraft_experiments.benchmark.run import benchmark as run_comparison
@@ -101,7 +101,7 @@ def benchmark(
         name = "ablation" if ablation else "results" if links is None else "links"
         data, shown = directory / f"{name}.json", directory / f"{name}.html"
         check_replaceable(shown)
-        options: Options = {
+        options: BenchmarkOptions = {
             "targets": None if targets is None else names(targets),
             "settings": read_settings(BenchmarkSettings, settings),
             "seed": seed,

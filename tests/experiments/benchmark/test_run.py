@@ -70,7 +70,7 @@ def test_it_goes_on_where_it_stopped(
     again = benchmark(layout, out, threads=1, **options)
     assert len(started) == 2
     assert again == first
-    [student] = (out / "pieces").glob("bb-student-*.json")
+    [student] = (out / "jobs").glob("bb-student-*.json")
     student.unlink()
     benchmark(layout, out, threads=1, **options)
     assert started[2:] == ["student for bb"]
@@ -83,8 +83,8 @@ def test_a_piece_that_is_damaged_runs_again(
     out = tmp_path / "out"
     options: dict[str, Any] = {"targets": ["bb"], "systems": ["target-only"], "settings": quick}
     first = benchmark(layout, out, threads=1, **options)
-    [piece] = (out / "pieces").iterdir()
-    piece.write_text(damage)
+    [job] = (out / "jobs").iterdir()
+    job.write_text(damage)
     again = benchmark(layout, out, threads=1, **options)
     assert started == ["target-only for bb"] * 2
     assert again["quality"] == first["quality"]
@@ -302,14 +302,14 @@ def test_which_facts_are_covered_does_not_depend_on_the_share(
     assert even
     out = tmp_path / "out"
     sweep_links(layout, out, targets=["aa"], shares=[0.1, 1], settings=quick, seeds=1, threads=1)
-    pieces = [json.loads(path.read_text()) for path in (out / "pieces").glob("aa-*.json")]
+    jobs = [json.loads(path.read_text()) for path in (out / "jobs").glob("aa-*.json")]
     queries = {
         row["queries"]
-        for piece in pieces
-        for row in piece["quality"]
+        for job in jobs
+        for row in job["quality"]
         if (row["side"], row["facts"]) == ("tail", "covered")
     }
-    assert len(pieces) == 7
+    assert len(jobs) == 7
     assert queries == {len(even)}
 
 
@@ -350,12 +350,12 @@ def test_what_fails_is_named_and_what_finished_is_kept(
 ) -> None:
     out = tmp_path / "out"
     benchmark(layout, out, targets=["cc"], systems=["target-only"], settings=quick, threads=1)
-    [piece] = (out / "pieces").iterdir()
-    kept = piece.read_bytes()
+    [job] = (out / "jobs").iterdir()
+    kept = job.read_bytes()
     huge = quick.model_copy(update={"joint": TrainSettings(model=ModelSettings(width=2**50))})
-    with pytest.raises(KgraftError, match=r"joint for cc \(.*\) failed; what came before is kept"):
+    with pytest.raises(KgraftError, match=r"joint for cc \(.*\) failed; finished jobs are kept"):
         benchmark(layout, out, targets=["cc"], systems=["joint"], settings=huge, threads=1)
-    assert piece.read_bytes() == kept
+    assert job.read_bytes() == kept
 
 
 def test_an_ablation_goes_on_after_a_piece_that_failed(
@@ -368,10 +368,10 @@ def test_an_ablation_goes_on_after_a_piece_that_failed(
     out = tmp_path / "out"
     works = runner._start
 
-    def fails(piece: Any) -> None:
-        if piece.case.variant == "warm-start":
+    def fails(job: Any) -> None:
+        if job.case.variant == "warm-start":
             raise KgraftError("the disk is full")
-        works(piece)
+        works(job)
 
     monkeypatch.setattr(runner, "_start", fails)
     options: dict[str, Any] = {"targets": ["aa"], "settings": quick, "seeds": 1, "threads": 1}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
 from kgraft_experiments.benchmark import runner
-from kgraft_experiments.benchmark.piece import run_piece
+from kgraft_experiments.benchmark.job import run_job
 
 SETTINGS = "".join(
     f"[{system}]\nmodel.width = 8\ntraining.epochs = 1\n"
@@ -25,8 +25,8 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare each piece its own process, which takes seconds to start."""
-    monkeypatch.setattr(runner, "_start", run_piece)
+    """Spare each job its own process, which takes seconds to start."""
+    monkeypatch.setattr(runner, "_start", run_job)
 
 
 @pytest.fixture

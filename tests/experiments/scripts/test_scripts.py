@@ -25,7 +25,7 @@ from kgraft.pipeline.retrain import retrain, retraining_run
 from kgraft.pipeline.run import Run
 from kgraft.settings import RetrainSettings, TrainSettings, read_settings
 from kgraft.training.sampler import TripleSampler
-from kgraft_experiments.benchmark import piece
+from kgraft_experiments.benchmark import job
 from kgraft_experiments.benchmark.settings import BenchmarkSettings
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
@@ -100,7 +100,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(int(run.graph.among_first(run.model.n_entities).sum()))
         return run
 
-    monkeypatch.setattr(piece, "retraining_run", spied)
+    monkeypatch.setattr(job, "retraining_run", spied)
     return found
 
 

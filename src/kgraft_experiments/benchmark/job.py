@@ -1,7 +1,6 @@
-"""One piece of a benchmark: a case trained and measured in a process of its own.
+"""One job of a benchmark: a case trained and measured in a process of its own.
 
-A process of its own has its own peak memory and its own number of threads. It writes the piece's
-result, whole or not at all.
+So each job has its own peak memory and number of threads. It writes its result whole or not at all.
 """
 
 from __future__ import annotations
@@ -38,18 +37,18 @@ from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links
 
 
-class Piece(BaseModel):
-    """What to run and where to put it.
+class Job(BaseModel):
+    """A case with the paths of its inputs and results.
 
     Args:
-        case: What to train, and what to measure it on.
+        case: Model to train, and targets to measure it on.
         collection: Path or name of the collection.
         threads: Threads of the matrix products.
-        device: Where the model is trained.
+        device: Device that the model is trained on.
         out: The benchmark's directory.
-        name: Names the result and, where the case keeps it, the model.
-        teacher: For a student, the name of the teacher's model.
-        fingerprint: Copied into the result, to tell it from another one.
+        name: Name of the result and, where the case keeps it, of the model.
+        teacher: Of a student, the name of the teacher's model.
+        fingerprint: Fingerprint of all inputs, copied into the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,34 +64,34 @@ class Piece(BaseModel):
 
     @property
     def result(self) -> Path:
-        """The file for the result."""
-        return self.out / "pieces" / f"{self.name}.json"
+        """File of the result."""
+        return self.out / "jobs" / f"{self.name}.json"
 
     @property
     def checkpoint(self) -> Path:
-        """The file that holds the run while it goes on."""
-        return self.out / "pieces" / f"{self.name}.checkpoint.safetensors"
+        """File of the run's checkpoint."""
+        return self.out / "jobs" / f"{self.name}.checkpoint.safetensors"
 
     @property
     def model(self) -> Path:
-        """The directory for the model, where the case keeps it."""
+        """Directory of the model, where the case keeps it."""
         return self.out / "models" / self.name
 
 
-def run_piece(piece: Piece) -> None:
-    """Train, measure, and write the result."""
-    torch.set_num_threads(piece.threads)
-    case = piece.case
-    collection = read_collection(piece.collection).with_target(case.targets[0])
-    seen = collection
+def run_job(job: Job) -> None:
+    """Train the model, measure it, and write the result."""
+    torch.set_num_threads(job.threads)
+    case = job.case
+    collection = read_collection(job.collection).with_target(case.targets[0])
+    linked = collection
     if case.share < 1:
         links = with_share_of_links(collection.links, case.targets[0], case.share, seed=case.seed)
-        seen = replace(collection, links=links)
+        linked = replace(collection, links=links)
     begin = time.perf_counter()
-    run = _prepared(piece, seen)
+    run = _prepared(job, linked)
     prepared = time.perf_counter() - begin
-    model = run.train(RunOptions(default_listener(), piece.checkpoint), device=piece.device)
-    # Epochs of a process that was stopped count too, though not what it did between them.
+    model = run.train(RunOptions(default_listener(), job.checkpoint), device=job.device)
+    # Epochs of an earlier process, which was stopped, count too.
     seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {
         "train_seconds": round(seconds, 3),
@@ -106,28 +105,25 @@ def run_piece(piece: Piece) -> None:
         "validation_mrr": model.metrics["validation_mrr"],
     }
     if case.keeps_model:
-        save_model(model, piece.model, overwrite=True)
+        save_model(model, job.model, overwrite=True)
     quality, cost["answered_per_second"] = _measure(model, collection, case.targets)
     result = {
         "case": str(case),
-        "fingerprint": piece.fingerprint,
+        "fingerprint": job.fingerprint,
         "quality": quality,
         "cost": cost,
     }
-    with write_atomically(piece.result) as temporary:
+    with write_atomically(job.result) as temporary:
         temporary.write_text(json.dumps(result), encoding="utf-8")
-    piece.checkpoint.unlink(missing_ok=True)
+    job.checkpoint.unlink(missing_ok=True)
 
 
 def _measure(
     model: TrainedModel, collection: Collection, targets: tuple[str, ...]
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Measure on each target, by all that the model can answer by, and how fast that is.
+    """Return rows of quality on each target, and queries ranked a second, by each evidence.
 
-    All links say which facts are covered, so that no share moves one.
-
-    Returns:
-        Rows of quality, and of each way to answer how many queries a second were ranked.
+    All links decide which facts are covered, whatever the case's share of them.
     """
     ways: tuple[By, ...] = WAYS if model.evidence is not None else ("vectors",)
     rows: list[dict[str, Any]] = []
@@ -144,9 +140,9 @@ def _measure(
     return rows, rates
 
 
-def _prepared(piece: Piece, collection: Collection) -> Run:
-    """Prepare the run: for a student, cut out the linked subgraph; mine and weigh rules."""
-    case = piece.case
+def _prepared(job: Job, collection: Collection) -> Run:
+    """Return the run of the case's model before its first step."""
+    case = job.case
     match case.system:
         case "target-only":
             return training_run(collection, case.settings, alone=True)
@@ -156,9 +152,9 @@ def _prepared(piece: Piece, collection: Collection) -> Run:
             sources = backgrounds(collection, case.targets)
             return pretraining_run(collection, case.settings, sources=sources)
         case "student":
-            if piece.teacher is None or not isinstance(case.settings, RetrainSettings):
+            if job.teacher is None or not isinstance(case.settings, RetrainSettings):
                 raise ValueError(f"{case} has no teacher, or settings of another system")
-            teacher = load_model(piece.out / "models" / piece.teacher)
+            teacher = load_model(job.out / "models" / job.teacher)
             return retraining_run(collection, teacher, case.settings)
 
 
@@ -169,20 +165,20 @@ def _examples_per_second(model: TrainedModel) -> float:
 
 
 def _peak_rss_mib() -> float | None:
-    most = peak()
-    return None if most is None else round(most / 2**20, 1)
+    held = peak()
+    return None if held is None else round(held / 2**20, 1)
 
 
 def main(arguments: list[str]) -> None:
-    """Run the piece that a file describes, for as long as whoever started it lives."""
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    """Run the job that a file describes, while the process that started it lives."""
+    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     with speaking(None):
-        run_piece(Piece.model_validate(values))
+        run_job(Job.model_validate(values))
 
 
-def _end_with_input() -> None:
-    """Ask this process to end when its standard input does."""
+def _stop_at_end_of_input() -> None:
+    """Terminate this process at the end of its standard input."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
