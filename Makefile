@@ -15,7 +15,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 UNFINISHED := .venv.unfinished
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test quick-tests lint bench chaos clean
+.PHONY: help demo check test quick-tests lint docs bench chaos clean
 
 help: ## list the targets
 	@echo "Usage: make TARGET [VARIABLE=VALUE ...]"
@@ -46,6 +46,9 @@ lint: .venv/.dev ## check style, format, types, and dependencies for known holes
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python scripts/audit.py constraints.txt
+
+docs: .venv/.dev ## write the pages of files from docstrings
+	$(BIN)/python scripts/architecture.py
 
 bench: .venv/.dev ## compare the systems on BENCH_COLLECTION; an interrupted run goes on
 	$(BIN)/python -m kgraft benchmark $(BENCH_COLLECTION) --out $(BENCH_OUT)
