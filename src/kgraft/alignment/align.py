@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
 from kgraft.alignment.labels import Names, names_of
@@ -24,6 +25,7 @@ from kgraft.alignment.words import reasons
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.progress import Listener, default_listener
+from kgraft.system.tables import html_table
 
 GIVEN = "it follows from the links that were given"
 
@@ -58,6 +60,42 @@ class Alignment:
     proposed: tuple[Proposed, ...]
     relations: tuple[Correspondence, ...]
     open: Candidates
+
+    def __repr__(self) -> str:
+        return (
+            f"<Alignment of {', '.join(graph.name for graph in self.nodes.graphs)}: "
+            f"{sum(len(x.links) for x in self.proposed):,} links of entities proposed, "
+            f"{len(self.relations):,} correspondences of relations>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_frame().to_dicts(), repr(self))
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return a row for each proposed link of entities, by name, the surest first.
+
+        The columns are left, left_name, right, right_name, confidence and evidence; left and right
+        are the graphs.
+        """
+        entities = {graph.name: graph.entities for graph in self.nodes.graphs}
+        ends = dict.fromkeys(("left", "left_name", "right", "right_name"), pl.String)
+        found = [pl.DataFrame(schema={**ends, "confidence": pl.Float32, "evidence": pl.String})]
+        for x in self.proposed:
+            left, right = x.links.pairs.T
+            found.append(
+                pl.DataFrame(
+                    {
+                        "left": [x.links.left] * len(left),
+                        "left_name": entities[x.links.left].names.gather(left),
+                        "right": [x.links.right] * len(right),
+                        "right_name": entities[x.links.right].names.gather(right),
+                        "confidence": x.links.confidence,
+                        "evidence": list(x.evidence),
+                    },
+                    schema=found[0].schema,
+                )
+            )
+        return pl.concat(found).sort("confidence", descending=True, maintain_order=True)
 
     def relation_links(self) -> tuple[Links, ...]:
         """Return the relations that are the same, under different names, as links."""

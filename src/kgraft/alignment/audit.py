@@ -56,6 +56,10 @@ class Audit:
     audited: tuple[AuditedLinks, ...]
     threshold: float
 
+    def __repr__(self) -> str:
+        links = sum(len(x.links) for x in self.audited)
+        return f"<Audit of {links:,} links: {len(self.doubtful()):,} doubtful>"
+
     def doubtful(self) -> list[tuple[float, Links, int, str]]:
         """Return doubt, links, row and reason of links at the threshold or above, worst first."""
         found = [

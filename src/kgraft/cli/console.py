@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from kgraft.errors import KgraftError, SettingsError
-from kgraft.inference.names import StatedFact
 from kgraft.pipeline.run import RunOptions
 from kgraft.settings import read_settings
 from kgraft.system.files import alone, clear_up
@@ -93,13 +92,6 @@ def watching(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
 def print_json(value: Any) -> None:
     """Print for a program; hidden characters are escaped, which JSON reads as the same text."""
     sys.stdout.write(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
-
-
-def in_words(facts: Sequence[StatedFact]) -> str:
-    """Return facts with those who state them."""
-    return " and ".join(
-        f"{x.relation}({x.head}, {x.tail}) [{', '.join(x.stated_by)}]" for x in facts
-    )
 
 
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:

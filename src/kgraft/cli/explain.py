@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from kgraft.cli.console import in_words, out, print_json
+from kgraft.cli.console import out, print_json
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.inference.explain import explain as explain_fact
-from kgraft.inference.explanation import Explanation
 from kgraft.inference.similar import similar as similar_entities
 from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
@@ -54,43 +52,5 @@ def explain(
         if as_json:
             print_json(asdict(found))
             return
-        for line in _lines(found):
+        for line in str(found).splitlines():
             out.print(line, highlight=False, soft_wrap=True)
-
-
-def _lines(found: Explanation) -> Iterator[str]:
-    head, relation, tail = found.labels
-    likely = "" if found.probability is None else f"probability {found.probability:.3f}, "
-    yield f"{relation}({head}, {tail})"
-    yield (
-        f"  {likely}score {found.score:.3f} by {found.by}, "
-        f"rank {found.rank:,} of {found.candidates:,} candidates"
-    )
-    if found.stated_by:
-        yield "Copied from a linked source that states it:" if found.copied else "Stated by:"
-        yield from (f"  {x.source}: {x.head} {x.relation} {x.tail}" for x in found.stated_by)
-    if others := [x for x in found.supports if x not in found.stated_by]:
-        yield "Facts of linked sources that support it:"
-        yield from (f"  {x.source}: {x.labels[1]}({x.labels[0]}, {x.labels[2]})" for x in others)
-    if found.rules:
-        yield "Rules that infer it, and the score without each:"
-    for rule in found.rules:
-        yield f"  {rule.confidence:.2f}  {rule.rule}  ({rule.score_without:.3f})"
-        if rule.facts:
-            yield f"        because {in_words(rule.facts)}"
-    if found.paths:
-        yield "Paths that ask for the same, by the vectors:"
-        yield from (f"  {path.weight:.2f}  {in_words(path.facts)}" for path in found.paths)
-    if found.similar:
-        yield "The most similar known facts:"
-        yield from (f"  {x.similarity:.2f}  {in_words([x.fact])}" for x in found.similar)
-    if (left := found.without) is not None:
-        likely = "" if left.probability is None else f"probability {left.probability:.3f}, "
-        yield f"Without the fact that supports it most ({left.text}):"
-        yield f"  {likely}score {left.score:.3f}, rank {left.rank:,}"
-    elif found.by == "vectors":
-        yield (
-            "Vectors have learned from all facts at once: without one of them, only re-training "
-            "can tell what the score would be. Answers by both (--by both) also tell what each "
-            "rule and statement adds, where the model has rules."
-        )

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from kgraft.cli.console import in_words, out, print_json
+from kgraft.cli.console import out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
+from kgraft.inference.names import stated
 from kgraft.inference.rules import rules as readable_rules
 from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
@@ -40,5 +41,5 @@ def rules(
             )
             out.print(line, soft_wrap=True)
             for head, *body in rule.examples:
-                text = f"      {in_words([head])} because {in_words(body)}"
+                text = f"      {stated([head])} because {stated(body)}"
                 out.print(text, highlight=False, soft_wrap=True)

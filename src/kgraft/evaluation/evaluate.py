@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
@@ -19,6 +20,7 @@ from kgraft.linking.coverage import covered
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
+from kgraft.system.tables import cell, html_table
 
 Split = Literal["valid", "test"]
 
@@ -54,6 +56,23 @@ class Evaluation:
     ranks: Mapping[tuple[Side, Filter], Ranks]
     covered: NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        lines = [f"<Evaluation of {self.graph.name}: {len(self.facts):,} {self.split} facts"]
+        lines += [
+            f"{x['side']}, filter {x['filter']}, {x['facts']} facts: "
+            f"MRR {cell(x['mrr'])}, Hits@1 {cell(x['hits@1'])}, Hits@10 {cell(x['hits@10'])}"
+            for x in self._summary()
+        ]
+        return "\n  ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        caption = f"{len(self.facts):,} {self.split} facts of {self.graph.name}"
+        return html_table(self._summary(), caption)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return ``rows()`` as a data frame."""
+        return pl.DataFrame(self.rows())
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each side, filter and part of the facts, metrics as fractions.
 
@@ -87,6 +106,11 @@ class Evaluation:
                 about = {"relation": name, "side": side, "filter": facts_filter}
                 rows.append({**about, **metrics.as_dict()})
         return sorted(rows, key=lambda row: (-row["queries"], row["relation"]))
+
+    def _summary(self) -> list[dict[str, Any]]:
+        """Return the rows of both sides, or of the one side that was asked for."""
+        rows = self.rows()
+        return [row for row in rows if row["side"] == "both"] or rows
 
     def _with_both(self) -> dict[tuple[str, Filter], Ranks]:
         found: dict[tuple[str, Filter], Ranks] = {(*key,): x for key, x in self.ranks.items()}

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.system.tables import html_table
 
 Triples = NDArray[np.int64]
 """int64 ``(n, 3)``: head row, relation row, tail row, always in this order."""
@@ -67,6 +68,28 @@ class KnowledgeGraph:
             object.__setattr__(self, split, triples)
         if self.labels is not None and len(self.labels) != len(self.entities):
             raise ValueError(f"{len(self.labels)} labels for {len(self.entities)} entities")
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{len(getattr(self, split)):,} {split}" for split in SPLITS)
+        return (
+            f"<KnowledgeGraph {self.name}: {len(self.entities):,} entities, "
+            f"{len(self.relations):,} relations, facts: {facts}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_frame().head(5).to_dicts(), repr(self))
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return all facts by name, with the columns head, relation, tail and split."""
+        heads, relations, tails = self.triples.T
+        return pl.DataFrame(
+            {
+                "head": self.entities.names.gather(heads),
+                "relation": self.relations.names.gather(relations),
+                "tail": self.entities.names.gather(tails),
+                "split": np.repeat(SPLITS, [len(getattr(self, split)) for split in SPLITS]),
+            }
+        )
 
     def _check_range(self, split: str, triples: Triples) -> None:
         limits = (len(self.entities), len(self.relations), len(self.entities))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
-from kgraft.inference.names import StatedFact, Statement
+from kgraft.inference.names import StatedFact, Statement, stated
 from kgraft.model.evidence import By
 
 
@@ -135,3 +137,59 @@ class Explanation:
     similar: tuple[SimilarFact, ...]
     entities: tuple[Node, ...]
     without: WithoutSupport | None
+
+    def __repr__(self) -> str:
+        head, relation, tail = self.labels
+        value = f"score {self.score:.3f}"
+        if self.probability is not None:
+            value = f"probability {self.probability:.3f}"
+        return (
+            f"<Explanation of {relation}({head}, {tail}): {value}, rank {self.rank:,} of "
+            f"{self.candidates:,}; {len(self.stated_by)} statements, {len(self.rules)} rules, "
+            f"{len(self.paths)} paths>"
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def _lines(self) -> Iterator[str]:
+        head, relation, tail = self.labels
+        likely = "" if self.probability is None else f"probability {self.probability:.3f}, "
+        yield f"{relation}({head}, {tail})"
+        yield (
+            f"  {likely}score {self.score:.3f} by {self.by}, "
+            f"rank {self.rank:,} of {self.candidates:,} candidates"
+        )
+        if self.stated_by:
+            yield "Copied from a linked source that states it:" if self.copied else "Stated by:"
+            yield from (f"  {x.source}: {x.head} {x.relation} {x.tail}" for x in self.stated_by)
+        if others := [x for x in self.supports if x not in self.stated_by]:
+            yield "Facts of linked sources that support it:"
+            yield from (
+                f"  {x.source}: {x.labels[1]}({x.labels[0]}, {x.labels[2]})" for x in others
+            )
+        if self.rules:
+            yield "Rules that infer it, and the score without each:"
+        for rule in self.rules:
+            yield f"  {rule.confidence:.2f}  {rule.rule}  ({rule.score_without:.3f})"
+            if rule.facts:
+                yield f"        because {stated(rule.facts)}"
+        if self.paths:
+            yield "Paths that ask for the same, by the vectors:"
+            yield from (f"  {path.weight:.2f}  {stated(path.facts)}" for path in self.paths)
+        if self.similar:
+            yield "The most similar known facts:"
+            yield from (f"  {x.similarity:.2f}  {stated([x.fact])}" for x in self.similar)
+        if (left := self.without) is not None:
+            likely = "" if left.probability is None else f"probability {left.probability:.3f}, "
+            yield f"Without the fact that supports it most ({left.text}):"
+            yield f"  {likely}score {left.score:.3f}, rank {left.rank:,}"
+        elif self.by == "vectors":
+            yield (
+                "Vectors learn from all facts at once, so only re-training can tell what the "
+                "score would be without one of them. Where the model has rules, an explanation by "
+                "both (--by both) shows what each rule and statement adds."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -266,3 +267,10 @@ def _first(texts: list[pl.DataFrame]) -> list[str]:
     """Return the first text of each row, all of which have one."""
     found = pl.concat(texts).unique("row", keep="first", maintain_order=True)
     return found.sort("row")["text"].to_list()
+
+
+def stated(facts: Sequence[StatedFact]) -> str:
+    """Return facts in words, each with the sources that state it."""
+    return " and ".join(
+        f"{x.relation}({x.head}, {x.tail}) [{', '.join(x.stated_by)}]" for x in facts
+    )

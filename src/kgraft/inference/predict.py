@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import Candidates
 from kgraft.inference.names import ModelNames
+from kgraft.inference.results import Results
 from kgraft.io.named_facts import ROLES
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
@@ -70,6 +73,20 @@ class Prediction:
     stated_by: tuple[str, ...]
     probability: float | None = None
 
+    COLUMNS: ClassVar = {
+        **dict.fromkeys(("head", "relation", "tail", "label"), pl.String),
+        "score": pl.Float64,
+        "probability": pl.Float64,
+        "stated_by": pl.List(pl.String),
+    }
+
+    def __str__(self) -> str:
+        value = f"score {self.score:.3f}"
+        if self.probability is not None:
+            value = f"probability {self.probability:.3f}"
+        known = f", stated by {', '.join(self.stated_by)}" if self.stated_by else ""
+        return f"{self.label}: {value}{known}"
+
     @property
     def known(self) -> bool:
         """Whether a source already states it."""
@@ -86,7 +103,7 @@ def predict(
     k: int = 10,
     by: By | None = None,
     typed: bool = False,
-) -> list[Prediction]:
+) -> Results[Prediction]:
     """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
 
     For more than one query, prepare a ``Predictor``.
@@ -153,7 +170,7 @@ class Predictor:
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False
-    ) -> list[list[Prediction]]:
+    ) -> list[Results[Prediction]]:
         """Answer queries, in blocks.
 
         Args:
@@ -172,7 +189,7 @@ class Predictor:
         if k < 1:
             raise ValueError(f"k is at least 1, not {k}")
         asked: dict[Side, list[tuple[int, int, int]]] = {"tail": [], "head": []}
-        found: list[list[Prediction]] = [[] for _ in queries]
+        found = [Results(Prediction) for _ in queries]
         for place, query in enumerate(queries):
             head, relation, tail = self.resolve(query)
             if query.tail is None:
@@ -180,7 +197,7 @@ class Predictor:
             elif query.head is None:
                 asked["head"].append((place, tail, relation))
             else:
-                found[place] = self._relations(head, tail, k, typed=typed)
+                found[place] += self._relations(head, tail, k, typed=typed)
         for side, rows in asked.items():
             if rows:
                 numbers, anchors, relations = np.array(rows, dtype=np.int64).T
@@ -205,7 +222,7 @@ class Predictor:
 
     def _entities(
         self,
-        found: list[list[Prediction]],
+        found: list[Results[Prediction]],
         numbers: Rows,
         anchors: Rows,
         relations: Rows,

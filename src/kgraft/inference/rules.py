@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from kgraft.inference.names import ModelNames, StatedFact
+from kgraft.inference.results import Results
 from kgraft.model.trained_model import TrainedModel
 from kgraft.rules.edges import Edges
 from kgraft.rules.groundings import atoms, examples
@@ -32,10 +33,20 @@ class ReadableRule:
     confidence: float
     examples: tuple[tuple[StatedFact, ...], ...]
 
+    COLUMNS: ClassVar = {
+        "relation": pl.String,
+        "text": pl.String,
+        "support": pl.Int64,
+        "confidence": pl.Float64,
+    }
+
+    def __str__(self) -> str:
+        return f"{self.confidence:.2f}  {self.text}"
+
 
 def rules(
     model: TrainedModel, *, relation: str | None = None, k: int = 20, n_examples: int = 1
-) -> list[ReadableRule]:
+) -> Results[ReadableRule]:
     """Return a model's rules, the most confident first.
 
     Args:
@@ -55,10 +66,14 @@ def rules(
         row = int(names.part.relation_rows[names.relation(relation)])
         frame = frame.filter(pl.col("relation").is_in([row, row + graph.n_relations]))
     found = frame.head(k).to_dicts()
-    if not n_examples:
-        return [_readable(rule, names, []) for rule in found]
-    edges = Edges.of(graph)
-    return [_readable(rule, names, examples(rule, edges, n_examples).to_dicts()) for rule in found]
+    edges = Edges.of(graph) if n_examples else None
+    return Results(
+        ReadableRule,
+        (
+            _readable(rule, names, examples(rule, edges, n_examples).to_dicts() if edges else [])
+            for rule in found
+        ),
+    )
 
 
 def _readable(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
+from kgraft.inference.results import Results
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 
@@ -31,10 +34,20 @@ class Neighbour:
     similarity: float
     sources: tuple[str, ...]
 
+    COLUMNS: ClassVar = {
+        "name": pl.String,
+        "label": pl.String,
+        "similarity": pl.Float64,
+        "sources": pl.List(pl.String),
+    }
+
+    def __str__(self) -> str:
+        return f"{self.label}: similarity {self.similarity:.3f}, in {', '.join(self.sources)}"
+
 
 def similar(
     model: TrainedModel, entity: str, *, source: str | None = None, k: int = 10
-) -> list[Neighbour]:
+) -> Results[Neighbour]:
     """Return the entities with the most similar vectors, by cosine.
 
     Args:
@@ -52,7 +65,7 @@ def similar(
     return neighbours(ModelNames(model, source), entity, k)
 
 
-def neighbours(names: ModelNames, entity: str, k: int) -> list[Neighbour]:
+def neighbours(names: ModelNames, entity: str, k: int) -> Results[Neighbour]:
     """Return the most similar entities of the source of ``names``, as ``similar`` does."""
     if k < 1:
         raise ValueError(f"k is at least 1, not {k}")
@@ -65,12 +78,13 @@ def neighbours(names: ModelNames, entity: str, k: int) -> list[Neighbour]:
     cosines = _cosines(model.kge, rows, own)
     best = cosines.topk(min(k, len(rows)))
     chosen = best.indices.numpy()
-    return [
+    found = (
         Neighbour(part.entities.name(at), names.entity_label(row), similarity, names.sources(row))
         for at, row, similarity in zip(
             places[chosen].tolist(), rows[chosen].tolist(), best.values.tolist(), strict=True
         )
-    ]
+    )
+    return Results(Neighbour, found)
 
 
 def similar_facts(

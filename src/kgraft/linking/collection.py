@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError, describe
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.linking.links import Links
+from kgraft.system.tables import html_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,29 @@ class Collection:
         if self.target is not None and self.target not in self.graphs:
             known = ", ".join(self.graphs)
             raise UnknownNameError(f"no source is called {self.target!r}; there are {known}")
+
+    def __repr__(self) -> str:
+        target = "" if self.target is None else f", target {self.target}"
+        lines = [f"<Collection {self.name}: {len(self.graphs)} graphs{target}"]
+        lines += map(repr, (*self.graphs.values(), *self.links))
+        return "\n  ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        graphs = [
+            {
+                "graph": x.name,
+                "entities": len(x.entities),
+                "relations": len(x.relations),
+                **{split: len(getattr(x, split)) for split in SPLITS},
+            }
+            for x in self.graphs.values()
+        ]
+        links = [
+            {"links of": x.left, "and": x.right, "kind": x.kind, "links": len(x)}
+            for x in self.links
+        ]
+        target = "" if self.target is None else f", target {self.target}"
+        return html_table(graphs, f"Collection {self.name}{target}") + html_table(links)
 
     def with_target(self, target: str | None) -> Collection:
         """Return the collection with another target; ``None`` keeps the one it has.

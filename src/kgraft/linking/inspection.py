@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, join
 from kgraft.linking.links import Links
+from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
 
 CONFLICTS_SHOWN = 10
@@ -102,6 +104,21 @@ class Inspection:
     sources: tuple[SourceReport, ...]
     links: tuple[LinkReport, ...]
     conflicts: tuple[LinkConflict, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Inspection of {self.name}: {len(self.sources)} sources, "
+            f"{self.joint_entities:,} joint entities, {self.joint_relations:,} joint relations, "
+            f"{len(self.conflicts):,} conflicts>"
+        )
+
+    def _repr_html_(self) -> str:
+        links = html_table([asdict(x) for x in self.links])
+        return html_table(self.to_frame().to_dicts(), repr(self)) + links
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return a row for each source, with the columns of ``SourceReport``."""
+        return pl.DataFrame([asdict(x) for x in self.sources])
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""

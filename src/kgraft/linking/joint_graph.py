@@ -99,6 +99,13 @@ class JointGraph:
     triple_sources: NDArray[np.int16]
     conflicts: tuple[LinkConflict, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<JointGraph of {', '.join(self.parts)}: {self.n_entities:,} entities, "
+            f"{self.n_relations:,} relations, {len(self.triples):,} facts, "
+            f"{len(self.conflicts):,} conflicts>"
+        )
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of the sources."""

@@ -44,6 +44,9 @@ class Links:
         if len(self) and not ((self.confidence > 0) & (self.confidence <= 1)).all():
             raise ValueError("a confidence lies above 0 and at most at 1")
 
+    def __repr__(self) -> str:
+        return f"<Links {self.left} - {self.right}: {len(self):,} {self.kind} links>"
+
     def __len__(self) -> int:
         return len(self.pairs)
 
