@@ -20,8 +20,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kgraft.settings import read_settings
 from kgraft.system.messages import speaking
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.run import benchmark
 from kgraft_experiments.benchmark.runner import machine

@@ -29,8 +29,9 @@ from kgraft.cli.console import chosen_settings
 from kgraft.io.dataset_layout import layout_links
 from kgraft.io.name_lists import read_names
 from kgraft.io.read_collection import COLLECTION_FILE
-from kgraft.settings import RetrainSettings, read_settings
+from kgraft.settings import RetrainSettings
 from kgraft.system.messages import speaking
+from kgraft.toml_settings import read_settings
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
 from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare, write_report

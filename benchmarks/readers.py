@@ -58,14 +58,8 @@ from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import learner_of
 from kgraft.pipeline.train import train
-from kgraft.settings import (
-    ModelSettings,
-    RetrainSettings,
-    TrainingSettings,
-    TrainSettings,
-    as_toml,
-    read_settings,
-)
+from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
+from kgraft.toml_settings import as_toml, read_settings
 from kgraft.training import checkpoint
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.loop import fit
@@ -254,7 +248,13 @@ def model_files(directory: Path) -> list[Files]:
     """A teacher and its student."""
     known = collection()
     teacher = pretrain(known, SMALL)
-    made = retrain(known, teacher, RetrainSettings(model=SMALL.model, training=SMALL.training))
+    made = retrain(
+        known,
+        teacher,
+        RetrainSettings.model_validate(
+            {"model": SMALL.model, "training": SMALL.training.model_dump()}
+        ),
+    )
     save_model(teacher, directory / "teacher")
     save_model(made, directory / "student")
     return [files_of(directory / "teacher"), files_of(directory / "student")]

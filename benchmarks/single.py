@@ -27,8 +27,9 @@ from kgraft.linking.collection import Collection
 from kgraft.model.evidence import WAYS
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.train import train
-from kgraft.settings import TrainSettings, read_settings
+from kgraft.settings import TrainSettings
 from kgraft.system.messages import speaking
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.benchmark.runner import machine
 
 

@@ -21,12 +21,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
-from kgraft.settings import (
-    ModelSettings,
-    RetrainSettings,
-    TrainingSettings,
-    TrainSettings,
-)
+from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
 
 # A slow machine is no error; what is too slow shows in the suite's time.
 settings.register_profile("kgraft", deadline=None)
@@ -39,6 +34,11 @@ FAST = TrainSettings(
     ),
 )
 """A run of about 0.1 s on the generated collection."""
+
+STUDENT = RetrainSettings.model_validate(
+    {"model": FAST.model, "training": FAST.training.model_dump()}
+)
+"""The same for a student, whose own defaults take longer."""
 
 
 torch.set_num_threads(1)  # sums in one order, and the machine free for others
@@ -141,7 +141,7 @@ def fast() -> TrainSettings:
 @pytest.fixture(scope="session")
 def fast_student() -> RetrainSettings:
     """The same for a student."""
-    return RetrainSettings(model=FAST.model, training=FAST.training)
+    return STUDENT
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +153,7 @@ def teacher(generated: Collection) -> TrainedModel:
 @pytest.fixture(scope="session")
 def student(generated: Collection, teacher: TrainedModel) -> TrainedModel:
     """Its student."""
-    return retrain(generated, teacher, RetrainSettings(model=FAST.model, training=FAST.training))
+    return retrain(generated, teacher, STUDENT)
 
 
 # ------------------------------------------------------------------------------ tiny ones, by hand

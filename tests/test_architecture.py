@@ -15,6 +15,7 @@ SOURCE = ROOT / "src"
 
 LAYERS = (
     {"errors"},
+    {"toml_settings"},
     {"settings"},
     {"system"},
     {"graph"},

@@ -23,7 +23,9 @@ SMALL = kgraft.TrainSettings(
     model=ModelSettings(width=4),
     training=TrainingSettings(epochs=2, batch_size=1024, negatives=8),
 )
-STUDENT = kgraft.RetrainSettings(model=SMALL.model, training=SMALL.training)
+STUDENT = kgraft.RetrainSettings.model_validate(
+    {"model": SMALL.model, "training": SMALL.training.model_dump()}
+)
 
 CIRCLE = [(f"e{x}", f"r{step}", f"e{(x + step) % 12}") for x in range(12) for step in (1, 2)]
 """Facts between 12 entities."""

@@ -156,7 +156,7 @@ def test_a_student_answers_in_words(generated: Collection, student: TrainedModel
 def test_unlike_models_teach_each_other(
     generated: Collection, fast: TrainSettings, teacher_kind: EncoderName, student_kind: EncoderName
 ) -> None:
-    training = fast.training.model_copy(update={"epochs": 3, "path_length": 2})
+    training = fast.training.model_copy(update={"epochs": 3, "min_steps": 0, "path_length": 2})
     teacher = pretrain(
         generated,
         TrainSettings(model=ModelSettings(encoder=teacher_kind, width=16), training=training),

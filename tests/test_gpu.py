@@ -150,7 +150,7 @@ def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
     teacher = pretrain(generated, settings_of())
     settings = RetrainSettings(
         model=ModelSettings(width=8),
-        training=settings_of().training,
+        training=settings_of().training.model_copy(update={"min_steps": 0}),
         distillation=DistillationSettings(
             half_weight_facts=doubt, relation_vectors=True, queries=16
         ),

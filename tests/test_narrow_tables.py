@@ -21,7 +21,8 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as run_module
 from kgraft.pipeline.run import RunOptions
-from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings, read_settings
+from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
+from kgraft.toml_settings import read_settings
 from kgraft.training.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow

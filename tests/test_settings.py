@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import SettingsError
 from kgraft.settings import (
+    BASIC,
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
     SubgraphSettings,
     TrainingSettings,
     TrainSettings,
-    as_toml,
-    read_settings,
 )
-from kgraft_experiments.benchmark.settings import BenchmarkSettings
+from kgraft.toml_settings import Settings, as_toml, fields, read_settings
+from kgraft_experiments.benchmark.settings import BenchmarkSettings, with_width
+from kgraft_experiments.synthesis.settings import SynthSettings
 
 
 def test_without_file_or_changes_the_defaults_hold() -> None:
@@ -71,10 +74,14 @@ def test_an_update_is_short_and_else_as_the_student_was() -> None:
     ("changes", "complaint"),
     [
         ({"training.epoch": 3}, r"training\.epoch: there is no such setting"),
-        ({"trainings.epochs": 3}, "trainings: there is no such setting"),
-        ({"training.epochs.more": 3}, r"training\.epochs\.more: there is no such setting"),
-        ({"epochs": 3}, "'epochs' is no setting; write PART.NAME, as training.epochs"),
-        ({"training.": 3}, "is no setting; write PART.NAME"),
+        ({"trainings.epochs": 3}, r"trainings\.epochs: .* did you mean training\.epochs\?"),
+        ({"trainings.epoch": 3}, r"trainings\.epoch: .* did you mean training\.epochs\?"),
+        ({"model.epochs": 3}, r"model\.epochs: .* did you mean training\.epochs\?"),
+        ({"subgraph": {"mod": "all"}}, r"subgraph\.mod: .* did you mean subgraph\.mode\?"),
+        ({"colour.red": 3}, r"colour\.red: there is no such setting$"),
+        ({"training.epochs.more": 3}, r"training\.epochs: .*integer"),
+        ({"epochs": 3}, "epochs: there is no such setting; did you mean training.epochs?"),
+        ({"training.": 3}, r"training\.: there is no such setting"),
         ({"training.epochs": "many"}, r"training\.epochs: .*integer"),
         ({"training.epochs": 2.5}, r"training\.epochs: .*integer"),
         ({"training.epochs": 0}, r"training\.epochs: .*greater than or equal to 1"),
@@ -102,7 +109,7 @@ def test_all_wrong_settings_are_named_at_once() -> None:
 
 
 def test_settings_of_another_step_are_unknown() -> None:
-    with pytest.raises(SettingsError, match="distillation: there is no such setting"):
+    with pytest.raises(SettingsError, match=r"distillation\.feature: there is no such setting"):
         read_settings(TrainSettings, changes={"distillation.feature": 1})
 
 
@@ -120,7 +127,7 @@ def test_a_missing_file_and_a_wrong_key_in_a_file_name_the_file(tmp_path: Path) 
     with pytest.raises(SettingsError, match=r"a\.toml: model\.size: there is no such setting"):
         read_settings(TrainSettings, tmp_path / "a.toml")
     (tmp_path / "b.toml").write_text("model = 3\n")
-    with pytest.raises(SettingsError, match=r"b\.toml: 'model\.width' is no setting"):
+    with pytest.raises(SettingsError, match=r"b\.toml: model: this is a table of settings"):
         read_settings(TrainSettings, tmp_path / "b.toml", {"model.width": 4})
 
 
@@ -184,6 +191,77 @@ def test_a_part_given_in_part_keeps_the_other_defaults_of_the_whole() -> None:
     assert (joint.training.epochs, joint.training.negatives, joint.model.width) == (3, 1024, 400)
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (RetrainSettings, {"training": {"epochs": 3}}),
+        (RetrainSettings, {"model": {"width": 64}, "training": {"epochs": 3, "patience": 1}}),
+        (RetrainSettings, {"model": {"width": 64}, "training": {}, "rules": {"longest": 0}}),
+        (TrainSettings, {"rules": {"support": 3}}),
+        (TrainSettings, {"rules": {"longest": 2}, "model": {"encoder": "gru"}}),
+        (AlignSettings, {"labels": {"use": False}, "accept": {"threshold": 0.7}}),
+    ],
+    ids=str,
+)
+def test_instances_tables_and_changes_mean_the_same(
+    kind: type[Settings], changes: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    parts = {name: type(kind.model_fields[name].default) for name in changes}
+    built = kind(**{name: parts[name](**table) for name, table in changes.items()})
+    (tmp_path / "some.toml").write_text(tomli_w.dumps(changes))
+    dotted = {f"{part}.{name}": x for part, table in changes.items() for name, x in table.items()}
+    assert read_settings(kind, tmp_path / "some.toml") == built
+    assert read_settings(kind, None, dotted) == built
+    assert kind().model_copy(update=changes) == built
+    assert kind.model_validate(built.model_dump()) == built
+    assert {name: getattr(built, name).model_fields_set for name in changes} == {
+        name: {*table} for name, table in changes.items()
+    }
+
+
+def test_a_system_of_a_benchmark_counts_by_what_is_set_in_it() -> None:
+    three = TrainSettings(training=TrainingSettings(epochs=3))
+    narrow = RetrainSettings(model=ModelSettings(width=64))
+    table = {"joint": {"training": {"epochs": 3}}, "retrain": {"model": {"width": 64}}}
+    benchmark = BenchmarkSettings(joint=three, retrain=narrow)
+    assert benchmark == BenchmarkSettings.model_validate(table)
+    assert (benchmark.joint.model.width, benchmark.joint.training.negatives) == (400, 1024)
+    assert benchmark.retrain == narrow
+    assert BenchmarkSettings.model_validate(benchmark.model_dump()) == benchmark
+    assert benchmark.seeded(3).retrain.training.learning_rate == narrow.training.learning_rate
+    assert with_width(BenchmarkSettings().retrain, 64) == narrow
+
+
+def test_what_follows_the_width_is_told_apart_from_what_is_set() -> None:
+    narrow = RetrainSettings(model=ModelSettings(width=50))
+    assert narrow.following_width == {"epochs": 16, "learning_rate": 0.4}
+    given = narrow.model_copy(update={"training": TrainingSettings(epochs=3)})
+    assert given.following_width == {"learning_rate": 0.4}
+    assert narrow.model_copy(update={"model": {"width": 200}}) == RetrainSettings()
+    assert RetrainSettings.model_validate(narrow.model_dump()).following_width == {}
+    assert RetrainSettings().following_width == {}
+
+
+def test_a_copy_is_checked() -> None:
+    with pytest.raises(ValidationError, match="even width"):
+        RetrainSettings().model_copy(update={"model": {"width": 7}})
+
+
+def test_every_setting_is_described_in_one_line() -> None:
+    for kind in (RetrainSettings, AlignSettings, SynthSettings, BenchmarkSettings):
+        for key, field in fields(kind):
+            assert field.description, key
+            assert "\n" not in field.description, key
+            assert f"{key.rpartition('.')[2]}: " in help_of(kind, key), key
+    assert {*BASIC} <= {key for key, _ in fields(RetrainSettings)}
+
+
+def help_of(kind: type[Settings], key: str) -> str:
+    for part in key.split(".")[:-1]:
+        kind = type(kind.model_fields[part].default)
+    return kind.__doc__ or ""
+
+
 def test_a_narrower_student_takes_larger_steps_and_more_epochs() -> None:
     usual, narrow = RetrainSettings(), RetrainSettings(model=ModelSettings(width=50))
     changes = {"learning_rate": 4 * usual.training.learning_rate, "epochs": 2 * 8}
@@ -200,7 +278,7 @@ def test_what_is_given_holds_whatever_the_width() -> None:
     assert (given.training.epochs, given.training.learning_rate) == (3, 0.4)
     training = TrainingSettings(epochs=3)
     whole = RetrainSettings(model=ModelSettings(width=50), training=training)
-    assert whole.training == training
+    assert whole == given
     wide = RetrainSettings(model=ModelSettings(width=400))
     assert wide.training == RetrainSettings().training
 

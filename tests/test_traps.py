@@ -22,9 +22,10 @@ from kgraft.io.rdf import read_rdf
 from kgraft.io.tabular import read_columns
 from kgraft.model.directory import MANIFEST, load_model, save_model
 from kgraft.model.trained_model import TrainedModel
-from kgraft.settings import TrainSettings, parse_toml, read_settings
+from kgraft.settings import TrainSettings
 from kgraft.system import files, memory
 from kgraft.system.files import open_bytes, read_bytes
+from kgraft.toml_settings import parse_toml, read_settings
 
 # --------------------------------------------------------------------------------------- files
 

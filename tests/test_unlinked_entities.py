@@ -48,7 +48,7 @@ R1, R2, KNOWS = range(3)
 
 SETTINGS = RetrainSettings(
     model=ModelSettings(width=8),
-    training=TrainingSettings(epochs=2, batch_size=32, negatives=16, validate_every=1),
+    training=TrainingSettings(epochs=2, min_steps=0, batch_size=32, negatives=16, validate_every=1),
 )
 
 

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from kgraft.pipeline.retrain import retrain
     from kgraft.pipeline.run import RunOptions
     from kgraft.pipeline.train import train
-    from kgraft.settings import RetrainSettings, TrainSettings, read_settings
+    from kgraft.settings import RetrainSettings, TrainSettings
     from kgraft.system.progress import Listener
+    from kgraft.toml_settings import read_settings
 
     __version__: str
 
@@ -99,7 +100,7 @@ _MODULES = {
     "read_collection": "io.read_collection",
     "read_graph": "io.read_graph",
     "read_links": "io.read_links",
-    "read_settings": "settings",
+    "read_settings": "toml_settings",
     "retrain": "pipeline.retrain",
     "train": "pipeline.train",
 }

@@ -14,7 +14,7 @@ from kgraft.alignment.settings import LabelSettings
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA
 from kgraft.linking.collection import Collection
 
-SETTINGS = LabelSettings(same=0.9, similar=0.5, value=0.8, common=2, least=0.6)
+SETTINGS = LabelSettings(same=0.9, similar=0.5, value=0.8, max_entities=2, min_similarity=0.6)
 
 
 def evidence(collection: Collection, left: str, right: str) -> float:

@@ -11,7 +11,7 @@ from kgraft.alignment.structure import Neighbours, neighbours
 from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 
-SETTINGS = StructureSettings(caution=3, common=2)
+SETTINGS = StructureSettings(pseudo_count=3, max_entities=2)
 
 
 def told(collection: Collection) -> tuple[Nodes, Neighbours]:

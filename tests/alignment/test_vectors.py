@@ -24,7 +24,7 @@ def test_vectors_propose_pairs_of_open_entities_only(collection_of, pairs_of) ->
 
 def test_what_vectors_say_is_told(collection_of) -> None:
     made = collection_of({"a": ring("a", 12), "b": ring("b", 12)}, {"a b": "a0=b0"})
-    rounds = {"structure": {"rounds": 1}, "accept": {"first": 0.3, "threshold": 0.3}}
+    rounds = {"structure": {"rounds": 1}, "accept": {"first_threshold": 0.3, "threshold": 0.3}}
     sure = {**SETTINGS, **rounds, "vectors": {**SETTINGS["vectors"], "mutual": 0.9}}
     found = align(made, AlignSettings.model_validate(sure))
     told = [why for x in found.proposed for why in x.evidence]

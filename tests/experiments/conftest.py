@@ -27,7 +27,7 @@ def quick() -> BenchmarkSettings:
         alone=TrainSettings(model=MODEL, training=TRAINING),
         joint=TrainSettings(model=MODEL, training=TRAINING),
         pretrain=TrainSettings(model=MODEL, training=TRAINING),
-        retrain=RetrainSettings(model=MODEL, training=TRAINING),
+        retrain=RetrainSettings.model_validate({"model": MODEL, "training": TRAINING.model_dump()}),
     )
 
 

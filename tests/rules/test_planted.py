@@ -11,7 +11,8 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint_graph import join
 from kgraft.rules.edges import Edges
 from kgraft.rules.mining import mine_rules
-from kgraft.settings import RuleSettings, read_settings
+from kgraft.settings import RuleSettings
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.synthesis.rules import PlantedRule
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize

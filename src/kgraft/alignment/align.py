@@ -199,7 +199,7 @@ class _Matching:
     def run(self) -> Alignment:
         accept, rounds = self._settings.accept, self._settings.structure.rounds
         self._listener.begin("align", rounds)
-        for threshold in np.linspace(accept.first, accept.threshold, rounds):
+        for threshold in np.linspace(accept.first_threshold, accept.threshold, rounds):
             self._round(float(threshold))
             self._listener.advance(1)
         self._listener.end()
@@ -220,7 +220,8 @@ class _Matching:
         around = neighbours(nodes, clusters, relations, settings.structure)
         keys, pairs = self._names.of_clusters(clusters)
         evidence = Evidence(around.of_clusters(clusters), keys, pairs, self._names.unlike)
-        return candidates(evidence, nodes.members(clusters), settings.accept.doubt), around
+        odds = settings.accept.no_partner_odds
+        return candidates(evidence, nodes.members(clusters), odds), around
 
     def _round(self, threshold: float) -> None:
         compared, around = self._compare()

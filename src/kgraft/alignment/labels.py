@@ -83,7 +83,7 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
 
     Keys are the normal form of a label, of a label without a remark in brackets, of an alias and of
     the endings of a name, and each other value of an attribute. A key of more than
-    ``settings.common`` entities of one graph is none.
+    ``settings.max_entities`` entities of one graph is none.
 
     Raises:
         KgraftError: If the libraries that compare names are not installed.
@@ -104,7 +104,7 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
     keys = keys.with_columns(source=source.gather(keys["node"]))
     of_graph = keys.group_by("key", "source").agg(n=pl.len())
     usable = of_graph.group_by("key").agg(most=pl.col("n").max(), graphs=pl.len())
-    usable = usable.filter(pl.col("graphs") > 1, pl.col("most") <= settings.common)
+    usable = usable.filter(pl.col("graphs") > 1, pl.col("most") <= settings.max_entities)
     usable = usable.sort("key").with_row_index("column")
     keys = keys.join(usable, on="key").sort("node", "column")
     weight = np.sqrt(-np.log1p(-keys["chance"].to_numpy()))
@@ -113,7 +113,7 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
         shape=(len(nodes), len(usable)),
     )
     alike, similarity = _alike(nodes, texts, settings)
-    chance = 1 / (1 + np.exp(-settings.slope * (similarity - settings.half)))
+    chance = 1 / (1 + np.exp(-settings.slope * (similarity - settings.midpoint)))
     return Names(usable["key"].to_list(), said, alike, similarity, chance, settings.unlike)
 
 
@@ -183,7 +183,7 @@ def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple
         ratio = process.cpdist(left, right, scorer=fuzz.ratio)
         sorted_ratio = process.cpdist(left, right, scorer=fuzz.token_sort_ratio)
         likeness = np.maximum(ratio, sorted_ratio).astype(np.float64) / 100
-        good = likeness >= settings.least
+        good = likeness >= settings.min_similarity
         found.append(pairs[good])
         similar.append(likeness[good])
     return np.concatenate(found), np.concatenate(similar)
@@ -192,7 +192,7 @@ def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple
 def _grams(nodes: Nodes, forms: Sequence[str], settings: LabelSettings) -> sp.csr_array:
     """Return nodes and the rarest groups of three letters in their labels, by rarity.
 
-    Groups that more than ``settings.common`` labels of one graph have are left out, so that
+    Groups that more than ``settings.max_entities`` labels of one graph have are left out, so that
     looking up costs no more than that a group.
     """
     sources = nodes.source_of.tolist()
@@ -205,8 +205,8 @@ def _grams(nodes: Nodes, forms: Sequence[str], settings: LabelSettings) -> sp.cs
     number: dict[str, int] = {}
     rows, columns, weights = [], [], []
     for node, form in enumerate(forms):
-        usable = [gram for gram in _groups(form) if most[gram] <= settings.common]
-        for gram in sorted(usable, key=lambda gram: (most[gram], gram))[: settings.keys]:
+        usable = [gram for gram in _groups(form) if most[gram] <= settings.max_entities]
+        for gram in sorted(usable, key=lambda gram: (most[gram], gram))[: settings.trigrams]:
             rows.append(node)
             columns.append(number.setdefault(gram, len(number)))
             weights.append(most[gram] ** -0.25)

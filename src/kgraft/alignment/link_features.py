@@ -107,7 +107,9 @@ class Witnesses:
         self._around = around.of_clusters(alone)
         self._keys, self._pairs = names.of_clusters(alone)
         evidence = Evidence(self._around, self._keys, self._pairs, names.unlike)
-        self._candidates = candidates(evidence, nodes.members(alone), settings.accept.doubt)
+        self._candidates = candidates(
+            evidence, nodes.members(alone), settings.accept.no_partner_odds
+        )
         self._checkable = _checkable(nodes, clusters)
         self._profile = _profiles(nodes, self._relations)
         self._lift = _lifts(self._profile, links[trusted])

@@ -1,4 +1,4 @@
-"""How links are looked for, and how sure one has to be."""
+"""The settings of ``align`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -6,113 +6,102 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kgraft.settings import Settings
+from kgraft.toml_settings import Settings
 
 
 class LabelSettings(Settings):
-    """What names and literals are worth.
-
-    Args:
-        use: Whether names, labels and literals are looked at; without, structure alone decides.
-        same: Chance that two entities of one whole label are the same.
-        similar: Chance of those whose labels agree but for a remark in brackets, or whose names
-            end alike.
-        value: Chance of those that share the value of an attribute which no other entity has.
-        least: Least similarity of labels that are spelt differently, from 0 to 1.
-        half: Similarity at which such a pair is the same with a chance of one half.
-        slope: How fast that chance rises about there.
-        unlike: How much evidence of structure is taken back where labels are not alike.
-        keys: By how many of its rarest groups of three letters a label is looked up.
-        common: A key of more entities of one graph is no key.
-    """
+    """The evidence of names and literals."""
 
     use: bool = True
+    """Use names, labels and literals; without them, structure alone decides."""
     same: float = Field(0.95, gt=0, lt=1)
+    """Probability that two entities with the same label are the same."""
     similar: float = Field(0.8, gt=0, lt=1)
+    """The same for labels equal but for a remark in brackets, and names with the same ending."""
     value: float = Field(0.9, gt=0, lt=1)
-    least: float = Field(0.65, ge=0, le=1)
-    half: float = Field(0.85, gt=0, lt=1)
+    """The same for entities that share an attribute's value which no other entity has."""
+    min_similarity: float = Field(0.65, ge=0, le=1)
+    """Minimum similarity of labels with different spellings, from 0 to 1."""
+    midpoint: float = Field(0.85, gt=0, lt=1)
+    """Similarity at which the probability of such a pair is one half."""
     slope: float = Field(12.0, gt=0)
+    """Slope of the logistic curve from similarity to probability."""
     unlike: float = Field(0.5, ge=0)
-    keys: int = Field(8, ge=1)
-    common: int = Field(50, ge=1)
+    """Structural evidence that unlike labels cancel."""
+    trigrams: int = Field(8, ge=1)
+    """Number of a label's rarest trigrams by which similar labels are looked up."""
+    max_entities: int = Field(50, ge=1)
+    """Maximum number of one graph's entities with a key or trigram, for it to be used."""
 
 
 class StructureSettings(Settings):
-    """What neighbours are worth.
+    """The evidence of neighbours."""
 
-    Args:
-        common: What is said of more entities of one graph tells nothing.
-        caution: Entities that are supposed to have something in common beside those that are seen
-            to; the relation's functionality decides how many.
-        rounds: Times that matching spreads, from the surest matches to the least sure.
-    """
-
-    common: int = Field(50, ge=1)
-    caution: float = Field(3.0, gt=0)
+    max_entities: int = Field(50, ge=1)
+    """Maximum number of one graph's entities with a common neighbour, for it to be used."""
+    pseudo_count: float = Field(3.0, gt=0)
+    """Unseen entities assumed to share a neighbour, scaled by the relation's functionality."""
     rounds: int = Field(10, ge=1)
+    """Rounds of matching, from the surest matches to the least sure."""
 
 
 class RelationSettings(Settings):
-    """Which relations count as the same.
-
-    Args:
-        threshold: Least share of either's facts that the other states, for the same relations.
-        part_threshold: Least share of a relation's facts for it to be part of another.
-        support: Least number of linked pairs that both relations join.
-    """
+    """The matching of relations."""
 
     threshold: float = Field(0.6, gt=0, le=1)
+    """Minimum share of either's facts that the other states, for two relations to be the same."""
     part_threshold: float = Field(0.8, gt=0, le=1)
+    """Minimum share of a relation's facts that another states, for it to be part of that."""
     support: int = Field(5, ge=1)
+    """Minimum number of linked pairs that both relations join."""
 
 
 class VectorSettings(Settings):
-    """What vectors, trained by the links that are found, are worth.
-
-    Args:
-        rounds: Times that vectors are trained by what is found, and matching begins anew with what
-            they say; 0 trains none.
-        width: Real numbers in a vector.
-        epochs: Passes over the facts.
-        mutual: Chance that two entities are the same whose vectors are nearest to each other.
-        near: Chance of those of which only one is the other's nearest.
-        seed: Makes all draws of the training.
-    """
+    """The evidence of vectors, trained with the links found so far."""
 
     rounds: int = Field(0, ge=0)
+    """Rounds of training vectors and matching again with their evidence; 0 trains none."""
     width: int = Field(200, ge=2)
+    """Real numbers in a vector."""
     epochs: int = Field(20, ge=1)
+    """Passes over the facts."""
     mutual: float = Field(0.4, gt=0, lt=1)
+    """Probability that two entities are the same whose vectors are mutually nearest."""
     near: float = Field(0.1, gt=0, lt=1)
+    """The same where only one is the other's nearest."""
     seed: int = 0
+    """Seed of all random draws of the training."""
 
 
 class AcceptSettings(Settings):
-    """Which matches become links.
-
-    Args:
-        threshold: Least confidence of a link.
-        first: Least confidence in the first round; it falls to the threshold by the last.
-        doubt: Weight of the possibility that an entity has no partner at all, as odds.
-    """
+    """The choice of matches that become links."""
 
     threshold: float = Field(0.5, gt=0, lt=1)
-    first: float = Field(0.95, gt=0, lt=1)
-    doubt: float = Field(1.0, gt=0)
+    """Minimum confidence of a link."""
+    first_threshold: float = Field(0.95, gt=0, lt=1)
+    """The same in the first round; it falls linearly to the threshold."""
+    no_partner_odds: float = Field(1.0, gt=0)
+    """Prior odds that an entity has no partner."""
 
     @model_validator(mode="after")
-    def _the_threshold_is_below_the_first(self) -> Self:
-        if self.threshold > self.first:
-            raise ValueError(f"threshold {self.threshold} is above first {self.first}")
+    def _check_order(self) -> Self:
+        if self.threshold > self.first_threshold:
+            raise ValueError(
+                f"threshold {self.threshold} is above first_threshold {self.first_threshold}"
+            )
         return self
 
 
 class AlignSettings(Settings):
-    """Everything that ``align`` goes by."""
+    """The settings of ``align`` and ``audit``."""
 
     labels: LabelSettings = LabelSettings()
+    """The evidence of names and literals."""
     structure: StructureSettings = StructureSettings()
+    """The evidence of neighbours."""
     relations: RelationSettings = RelationSettings()
+    """The matching of relations."""
     vectors: VectorSettings = VectorSettings()
+    """The evidence of vectors."""
     accept: AcceptSettings = AcceptSettings()
+    """The choice of links."""

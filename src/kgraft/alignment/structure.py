@@ -74,23 +74,23 @@ def neighbours(
         ]
     )
     relation, other = np.divmod(kinds, size)
-    chance = _chance(counts, relation, settings.caution)
-    shared = ((counts > 0).sum(axis=0) > 1) & (counts.max(axis=0) <= settings.common)
+    chance = _chance(counts, relation, settings.pseudo_count)
+    shared = ((counts > 0).sum(axis=0) > 1) & (counts.max(axis=0) <= settings.max_entities)
     kept = np.flatnonzero(shared)
     return Neighbours(said[:, kept].tocsr(), relation[kept], other[kept], chance[kept])
 
 
-def _chance(counts: Floats, relation: Ints, caution: float) -> Floats:
+def _chance(counts: Floats, relation: Ints, pseudo_count: float) -> Floats:
     """Return the chance that entities which share something are the same, ``(f,)``.
 
     Args:
         counts: Of how many entities of each graph it is said, ``(graphs, f)``.
         relation: Its relation, ``(f,)``.
-        caution: Weight of the relation's functionality.
+        pseudo_count: Weight of the relation's functionality.
     """
     n_said = np.bincount(relation, weights=counts.sum(axis=0))
     n_distinct = np.bincount(relation, weights=(counts > 0).sum(axis=0))
     functionality = n_distinct / np.maximum(n_said, 1)
     most = counts.max(axis=0)
-    chance: Floats = (1 + caution * functionality[relation]) / (most + caution)
+    chance: Floats = (1 + pseudo_count * functionality[relation]) / (most + pseudo_count)
     return np.minimum(chance, MOST)

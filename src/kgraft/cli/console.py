@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel
 from rich.table import Table
 
 from kgraft.errors import KgraftError, SettingsError
 from kgraft.pipeline.run import RunOptions
-from kgraft.settings import read_settings
 from kgraft.system.files import alone, clear_up
 from kgraft.system.progress import default_listener
 from kgraft.system.terminal import Terminal, visible_lines
+from kgraft.toml_settings import Settings, read_settings
 
 out = Terminal()
 
@@ -27,7 +26,7 @@ RESUME = "The same command with --resume goes on from the last epoch that was ke
 AGAIN = "The same command goes on from here."
 ANEW = "The same command begins anew."
 
-S = TypeVar("S", bound=BaseModel)
+S = TypeVar("S", bound=Settings)
 
 
 def chosen_settings(

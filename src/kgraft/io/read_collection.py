@@ -26,8 +26,8 @@ from kgraft.io.read_links import LinkFormat, links_by_name, read_links
 from kgraft.io.source import GraphSource
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import LinkKind, Links
-from kgraft.settings import explain, parse_toml
 from kgraft.system.files import read_text
+from kgraft.toml_settings import explain, parse_toml
 
 EMBEDDED = ("world",)
 """Collections that come with kgraft."""

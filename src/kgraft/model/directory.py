@@ -54,8 +54,9 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, SCHEMA, Rules
-from kgraft.settings import RetrainSettings, TrainSettings, as_toml, read_settings
+from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.files import write_directory
+from kgraft.toml_settings import as_toml, read_settings
 
 FORMAT = 5
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was

@@ -16,10 +16,11 @@ from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.pseudo_facts import PseudoFacts
-from kgraft.settings import TrainingSettings, TrainSettings, as_toml
+from kgraft.settings import TrainingSettings, TrainSettings
 from kgraft.system.devices import CPU, device_called
 from kgraft.system.memory import require, require_on_gpu
 from kgraft.system.progress import Listener
+from kgraft.toml_settings import as_toml
 from kgraft.training.auxiliary_loss import Term
 from kgraft.training.checkpoint import Checkpoint, as_array, fingerprint
 from kgraft.training.loop import fit

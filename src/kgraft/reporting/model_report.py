@@ -32,7 +32,7 @@ from kgraft.reporting.reliability import (
     reliability_table,
 )
 from kgraft.reporting.scale import linear
-from kgraft.settings import as_toml
+from kgraft.toml_settings import as_toml
 
 RULES = 12
 """Rules that are shown."""

@@ -13,12 +13,10 @@ from kgraft.settings import (
     DistillationSettings,
     ModelSettings,
     RetrainSettings,
-    Settings,
     TrainingSettings,
     TrainSettings,
-    explain,
-    for_narrower,
 )
+from kgraft.toml_settings import Settings, explain
 
 Trained = Literal["target-only", "joint", "teacher", "student"]
 """Models: ``target-only`` is trained on the target's own facts; ``joint`` on all sources and the
@@ -47,22 +45,19 @@ S = TypeVar("S", bound=TrainSettings)
 
 
 class BenchmarkSettings(Settings):
-    """Settings of each system; seeds and threads are the benchmark's own.
-
-    Args:
-        alone: Of ``target-only``.
-        joint: Of ``joint``: larger than the defaults, where joint training from scratch is best.
-        pretrain: Of ``teacher``.
-        retrain: Of ``student``.
-    """
+    """The settings of ``benchmark``, for each system; seeds and threads are the benchmark's own."""
 
     alone: TrainSettings = TrainSettings()
+    """Settings of target-only."""
+    # Joint training from scratch is best when it is larger than the defaults.
     joint: TrainSettings = TrainSettings(
-        model=ModelSettings(width=400),
-        training=TrainingSettings(negatives=1024),
+        model=ModelSettings(width=400), training=TrainingSettings(negatives=1024)
     )
+    """Settings of joint."""
     pretrain: TrainSettings = TrainSettings()
+    """Settings of the teacher."""
     retrain: RetrainSettings = RetrainSettings()
+    """Settings of the student."""
 
     def seeded(self, seed: int) -> BenchmarkSettings:
         """Return the same settings with one seed for all systems."""
@@ -77,23 +72,19 @@ def changed(settings: S, **parts: Mapping[str, Any]) -> S:
     Raises:
         SettingsError: If a value is not allowed.
     """
-    values = settings.model_dump()
-    for part, changes in parts.items():
-        values[part] |= changes
     try:
-        return type(settings).model_validate(values)
+        return settings.model_copy(update=parts)
     except ValidationError as error:
-        raise SettingsError(explain(error)) from error
+        raise SettingsError(explain(error, type(settings))) from error
 
 
 def with_width(settings: RetrainSettings, width: int) -> RetrainSettings:
-    """Return a student's settings for another width; a narrower one trains ``for_narrower``.
+    """Return a student's settings for another width, which a narrower one's training follows.
 
     Raises:
         SettingsError: If its encoder does not allow the width.
     """
-    narrower = for_narrower(settings.training, max(1.0, settings.model.width / width))
-    return changed(settings, model={"width": width}, training=narrower.model_dump())
+    return changed(settings, model={"width": width})
 
 
 def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, RetrainSettings]:

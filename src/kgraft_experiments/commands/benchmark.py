@@ -18,8 +18,8 @@ from kgraft.cli.options import (
     names,
 )
 from kgraft.reporting.page import check_replaceable, write_page
-from kgraft.settings import read_settings
 from kgraft.system.messages import speaking
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.benchmark.plan import BenchmarkOptions
 from kgraft_experiments.benchmark.report import benchmark_report
 from kgraft_experiments.benchmark.run import ablate as run_ablation

@@ -23,7 +23,8 @@ from kgraft.model.directory import save_model
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain, retraining_run
 from kgraft.pipeline.run import Run
-from kgraft.settings import RetrainSettings, TrainSettings, read_settings
+from kgraft.settings import RetrainSettings, TrainSettings
+from kgraft.toml_settings import read_settings
 from kgraft.training.sampler import TripleSampler
 from kgraft_experiments.benchmark import job
 from kgraft_experiments.benchmark.settings import BenchmarkSettings

@@ -15,7 +15,8 @@ from kgraft.linking.coverage import covered, is_among
 from kgraft.linking.joint_graph import join
 from kgraft.linking.links import Links
 from kgraft.pipeline.train import train
-from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings, read_settings
+from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.synthesis.rules import PlantedRule
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import Synthetic, synthesize

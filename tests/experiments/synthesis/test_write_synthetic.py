@@ -14,7 +14,7 @@ from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.settings import read_settings
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.synthesis import write_synthetic as writing
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import Synthetic, synthesize
