@@ -50,10 +50,6 @@ def test_every_syntax_gives_the_same_statements(tmp_path: Path, syntax: str) -> 
     assert batch.literals.rows() == [("http://x/a", "http://x/n", "A", LANG_STRING, "en")]
 
 
-def test_every_known_syntax_is_tested() -> None:
-    assert set(DOCUMENTS) == set(rdf.RDF_FORMATS)
-
-
 def test_literals_keep_their_datatype(tmp_path: Path) -> None:
     (batch,) = read(turtle(tmp_path, ':a :p 3 ; :q "x\\ty" .'))
     assert batch.literals.rows() == [

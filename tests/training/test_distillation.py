@@ -84,11 +84,6 @@ SOME_LINKED = [
 ]
 
 
-def test_the_fixture_is_what_these_tests_think(tiny_subgraph: LinkedSubgraph) -> None:
-    assert tiny_subgraph.teacher_entities.tolist() == [3, 2, 1, -1, -1, 0]
-    assert tiny_subgraph.teacher_relations.tolist() == [1, -1, 0]
-
-
 @pytest.mark.parametrize("weights", list(itertools.product([0.0, 1.0], repeat=3)), ids=str)
 def test_terms_appear_by_their_weights(
     tiny_subgraph: LinkedSubgraph, weights: tuple[float, ...]

@@ -9,7 +9,7 @@ from kgraft.linking.joint_graph import join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.settings import RetrainSettings, SubgraphSettings, TrainSettings
 from kgraft_experiments.benchmark.cases import Case, ablation, comparison, teachers
-from kgraft_experiments.benchmark.settings import BenchmarkSettings, student_variants
+from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
 TEACHER = Case(targets=("a", "b"), system="teacher", settings=TrainSettings())
 STUDENT = Case(
@@ -66,14 +66,3 @@ def test_a_k_hop_student_has_at_most_twice_the_facts_of_an_induced_one(
     own = generated.graphs["mine"]
     induced = len(connect(own, generated.links, background).graph.triples)
     assert len(own.train) + budget == 2 * induced
-
-
-def test_an_ablation_has_the_variants_of_the_settings(generated: Collection) -> None:
-    settings = BenchmarkSettings()
-    teacher_of = teachers(generated, ["mine"], settings.pretrain, reuse=False)
-    cases = ablation(generated, ["mine"], settings, teacher_of, seeds=[0, 1])
-    names = [*student_variants(settings.retrain, budget=0)]
-    assert [(case.seed, case.variant) for case in cases] == [
-        (seed, name) for seed in (0, 1) for name in names
-    ]
-    assert {case.teacher for case in cases} == {teacher_of("mine")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -153,11 +152,3 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert complaint in said
     assert "Traceback" not in failed.output
     assert not (tmp_path / "out").exists()
-
-
-def test_help_names_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    shown: Any = run("--help")
-    assert shown.exit_code == 0
-    for option in ("--ablate", "--links", "--seeds", "--widths", "--reuse-teacher"):
-        assert option in shown.output

@@ -79,14 +79,6 @@ def test_tests_that_are_all_skipped_show_nothing(tmp_path: Path) -> None:
     assert not chaos.check("test it", ["-m", "pytest", str(file)])["passed"]
 
 
-def test_fifty_kills_are_tried_and_every_reader_is_fuzzed() -> None:
-    chaos = script("chaos")
-    assert sum(chaos.STOPS["kill"].values()) == 50
-    names = chaos.commands(7)
-    assert {f"fuzz {name}" for name in script("readers").READERS} <= names.keys()
-    assert names["fuzz tsv"][-2:] == ["--inputs", "7"]
-
-
 def test_what_has_passed_by_the_same_command_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,12 +111,6 @@ def test_what_has_passed_by_the_same_command_is_not_run_again(
     assert chaos.main([f"--out={out}", "--resume", *map(str, parts)]) == 0
     assert len(ran) == 11
     assert len(json.loads(out.read_text())["rows"]) == 3
-
-
-def test_every_verb_that_takes_long_is_killed_and_ended() -> None:
-    chaos, kills = script("chaos"), script("kills")
-    for how in ("kill", "end", "second"):
-        assert set(chaos.STOPS[how]) == set(kills.VERBS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")

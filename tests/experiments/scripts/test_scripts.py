@@ -83,14 +83,6 @@ def test_medians_and_ratios_of_rounds() -> None:
     assert background.ratios(summary) == expected
 
 
-def test_all_systems_train_all_their_epochs() -> None:
-    settings = script("background").fixed(3, 8)
-    for part in (settings.joint, settings.pretrain, settings.retrain):
-        assert (part.training.epochs, part.training.validate_every, part.model.width) == (3, 3, 8)
-    own = RetrainSettings()
-    assert (settings.retrain.rules, settings.retrain.distillation) == (own.rules, own.distillation)
-
-
 @pytest.fixture
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many facts each student's vectors learn, as it comes."""
@@ -185,18 +177,6 @@ def test_below_a_deviation(
     difference: float | None, deviation: float | None, expected: bool
 ) -> None:
     assert script("never_costs").is_below(difference, deviation) is expected
-
-
-def test_the_students_that_are_compared() -> None:
-    own = RetrainSettings()
-    found = script("never_costs").variants(own)
-    assert found["all"] == own
-    for name in ("none", "none, no rules"):
-        levels = found[name].distillation
-        assert (levels.feature, levels.network, levels.prediction) == (0, 0, 0)
-        assert not levels.warm_start
-    assert found["none"].rules == own.rules
-    assert found["none, no rules"].rules.pseudo_fact_rate == 0
 
 
 @pytest.fixture
@@ -403,12 +383,6 @@ def test_walks_and_training_are_measured(
     assert capsys.readouterr().out.count("queries/s") == 6
     lines = table(shown(report, drawn=False))
     assert len(lines) == 1 + 6 + 1 + 4
-
-
-def test_walks_learn_by_the_usual_settings() -> None:
-    walks = script("walks")
-    asked = walks.options().parse_args(["--out", "x"])
-    assert walks.settings_of(asked, "complex", 1) == TrainSettings()
 
 
 # -------------------------------------------------------------------------------------- explain.py

@@ -9,12 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.joint_graph import join
-from kgraft.pipeline.run import batches_of
-from kgraft.settings import TrainingSettings
 
 TINY = ["--width", "8", "--batches", "2", "--facts", "20", "--repeats", "2", "--threads", "1"]
 PYKEEN = ["--pykeen-facts", "50", "--pykeen-batch-sizes", "8", "16", "--minutes", "0.02"]
@@ -42,25 +36,6 @@ def test_work_takes_turns_after_a_warm_up(speed: Any) -> None:
     seconds = speed.in_turns(work, 2)
     assert done == ["one", "two"] * 3
     assert {name: len(own) for name, own in seconds.items()} == {"one": 2, "two": 2}
-
-
-def test_the_products_are_those_of_the_batches(speed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    collection = read_collection("world")
-    graph = join(list(collection.graphs.values()), collection.links)
-    batches = batches_of(graph, TrainingSettings(batch_size=32), n_entities=graph.n_entities)
-    batch = next(batches.epoch(1))
-    shapes: list[tuple[int, ...]] = []
-    multiply = torch.mm
-
-    def spied(*factors: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        shapes.extend(tuple(x.shape) for x in (*factors, out))
-        return multiply(*factors, out=out)
-
-    monkeypatch.setattr(torch, "mm", spied)
-    speed.products_of([batch], 8)()
-    b, u = len(batch), len(batch.entities)
-    gradients = [(b, u), (u, 8), (b, 8), (u, b), (b, 8), (u, 8)]
-    assert shapes == [(b, 8), (8, u), (b, u), *gradients]
 
 
 @pytest.mark.slow
