@@ -1,1 +1,1 @@
-"""Multi-source knowledge graphs made from a hidden world, to experiment with."""
+"""Synthetic multi-source knowledge graphs, drawn from a hidden world with known rules."""

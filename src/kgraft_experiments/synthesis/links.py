@@ -1,4 +1,4 @@
-"""Which entities the links of a synthetic collection join, rightly or wrongly."""
+"""Links of a synthetic collection, right and wrong ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from kgraft.linking.links import Links
 from kgraft_experiments.synthesis.schema import Rows
 
-RIGHT = (8.0, 2.0)
-"""Beta distribution of the confidence of right links where some are wrong: 0.8 on average."""
+RIGHT_BETA = (8.0, 2.0)
+"""Beta distribution of a right link's confidence where some are wrong; mean 0.8."""
 
-WRONG = (4.0, 4.0)
-"""Of wrong ones: 0.5 on average, so that the two overlap."""
+WRONG_BETA = (4.0, 4.0)
+"""Beta distribution of a wrong link's confidence; mean 0.5, so that the two overlap."""
 
-LEAST = 0.01
-"""No confidence is below it; all have two decimals."""
+LEAST_CONFIDENCE = 0.01
+"""Least confidence; all have two decimals."""
 
 
 def draw_links(
@@ -25,27 +25,26 @@ def draw_links(
     wrong: float,
     draw: np.random.Generator,
 ) -> Links:
-    """Make links out of true pairs, some of them with each other's right ends.
+    """Return links of true pairs, a share of them with right ends exchanged.
 
-    Wrong links are as many as ``wrong`` says, but never a single one: each takes the right end of
-    the next. So no entity has two links to one source, and only a third source can give a wrong
-    one away.
+    Each wrong link takes the right end of the next one, so a single link is never wrong, no entity
+    has two links to one source, and only a third source can reveal a wrong one.
 
     Args:
         left: Name of one source.
         right: Name of the other.
         pairs: Rows of the same entities in both, int64 ``(n, 2)``.
-        groups: What wrong links confuse: the next one is of the same group mostly, int64 ``(n,)``.
+        groups: Group of each pair; ends are exchanged mostly within a group, int64 ``(n,)``.
         wrong: Share of links that are wrong.
-        draw: Makes all draws.
+        draw: Random numbers.
     """
-    confused = draw.permutation(len(pairs))[: round(wrong * len(pairs))]
-    if not wrong or len(confused) < 2:
+    exchanged = draw.permutation(len(pairs))[: round(wrong * len(pairs))]
+    if not wrong or len(exchanged) < 2:
         return Links(left, right, pairs, np.ones(len(pairs), dtype=np.float32))
-    confused = confused[np.argsort(groups[confused], kind="stable")]
+    exchanged = exchanged[np.argsort(groups[exchanged], kind="stable")]
     linked = pairs.copy()
-    linked[confused, 1] = np.roll(pairs[confused, 1], 1)
-    confidence = draw.beta(*RIGHT, size=len(pairs))
-    confidence[confused] = draw.beta(*WRONG, size=len(confused))
-    decimals = np.clip(confidence.round(2), LEAST, 1)
+    linked[exchanged, 1] = np.roll(pairs[exchanged, 1], 1)
+    confidence = draw.beta(*RIGHT_BETA, size=len(pairs))
+    confidence[exchanged] = draw.beta(*WRONG_BETA, size=len(exchanged))
+    decimals = np.clip(confidence.round(2), LEAST_CONFIDENCE, 1)
     return Links(left, right, linked, decimals.astype(np.float32))

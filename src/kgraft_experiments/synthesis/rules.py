@@ -1,4 +1,4 @@
-"""Rules among relations: what they conclude, and how they read in names."""
+"""Rules among relations, in rows and in names."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class PlantedRule:
     """A rule of the hidden world, in the target's names.
 
     Args:
-        kind: Its form.
-        head: What it concludes.
-        body: What has to hold.
-        confidence: The share of the body's groundings for which the head is true in the hidden
-            world; a source sees a sample of both.
+        kind: Form of the rule.
+        head: Conclusion.
+        body: Premises.
+        confidence: Share of the body's groundings for which the head is true in the hidden world;
+            a source states a sample of both.
     """
 
     kind: RuleKind
@@ -53,7 +53,7 @@ class Rule:
             functional; ``constant`` r(x, c) <= s(x, b).
         head: Row of r.
         body: Rows of s, or of s and t.
-        confidence: How often a grounding of the body makes the head true.
+        confidence: Probability that a grounding of the body makes the head true.
         constants: Rows of b and c, of a constant rule.
     """
 
@@ -64,12 +64,12 @@ class Rule:
     constants: tuple[int, int] = (-1, -1)
 
     def conclude(self, facts: Sequence[Pairs], n: int, draw: np.random.Generator) -> Pairs:
-        """Return what follows from facts, each conclusion kept with the rule's confidence.
+        """Return conclusions from facts, each kept with the rule's confidence as probability.
 
         Args:
-            facts: The facts of each relation.
+            facts: Facts of each relation.
             n: Number of entities.
-            draw: Decides which conclusions are true.
+            draw: Random numbers.
         """
         found = self._groundings(facts[self.body[0]], facts[self.body[-1]], n)
         if self.confidence == 1.0:
@@ -88,14 +88,14 @@ class Rule:
                 ends = np.stack([first[:, 0], leads_to[first[:, 1]]], axis=1)
                 return ends[ends[:, 1] >= 0]
             case "constant":
-                given, made = self.constants
+                given, concluded = self.constants
                 heads = first[first[:, 1] == given, 0]
-                return np.stack([heads, np.full_like(heads, made)], axis=1)
+                return np.stack([heads, np.full_like(heads, concluded)], axis=1)
 
     def named(self, entities: Vocabulary, relations: Vocabulary) -> PlantedRule:
         """Return the rule in names."""
         head, *body = (relations.name(relation) for relation in (self.head, *self.body))
-        made: Atom = ("?x", head, "?y")
+        conclusion: Atom = ("?x", head, "?y")
         premises: tuple[Atom, ...]
         match self.kind:
             case "symmetric" | "inverse":
@@ -106,5 +106,5 @@ class Rule:
                 premises = (("?x", body[0], "?a"), ("?a", body[1], "?y"))
             case "constant":
                 given, constant = (entities.name(row) for row in self.constants)
-                made, premises = ("?x", head, constant), (("?x", body[0], given),)
-        return PlantedRule(self.kind, made, premises, self.confidence)
+                conclusion, premises = ("?x", head, constant), (("?x", body[0], given),)
+        return PlantedRule(self.kind, conclusion, premises, self.confidence)

@@ -1,4 +1,4 @@
-"""The relations of a hidden world: what they join, how many of it, and the rules among them."""
+"""Relations of a hidden world: domains, cardinalities, frequencies, and the rules among them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from kgraft_experiments.synthesis.rules import Rule
 from kgraft_experiments.synthesis.settings import WorldSettings
 
 CONFIDENCES = (0.6, 0.95)
-"""Planted rules have confidences drawn between these."""
+"""Least and largest confidence of planted rules."""
 
 FREQUENCY_EXPONENT = 0.6
-"""The k-th most frequent relation is drawn about ``k ** -0.6`` times as often as the first."""
+"""Exponent of relation frequencies: the k-th relation has ``k ** -0.6`` times the facts of the
+first."""
 
 Flags = NDArray[np.bool_]
 Rows = NDArray[np.int64]
@@ -22,7 +23,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Schema:
-    """Relations of a world; the first ``len(weight)`` are drawn, the others made by rules.
+    """Relations of a world: ``len(weight)`` drawn ones, then those derived by rules.
 
     Drawn relation ``i`` leads from type ``i % types``. The first ``types`` of them are functional
     and the next ``types`` are many-to-many, so each type has one of both.
@@ -31,13 +32,12 @@ class Schema:
         types: Number of types.
         domain: Type of the heads of each relation, int64 ``(relations,)``.
         range: Type of the tails, int64 ``(relations,)``.
-        functional: Whether a head has one tail, of each drawn relation.
+        functional: Of each drawn relation, whether a head has one tail.
         inverse_functional: Whether a tail has one head.
-        categorical: Whether few popular tails serve all heads; so are those that constant rules
-            begin with, since a constant needs many heads.
-        weight: How often each is drawn, adding up to 1.
-        shift: How far each moves along the places of a cluster, int64.
-        rules: All that holds among relations, in the order in which it is concluded.
+        categorical: Whether all heads share a few tails; the bodies of constant rules do.
+        weight: Frequency of each, adding up to 1.
+        shift: Offset from a head's place in its cluster to its tail's, int64.
+        rules: Rules in the order in which they are applied.
     """
 
     types: int
@@ -55,10 +55,10 @@ class Schema:
 
 
 def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
-    """Draw relations, and the rules among them; constants are not chosen yet."""
+    """Draw relations and the rules among them, without constants."""
     types = settings.types
-    n_made = settings.relations // 4 if settings.rules else 1
-    n_drawn = settings.relations - n_made
+    n_derived = settings.relations // 4 if settings.rules else 1
+    n_drawn = settings.relations - n_derived
     drawn = np.arange(n_drawn)
     later, odd = drawn >= 2 * types, drawn % 2 == 1
     domain, range_ = drawn % types, draw.integers(types, size=n_drawn)
@@ -71,7 +71,7 @@ def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
         plan.add(Rule("symmetric", relation, (relation,), 1.0))
     if settings.rules:
         plan.plant_constants()
-    plan.make(n_made, [int(x) for x in draw.permutation(np.flatnonzero(~symmetric))])
+    plan.derive(n_derived, [int(x) for x in draw.permutation(np.flatnonzero(~symmetric))])
     return Schema(
         types,
         domain=np.array(plan.domain),
@@ -87,7 +87,7 @@ def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
 
 @dataclass
 class _Plan:
-    """Rules as they are added, and the types of the relations that they make."""
+    """Rules as they are added, and the types of the relations that they derive."""
 
     types: int
     domain: list[int]
@@ -99,20 +99,20 @@ class _Plan:
         self.rules.append(rule)
 
     def plant_constants(self) -> None:
-        """Let a functional relation's value make a many-to-many one's, for half of the types."""
+        """Add constant rules from functional to many-to-many relations, for half of the types."""
         chosen = self.draw.permutation(self.types)[: max(1, self.types // 2)]
         for type_ in chosen.tolist():
             self.add(Rule("constant", self.types + type_, (type_,), self._confidence()))
 
-    def make(self, count: int, bodies: list[int]) -> None:
-        """Make relations out of others: first an exact inverse, then planted ones."""
+    def derive(self, count: int, bodies: list[int]) -> None:
+        """Derive relations from others: first an exact inverse, then by planted rules."""
         firsts = self.draw.permutation(self.types).tolist()
         for number in range(count):
             head, body = len(self.domain), bodies[number % len(bodies)]
             kind = ("inverse", "composition", "subrelation")[number % 3]
             confidence = self._confidence() if number else 1.0
             if kind == "composition":
-                # Functional relation i leads from type i: what begins where the first ends.
+                # Functional relation i has domain i: the second begins where the first ends.
                 first = firsts[number // 3 % self.types]
                 second = self.range[first]
                 self.add(Rule("composition", head, (first, second), confidence))

@@ -1,4 +1,4 @@
-"""A synthetic collection: a hidden world, and sources that each see a part of it."""
+"""A synthetic collection: a hidden world, and sources that each state a part of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TARGET = "target"
 SHARED_RELATIONS = "https://vocabulary.example/"
 
 WORDS = ("person", "place", "work", "company", "species", "event", "award", "topic", "team", "gene")
-"""What types are called; further ones get numbers."""
+"""Names of types; further ones get numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,10 @@ class Synthetic:
 
     Args:
         collection: The sources ``target``, ``background1``, ``background2`` and so on, and links.
-        rules: What holds in the hidden world, in the target's names.
-        world: All that is true among the target's entities, in the target's vocabularies, as
-            training facts of one graph; the target's facts are among them.
-        shared: How many of the target's facts a background states too, linked or not.
+        rules: Rules of the hidden world, in the target's names.
+        world: All true facts among the target's entities, as training facts in the target's
+            vocabularies.
+        shared: Number of the target's facts that a background states too, linked or not.
     """
 
     collection: Collection
@@ -53,17 +53,17 @@ class Synthetic:
 
 
 def synthesize(settings: SynthSettings | None = None) -> Synthetic:
-    """Make a collection whose sources each see a part of one hidden world.
+    """Make a collection whose sources each state a part of one hidden world.
 
-    Each part of the settings has random numbers of its own. Links change no graph, more background
+    Each part of the settings has random numbers of its own: links change no graph, more background
     facts change neither the target nor its links, and a private vocabulary changes only names.
 
     Args:
-        settings: What it is to be like; by default ``SynthSettings()``.
+        settings: By default ``SynthSettings()``.
 
     Raises:
-        SettingsError: If its parts do not fit together: too many facts for the entities, or too
-            few for what a background is to know of the target's.
+        SettingsError: If there are too many facts for the entities, or too few for a background's
+            facts about the target's entities.
 
     Warns:
         KgraftWarning: If nothing is linked, or too few facts can be held out.
@@ -73,13 +73,13 @@ def synthesize(settings: SynthSettings | None = None) -> Synthetic:
     target = view_of_target(hidden, settings.target, settings.world.seed)
     backgrounds = views_of_backgrounds(hidden, target, settings)
     naming = _Naming(hidden.schema, settings)
-    mine = _target_graph(hidden, target, naming)
+    own = _target_graph(hidden, target, naming)
     others = [
         _background_graph(naming.background(number), number, view, naming)
         for number, view in enumerate(backgrounds)
     ]
     collection = collect(
-        [mine, *others],
+        [own, *others],
         _links(hidden, backgrounds, settings, naming),
         target=TARGET,
         name="synthetic",
@@ -87,14 +87,14 @@ def synthesize(settings: SynthSettings | None = None) -> Synthetic:
     )
     return Synthetic(
         collection,
-        tuple(rule.named(mine.entities, mine.relations) for rule in hidden.schema.rules),
-        KnowledgeGraph("world", mine.entities, mine.relations, hidden.facts, labels=mine.labels),
+        tuple(rule.named(own.entities, own.relations) for rule in hidden.schema.rules),
+        KnowledgeGraph("world", own.entities, own.relations, hidden.facts, labels=own.labels),
         sum(view.shared for view in backgrounds),
     )
 
 
 class _Naming:
-    """What sources, entities and relations are called."""
+    """Names of sources, entities and relations."""
 
     def __init__(self, schema: Schema, settings: SynthSettings) -> None:
         self._settings = settings
@@ -112,11 +112,11 @@ class _Naming:
         return f"background{number + 1}"
 
     def labels(self, types: Rows, numbers: Rows) -> pl.Series:
-        """Return readable labels: the type's word and a number."""
+        """Return readable labels: the type's name and a number."""
         return self._words.gather(types) + " " + pl.Series(numbers).cast(pl.String)
 
     def own_numbers(self, source: int, own: Rows) -> Rows:
-        """Return numbers for a background's own entities that no other source gives."""
+        """Return numbers of a background's own entities, unique among all sources."""
         return self._settings.target.entities + own * self._settings.background.sources + source
 
     def entities(self, source: str, labels: pl.Series) -> Vocabulary:
@@ -165,7 +165,7 @@ def _links(
     settings: SynthSettings,
     naming: _Naming,
 ) -> list[Links]:
-    """Return the links of each two sources over the entities that are linked at all."""
+    """Return the links of each two sources between the entities that are linked at all."""
     seed, n = settings.world.seed, settings.target.entities
     chosen = Stream.LINKED.draw(seed).permutation(n)[: round(settings.links.linked * n)]
     linked = np.zeros(n, dtype=bool)
@@ -182,7 +182,7 @@ def _links(
         both = np.flatnonzero(linked & (rows[left] >= 0) & (rows[right] >= 0))
         pairs = np.stack([rows[left][both], rows[right][both]], axis=1)
         draw = Stream.LINKS.draw(seed, left, right)
-        made = draw_links(names[left], names[right], pairs, types[both], settings.links.wrong, draw)
-        if len(made):
-            links.append(made)
-    return links
+        links.append(
+            draw_links(names[left], names[right], pairs, types[both], settings.links.wrong, draw)
+        )
+    return [x for x in links if len(x)]

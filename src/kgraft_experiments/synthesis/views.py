@@ -1,4 +1,4 @@
-"""What each source sees of the hidden world: the target some facts, each background others."""
+"""Each source's part of the hidden world: facts of the target and of each background."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from kgraft_experiments.synthesis.settings import SynthSettings, TargetSettings
 from kgraft_experiments.synthesis.world import World, by_relation, close, with_constants
 
 DRAWN = 0.7
-"""About the share of all facts that are drawn, not made by rules."""
+"""Approximate share of all facts that are drawn, not derived by rules."""
 
 GROWTH = 1.4
-"""How many more facts are drawn when too few of them can be seen."""
+"""Factor by which more facts are drawn where too few of them can be stated."""
 
 
 class Stream(IntEnum):
-    """What random numbers are for; each purpose has its own, so that none disturbs another."""
+    """Purposes of random numbers; each has its own stream, so that none disturbs another."""
 
     WORLD = 0
     TARGET = 1
     SHARED = 2
     MEMBERS = 3
-    SEEN = 4
+    STATED = 4
     OWN = 5
     LINKED = 6
     LINKS = 7
 
     def draw(self, seed: int, *which: int) -> np.random.Generator:
-        """Return the random numbers of this purpose, for one source or pair of sources."""
+        """Return the generator of this purpose, for one source or pair of sources."""
         return np.random.default_rng([seed, self.value, *which])
 
 
 @dataclass(frozen=True, eq=False)
 class HiddenWorld:
-    """The target's entities, and all that is true among them.
+    """The target's entities, and all true facts among them.
 
     Args:
         world: Clusters and goals; row ``i`` is entity ``i`` of the target.
@@ -55,19 +55,19 @@ class HiddenWorld:
 
     @classmethod
     def of(cls, settings: SynthSettings) -> Self:
-        """Make the world that settings describe.
+        """Draw the world of these settings.
 
         Raises:
             SettingsError: If its entities have no room for so many facts.
         """
-        target, about = settings.target, settings.world
-        draw = Stream.WORLD.draw(about.seed)
-        schema = make_schema(about, draw)
-        size, exponent = about.cluster_size, about.degree_exponent
+        target, own = settings.target, settings.world
+        draw = Stream.WORLD.draw(own.seed)
+        schema = make_schema(own, draw)
+        size, exponent = own.cluster_size, own.degree_exponent
         world = World.of(schema, target.entities, size, exponent, draw)
-        wanted = max(target.facts, round(target.facts / target.sees * DRAWN))
+        wanted = max(target.facts, round(target.facts / target.completeness * DRAWN))
         drawn = world.draw_facts(wanted, draw)
-        world = world.under(with_constants(schema, drawn, world, draw))
+        world = world.with_schema(with_constants(schema, drawn, world, draw))
         return cls(world, close(drawn, world.schema.rules, target.entities, draw))
 
     @property
@@ -78,13 +78,13 @@ class HiddenWorld:
 
 @dataclass(frozen=True, eq=False)
 class TargetView:
-    """The target's facts, and which of the world's facts those are.
+    """The target's facts, and their rows among the world's facts.
 
     Args:
-        train: Facts to learn from, ``(n, 3)``.
-        valid: Facts to choose by.
-        test: Facts to measure by.
-        stated: Places of all of them among the world's facts, in random order.
+        train: Training facts, ``(n, 3)``.
+        valid: Validation facts.
+        test: Test facts.
+        stated: Rows of all of them among the world's facts, in random order.
     """
 
     train: Triples
@@ -94,7 +94,7 @@ class TargetView:
 
 
 def view_of_target(hidden: HiddenWorld, settings: TargetSettings, seed: int) -> TargetView:
-    """Let the target see as many facts as it is to have, at least one for each entity."""
+    """Draw the target's facts, at least one for each entity."""
     order = Stream.TARGET.draw(seed).permutation(len(hidden.facts))
     # In random order, the first fact of each entity is its own.
     _, first = np.unique(hidden.facts[order][:, [0, 2]], return_index=True)
@@ -107,18 +107,15 @@ def view_of_target(hidden: HiddenWorld, settings: TargetSettings, seed: int) -> 
 
 @dataclass(frozen=True, eq=False)
 class BackgroundView:
-    """What one background states, in rows of its own.
-
-    Its first entities are those that the target has too, in the target's order.
+    """One background's facts in its own rows, the target's entities first in the target's order.
 
     Args:
-        train: Facts to learn from, ``(n, 3)``.
-        valid: Facts to choose a teacher's state by, none of them about two of the target's
-            entities.
-        common: The target's row of each of its first entities, int64.
+        train: Training facts, ``(n, 3)``.
+        valid: Validation facts, none of them about two of the target's entities.
+        common: The target's row of each entity that both have, int64.
         own: Numbers of its other entities, from 0, int64.
         types: Type of each entity, int64.
-        shared: How many facts of the target it states.
+        shared: Number of the target's facts that it states.
     """
 
     train: Triples
@@ -132,37 +129,39 @@ class BackgroundView:
 def views_of_backgrounds(
     hidden: HiddenWorld, target: TargetView, settings: SynthSettings
 ) -> list[BackgroundView]:
-    """Let each background see a part of the world, and a part that only it knows of.
+    """Draw each background's facts: a part of the world, and facts about its own entities.
 
     Raises:
-        SettingsError: If a background is to have fewer facts than it states of the target's
+        SettingsError: If a background is to have fewer facts than it states about the target's
             entities, or more than its own entities have room for.
     """
-    about, seed = settings.background, settings.world.seed
+    background, seed = settings.background, settings.world.seed
     draw = Stream.SHARED.draw(seed)
     n = settings.target.entities
     shared = target.stated[draw.permutation(len(target.stated))]
-    shared = shared[: round(about.shared * len(shared))]
-    teller = draw.integers(about.sources, size=len(shared))
-    home = draw.integers(about.sources, size=n)
+    shared = shared[: round(background.shared * len(shared))]
+    shared_by = draw.integers(background.sources, size=len(shared))
+    home = draw.integers(background.sources, size=n)
     unstated = np.ones(len(hidden.facts), dtype=bool)
     unstated[target.stated] = False
     views = []
-    for source in range(about.sources):
-        told = hidden.facts[shared[teller == source]]
-        member = (Stream.MEMBERS.draw(seed, source).random(n) < about.overlap) | (home == source)
-        member[told[:, [0, 2]]] = True
-        seen = unstated & member[hidden.facts[:, 0]] & member[hidden.facts[:, 2]]
-        seen &= Stream.SEEN.draw(seed, source).random(len(seen)) < about.sees
-        others = _Others(hidden, settings, member, Stream.OWN.draw(seed, source))
-        missing = about.facts - len(told) - int(seen.sum())
-        train, valid = others.see(missing, source)
-        known = np.concatenate([told, hidden.facts[seen]])
-        views.append(_in_own_rows(known, train, valid, member, others, len(told)))
+    for source in range(background.sources):
+        copied = hidden.facts[shared[shared_by == source]]
+        member = (Stream.MEMBERS.draw(seed, source).random(n) < background.overlap) | (
+            home == source
+        )
+        member[copied[:, [0, 2]]] = True
+        stated = unstated & member[hidden.facts[:, 0]] & member[hidden.facts[:, 2]]
+        stated &= Stream.STATED.draw(seed, source).random(len(stated)) < background.completeness
+        own = _OwnFacts(hidden, settings, member, Stream.OWN.draw(seed, source))
+        missing = background.facts - len(copied) - int(stated.sum())
+        train, valid = own.sample(missing, source)
+        known = np.concatenate([copied, hidden.facts[stated]])
+        views.append(_in_own_rows(known, train, valid, member, own, len(copied)))
     return views
 
 
-class _Others:
+class _OwnFacts:
     """Entities that only one background has, and facts about them."""
 
     def __init__(
@@ -178,27 +177,27 @@ class _Others:
         self._draw = draw
         self.world = hidden.world
 
-    def see(self, n: int, source: int) -> tuple[Triples, Triples]:
-        """Return ``n`` facts to learn from or to choose by, each with an own entity."""
-        about = self._settings
-        common, types = np.flatnonzero(self._member), about.world.types
+    def sample(self, n: int, source: int) -> tuple[Triples, Triples]:
+        """Return ``n`` facts with an own entity each: training and validation facts."""
+        settings = self._settings
+        common, types = np.flatnonzero(self._member), settings.world.types
         least = len(common) + 4 * types
         if n < least:
             raise SettingsError(
                 f"background.facts: source {source + 1} needs at least "
-                f"{about.background.facts - n + least:,} facts to say what it knows of the "
-                f"target's entities, not {about.background.facts:,}"
+                f"{settings.background.facts - n + least:,} facts to say what it knows of the "
+                f"target's entities, not {settings.background.facts:,}"
             )
-        n_own = max(4 * types, round(n * about.target.entities / about.target.facts))
-        self.world = self.hidden.world.extended(n_own, about.world.cluster_size, self._draw)
+        n_own = max(4 * types, round(n * settings.target.entities / settings.target.facts))
+        self.world = self.hidden.world.extended(n_own, settings.world.cluster_size, self._draw)
         bridges = self._bridges(common)
-        others = self._sample(n - len(bridges))
-        shares = Split(valid=about.background.valid, test=0)
-        train, valid, _ = split_triples(others, shares) if shares.valid else (others, *_NONE)
+        drawn = self._draw_facts(n - len(bridges))
+        shares = Split(valid=settings.background.valid, test=0)
+        train, valid, _ = split_triples(drawn, shares) if shares.valid else (drawn, *_NONE)
         return np.concatenate([bridges, train]), valid
 
     def _bridges(self, common: Rows) -> Triples:
-        """Return a fact with an own entity for each of the target's entities."""
+        """Return a fact between each of the target's entities and an own one."""
         # A many-to-many relation, since the functional ones may have a tail already.
         relation = self.hidden.schema.types + self.world.cluster[common] % self.hidden.schema.types
         facts = np.stack([common, relation, common], axis=1)
@@ -207,8 +206,8 @@ class _Others:
             facts[chosen, 2] = self.world.tails(each, common[chosen], self._draw)
         return facts
 
-    def _sample(self, n: int) -> Triples:
-        """Return ``n`` facts that begin or end at an own entity, by chance."""
+    def _draw_facts(self, n: int) -> Triples:
+        """Return ``n`` random facts that begin or end at an own entity."""
         world, schema, total = self.world, self.hidden.schema, len(self.world.cluster)
         known = by_relation(self.hidden.facts, len(schema))
         visible = np.concatenate([self._member, np.ones(total - len(self._member), dtype=bool)])
@@ -218,9 +217,9 @@ class _Others:
             both = [np.concatenate(x) for x in zip(known, drawn, strict=True)]
             facts = close(both, schema.rules, total, self._draw)
             heads, _, tails = facts.T
-            seen = np.maximum(heads, tails) >= world.first
-            seen &= visible[heads] & visible[tails]
-            places = np.flatnonzero(seen)
+            allowed = np.maximum(heads, tails) >= world.first
+            allowed &= visible[heads] & visible[tails]
+            places = np.flatnonzero(allowed)
             if len(places) >= n:
                 chosen = self._draw.choice(places, size=n, replace=False, shuffle=False)
                 taken: Triples = facts[np.sort(chosen)]
@@ -236,11 +235,11 @@ def _in_own_rows(
     train: Triples,
     valid: Triples,
     member: NDArray[np.bool_],
-    others: _Others,
+    own: _OwnFacts,
     shared: int,
 ) -> BackgroundView:
-    """Number a background's entities, leaving out those that no fact mentions."""
-    cluster = others.world.cluster
+    """Return a background's view, its entities numbered without those in no fact."""
+    cluster = own.world.cluster
     used = np.zeros(len(cluster), dtype=bool)
     for facts in (known, train, valid):
         used[facts[:, 0]] = used[facts[:, 2]] = True
@@ -258,6 +257,6 @@ def _in_own_rows(
         numbered(valid),
         common,
         entities[len(common) :] - len(member),
-        cluster[entities] % others.hidden.schema.types,
+        cluster[entities] % own.hidden.schema.types,
         shared,
     )

@@ -1,10 +1,10 @@
-"""The hidden world: entities in clusters, facts by what goes together, and what rules add.
+"""The hidden world: entities in clusters, facts between clusters, and facts derived by rules.
 
 An entity belongs to a type, to a cluster of the type, and has a place in the cluster. A drawn
 relation leads from each cluster of its domain to a few clusters of its range, mostly to one of
-them; there it leads to the head's own place, moved by the relation's shift, or else to an entity by
-popularity, a power law; and now and then it leads to a hub of the whole type. So embeddings can
-learn where facts lead, and cannot learn all of it.
+them; there to the head's own place plus the relation's shift, or else to an entity drawn by
+popularity (a power law), and with small probability to a hub of the whole type. So embeddings can
+learn most facts, and not all of them.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft_experiments.synthesis.rules import Pairs, Rule
 from kgraft_experiments.synthesis.schema import Rows, Schema
 
-LEADS = (0.8, 0.15, 0.05)
-"""How often a relation leads to the first, second and third of a cluster's goals."""
+GOAL_SHARES = (0.8, 0.15, 0.05)
+"""Probabilities of the first, second and third of a cluster's goals."""
 
 BY_PLACE = 0.7
 """Share of drawn facts whose tail follows from the head's place."""
 
 BY_HUB = 0.1
-"""Share whose tail is drawn by popularity in the whole type; of the rest, in the cluster."""
+"""Share with a tail drawn by popularity in the whole type; the rest draw it in the cluster."""
 
-SPREAD = 3
-"""Neighbouring places that a head of a relation that is not functional may lead to."""
+NEIGHBOURS = 3
+"""Places that a head may lead to along a relation that is not functional."""
 
 FULL = 0.15
-"""A relation is full when fewer of its draws than this give a new fact."""
+"""Share of draws with a new fact below which a relation counts as full."""
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Where entities stand and where relations lead.
+    """Clusters of entities, and goals of relations.
 
     Cluster ``c`` belongs to type ``c % types``. In a type and in a cluster, an entity of a lower
     row is more popular.
@@ -50,8 +50,8 @@ class World:
         cluster: Cluster of each entity, int64 ``(n,)``; none is empty.
         goals: Clusters that each drawn relation leads to from the ``j``-th cluster of its domain,
             int64 ``(drawn, clusters / types, 3)``.
-        exponent: Of the power law of degrees.
-        first: Facts are drawn for entities from this row on; those before are only led to.
+        exponent: Exponent of the power law of degrees.
+        first: First row whose entities facts are drawn for; earlier ones only occur as tails.
     """
 
     schema: Schema
@@ -64,23 +64,23 @@ class World:
     def of(
         cls, schema: Schema, n: int, cluster_size: int, exponent: float, draw: np.random.Generator
     ) -> Self:
-        """Put ``n`` entities in clusters, and choose the goals, popular clusters more often."""
+        """Draw clusters of ``n`` entities, and goals, popular clusters more often."""
         per_type = clusters_for(n, schema.types, cluster_size)
         cluster = draw.permutation(n) % (per_type * schema.types)
-        shape = (len(schema.weight), per_type, len(LEADS))
+        shape = (len(schema.weight), per_type, len(GOAL_SHARES))
         goals = by_popularity(np.full(np.prod(shape), per_type), exponent, draw).reshape(shape)
         goals[schema.categorical] = goals[schema.categorical, :1, :1]
         return cls(schema, cluster, _clusters(schema, goals), exponent)
 
     def extended(self, n: int, cluster_size: int, draw: np.random.Generator) -> Self:
-        """Return a larger world, of ``n`` more entities in clusters of their own.
+        """Return a larger world with ``n`` more entities in new clusters.
 
         New clusters lead anywhere, old ones to new ones; facts are drawn for new entities.
         """
         schema = self.schema
         old, new = self.goals.shape[1], clusters_for(n, schema.types, cluster_size)
         joining = draw.permutation(n) % (new * schema.types) + old * schema.types
-        size = (len(schema.weight), old, len(LEADS))
+        size = (len(schema.weight), old, len(GOAL_SHARES))
         from_old = draw.integers(old, old + new, size=size)
         from_new = draw.integers(old + new, size=(size[0], new, size[2]))
         return replace(
@@ -90,8 +90,8 @@ class World:
             first=len(self.cluster),
         )
 
-    def under(self, schema: Schema) -> Self:
-        """Return the same world with constants in its rules."""
+    def with_schema(self, schema: Schema) -> Self:
+        """Return the world with another schema."""
         return replace(self, schema=schema)
 
     @cached_property
@@ -109,22 +109,22 @@ class World:
     def tails(self, relation: int, heads: Rows, draw: np.random.Generator) -> Rows:
         """Draw a tail for each head of one drawn relation, int64 ``(n,)``, never the head."""
         members, start, place = self._members
-        slot = np.searchsorted(np.cumsum(LEADS)[:-1], draw.random(len(heads)), side="right")
+        slot = np.searchsorted(np.cumsum(GOAL_SHARES)[:-1], draw.random(len(heads)), side="right")
         goal = self.goals[relation, self.cluster[heads] // self.schema.types, slot]
         size = start[goal + 1] - start[goal]
-        spread = 1 if self.schema.functional[relation] else SPREAD
-        moved = self.schema.shift[relation] + draw.integers(spread, size=len(heads))
-        chance = draw.random(len(heads))
+        n_places = 1 if self.schema.functional[relation] else NEIGHBOURS
+        moved = self.schema.shift[relation] + draw.integers(n_places, size=len(heads))
+        uniform = draw.random(len(heads))
         by_place = 0.0 if self.schema.categorical[relation] else BY_PLACE
         rank = np.where(
-            chance < by_place,
+            uniform < by_place,
             (place[heads] + moved) % size,
             by_popularity(size, self.exponent, draw),
         )
-        to_hub = chance > 1 - BY_HUB
+        to_hub = uniform > 1 - BY_HUB
         tails: Rows = members[start[goal] + rank]
         tails[to_hub] = self._hubs(self.schema.range[relation], int(to_hub.sum()), draw)
-        # A neighbour in the goal's cluster, which is another entity also where that is the head's.
+        # In place of the head itself, the next entity of the goal's cluster.
         return np.where(tails == heads, members[start[goal] + (place[heads] + 1) % size], tails)
 
     def _hubs(self, type_: int, n: int, draw: np.random.Generator) -> Rows:
@@ -136,10 +136,10 @@ class World:
         return drawn
 
     def draw_facts(self, n: int, draw: np.random.Generator) -> list[Pairs]:
-        """Draw at least ``n`` facts, a few too many at most, and one or more for each entity.
+        """Draw ``n`` facts or a few more, at least one for each entity.
 
         Returns:
-            Pairs without repeats for each relation; none for those that rules make.
+            Pairs without repeats for each relation; none for derived relations.
 
         Raises:
             SettingsError: If the world has no room for so many.
@@ -147,7 +147,7 @@ class World:
         schema = self.schema
         facts = [np.empty((0, 2), dtype=np.int64)] * len(schema)
         entities = np.arange(self.first, len(self.cluster))
-        # Functional or many-to-many: of those, no other fact can take a head's away.
+        # Functional or many-to-many relations, where no other fact can replace a head's.
         relation = self.cluster[entities] % schema.types
         relation += schema.types * draw.integers(2, size=len(entities))
         for drawn in range(2 * schema.types):
@@ -157,8 +157,8 @@ class World:
             if not weight.any():
                 raise SettingsError(
                     f"{len(entities):,} entities with {len(schema)} relations have no room for "
-                    f"{n:,} facts besides what rules make; ask for fewer facts (or a larger share "
-                    "that the target sees), more entities, or more relations"
+                    f"{n:,} facts besides derived ones; ask for fewer facts, a larger "
+                    "target.completeness, more entities, or more relations"
                 )
             counts = draw.multinomial(round(missing / gain), weight / weight.sum())
             before = np.array([len(pairs) for pairs in facts[: len(counts)]])
@@ -171,7 +171,7 @@ class World:
         return facts
 
     def _with(self, known: Pairs, relation: int, heads: Rows, draw: np.random.Generator) -> Pairs:
-        """Return known facts of a relation and one more for each head, as far as it allows."""
+        """Return known facts of a relation and one more for each head where it allows one."""
         new = np.stack([heads, self.tails(relation, heads, draw)], axis=1)
         pairs = distinct(np.concatenate([known, new]), len(self.cluster))
         if self.schema.functional[relation]:
@@ -182,15 +182,15 @@ class World:
 
 
 def clusters_for(n: int, types: int, cluster_size: int) -> int:
-    """Return how many clusters each type has among ``n`` entities; at least one."""
+    """Return the number of clusters of each type among ``n`` entities, at least one."""
     return max(1, n // (cluster_size * types))
 
 
 def by_popularity(size: Rows, exponent: float, draw: np.random.Generator) -> Rows:
-    """Draw a rank below each size, such that degrees follow a power law, int64 ``(n,)``.
+    """Draw a rank below each size such that degrees follow a power law, int64 ``(n,)``.
 
-    Degrees of exponent g come from weights ``rank ** -a`` with ``a = 1 / (g - 1)``; a rank is the
-    inverse of their cumulative weight, integrated.
+    Weights ``rank ** -a`` with ``a = 1 / (g - 1)`` give degrees of exponent ``g``; a rank is drawn
+    by the inverse of their integral.
     """
     a = 1 / (exponent - 1)
     uniform, top = draw.random(len(size)), size + 1.0
@@ -210,15 +210,15 @@ def distinct(pairs: Pairs, n: int) -> Pairs:
 def close(
     facts: Sequence[Pairs], rules: Sequence[Rule], n: int, draw: np.random.Generator
 ) -> Triples:
-    """Return facts together with what rules conclude from them, ``(m, 3)``, without repeats.
+    """Return facts and the conclusions of rules from them, ``(m, 3)``, without repeats.
 
     A conclusion may join an entity with itself, which drawn facts never do.
 
     Args:
-        facts: The facts of each relation.
-        rules: Each sees what those before it have concluded.
+        facts: Facts of each relation.
+        rules: Applied in turn, each also to the conclusions of those before it.
         n: Number of entities.
-        draw: Decides which conclusions are true.
+        draw: Random numbers.
     """
     closed = list(facts)
     for rule in rules:
@@ -241,16 +241,16 @@ def with_constants(
 ) -> Schema:
     """Return the schema with constants in its constant rules.
 
-    The given constant is what most facts of the body lead to, so that there are groundings; the
-    made one is any entity of the head's range.
+    The body's constant is its relation's most frequent tail, so that there are groundings; the
+    head's is a random entity of its range.
     """
     rules = []
     types = world.cluster % schema.types
     for rule in schema.rules:
         if rule.kind == "constant":
             given = int(np.bincount(facts[rule.body[0]][:, 1]).argmax())
-            made = int(draw.choice(np.flatnonzero(types == schema.range[rule.head])))
-            rules.append(replace(rule, constants=(given, made)))
+            concluded = int(draw.choice(np.flatnonzero(types == schema.range[rule.head])))
+            rules.append(replace(rule, constants=(given, concluded)))
         else:
             rules.append(rule)
     return replace(schema, rules=tuple(rules))
@@ -272,6 +272,6 @@ def _grouped(group: Rows, groups: int) -> tuple[Rows, Rows, Rows]:
 
 
 def _first_of_each(values: Rows) -> Rows:
-    """Return where each different value stands first, in ascending order."""
+    """Return the first place of each different value, in ascending order."""
     _, first = np.unique(values, return_index=True)
     return np.sort(first)

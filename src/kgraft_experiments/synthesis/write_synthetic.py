@@ -1,4 +1,4 @@
-"""A synthetic collection to a directory, from which ``read_collection`` reads it back."""
+"""Writer of synthetic collections, which ``read_collection`` reads back."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def write_synthetic(
     variable.
 
     Args:
-        synthetic: What is written; the hidden world is not.
+        synthetic: A collection; its hidden world is not written.
         directory: A new or empty directory.
-        format: How facts are written.
+        format: Format of the facts.
 
     Raises:
         DataError: If there is something in the directory.
@@ -64,7 +64,7 @@ def write_synthetic(
 def _write_source(
     graph: KnowledgeGraph, place: Path, format_: Literal["parquet", "tsv"]
 ) -> dict[str, Any]:
-    """Write a graph's files side by side with those of others; return its table of the TOML."""
+    """Write a graph's files beside those of others, and return its table of the TOML."""
     own = place / graph.name
     source = write_graph(graph, own, format=format_)
     files = {
