@@ -67,7 +67,7 @@ def test_what_is_in_the_way_stays(student: Path, tmp_path: Path) -> None:
     place.write_text("mine")
     refused = run("report", student, "--out", place)
     assert refused.exit_code == 1
-    assert "thesis.html: this is something else than a report. Name another file." in refused.stderr
+    assert "thesis.html: this is not a report of kgraft. Name another file." in refused.stderr
     assert place.read_text() == "mine"
 
 

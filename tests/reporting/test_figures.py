@@ -47,7 +47,7 @@ def test_styles_differ_in_shape() -> None:
 
 
 def test_a_panel_says_what_it_is(panel: Panel, parse: Callable[[str], ET.Element]) -> None:
-    drawn = parse(panel.draw([dots(panel, [(1, 1)], 0)], "One dot.").markup())
+    drawn = parse(panel.draw([dots(panel, [(1, 1)], 0)], "One dot.").svg())
     assert (drawn.tag, drawn.attrib) == ("svg", {"viewBox": "0 0 340 220", "role": "img"})
     assert [drawn[0].tag, drawn[0].text] == ["title", "Height, m"]
     assert [drawn[1].tag, drawn[1].text] == ["desc", "One dot."]
@@ -58,7 +58,7 @@ def test_a_panel_says_what_it_is(panel: Panel, parse: Callable[[str], ET.Element
 def test_long_names_leave_room_for_the_figure() -> None:
     panel = Panel("a", linear([0, 1]), categories(["x" * 80], downwards=True), "b")
     assert panel.left < 170
-    assert "x" * 23 + "…" in panel.draw([]).markup()
+    assert "x" * 23 + "…" in panel.draw([]).svg()
 
 
 def test_a_figure_and_its_file(panel: Panel, parse: Callable[[str], ET.Element]) -> None:

@@ -12,9 +12,9 @@ import pytest
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import Calibration, Reliability
 from kgraft.model.trained_model import TrainedModel
-from kgraft.reporting.quality import measure_held_out
-from kgraft.reporting.reliability import (
+from kgraft.reporting.quality import (
     held_out_reliability,
+    measure_held_out,
     reliability_figure,
     reliability_table,
 )
@@ -22,7 +22,7 @@ from kgraft.reporting.reliability import (
 
 @pytest.fixture
 def unsure(sized: TrainedModel) -> TrainedModel:
-    """The model, that gives every candidate an even chance."""
+    """The model, that gives every candidate a probability of one half."""
     return replace(sized, calibration={"vectors": Calibration(((-1.0, 0.0), (0.0, 0.0)))})
 
 

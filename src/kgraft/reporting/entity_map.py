@@ -1,4 +1,4 @@
-"""A map of the entities: their vectors along the two directions in which they differ most."""
+"""A map of entities: the first two principal components of their vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,21 +16,21 @@ from kgraft.inference.names import ModelNames
 from kgraft.model.encoders import principal_directions
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import SHAPES, Drawing, Figure, cut, mark
-from kgraft.reporting.markup import Markup, element
 
 MAX_POINTS = 3000
-"""Entities on a map; more of them make it darker, not clearer, and the file larger."""
+"""The maximum number of entities on a map; more make it darker and the file larger."""
 
-NAMED, TRIED = 12, 200
-"""The most entities with a name, and those with the most facts, among which there is room for so
-many names."""
+MAX_NAMES, NAME_CANDIDATES = 12, 200
+"""The maximum number of names on a map, and of the best connected entities tried for them."""
 
 FEW = 500
-"""Entities, up to which they are drawn as larger dots."""
+"""The number of entities up to which they are drawn as larger dots."""
 
 WIDTH, HEIGHT, MARGIN = 600, 440, 14
 LETTER, LINE = 10.5, 20
-"""About the size of a letter at its largest, on a phone."""
+"""The approximate size of a letter at its largest, on a phone."""
+
+_NAME = Markup('<text class="named" x="{}" text-anchor="{}" y="{}">{}</text>')
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
@@ -37,13 +38,13 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class EntityMap:
-    """Places of some entities.
+    """Places of some entities in the plane.
 
     Args:
         rows: Their rows in the model, int64 ``(p,)``, those with the most facts first.
-        places: Where they lie, float ``(p, 2)``.
-        shares: The share of the variance that each direction holds, ``(2,)``.
-        groups: For each of them the place of its group's name, int64 ``(p,)``.
+        places: Their coordinates, float ``(p, 2)``.
+        shares: The share of the variance along each axis, ``(2,)``.
+        groups: The index of each entity's group in ``names``, int64 ``(p,)``.
         names: The names of the groups.
     """
 
@@ -61,8 +62,8 @@ def map_entities(model: TrainedModel) -> EntityMap:
     degree = np.bincount(ends, minlength=n)[:n]
     rows = np.argsort(-degree, kind="stable")
     if n > MAX_POINTS:
-        others = np.random.default_rng(0).permutation(rows[TRIED:])[: MAX_POINTS - TRIED]
-        rows = np.concatenate([rows[:TRIED], others])
+        others = np.random.default_rng(0).permutation(rows[NAME_CANDIDATES:])
+        rows = np.concatenate([rows[:NAME_CANDIDATES], others[: MAX_POINTS - NAME_CANDIDATES]])
     places, shares = principal_places(model.kge.vectors(torch.from_numpy(rows)))
     groups, names = _groups(model)
     return EntityMap(rows, places, shares, groups[rows], names)
@@ -71,7 +72,7 @@ def map_entities(model: TrainedModel) -> EntityMap:
 def principal_places(vectors_ND: Tensor) -> tuple[NDArray[np.float64], tuple[float, float]]:
     """Return vectors' first two principal components ``(N, 2)`` and their shares of the variance.
 
-    The direction of each axis is chosen such that the farthest vector lies on its positive side.
+    The sign of each axis is chosen so that the farthest vector lies on its positive side.
     """
     centred = vectors_ND.double() - vectors_ND.double().mean(dim=0)
     places = (centred @ principal_directions(centred, 2)).numpy()
@@ -83,10 +84,7 @@ def principal_places(vectors_ND: Tensor) -> tuple[NDArray[np.float64], tuple[flo
 
 
 def _groups(model: TrainedModel) -> tuple[Rows, Sequence[str]]:
-    """Return the group of each entity row, and the groups' names.
-
-    A model for a target tells the target's linked entities from others; a teacher tells sources.
-    """
+    """Return the group of each entity row and the groups' names: by link, or by source."""
     graph, n = model.graph, model.graph.n_entities
     among = np.zeros((len(graph.parts), n), dtype=bool)
     for place, part in enumerate(graph.parts.values()):
@@ -103,28 +101,28 @@ def _groups(model: TrainedModel) -> tuple[Rows, Sequence[str]]:
 
 
 def map_figure(model: TrainedModel, entities: EntityMap) -> Markup:
-    """Draw a map, its best connected entities with their names."""
+    """Draw a map with the names of its best connected entities."""
     placed = _on_paper(entities.places)
-    inside, size = [], "cloud" if len(placed) > FEW else "cloud few"
+    marks, size = [], "cloud" if len(placed) > FEW else "cloud few"
     for group in np.unique(entities.groups)[::-1].tolist():
         points = placed[entities.groups == group].round().astype(int).tolist()
         path = "".join(f"M{x} {y}h0" for x, y in points)
-        inside.append(element("path", class_=f"{size} s{group}", d=path))
-    inside += _names(entities, placed, ModelNames(model))
+        marks.append(Markup('<path class="{} s{}" d="{}"></path>').format(size, group, path))
+    marks += _names(entities, placed, ModelNames(model))
     first, second = (f"{100 * share:.0f} %" for share in entities.shares)
     n, whole = len(entities.rows), model.kge.n_entities
     few = f"{n:,} of " if n < whole else ""
     caption = (
         f"{few}{whole:,} entities along the first two principal components of their vectors, "
-        f"which hold {first} and {second} of the variance. ModelNames are some with many facts."
+        f"which explain {first} and {second} of the variance. Some with many facts are named."
     )
     legend = {entities.names[x]: x for x in np.unique(entities.groups).tolist()}
-    drawing = Drawing("Map of the entities", caption, inside, WIDTH, HEIGHT)
+    drawing = Drawing("Map of the entities", caption, marks, WIDTH, HEIGHT)
     return Figure([drawing], legend, caption).html(kind="wide map")
 
 
 def _on_paper(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where places lie on paper, ``(p, 2)``: one scale for both axes, as distances count."""
+    """Return places in the drawing, ``(p, 2)``; both axes have one scale, to keep distances."""
     low, high = places.min(axis=0), places.max(axis=0)
     room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])
     spans = high - low
@@ -134,13 +132,13 @@ def _on_paper(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(center + (places - middle) * onto)
 
 
-def _names(entities: EntityMap, placed: NDArray[np.float64], named: ModelNames) -> list[Markup]:
-    """Mark and name the best connected entities, but none whose name would cover another's."""
+def _names(entities: EntityMap, placed: NDArray[np.float64], names: ModelNames) -> list[Markup]:
+    """Mark and name the best connected entities, without overlapping names."""
     taken: list[Box] = []
     written: list[Markup] = []
-    columns = (x[:TRIED].tolist() for x in (entities.rows, entities.groups, placed))
+    columns = (x[:NAME_CANDIDATES].tolist() for x in (entities.rows, entities.groups, placed))
     for row, group, (x, y) in zip(*columns, strict=True):
-        text = cut(named.entity_label(row))
+        text = cut(names.entity_label(row))
         length = LETTER * len(text)
         begins = x + 9 + length <= WIDTH
         left = x + 9 if begins else x - 9 - length
@@ -148,11 +146,10 @@ def _names(entities: EntityMap, placed: NDArray[np.float64], named: ModelNames) 
         if box[0] < 0 or any(_overlap(box, other) for other in taken):
             continue
         taken.append(box)
-        at = {"x": round(x + 9 if begins else x - 9), "y": round(y + 4)}
-        anchor = "start" if begins else "end"
+        at = (round(x + 9), "start") if begins else (round(x - 9), "end")
         written.append(mark((x, y), group, size=5))
-        written.append(element("text", text, class_="named", text_anchor=anchor, **at))
-        if len(taken) == NAMED:
+        written.append(_NAME.format(*at, round(y + 4), text))
+        if len(taken) == MAX_NAMES:
             break
     return written
 

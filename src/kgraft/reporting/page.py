@@ -1,81 +1,86 @@
-"""A page: sections one after the other, in one file that needs nothing else to be read."""
+"""HTML pages of one file, without links to anything outside, and the templates of their parts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from kgraft.errors import KgraftError, describe
 from kgraft.reporting.figures import style_sheet
-from kgraft.reporting.markup import Markup, element
 from kgraft.system.files import write_atomically
 
-_GENERATOR = '<meta name="generator" content="kgraft '
-"""What every report has near its beginning, and hardly another page."""
+_GENERATOR = b'<meta name="generator" content="kgraft '
+"""Text near the beginning of each report, by which a report is recognised."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+"""Characters that labels may hold, and neither HTML nor XML."""
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("kgraft.reporting"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of a page with a heading.
+class Macros(Protocol):
+    """The macros of a template, each a function that escapes its arguments."""
 
-    Args:
-        heading: A word or two.
-        body: What stands below.
-    """
-
-    heading: str
-    body: Sequence[Markup]
-
-    @property
-    def anchor(self) -> str:
-        """What links to it go by."""
-        return "-".join(self.heading.lower().split())
-
-    def html(self) -> Markup:
-        """Return the section."""
-        return element("section", element("h2", self.heading), *self.body, id=self.anchor)
+    def __getattr__(self, name: str) -> Callable[..., Markup]:
+        """Return a macro."""
 
 
-def page(title: str, lead: Sequence[Markup], sections: Sequence[Section]) -> str:
+def macros(template: str) -> Macros:
+    """Return the macros of one of this package's templates."""
+    return _TEMPLATES.get_template(template).module  # type: ignore[return-value]
+
+
+def page(
+    title: str,
+    lead: str,
+    sections: Mapping[str, Markup],
+    tiles: Mapping[str, str] | None = None,
+) -> str:
     """Return a page as HTML, with its style sheet inside.
 
     Args:
         title: Its heading.
-        lead: What stands above the first section.
-        sections: The sections.
+        lead: The sentences below it.
+        sections: The body of each section by its heading.
+        tiles: A few figures, shown large, by name.
     """
-    links = [element("a", x.heading, href=f"#{x.anchor}") for x in sections]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="generator", content=f"kgraft {version('kgraft')}"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(style_sheet("figures.css") + style_sheet("page.css"))),
+    made = _TEMPLATES.get_template("page.html").render(
+        title=title,
+        lead=lead,
+        sections=sections,
+        tiles=tiles,
+        version=version("kgraft"),
+        style=Markup(style_sheet("figures.css") + style_sheet("page.css")),  # noqa: S704 (ours)
     )
-    body = element(
-        "body",
-        element("header", element("h1", title), *lead),
-        element("nav", *links, aria_label="Sections"),
-        element("main", *(section.html() for section in sections)),
-        element("footer", f"Made by kgraft {version('kgraft')}."),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return _CONTROLS.sub("\ufffd", made)
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent, a dash for None."""
+    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def check_replaceable(path: Path) -> None:
     """Make sure that a report may be written to a file, before long work begins.
 
     Raises:
-        KgraftError: If there is something else than an earlier report.
+        KgraftError: If the file exists and is not an earlier report.
     """
-    if not path.exists():
-        return
-    if path.is_dir() or _GENERATOR.encode() not in path.read_bytes()[:2000]:
+    if path.exists() and (path.is_dir() or _GENERATOR not in path.read_bytes()[:2000]):
         raise KgraftError(
-            describe("this is something else than a report", remedy="Name another file", path=path)
+            describe("this is not a report of kgraft", remedy="Name another file", path=path)
         )
 
 
@@ -88,64 +93,3 @@ def write_page(path: Path, text: str) -> None:
     check_replaceable(path)
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def paragraph(text: str, kind: str | None = None) -> Markup:
-    """Return a paragraph."""
-    return element("p", text, class_=kind)
-
-
-def tiles(figures: Mapping[str, str]) -> Markup:
-    """Return a few figures, large, each with its name."""
-    pairs = [
-        element("div", element("dt", name), element("dd", figure))
-        for name, figure in figures.items()
-    ]
-    return element("dl", *pairs, class_="tiles")
-
-
-def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    words: Sequence[int] = (0,),
-    caption: str = "",
-) -> Markup:
-    """Return a table.
-
-    Args:
-        head: The names of the columns.
-        rows: The cells; a ``Markup`` is taken as it is.
-        words: Which columns are words; the others are figures.
-        caption: What it shows.
-    """
-    kinds = [None if place in words else "figure" for place in range(len(head))]
-    names = [
-        element("th", name, scope="col", class_=kind)
-        for name, kind in zip(head, kinds, strict=True)
-    ]
-    lines = []
-    for row in rows:
-        first, *others = zip(row, kinds, strict=True)
-        cells = [element("td", cell, class_=kind) for cell, kind in others]
-        lines.append(element("tr", element("th", first[0], scope="row"), *cells))
-    parts = [element("thead", element("tr", *names)), element("tbody", *lines)]
-    if caption:
-        parts.insert(0, element("caption", caption))
-    return element("div", element("table", *parts), class_="scroll")
-
-
-def bar(share: float | None) -> Markup:
-    """Return a bar as long as a share from 0 to 1."""
-    inside = [] if share is None else [element("i", style=f"width:{100 * share:.1f}%")]
-    return element("span", *inside, class_="bar", aria_hidden="true")
-
-
-def folded(summary: str, *body: Markup) -> Markup:
-    """Return what only opens when it is asked for."""
-    return element("details", element("summary", summary), *body)
-
-
-def percent(figure: float | None) -> str:
-    """Return a share in percent, a dash for none."""
-    return "-" if figure is None else f"{100 * figure:.1f}"

@@ -1,4 +1,4 @@
-"""How good a model's answers are: by side and coverage, by relation, by the answer's degree."""
+"""Quality of a model's answers: by coverage, by relation, by degree, and of its probabilities."""
 
 from __future__ import annotations
 
@@ -7,33 +7,43 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
+from kgraft.graph.knowledge_graph import no_triples
 from kgraft.inference.names import ModelNames
+from kgraft.inference.predict import Predictor
+from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
+from kgraft.model.calibration import Reliability, reliability
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
-from kgraft.reporting.figures import Figure, Panel, dots, span
-from kgraft.reporting.markup import Markup, element
-from kgraft.reporting.page import bar, percent, table
-from kgraft.reporting.scale import categories, logarithmic
+from kgraft.reporting.figures import Figure, Panel, curve, dots, guide, span
+from kgraft.reporting.page import macros, percent
+from kgraft.reporting.scale import categories, linear, logarithmic
 
 MAX_FACTS = 5000
-"""Facts that are measured, all graphs together: enough to tell an MRR to half a point."""
+"""The maximum number of facts measured, over all graphs: an MRR to within half a point."""
 
 MAX_SCORES = 2 * 10**9
-"""Scores that they take, at most, so that a report on a large graph takes no more than a minute."""
+"""The maximum number of scores computed, so that a large graph takes no more than a minute."""
 
 MAX_RELATIONS = 40
-"""Relations that are listed, the most frequent ones."""
+"""The maximum number of relations listed, the most frequent ones."""
 
 MAX_TICKS = 9
-"""Numbers that have room below a panel."""
+"""The maximum number of ticks below a panel."""
+
+CHECKED = 10
+"""The number of best answers to each query whose probabilities are checked."""
+
+_PARTS = macros("parts.html")
+_RELATION = Markup('<span title="{}">{}</span>')
 
 FILTERS: dict[Split, Filter] = {"valid": "train+valid", "test": "all"}
-"""Which facts are no wrong answers; test facts play no part where validation facts are asked."""
+"""The known facts left out of each split's ranking; test facts play no part in validation."""
 
 
 def measure_held_out(
@@ -44,24 +54,24 @@ def measure_held_out(
     split: Split = "valid",
     by: By | None = None,
 ) -> list[Evaluation]:
-    """Rank held-out facts of the graph that a model is for; of a teacher, of each of its sources.
+    """Rank held-out facts of a model's target, or of each source of a teacher.
 
     Args:
         model: Any trained model.
-        collection: Holds the graphs and the links between them.
-        target: A graph to measure instead.
-        split: Which facts are asked for.
-        by: What the model answers by; by default what its validation facts favour.
+        collection: The graphs and the links between them.
+        target: Another graph to measure.
+        split: The facts to ask for.
+        by: How the model answers; by default the way that validation facts favour.
 
     Returns:
-        An evaluation of each graph that has such facts.
+        An evaluation for each graph that has such facts.
 
     Raises:
         UnknownNameError: If the collection has no such target.
     """
     target = target or model.target
     if target is None:
-        # What the teacher has not seen covers none of its facts.
+        # Graphs that the teacher has not seen cover none of its facts.
         seen = {name: x for name, x in collection.graphs.items() if name in model.graph.parts}
         collection = replace(collection, graphs=seen, target=None)
     chosen = list(collection.graphs) if target is None else [target]
@@ -83,12 +93,12 @@ def measure_held_out(
 
 
 def _max_facts(n_entities: int, n_graphs: int) -> int:
-    """Return how many facts of a graph are measured, both ends of each asked for."""
+    """Return the number of a graph's facts to measure, each asked for both ends."""
     return max(min(MAX_FACTS, MAX_SCORES // (2 * n_entities)) // n_graphs, 1)
 
 
 def by_coverage(evaluations: Sequence[Evaluation]) -> Markup:
-    """Return a table with a row for each part of the facts, of each graph where there are more."""
+    """Return a table with a row for all, covered and uncovered facts of each graph."""
     several = len(evaluations) > 1
     rows = []
     for evaluation in evaluations:
@@ -99,11 +109,11 @@ def by_coverage(evaluations: Sequence[Evaluation]) -> Markup:
                 named = [evaluation.graph.name] if several else []
                 rows.append([*named, facts, *_figures(found[side, facts]), *sides])
     head = [*(["graph"] if several else []), "facts", *_HEAD, "MRR, tails", "MRR, heads"]
-    return table(head, rows, words=range(1 + several))
+    return _PARTS.table(head, rows, range(1 + several))
 
 
 def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Markup:
-    """Return a table with a row for each of the most frequent relations, of both sides."""
+    """Return a table of the most frequent relations, both sides together."""
     rows = [
         (row["queries"], evaluation, row)
         for evaluation in evaluations
@@ -112,27 +122,27 @@ def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Marku
     ]
     rows.sort(key=lambda found: -found[0])
     several = len(evaluations) > 1
-    named = ModelNames(model)
+    names = ModelNames(model)
     lines = [
         [
-            element("span", _relation_label(named, of, row["relation"]), title=row["relation"]),
+            _RELATION.format(row["relation"], _relation_label(names, of, row["relation"])),
             *([of.graph.name] if several else []),
             *_figures(row),
         ]
         for _, of, row in rows[:MAX_RELATIONS]
     ]
-    whole = f"The {MAX_RELATIONS} most frequent of {len(rows):,} relations"
-    caption = whole if len(rows) > MAX_RELATIONS else ""
+    caption = f"The {MAX_RELATIONS} most frequent of {len(rows):,} relations"
+    caption = caption if len(rows) > MAX_RELATIONS else ""
     head = ["relation", *(["graph"] if several else []), *_HEAD]
-    return table(head, lines, words=range(1 + several), caption=caption)
+    return _PARTS.table(head, lines, range(1 + several), caption)
 
 
-def _relation_label(named: ModelNames, evaluation: Evaluation, name: str) -> str:
-    """Return a relation's readable name, which needs a model that knows the relation."""
-    part = named.model.graph.parts.get(evaluation.graph.name)
+def _relation_label(names: ModelNames, evaluation: Evaluation, name: str) -> str:
+    """Return a relation's label where the model knows the relation, else its name."""
+    part = names.model.graph.parts.get(evaluation.graph.name)
     if part is None or name not in part.relations:
         return name
-    return named.relation_label(int(part.relation_rows[part.relations.row(name)]))
+    return names.relation_label(int(part.relation_rows[part.relations.row(name)]))
 
 
 _HEAD = ("queries", "MRR", "", "Hits@1", "Hits@10")
@@ -142,7 +152,7 @@ def _figures(row: dict[str, Any]) -> list[str]:
     return [
         f"{row['queries']:,}",
         percent(row["mrr"]),
-        bar(row["mrr"]),
+        _PARTS.bar(row["mrr"]),
         percent(row["hits@1"]),
         percent(row["hits@10"]),
     ]
@@ -153,21 +163,21 @@ class DegreeGroup:
     """Answers of a similar degree.
 
     Args:
-        least: The least degree of the group.
-        most: The most.
-        queries: How many answers there are.
-        quartiles: The rank that a quarter of them, half of them and three quarters reach.
+        low: The lowest degree of the group.
+        high: The highest.
+        queries: The number of answers.
+        quartiles: The quartiles of their ranks.
     """
 
-    least: int
-    most: int
+    low: int
+    high: int
     queries: int
     quartiles: tuple[float, float, float]
 
     @property
     def name(self) -> str:
         """The degrees in words."""
-        return str(self.least) if self.least == self.most else f"{self.least}–{self.most}"
+        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
 
 
 def degrees_and_ranks(
@@ -175,7 +185,7 @@ def degrees_and_ranks(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return each answer's degree and its rank, ``(q,)`` each.
 
-    The degree of an entity is the number of training facts of its graph that it is an end of.
+    The degree of an entity is the number of its graph's training facts about it.
     """
     degrees, ranks = [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for evaluation in evaluations:
@@ -189,7 +199,7 @@ def degrees_and_ranks(
 
 
 def group_by_degree(degrees: NDArray[np.int64], ranks: NDArray[np.float64]) -> list[DegreeGroup]:
-    """Group answers by degree: 0, 1, 2 to 3, 4 to 7 and so on, those groups that have any."""
+    """Group answers by degree: 0, 1, 2 to 3, 4 to 7 and so on, without empty groups."""
     power = np.ceil(np.log2(degrees + 1)).astype(int)  # 0 for 0, 1 for 1, 2 for 2 and 3, ...
     groups = []
     for number in np.unique(power).tolist():
@@ -214,25 +224,75 @@ def degree_figure(groups: Sequence[DegreeGroup]) -> Figure:
         span(panel, (place, group.quartiles[0]), (place, group.quartiles[2]), 0)
         for place, group in enumerate(groups)
     ]
-    said = "; ".join(f"degree {x.name}: median {x.quartiles[1]:,.1f}" for x in groups)
+    text = "; ".join(f"degree {x.name}: median {x.quartiles[1]:,.1f}" for x in groups)
     return Figure(
-        [panel.draw([*spans, dots(panel, middles, 0)], said)],
-        caption="Dots are medians; half of the answers rank within the bar. 1 is best.",
+        [panel.draw([*spans, dots(panel, middles, 0)], text)],
+        caption="Dots are median ranks (1 is best); half of the answers rank within the bar.",
     )
 
 
 def degree_table(groups: Sequence[DegreeGroup]) -> Markup:
     """Return the same as a table."""
-    head = ["training facts about the answer", "queries", "first quartile", "median", "third"]
+    head = ["training facts about the answer", "queries", "lower quartile", "median", "upper"]
     rows = [
         [group.name, f"{group.queries:,}", *(f"{rank:,.1f}" for rank in group.quartiles)]
         for group in groups
     ]
-    return table(head, rows)
+    return _PARTS.table(head, rows)
 
 
 def _ticks(groups: Sequence[DegreeGroup]) -> list[str]:
-    """Return the least degree of each group, of every other one where there are many."""
+    """Return the lowest degree of each group, of every other one where there are many."""
     step = 1 if len(groups) <= MAX_TICKS else 2
-    names = [f"{x.least // 1000}k" if x.least >= 1000 else str(x.least) for x in groups]
+    names = [f"{x.low // 1000}k" if x.low >= 1000 else str(x.low) for x in groups]
     return [name if place % step == 0 else "" for place, name in enumerate(names)]
+
+
+def held_out_reliability(
+    model: TrainedModel, evaluation: Evaluation, by: By
+) -> list[Reliability] | None:
+    """Compare probabilities with held-out facts, in ten bins.
+
+    Args:
+        model: The model.
+        evaluation: The facts to ask for.
+        by: How the model answers.
+
+    Returns:
+        The bins that have candidates, or None where the model gives no probabilities.
+    """
+    graph, split = evaluation.graph, evaluation.split
+    if model.target != graph.name or by not in model.calibration:
+        return None
+    if split == "valid":
+        graph = replace(graph, test=no_triples())  # play no part
+    predictor = Predictor(model, graph.name, by)
+    found = check_probabilities(predictor, graph, split=split, k=CHECKED, facts=evaluation.facts)
+    return reliability(found.probability, found.correct)
+
+
+def reliability_figure(bins: Sequence[Reliability]) -> Figure:
+    """Draw the share of right answers over their predicted probability, and the diagonal."""
+    whole = linear([0.0, 100.0])
+    panel = Panel("Right answers, percent", whole, whole, "predicted probability, percent")
+    points = [(100 * x.probability, 100 * x.truth) for x in bins]
+    marks = [guide(panel, (0, 0), (100, 100)), curve(panel, points, 0), dots(panel, points, 0)]
+    text = "; ".join(f"predicted {x:.0f} %, right {y:.0f} %" for x, y in points)
+    return Figure(
+        [panel.draw(marks, text)],
+        caption="On the dashed line, 70 of 100 answers with a probability of 70 percent are right.",
+    )
+
+
+def reliability_table(bins: Sequence[Reliability]) -> Markup:
+    """Return the same as a table."""
+    rows = [
+        [
+            f"{100 * x.low:.0f} to {100 * x.high:.0f}",
+            f"{x.count:,}",
+            percent(x.probability),
+            percent(x.truth),
+        ]
+        for x in bins
+    ]
+    return _PARTS.table(["probability, percent", "candidates", "mean", "right"], rows)

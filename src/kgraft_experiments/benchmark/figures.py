@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from markupsafe import Markup
+
 from kgraft.reporting.figures import SHAPES, Figure, Panel, curve, dots, guide, span
-from kgraft.reporting.markup import Markup
 from kgraft.reporting.scale import Scale, categories, linear, logarithmic
 from kgraft_experiments.benchmark.summary import PARTS
 from kgraft_experiments.benchmark.tables import by_system, mean_of, quality_by_system

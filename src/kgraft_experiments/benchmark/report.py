@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from kgraft.errors import DataError
-from kgraft.reporting.markup import Markup, element
-from kgraft.reporting.page import Section, folded, page, paragraph, table
+from kgraft.reporting.page import macros, page
 from kgraft.system.files import read_text
 from kgraft_experiments.benchmark.figures import (
     ablation_figure,
@@ -36,6 +37,8 @@ MALFORMED_REPORT: Final = (
 )
 """Errors that JSON of another kind causes in tables and figures."""
 
+_PARTS = macros("parts.html")
+
 _COVERED = (
     "Covered facts are stated by another source too, so they can be copied; uncovered ones cannot."
 )
@@ -54,11 +57,11 @@ def benchmark_report(report: Mapping[str, Any]) -> str:
         title, sections = "Systems compared", _comparison(report)
     elif "shares" in settings:
         title = "What links are worth"
-        sections = [_summary(report, "Shares of links", links_figure(report).html())]
+        sections = {"Shares of links": _summary(report, links_figure(report).html())}
     else:
         title = "What each part of a student is worth"
-        sections = [_summary(report, "Variants", ablation_figure(report).html())]
-    return page(title, [paragraph(lead, "lead")], [*sections, _settings(report)])
+        sections = {"Variants": _summary(report, ablation_figure(report).html())}
+    return page(title, lead, {**sections, "Settings and provenance": _settings(report)})
 
 
 def report_on_file(path: Path) -> str:
@@ -77,39 +80,28 @@ def report_on_file(path: Path) -> str:
         ) from error
 
 
-def _comparison(report: Mapping[str, Any]) -> list[Section]:
+def _comparison(report: Mapping[str, Any]) -> dict[str, Markup]:
     seeds = len(report["settings"]["seeds"])
     means = f" Figures are means over {seeds} seeds." if seeds > 1 else ""
-    note = paragraph(f"MRR of tails among the target's own entities, in percent.{means} {_COVERED}")
-    return [
-        Section("Quality", [note, comparison_figure(report).html(), _html(quality_table(report))]),
-        Section(
-            "Cost",
-            [
-                paragraph("Medians over the models of each system."),
-                cost_figure(report).html(),
-                _html(cost_table(report)),
-            ],
-        ),
-    ]
+    quality = f"MRR of tails among the target's own entities, in percent.{means} {_COVERED}"
+    cost = "Medians over the models of each system."
+    return {
+        "Quality": _section(quality, comparison_figure(report).html(), quality_table(report)),
+        "Cost": _section(cost, cost_figure(report).html(), cost_table(report)),
+    }
 
 
-def _summary(report: Mapping[str, Any], heading: str, drawn: Markup) -> Section:
-    note = paragraph(f"{summary_note(report)}. {_COVERED}")
-    return Section(heading, [note, drawn, _html(summary_table(report))])
+def _summary(report: Mapping[str, Any], drawn: Markup) -> Markup:
+    return _section(f"{summary_note(report)}. {_COVERED}", drawn, summary_table(report))
 
 
-def _settings(report: Mapping[str, Any]) -> Section:
+def _section(text: str, figure: Markup, made: Table) -> Markup:
+    paragraph = Markup("<p>{}</p>").format(text)
+    return paragraph + figure + _PARTS.table(made.head, made.rows, made.words)
+
+
+def _settings(report: Mapping[str, Any]) -> Markup:
     machine = [[name, str(value)] for name, value in report["machine"].items()]
-    written = element("pre", json.dumps(report["settings"], indent=1, ensure_ascii=False))
-    return Section(
-        "Settings and provenance",
-        [
-            table(["measured on and with", ""], machine, words=(0, 1)),
-            folded("All settings", written),
-        ],
-    )
-
-
-def _html(made: Table) -> Markup:
-    return table(made.head, made.rows, words=made.words)
+    written = json.dumps(report["settings"], indent=1, ensure_ascii=False)
+    whole = _PARTS.details("All settings", Markup("<pre>{}</pre>").format(written))
+    return _PARTS.table(["measured on and with", ""], machine, (0, 1)) + whole

@@ -26,6 +26,12 @@ RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "dbp5l" / "resu
 Parse = Callable[[str], ET.Element]
 
 
+@pytest.fixture
+def parse() -> Parse:
+    """Read a page or a piece of one, which has to be well-formed."""
+    return lambda text: ET.fromstring(text.removeprefix("<!doctype html>"))  # noqa: S314 made here
+
+
 def summarised(shares: tuple[float, ...] = (1.0,)) -> dict[str, Any]:
     """Variants none, all and joint of 30, 40 and 50 percent, 10 points apart by seed."""
     rows = [
@@ -90,7 +96,7 @@ def compared() -> dict[str, Any]:
 
 def test_each_target_and_the_mean_are_drawn(parse: Parse) -> None:
     figure = comparison_figure(compared())
-    whole = parse(figure.drawings[0].markup())
+    whole = parse(figure.drawings[0].svg())
     assert len([x for x in whole.iter("circle") if x.attrib["r"] == "5"]) == 3
     assert len([x for x in whole.iter("path") if "mark" in x.attrib["class"]]) == 3 * 2
     said = "joint 50.0; student, width 4 55.0; student, width 8 70.0"
@@ -101,13 +107,13 @@ def test_each_target_and_the_mean_are_drawn(parse: Parse) -> None:
 def test_what_quality_costs(parse: Parse) -> None:
     figure = cost_figure(compared())
     assert list(figure.legend) == ["joint", "student, width 4", "student, width 8"]
-    said = parse(figure.drawings[0].markup()).findtext("desc") or ""
+    said = parse(figure.drawings[0].svg()).findtext("desc") or ""
     assert said.startswith("joint: 50.0 after 20 seconds; student, width 4: 55.0 after 2 seconds")
 
 
 def test_an_ablation_drawn(parse: Parse) -> None:
     figure = ablation_figure(summarised())
-    covered, _ = (parse(x.markup()) for x in figure.drawings)
+    covered, _ = (parse(x.svg()) for x in figure.drawings)
     assert covered.findtext("desc") == "none 35.0; all 45.0; joint 55.0"
     # Means of two seeds 10 points apart have a deviation of 7.07 points: ends from 27.9 to 62.1.
     ticks = [x.text for x in covered.iter("text")]
@@ -121,7 +127,7 @@ def test_an_ablation_drawn(parse: Parse) -> None:
 
 def test_shares_of_links_drawn(parse: Parse) -> None:
     figure = links_figure(summarised((0.5, 1.0)))
-    covered, uncovered = (parse(x.markup()) for x in figure.drawings)
+    covered, uncovered = (parse(x.svg()) for x in figure.drawings)
     curves = [x.attrib["d"] for x in covered.iter("path") if "curve" in x.attrib["class"]]
     assert len(curves) == 3
     assert all(d.count("M") == d.count("L") == 1 for d in curves)

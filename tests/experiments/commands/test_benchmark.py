@@ -119,7 +119,7 @@ def test_a_page_of_somebody_elses_is_told_before_anything_runs(
     (tmp_path / "out" / "results.html").write_text("mine")
     refused = run(*common, "--targets", "one", "--systems", "target-only")
     assert refused.exit_code == 1
-    assert "results.html: this is something else than a report" in refused.stderr
+    assert "results.html: this is not a report of kgraft" in refused.stderr
     assert [x.name for x in (tmp_path / "out").iterdir()] == ["results.html"]
 
 
