@@ -199,7 +199,7 @@ def student(collection: Collection, target: str, arm: str) -> dict[str, Any]:
     start = time.perf_counter()
     own = arm_of(collection, arm).with_target(target)
     trained = kgraft.retrain(own, kgraft.pretrain(own))
-    measured = kgraft.evaluate(trained, own, sides=("tail",))
+    measured = trained.evaluate(own, sides=("tail",))
     seconds = round(time.perf_counter() - start, 1)
     return {"mrr": round(measured.mrr("tail"), 4), "seconds": seconds}
 

@@ -31,6 +31,7 @@ from pathlib import Path
 from statistics import median
 import torch
 import kgraft
+from kgraft.evaluation.evaluate import evaluate
 asked = json.loads(sys.argv[1])
 if not Path(kgraft.__file__).is_relative_to(asked["source"]):
     sys.exit(f"kgraft is imported from {kgraft.__file__}")
@@ -49,8 +50,8 @@ collection = kgraft.read_collection(asked["collection"])
 teacher = timed("pretrain", lambda: kgraft.pretrain(collection, settings("teacher")))
 student = timed("retrain", lambda: kgraft.retrain(collection, teacher, settings("student")))
 for _ in range(3):
-    timed("rank by vectors", lambda: kgraft.evaluate(student, collection, by="vectors"))
-    ranked = timed("rank", lambda: kgraft.evaluate(student, collection))
+    timed("rank by vectors", lambda: evaluate(student, collection, by="vectors"))
+    ranked = timed("rank", lambda: evaluate(student, collection))
 for model in (teacher, student):
     rate = median(entry["queries_per_second"] for entry in model.log)
     found[f"training step of the {model.kind}, a query"] = 1 / rate

@@ -11,9 +11,6 @@ from typer.testing import CliRunner
 
 import kgraft
 from kgraft.cli.main import app
-from kgraft.inference.predict import predict
-from kgraft.inference.rules import rules
-from kgraft.model.directory import save_model
 from kgraft.settings import ModelSettings, TrainingSettings
 from kgraft.system.terminal import HIDDEN
 
@@ -131,14 +128,14 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
     head, relation, tail = collection.target_graph.train[0].tolist()
     entities, relations = collection.target_graph.entities, collection.target_graph.relations
     for number, made in enumerate(models):
-        save_model(made, tmp_path / f"model{number}")
+        made.save(tmp_path / f"model{number}")
         model = kgraft.load_model(tmp_path / f"model{number}")
         if len(collection.target_graph.test):
-            measured = kgraft.evaluate(model, collection).rows()
+            measured = model.evaluate(collection).rows()
             assert all(row["queries"] == 0 or 0 < row["mrr"] <= 1 for row in measured)
         else:
             with pytest.raises(kgraft.DataError, match="'mine' has no facts in 'test'"):
-                kgraft.evaluate(model, collection)
+                model.evaluate(collection)
         asked = {
             "head": entities.name(head),
             "relation": relations.name(relation),
@@ -146,9 +143,9 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
         }
         for left_out in asked:
             given = {key: value for key, value in asked.items() if key != left_out}
-            assert predict(model, **given)
+            assert model.predict(**given)
         if model.evidence is not None:
-            rules(model)
+            model.rules()
 
 
 @pytest.mark.slow

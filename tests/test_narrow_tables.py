@@ -11,12 +11,8 @@ import torch
 
 import kgraft
 from kgraft.exporting.selection import merge_prior
-from kgraft.inference.explain import explain
-from kgraft.inference.predict import predict
-from kgraft.inference.similar import similar
 from kgraft.linking.collection import Collection
 from kgraft.model import kge as kge_module
-from kgraft.model.directory import save_model
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as run_module
@@ -53,7 +49,7 @@ def test_a_student_is_as_good_as_one_in_float32(
     other = kgraft.retrain(world, teacher, read_settings(RetrainSettings, None, wide))
     assert student.kge.entities.dtype == teacher.kge.entities.dtype == torch.bfloat16
     assert other.kge.entities.dtype == torch.float32
-    mrr, expected = (kgraft.evaluate(x, world, by="vectors").mrr("tail") for x in (student, other))
+    mrr, expected = (x.evaluate(world, by="vectors").mrr("tail") for x in (student, other))
     assert expected > 0.3
     assert mrr == pytest.approx(expected, abs=0.05)
 
@@ -66,7 +62,7 @@ def test_the_same_seed_gives_the_same_rows(world: Collection, teacher: TrainedMo
 def test_a_directory_is_smaller_and_gives_the_same_scores(
     student: TrainedModel, tmp_path: Path
 ) -> None:
-    save_model(student, tmp_path / "student")
+    student.save(tmp_path / "student")
     loaded = kgraft.load_model(tmp_path / "student")
     assert loaded.kge.entities.equal(student.kge.entities)
     size = (tmp_path / "student" / "weights.safetensors").stat().st_size
@@ -75,9 +71,9 @@ def test_a_directory_is_smaller_and_gives_the_same_scores(
     rows = student.kge.n_entities
     assert size < 3 * rows * 32 + 4 * (2 * student.kge.n_relations * 64) + usual + 10_000
     asked = {"head": "Luxembourg", "relation": "languages"}
-    assert predict(loaded, **asked) == predict(student, **asked)
-    assert similar(loaded, "Luxembourg")[0].similarity <= 1.0
-    assert explain(loaded, "Luxembourg", "languages", "French").candidates == 1261
+    assert loaded.predict(**asked) == student.predict(**asked)
+    assert loaded.similar("Luxembourg")[0].similarity <= 1.0
+    assert loaded.explain("Luxembourg", "languages", "French").candidates == 1261
 
 
 def test_exported_rows_are_float32(student: TrainedModel, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ The whole way, in five lines::
     collection = kgraft.read_collection("world")
     teacher = kgraft.pretrain(collection)
     student = kgraft.retrain(collection, teacher)
-    print(kgraft.evaluate(student, collection).mrr())
+    print(student.evaluate(collection).mrr())
 
 Names are imported when they are first used, so that ``import kgraft`` loads neither PyTorch nor any
 other library.
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kgraft.alignment.audit import audit
     from kgraft.alignment.settings import AlignSettings
     from kgraft.errors import DataError, KgraftError, KgraftWarning
-    from kgraft.evaluation.evaluate import evaluate
     from kgraft.exporting.export import export
     from kgraft.graph.knowledge_graph import KnowledgeGraph
     from kgraft.io.interchange import from_frame
@@ -61,7 +60,6 @@ __all__ = [
     "align",
     "audit",
     "collect",
-    "evaluate",
     "export",
     "from_frame",
     "inspect",
@@ -91,7 +89,6 @@ _MODULES = {
     "align": "alignment.align",
     "audit": "alignment.audit",
     "collect": "linking.collection",
-    "evaluate": "evaluation.evaluate",
     "export": "exporting.export",
     "from_frame": "io.interchange",
     "inspect": "linking.inspection",

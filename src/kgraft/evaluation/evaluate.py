@@ -139,24 +139,9 @@ def evaluate(
     max_facts: int | None = None,
     joint: JointGraph | None = None,
 ) -> Evaluation:
-    """Rank a graph's held-out facts among its own entities.
+    """Rank a graph's held-out facts among its own entities, as ``TrainedModel.evaluate`` says.
 
-    Args:
-        model: Any trained model; a teacher is asked through the collection's links.
-        collection: Holds the graph, and the sources that may state its facts too.
-        target: The graph; by default the collection's target.
-        split: Which facts are asked for.
-        sides: Which ends are asked for.
-        filters: Which known facts are no wrong answers.
-        tie: How ties count.
-        by: What the model answers by; by default what its validation facts favour.
-        max_facts: The maximum number of facts; of more, a fixed sample is taken.
-        joint: The collection's graphs, where they have been joined already.
-
-    Raises:
-        UnknownNameError: If the collection has no such target.
-        DataError: If the graph has no facts in the split.
-        ValueError: If the model has no rules to answer by.
+    ``joint`` is the collection's graphs where they have been joined already.
     """
     collection = collection.with_target(target)
     graph = collection.target_graph

@@ -19,7 +19,7 @@ from kgraft.inference.explanation import (
 )
 from kgraft.inference.names import Statement
 from kgraft.inference.paths import Edge, weighted_paths
-from kgraft.inference.predict import Predictor
+from kgraft.inference.predict import Predictor, prepared
 from kgraft.inference.rules import rule_text
 from kgraft.inference.similar import similar_facts
 from kgraft.model.evidence import By
@@ -47,23 +47,8 @@ def explain(
     source: str | None = None,
     by: By | None = None,
 ) -> Explanation:
-    """Explain a fact, stated or predicted. For more than one, prepare an ``Explainer``.
-
-    Args:
-        model: A trained model.
-        head: Name or label of the head.
-        relation: Name of the relation, or its last part where that is unambiguous.
-        tail: Name or label of the tail.
-        source: The graph whose names are used and whose entities are candidates; by default the
-            model's target, or a teacher's first source.
-        by: How the model answers; by default the way that its validation facts favour.
-
-    Raises:
-        UnknownNameError: If a name is unknown, a label belongs to several entities, or an entity
-            has no vector.
-        ValueError: If the model has no rules to answer by.
-    """
-    return Explainer(Predictor(model, source, by)).explain(head, relation, tail)
+    """Explain one fact, as ``TrainedModel.explain`` says."""
+    return Explainer(prepared(model, source, by)).explain(head, relation, tail)
 
 
 class Explainer:

@@ -104,33 +104,18 @@ def predict(
     by: By | None = None,
     typed: bool = False,
 ) -> Results[Prediction]:
-    """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
-
-    For more than one query, prepare a ``Predictor``.
-
-    Args:
-        model: A trained model.
-        head: Name or label of the head.
-        relation: Name of the relation, or its last part where that is unambiguous.
-        tail: Name or label of the tail.
-        source: The graph whose names are used and whose entities are candidates; by default the
-            model's target, or a teacher's first source.
-        k: The maximum number of answers.
-        by: How entities are ranked; by default the way that validation facts favour. Relations
-            are ranked by vectors.
-        typed: Answer only with entities in the observed domain or range of the relation.
-
-    Returns:
-        Answers from the best score down.
-
-    Raises:
-        UnknownNameError: If a name is unknown, a label belongs to several entities, or an entity
-            has no vector.
-        ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model has no
-            rules to answer by.
-    """
+    """Answer one query, as ``TrainedModel.predict`` says."""
     query = Query(head, relation, tail)
-    return Predictor(model, source, by).answer([query], k, typed=typed)[0]
+    return prepared(model, source, by).answer([query], k, typed=typed)[0]
+
+
+def prepared(model: TrainedModel, source: str | None = None, by: By | None = None) -> Predictor:
+    """Return the model's predictor, which is made on the first call and kept with the model."""
+    key = ("predictor", source, by)
+    if key not in model.prepared:
+        model.prepared[key] = Predictor(model, source, by)
+    found: Predictor = model.prepared[key]
+    return found
 
 
 class Predictor:

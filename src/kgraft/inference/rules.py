@@ -47,19 +47,7 @@ class ReadableRule:
 def rules(
     model: TrainedModel, *, relation: str | None = None, k: int = 20, n_examples: int = 1
 ) -> Results[ReadableRule]:
-    """Return a model's rules, the most confident first.
-
-    Args:
-        model: A model that has rules.
-        relation: The relation that they infer, by name or by the unambiguous end of its name; by
-            default any.
-        k: The maximum number of rules.
-        n_examples: The maximum number of examples for each.
-
-    Raises:
-        UnknownNameError: If the relation is unknown.
-        ValueError: If the model has no rules.
-    """
+    """Return a model's rules, as ``TrainedModel.rules`` says."""
     evidence, target = model.ruled()
     names, frame, graph = ModelNames(model, target), evidence.rules.frame, model.graph
     if relation is not None:

@@ -48,20 +48,7 @@ class Neighbour:
 def similar(
     model: TrainedModel, entity: str, *, source: str | None = None, k: int = 10
 ) -> Results[Neighbour]:
-    """Return the entities with the most similar vectors, by cosine.
-
-    Args:
-        model: A trained model.
-        entity: Name or label of the entity.
-        source: The graph whose names are used and whose entities are compared; by default the
-            model's target, or a teacher's first source.
-        k: The maximum number of entities.
-
-    Raises:
-        UnknownNameError: If the name is unknown, a label belongs to several entities, or the entity
-            has no vector.
-        ValueError: If ``k`` is below 1.
-    """
+    """Return the most similar entities, as ``TrainedModel.similar`` says."""
     return neighbours(ModelNames(model, source), entity, k)
 
 

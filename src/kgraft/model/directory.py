@@ -96,12 +96,7 @@ UNFIT = (
 def save_model(
     model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
-    """Write a model to a directory, whole or not at all.
-
-    Raises:
-        ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
-            model directory, or if it cannot be written; what was there before stays.
-    """
+    """Write a model to a directory, as ``TrainedModel.save`` says."""
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     try:

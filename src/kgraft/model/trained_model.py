@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from kgraft.graph.known_facts import Side
-from kgraft.graph.vocabulary import Rows
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
+from kgraft.model.facing_model import FacingModel
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import Scorer
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import device_called
+from kgraft.system.tables import html_table
+
+if TYPE_CHECKING:
+    from kgraft.evaluation.evaluate import Evaluation, Filter, Split
+    from kgraft.evaluation.ranks import Tie
+    from kgraft.inference.explanation import Explanation
+    from kgraft.inference.predict import Prediction
+    from kgraft.inference.results import Results
+    from kgraft.inference.rules import ReadableRule
+    from kgraft.inference.similar import Neighbour
 
 Kind = Literal["single", "joint", "teacher", "student"]
 """``single``: one graph alone; ``joint``: all from scratch; ``teacher``: to be re-trained from;
@@ -31,6 +41,9 @@ Kind = Literal["single", "joint", "teacher", "student"]
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A model and what belongs to it.
+
+    Its methods for saving, measuring, asking and reporting are functions of higher layers, imported
+    when they are first called.
 
     Args:
         kind: What it was trained as.
@@ -55,6 +68,223 @@ class TrainedModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     calibration: Mapping[By, Calibration] = field(default_factory=dict)
+    prepared: dict[Any, Any] = field(default_factory=dict, init=False)
+    """What was prepared for earlier questions, and is kept for the next ones."""
+
+    def __repr__(self) -> str:
+        about = ", ".join(f"{name} {value}" for name, value in self._summary().items())
+        return f"<TrainedModel {about}>"
+
+    def _repr_html_(self) -> str:
+        return html_table([self._summary()], "TrainedModel")
+
+    def _summary(self) -> dict[str, Any]:
+        mrr = self.metrics.get("validation_mrr")
+        return {
+            "kind": self.kind,
+            "target": self.target or "none",
+            "encoder": self.settings.model.encoder,
+            "width": self.settings.model.width,
+            "sources": len(self.graph.parts),
+            "entities": self.graph.n_entities,
+            "relations": self.graph.n_relations,
+            "facts": len(self.graph.triples),
+            "parameters": self.kge.n_parameters,
+            "epochs": len(self.log),
+            "validation MRR": "unknown" if mrr is None else f"{mrr:.3f}",
+        }
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the model to a directory, whole or not at all.
+
+        Args:
+            directory: Where to; ``kgraft.load_model`` reads it.
+            overwrite: Whether a model there is replaced.
+
+        Raises:
+            ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
+                model directory, or if it cannot be written; what was there before stays.
+        """
+        from kgraft.model.directory import save_model
+
+        save_model(self, directory, overwrite=overwrite)
+
+    def evaluate(
+        self,
+        collection: Collection,
+        *,
+        target: str | None = None,
+        split: Split = "test",
+        sides: Sequence[Side] = ("tail", "head"),
+        filters: Sequence[Filter] = ("all",),
+        tie: Tie = "realistic",
+        by: By | None = None,
+        max_facts: int | None = None,
+    ) -> Evaluation:
+        """Rank a graph's held-out facts among its own entities.
+
+        Args:
+            collection: Holds the graph, and the sources that may state its facts too; a teacher is
+                asked through its links.
+            target: The graph; by default the collection's target.
+            split: Which facts are asked for.
+            sides: Which ends are asked for.
+            filters: Which known facts are no wrong answers.
+            tie: How ties count.
+            by: What the model answers by; by default what its validation facts favour.
+            max_facts: The maximum number of facts; of more, a fixed sample is taken.
+
+        Raises:
+            UnknownNameError: If the collection has no such target.
+            DataError: If the graph has no facts in the split.
+            ValueError: If the model has no rules to answer by.
+        """
+        from kgraft.evaluation.evaluate import evaluate
+
+        return evaluate(
+            self,
+            collection,
+            target=target,
+            split=split,
+            sides=sides,
+            filters=filters,
+            tie=tie,
+            by=by,
+            max_facts=max_facts,
+        )
+
+    def predict(
+        self,
+        *,
+        head: str | None = None,
+        relation: str | None = None,
+        tail: str | None = None,
+        source: str | None = None,
+        k: int = 10,
+        by: By | None = None,
+        typed: bool = False,
+    ) -> Results[Prediction]:
+        """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
+
+        Args:
+            head: Name or label of the head.
+            relation: Name of the relation, or its last part where that is unambiguous.
+            tail: Name or label of the tail.
+            source: The graph whose names are used and whose entities are candidates; by default the
+                model's target, or a teacher's first source.
+            k: The maximum number of answers.
+            by: How entities are ranked; by default the way that validation facts favour. Relations
+                are ranked by vectors.
+            typed: Answer only with entities in the observed domain or range of the relation.
+
+        Returns:
+            Answers from the best score down.
+
+        Raises:
+            UnknownNameError: If a name is unknown, a label belongs to several entities, or an
+                entity has no vector.
+            ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model
+                has no rules to answer by.
+        """
+        from kgraft.inference.predict import predict
+
+        asked = {"head": head, "relation": relation, "tail": tail}
+        return predict(self, **asked, source=source, k=k, by=by, typed=typed)
+
+    def explain(
+        self,
+        head: str,
+        relation: str,
+        tail: str,
+        *,
+        source: str | None = None,
+        by: By | None = None,
+    ) -> Explanation:
+        """Explain why the model finds a fact plausible, be it stated or predicted.
+
+        Args:
+            head: Name or label of the head.
+            relation: Name of the relation, or its last part where that is unambiguous.
+            tail: Name or label of the tail.
+            source: As in ``predict``.
+            by: As in ``predict``.
+
+        Raises:
+            UnknownNameError: If a name is unknown, a label belongs to several entities, or an
+                entity has no vector.
+            ValueError: If the model has no rules to answer by.
+        """
+        from kgraft.inference.explain import explain
+
+        return explain(self, head, relation, tail, source=source, by=by)
+
+    def similar(self, entity: str, *, source: str | None = None, k: int = 10) -> Results[Neighbour]:
+        """Return the entities with the most similar vectors, by cosine.
+
+        Args:
+            entity: Name or label of the entity.
+            source: The graph whose names are used and whose entities are compared; by default the
+                model's target, or a teacher's first source.
+            k: The maximum number of entities.
+
+        Raises:
+            UnknownNameError: If the name is unknown, a label belongs to several entities, or the
+                entity has no vector.
+            ValueError: If ``k`` is below 1.
+        """
+        from kgraft.inference.similar import similar
+
+        return similar(self, entity, source=source, k=k)
+
+    def rules(
+        self, *, relation: str | None = None, k: int = 20, n_examples: int = 1
+    ) -> Results[ReadableRule]:
+        """Return the model's rules, the most confident first.
+
+        Args:
+            relation: The relation that they infer, by name or by the unambiguous end of its name;
+                by default any.
+            k: The maximum number of rules.
+            n_examples: The maximum number of examples for each.
+
+        Raises:
+            UnknownNameError: If the relation is unknown.
+            ValueError: If the model has no rules.
+        """
+        from kgraft.inference.rules import rules
+
+        return rules(self, relation=relation, k=k, n_examples=n_examples)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        collection: Collection | None = None,
+        *,
+        target: str | None = None,
+        split: Split = "valid",
+        by: By | None = None,
+    ) -> None:
+        """Write one HTML page on the model: its training, quality, rules, entities and settings.
+
+        Args:
+            path: The file.
+            collection: Where given, held-out facts are measured: those of the model's target, or of
+                a teacher's sources; a sample of them where there are many.
+            target: A graph to measure instead.
+            split: Which facts; test facts are for the end, when no choice is left to be made.
+            by: What the model answers by; by default what its validation facts favour.
+
+        Raises:
+            KgraftError: If the file is there already and no report.
+            UnknownNameError: If the collection has no such target.
+            ValueError: If the model has no rules to answer by.
+        """
+        from kgraft.reporting.model_report import report
+        from kgraft.reporting.page import check_replaceable, write_page
+
+        check_replaceable(Path(path))
+        page = report(self, collection, target=target, split=split, by=by)
+        write_page(Path(path), page)
 
     @property
     def answers_by(self) -> By:
@@ -118,55 +348,3 @@ class TrainedModel:
             relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
         return FacingModel(self.scorer(by), entities, relations)
-
-
-class FacingModel:
-    """A model in the rows of a graph, of which it may know only some entities and relations.
-
-    Args:
-        scorer: Scores in the model's rows.
-        entities: For each entity of the graph its row in the model, or -1, int64 ``(n,)``.
-        relations: For each relation of the graph its row in the model, or -1, int64 ``(m,)``.
-    """
-
-    def __init__(self, scorer: Scorer, entities: Rows, relations: Rows) -> None:
-        self._scorer = scorer
-        self._entities = torch.from_numpy(entities)
-        self._relations = torch.from_numpy(relations)
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Which of the graph's entities the model knows, bool ``(n,)``."""
-        return (self._entities >= 0).numpy()
-
-    def score(
-        self,
-        anchors: Tensor,
-        relations: Tensor,
-        *,
-        side: Side,
-        candidates: Tensor | None = None,
-        out: Tensor | None = None,
-    ) -> Tensor:
-        """Score candidates as ``KgeModel.score`` does, all ids being rows of the graph.
-
-        A candidate that the model does not know scores -inf; a query that it cannot understand
-        scores all candidates that it knows alike.
-        """
-        rows = self._entities if candidates is None else self._entities[candidates]
-        own_anchors, own_relations = self._entities[anchors], self._relations[relations]
-        known = rows >= 0
-        scores = self._scorer.score(
-            own_anchors.clamp(min=0),
-            own_relations.clamp(min=0),
-            side=side,
-            candidates=rows[known],
-            out=out if known.all() else None,
-        )
-        if not known.all():
-            of_known = scores
-            scores = of_known.new_full((len(anchors), len(rows)), float("-inf"))
-            scores[:, known.to(scores.device)] = of_known
-        not_understood = ((own_anchors < 0) | (own_relations < 0)).to(scores.device)
-        scores[not_understood] = torch.where(known, 0.0, float("-inf")).to(scores)
-        return scores
