@@ -85,11 +85,11 @@ def world() -> dict[str, Any]:
     )
     names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
     territory = np.array([name.startswith("territory/") for name in names])
-    of_cldr = true[:, nodes.place("cldr")]
+    of_cldr = true[:, nodes.graph_index("cldr")]
     country = (of_cldr >= 0) & territory[of_cldr]
     figures = {}
     for name, other in combinations([graph.name for graph in nodes.graphs], 2):
-        own, place = nodes.source_of == nodes.place(name), nodes.place(other)
+        own, place = nodes.source_of == nodes.graph_index(name), nodes.graph_index(other)
         claims = own & (linked[:, place] >= 0) & (country | country[linked[:, place]])
         truth = own & (true[:, place] >= 0) & country
         right = linked[:, place] == true[:, place]
@@ -134,7 +134,7 @@ def audited(collection: Collection) -> dict[str, Any]:
     for how in ("exchanged", "any"):
         wrong_links, wrong = with_wrong(collection, how)
         found = kgraft.audit(wrong_links, kgraft.AlignSettings.model_validate(MASKED))
-        doubt = np.concatenate([x.doubt for x in found.audited])
+        doubt = np.concatenate([x.error_probability for x in found.audited])
         is_wrong = np.concatenate(wrong)
         flagged = doubt >= found.threshold
         rows[how] = {

@@ -211,7 +211,7 @@ def cutting(large: Path, asked: Namespace) -> dict[str, Any]:
     stages = Stages()
     teacher: TrainedModel = stages.measure("load", partial(load_model, asked.work / TEACHER))
     collection = read_collection(large, teacher.graph.graphs())
-    links = teacher.graph.adopt(collection.links, collection.graphs)
+    links = teacher.graph.translate_links(collection.links, collection.graphs)
     cut = partial(connect, collection.target_graph, links, teacher.graph, mode=asked.mode)
     subgraph: LinkedSubgraph = stages.measure("cut", cut)
     return {

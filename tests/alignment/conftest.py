@@ -21,7 +21,7 @@ PairsOf = Callable[[Alignment], set[str]]
 def _graph_of(name: str, sentences: str, labels: dict[str, str] | None) -> KnowledgeGraph:
     facts = [fact.split() for fact in sentences.split(",")]
     entities = Vocabulary.of(dict.fromkeys(end for head, _, tail in facts for end in (head, tail)))
-    relations = Vocabulary.of(dict.fromkeys(verb for _, verb, _ in facts))
+    relations = Vocabulary.of(dict.fromkeys(relation for _, relation, _ in facts))
     rows = [[entities.row(h), relations.row(r), entities.row(t)] for h, r, t in facts]
     called = None
     if labels is not None:

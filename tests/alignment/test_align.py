@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
-from kgraft.alignment.align import GIVEN, align, with_links
+from kgraft.alignment.align import GIVEN_REASON, align, with_links
 from kgraft.alignment.score import evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -57,7 +57,7 @@ def test_what_links_imply_is_told_as_such(collection_of) -> None:
     )
     (implied,) = found.proposed
     assert (implied.links.left, implied.links.right) == ("a", "c")
-    assert implied.evidence == (GIVEN,)
+    assert implied.evidence == (GIVEN_REASON,)
     assert implied.links.confidence.tolist() == [1.0]
 
 
@@ -120,8 +120,8 @@ def test_countries_of_the_world_find_each_other_without_a_link(world_found) -> N
     linked = nodes.members(found.clusters)[found.clusters]
     names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
     territories = np.array(["territory/" in name for name in names])
-    cldr = nodes.place("cldr")
-    for place in (nodes.place("countryinfo"), nodes.place("geonames")):
+    cldr = nodes.graph_index("cldr")
+    for place in (nodes.graph_index("countryinfo"), nodes.graph_index("geonames")):
         own = nodes.source_of == place
         country = own & (true[:, cldr] >= 0) & territories[true[:, cldr]]
         claimed = own & (linked[:, cldr] >= 0) & territories[linked[:, cldr]]
@@ -166,6 +166,6 @@ def test_no_pair_is_surer_than_what_joins_it(collection_of) -> None:
     doubtful = replace(made.links[1], confidence=np.array([0.3], dtype=np.float32))
     found = align(replace(made, links=(made.links[0], doubtful)), MASKED)
     implied = next(x for x in found.proposed if (x.links.left, x.links.right) == ("a", "c"))
-    assert implied.evidence[0] == GIVEN
+    assert implied.evidence[0] == GIVEN_REASON
     assert implied.links.confidence[0] == pytest.approx(0.3)
     assert implied.links.confidence[1] > 0.9

@@ -36,7 +36,7 @@ def made():
 def test_most_wrong_links_are_found_and_few_right_ones_doubted(made) -> None:
     collection, wrong = made
     found = audit(collection, MASKED)
-    doubted = np.concatenate([x.doubt >= 0.5 for x in found.audited])
+    doubted = np.concatenate([x.error_probability >= 0.5 for x in found.audited])
     is_wrong = np.concatenate(wrong)
     assert is_wrong[doubted].mean() > 0.9
     assert doubted[is_wrong].mean() > 0.6
@@ -61,17 +61,17 @@ def test_what_is_left_is_trusted_by_how_doubtful_it_is(made) -> None:
     for before, audited, after in zip(
         collection.links, found.audited, found.cleaned(), strict=True
     ):
-        kept = audited.doubt < 0.5
-        assert len(before) == len(audited.doubt)
+        kept = audited.error_probability < 0.5
+        assert len(before) == len(audited.error_probability)
         assert after.pairs.tolist() == before.pairs[kept].tolist()
-        assert after.confidence == pytest.approx(1 - audited.doubt[kept], abs=1e-4)
+        assert after.confidence == pytest.approx(1 - audited.error_probability[kept], abs=1e-4)
 
 
 def test_an_audit_is_reproducible(made) -> None:
     collection, _ = made
     one, two = (audit(collection, MASKED) for _ in range(2))
     for x, y in zip(one.audited, two.audited, strict=True):
-        assert x.doubt.tolist() == y.doubt.tolist()
+        assert x.error_probability.tolist() == y.error_probability.tolist()
 
 
 def test_there_has_to_be_a_link(collection_of) -> None:
@@ -81,4 +81,4 @@ def test_there_has_to_be_a_link(collection_of) -> None:
 
 def test_few_links_and_facts_are_no_obstacle(collection_of) -> None:
     found = audit(collection_of({"a": "p r q", "b": "P r Q"}, {"a b": "p=P q=Q"}), MASKED)
-    assert [len(x.doubt) for x in found.audited] == [2]
+    assert [len(x.error_probability) for x in found.audited] == [2]

@@ -22,7 +22,7 @@ def evidence(collection: Collection, left: str, right: str) -> float:
     nodes = Nodes.of(collection, ())
     names = names_of(nodes, SETTINGS)
     one, other = (row_of(nodes, name) for name in (left, right))
-    return float((names.said[[one]] @ names.said[[other]].T).toarray()[0, 0])
+    return float((names.weights[[one]] @ names.weights[[other]].T).toarray()[0, 0])
 
 
 def row_of(nodes: Nodes, name: str) -> int:
@@ -31,7 +31,7 @@ def row_of(nodes: Nodes, name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "chance"),
+    ("one", "other", "probability"),
     [
         ("Río Grande", "rio grande", 0.9),
         ("Brazil (film)", "Brazil", 1 - np.exp(-np.sqrt(np.log(10) * np.log(2)))),
@@ -39,7 +39,7 @@ def row_of(nodes: Nodes, name: str) -> int:
     ],
 )
 def test_whole_labels_tell_more_than_those_without_remarks(
-    collection_of, one: str, other: str, chance: float
+    collection_of, one: str, other: str, probability: float
 ) -> None:
     made = collection_of({"a": "id:x likes id:y", "b": "no:u likes no:v"}, labels=None)
     labels = {"a": [one, None], "b": [other, None]}
@@ -48,7 +48,7 @@ def test_whole_labels_tell_more_than_those_without_remarks(
         for name, graph in made.graphs.items()
     }
     found = evidence(replace(made, graphs=graphs), "id:x", "no:u")
-    assert found == pytest.approx(-np.log1p(-chance), abs=1e-6)
+    assert found == pytest.approx(-np.log1p(-probability), abs=1e-6)
 
 
 def test_endings_of_names_are_keys_too(collection_of) -> None:
@@ -104,7 +104,9 @@ def test_labels_that_are_spelt_alike_are_found_unless_numbers_differ(collection_
         ["Jonathan Smithson", "Jonatan Smithsohn"]
     ]
     assert 0.9 < names.similarity[0] < 1
-    assert names.chance[0] == pytest.approx(1 / (1 + np.exp(-12 * (names.similarity[0] - 0.85))))
+    assert names.probability[0] == pytest.approx(
+        1 / (1 + np.exp(-12 * (names.similarity[0] - 0.85)))
+    )
 
 
 def test_a_name_of_many_is_no_key(collection_of) -> None:

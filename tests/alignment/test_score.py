@@ -29,10 +29,10 @@ def test_every_measure_on_a_small_case(collection_of) -> None:
     clusters = np.array([0, 1, 2, 3, 4, 5, 0, 1, 6, 2, 4, 7])  # q=Q right, s=T wrong, u=U unknown
     left, right = np.array([3, 3, 6]), np.array([7, 6, 3])  # t: first V, then S
     half = np.full(3, 0.5)
-    found = replace(made, clusters=clusters, open=Candidates(left, right, half, half))
+    found = replace(made, clusters=clusters, unmatched=Candidates(left, right, half, half))
     (row,) = score(found, [links], [seeds], [held_out]).pairs
     assert (row.seeds, row.held_out) == (1, 3)
-    assert (row.accepted, row.right_ones, row.judged) == (3, 1, 2)
+    assert (row.accepted, row.correct, row.judged) == (3, 1, 2)
     assert row.precision == pytest.approx(1 / 2)
     assert row.precision_of_all == pytest.approx(1 / 3)
     assert row.recall == pytest.approx(1 / 3)
@@ -53,7 +53,7 @@ def test_ranks_of_candidates_that_were_not_accepted_count(collection_of) -> None
     )
     found = align(replace(truth, links=(seeds,)), MASKED)
     (row,) = score(found, [links], [seeds], [held_out]).pairs
-    # q, t, Q and T look the same: each has two candidates of one belief.
+    # q, t, Q and T look the same: each has two candidates of one probability.
     assert row.accepted == 0
     assert row.hits[5] == 1.0
     assert row.mrr == pytest.approx(0.75)

@@ -90,6 +90,6 @@ def test_an_audit_is_written_beside_the_links(collection_of, tmp_path: Path) -> 
     write_audit(found, known, tmp_path / "clean")
     doubtful = pl.read_csv(tmp_path / "clean" / DOUBTFUL_FILE, separator="\t")
     assert {"p8", "c8"} <= set(doubtful["left_name"])
-    assert doubtful["doubt"].is_sorted(descending=True)
+    assert doubtful["error_probability"].is_sorted(descending=True)
     kept = read_links(tmp_path / "clean" / "a-b.tsv", known.graphs["a"], known.graphs["b"])
     assert len(kept) + len(doubtful) == 27

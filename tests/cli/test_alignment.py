@@ -1,4 +1,4 @@
-"""The verbs about links, as a user types them."""
+"""The commands about links, as a user types them."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ import pytest
 
 from kgraft.errors import UnknownNameError
 from kgraft.linking.collection import Collection
-from kgraft.linking.coverage import covered, is_among
-from kgraft.linking.joint_graph import join
+from kgraft.linking.joint_graph import covered, join
 
 
 def test_only_what_another_source_states_is_covered(tiny: Collection) -> None:
@@ -52,10 +51,3 @@ def test_no_facts_and_unknown_sources(tiny: Collection) -> None:
     assert covered(joint, "mine", np.empty((0, 3), np.int64)).shape == (0,)
     with pytest.raises(UnknownNameError, match="no source is called 'his'; there are mine, big"):
         covered(joint, "his", np.empty((0, 3), np.int64))
-
-
-def test_membership_keeps_order_and_repeats() -> None:
-    facts = np.array([[1, 2, 3], [4, 5, 6], [1, 2, 3]])
-    asked = np.array([[4, 5, 6], [3, 2, 1], [1, 2, 3], [4, 5, 6]])
-    assert is_among(asked, facts).tolist() == [True, False, True, True]
-    assert is_among(asked, facts[:0]).tolist() == [False] * 4

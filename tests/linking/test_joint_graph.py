@@ -201,7 +201,7 @@ def test_adopted_links_are_found_by_name(graph_of, links_of) -> None:
     entities = links_of(a, b, "a1=b3:0.5 a2=b9 a3=b2")
     turned = links_of(b, c, "b2=c1 b8=c2")
     relations = links_of(b, a, "s=r", "relation")
-    left, right, named, same = joint.adopt(
+    left, right, named, same = joint.translate_links(
         [entities, turned, relations, links_of(a, c, "a1=c2")], graphs
     )
     assert left.pairs.tolist() == [[0, old_b.entities.row("b3")], [2, old_b.entities.row("b2")]]
@@ -213,7 +213,7 @@ def test_adopted_links_are_found_by_name(graph_of, links_of) -> None:
 
 def test_an_end_in_an_unknown_graph_stays(tiny: Collection) -> None:
     joint = join([tiny.graphs["big"]])
-    (adopted,) = joint.adopt(tiny.links, {})
+    (adopted,) = joint.translate_links(tiny.links, {})
     assert adopted is tiny.links[0]
 
 

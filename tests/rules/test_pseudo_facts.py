@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.joint_graph import JointGraph, Part
+from kgraft.linking.joint_graph import JointGraph, JointSource
 from kgraft.rules.edges import Edges
 from kgraft.rules.mining import mine_rules
 from kgraft.rules.pseudo_facts import PseudoFacts, infer_pseudo_facts
@@ -22,7 +22,7 @@ def world(facts: Sequence[tuple[int, int, int]], own: int, sources: Sequence[int
     triples = np.array(facts, dtype=np.int64).reshape(-1, 3)
     everyone = np.arange(int(triples[:, [0, 2]].max(initial=own - 1)) + 1)
     parts = {
-        name: Part(
+        name: JointSource(
             Vocabulary.of([f"{name} {row}" for row in rows]),
             Vocabulary.of([f"{name} is {row}" for row in relations]),
             np.array(rows),

@@ -1,4 +1,4 @@
-"""Matching the entities of all graphs of a collection together, from what is known already."""
+"""Match the entities of all graphs of a collection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import polars as pl
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
 from kgraft.alignment.labels import Names, names_of
-from kgraft.alignment.nodes import Floats, Ints, Nodes, examples
+from kgraft.alignment.nodes import Floats, Ints, Nodes, first_members
+from kgraft.alignment.reasons import reasons
 from kgraft.alignment.relations import (
     Correspondence,
     correspondences,
@@ -20,23 +21,22 @@ from kgraft.alignment.relations import (
 )
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import Neighbours, neighbours
-from kgraft.alignment.vectors import neighbours_by_vectors
-from kgraft.alignment.words import reasons
+from kgraft.alignment.vectors import add_vector_neighbours
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tables import html_table
 
-GIVEN = "it follows from the links that were given"
+GIVEN_REASON = "it follows from the links that were given"
 
 
 @dataclass(frozen=True, eq=False)
 class Proposed:
-    """Links between two graphs that were found.
+    """Found links between two graphs.
 
     Args:
         links: The links.
-        evidence: Why, one sentence each, ``(n,)``.
+        evidence: The evidence for each in words, ``(n,)``.
     """
 
     links: Links
@@ -45,21 +45,21 @@ class Proposed:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What ``align`` has found.
+    """Result of ``align``.
 
     Args:
         nodes: The entities of all graphs.
-        clusters: Which of them are one, int64 ``(n,)``.
-        proposed: Links that were not given, a ``Proposed`` for each two graphs that have any.
-        relations: Which relations correspond.
-        open: Pairs of clusters that were not joined, with what speaks for them.
+        clusters: The cluster of each entity, int64 ``(n,)``.
+        proposed: Found links that were not given, for each two graphs that have any.
+        relations: Corresponding relations.
+        unmatched: Pairs of clusters that were not joined, with their evidence.
     """
 
     nodes: Nodes
     clusters: Ints
     proposed: tuple[Proposed, ...]
     relations: tuple[Correspondence, ...]
-    open: Candidates
+    unmatched: Candidates
 
     def __repr__(self) -> str:
         return (
@@ -98,7 +98,7 @@ class Alignment:
         return pl.concat(found).sort("confidence", descending=True, maintain_order=True)
 
     def relation_links(self) -> tuple[Links, ...]:
-        """Return the relations that are the same, under different names, as links."""
+        """Return links of relations that are the same under different names."""
         found: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
         graphs = {graph.name: graph for graph in self.nodes.graphs}
         for x in self.relations:
@@ -119,7 +119,7 @@ class Alignment:
         )
 
     def links(self) -> tuple[Links, ...]:
-        """Return all links that were found, of entities and of relations."""
+        """Return all found links, of entities and of relations."""
         return (*(x.links for x in self.proposed), *self.relation_links())
 
 
@@ -131,13 +131,12 @@ def align(
 ) -> Alignment:
     """Find links between the graphs of a collection.
 
-    All graphs are matched together: entities that are linked already are one, and what the facts of
-    either say supports further matches. Only training facts are looked at. The surest matches come
-    first, and what follows from them counts for the less sure ones. A cluster never holds two
-    entities of one graph, and an entity whose best match is not sure enough stays unlinked.
+    All graphs are matched together in rounds, by training facts, names and given links: the most
+    probable matches first, which are then evidence for less probable ones. A cluster never holds
+    two entities of one graph; an entity whose best match is not probable enough stays unlinked.
 
     Args:
-        collection: Graphs, and links that are known; it needs none where names tell enough.
+        collection: Graphs and known links, of which none are needed where names suffice.
         settings: By default ``AlignSettings()``.
         listener: Receives the number of rounds done; by default a bar or log lines.
 
@@ -150,34 +149,34 @@ def align(
     names = names_of(nodes, settings.labels)
     found = _Matching(nodes, names, collection.links, settings, listener).run()
     for _ in range(settings.vectors.rounds):
-        told = neighbours_by_vectors(
+        names_and_vectors = add_vector_neighbours(
             with_links(collection, found), nodes, found.clusters, names, settings.vectors, listener
         )
-        found = _Matching(nodes, told, collection.links, settings, listener).run()
+        found = _Matching(nodes, names_and_vectors, collection.links, settings, listener).run()
     return found
 
 
 @dataclass(frozen=True, eq=False)
-class _Joined:
-    """What one round has joined.
+class _Round:
+    """Matches of one round.
 
     Args:
         clusters: The clusters before, ``(n,)``.
-        trust: The least confidence of what had joined each of them.
-        pair_of: For each of them the match that it is part of, or -1.
-        belief: Of each match.
-        reasons: Of each match.
+        confidence: The least confidence of the links and matches that made each cluster.
+        match_of: The match of each cluster, or -1.
+        probability: Of each match.
+        reasons: Of each match, in words.
     """
 
     clusters: Ints
-    trust: Floats
-    pair_of: Ints
-    belief: Floats
+    confidence: Floats
+    match_of: Ints
+    probability: Floats
     reasons: Sequence[str]
 
 
 class _Matching:
-    """Clusters that grow round by round, from what names say and links that are given."""
+    """Clusters that grow round by round."""
 
     def __init__(
         self,
@@ -193,8 +192,8 @@ class _Matching:
         self._settings = settings
         self._listener = listener
         self._clusters = nodes.clusters(links)
-        self._trust = _least_confidence(nodes, links, self._clusters)
-        self._history: list[_Joined] = []
+        self._confidence = _least_confidence(nodes, links, self._clusters)
+        self._history: list[_Round] = []
 
     def run(self) -> Alignment:
         accept, rounds = self._settings.accept, self._settings.structure.rounds
@@ -220,28 +219,30 @@ class _Matching:
         around = neighbours(nodes, clusters, relations, settings.structure)
         keys, pairs = self._names.of_clusters(clusters)
         evidence = Evidence(around.of_clusters(clusters), keys, pairs, self._names.unlike)
-        odds = settings.accept.no_partner_odds
-        return candidates(evidence, nodes.members(clusters), odds), around
+        members = nodes.members(clusters)
+        return candidates(evidence, members, settings.accept.no_partner_odds), around
 
     def _round(self, threshold: float) -> None:
         compared, around = self._compare()
         n_clusters = int(self._clusters.max(initial=-1)) + 1
         places = compared.matches(threshold, n_clusters)
         left, right = compared.left[places], compared.right[places]
-        pair_of = np.full(n_clusters, -1, dtype=np.int64)
-        pair_of[left] = pair_of[right] = np.arange(len(places))
+        match_of = np.full(n_clusters, -1, dtype=np.int64)
+        match_of[left] = match_of[right] = np.arange(len(places))
         why = reasons(self._nodes, self._clusters, left, right, around, self._names)
-        # Who comes together with a doubtful cluster is no surer of its members than they are.
-        belief = np.minimum(compared.belief[places], self._trust[left])
-        belief = np.minimum(belief, self._trust[right])
-        self._history.append(_Joined(self._clusters, self._trust.copy(), pair_of, belief, why))
-        self._trust[left] = self._trust[right] = belief
+        # A match is no more certain than the clusters that it joins.
+        probability = np.minimum(compared.probability[places], self._confidence[left])
+        probability = np.minimum(probability, self._confidence[right])
+        self._history.append(
+            _Round(self._clusters, self._confidence.copy(), match_of, probability, why)
+        )
+        self._confidence[left] = self._confidence[right] = probability
         before, self._clusters = self._clusters, merged(self._clusters, left, right)
-        self._trust = self._trust[before[examples(self._clusters)]]
+        self._confidence = self._confidence[before[first_members(self._clusters)]]
         self._listener.tell(f"{len(places):,} matches")
 
     def _proposed(self) -> list[Proposed]:
-        """Return each pair that has come together and was not given, with its match's belief."""
+        """Return the pairs that were joined and not given, with their match's probability."""
         given, _ = self._nodes.pairs(self._links)
         size = len(self._nodes)
         known = given.min(axis=1) * size + given.max(axis=1)
@@ -251,36 +252,36 @@ class _Matching:
             rows = np.stack([self._nodes.rows(column) for column in pairs.T], axis=1)
             new = ~np.isin(pairs[:, 0] * size + pairs[:, 1], known)
             if new.any():
-                belief, why = self._when_joined(pairs[new])
-                links = Links(*names, rows[new], belief, "entity", "kgraft align")
+                probability, why = self._probabilities_and_reasons(pairs[new])
+                links = Links(*names, rows[new], probability, "entity", "kgraft align")
                 found.append(Proposed(links, why))
         return found
 
-    def _when_joined(self, pairs: Ints) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Return each pair's confidence, float32 ``(n,)``, and what brought it together."""
+    def _probabilities_and_reasons(self, pairs: Ints) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return each pair's probability, float32 ``(n,)``, and its reason."""
         apart = self._history[0].clusters[pairs]
-        belief = self._history[0].trust[apart[:, 0]].astype(np.float32)
-        why = np.full(len(pairs), GIVEN, dtype=object)
+        probability = self._history[0].confidence[apart[:, 0]].astype(np.float32)
+        why = np.full(len(pairs), GIVEN_REASON, dtype=object)
         later = apart[:, 0] != apart[:, 1]
         for step in self._history:
-            match = step.pair_of[step.clusters[pairs]]
+            match = step.match_of[step.clusters[pairs]]
             here = later & (match[:, 0] >= 0) & (match[:, 0] == match[:, 1])
-            belief[here] = step.belief[match[here, 0]]
+            probability[here] = step.probability[match[here, 0]]
             why[here] = [step.reasons[place] for place in match[here, 0]]
             later &= ~here
-        return np.maximum(belief, 1e-4), tuple(why)
+        return np.maximum(probability, 1e-4), tuple(why)
 
 
 def _least_confidence(nodes: Nodes, links: Sequence[Links], clusters: Ints) -> Floats:
-    """Return the least confidence of the links that each cluster is made of; 1 without any."""
+    """Return the least confidence of each cluster's links, 1 without any."""
     pairs, confidence = nodes.pairs(links)
     ends = clusters[pairs]
     followed = ends[:, 0] == ends[:, 1]
-    trust = np.ones(int(clusters.max(initial=-1)) + 1)
-    np.minimum.at(trust, ends[followed, 0], confidence[followed])
-    return trust
+    least = np.ones(int(clusters.max(initial=-1)) + 1)
+    np.minimum.at(least, ends[followed, 0], confidence[followed])
+    return least
 
 
 def with_links(collection: Collection, alignment: Alignment) -> Collection:
-    """Return the collection with what was found beside the links that it has."""
+    """Return the collection with found links beside its own."""
     return replace(collection, links=(*collection.links, *alignment.links()))

@@ -1,4 +1,4 @@
-"""Which of the links that are given are doubtful, and why."""
+"""Find probably wrong links, and explain them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kgraft.alignment.labels import names_of
-from kgraft.alignment.link_features import LinkFeatures, Witnesses
+from kgraft.alignment.link_features import FeatureExtractor, LinkFeatures
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.linking.logistic_regression import regression
+from kgraft.linking.logistic_regression import fit_logistic_regression
 from kgraft.linking.merge import merge
 from kgraft.system.progress import Listener, default_listener
 
 ROUNDS = 3
-"""Times that links are judged by what the links that are trusted then say."""
+"""Times that links are scored; each time those that seem wrong are left out of the evidence."""
 
-MADE = 2
-"""Wrong pairs that are made of each link, to learn what wrong links look like. To put any entity of
-the graph in the place of an end for half of them found fewer wrong links, of that kind too."""
+NEGATIVES = 2
+"""Wrong pairs made of each link. Taking any entity of the graph for the wrong end of half of them
+found fewer wrong links, even of that kind."""
 
-LEAST = 1e-4
-"""No confidence is below it."""
+MIN_CONFIDENCE = 1e-4
+"""Lowest confidence of a link."""
 
 
 @dataclass(frozen=True, eq=False)
 class AuditedLinks:
-    """Links between two graphs and how doubtful each is.
+    """Links between two graphs with their error probabilities.
 
     Args:
         links: The links.
-        doubt: The chance that each is wrong, float64 ``(n,)``.
-        why: What speaks against each, in words, ``(n,)``.
+        error_probability: The probability that each is wrong, float64 ``(n,)``.
+        why: The evidence against each, in words, ``(n,)``.
     """
 
     links: Links
-    doubt: Floats
+    error_probability: Floats
     why: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What ``audit`` has found.
+    """Result of ``audit``.
 
     Args:
         audited: The entity links between each two graphs.
-        threshold: The least doubt of what is left out of the cleaned links.
+        threshold: Error probability from which a link is left out of the cleaned links.
     """
 
     audited: tuple[AuditedLinks, ...]
@@ -61,22 +61,27 @@ class Audit:
         return f"<Audit of {links:,} links: {len(self.doubtful()):,} doubtful>"
 
     def doubtful(self) -> list[tuple[float, Links, int, str]]:
-        """Return doubt, links, row and reason of links at the threshold or above, worst first."""
+        """Return error probability, links, row and reason of links to leave out, worst first."""
         found = [
-            (float(x.doubt[row]), x.links, int(row), x.why[row])
+            (float(x.error_probability[row]), x.links, int(row), x.why[row])
             for x in self.audited
-            for row in np.flatnonzero(x.doubt >= self.threshold)
+            for row in np.flatnonzero(x.error_probability >= self.threshold)
         ]
         return sorted(found, key=lambda one: -one[0])
 
     def cleaned(self) -> tuple[Links, ...]:
-        """Return the links that are left, each trusted less the more doubtful it is."""
+        """Return the other links, confidences multiplied by the probability to be right."""
         left = []
         for x in self.audited:
-            kept = x.doubt < self.threshold
-            trust = np.maximum(x.links.confidence[kept] * (1 - x.doubt[kept]), LEAST)
+            kept = x.error_probability < self.threshold
+            confidence = x.links.confidence[kept] * (1 - x.error_probability[kept])
+            confidence = np.maximum(confidence, MIN_CONFIDENCE)
             left.append(
-                replace(x.links, pairs=x.links.pairs[kept], confidence=trust.astype(np.float32))
+                replace(
+                    x.links,
+                    pairs=x.links.pairs[kept],
+                    confidence=confidence.astype(np.float32),
+                )
             )
         return tuple(left)
 
@@ -89,23 +94,21 @@ def audit(
     seed: int = 0,
     listener: Listener | None = None,
 ) -> Audit:
-    """Judge the entity links of a collection.
+    """Estimate the error probability of each entity link of a collection.
 
-    What a wrong link looks like is learned from wrong ones that are made: the right end of each
-    link is exchanged for that of another. Links that look like these are doubtful. What is looked
-    at: whether other graphs lead from one end to the other, or to different entities; further links
-    of either end; how many facts both share and could share; whether another entity shares more;
-    whether relations of one go together with those of the other; and names.
+    A classifier learns to tell the links from wrong ones, which are made by exchanging the right
+    ends of two links. Its features are in ``kgraft.alignment.link_features``: agreement with other
+    graphs, further links of either end, shared facts, better partners, relations and names.
 
     Args:
         collection: Graphs and links.
-        settings: What evidence counts; by default ``AlignSettings()``.
-        threshold: The least doubt of what is left out of the cleaned links.
-        seed: Makes the wrong links.
+        settings: Weights of the evidence; by default ``AlignSettings()``.
+        threshold: Error probability from which a link is left out of the cleaned links.
+        seed: Seed of the wrong links.
         listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
-        DataError: If there are no links to judge, or only one graph.
+        DataError: If there are no entity links, or only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
     settings, listener = settings or AlignSettings(), listener or default_listener()
@@ -119,23 +122,23 @@ def audit(
         )
     names = names_of(nodes, settings.labels)
     draw = np.random.default_rng(seed)
-    made = np.concatenate([_exchanged(nodes, pairs, draw) for _ in range(MADE)])
-    doubt = np.zeros(len(pairs))
+    made = np.concatenate([_exchanged(nodes, pairs, draw) for _ in range(NEGATIVES)])
+    wrong = np.zeros(len(pairs))
     listener.begin("audit", ROUNDS)
     for _ in range(ROUNDS):
-        trusted = np.flatnonzero(doubt < threshold)
-        trust = confidence[trusted] * (1 - doubt[trusted])
-        clusters = merge(len(nodes), nodes.source_of, pairs[trusted], trust).clusters
-        witnesses = Witnesses(nodes, pairs, trusted, clusters, names, settings)
-        signs = witnesses.signs(pairs, real=True)
-        doubt = _doubt(signs, witnesses.signs(made, real=False))
+        kept = np.flatnonzero(wrong < threshold)
+        sure = confidence[kept] * (1 - wrong[kept])
+        clusters = merge(len(nodes), nodes.source_of, pairs[kept], sure).clusters
+        extractor = FeatureExtractor(nodes, pairs, kept, clusters, names, settings)
+        features = extractor.of(pairs, real=True)
+        wrong = _error_probabilities(features, extractor.of(made, real=False))
         listener.advance(1)
     listener.end()
-    why = list(_in_words(nodes, pairs, signs))
+    why = list(_in_words(nodes, pairs, features))
     ends = np.cumsum([0, *(len(x) for x in own)])
     return Audit(
         tuple(
-            AuditedLinks(x, doubt[first:last], tuple(why[first:last]))
+            AuditedLinks(x, wrong[first:last], tuple(why[first:last]))
             for x, first, last in zip(own, ends[:-1], ends[1:], strict=True)
         ),
         threshold,
@@ -143,7 +146,7 @@ def audit(
 
 
 def _exchanged(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
-    """Return pairs of wrong ends: each link's left end with the right end of another link."""
+    """Return each link's left end with the right end of another link."""
     kind = nodes.source_of[pairs[:, 0]] * len(nodes.graphs) + nodes.source_of[pairs[:, 1]]
     swapped = pairs.copy()
     for one in np.unique(kind):
@@ -152,48 +155,48 @@ def _exchanged(nodes: Nodes, pairs: Ints, draw: np.random.Generator) -> Ints:
     return swapped
 
 
-def _doubt(real: LinkFeatures, wrong: LinkFeatures) -> Floats:
-    """Return the chance of each real link to be wrong.
+def _error_probabilities(real: LinkFeatures, wrong: LinkFeatures) -> Floats:
+    """Return the error probability of each real link.
 
-    A regression tells real links from wrong ones that were made, as odds ``q``. If a share ``w`` of
-    the real ones is wrong and looks as the made ones do, what looks so has the odds ``w``, and a
-    link is wrong with the chance ``w / q`` (Elkan and Noto, KDD 2008, on learning from positive and
-    unlabeled examples, with the roles exchanged).
+    A regression tells real links from made ones, as odds ``q``. If a share ``w`` of the real ones
+    is wrong and looks as the made ones do, these have the odds ``w``, and a link is wrong with the
+    probability ``w / q`` (Elkan and Noto, KDD 2008, on positive and unlabeled examples, with the
+    roles exchanged).
     """
-    features, made = real.features(), wrong.features()
+    features, made = real.matrix(), wrong.matrix()
     weight = len(made) / len(features)
-    fitted = regression(
+    fitted = fit_logistic_regression(
         np.concatenate([features, made]),
         np.concatenate([np.ones(len(features)), np.zeros(len(made))]),
     )
     odds, made_odds = (
-        weight * chance / np.maximum(1 - chance, 1e-12)
-        for chance in (fitted.chances(features), fitted.chances(made))
+        weight * probability / np.maximum(1 - probability, 1e-12)
+        for probability in (fitted.probabilities(features), fitted.probabilities(made))
     )
     share = np.clip(np.median(made_odds), 1e-3, 0.5)
     return np.minimum(share / np.maximum(odds, 1e-12), 1.0)
 
 
-def _in_words(nodes: Nodes, pairs: Ints, signs: LinkFeatures) -> Iterator[str]:
-    """Say of each link what speaks against it."""
+def _in_words(nodes: Nodes, pairs: Ints, features: LinkFeatures) -> Iterator[str]:
+    """Yield the evidence against each link."""
     for row, (left, right) in enumerate(pairs.tolist()):
         one, other = nodes.label(left), nodes.label(right)
         found = []
-        if signs.rival_links[row]:
+        if features.rival_links[row]:
             found.append("one of its ends has another link to the same graph")
-        if signs.contradicting[row]:
-            graphs = "another graph" if signs.contradicting[row] == 1 else "other graphs"
+        if features.contradicting[row]:
+            graphs = "another graph" if features.contradicting[row] == 1 else "other graphs"
             found.append(f"{graphs} would have two entities made one by it")
-        if signs.rival_support[row] > signs.support[row]:
-            rival = int(signs.rival[row])
+        if features.rival_support[row] > features.support[row]:
+            rival = int(features.rival[row])
             end = other if nodes.source_of[rival] == nodes.source_of[left] else one
             found.append(f"{end} has more in common with {nodes.label(rival)}")
-        if signs.checkable[row] and not signs.shared[row]:
-            facts = int(signs.checkable[row])
+        if features.checkable[row] and not features.shared[row]:
+            facts = int(features.checkable[row])
             found.append(f"they share no fact, and could share {facts}")
-        if signs.kind[row] < 0:
+        if features.kind[row] < 0:
             found.append(
-                "what is said of one is seldom said of what is linked to such as the other"
+                "the relations of one are seldom found with those of the other at linked entities"
             )
         if not found:
             found.append("nothing in particular")

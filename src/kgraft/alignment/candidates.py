@@ -1,10 +1,9 @@
-"""Pairs of clusters with evidence that they are one, and how far each is to be believed.
+"""Pairs of clusters with their evidence and probability to be one.
 
-Each piece of evidence for a pair is a chance ``p`` that it makes them the same, taken as
+Each piece of evidence for a pair is a probability ``p`` that it makes them the same, taken as
 independent of the others (noisy-or, as in PARIS: Suchanek et al., VLDB 2012, equation 4), so
-evidence is the sum of ``-log(1 - p)`` over its pieces. With what is said of a cluster as a row of a
-sparse matrix whose squared numbers are these terms, the evidence for all pairs is the matrix times
-its transpose.
+evidence is the sum of ``-log(1 - p)`` over its pieces. Where a cluster is a row of a sparse matrix
+whose squared numbers are these terms, the evidence for all pairs is the matrix times its transpose.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ ROWS = 4096
 """Clusters whose products are in memory at once."""
 
 KEPT = 20
-"""Candidates of a cluster that are kept, the best ones."""
+"""Candidates kept of a cluster, the best ones."""
 
 LARGEST = 30.0
-"""Evidence beyond it is as good as certain, and its odds are still finite."""
+"""Upper limit of evidence, at which odds are still finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is said of clusters.
+    """Evidence for clusters.
 
     Args:
-        structure: Clusters and what their facts say, ``(n, f)``.
+        structure: Clusters and their neighbours, ``(n, f)``.
         labels: Clusters and their names, ``(n, k)``.
         pairs: Evidence for pairs of clusters, symmetric, ``(n, n)``.
-        unlike: How much evidence is taken back from pairs that no label speaks for.
+        unlike: Evidence subtracted from pairs without any by labels.
     """
 
     structure: sp.csr_array
@@ -57,47 +56,47 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Pairs of clusters that may be one; each stands twice, once from either side.
+    """Pairs of clusters that may be one; each occurs twice, once from either side.
 
     Args:
         left: One cluster, sorted, int64 ``(m,)``.
-        right: The other, the most believed first, ``(m,)``.
+        right: The other, the most probable first, ``(m,)``.
         evidence: For the pair, float64 ``(m,)``.
-        belief: The chance that they are one, float64 ``(m,)``.
+        probability: That they are one, float64 ``(m,)``.
     """
 
     left: Ints
     right: Ints
     evidence: Floats
-    belief: Floats
+    probability: Floats
 
     def matches(self, threshold: float, n_clusters: int) -> Ints:
-        """Return the places of pairs that believe most in each other, each pair once.
+        """Return the positions of pairs that are each other's best candidates, each pair once.
 
         Args:
-            threshold: The least belief.
-            n_clusters: How many clusters there are.
+            threshold: Minimum probability.
+            n_clusters: Number of clusters.
         """
         first = np.flatnonzero(changes(self.left)) if len(self.left) else np.empty(0, np.int64)
         best = np.full(n_clusters, -1, dtype=np.int64)
         best[self.left[first]] = self.right[first]
         mutual = best[self.right[first]] == self.left[first]
-        sure = self.belief[first] >= threshold
+        sure = self.probability[first] >= threshold
         found: Ints = first[mutual & sure & (self.left[first] < self.right[first])]
         return found
 
 
-def candidates(evidence: Evidence, members: Ints, doubt: float) -> Candidates:
-    """Compare all clusters that have something in common.
+def candidates(evidence: Evidence, members: Ints, no_partner_odds: float) -> Candidates:
+    """Compare all clusters with evidence in common.
 
-    The odds of a pair count against those of its rivals: other pairs of the same cluster of which
-    only one can be right, since a cluster holds one entity of each graph. That no pair is right
-    counts as one more rival. A pair is believed as far as the more doubtful of its sides believes.
+    A pair's odds are divided by those of all its rivals: pairs of the same cluster of which only
+    one can be right, since a cluster holds one entity of each graph, and that none is right. The
+    lower of both sides' probabilities counts.
 
     Args:
-        evidence: What is said of clusters.
+        evidence: Evidence for clusters.
         members: Each cluster's node of each graph, or -1, ``(n, graphs)``.
-        doubt: The odds that a cluster has no partner in a graph.
+        no_partner_odds: Prior odds that a cluster has no partner in a graph.
     """
     holds = members >= 0
     kept, totals = [], np.zeros(holds.shape)
@@ -116,19 +115,21 @@ def candidates(evidence: Evidence, members: Ints, doubt: float) -> Candidates:
         kept.append((left[best], right[best], strength[best]))
     left, right, strength = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     odds = np.expm1(np.minimum(strength, LARGEST))
-    belief = np.ones(len(left))
+    probability = np.ones(len(left))
     for one, other in ((left, right), (right, left)):
         for place in range(holds.shape[1]):
             rivals = np.where(holds[other, place], totals[one, place], 0.0)
-            belief = np.minimum(belief, odds / (doubt + np.maximum(rivals, odds)))
-    order = np.lexsort((right, -strength, -belief, left))
-    return Candidates(left[order], right[order], strength[order], belief[order])
+            probability = np.minimum(
+                probability, odds / (no_partner_odds + np.maximum(rivals, odds))
+            )
+    order = np.lexsort((right, -strength, -probability, left))
+    return Candidates(left[order], right[order], strength[order], probability[order])
 
 
 def _possible(
     product: sp.csr_array, start: int, holds: NDArray[np.bool_]
 ) -> tuple[Ints, Ints, Floats]:
-    """Return pairs that some evidence speaks for and that have no two entities of one graph."""
+    """Return pairs with evidence and without two entities of one graph."""
     pairs = product.tocoo()
     left = pairs.row.astype(np.int64) + start
     right = pairs.col.astype(np.int64)
@@ -138,7 +139,7 @@ def _possible(
 
 
 def rank_in_group(groups: Ints) -> Ints:
-    """Return each row's place in its run of equal numbers."""
+    """Return each row's position in its run of equal numbers."""
     if not len(groups):
         return groups
     starts = np.flatnonzero(changes(groups))
@@ -147,7 +148,7 @@ def rank_in_group(groups: Ints) -> Ints:
 
 
 def merged(clusters: Ints, left: Ints, right: Ints) -> Ints:
-    """Return clusters after pairs of them have become one, numbered anew from 0."""
+    """Join pairs of clusters, and number all anew from 0."""
     number = np.arange(int(clusters.max(initial=-1)) + 1)
     number[right] = left
     return np.unique(number[clusters], return_inverse=True)[1].astype(np.int64)

@@ -1,4 +1,4 @@
-"""What names and literals say: keys that two entities share, and labels that are spelt alike."""
+"""Evidence by names and literals: shared keys, and labels spelt alike."""
 
 from __future__ import annotations
 
@@ -31,59 +31,59 @@ ALIASES = (RDFS_LABEL, SKOS_LABEL, "http://www.w3.org/2004/02/skos/core#altLabel
 """Attributes whose values are names."""
 
 SHORTEST = 4
-"""LinkFeatures that a value needs to have to be no mere number or code that many things share."""
+"""Minimum number of characters of a value; many entities share shorter ones."""
 
-SCHEMA = {"node": pl.Int64, "key": pl.String, "chance": pl.Float64}
-"""Columns of keys: who has it, the key, and what sharing it is worth."""
+SCHEMA = {"node": pl.Int64, "key": pl.String, "probability": pl.Float64}
+"""Columns of keys: its node, the key, and the probability that sharing it makes nodes the same."""
 
 CANDIDATES = 5
-"""Labels of another graph that a label is compared with, those with most rare letters shared."""
+"""Labels of another graph that a label is compared with, those with most rare groups shared."""
 
 
 @dataclass(frozen=True, eq=False)
 class Names:
-    """What names and literals say of nodes.
+    """Evidence by names and literals.
 
     Args:
         keys: Each key in words.
-        said: Nodes and square roots of what sharing a key is worth, ``(n, k)``.
-        alike: Pairs of nodes whose labels are spelt alike, or whose vectors are, ``(p, 2)``.
-        similarity: How alike, from 0 to 1; nan where it is vectors that are alike, ``(p,)``.
-        chance: Chance that they are the same, ``(p,)``.
-        unlike: How much evidence is taken back from a pair that no name speaks for.
+        weights: Nodes and the square roots of the evidence of their keys, ``(n, k)``.
+        alike: Pairs of nodes whose labels are spelt alike, or whose vectors are near, ``(p, 2)``.
+        similarity: Of labels, from 0 to 1; nan for vectors, ``(p,)``.
+        probability: That they are the same, ``(p,)``.
+        unlike: Evidence subtracted from a pair without any by names.
     """
 
     keys: Sequence[str]
-    said: sp.csr_array
+    weights: sp.csr_array
     alike: Ints
     similarity: Floats
-    chance: Floats
+    probability: Floats
     unlike: float
 
     def of_clusters(self, clusters: Ints) -> tuple[sp.csr_array, sp.csr_array]:
         """Return clusters and their keys ``(c, k)``, and evidence for pairs of clusters."""
         size = int(clusters.max(initial=-1)) + 1
-        said = self.said.tocoo()
-        keys = _largest(clusters[said.row], said.col, said.data, (size, self.said.shape[1]))
+        found = self.weights.tocoo()
+        keys = _largest(clusters[found.row], found.col, found.data, (size, found.shape[1]))
         one, other = clusters[self.alike].T
         rows, columns = np.concatenate([one, other]), np.concatenate([other, one])
-        weight = np.tile(-np.log1p(-self.chance), 2)
+        weight = np.tile(-np.log1p(-self.probability), 2)
         return keys, _largest(rows, columns, weight, (size, size))
 
     @classmethod
     def masked(cls, n_nodes: int) -> Names:
-        """Return what is known of names when nobody looks at them."""
+        """Return no evidence."""
         none = np.empty((0, 2), dtype=np.int64)
         empty = np.empty(0)
         return cls((), sp.csr_array((n_nodes, 0), dtype=np.float64), none, empty, empty, 0.0)
 
 
 def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
-    """Look at names, labels and literals of all nodes.
+    """Compare names, labels and literals of all nodes.
 
-    Keys are the normal form of a label, of a label without a remark in brackets, of an alias and of
-    the endings of a name, and each other value of an attribute. A key of more than
-    ``settings.max_entities`` entities of one graph is none.
+    Keys are the normal forms of labels, with and without a remark in brackets, of aliases and of
+    the endings of names, and other values of attributes, of at most ``settings.max_entities``
+    entities of one graph.
 
     Raises:
         KgraftError: If the libraries that compare names are not installed.
@@ -99,7 +99,7 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
         _values(literals, nodes, settings),
     ]
     keys = pl.concat(found)
-    keys = keys.group_by("node", "key").agg(pl.col("chance").max())
+    keys = keys.group_by("node", "key").agg(pl.col("probability").max())
     source = pl.Series(nodes.source_of)
     keys = keys.with_columns(source=source.gather(keys["node"]))
     of_graph = keys.group_by("key", "source").agg(n=pl.len())
@@ -107,25 +107,25 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
     usable = usable.filter(pl.col("graphs") > 1, pl.col("most") <= settings.max_entities)
     usable = usable.sort("key").with_row_index("column")
     keys = keys.join(usable, on="key").sort("node", "column")
-    weight = np.sqrt(-np.log1p(-keys["chance"].to_numpy()))
-    said = sp.csr_array(
+    weight = np.sqrt(-np.log1p(-keys["probability"].to_numpy()))
+    weights = sp.csr_array(
         (weight, (keys["node"].to_numpy(), keys["column"].to_numpy().astype(np.int64))),
         shape=(len(nodes), len(usable)),
     )
     alike, similarity = _alike(nodes, texts, settings)
-    chance = 1 / (1 + np.exp(-settings.slope * (similarity - settings.midpoint)))
-    return Names(usable["key"].to_list(), said, alike, similarity, chance, settings.unlike)
+    probability = 1 / (1 + np.exp(-settings.slope * (similarity - settings.midpoint)))
+    return Names(usable["key"].to_list(), weights, alike, similarity, probability, settings.unlike)
 
 
 def _keys(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> pl.DataFrame:
-    """Return node, key and chance for labels and names."""
+    """Return keys of labels and names."""
     rows: list[tuple[int, str, float]] = []
     names = [name for graph in nodes.graphs for name in graph.entities.names.to_list()]
     for node, (text, name) in enumerate(zip(texts, names, strict=True)):
         forms = {normal_form(ending): settings.similar for ending in endings(name)}
         forms.setdefault(normal_form(without_remark(text)), settings.similar)
         forms[normal_form(text)] = settings.same
-        rows += [(node, form, chance) for form, chance in forms.items() if form]
+        rows += [(node, form, probability) for form, probability in forms.items() if form]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -141,15 +141,15 @@ def _literals(nodes: Nodes) -> pl.DataFrame:
 
 
 def _aliases(literals: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
-    """Return node, key and chance for values that are names, whatever their language."""
+    """Return keys of values that are names, in any language."""
     found = literals.filter(pl.col("attribute").is_in(ALIASES))
     forms = [normal_form(value) for value in found["value"].to_list()]
-    keys = found.select("node", key=pl.Series(forms, dtype=pl.String), chance=settings.similar)
+    keys = found.select("node", key=pl.Series(forms, dtype=pl.String), probability=settings.similar)
     return keys.filter(pl.col("key") != "").cast(pl.Schema(SCHEMA))
 
 
 def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl.DataFrame:
-    """Return node, key and chance for other values: one of ``d`` entities tells with ``1 / d``."""
+    """Return keys of other values; one of ``d`` entities has a probability of ``1 / d``."""
     values = literals.filter(~pl.col("attribute").is_in(ALIASES)).select(
         "node", value=pl.col("value").str.strip_chars().str.to_lowercase()
     )
@@ -161,12 +161,12 @@ def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl
     return values.select(
         "node",
         key=pl.lit("= ") + pl.col("value"),
-        chance=settings.value / pl.col("most").cast(pl.Float64),
+        probability=settings.value / pl.col("most").cast(pl.Float64),
     )
 
 
 def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple[Ints, Floats]:
-    """Return pairs of nodes of two graphs whose labels are spelt alike, and how much alike."""
+    """Return pairs of nodes of two graphs with labels spelt alike, and their similarity."""
     from rapidfuzz import fuzz, process
 
     forms = [normal_form(without_remark(text)) for text in texts]
@@ -190,10 +190,9 @@ def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple
 
 
 def _grams(nodes: Nodes, forms: Sequence[str], settings: LabelSettings) -> sp.csr_array:
-    """Return nodes and the rarest groups of three letters in their labels, by rarity.
+    """Return nodes and the rarest groups of three letters in their labels, weighted by rarity.
 
-    Groups that more than ``settings.max_entities`` labels of one graph have are left out, so that
-    looking up costs no more than that a group.
+    Groups of more than ``settings.max_entities`` labels of one graph are left out.
     """
     sources = nodes.source_of.tolist()
     counts: Counter[tuple[str, int]] = Counter()
@@ -220,11 +219,11 @@ def _groups(form: str) -> set[str]:
 
 
 def _lookups(grams: sp.csr_array, first: Ints, one: int, other: int) -> Ints:
-    """Return pairs of nodes of two graphs that share most rare groups, from either side."""
+    """Return the pairs of nodes of two graphs that share most rare groups, from either side."""
     left, right = (grams[first[place] : first[place + 1]] for place in (one, other))
     shift = np.array([first[one], first[other]])
-    ways = [_nearest(left, right), *(pairs[:, ::-1] for pairs in [_nearest(right, left)])]
-    return np.unique(np.concatenate(ways) + shift, axis=0)
+    pairs = np.concatenate([_nearest(left, right), _nearest(right, left)[:, ::-1]])
+    return np.unique(pairs + shift, axis=0)
 
 
 def _nearest(left: sp.csr_array, right: sp.csr_array) -> Ints:
@@ -243,7 +242,7 @@ def _nearest_rows(left: sp.csr_array, turned: sp.csr_array) -> Iterator[Ints]:
 
 
 def _largest(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) -> sp.csr_array:
-    """Return a sparse matrix that keeps the largest of the values at one place."""
+    """Return a sparse matrix of the largest value at each position."""
     order = np.lexsort((-values, columns, rows))
     rows, columns, values = rows[order], columns[order], values[order]
     new = changes(rows, columns) if len(rows) else np.empty(0, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""What speaks for and against each of many links, in numbers."""
+"""Features of links: evidence for and against each."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.relations import correspondences, same_relations, unified
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import neighbours
-from kgraft.graph.grouped_index import changes
+from kgraft.graph.grouped_index import GroupedIndex
 
 FREQUENT = 1000
-"""Relations, and as many inverses, that kinds of entities are told apart by, the most frequent."""
+"""Relations, and as many inverses, that profiles of entities consist of, the most frequent."""
 
 
 @dataclass(frozen=True, eq=False)
 class LinkFeatures:
-    """What is seen of pairs of nodes that are, or might be, linked; arrays are ``(n,)``.
+    """Features of pairs of nodes, each ``(n,)``.
 
     Args:
-        agreeing: Other graphs by way of which links lead from one node to the other.
+        agreeing: Other graphs through which links lead from one node to the other.
         contradicting: Other graphs in which the two are linked to different entities.
         rival_links: Further links of either node to the other's graph.
-        support: Evidence that they are the same, by what is said of both.
-        shared: Facts that they share.
+        support: Evidence that they are the same, by shared neighbours.
+        shared: Shared facts.
         checkable: Facts of the node with fewer of them that the other could share, the entity at
             the far end being linked to its graph.
         rival_support: Evidence for the best other partner of either node.
         rival: That partner's node, or -1.
-        kind: How well the relations of one go together with those of the other, as linked entities
-            show; below 0 they seldom do.
+        kind: Mean log lift of their relations at linked entities; below 0 these seldom co-occur.
         named: Evidence by names, 0 where names are masked.
     """
 
@@ -49,8 +48,8 @@ class LinkFeatures:
     kind: Floats
     named: Floats
 
-    def features(self) -> Floats:
-        """Return a row of numbers for each pair, ``(n, f)``."""
+    def matrix(self) -> Floats:
+        """Return the features of each pair as numbers, ``(n, f)``."""
         columns = (
             np.minimum(self.agreeing, 2),
             self.agreeing > 0,
@@ -71,23 +70,23 @@ class LinkFeatures:
         return np.stack(columns, axis=1).astype(np.float64)
 
 
-class Witnesses:
-    """What all links and facts together say of any pair of nodes.
+class FeatureExtractor:
+    """Features of any pair of nodes, from all links and facts.
 
     Args:
         nodes: All entities.
         links: The pairs of nodes that are linked, ``(n, 2)``.
-        trusted: Which links are followed where they are not themselves in question, ``(n,)``.
-        clusters: What these make one.
-        names: What names say.
-        settings: How evidence counts.
+        followed: Rows of the links that count as evidence for other pairs, ``(k,)``.
+        clusters: The clusters that these make.
+        names: Evidence by names.
+        settings: Weights of the evidence.
     """
 
     def __init__(
         self,
         nodes: Nodes,
         links: Ints,
-        trusted: Ints,
+        followed: Ints,
         clusters: Ints,
         names: Names,
         settings: AlignSettings,
@@ -95,7 +94,7 @@ class Witnesses:
         self._nodes = nodes
         self._names = names
         size = (len(nodes), len(nodes))
-        both = np.concatenate([links[trusted], links[trusted][:, ::-1]])
+        both = np.concatenate([links[followed], links[followed][:, ::-1]])
         ones = np.ones(len(both))
         self._linked = sp.csr_array((ones, (both[:, 0], both[:, 1])), shape=size)
         self._linked.data[:] = 1
@@ -112,10 +111,10 @@ class Witnesses:
         )
         self._checkable = _checkable(nodes, clusters)
         self._profile = _profiles(nodes, self._relations)
-        self._lift = _lifts(self._profile, links[trusted])
+        self._lift = _lifts(self._profile, links[followed])
 
-    def signs(self, pairs: Ints, *, real: bool) -> LinkFeatures:
-        """Look at pairs of nodes, ``(n, 2)``; ``real`` says that they are links themselves."""
+    def of(self, pairs: Ints, *, real: bool) -> LinkFeatures:
+        """Return the features of pairs of nodes, ``(n, 2)``, which are links or not (``real``)."""
         left, right = pairs.T
         source = self._nodes.source_of
         support = (self._around[left] * self._around[right]).sum(axis=1)
@@ -124,7 +123,7 @@ class Witnesses:
         named = named + np.asarray(self._pairs[left, right]).ravel()
         agreeing, contradicting = self._third_graphs(left, right)
         rival, rival_support = self._rivals(left, right)
-        # A made pair stands for the links that its ends have, as a real one stands for itself.
+        # A made pair takes the place of one of its ends' links, as a real one is its own.
         own = np.asarray(self._linked[left, right]).ravel() if real else 1.0
         further = [self._to_graph(*ends) for ends in ((left, right), (right, left))]
         return LinkFeatures(
@@ -143,7 +142,7 @@ class Witnesses:
         )
 
     def _to_graph(self, one: Ints, other: Ints) -> Floats:
-        """Return how many links lead from each node to the graph of the other."""
+        """Count the links from each node to the graph of the other."""
         source = self._nodes.source_of
         counts = np.zeros((len(source), len(self._nodes.graphs)))
         links = self._linked.tocoo()
@@ -152,7 +151,7 @@ class Witnesses:
         return found
 
     def _third_graphs(self, left: Ints, right: Ints) -> tuple[Ints, Ints]:
-        """Return in how many other graphs both are linked to one entity, and to different ones."""
+        """Count other graphs in which both are linked to one entity, and to different ones."""
         source, n_graphs = self._nodes.source_of, len(self._nodes.graphs)
         common = (self._linked[left] * self._linked[right]).tocoo()
         agrees = np.zeros((len(left), n_graphs), dtype=bool)
@@ -175,7 +174,7 @@ class Witnesses:
         return best, strength
 
     def _kinds(self, left: Ints, right: Ints, *, real: bool) -> Floats:
-        """Return the mean log of how much oftener than by chance their relations meet."""
+        """Return the mean log lift of their relations."""
         one, other = self._profile[left], self._profile[right]
         lifts = self._lift[int(real)]
         total = np.asarray(other.multiply(one @ lifts).sum(axis=1)).ravel()
@@ -185,7 +184,7 @@ class Witnesses:
 
 
 def _checkable(nodes: Nodes, clusters: Ints) -> Ints:
-    """Return how many facts of each node lead to an entity that is linked to each graph."""
+    """Count the facts of each node that lead to an entity linked to each graph."""
     members = nodes.members(clusters) >= 0
     heads, _, tails = nodes.joint.triples.T
     counts = np.zeros((len(nodes), len(nodes.graphs)), dtype=np.int64)
@@ -195,10 +194,10 @@ def _checkable(nodes: Nodes, clusters: Ints) -> Ints:
 
 
 def _profiles(nodes: Nodes, relations: Ints) -> sp.csr_array:
-    """Return nodes and the relations that are said of them, 0 or 1."""
-    heads, verbs, tails = nodes.joint.triples.T
+    """Return nodes and their relations, 0 or 1."""
+    heads, stated, tails = nodes.joint.triples.T
     rows = np.concatenate([heads, tails])
-    columns = relations[np.concatenate([verbs, verbs + nodes.joint.n_relations])]
+    columns = relations[np.concatenate([stated, stated + nodes.joint.n_relations])]
     size = (len(nodes), 2 * nodes.joint.n_relations)
     found = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)
     found.sum_duplicates()
@@ -208,18 +207,18 @@ def _profiles(nodes: Nodes, relations: Ints) -> sp.csr_array:
 
 
 def _lifts(profile: sp.csr_array, links: Ints) -> tuple[Floats, Floats]:
-    """Return how much oftener than by chance two relations meet at linked entities, as logs.
+    """Return the log lift of each two relations at linked entities.
 
-    One more meeting is supposed than is expected; the second array is for pairs that are links
-    themselves, and leaves out the meeting that they are.
+    Counts and expectations are one higher than they are; the second array, for pairs that are links
+    themselves, leaves out their own count.
     """
     one, other = profile[links[:, 0]], profile[links[:, 1]]
     met = (one.T @ other).toarray()
     met = met + met.T
-    said = np.asarray(one.sum(axis=0) + other.sum(axis=0)).ravel()
-    expected = np.outer(said, said) / max(2 * len(links), 1)
-    by_chance = np.log(expected + 1)
-    return np.log(met + 1) - by_chance, np.log(np.maximum(met, 1)) - by_chance
+    counts = np.asarray(one.sum(axis=0) + other.sum(axis=0)).ravel()
+    expected = np.outer(counts, counts) / max(2 * len(links), 1)
+    independent = np.log(expected + 1)
+    return np.log(met + 1) - independent, np.log(np.maximum(met, 1)) - independent
 
 
 def _best_other(found: Candidates, nodes: Nodes, asked: Ints, partner: Ints) -> tuple[Ints, Floats]:
@@ -228,16 +227,12 @@ def _best_other(found: Candidates, nodes: Nodes, asked: Ints, partner: Ints) -> 
     group = found.left * n_graphs + nodes.source_of[found.right]
     order = np.lexsort((-found.evidence, group))
     group, right, evidence = group[order], found.right[order], found.evidence[order]
-    if not len(group):
-        return np.full(len(asked), -1), np.zeros(len(asked))
-    starts = np.flatnonzero(changes(group))
-    sizes = np.diff(np.append(starts, len(group)))
-    wanted = asked * n_graphs + nodes.source_of[partner]
-    place = np.minimum(np.searchsorted(group[starts], wanted), len(starts) - 1)
-    known = group[starts][place] == wanted
-    first = starts[place]
+    node, strength = np.full(len(asked), -1), np.zeros(len(asked))
+    index = GroupedIndex.of(group)
+    known, place = index.groups(asked * n_graphs + nodes.source_of[partner])
+    best = index.starts[place].astype(np.int64)
     # The second best where the best is the partner.
-    first = first + ((right[first] == partner) & known)
-    known &= first < starts[place] + sizes[place]
-    first = np.minimum(first, len(group) - 1)
-    return np.where(known, right[first], -1), np.where(known, evidence[first], 0.0)
+    best += right[best] == partner[known]
+    there = best < index.starts[place + 1]
+    node[known[there]], strength[known[there]] = right[best[there]], evidence[best[there]]
+    return node, strength

@@ -1,4 +1,4 @@
-"""The entities of all graphs of a collection in one row, and how they are clustered."""
+"""The entities of all graphs of a collection in one numbering, and their clusters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Nodes:
         graphs: The graphs.
         joint: Their facts in rows of nodes; relations are one where they have one name, or where
             relation links say so.
-        source_of: Place of each node's graph, int64 ``(n,)``.
+        source_of: Index of each node's graph, int64 ``(n,)``.
         first: The first node of each graph, and at the end their number, int64 ``(g + 1,)``.
     """
 
@@ -58,8 +58,8 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.source_of)
 
-    def place(self, name: str) -> int:
-        """Return the place of a graph among the graphs."""
+    def graph_index(self, name: str) -> int:
+        """Return the index of a graph."""
         return self.joint.sources.index(name)
 
     def pairs(self, links: Sequence[Links]) -> tuple[Ints, Floats]:
@@ -67,8 +67,8 @@ class Nodes:
         own = [x for x in links if x.kind == "entity"]
         if not own:
             return np.empty((0, 2), dtype=np.int64), np.empty(0)
-        shifts = [(self.first[self.place(x.left)], self.first[self.place(x.right)]) for x in own]
-        pairs = [x.pairs + np.array(shift) for x, shift in zip(own, shifts, strict=True)]
+        ends = [[self.graph_index(x.left), self.graph_index(x.right)] for x in own]
+        pairs = [x.pairs + self.first[end] for x, end in zip(own, ends, strict=True)]
         return np.concatenate(pairs), np.concatenate([x.confidence for x in own]).astype(np.float64)
 
     def clusters(self, links: Sequence[Links]) -> Ints:
@@ -96,11 +96,11 @@ class Nodes:
         return nodes - self.first[self.source_of[nodes]]
 
     def label(self, node: int) -> str:
-        """Return what people call a node."""
+        """Return a node's readable label."""
         source = int(self.source_of[node])
         return self.graphs[source].label(int(node - self.first[source]))
 
 
-def examples(clusters: Ints) -> Ints:
-    """Return a node of each cluster, its first one, int64 ``(clusters,)``."""
+def first_members(clusters: Ints) -> Ints:
+    """Return the first node of each cluster, int64 ``(clusters,)``."""
     return np.unique(clusters, return_index=True)[1].astype(np.int64)

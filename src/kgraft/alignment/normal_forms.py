@@ -1,4 +1,4 @@
-"""What is left of a name when spelling, case, punctuation and script are taken away."""
+"""Normal forms of names: without case, punctuation, accents and script."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARTS: Final = re.compile(r"[/#:]")
 
 
 def transliterator() -> ModuleType:
-    """Return the library that writes any script in Latin letters.
+    """Import the library that transliterates any script to Latin letters.
 
     Raises:
         KgraftError: If it is not installed.
@@ -44,7 +44,7 @@ def normal_form(text: str) -> str:
 
 
 def without_remark(text: str) -> str:
-    """Return a label without what stands in brackets at its end, as ``(film)``."""
+    """Return a label without a remark in brackets at its end, as ``(film)``."""
     return _REMARK.sub("", text.replace("_", " ")) or text
 
 
@@ -58,5 +58,5 @@ def endings(name: str) -> list[str]:
 
 
 def numbers(text: str) -> tuple[str, ...]:
-    """Return the numbers in a text: labels that differ in them name different things."""
+    """Return the numbers in a text; labels that differ in them name different things."""
     return tuple(_DIGITS.findall(text))

@@ -1,4 +1,4 @@
-"""How good found links are, measured on links that were held out."""
+"""Evaluation of found links on links that were held out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kgraft.alignment.candidates import rank_in_group
 from kgraft.alignment.nodes import Ints
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
+from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.progress import Listener
@@ -23,19 +24,19 @@ HITS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class PairScore:
-    """How well the links between two graphs were found.
+    """Evaluation of the links found between two graphs.
 
     Args:
         left: One graph.
         right: The other.
-        seeds: Links that were given.
-        held_out: Links that were not.
-        accepted: Links that were found, besides what follows from the given ones.
-        right_ones: Those of them that all given and held-out links together imply.
-        judged: Those of them with an end for which a partner in the other graph is known.
+        seeds: Given links.
+        held_out: Held-out links.
+        accepted: Found links, without those that follow from the given ones.
+        correct: Accepted links that all given and held-out links together imply.
+        judged: Accepted links with an end whose partner in the other graph is known.
         dangling: Entities without a known partner.
-        dangling_unlinked: Share of them that was left without one.
-        recall: Held-out links that were found, or follow from the given ones.
+        dangling_unlinked: Share of them that stayed without one.
+        recall: Share of held-out links that were found, or follow from the given ones.
         hits: Share of held-out ends whose true partner is among the best 1, 5, 10, over both
             directions; an accepted partner is the best.
         mrr: Mean reciprocal rank of the true partner, 0 where it is no candidate.
@@ -46,7 +47,7 @@ class PairScore:
     seeds: int
     held_out: int
     accepted: int
-    right_ones: int
+    correct: int
     judged: int
     dangling: int
     dangling_unlinked: float
@@ -56,17 +57,17 @@ class PairScore:
 
     @property
     def precision(self) -> float:
-        """Right ones among those that can be judged; 1 if there are none.
+        """Share of correct links among the judged ones, 1 without any.
 
-        If links are incomplete, as they mostly are, nobody knows of a link between two entities
-        without known partners whether it is right.
+        Where known links are incomplete, as they mostly are, one between two entities without
+        known partners cannot be judged.
         """
-        return self.right_ones / self.judged if self.judged else 1.0
+        return self.correct / self.judged if self.judged else 1.0
 
     @property
     def precision_of_all(self) -> float:
-        """Right ones among all, as if an entity without a known partner had none; 1 if none."""
-        return self.right_ones / self.accepted if self.accepted else 1.0
+        """Share of correct links among all accepted ones, 1 without any."""
+        return self.correct / self.accepted if self.accepted else 1.0
 
     @property
     def f1(self) -> float:
@@ -91,10 +92,10 @@ class PairScore:
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """How well the links of a collection were found.
+    """Evaluation of the links found in a collection.
 
     Args:
-        pairs: Each two graphs that links were held out from.
+        pairs: For each two graphs with held-out links.
     """
 
     pairs: tuple[PairScore, ...]
@@ -119,16 +120,16 @@ def evaluate_alignment(
     seed: int = 0,
     listener: Listener | None = None,
 ) -> AlignmentScore:
-    """Hold out links of a collection, look for them, and measure what was found.
+    """Hold out links of a collection, and evaluate how ``align`` finds them.
 
-    What the given links imply by way of other graphs counts as found, since graphs are matched
-    together. To measure without the help of names, set ``labels.use`` to false.
+    Links that follow from given ones through other graphs count as found, since graphs are matched
+    together. To measure without names, set ``labels.use`` to false.
 
     Args:
-        collection: Graphs and links, taken as right.
+        collection: Graphs and links, taken as correct.
         settings: By default ``AlignSettings()``.
         share: Share of each two graphs' links that are given; the others are held out.
-        seed: Chooses which.
+        seed: Seed of the choice.
         listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
@@ -147,10 +148,7 @@ def evaluate_alignment(
 def split_links(
     links: Sequence[Links], share: float, *, seed: int
 ) -> tuple[tuple[Links, ...], tuple[Links, ...]]:
-    """Return a share of the entity links of each two graphs, and the others.
-
-    Links of relations are with the first.
-    """
+    """Split a share of each two graphs' entity links, and all relation links, from the rest."""
     given: list[Links] = []
     held_out: list[Links] = []
     for place, x in enumerate(links):
@@ -168,13 +166,13 @@ def split_links(
 def score(
     found: Alignment, truth: Sequence[Links], seeds: Sequence[Links], held_out: Sequence[Links]
 ) -> AlignmentScore:
-    """Measure what was found from ``seeds`` by all links and by those that were held out."""
-    tables = _Tables(found, truth, seeds)
-    return AlignmentScore(tuple(tables.score(x, seeds) for x in held_out if len(x)))
+    """Evaluate an alignment from ``seeds`` by all links and by those that were held out."""
+    partners = _Partners(found, truth, seeds)
+    return AlignmentScore(tuple(partners.score(x, seeds) for x in held_out if len(x)))
 
 
-class _Tables:
-    """Each node's partner in each graph: the true one, the one that was given, the one found."""
+class _Partners:
+    """Each node's true, given and found partner in each graph."""
 
     def __init__(self, found: Alignment, truth: Sequence[Links], seeds: Sequence[Links]) -> None:
         nodes = found.nodes
@@ -186,7 +184,7 @@ class _Tables:
 
     def score(self, held_out: Links, seeds: Sequence[Links]) -> PairScore:
         nodes = self._found.nodes
-        left, right = nodes.place(held_out.left), nodes.place(held_out.right)
+        left, right = nodes.graph_index(held_out.left), nodes.graph_index(held_out.right)
         ours = np.arange(nodes.first[left], nodes.first[left + 1])
         theirs = np.arange(nodes.first[right], nodes.first[right + 1])
         linked, true = self._linked[ours, right], self._true[ours, right]
@@ -226,19 +224,13 @@ class _Tables:
 
     def _ranks(self, asked: Ints, answers: Ints, place: int) -> np.ndarray:
         """Return the rank of each answer among candidates in one graph, inf if it is none."""
-        clusters, open_pairs = self._found.clusters, self._found.open
+        clusters, open_pairs = self._found.clusters, self._found.unmatched
         members = self._found.nodes.members(clusters)
         usable = members[open_pairs.right, place] >= 0
         left, right = open_pairs.left[usable], members[open_pairs.right[usable], place]
         rank = rank_in_group(left) + 1
-        size = len(clusters)
-        keys = left * size + right
-        order = np.argsort(keys)
-        wanted = clusters[asked] * size + answers
-        at = np.searchsorted(keys[order], wanted)
-        hit = np.minimum(at, max(len(keys) - 1, 0))
-        is_there = keys[order][hit] == wanted if len(keys) else np.zeros(len(asked), bool)
         found = np.full(len(asked), np.inf)
-        found[is_there] = rank[order][hit[is_there]]
+        position, row = GroupedIndex.of(left, right).rows(clusters[asked], answers)
+        found[position] = rank[row]
         linked = self._linked[asked, place]
         return np.where(linked == answers, 1.0, np.where(linked >= 0, found + 1, found))

@@ -1,4 +1,4 @@
-"""Links onto disk, as tables and SSSOM that collections read."""
+"""Write links as tables and SSSOM, which collections read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_alignment(alignment: Alignment, directory: Path) -> None:
     ``relations.tsv``. ``links.toml`` holds the tables that make a collection read the links.
 
     Args:
-        alignment: What ``align`` has found.
+        alignment: What to write.
         directory: A new or empty directory.
 
     Raises:
@@ -61,15 +61,15 @@ def write_alignment(alignment: Alignment, directory: Path) -> None:
 
 
 def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
-    """Write the links that an audit has left, and those that it doubts, into a new directory.
+    """Write cleaned links, and those left out, into a new directory.
 
-    Links are written as ``write_alignment`` does; ``doubtful.tsv`` has the columns doubt, left,
-    left_name, right, right_name and why, the most doubtful first. Nothing of the collection's own
-    files is touched.
+    Links are written as ``write_alignment`` does; ``doubtful.tsv`` has the columns
+    error_probability, left, left_name, right, right_name and why, the most probable error first.
+    The collection's own files stay as they are.
 
     Args:
-        found: What ``audit`` has found.
-        collection: What was audited; its relation links are taken over.
+        found: Result of the audit.
+        collection: The audited collection, whose relation links are kept.
         directory: A new or empty directory.
 
     Raises:
@@ -78,12 +78,12 @@ def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
     check_empty(directory)
     kept = (*found.cleaned(), *(x for x in collection.links if x.kind == "relation"))
     rows = []
-    for doubt, links, row, why in found.doubtful():
+    for probability, links, row, why in found.doubtful():
         ends = zip((links.left, links.right), links.pairs[row].tolist(), strict=True)
         named = [(graph, collection.graphs[graph].entities.name(end)) for graph, end in ends]
-        rows.append((round(doubt, 4), *named[0], *named[1], why))
+        rows.append((round(probability, 4), *named[0], *named[1], why))
     names = ("left", "left_name", "right", "right_name", "why")
-    schema = {"doubt": pl.Float64, **dict.fromkeys(names, pl.String)}
+    schema = {"error_probability": pl.Float64, **dict.fromkeys(names, pl.String)}
     with write_directory(directory) as place:
         tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
         doubtful = pl.DataFrame(rows, schema=schema, orient="row")
@@ -98,14 +98,14 @@ def write_links(
     place: Path,
     folder: str,
 ) -> dict[str, Any]:
-    """Write links as a table and as SSSOM; return the table of a collection that reads them.
+    """Write links as a table and as SSSOM; return their ``[[links]]`` table for a collection.
 
     Args:
         links: The links.
-        evidence: Why, for each.
+        evidence: The evidence for each in words.
         graphs: The graphs that they join.
-        place: Where to.
-        folder: What the collection, which lies beside it, will call that.
+        place: The directory to write to.
+        folder: Its path from the collection.
     """
     vocabularies = [
         graphs[name].entities if links.kind == "entity" else graphs[name].relations
@@ -128,17 +128,17 @@ def write_links(
 
 
 def _write_toml(tables: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write ``[[links]]`` tables, which may stand below others in a collection.toml."""
+    """Write ``[[links]]`` tables, to be added to a collection.toml."""
     blocks = [f"[[links]]\n{tomli_w.dumps(table)}" for table in tables]
     path.write_text("\n".join(blocks), encoding="utf-8")
 
 
 def _free_stem(links: Links, place: Path) -> str:
-    """Return a name for files of links that none in the place has."""
+    """Return an unused name for files of links."""
     names = (name.replace("/", "_") for name in (links.left, links.right))
     stem = "-".join(names) + ("" if links.kind == "entity" else "-relations")
-    ways = (stem, *(f"{stem}-{number}" for number in range(2, len(list(place.iterdir())) + 3)))
-    return next(way for way in ways if not (place / f"{way}.tsv").exists())
+    stems = (stem, *(f"{stem}-{number}" for number in range(2, len(list(place.iterdir())) + 3)))
+    return next(name for name in stems if not (place / f"{name}.tsv").exists())
 
 
 def _write_sssom(table: pl.DataFrame, links: Links, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verbs about links: ``align``, ``audit``, and how ``evaluate`` measures the first."""
+"""The commands about links: ``align``, ``audit``, and how ``evaluate`` measures the first."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def audit(
     directory: LinksOutOption,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", min=0.0, max=1.0, help="The least doubt of what is left out."),
+        typer.Option(
+            "--threshold", min=0.0, max=1.0, help="Error probability from which a link is left out."
+        ),
     ] = 0.5,
     mask_labels: MaskOption = False,
     k: Annotated[int, typer.Option("--top", "-k", min=0, help="The most links shown.")] = 10,
@@ -118,19 +120,19 @@ def audit(
             print_json(
                 [
                     {
-                        "doubt": round(doubt, 4),
+                        "error_probability": round(probability, 4),
                         "left": links.left,
                         "left_name": known.graphs[links.left].entities.name(links.pairs[row, 0]),
                         "right": links.right,
                         "right_name": known.graphs[links.right].entities.name(links.pairs[row, 1]),
                         "why": why,
                     }
-                    for doubt, links, row, why in doubtful
+                    for probability, links, row, why in doubtful
                 ]
             )
             return
-        for doubt, _, _, why in doubtful[:k]:
-            out.print(f"{doubt:.2f}  {why}", highlight=False, soft_wrap=True)
+        for probability, _, _, why in doubtful[:k]:
+            out.print(f"{probability:.2f}  {why}", highlight=False, soft_wrap=True)
         n_links = sum(len(x.links) for x in found.audited)
         out.print(
             f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "

@@ -16,8 +16,7 @@ from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relati
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.coverage import covered
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.joint_graph import JointGraph, covered, join
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.tables import cell, html_table

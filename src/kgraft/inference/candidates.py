@@ -18,7 +18,7 @@ from torch import Tensor
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
-from kgraft.linking.joint_graph import places_of
+from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
@@ -194,4 +194,4 @@ class Candidates:
     @cached_property
     def _column(self) -> Rows:
         """The column of each of the model's entities, or -1."""
-        return places_of(self.rows, self._names.model.graph.n_entities)
+        return positions_of(self.rows, self._names.model.graph.n_entities)

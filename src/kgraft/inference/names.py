@@ -15,7 +15,7 @@ from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, unknown
-from kgraft.linking.joint_graph import Part
+from kgraft.linking.joint_graph import JointSource
 from kgraft.model.trained_model import TrainedModel
 
 _SEPARATORS = ("/", "#", ":")
@@ -80,7 +80,7 @@ class ModelNames:
     def __init__(self, model: TrainedModel, source: str | None = None) -> None:
         self.model = model
         self.source = source or model.target or model.graph.sources[0]
-        self.part: Part = model.graph.part(self.source)
+        self.part: JointSource = model.graph.part(self.source)
 
     @property
     def n_relations(self) -> int:
@@ -243,7 +243,7 @@ class ModelNames:
         return Counter(ending[0] for ending in found if ending)
 
     @property
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[JointSource]:
         """The source itself, and then all."""
         return [self.part, *self.model.graph.parts.values()]
 

@@ -1,4 +1,4 @@
-"""A collection: the graphs, the links between them, and the target."""
+"""Collections: graphs, the links between them, and a target."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Collection:
     """Graphs and the links between them.
 
     Args:
-        name: What people call it.
+        name: Its name.
         graphs: The graphs by their names.
         links: Links between them.
-        target: The graph that a student is for, where one is chosen.
-        description: What it is, for people to read.
+        target: The graph to train for, where one is chosen.
+        description: A description for people to read.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Collection:
 
     @property
     def target_graph(self) -> KnowledgeGraph:
-        """The graph that a student is for.
+        """The graph to train for.
 
         Raises:
             UnknownNameError: If none is chosen.

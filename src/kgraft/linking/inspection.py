@@ -1,4 +1,4 @@
-"""What is in a collection: sizes, links, conflicts, and what the sources share."""
+"""Inspection of a collection: sizes, links, conflicts and overlap."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from rich.text import Text
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
-from kgraft.linking.coverage import covered
-from kgraft.linking.joint_graph import JointGraph, LinkConflict, join
+from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
 from kgraft.linking.links import Links
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
@@ -55,13 +54,13 @@ class SourceReport:
     covered_share: float | None
 
     def oddities(self) -> list[str]:
-        """Return what a reader may not expect, in words."""
+        """Return unexpected contents in words."""
         counts = {
             "entities that no fact mentions": self.unused_entities,
             "repeated facts dropped": self.duplicates,
             "literals kept as attributes": self.attributes,
         }
-        return [f"{what}: {count:,}" for what, count in counts.items() if count]
+        return [f"{name}: {count:,}" for name, count in counts.items() if count]
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class LinkReport:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a collection.
+    """Contents of a collection in numbers.
 
     Args:
         name: The collection.
@@ -94,7 +93,7 @@ class Inspection:
         joint_relations: Relations after those of one name, and linked ones, have become one.
         sources: Each source.
         links: Each pair of sources that has links, or names in common.
-        conflicts: Links left out, because they would have made two entities of one source one.
+        conflicts: Links left out because they would join two entities of one source.
     """
 
     name: str
@@ -186,7 +185,7 @@ class Inspection:
 
 
 def inspect(collection: Collection) -> Inspection:
-    """Look into a collection."""
+    """Count the contents of a collection."""
     joint = join(list(collection.graphs.values()), collection.links)
     reports = (
         _link_report(left, right, collection.links, joint)
@@ -204,7 +203,7 @@ def inspect(collection: Collection) -> Inspection:
 
 
 def in_words(conflict: LinkConflict) -> str:
-    """Say which link was left out, what it would have joined, and why it lost."""
+    """Describe a conflict: the link, the entities that it would join, and the reason."""
     one, other = conflict.kept_apart
     left, right = (f"{source}:{name}" for source, name in (conflict.left, conflict.right))
     why = (

@@ -1,4 +1,4 @@
-"""Linked graphs in one id space: linked entities share a row, every fact keeps its source."""
+"""Joint graph: linked graphs in one id space, where linked entities share a row."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.merge import Conflict, merge
 
 _CERTAIN = 2.0
-"""Outranks the confidence of every link, which is at most 1."""
+"""Confidence of certain links, above that of all others."""
 
 _SAME_NAME = 3.0
-"""Outranks that: one name is one relation, even if an earlier join merged it with another."""
+"""Confidence of equal relation names: they are one even if an earlier join decided otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class JointSource:
     """One source inside a joint graph.
 
     Args:
@@ -51,7 +52,7 @@ class Part:
         return np.append(self.entity_rows, -1)[self.entities.rows(names)]
 
     def relation_rows_of(self, names: pl.Series) -> Rows:
-        """Return the same of relations."""
+        """Return the joint row of each of the source's relations by name, or -1, int64 ``(n,)``."""
         return np.append(self.relation_rows, -1)[self.relations.rows(names)]
 
 
@@ -60,13 +61,13 @@ class LinkConflict:
     """A link that was left out, because it would have made two entities of one source one.
 
     Args:
-        kind: Whether the link joins entities or relations.
+        kind: Entity or relation.
         left: Source and name at the left end.
         right: Source and name at the right end.
         confidence: The link's confidence.
         source: The source that has both of the names in ``kept_apart``.
         kept_apart: The two names that the link would have joined.
-        reason: ``confidence`` when surer links decided, ``apart`` when nothing could decide.
+        reason: ``confidence`` where links of higher confidence decided, ``apart`` for a tie.
     """
 
     kind: LinkKind
@@ -89,10 +90,10 @@ class JointGraph:
         triples: The sources' training facts in joint rows, int64 ``(n, 3)``; a fact that two
             sources state stands twice.
         triple_sources: For each fact, the position of its source in ``parts``, int16 ``(n,)``.
-        conflicts: The links that were left out.
+        conflicts: Links that were left out.
     """
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, JointSource]
     n_entities: int
     n_relations: int
     triples: Triples
@@ -111,8 +112,8 @@ class JointGraph:
         """The names of the sources."""
         return tuple(self.parts)
 
-    def part(self, source: str) -> Part:
-        """Return one source's part.
+    def part(self, source: str) -> JointSource:
+        """Return one source.
 
         Raises:
             UnknownNameError: If the joint graph has no such source.
@@ -126,17 +127,17 @@ class JointGraph:
         """Return each source as a graph of its own, with the training facts that it states."""
         found = {}
         for place, (name, part) in enumerate(self.parts.items()):
-            entities = places_of(part.entity_rows, self.n_entities)
-            relations = places_of(part.relation_rows, self.n_relations)
-            heads, verbs, tails = self.triples[self.triple_sources == place].T
-            facts = np.stack([entities[heads], relations[verbs], entities[tails]], axis=1)
+            entities = positions_of(part.entity_rows, self.n_entities)
+            relations = positions_of(part.relation_rows, self.n_relations)
+            heads, stated, tails = self.triples[self.triple_sources == place].T
+            facts = np.stack([entities[heads], relations[stated], entities[tails]], axis=1)
             found[name] = KnowledgeGraph(
                 name, part.entities, part.relations, facts, labels=part.labels
             )
         return found
 
     def labelled(self, label: str) -> Rows:
-        """Return the entity rows that some source gives this label, whatever the case."""
+        """Return the entity rows with this label in any source, case ignored."""
         found = [
             part.entity_rows[(part.labels.str.to_lowercase() == label.lower()).fill_null(False)]
             for part in self.parts.values()
@@ -144,17 +145,19 @@ class JointGraph:
         ]
         return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
-    def adopt(self, links: Sequence[Links], graphs: Mapping[str, KnowledgeGraph]) -> list[Links]:
-        """Return links with their ends in the rows of this graph's parts, found by name.
+    def translate_links(
+        self, links: Sequence[Links], graphs: Mapping[str, KnowledgeGraph]
+    ) -> list[Links]:
+        """Return links with their ends in the rows of this graph's sources, found by name.
 
         Args:
             links: Links in the rows of ``graphs``.
-            graphs: Graphs by name; an end in one that is no part of this graph stays as it is.
-                A pair whose name a part does not have is left out.
+            graphs: Graphs by name; an end in one that is no source of this graph stays as it is.
+                A pair with a name that a source lacks is left out.
         """
-        return [self._adopt_end(self._adopt_end(x, graphs, 0), graphs, 1) for x in links]
+        return [self._translate_end(self._translate_end(x, graphs, 0), graphs, 1) for x in links]
 
-    def _adopt_end(self, links: Links, graphs: Mapping[str, KnowledgeGraph], end: int) -> Links:
+    def _translate_end(self, links: Links, graphs: Mapping[str, KnowledgeGraph], end: int) -> Links:
         name = (links.left, links.right)[end]
         if name not in self.parts or name not in graphs:
             return links
@@ -169,7 +172,7 @@ class JointGraph:
         return replace(links, pairs=pairs[known], confidence=links.confidence[known])
 
     def rows_in(self, other: JointGraph) -> tuple[Rows, Rows]:
-        """Return where another joint graph has the same entities and relations, by name.
+        """Map rows to those of another joint graph, by name.
 
         Returns:
             For each entity row, ``(n_entities,)``, and each relation row, ``(n_relations,)``, the
@@ -189,7 +192,7 @@ class JointGraph:
         return entities, relations
 
     def among_first(self, n_entities: int) -> NDArray[np.bool_]:
-        """Say of each fact, ``(n,)``, whether both ends are among the first so many entities."""
+        """Mask the facts whose ends are both among the first ``n_entities`` rows, ``(n,)``."""
         heads, _, tails = self.triples.T
         among: NDArray[np.bool_] = (heads < n_entities) & (tails < n_entities)
         return among
@@ -200,11 +203,32 @@ class JointGraph:
         return self.triples[np.isin(self.triple_sources, positions)]
 
 
-def places_of(rows: Rows, size: int) -> Rows:
-    """Return for each of ``size`` rows its place in ``rows``, or -1."""
-    places = np.full(size, -1, dtype=np.int64)
-    places[rows] = np.arange(len(rows))
-    return places
+def positions_of(rows: Rows, size: int) -> Rows:
+    """Return the position of each of ``size`` rows in ``rows``, or -1."""
+    positions = np.full(size, -1, dtype=np.int64)
+    positions[rows] = np.arange(len(rows))
+    return positions
+
+
+def covered(joint: JointGraph, source: str, triples: Triples) -> NDArray[np.bool_]:
+    """Mask the facts of a source that the training facts of another source state too.
+
+    That is the same relation, by name or by a relation link, between the linked entities.
+
+    Args:
+        joint: The graph that joins ``source`` with the others.
+        source: The source that the facts belong to.
+        triples: Facts in the source's own rows, int64 ``(n, 3)``.
+
+    Returns:
+        bool ``(n,)``.
+
+    Raises:
+        UnknownNameError: If the joint graph has no such source.
+    """
+    own = joint.part(source).joint(triples)
+    others = joint.facts_of([name for name in joint.sources if name != source])
+    return KnownFacts(others).contains(own)
 
 
 def join(
@@ -223,7 +247,7 @@ def join(
     Args:
         graphs: The graphs, with distinct names; only their training facts are taken over.
         links: Links between them.
-        certain: Links that outrank all other links: what an earlier join has made one.
+        certain: Links of an earlier join, which outrank all others.
 
     Raises:
         ValueError: If there is no graph, or two have one name.
@@ -234,7 +258,9 @@ def join(
     entity_rows, n_entities, entity_conflicts = _merge_kind(graphs, links, certain, "entity")
     relation_rows, n_relations, relation_conflicts = _merge_kind(graphs, links, certain, "relation")
     parts = {
-        graph.name: Part(graph.entities, graph.relations, own_entities, own_relations, graph.labels)
+        graph.name: JointSource(
+            graph.entities, graph.relations, own_entities, own_relations, graph.labels
+        )
         for graph, own_entities, own_relations in zip(
             graphs, entity_rows, relation_rows, strict=True
         )
@@ -309,5 +335,5 @@ def _in_words(
 ) -> LinkConflict:
     left, right = (named(int(node)) for node in pairs[conflict.link])
     (source, one), (_, other) = (named(node) for node in conflict.kept_apart)
-    trust = min(float(confidence[conflict.link]), 1.0)
-    return LinkConflict(kind, left, right, trust, source, (one, other), conflict.reason)
+    limited = min(float(confidence[conflict.link]), 1.0)
+    return LinkConflict(kind, left, right, limited, source, (one, other), conflict.reason)

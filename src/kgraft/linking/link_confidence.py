@@ -1,4 +1,4 @@
-"""How far facts are about the entities that they share with others, by the links that say so."""
+"""Per-fact link confidence."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ Floats = NDArray[np.float64]
 
 
 def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | None = None) -> Floats:
-    """Return the chance that links are right about whom each fact is about, ``(n,)``.
+    """Return the probability that the links of both ends of each fact are right, ``(n,)``.
 
-    It is the product over both ends of the confidence of the surest link of the entity that the
-    fact's source has; 1 for one without. Where there is a target, it is that of the link that makes
-    the entity one of the target's, or of that one's surest link to any source where none leads to
-    the fact's own; and 1 for entities that are not the target's, and for the target's own facts.
+    It is the product over both ends of the highest confidence of a link of the source's entity, 1
+    without any. With a target, only links to the target count, those of the fact's own source
+    before those of others; entities that the target does not have, and its own facts, have 1.
 
     Args:
         graph: Sources joined by the links.
-        links: Links in the rows of the graph's parts; those that were not followed count for
-            nothing.
-        target: Whose entities matter; by default those of all sources alike.
+        links: Links in the rows of the graph's parts; those that were not followed are ignored.
+        target: The source whose links count; by default all links do.
     """
     direct = np.zeros((len(graph.sources), graph.n_entities))
     for x in links:
@@ -54,12 +52,12 @@ def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | Non
 def weights_by_link_confidence(
     graph: JointGraph, links: Sequence[Links], sharpness: float
 ) -> Floats | None:
-    """Return how much each fact counts, ``(n,)``, 1 in the mean, or ``None`` if all count alike.
+    """Return per-fact weights from link confidence, ``(n,)``, 1 in the mean; None if all are equal.
 
     Args:
         graph: Sources joined by the links.
         links: The links.
-        sharpness: The power of what ``link_confidence`` returns that a fact counts by.
+        sharpness: Exponent of the link confidence.
     """
-    trusted = link_confidence(graph, links) ** sharpness
-    return None if (trusted == 1).all() else trusted / trusted.mean()
+    weights = link_confidence(graph, links) ** sharpness
+    return None if (weights == 1).all() else weights / weights.mean()

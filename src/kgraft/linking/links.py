@@ -1,8 +1,8 @@
-"""Which entities, or relations, of two graphs are the same."""
+"""Links: pairs of equal entities, or relations, of two graphs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,11 +16,11 @@ class Links:
     """Pairs of entities, or of relations, of two named graphs that mean the same.
 
     Args:
-        left: Name of the graph whose rows stand in the first column.
-        right: Name of the graph whose rows stand in the second column.
+        left: Name of the graph of the first column.
+        right: Name of the graph of the second column.
         pairs: int64 ``(n, 2)``: a row of ``left`` and a row of ``right``.
         confidence: float32 ``(n,)``, each in (0, 1].
-        kind: Whether the rows are entities or relations.
+        kind: Kind of the rows.
         provenance: Where the links come from, for people to read.
 
     Raises:
@@ -51,20 +51,14 @@ class Links:
         return len(self.pairs)
 
     def joins(self, name: str) -> bool:
-        """Whether these links have an end in the named graph."""
+        """Return True if the links have an end in the named graph."""
         return name in (self.left, self.right)
 
     def between(self, one: str, other: str) -> bool:
-        """Whether these links join the two named graphs, in either order."""
+        """Return True if the links join the two named graphs, in either order."""
         return {self.left, self.right} == {one, other}
 
     def reversed(self) -> Links:
         """Return the same links with left and right exchanged."""
-        return Links(
-            self.right,
-            self.left,
-            np.ascontiguousarray(self.pairs[:, ::-1]),
-            self.confidence,
-            self.kind,
-            self.provenance,
-        )
+        pairs = np.ascontiguousarray(self.pairs[:, ::-1])
+        return replace(self, left=self.right, right=self.left, pairs=pairs)

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge, for what has a few features and many rows."""
+"""Ridge logistic regression for a few features and many rows."""
 
 from __future__ import annotations
 
@@ -16,43 +16,38 @@ RIDGE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Logistic:
+class LogisticRegression:
     """A fitted regression.
 
     Args:
-        mean: Of each feature, ``(f,)``.
-        spread: Standard deviation of each, 1 where it does not vary.
+        mean: Mean of each feature, ``(f,)``.
+        std: Standard deviation of each feature, 1 where it does not vary, ``(f,)``.
         coefficients: Of 1 and the standardised features, ``(f + 1,)``.
     """
 
     mean: Floats
-    spread: Floats
+    std: Floats
     coefficients: Floats
 
-    def chances(self, features: Floats) -> Floats:
-        """Return the chance of each row ``(n, f)`` to be one of those that came out."""
-        rows = (features - self.mean) / self.spread
+    def probabilities(self, features: Floats) -> Floats:
+        """Return the probability that each row's ``(n, f)`` label is 1, ``(n,)``."""
+        rows = (features - self.mean) / self.std
         found: Floats = expit(self.coefficients[0] + rows @ self.coefficients[1:])
         return found
 
 
-def regression(features: Floats, came_out: Floats) -> Logistic:
-    """Fit a logistic regression.
-
-    Args:
-        features: ``(n, f)``.
-        came_out: 1 for rows that came out, 0 for the others, or a share, ``(n,)``.
-    """
-    mean, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    rows = np.column_stack([np.ones(len(features)), (features - mean) / spread])
+def fit_logistic_regression(features: Floats, labels: Floats) -> LogisticRegression:
+    """Fit a logistic regression by features ``(n, f)`` and labels from 0 to 1, ``(n,)``."""
+    mean, std = features.mean(axis=0), features.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    rows = np.column_stack([np.ones(len(features)), (features - mean) / std])
 
     def loss(coefficients: Floats) -> tuple[float, Floats]:
         scores = rows @ coefficients
         ridge = RIDGE * np.where(np.arange(len(coefficients)), coefficients, 0.0)
-        value = np.logaddexp(0.0, scores).mean() - (came_out * scores).mean()
-        slope = rows.T @ (expit(scores) - came_out) / len(rows)
-        return value + ridge @ coefficients / 2, slope + ridge
+        value = np.logaddexp(0.0, scores).mean() - (labels * scores).mean()
+        gradient = rows.T @ (expit(scores) - labels) / len(rows)
+        return value + ridge @ coefficients / 2, gradient + ridge
 
     fitted = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
-    return Logistic(mean, spread, fitted)
+    return LogisticRegression(mean, std, fitted)

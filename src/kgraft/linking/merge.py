@@ -1,4 +1,4 @@
-"""Which nodes become one when links are followed, and which links must not be followed.
+"""Merge linked nodes into clusters, and leave out links that contradict others.
 
 Following every link blindly (the transitive closure) would join two entities of one source as
 soon as a single link is wrong. Here a cluster holds at most one node of each source, always.
@@ -38,7 +38,7 @@ from scipy.sparse.csgraph import connected_components
 Ids = NDArray[np.int64]
 _Node = tuple[str, int]  # ("cluster", its root) or ("link", its row)
 _Graph = dict[_Node, dict[_Node, None]]  # neighbours, in a dict for its order
-_Ways = dict[_Node, list[_Node]]
+_Predecessors = dict[_Node, list[_Node]]
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def merge(n_nodes: int, source_of: ArrayLike, pairs: ArrayLike, confidence: Arra
     off link by link.
 
     Args:
-        n_nodes: How many nodes there are.
+        n_nodes: Number of nodes.
         source_of: ``(n_nodes,)``: the source of each node, numbered from 0.
         pairs: ``(m, 2)``: the two nodes of each link.
-        confidence: ``(m,)``: how far each link is to be trusted; only the order matters.
+        confidence: ``(m,)``: the confidence of each link; only the order matters.
 
     Returns:
         The clusters and the links that were not followed.
@@ -92,8 +92,8 @@ def merge(n_nodes: int, source_of: ArrayLike, pairs: ArrayLike, confidence: Arra
     """
     sources = np.asarray(source_of, dtype=np.int64)
     links = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    trust = np.asarray(confidence)
-    if sources.shape != (n_nodes,) or trust.shape != (len(links),):
+    confidences = np.asarray(confidence)
+    if sources.shape != (n_nodes,) or confidences.shape != (len(links),):
         raise ValueError("each node has one source and each link one confidence")
     if links.size and (links.min() < 0 or links.max() >= n_nodes):
         raise ValueError(f"a linked node is outside 0..{n_nodes - 1}")
@@ -103,7 +103,7 @@ def merge(n_nodes: int, source_of: ArrayLike, pairs: ArrayLike, confidence: Arra
     if not contradictory.any():
         return Merge(_numbered_by_first(labels), ())
     open_links = np.flatnonzero(contradictory[links[:, 0]])
-    resolution = _Resolution(sources, links, trust, open_links)
+    resolution = _Resolution(sources, links, confidences, open_links)
     nodes = np.flatnonzero(contradictory)
     labels[nodes] = labels.max() + 1 + np.array([resolution.root(node) for node in nodes.tolist()])
     return Merge(_numbered_by_first(labels), resolution.conflicts())
@@ -116,7 +116,7 @@ def _components(n_nodes: int, links: Ids) -> Ids:
 
 
 def _holds_a_source_twice(labels: Ids, sources: Ids) -> NDArray[np.bool_]:
-    """For each component, whether two of its nodes have one source."""
+    """Mask the components in which two nodes have one source."""
     twice = np.zeros(labels.max(initial=-1) + 1, dtype=np.bool_)
     key = np.sort(labels * (sources.max(initial=0) + 1) + sources)
     repeated = key[1:][key[1:] == key[:-1]]
@@ -134,7 +134,9 @@ def _numbered_by_first(labels: Ids) -> Ids:
 class _Resolution:
     """Clusters that grow rank by rank, and the links rejected on the way."""
 
-    def __init__(self, sources: Ids, links: Ids, trust: NDArray[np.generic], chosen: Ids) -> None:
+    def __init__(
+        self, sources: Ids, links: Ids, confidence: NDArray[np.generic], chosen: Ids
+    ) -> None:
         self._ends: dict[int, tuple[int, int]] = {
             link: (left, right)
             for link, (left, right) in zip(chosen.tolist(), links[chosen].tolist(), strict=True)
@@ -143,17 +145,17 @@ class _Resolution:
         self._parent = {node: node for node in self._source_of}
         self._members = {node: {source: node} for node, source in self._source_of.items()}
         self._rejected: dict[int, Conflict] = {}
-        ranks = self._ranks(dict(zip(chosen.tolist(), trust[chosen].tolist(), strict=True)))
+        ranks = self._ranks(dict(zip(chosen.tolist(), confidence[chosen].tolist(), strict=True)))
         by_rank = sorted(self._ends, key=ranks.__getitem__, reverse=True)
         for _, group in groupby(by_rank, key=ranks.__getitem__):
             self._settle(group)
 
-    def _ranks(self, trust: Mapping[int, float]) -> dict[int, tuple[float, int]]:
+    def _ranks(self, confidence: Mapping[int, float]) -> dict[int, tuple[float, int]]:
         best: dict[tuple[int, int], float] = {}
         neighbours: dict[int, set[int]] = defaultdict(set)
         for link, (left, right) in self._ends.items():
             pair = (min(left, right), max(left, right))
-            best[pair] = max(trust[link], best.get(pair, trust[link]))
+            best[pair] = max(confidence[link], best.get(pair, confidence[link]))
             neighbours[left].add(right)
             neighbours[right].add(left)
         return {
@@ -196,10 +198,10 @@ class _Resolution:
     def _excluded(self, graph: _Graph) -> set[int]:
         """Reject every link of the shortest contradictions, then of the next longer ones, ….
 
-        Links are nodes of ``graph`` too, so a chain of ``length`` links has a middle, from which
-        both of its ends are ``length`` steps away. No shorter contradiction is left, so what lies
-        nearer to a middle holds each source once and the search stays small. A chain of more
-        clusters than there are sources has a source twice, so there is no longer contradiction.
+        Links are nodes of ``graph`` too, so a chain of ``length`` links has a middle at the
+        distance ``length`` from both of its ends. No shorter contradiction is left, so each source
+        occurs once nearer to a middle, and the search stays small. A chain of more clusters than
+        there are sources has a source twice, so there is no longer contradiction.
         """
         excluded: set[int] = set()
         n_sources = len({s for kind, c in graph if kind == "cluster" for s in self._members[c]})
@@ -232,7 +234,7 @@ class _Resolution:
                 yield Conflict(link, source, (one, other), "apart")
 
     def root(self, node: int) -> int:
-        """Return the node that stands for this node's cluster."""
+        """Return the root of this node's cluster."""
         while self._parent[node] != node:
             self._parent[node] = self._parent[self._parent[node]]
             node = self._parent[node]
@@ -255,12 +257,12 @@ class _Resolution:
         )
 
 
-def _search(graph: _Graph, middle: _Node, steps: int) -> tuple[list[_Node], _Ways]:
-    """Return the nodes ``steps`` away from ``middle``, and from each node the ways back."""
-    nearer: _Ways = {middle: []}
+def _search(graph: _Graph, middle: _Node, distance: int) -> tuple[list[_Node], _Predecessors]:
+    """Return the nodes at a distance from ``middle``, and each node's nearer neighbours."""
+    nearer: _Predecessors = {middle: []}
     edge = [middle]
-    for _ in range(steps):
-        reached: _Ways = defaultdict(list)
+    for _ in range(distance):
+        reached: _Predecessors = defaultdict(list)
         for node in edge:
             for other in graph[node]:
                 if other not in nearer:
@@ -270,8 +272,8 @@ def _search(graph: _Graph, middle: _Node, steps: int) -> tuple[list[_Node], _Way
     return edge, nearer
 
 
-def _links_back(ends: Iterable[_Node], nearer: _Ways) -> Iterator[int]:
-    """Yield the links on all shortest ways from ``ends`` back to where the search began."""
+def _links_back(ends: Iterable[_Node], nearer: _Predecessors) -> Iterator[int]:
+    """Yield the links on all shortest paths from ``ends`` back to the middle."""
     level = set(ends)
     while level:
         yield from (number for kind, number in level if kind == "link")

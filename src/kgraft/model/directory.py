@@ -45,7 +45,7 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import read_batches, read_table
 from kgraft.io.named_facts import ROLES
-from kgraft.linking.joint_graph import JointGraph, Part
+from kgraft.linking.joint_graph import JointGraph, JointSource
 from kgraft.model.calibration import Calibration
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
@@ -348,7 +348,7 @@ def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
     return JointGraph(parts, manifest["entities"], manifest["relations"], triples, sources)
 
 
-def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, Part]:
+def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, JointSource]:
     entities = read_table(directory / "entities.parquet")
     relations = read_table(directory / "relations.parquet")
     _check_rows(entities["row"], manifest["entities"], "row")
@@ -357,7 +357,7 @@ def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, Part]:
     for source in manifest["sources"]:
         own = entities.filter(pl.col("source") == source)
         verbs = relations.filter(pl.col("source") == source)
-        parts[source] = Part(
+        parts[source] = JointSource(
             Vocabulary(own["name"]),
             Vocabulary(verbs["name"]),
             own["row"].to_numpy().copy(),

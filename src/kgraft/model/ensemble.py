@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kgraft.graph.grouped_index import GroupedIndex, Ints
 from kgraft.graph.known_facts import Side
-from kgraft.linking.joint_graph import places_of
+from kgraft.linking.joint_graph import positions_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
 from kgraft.rules.evidence_index import EvidenceSource
@@ -120,7 +120,7 @@ class _Candidates:
 
     def __init__(self, rows: Ints, size: int) -> None:
         self.rows = rows
-        self._column = places_of(rows, size)
+        self._column = positions_of(rows, size)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -338,7 +338,7 @@ class TrainedModel:
         """
         graph, part = collection.graphs[name], self.graph.parts.get(name)
         if part is None:
-            links = self.graph.adopt(collection.links, collection.graphs)
+            links = self.graph.translate_links(collection.links, collection.graphs)
             subgraph = connect(graph, links, self.graph, budget=0)
             own = subgraph.graph.parts[name]
             entities = subgraph.teacher_entities[own.entity_rows]

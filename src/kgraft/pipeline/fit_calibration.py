@@ -18,7 +18,7 @@ from torch import Tensor
 from kgraft.graph.grouped_index import changes
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
-from kgraft.linking.joint_graph import places_of
+from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import RIVALS, Calibration, calibration_error, reliability, shares
 from kgraft.model.ensemble import EnsembleScorer, ensemble_scores, evidence_probability
 from kgraft.model.evidence import By
@@ -107,7 +107,7 @@ def _judge(
     """Return the best candidates of the queries that facts answer, by each way, in blocks."""
     part = model.graph.part(target.name)
     stated, right = KnownFacts(part.joint(target.train)), KnownFacts(part.joint(target.valid))
-    column = places_of(part.entity_rows, model.graph.n_entities)
+    column = positions_of(part.entity_rows, model.graph.n_entities)
     fold = folds(model.graph.n_entities)
     ways = _Ways(model, torch.from_numpy(part.entity_rows), apart)
 

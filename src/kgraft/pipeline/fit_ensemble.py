@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Side, queries
 from kgraft.graph.vocabulary import Rows
-from kgraft.linking.joint_graph import places_of
+from kgraft.linking.joint_graph import positions_of
 from kgraft.model.ensemble import (
     DEFAULT_WEIGHTS,
     EnsembleScorer,
@@ -219,7 +219,7 @@ def _part(
     asked = torch.from_numpy(anchors.copy()), torch.from_numpy(relations.copy())
     features = scorer.features(*asked, side=side, candidates=torch.from_numpy(sample.candidates))
     query, known = sample.known.answers(anchors, relations, side)
-    column = torch.from_numpy(places_of(sample.candidates, scorer.n_entities))
+    column = torch.from_numpy(positions_of(sample.candidates, scorer.n_entities))
     own = column[torch.from_numpy(answers.copy())][:, None]
     usable = torch.ones(features.vectors.shape, dtype=torch.bool)
     usable[torch.from_numpy(query), column[torch.from_numpy(known)]] = False

@@ -79,13 +79,13 @@ def retraining_run(
         check_start(start, graph.name, settings)
     subgraph = connect(
         graph,
-        teacher.graph.adopt(collection.links, collection.graphs),
+        teacher.graph.translate_links(collection.links, collection.graphs),
         teacher.graph,
         mode=settings.subgraph.mode,
         hops=settings.subgraph.hops,
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
-    ).taught_by(teacher.kge.n_entities)
+    ).limit_teacher(teacher.kge.n_entities)
     everything = settings.subgraph.vectors == "all"
     student = new_model(
         subgraph.graph, settings, n_entities=None if everything else subgraph.n_target_entities
@@ -95,7 +95,7 @@ def retraining_run(
         take_rows(student, start, subgraph.graph)
     learned = subgraph.graph.among_first(student.n_entities)
     chances = source_reliability(subgraph.graph, graph.name)
-    links = subgraph.graph.adopt(collection.links, collection.graphs)
+    links = subgraph.graph.translate_links(collection.links, collection.graphs)
     trusted = (
         link_confidence(subgraph.graph, links, graph.name) ** settings.training.link_confidence
     )

@@ -1,4 +1,4 @@
-"""Why two clusters are taken for one, in words."""
+"""Reasons for matches, in words."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections import defaultdict
 import numpy as np
 
 from kgraft.alignment.labels import Names
-from kgraft.alignment.nodes import Ints, Nodes, examples
+from kgraft.alignment.nodes import Ints, Nodes, first_members
 from kgraft.alignment.structure import Neighbours
 from kgraft.io.iris import labels_of_iris
 
-TOLD = 3
-"""Pieces of evidence that are named; of the others the number is."""
+SHOWN = 3
+"""Pieces of evidence that are named; the others are counted."""
 
 
 def reasons(
     nodes: Nodes, clusters: Ints, left: Ints, right: Ints, around: Neighbours, names: Names
 ) -> list[str]:
-    """Say for each pair of clusters what they have in common, the most telling first.
+    """Return a sentence on what each pair of clusters has in common, the strongest first.
 
     Args:
         nodes: All entities.
         clusters: The cluster of each node.
         left: One cluster of each pair, ``(p,)``.
         right: The other, ``(p,)``.
-        around: What facts say of nodes.
-        names: What names say of them.
+        around: Evidence by neighbours.
+        names: Evidence by names.
     """
     found: dict[int, list[tuple[float, str]]] = defaultdict(list)
-    said = around.of_clusters(clusters)
-    shared = (said[left] * said[right]).tocoo()
-    verbs, example = _verbs(nodes), examples(clusters)
+    evidence = around.of_clusters(clusters)
+    shared = (evidence[left] * evidence[right]).tocoo()
+    relations, example = _relation_names(nodes), first_members(clusters)
     for pair, column, weight in zip(
         shared.row.tolist(), shared.col.tolist(), shared.data.tolist(), strict=True
     ):
         other = nodes.label(int(example[around.other[column]]))
-        found[pair].append((weight, f"{verbs[around.relation[column]]} {other}"))
+        found[pair].append((weight, f"{relations[around.relation[column]]} {other}"))
     keys, _ = names.of_clusters(clusters)
     alike = (keys[left] * keys[right]).tocoo()
     for pair, column, weight in zip(
@@ -64,12 +64,12 @@ def _spelt_alike(
             if np.isnan(likeness)
             else f'labels "{one}" and "{other}" ({likeness:.2f} alike)'
         )
-        found[int(pairs[place, 0])].append((float(-np.log1p(-names.chance[place])), text))
+        found[int(pairs[place, 0])].append((float(-np.log1p(-names.probability[place])), text))
     return found
 
 
-def _verbs(nodes: Nodes) -> list[str]:
-    """Return how each relation, and behind them each inverse, reads."""
+def _relation_names(nodes: Nodes) -> list[str]:
+    """Return the readable name of each relation, and behind them of each inverse."""
     read = [""] * (2 * nodes.joint.n_relations)
     for part in nodes.joint.parts.values():
         names = part.relations.names
@@ -81,7 +81,7 @@ def _verbs(nodes: Nodes) -> list[str]:
 
 
 def _sentence(pieces: list[tuple[float, str]]) -> str:
-    """Return the most telling pieces in one sentence, without tabs or line breaks."""
+    """Join the strongest pieces into one sentence, without tabs or line breaks."""
     best = [text for _, text in sorted(pieces, key=lambda piece: (-piece[0], piece[1]))]
-    more = f" and {len(best) - TOLD} more" if len(best) > TOLD else ""
-    return " ".join(f"both: {', '.join(best[:TOLD])}{more}".split())
+    more = f" and {len(best) - SHOWN} more" if len(best) > SHOWN else ""
+    return " ".join(f"both: {', '.join(best[:SHOWN])}{more}".split())
