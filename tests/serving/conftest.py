@@ -16,16 +16,15 @@ import torch
 pytest.importorskip("fastapi", reason="needs the extra 'serve'")
 
 import httpx
-import uvicorn
 
 from kgraft.linking.collection import Collection
 from kgraft.model.directory import save_model
 from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.app import create_app
-from kgraft.serving.guard import App
-from kgraft.serving.limits import LIMITS, Limits
+from kgraft.serving.guard import LIMITS, Guard, Limits
 from kgraft.serving.model_reloader import ModelReloader
-from kgraft.serving.protocol import protocol
+from kgraft.serving.server import Server, server_config
+from kgraft.serving.server import listen as listening_socket
 
 Client = httpx.AsyncClient
 Session = Callable[[Client], Coroutine[Any, Any, Any]]
@@ -40,7 +39,7 @@ def directory(student: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def live(directory: Path) -> ModelReloader:
+def reloader(directory: Path) -> ModelReloader:
     """That student, loaded once for all tests that leave it as it is."""
     return ModelReloader(directory)
 
@@ -67,9 +66,9 @@ def another(student: TrainedModel) -> TrainedModel:
 
 
 @asynccontextmanager
-async def started(app: App) -> AsyncIterator[Client]:
+async def started(app: Guard) -> AsyncIterator[Client]:
     """Yield a client of an app whose life span has begun."""
-    inner: Any = app._app  # type: ignore[attr-defined]
+    inner: Any = app.app
     async with inner.router.lifespan_context(inner):
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -77,12 +76,12 @@ async def started(app: App) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def talk(live: ModelReloader) -> Callable[..., Any]:
+def talk(reloader: ModelReloader) -> Callable[..., Any]:
     """Run a session with a client of the served student; options go to ``create_app``."""
 
     def run(session: Session, *, model: ModelReloader | None = None, **options: Any) -> Any:
         async def whole() -> Any:
-            async with started(create_app(model or live, **options)) as client:
+            async with started(create_app(model or reloader, **options)) as client:
                 return await session(client)
 
         return asyncio.run(whole())
@@ -102,26 +101,20 @@ def get(talk: Callable[..., Any]) -> Callable[..., httpx.Response]:
 
 @contextmanager
 def _listening(
-    live: ModelReloader, limits: Limits = LIMITS, **options: Any
+    reloader: ModelReloader, limits: Limits = LIMITS, **options: Any
 ) -> Iterator[tuple[str, int]]:
     """Serve a model over a socket, in a thread, and yield its address."""
-    config = uvicorn.Config(
-        create_app(live, limits=limits, **options),  # type: ignore[arg-type]
-        http=protocol(limits),
-        ws="none",
-        port=0,
-        access_log=False,
-        log_level="critical",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    config = server_config(create_app(reloader, limits=limits, **options), limits)
+    config.timeout_graceful_shutdown = 1
+    server = Server(config)
+    listener = listening_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
         while not server.started:
             threading.Event().wait(0.01)
             assert thread.is_alive()
-        yield server.servers[0].sockets[0].getsockname()[:2]
+        yield listener.getsockname()[:2]
     finally:
         server.should_exit = True
         thread.join()

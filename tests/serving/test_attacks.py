@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -17,15 +20,15 @@ from urllib.parse import quote
 
 import pytest
 
-from kgraft.serving.limits import LIMITS
+from kgraft.serving.guard import LIMITS
 from kgraft.serving.model_reloader import ModelReloader
 
-HURRIED = replace(LIMITS, seconds=0.5, connections=20, body=100_000)
+HURRIED = replace(LIMITS, timeout_seconds=0.5, connections=20, body_bytes=100_000)
 
 
 @pytest.fixture(scope="module")
-def address(live: ModelReloader, listen: Callable[..., Any]) -> Iterator[tuple[str, int]]:
-    with listen(live, HURRIED) as place:
+def address(reloader: ModelReloader, listen: Callable[..., Any]) -> Iterator[tuple[str, int]]:
+    with listen(reloader, HURRIED) as place:
         yield place
 
 
@@ -143,7 +146,7 @@ def test_a_thousand_idle_connections_make_room_for_who_asks(address: tuple[str, 
 
 
 def test_no_request_opens_a_file(
-    live: ModelReloader, address: tuple[str, int], tmp_path: Path
+    reloader: ModelReloader, address: tuple[str, int], tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("s3cret")
@@ -179,10 +182,10 @@ def test_no_request_opens_a_file(
 
 
 def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(
-    live: ModelReloader, listen: Callable[..., Any]
+    reloader: ModelReloader, listen: Callable[..., Any]
 ) -> None:
-    patient = replace(HURRIED, seconds=30.0)
-    with listen(live, patient) as address, ExitStack() as stack:
+    patient = replace(HURRIED, timeout_seconds=30.0)
+    with listen(reloader, patient) as address, ExitStack() as stack:
         for _ in range(patient.connections):
             busy = stack.enter_context(closing(socket.create_connection(address)))
             busy.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
@@ -193,3 +196,45 @@ def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in answer
     assert b"20 connections already" in answer
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("many_files")
+def test_more_connections_than_open_files_leave_the_server_answering(
+    directory: Path, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")
+    log = tmp_path / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "kgraft",
+                "serve",
+                str(directory),
+                "--port",
+                "0",
+                "--threads",
+                "1",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+        ) as process,
+        ExitStack() as stack,
+    ):
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found, log.read_text()
+        address = ("127.0.0.1", int(found[1]))
+        for _ in range(600):
+            stack.enter_context(closing(socket.create_connection(address)))
+        begin = time.monotonic()
+        assert healthy(address)
+        assert time.monotonic() - begin < 5
+        process.terminate()
+    assert log.read_text() == "Stopped.\n"

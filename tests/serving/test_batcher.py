@@ -29,12 +29,12 @@ class Work:
 def ask(jobs: Sequence[int], sizes: Sequence[int], *, room: int = 100) -> tuple[list, list]:
     """Ask for all jobs while the first is being worked on; return results and blocks."""
     work = Work()
-    batcher = Batcher[int, int](work, most=10, room=room, name="test")
+    batcher = Batcher[int, int](work, max_size=10, max_waiting=room, name="test")
 
     async def session() -> list[int | BaseException]:
         asked = []
         for job, size in zip(jobs, sizes, strict=True):
-            asked.append(asyncio.ensure_future(batcher.ask(job, size)))
+            asked.append(asyncio.ensure_future(batcher.submit(job, size)))
             await asyncio.sleep(0)
             while not work.blocks and len(asked) == 1 and len(batcher):
                 await asyncio.sleep(0.001)
@@ -80,15 +80,15 @@ def test_one_too_many_is_sent_away() -> None:
 
 def test_who_has_gone_is_not_worked_for() -> None:
     work = Work()
-    batcher = Batcher[int, int](work, most=10, room=10, name="test")
+    batcher = Batcher[int, int](work, max_size=10, max_waiting=10, name="test")
 
     async def session() -> None:
-        first = asyncio.ensure_future(batcher.ask(2))
+        first = asyncio.ensure_future(batcher.submit(2))
         while not len(batcher):
             await asyncio.sleep(0)
         while len(batcher):
             await asyncio.sleep(0.001)
-        gone, stays = (asyncio.ensure_future(batcher.ask(job)) for job in (4, 6))
+        gone, stays = (asyncio.ensure_future(batcher.submit(job)) for job in (4, 6))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.sleep(0)
@@ -103,7 +103,7 @@ def test_who_has_gone_is_not_worked_for() -> None:
 def test_closed_it_takes_nothing_more() -> None:
     work = Work()
     work.allowed.set()
-    batcher = Batcher[int, int](work, most=10, room=10, name="test")
+    batcher = Batcher[int, int](work, max_size=10, max_waiting=10, name="test")
     batcher.close()
     with pytest.raises(BusyError):
-        asyncio.run(batcher.ask(2))
+        asyncio.run(batcher.submit(2))

@@ -1,4 +1,4 @@
-"""What does not get past the door, and what every answer carries."""
+"""Requests that are refused, and headers of every response."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from kgraft.serving import guard
-from kgraft.serving.limits import LIMITS
+from kgraft.serving.guard import LIMITS
 
 Talk = Callable[..., Any]
-SHORT = replace(LIMITS, body=1000, seconds=0.05)
+SHORT = replace(LIMITS, body_bytes=1000, timeout_seconds=0.05)
 
 
 def test_every_answer_forbids_what_comes_from_elsewhere(talk: Talk) -> None:
@@ -54,11 +54,37 @@ def test_the_token_is_compared_in_constant_time(
     # What hmac says decides, so that nothing else compares.
     monkeypatch.setattr(guard, "hmac", SimpleNamespace(compare_digest=says_yes))
     asked = talk(
-        lambda client: client.get("/v1/model", headers={"Authorization": "x"}),
+        lambda client: client.get("/v1/model", headers={"Authorization": "Bearer x"}),
         token="secret",  # noqa: S106
     )
     assert asked.status_code == 200
-    assert compared == [(b"x", b"Bearer secret")]
+    assert compared == [(b"x", b"secret")]
+
+
+def test_the_token_is_checked_before_the_body(talk: Talk) -> None:
+    answer = talk(
+        lambda client: client.post(
+            "/v1/predict", content=b"{", headers={"Content-Type": "application/json"}
+        ),
+        token="secret",  # noqa: S106
+    )
+    assert answer.status_code == 401
+
+
+def test_the_token_is_declared_where_it_is_needed(talk: Talk) -> None:
+    def declared(token: str | None) -> Any:
+        api = talk(lambda client: client.get("/openapi.json"), token=token).json()
+        return api["paths"]["/v1/map"]["get"].get("security")
+
+    assert declared("secret") == [{"HTTPBearer": []}]
+    assert declared(None) is None
+
+
+def test_no_answer_repeats_the_host_that_a_client_names(talk: Talk) -> None:
+    for path in ("/v1/model/", "/docs/", "/v1"):
+        answer = talk(lambda client, path=path: client.get(path, headers={"Host": "evil.example"}))
+        assert answer.status_code == 404
+        assert "evil" not in f"{answer.headers}{answer.text}"
 
 
 def test_without_a_token_the_page_and_the_health_are_seen(talk: Talk) -> None:
@@ -84,6 +110,8 @@ def test_another_name_for_this_machine_is_refused(talk: Talk, host: str, status:
     hosts = ("localhost", "127.0.0.1", "::1")
     answer = talk(lambda client: client.get("/healthz", headers={"Host": host}), hosts=hosts)
     assert answer.status_code == status
+    if status == 421:
+        assert "ask for 127.0.0.1 or ::1 or localhost" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("length", ["1001", "9" * 50, "-1", "x"])

@@ -29,28 +29,28 @@ def place(directory: Path, tmp_path: Path) -> Path:
 
 
 def test_another_model_in_the_directory_is_served(place: Path, another: TrainedModel) -> None:
-    live = ModelReloader(place)
+    reloader = ModelReloader(place)
     told: list[bool] = []
-    live.watching = told.append
-    before = live.current
-    assert live.refresh()
-    assert live.current is before
+    reloader.on_load = told.append
+    before = reloader.model
+    assert reloader.refresh()
+    assert reloader.model is before
     save_model(another, place, overwrite=True)
-    assert live.refresh()
-    assert live.current is not before
-    assert (live.current.model.kge.entities == another.kge.entities).all()
+    assert reloader.refresh()
+    assert reloader.model is not before
+    assert (reloader.model.model.kge.entities == another.kge.entities).all()
     assert told == [True]
 
 
 @pytest.mark.slow
 def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: TrainedModel) -> None:
     gc.unfreeze()
-    live = ModelReloader(place)
+    reloader = ModelReloader(place)
     spared = gc.get_freeze_count()
     assert spared > 10_000  # all that has been imported, too
-    forgotten = weakref.ref(live.current)
+    forgotten = weakref.ref(reloader.model)
     save_model(another, place, overwrite=True)
-    assert live.refresh()
+    assert reloader.refresh()
     gc.collect()
     assert forgotten() is None  # the model before it is not kept for good
     assert abs(gc.get_freeze_count() / spared - 1) < 0.5
@@ -58,32 +58,32 @@ def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: Tra
 
 
 def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: TrainedModel) -> None:
-    live = ModelReloader(place)
+    reloader = ModelReloader(place)
     told: list[bool] = []
-    live.watching = told.append
-    before = live.current
+    reloader.on_load = told.append
+    before = reloader.model
     weights = (place / "weights.safetensors").read_bytes()
     (place / "weights.safetensors").write_bytes(weights[:100])
     manifest = json.loads((place / "manifest.json").read_text())
     (place / "manifest.json").write_text(json.dumps(manifest))
-    assert not live.refresh()
-    assert live.current is before
+    assert not reloader.refresh()
+    assert reloader.model is before
     # Half a copy becomes a whole one without another manifest.
     (place / "weights.safetensors").write_bytes(weights)
-    assert live.refresh()
-    assert live.current is not before
+    assert reloader.refresh()
+    assert reloader.model is not before
     assert told == [False, True]
 
 
 def test_a_directory_that_is_away_is_waited_for(place: Path, another: TrainedModel) -> None:
-    live = ModelReloader(place)
-    before = live.current
+    reloader = ModelReloader(place)
+    before = reloader.model
     shutil.rmtree(place)
-    assert live.refresh()
-    assert live.current is before
+    assert reloader.refresh()
+    assert reloader.model is before
     save_model(another, place)
-    assert live.refresh()
-    assert live.current is not before
+    assert reloader.refresh()
+    assert reloader.model is not before
 
 
 def test_without_a_model_there_is_nothing_to_serve(tmp_path: Path) -> None:
@@ -99,21 +99,21 @@ def test_no_request_is_dropped_by_a_replacement(
     fact: Fact,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_module, "EVERY", 0.01)
-    live = ModelReloader(place)
+    monkeypatch.setattr(live_module, "POLL_SECONDS", 0.01)
+    reloader = ModelReloader(place)
     asked = {"head": fact[0], "relation": fact[1], "k": 3}
 
     async def session(client: httpx.AsyncClient) -> list[httpx.Response]:
-        before = live.current
+        before = reloader.model
         saving = asyncio.create_task(asyncio.to_thread(save_model, another, place, overwrite=True))
         answers = []
-        while live.current is before or len(answers) < 20:
+        while reloader.model is before or len(answers) < 20:
             asking = [client.get("/v1/predict", params=asked) for _ in range(8)]
             answers += await asyncio.gather(*asking)
         await saving
         return [*answers, await client.get("/v1/predict", params=asked)]
 
-    answers = talk(session, model=live)
+    answers = talk(session, model=reloader)
     assert {x.status_code for x in answers} == {200}
     tails = [[x["tail"] for x in answer.json()["answers"][0]["predictions"]] for answer in answers]
     # Each request is answered by one of the two models, and by the second one from then on.

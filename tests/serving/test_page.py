@@ -44,8 +44,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def url(live: ModelReloader, listen: Callable[..., Any]) -> Iterator[str]:
-    with listen(live) as (host, port):
+def url(reloader: ModelReloader, listen: Callable[..., Any]) -> Iterator[str]:
+    with listen(reloader) as (host, port):
         yield f"http://{host}:{port}"
 
 
@@ -150,9 +150,9 @@ def test_what_is_wrong_is_told_and_can_be_tried_again(page: Page, url: str, fact
 
 
 def test_a_token_is_asked_for_once(
-    browser: Any, live: ModelReloader, listen: Callable[..., Any]
+    browser: Any, reloader: ModelReloader, listen: Callable[..., Any]
 ) -> None:
-    with listen(live, token="secret") as (host, port):  # noqa: S106
+    with listen(reloader, token="secret") as (host, port):  # noqa: S106
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"http://{host}:{port}/")

@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
-from kgraft.serving.limits import LIMITS
+from kgraft.serving.guard import LIMITS
 from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.served_model import ServedModel
 
 
 def test_who_finds_the_queue_full_is_told_when_to_come_again(
-    live: ModelReloader, talk: Callable[..., Any], monkeypatch: Any
+    reloader: ModelReloader, talk: Callable[..., Any], monkeypatch: Any
 ) -> None:
     begun, allowed = threading.Event(), threading.Event()
     real = ServedModel.predict
@@ -27,8 +27,8 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(
         return real(served, jobs)
 
     monkeypatch.setattr(ServedModel, "predict", slow)
-    few = replace(LIMITS, waiting=4, batch=1)
-    name = live.current.named.part.entities.name(0)
+    few = replace(LIMITS, queue_length=4, block_queries=1)
+    name = reloader.model.named.part.entities.name(0)
 
     async def session(client: httpx.AsyncClient) -> list[httpx.Response]:
         parameters = {"head": name, "relation": "r1"}
@@ -57,13 +57,13 @@ def test_who_finds_the_queue_full_is_told_when_to_come_again(
 
 
 def test_an_error_of_ours_is_none_of_the_clients(
-    live: ModelReloader, listen: Callable[..., Any], monkeypatch: Any
+    reloader: ModelReloader, listen: Callable[..., Any], monkeypatch: Any
 ) -> None:
     def broken(served: ServedModel, jobs: Any) -> Any:
         raise ValueError("something that nobody has thought of")
 
     monkeypatch.setattr(ServedModel, "predict", broken)
-    with listen(live) as (host, port):
+    with listen(reloader) as (host, port):
         url = f"http://{host}:{port}/v1/predict?head=x&relation=y"
         answers = [httpx.get(url) for _ in range(2)]
     assert [x.status_code for x in answers] == [500, 500]

@@ -12,7 +12,7 @@ import pytest
 
 from kgraft.inference.predict import predict
 from kgraft.model.trained_model import TrainedModel
-from kgraft.serving.limits import TEXT
+from kgraft.serving.routes import MAX_NAME_LENGTH
 
 Get = Callable[..., httpx.Response]
 Talk = Callable[..., Any]
@@ -96,8 +96,8 @@ def test_what_is_around_an_entity(get: Get, fact: Fact) -> None:
     stated = [x for x in found["facts"] if x["tail"]["name"] == tail and x["head"]["name"] == head]
     assert relation in {x["relation"]["name"] for x in stated}
     assert any("mine" in x["stated_by"] for x in stated)
-    assert found["named_by"]["mine"] == head
-    assert {x["asks_for"] for x in found["questions"]} <= {"head", "tail"}
+    assert found["names"]["mine"] == head
+    assert {x["asks_for"] for x in found["queries"]} <= {"head", "tail"}
 
 
 def test_what_is_served(get: Get) -> None:
@@ -119,7 +119,7 @@ def test_what_is_served(get: Get) -> None:
         ("/v1/predict?head=mine:1&relation=r1&k=101", 422, "k: input should be less than"),
         ("/v1/predict?head=mine:1&relation=r1&k=many", 422, "k: input should be a valid integer"),
         ("/v1/predict?head=&relation=r1", 422, "head: string should have at least 1"),
-        (f"/v1/entity?name={'x' * (TEXT + 1)}", 422, "name: string should have at most"),
+        (f"/v1/entity?name={'x' * (MAX_NAME_LENGTH + 1)}", 422, "name: string should have at most"),
         ("/v1/similar", 422, "entity: field required"),
         ("/v1/explain?head=mine:1&relation=r1", 422, "tail: field required"),
         ("/v1/nothing", 404, "there is no such path"),

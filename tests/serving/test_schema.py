@@ -18,8 +18,8 @@ schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
 @pytest.fixture(scope="module")
-def app(live: ModelReloader) -> Any:
-    return create_app(live)
+def app(reloader: ModelReloader) -> Any:
+    return create_app(reloader)
 
 
 def _ask(app: Any, **request: Any) -> httpx.Response:
@@ -47,9 +47,9 @@ OPERATIONS = [
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_request_finds_a_server_error(
-    app: Any, schema: Any, live: ModelReloader, method: str, path: str
+    app: Any, schema: Any, reloader: ModelReloader, method: str, path: str
 ) -> None:
-    operation, known = schema[path][method], live.current.named.part.entities.name(0)
+    operation, known = schema[path][method], reloader.model.named.part.entities.name(0)
 
     @given(data=st.data())
     @settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -14,7 +14,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
-from kgraft.serving.search import EntitySearch, folded
+from kgraft.serving.search import EntitySearch, normalized
 
 PLACES = {
     "http://x.org/Paris": "Paris",
@@ -74,4 +74,4 @@ def test_no_more_than_asked_for_and_none_twice(search: EntitySearch) -> None:
 
 @given(st.text())
 def test_folding_twice_is_folding_once(text: str) -> None:
-    assert folded(folded(text)) == folded(text)
+    assert normalized(normalized(text)) == normalized(text)

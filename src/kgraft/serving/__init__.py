@@ -1,1 +1,1 @@
-"""A trained model behind HTTP: answers for programs, and a page for people."""
+"""HTTP server for a trained model: a JSON API and a web page."""

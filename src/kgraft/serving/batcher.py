@@ -1,4 +1,4 @@
-"""Concurrent requests answered together: one thread takes what waits and answers it at once."""
+"""Micro-batching: a thread answers the jobs that wait together in one call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ A = TypeVar("A")
 
 
 class BusyError(Exception):
-    """So many jobs wait already that one more would only wait in vain."""
+    """The queue is full, or closed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,29 +26,29 @@ class _Waiting(Generic[J, A]):
 
 
 class Batcher(Generic[J, A]):
-    """A thread that answers jobs, those that wait together in one call.
+    """A queue of jobs and a thread that answers them in blocks.
 
     While one block is being answered the next one gathers, so that blocks grow with the load and
-    a lone request never waits for company.
+    a lone job is answered at once.
 
     Args:
-        work: Answers jobs, each with its answer or the exception that is its own.
-        most: The greatest sum of sizes in one call; a larger job comes alone.
-        room: How many jobs may wait.
-        name: Of the thread.
+        work: Answers jobs, each with its answer or its own exception.
+        max_size: Largest sum of sizes in one block; a larger job is a block of its own.
+        max_waiting: Jobs that may wait.
+        name: Name of the thread.
     """
 
     def __init__(
         self,
         work: Callable[[Sequence[J]], Sequence[A | Exception]],
         *,
-        most: int,
-        room: int,
+        max_size: int,
+        max_waiting: int,
         name: str,
     ) -> None:
         self._work = work
-        self._most = most
-        self._room = room
+        self._max_size = max_size
+        self._max_waiting = max_waiting
         self._jobs: deque[_Waiting[J, A]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -56,53 +56,52 @@ class Batcher(Generic[J, A]):
         self._thread.start()
 
     def __len__(self) -> int:
-        """Return how many jobs wait."""
+        """Return the number of waiting jobs."""
         return len(self._jobs)
 
-    async def ask(self, job: J, size: int = 1) -> A:
+    async def submit(self, job: J, size: int = 1) -> A:
         """Return the answer to a job.
 
         Raises:
-            BusyError: If there is no room, or the batcher is closed.
-            Exception: What the job itself came to.
+            BusyError: If too many jobs wait, or the batcher is closed.
+            Exception: The job's own error.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting[J, A](job, size, loop, loop.create_future())
         with self._changed:
-            if self._closed or len(self._jobs) >= self._room:
+            if self._closed or len(self._jobs) >= self._max_waiting:
                 raise BusyError
             self._jobs.append(waiting)
             self._changed.notify()
         return await waiting.answer
 
     def close(self) -> None:
-        """Answer what waits, take nothing more, and end the thread."""
+        """Answer the waiting jobs, accept no more, and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _run(self) -> None:
-        while batch := self._next():
-            # Whoever has gone away in the meantime is not worked for.
-            batch = [x for x in batch if not x.answer.cancelled()]
+        while block := self._next_block():
+            block = [x for x in block if not x.answer.cancelled()]
             try:
-                answers = self._work([x.job for x in batch]) if batch else []
+                answers = self._work([x.job for x in block]) if block else []
             except Exception as error:
-                answers = [error] * len(batch)
-            for loop in {x.loop for x in batch}:
-                own = [(x, y) for x, y in zip(batch, answers, strict=True) if x.loop is loop]
+                answers = [error] * len(block)
+            for loop in {x.loop for x in block}:
+                own = [(x, y) for x, y in zip(block, answers, strict=True) if x.loop is loop]
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(_deliver, own)
 
-    def _next(self) -> list[_Waiting[J, A]]:
-        """Wait for jobs and take as many as fit; nothing when there will be no more."""
+    def _next_block(self) -> list[_Waiting[J, A]]:
+        """Wait for jobs and take as many as fit; return none when the batcher is closed."""
         with self._changed:
             while not self._jobs and not self._closed:
                 self._changed.wait()
             taken: list[_Waiting[J, A]] = []
             size = 0
-            while self._jobs and (not taken or size + self._jobs[0].size <= self._most):
+            while self._jobs and (not taken or size + self._jobs[0].size <= self._max_size):
                 size += self._jobs[0].size
                 taken.append(self._jobs.popleft())
             return taken

@@ -1,51 +1,54 @@
-"""What is around an entity: who states what about it, and what may be asked about it."""
+"""Entity views: an entity's facts with their sources, and suggested queries about it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.known_facts import Side
-from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.inference.similar import neighbours
 
-ALIKE = 20
-"""Similar entities whose relations an entity may have too."""
+SIMILAR = 20
+"""Similar entities whose relations suggest queries."""
 
 EXAMPLES = 8
-"""Entities with much to see, that one may begin with."""
+"""Example entities on the first page."""
 
-ASKED = 12
-"""Questions that are proposed about an entity."""
+QUERIES = 12
+"""Suggested queries about an entity."""
+
+SIDES: dict[Side, int] = {"head": 0, "tail": 2}
+"""Columns of the two sides in triples."""
 
 
 @dataclass(frozen=True)
-class Thing:
-    """An entity in a fact.
+class Entity:
+    """An entity.
 
     Args:
-        name: Its name in the model's target, or where that has none in another source.
-        label: What a person calls it.
-        askable: Whether questions can be asked about it.
+        name: Its name in the model's target, or else in another source.
+        label: Its label, or else its name.
+        queryable: True if the target has it and it has a vector, so that queries can name it.
     """
 
     name: str
     label: str
-    askable: bool
+    queryable: bool
 
 
 @dataclass(frozen=True)
-class Verb:
+class Relation:
     """A relation.
 
     Args:
         name: Its name.
-        label: The readable end of it.
+        label: The readable end of the name.
     """
 
     name: str
@@ -53,7 +56,7 @@ class Verb:
 
 
 @dataclass(frozen=True)
-class NearFact:
+class EntityFact:
     """A fact about an entity.
 
     Args:
@@ -63,56 +66,49 @@ class NearFact:
         stated_by: The sources that state it.
     """
 
-    head: Thing
-    relation: Verb
-    tail: Thing
+    head: Entity
+    relation: Relation
+    tail: Entity
     stated_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What may be asked about an entity.
+class SuggestedQuery:
+    """A query about an entity that may have answers.
 
     Args:
         relation: The relation.
-        asks_for: The side that is asked for; the entity is at the other one.
-        alike: How many of the most similar entities have facts of that relation and side.
+        asks_for: The side that is predicted; the entity is at the other one.
+        similar: Number of similar entities, itself included, with facts that answer this query.
     """
 
-    relation: Verb
+    relation: Relation
     asks_for: Side
-    alike: int
+    similar: int
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What is around an entity.
+class EntityView:
+    """An entity with its facts and suggested queries.
 
     Args:
         name: Its name.
-        label: What a person calls it.
-        named_by: Its name in each source that has it.
+        label: Its label, or else its name.
+        names: Its name in each source that has it.
         facts: Facts about it, those of the target first.
-        n_facts: How many there are; not all of very many are listed.
-        questions: What may be asked about it, the likeliest first.
+        n_facts: Number of all facts, of which ``facts`` may hold only the first.
+        queries: Suggested queries, the most promising first.
     """
 
     name: str
     label: str
-    named_by: dict[str, str]
-    facts: tuple[NearFact, ...]
+    names: dict[str, str]
+    facts: tuple[EntityFact, ...]
     n_facts: int
-    questions: tuple[Question, ...]
+    queries: tuple[SuggestedQuery, ...]
 
 
-class _Ends(NamedTuple):
-    """Facts in the order of one of their ends, and where each entity's begin."""
-
-    order: Rows
-    start: Rows
-
-
-class Neighbourhood:
+class EntityIndex:
     """The facts of a model by entity.
 
     Args:
@@ -125,34 +121,30 @@ class Neighbourhood:
         self._facts = graph.triples
         self._sources = graph.triple_sources
         self._own = graph.sources.index(named.source)
-        bounds = np.arange(graph.n_entities + 1)
-        self._ends: dict[Side, _Ends] = {}
-        sides: tuple[tuple[Side, int], ...] = (("head", 0), ("tail", 2))
-        for side, column in sides:
-            order = np.argsort(self._facts[:, column], kind="stable")
-            start = np.searchsorted(self._facts[order, column], bounds)
-            self._ends[side] = _Ends(order, start)
+        self._by_side: dict[Side, GroupedIndex] = {
+            side: GroupedIndex.of(self._facts[:, column]) for side, column in SIDES.items()
+        }
         rows = named.part.relation_rows.tolist()
         names = named.part.relations.names.to_list()
-        self.verbs = {
-            row: Verb(name, named.relation_label(row))
+        self.relations = {
+            row: Relation(name, named.relation_label(row))
             for row, name in zip(rows, names, strict=True)
         }
 
-    def examples(self) -> tuple[Thing, ...]:
-        """Return entities that the source states facts of the most relations of."""
+    def examples(self) -> tuple[Entity, ...]:
+        """Return the entities that have facts of the most relations in the source."""
         facts = pl.DataFrame(self._facts[self._sources == self._own], schema=["x", "relation", "y"])
         ends = pl.concat([facts.select("x", "relation"), facts.select(x="y", relation="relation")])
         counts = ends.group_by("x").agg(n=pl.col("relation").n_unique())
-        richest = counts.sort("n", "x", descending=[True, False])["x"].head(EXAMPLES)
-        return tuple(self._thing(row) for row in richest.to_list())
+        first = counts.sort("n", "x", descending=[True, False])["x"].head(EXAMPLES)
+        return tuple(self._entity(row) for row in first.to_list())
 
-    def around(self, entity: str, most: int) -> Surroundings:
-        """Return what is around an entity.
+    def view(self, entity: str, max_facts: int) -> EntityView:
+        """Return the view of an entity.
 
         Args:
             entity: Its name or label.
-            most: The most facts.
+            max_facts: The most facts that are listed.
 
         Raises:
             UnknownNameError: If the name is unknown, a label means several entities, or the entity
@@ -160,70 +152,67 @@ class Neighbourhood:
         """
         named = self._named
         row = named.vector(named.entity(entity))
-        facts, n_facts = self._stated(row, most)
+        facts, n_facts = self._stated(row, max_facts)
         parts = named.model.graph.parts.items()
         places = ((source, part, np.flatnonzero(part.entity_rows == row)) for source, part in parts)
-        return Surroundings(
+        return EntityView(
             named.entity_name(row),
             named.entity_label(row),
             {source: part.entities.name(at[0]) for source, part, at in places if len(at)},
             facts,
             n_facts,
-            self._questions(row),
+            self._suggested(row),
         )
 
-    def _of(self, row: int, side: Side) -> Rows:
-        """Return the facts that have an entity at one side."""
-        order, start = self._ends[side]
-        return order[start[row] : start[row + 1]]
+    def _places(self, row: int, side: Side) -> NDArray[np.integer]:
+        """Return the places of the facts with an entity at one side."""
+        _, places = self._by_side[side].rows(np.array([row]))
+        return places
 
-    def _stated(self, row: int, most: int) -> tuple[tuple[NearFact, ...], int]:
-        """Return facts with all who state them, and how many different ones there are."""
-        places = np.unique(np.concatenate([self._of(row, "head"), self._of(row, "tail")]))
+    def _stated(self, row: int, max_facts: int) -> tuple[tuple[EntityFact, ...], int]:
+        """Return distinct facts with their sources, and the number of all."""
+        places = np.unique(np.concatenate([self._places(row, side) for side in SIDES]))
         facts, sources = self._facts[places], self._sources[places]
-        different, which = np.unique(facts, axis=0, return_inverse=True)
+        distinct, which = np.unique(facts, axis=0, return_inverse=True)
         which = which.reshape(-1)
-        foreign = np.ones(len(different), dtype=np.int64)
+        foreign = np.ones(len(distinct), dtype=np.int64)
         foreign[which[sources == self._own]] = 0
-        order = np.lexsort((different[:, 2], different[:, 0], different[:, 1], foreign))[:most]
+        order = np.lexsort((distinct[:, 2], distinct[:, 0], distinct[:, 1], foreign))[:max_facts]
         names = self._named.model.graph.sources
         found = []
         for at in order.tolist():
-            head, relation, tail = different[at].tolist()
-            stating = tuple(names[x] for x in np.unique(sources[which == at]))
+            head, relation, tail = distinct[at].tolist()
+            stated_by = tuple(names[x] for x in np.unique(sources[which == at]))
             found.append(
-                NearFact(self._thing(head), self._verb(relation), self._thing(tail), stating)
+                EntityFact(
+                    self._entity(head), self._relation(relation), self._entity(tail), stated_by
+                )
             )
-        return tuple(found), len(different)
+        return tuple(found), len(distinct)
 
-    def _questions(self, row: int) -> tuple[Question, ...]:
-        """Propose what similar entities have, then what the entity has itself."""
+    def _suggested(self, row: int) -> tuple[SuggestedQuery, ...]:
+        """Return queries that similar entities, or the entity itself, have answers to."""
         named = self._named
-        alike = neighbours(named, named.entity_name(row), ALIKE)
-        rows = [named.vector(named.entity(x.name)) for x in alike]
-        seen: Counter[tuple[int, Side]] = Counter()
-        for other in rows:
-            seen.update(self._asked(other))
-        for question in self._asked(row):
-            seen[question] += 1
-        likeliest = [x for x in seen.most_common() if x[0][0] in self.verbs][:ASKED]
-        return tuple(Question(self.verbs[x], side, count) for (x, side), count in likeliest)
+        similar = neighbours(named, named.entity_name(row), SIMILAR)
+        rows = [named.vector(named.entity(x.name)) for x in similar]
+        counts = Counter(query for other in (*rows, row) for query in self._answered(other))
+        best = [x for x in counts.most_common() if x[0][0] in self.relations][:QUERIES]
+        return tuple(SuggestedQuery(self.relations[x], side, count) for (x, side), count in best)
 
-    def _asked(self, row: int) -> set[tuple[int, Side]]:
-        """Return the relations of an entity, each with the side that they would be asked for."""
-        ends: tuple[tuple[Side, Side], ...] = (("head", "tail"), ("tail", "head"))
+    def _answered(self, row: int) -> set[tuple[int, Side]]:
+        """Return the queries that an entity's facts answer, as relation and predicted side."""
         return {
-            (relation, asked)
-            for side, asked in ends
-            for relation in np.unique(self._facts[self._of(row, side), 1]).tolist()
+            (relation, "tail" if side == "head" else "head")
+            for side in SIDES
+            for relation in np.unique(self._facts[self._places(row, side), 1]).tolist()
         }
 
-    def _thing(self, row: int) -> Thing:
+    def _entity(self, row: int) -> Entity:
         named = self._named
         own = row < named.model.kge.n_entities and bool((named.part.entity_rows == row).any())
-        return Thing(named.entity_name(row), named.entity_label(row), own)
+        return Entity(named.entity_name(row), named.entity_label(row), own)
 
-    def _verb(self, row: int) -> Verb:
-        return self.verbs.get(row) or Verb(
+    def _relation(self, row: int) -> Relation:
+        return self.relations.get(row) or Relation(
             self._named.names((0, row, 0))[1], self._named.relation_label(row)
         )

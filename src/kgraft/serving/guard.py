@@ -1,159 +1,179 @@
-"""What every request passes before the app sees it, and every answer on its way out."""
+"""Limits on clients, and the ASGI middleware that checks requests and completes responses."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kgraft.serving.limits import Limits
 from kgraft.serving.metrics import Metrics
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Headers of every response: the page loads from this server and from nowhere else."""
 
-POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "object-src 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-"""Sent with every answer: a page of ours loads from this server and from nowhere else."""
+PROTECTED = ("/v1/", "/metrics")
+"""Prefixes of the paths that need the token; the page itself holds no data."""
 
-GUARDED = ("/v1/", "/metrics")
-"""Paths that begin so ask for the token, where there is one; the page itself holds no data."""
+BEARER = HTTPBearer(auto_error=False, description="The token that the server was started with.")
+"""Reads the token of a request, and declares it in the API's description."""
+
+CLOSE = {"Connection": "close"}
+"""Header of a response to a request whose body is not read, so the connection cannot be reused."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that keep one client from taking the server away from the others.
+
+    Args:
+        block_queries: Queries answered in one block.
+        queue_length: Requests that may wait for the model; more get status 503.
+        facts_per_entity: Facts of one entity that are listed.
+        body_bytes: Size of a request's body.
+        connections: Open connections. A new one replaces the one that has been idle for the
+            longest time; if none is idle, it gets status 503.
+        timeout_seconds: Time for a whole request to arrive, and for a response to be read.
+        retry_seconds: Value of Retry-After with status 503.
+    """
+
+    block_queries: int = 128
+    queue_length: int = 512
+    facts_per_entity: int = 200
+    body_bytes: int = 1 << 20
+    connections: int = 400
+    timeout_seconds: float = 10.0
+    retry_seconds: int = 1
+
+
+LIMITS = Limits()
+"""The default limits."""
 
 
 class Guard:
-    """Keeps out what should not reach the app.
+    """ASGI middleware that checks host, token and body, adds security headers, counts requests.
+
+    Starlette's ``TrustedHostMiddleware`` answers a wrong host with a plain 400 that does not name
+    it. FastAPI reads and parses a body before its dependencies run, so the token is checked here.
 
     Args:
         app: The app.
-        metrics: Where requests are counted.
-        limits: What is taken.
-        token: What clients have to show, if anything.
-        hosts: The names that the server goes by; None takes any. A page elsewhere that has its own
-            name resolved to this machine sends that name, and so is told from our own page.
+        metrics: Counters of requests.
+        limits: Limits on a request's body.
+        token: Token that clients send, if one is needed.
+        hosts: Accepted host names; None accepts all. A foreign page whose name resolves to this
+            machine (DNS rebinding) sends that name, and is refused.
     """
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         metrics: Metrics,
-        limits: Limits,
+        limits: Limits = LIMITS,
         token: str | None = None,
         hosts: Collection[str] | None = None,
     ) -> None:
-        self._app = app
+        self.app = app
+        self.hosts = hosts
         self._metrics = metrics
         self._limits = limits
-        self._token = None if token is None else f"Bearer {token}".encode()
-        self._hosts = hosts
+        self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or say why not."""
+        """Pass a request on to the app, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begin, status = time.perf_counter(), 500
+            return await self.app(scope, receive, send)
+        start, status = time.perf_counter(), 500
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         try:
-            headers = dict(scope["headers"])
-            problem = self._refusal(scope["path"], headers)
-            if problem is None:
-                body, problem = await self._body(headers, receive)
-            if problem is not None:
-                await problem(scope, receive, sending)
-            else:
-                await self._app(scope, _once(body, receive), sending)
+            app = await self._refusal(scope) or self.app
+            await app(scope, self._limited(receive), send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.observe(route, status, time.perf_counter() - begin)
+            self._metrics.count_request(route, status, time.perf_counter() - start)
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> JSONResponse | None:
-        """Return what is answered to a request that is not let in."""
-        host = _host(headers.get(b"host", b"").decode("latin-1"))
-        if self._hosts is not None and host not in self._hosts:
-            return refused(421, f"this server does not go by the name {host!r}")
-        shown = headers.get(b"authorization", b"")
-        if (
-            self._token is not None
-            and path.startswith(GUARDED)
-            and not hmac.compare_digest(shown, self._token)
-        ):
-            return refused(
-                401,
-                "this server asks for a token; send the header 'Authorization: Bearer TOKEN'",
-                {"WWW-Authenticate": "Bearer"},
+    async def _refusal(self, scope: Scope) -> JSONResponse | None:
+        """Return the response to a request that is refused."""
+        headers = Headers(scope=scope)
+        host = _host_name(headers.get("host", ""))
+        if self.hosts is not None and host not in self.hosts:
+            known = " or ".join(sorted(self.hosts))
+            return error_response(
+                421, f"this server does not go by the name {host!r}; ask for {known}"
             )
+        if self._token is not None and scope["path"].startswith(PROTECTED):
+            sent = await BEARER(HTTPConnection(scope))
+            token = b"" if sent is None else sent.credentials.encode()
+            if not hmac.compare_digest(token, self._token):
+                return error_response(
+                    401,
+                    "this server asks for a token; send the header 'Authorization: Bearer TOKEN'",
+                    {"WWW-Authenticate": "Bearer"},
+                )
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length[:20]) > self._limits.body_bytes:
+            return error_response(413, self._too_large(), CLOSE)
         return None
 
-    async def _body(
-        self, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[bytes, JSONResponse | None]:
-        """Return the whole body, or what is answered if it is too large or too slow."""
-        most = self._limits.body
-        # What is left of a refused body is not read, so the connection cannot be used again.
-        close = {"Connection": "close"}
-        large = refused(413, f"a request's body has at most {most:,} bytes; send fewer", close)
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:20]) > most:
-            return b"", large
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                while True:
+    def _limited(self, receive: Receive) -> Receive:
+        """Return a channel that fails if the body is too large or arrives too slowly."""
+        deadline = asyncio.get_running_loop().time() + self._limits.timeout_seconds
+        size, complete = 0, False
+
+        async def limited() -> Message:
+            nonlocal size, complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
-                    body += message.get("body", b"")
-                    if len(body) > most:
-                        return b"", large
-                    if not message.get("more_body", False):
-                        return bytes(body), None
-        except TimeoutError:
-            seconds = f"{self._limits.seconds:g} seconds"
-            return b"", refused(408, f"the body did not arrive within {seconds}; send it", close)
+            except TimeoutError:
+                seconds = f"{self._limits.timeout_seconds:g} seconds"
+                problem = f"the body did not arrive within {seconds}; send it"
+                raise HTTPException(408, problem, CLOSE) from None
+            size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if size > self._limits.body_bytes:
+                raise HTTPException(413, self._too_large(), CLOSE)
+            return message
+
+        return limited
+
+    def _too_large(self) -> str:
+        return f"a request's body has at most {self._limits.body_bytes:,} bytes; send fewer"
 
 
-def refused(status: int, problem: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an answer that says in a sentence why there is no other."""
+def error_response(
+    status: int, problem: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return a response with a sentence about a problem."""
     sentence = problem if problem.endswith((".", "?")) else f"{problem}."
     return JSONResponse({"detail": sentence}, status, headers)
 
 
-def _host(header: str) -> str:
+def _host_name(header: str) -> str:
     """Return the name in a Host header, without its port."""
     name, colon, port = header.rpartition(":")
     return (name if colon and port.isdigit() else header).strip("[]").lower()
-
-
-def _once(body: bytes, receive: Receive) -> Receive:
-    """Return a channel that gives the body, which has been received, and then what comes."""
-    given = False
-
-    async def receiving() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receiving

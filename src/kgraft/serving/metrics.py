@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""The server's counters, in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -13,53 +13,45 @@ QUERIES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """The server's counts, in a registry of their own: two servers in one process stay apart.
+    """Counters in a registry of their own, so that two servers in one process stay apart.
 
     Args:
-        waiting: Returns how many requests wait for the worker.
+        queue_length: Returns the number of waiting requests.
     """
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
-        self._registry = CollectorRegistry()
-        self.requests = Counter(
-            "kgraft_requests", "Requests.", ["route", "status"], registry=self._registry
+    def __init__(self, queue_length: Callable[[], int]) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "kgraft_requests", "Requests.", ["route", "status"], registry=registry
         )
-        self.seconds = Histogram(
-            "kgraft_request_seconds",
-            "Seconds from a request to its answer.",
-            ["route"],
-            buckets=SECONDS,
-            registry=self._registry,
+        self._seconds = Histogram(
+            "kgraft_request_seconds", "Seconds from a request to its response.", ["route"],
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self.block_queries = Histogram(
+            "kgraft_block_queries", "Queries answered in one block.",
+            buckets=QUERIES, registry=registry,
+        )  # fmt: skip
+        self._loads = Counter(
+            "kgraft_model_loads", "Loads of the model.", ["outcome"], registry=registry
         )
-        self.block = Histogram(
-            "kgraft_block_queries",
-            "Queries answered in one block.",
-            buckets=QUERIES,
-            registry=self._registry,
+        self._loaded = Gauge(
+            "kgraft_model_loaded_timestamp_seconds", "Time of the last load.", registry=registry
         )
-        self.loads = Counter(
-            "kgraft_model_loads", "Loads of the model.", ["outcome"], registry=self._registry
-        )
-        self.loaded = Gauge(
-            "kgraft_model_loaded_timestamp_seconds",
-            "When the model that is served was loaded.",
-            registry=self._registry,
-        )
-        Gauge(
-            "kgraft_waiting_requests", "Requests that wait for the worker.", registry=self._registry
-        ).set_function(waiting)
+        waiting = Gauge("kgraft_waiting_requests", "Waiting requests.", registry=registry)
+        waiting.set_function(queue_length)
 
-    def observe(self, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request and its time."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
 
-    def load(self, well: bool) -> None:
-        """Count a load of the model."""
-        self.loads.labels("loaded" if well else "failed").inc()
-        if well:
-            self.loaded.set_to_current_time()
+    def count_load(self, loaded: bool) -> None:
+        """Count a load of the model, or a failed one."""
+        self._loads.labels("loaded" if loaded else "failed").inc()
+        if loaded:
+            self._loaded.set_to_current_time()
 
     def text(self) -> bytes:
-        """Return all counts as Prometheus reads them."""
+        """Return all counters as Prometheus reads them."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The model directory that is served, loaded again when another model takes its place."""
+"""Reloading of the served model when its directory is replaced."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from kgraft.serving.served_model import ServedModel
 
 LOG = logging.getLogger(__name__)
 
-EVERY = 1.0
-"""Seconds between two looks at the manifest."""
+POLL_SECONDS = 1.0
+"""Time between two checks of the manifest."""
 
-AGAIN = 5
-"""Looks after which a directory that could not be loaded is tried again: it may be half copied."""
+RETRY_POLLS = 5
+"""Checks until a directory that failed to load is tried again: it may be half copied."""
 
 
 class ModelReloader:
-    """A model directory and what is served of it.
+    """A model directory and the model loaded from it.
 
-    A directory's manifest is written last, so a new one tells of a new model. The old model answers
-    until the new one is ready, and goes on answering where that cannot be loaded.
+    A directory's manifest is written last, so a new manifest means a new model. The old model
+    answers until the new one is loaded, and goes on answering if that fails.
 
     Args:
         directory: A model directory.
 
     Attributes:
-        watching: Told of each later load whether it went well.
-        current: The model as it is served now; who holds on to it keeps it through a change.
+        model: The current model; a caller that holds it keeps it through a reload.
+        on_load: Called after each reload with whether it succeeded.
 
     Raises:
         ModelDirectoryError: If there is no model that can be loaded.
@@ -39,53 +39,49 @@ class ModelReloader:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.watching: Callable[[bool], None] = lambda _: None
-        self._seen = self._signature()
-        self.current = _load(directory)
-        self._told = ""
+        self.on_load: Callable[[bool], None] = lambda _: None
+        self._signature = self._manifest_signature()
+        self.model = _load(directory)
+        self._last_error = ""
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch the directory."""
+        """Start to watch the directory."""
         self._stopped.clear()
         self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
 
     def refresh(self) -> bool:
-        """Load the directory if its manifest has changed since it was last loaded.
-
-        Returns:
-            Whether there is nothing left to load.
-        """
-        signature = self._signature()
-        if signature is None or signature == self._seen:
+        """Load the directory if its manifest has changed, and return False if that failed."""
+        signature = self._manifest_signature()
+        if signature is None or signature == self._signature:
             return True
         try:
-            self.current = _load(self._directory)
-        except Exception as error:  # whatever is wrong with a model, the one before it is served
-            if str(error) != self._told:
-                LOG.warning("The model before it is still served: %s", error)
-            self._told = str(error)
-            self.watching(False)
+            self.model = _load(self._directory)
+        except Exception as error:  # whatever is wrong with the new model, the old one answers
+            if str(error) != self._last_error:
+                LOG.warning("The previous model is still served: %s", error)
+            self._last_error = str(error)
+            self.on_load(False)
             return False
-        self._seen, self._told = signature, ""
+        self._signature, self._last_error = signature, ""
         LOG.info("A new model is served.")
-        self.watching(True)
+        self.on_load(True)
         return True
 
     def _watch(self) -> None:
-        looks = 1
-        while not self._stopped.wait(looks * EVERY):
-            looks = 1 if self.refresh() else AGAIN
+        polls = 1
+        while not self._stopped.wait(polls * POLL_SECONDS):
+            polls = 1 if self.refresh() else RETRY_POLLS
 
-    def _signature(self) -> tuple[int, int, int] | None:
+    def _manifest_signature(self) -> tuple[int, int, int] | None:
         try:
             about = (self._directory / MANIFEST).stat()
         except OSError:  # between the old directory and the new one
@@ -94,10 +90,7 @@ class ModelReloader:
 
 
 def _load(directory: Path) -> ServedModel:
-    """Load a model, and spare collections of garbage the way through all that is there now.
-
-    It takes them a fifth of a second, in which nobody is answered.
-    """
+    """Load a model, and exempt it from garbage collections, each of which takes 0.2 seconds."""
     served = ServedModel(directory)
     gc.unfreeze()
     gc.collect()

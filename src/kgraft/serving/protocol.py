@@ -1,99 +1,90 @@
-"""HTTP as uvicorn speaks it, with clients that dawdle or crowd sent away."""
+"""uvicorn's HTTP protocol with deadlines for slow clients and a limit on connections."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from kgraft.serving.guard import Receive, Scope, Send, refused
-from kgraft.serving.limits import Limits
+from kgraft.serving.guard import CLOSE, Limits, error_response
 
 
 class LimitedProtocol(H11Protocol):
-    """A connection that has to get on with it.
+    """A connection that is closed if its client is too slow.
 
-    uvicorn itself waits for ever for a request's head, and for a client to take its answer.
+    uvicorn limits the size of a request's head, and the idle time after a response. It sets no
+    deadline for a first request, for a head that arrives byte by byte, and for reading a response;
+    at its ``limit_concurrency`` idle connections keep new ones out.
     """
 
     limits: ClassVar[Limits]
 
-    _heard = 0.0
-    _reading: asyncio.TimerHandle | None = None
-    _writing: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._last_data = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, or to turn it away."""
+        """Start the deadline of the first request; refuse it if there are too many connections."""
         super().connection_made(transport)
-        self._heard = self.loop.time()
-        self._reading = self._deadline()
-        if len(self.connections) > self.limits.connections and not self._make_room():
-            self.app = _crowded(self.limits)
+        self._start("request")
+        most = self.limits.connections
+        if len(self.connections) > most and not self._close_idle():
+            headers = {"Retry-After": str(self.limits.retry_seconds), **CLOSE}
+            problem = f"this server has {most} connections already; try again"
+            self.app = error_response(503, problem, headers)
 
     def data_received(self, data: bytes) -> None:
-        """Wait no longer once a request's head is there."""
-        self._heard = self.loop.time()
-        if self._reading is None and self._idle():
-            self._reading = self._deadline()
+        """Start the deadline with the first byte of a request, stop it with its head's end."""
+        self._last_data = self.loop.time()
+        if "request" not in self._timers and self._is_idle():
+            self._start("request")
         super().data_received(data)
-        if not self._idle():
-            self._reading = _stopped(self._reading)
+        if not self._is_idle():
+            self._stop("request")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
-        self._reading = _stopped(self._reading)
-        self._writing = _stopped(self._writing)
+        """Stop all deadlines."""
+        self._stop("request")
+        self._stop("response")
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Begin to wait for the client to take its answer."""
+        """Start the deadline for the client to read its response."""
         super().pause_writing()
-        self._writing = self._deadline()
+        self._start("response")
 
     def resume_writing(self) -> None:
-        """Wait no longer: it has taken some of it."""
+        """Stop the deadline: the client has read some of it."""
         super().resume_writing()
-        self._writing = _stopped(self._writing)
+        self._stop("response")
 
-    def _make_room(self) -> bool:
-        """Close the connection that has been idle for the longest time, if any is."""
-        others: Iterable[Any] = self.connections - {self}
-        idle = [other for other in others if other._idle()]
-        if not idle:
-            return False
-        longest: LimitedProtocol = min(idle, key=lambda other: other._heard)
-        self.connections.discard(longest)
-        longest.transport.abort()
-        return True
+    def _close_idle(self) -> bool:
+        """Close the connection that has been idle for the longest time, if any is idle."""
+        others: Any = self.connections - {self}
+        idle = [other for other in others if other._is_idle()]
+        if idle:
+            oldest: LimitedProtocol = min(idle, key=lambda other: other._last_data)
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+        return bool(idle)
 
-    def _idle(self) -> bool:
-        """Say whether no request is being answered; a head may be on its way."""
-        # Before the first request there is no cycle, whatever uvicorn's annotation says.
+    def _is_idle(self) -> bool:
+        """Return whether no request is being answered; a head may be arriving."""
+        # Before the first request there is no cycle, although uvicorn's annotation says so.
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
-    def _deadline(self) -> asyncio.TimerHandle:
-        return self.loop.call_later(self.limits.seconds, self.transport.abort)
+    def _start(self, timer: str) -> None:
+        seconds = self.limits.timeout_seconds
+        self._timers[timer] = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop(self, timer: str) -> None:
+        if running := self._timers.pop(timer, None):
+            running.cancel()
 
 
-def protocol(limits: Limits) -> type[LimitedProtocol]:
-    """Return the protocol with its limits, in the form that uvicorn takes."""
+def limited_protocol(limits: Limits) -> type[LimitedProtocol]:
+    """Return the protocol with its limits, as the class that uvicorn expects."""
     return type("Protocol", (LimitedProtocol,), {"limits": limits})
-
-
-def _stopped(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
-    """Stop a timer, where there is one, and return that there is none."""
-    if timer is not None:
-        timer.cancel()
-    return None
-
-
-def _crowded(limits: Limits) -> Any:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"Retry-After": str(limits.retry), "Connection": "close"}
-        sentence = f"this server has {limits.connections} connections already; try again"
-        await refused(503, sentence, headers)(scope, receive, send)
-
-    return app

@@ -1,71 +1,68 @@
-"""Where requests meet the model: two queues, each with a thread that works it off."""
+"""Queues between requests and the model, each with a thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from kgraft.inference.predict import Prediction
 from kgraft.serving.batcher import Batcher
-from kgraft.serving.limits import Limits
+from kgraft.serving.guard import Limits
 from kgraft.serving.metrics import Metrics
 from kgraft.serving.model_reloader import ModelReloader
-from kgraft.serving.served_model import Asked, ServedModel
+from kgraft.serving.served_model import Answers, PredictJob, ServedModel
 
 A = TypeVar("A")
 
-Answers = tuple[tuple[Prediction, ...], ...]
-
 
 class RequestQueue:
-    """Takes requests, in turn.
+    """Two queues of requests: predictions, answered in blocks, and all others, one by one.
 
-    Predictions are answered together. Everything else is asked of the model one by one, in a queue
-    of its own, so that a slow explanation holds up no prediction.
+    A slow explanation so delays no prediction.
 
     Args:
-        live: The model.
-        limits: What is taken.
+        reloader: The model.
+        limits: Limits on blocks and queues.
     """
 
-    def __init__(self, live: ModelReloader, limits: Limits) -> None:
-        self.live = live
+    def __init__(self, reloader: ModelReloader, limits: Limits) -> None:
+        self.reloader = reloader
         self.limits = limits
         self.metrics = Metrics(lambda: len(self._predictions) + len(self._others))
-        self._predictions = Batcher[Asked, Answers](
-            self._predict, most=limits.batch, room=limits.waiting, name="predict"
+        room = limits.queue_length
+        self._predictions = Batcher[PredictJob, Answers](
+            self._predict, max_size=limits.block_queries, max_waiting=room, name="predict"
         )
         self._others = Batcher[Callable[[ServedModel], Any], Any](
-            self._each, most=1, room=limits.waiting, name="ask"
+            self._call, max_size=1, max_waiting=room, name="call"
         )
 
-    async def predict(self, asked: Asked) -> Answers:
-        """Return for each query its answers.
+    async def predict(self, job: PredictJob) -> Answers:
+        """Return the predictions of each query.
 
         Raises:
             BusyError: If too many requests wait.
             UnknownNameError: If a query has a name that the model does not know.
         """
-        return await self._predictions.ask(asked, len(asked.queries))
+        return await self._predictions.submit(job, len(job.queries))
 
-    async def ask(self, question: Callable[[ServedModel], A]) -> A:
-        """Return what a function of the model returns, computed off the event loop.
+    async def call(self, function: Callable[[ServedModel], A]) -> A:
+        """Return the result of a function of the model, computed off the event loop.
 
         Raises:
             BusyError: If too many requests wait.
-            Exception: What the function raises.
+            Exception: Any error of the function.
         """
-        answer: A = await self._others.ask(question)
-        return answer
+        result: A = await self._others.submit(function)
+        return result
 
     def close(self) -> None:
-        """Answer what waits, and take nothing more."""
+        """Answer the waiting requests, and accept no more."""
         self._predictions.close()
         self._others.close()
 
-    def _predict(self, jobs: Sequence[Asked]) -> Sequence[Answers | Exception]:
-        self.metrics.block.observe(sum(len(job.queries) for job in jobs))
-        return self.live.current.predict(jobs)
+    def _predict(self, jobs: Sequence[PredictJob]) -> Sequence[Answers | Exception]:
+        self.metrics.block_queries.observe(sum(len(job.queries) for job in jobs))
+        return self.reloader.model.predict(jobs)
 
-    def _each(self, questions: Sequence[Callable[[ServedModel], Any]]) -> list[Any]:
-        return [question(self.live.current) for question in questions]
+    def _call(self, functions: Sequence[Callable[[ServedModel], Any]]) -> list[Any]:
+        return [function(self.reloader.model) for function in functions]

@@ -1,4 +1,4 @@
-"""The questions that clients may ask, each with its limits."""
+"""The API's paths, their parameters and their responses."""
 
 from __future__ import annotations
 
@@ -6,103 +6,98 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kgraft.inference import predict as inference
 from kgraft.inference.explanation import Explanation
-from kgraft.inference.predict import Prediction
-from kgraft.inference.predict import Query as Question
-from kgraft.serving.entity_view import Surroundings, Thing, Verb
-from kgraft.serving.limits import ANSWERS, QUERIES, TEXT
+from kgraft.serving.entity_view import Entity, EntityView, Relation
 from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.request_queue import RequestQueue
-from kgraft.serving.search import Found
-from kgraft.serving.served_model import Asked, ServedModel
+from kgraft.serving.served_model import PredictJob, SimilarEntities
 
-Text = Annotated[str, Field(min_length=1, max_length=TEXT)]
-K = Annotated[int, Field(ge=1, le=ANSWERS, description="The most answers.")]
-Entity = Annotated[Text, Query(description="Name or label of an entity.")]
+MAX_ANSWERS = 100
+"""Answers to one query."""
+
+MAX_QUERIES = 64
+"""Queries in one request."""
+
+MAX_NAME_LENGTH = 2_000
+"""Characters of a name or a search."""
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]
+K = Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="The most results.")]
+Typed = Annotated[
+    bool,
+    Field(description="Answer only with entities in the relation's observed domain or range."),
+]
 
 
-class AskedQuery(BaseModel):
-    """Two of head, relation and tail; the third is asked for."""
+class PredictQuery(BaseModel):
+    """Two of head, relation and tail; the third is predicted."""
 
     model_config = ConfigDict(extra="forbid")
 
-    head: Text | None = Field(None, description="Name or label of the head.")
+    head: Text | None = Field(None, description="Name or label of the head.", examples=["Syria"])
     relation: Text | None = Field(
-        None, description="Name of the relation, or its last part where that is unambiguous."
+        None, description="Name of the relation, or its unambiguous end.", examples=["borders"]
     )
     tail: Text | None = Field(None, description="Name or label of the tail.")
 
     @model_validator(mode="after")
-    def _two_of_three(self) -> AskedQuery:
-        self.question()
+    def _two_of_three(self) -> PredictQuery:
+        self.query()
         return self
 
-    def question(self) -> Question:
+    def query(self) -> inference.Query:
         """Return the query as the model takes it."""
-        return Question(self.head, self.relation, self.tail)
+        return inference.Query(self.head, self.relation, self.tail)
 
 
-class PredictRequest(BaseModel):
-    """One query or several."""
+class PredictOne(PredictQuery):
+    """A query with its options."""
+
+    k: K = 10
+    typed: Typed = False
+
+
+class PredictMany(BaseModel):
+    """Queries with their options."""
 
     model_config = ConfigDict(extra="forbid")
 
-    queries: list[AskedQuery] = Field(min_length=1, max_length=QUERIES)
-    k: K = 10
-    typed: bool = Field(
-        False, description="Answer only by what is in the relation's observed domain or range."
+    queries: list[PredictQuery] = Field(
+        min_length=1, max_length=MAX_QUERIES, description="Queries, each with two of the three."
     )
+    k: K = 10
+    typed: Typed = False
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A query's answers, best first."""
+class QueryAnswers:
+    """The answers to a query, best first."""
 
-    predictions: list[Prediction]
+    predictions: list[inference.Prediction]
 
 
 @dataclass(frozen=True)
 class Predictions:
     """The answers to each query, in the order of the queries."""
 
-    answers: list[Answered]
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A similar entity, by the cosine of the vectors, and where it is on the map."""
-
-    name: str
-    label: str
-    similarity: float
-    sources: list[str]
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """An entity on the map, from -1 to 1, and those that are most like it."""
-
-    x: float
-    y: float
-    neighbours: list[Neighbour]
+    answers: list[QueryAnswers]
 
 
 @dataclass(frozen=True)
 class Entities:
-    """Entities that a text may mean, the likeliest first."""
+    """Entities that match a search, the best match first."""
 
-    entities: list[Found]
+    entities: list[Entity]
 
 
 @dataclass(frozen=True)
 class SourceSize:
-    """A source and how much of it the model has."""
+    """A source and its size."""
 
     name: str
     entities: int
@@ -110,8 +105,8 @@ class SourceSize:
 
 
 @dataclass(frozen=True)
-class AboutModel:
-    """What is served."""
+class ModelInfo:
+    """The served model."""
 
     kind: str
     source: str
@@ -119,22 +114,22 @@ class AboutModel:
     calibrated: bool
     entities: int
     sources: list[SourceSize]
-    relations: list[Verb]
-    examples: list[Thing]
+    relations: list[Relation]
+    examples: list[Entity]
     metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Map:
-    """Some of the entities on the map, and the share of the variance that each direction has."""
+    """Positions of a sample of entities, and the share of the variance along each axis."""
 
     points: list[tuple[float, float]]
-    explained: list[float]
+    explained_variance: list[float]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is no answer, in a sentence."""
+    """A sentence that says why there is no result."""
 
     detail: str
 
@@ -142,13 +137,13 @@ class Problem:
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in {
-        400: "This is no JSON.",
+        400: "The body is not JSON.",
         401: "The token is missing or wrong.",
         404: "The model does not know a name.",
         408: "The request arrived too slowly.",
         413: "The request is too large.",
         421: "The server does not go by this name.",
-        422: "The request does not fit.",
+        422: "A parameter is missing or has a wrong value.",
         503: "Too many requests wait; try again.",
     }.items()
 }
@@ -157,112 +152,104 @@ router = APIRouter()
 v1 = APIRouter(prefix="/v1", responses=PROBLEMS)
 
 
-def desk_of(request: Request) -> RequestQueue:
-    """Return where an app's requests meet its model."""
-    desk: RequestQueue = request.app.state.desk
-    return desk
+def _queue(request: Request) -> RequestQueue:
+    queue: RequestQueue = request.app.state.queue
+    return queue
 
 
-async def _predicted(request: Request, asked: Asked) -> JSONResponse:
-    answers = await desk_of(request).predict(asked)
+async def _predict(request: Request, job: PredictJob) -> JSONResponse:
+    answers = await _queue(request).predict(job)
     return JSONResponse({"answers": [{"predictions": [vars(x) for x in xs]} for xs in answers]})
 
 
 @v1.post("/predict", response_model=Predictions)
-async def predict(request: Request, asked: PredictRequest) -> Response:
+async def predict(request: Request, asked: PredictMany) -> Response:
     """Answer queries (h, r, ?), (?, r, t) or (h, ?, t)."""
-    queries = tuple(query.question() for query in asked.queries)
-    return await _predicted(request, Asked(queries, asked.k, asked.typed))
+    queries = tuple(query.query() for query in asked.queries)
+    return await _predict(request, PredictJob(queries, asked.k, asked.typed))
 
 
 @v1.get("/predict", response_model=Predictions)
-async def predict_one(
-    request: Request,
-    head: Text | None = None,
-    relation: Text | None = None,
-    tail: Text | None = None,
-    k: K = 10,
-    typed: bool = False,
-) -> Response:
-    """Answer one query, as typed into a browser."""
-    try:
-        query = AskedQuery(head=head, relation=relation, tail=tail)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors()) from None
-    return await _predicted(request, Asked((query.question(),), k, typed))
+async def predict_one(request: Request, asked: Annotated[PredictOne, Query()]) -> Response:
+    """Answer one query, given by two of head, relation and tail."""
+    return await _predict(request, PredictJob((asked.query(),), asked.k, asked.typed))
 
 
-@v1.get("/similar", response_model=Neighbours)
-async def similar(request: Request, entity: Entity, k: K = 10) -> Response:
-    """Return the entities whose vectors are the most like an entity's."""
-    (x, y), found = await desk_of(request).ask(lambda served: served.similar(entity, k))
-    neighbours = [{**vars(at.neighbour), "x": at.place[0], "y": at.place[1]} for at in found]
-    return JSONResponse({"x": x, "y": y, "neighbours": neighbours})
+@v1.get("/similar", response_model=SimilarEntities)
+async def similar(request: Request, entity: EntityName, k: K = 10) -> Response:
+    """Return the entities with the most similar vectors, by cosine."""
+    found = await _queue(request).call(lambda model: model.similar(entity, k))
+    return JSONResponse(asdict(found))
 
 
 @v1.get("/explain", response_model=Explanation)
-async def explain(request: Request, head: Entity, relation: Text, tail: Entity) -> Response:
-    """Say why the model finds a fact plausible."""
-    found = await desk_of(request).ask(lambda served: served.explain(head, relation, tail))
+async def explain(
+    request: Request,
+    head: EntityName,
+    relation: Annotated[Text, Query(description="Name of the relation.", examples=["borders"])],
+    tail: Annotated[EntityName, Query(examples=["Israel"])],
+) -> Response:
+    """Explain the score of a fact by statements, rules, paths and similar facts."""
+    found = await _queue(request).call(lambda model: model.explain(head, relation, tail))
     return JSONResponse(asdict(found))
 
 
 @v1.get("/entities", response_model=Entities)
 async def entities(
     request: Request,
-    q: Annotated[str, Field(max_length=TEXT, description="What is typed.")],
+    q: Annotated[
+        str, Query(max_length=MAX_NAME_LENGTH, description="Text to find.", examples=["syr"])
+    ],
     limit: K = 10,
 ) -> Response:
-    """Search entities by how their names or labels begin, or nearly so."""
-    found = await desk_of(request).ask(lambda served: served.search.find(q, limit))
+    """Search entities by the beginning of a name, label or word, or by similar spelling."""
+    found = await _queue(request).call(lambda model: model.search.find(q, limit))
     return JSONResponse({"entities": [vars(x) for x in found]})
 
 
-@v1.get("/entity", response_model=Surroundings)
-async def entity(request: Request, name: Entity) -> Response:
-    """Return what the sources state about an entity, and what may be asked about it."""
-    desk = desk_of(request)
-    found = await desk.ask(lambda served: served.around(name, desk.limits.facts))
+@v1.get("/entity", response_model=EntityView)
+async def entity(request: Request, name: EntityName) -> Response:
+    """Return an entity's facts with their sources, and suggested queries about it."""
+    queue = _queue(request)
+    found = await queue.call(lambda model: model.view(name, queue.limits.facts_per_entity))
     return JSONResponse(asdict(found))
 
 
-@v1.get("/model", response_model=AboutModel)
+@v1.get("/model", response_model=ModelInfo)
 async def model(request: Request) -> Response:
-    """Say what is served."""
-    return JSONResponse(asdict(_about(desk_of(request).live.current)))
+    """Return the sources, relations, metrics and example entities of the model."""
+    served = _queue(request).reloader.model
+    trained, graph, by = served.model, served.model.graph, served.predictor.by
+    info = ModelInfo(
+        kind=trained.kind,
+        source=served.named.source,
+        answers_by=by,
+        calibrated=by in trained.calibration,
+        entities=len(served.search),
+        sources=[
+            SourceSize(name, len(part.entities), len(graph.facts_of([name])))
+            for name, part in graph.parts.items()
+        ],
+        relations=list(served.entities.relations.values()),
+        examples=list(served.entities.examples()),
+        metrics=dict(trained.metrics),
+    )
+    return JSONResponse(asdict(info))
 
 
 @v1.get("/map", response_model=Map)
-async def map_of_entities(request: Request) -> Response:
-    """Return some of the entities in the two directions in which they differ most."""
-    atlas = desk_of(request).live.current.atlas
-    points = atlas.places[atlas.shown].round(3).tolist()
-    return JSONResponse({"points": points, "explained": atlas.explained})
+async def entity_map(request: Request) -> Response:
+    """Return entities along the first two principal components of their vectors."""
+    return Response(_queue(request).reloader.model.map_json, media_type="application/json")
 
 
 @router.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
-async def healthz() -> Response:
-    """Say that the server answers."""
+async def health() -> Response:
+    """Confirm that the server answers."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Return the server's counts, for Prometheus."""
-    return Response(desk_of(request).metrics.text(), media_type=CONTENT_TYPE)
-
-
-def _about(served: ServedModel) -> AboutModel:
-    found, graph = served.model, served.model.graph
-    facts = graph.facts_of
-    return AboutModel(
-        found.kind,
-        served.named.source,
-        served.predictor.by,
-        served.predictor.by in found.calibration,
-        len(served.search),
-        [SourceSize(name, len(x.entities), len(facts([name]))) for name, x in graph.parts.items()],
-        list(served.neighbourhood.verbs.values()),
-        list(served.neighbourhood.examples()),
-        dict(found.metrics),
-    )
+    """Return the server's counters, for Prometheus."""
+    return Response(_queue(request).metrics.text(), media_type=CONTENT_TYPE)

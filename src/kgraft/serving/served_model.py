@@ -1,35 +1,40 @@
-"""A model made ready for clients: whatever a question needs is computed once, when it is loaded."""
+"""A loaded model with all that requests need computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.errors import UnknownNameError
+from kgraft.graph.vocabulary import Rows
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
-from kgraft.serving.entity_view import Neighbourhood, Surroundings
-from kgraft.serving.projection import Atlas
+from kgraft.reporting.entity_map import MAX_POINTS, principal_places
+from kgraft.serving.entity_view import EntityIndex, EntityView
 from kgraft.serving.search import EntitySearch
 
-Place = tuple[float, float]
+Answers = tuple[tuple[Prediction, ...], ...]
+"""The predictions of each query of a request."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request asks to be predicted.
+class PredictJob:
+    """A request for predictions.
 
     Args:
         queries: Its queries.
         k: The most answers to each.
-        typed: Answer only by what is in the observed domain or range of the relation.
+        typed: Answer only with entities in the observed domain or range of the relation.
     """
 
     queries: tuple[Query, ...]
@@ -38,20 +43,50 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class PlacedNeighbour:
-    """A similar entity, and where it is on the map.
+class PlacedEntity(Neighbour):
+    """A similar entity with its position on the map, from -1 to 1."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class SimilarEntities:
+    """The position of an entity on the map, from -1 to 1, and the most similar entities."""
+
+    x: float
+    y: float
+    neighbours: list[PlacedEntity]
+
+
+class Projection:
+    """Entity vectors along their first two principal components.
 
     Args:
-        neighbour: The entity.
-        place: Its coordinates, from -1 to 1.
+        vectors_ND: One or more vectors, two or more wide.
+
+    Attributes:
+        positions: Coordinates from -1 to 1, float ``(N, 2)``.
+        shown: An even sample of at most ``MAX_POINTS`` rows, ``(m,)``.
+        explained_variance: Each component's share of the variance.
     """
 
-    neighbour: Neighbour
-    place: Place
+    def __init__(self, vectors_ND: Tensor) -> None:
+        positions, self.explained_variance = principal_places(vectors_ND)
+        # A few entities lie far out; they move to the edge, so that the others fill the map.
+        scale = max(np.quantile(np.abs(positions), 0.995, axis=0).max(), 1e-12)
+        self.positions: NDArray[np.float64] = np.clip(positions / scale, -1, 1)
+        n = len(positions)
+        self.shown: Rows = np.linspace(0, n - 1, min(MAX_POINTS, n)).astype(np.int64)
+
+    def json(self) -> bytes:
+        """Return the sample's positions and the explained variance as JSON."""
+        points = self.positions[self.shown].round(3).tolist()
+        return dumps({"points": points, "explained_variance": self.explained_variance}).encode()
 
 
 class ServedModel:
-    """A model that clients ask.
+    """A model with search, entity views, map and explainer.
 
     Args:
         directory: A model directory.
@@ -65,23 +100,21 @@ class ServedModel:
         self.predictor = Predictor(self.model)
         self.named = self.predictor.names
         self.search = EntitySearch(self.named)
-        self.neighbourhood = Neighbourhood(self.named)
-        part = self.named.part
+        self.entities = EntityIndex(self.named)
         candidates = self.predictor.candidates
-        self.atlas = Atlas(self.model.kge.vectors(torch.from_numpy(candidates.rows)))
-        names = part.entities.names_of(candidates.places)
-        self._column = {name: at for at, name in enumerate(names)}
+        self.projection = Projection(self.model.kge.vectors(torch.from_numpy(candidates.rows)))
+        self.map_json = self.projection.json()
+        names = self.named.part.entities.names_of(candidates.places)
+        self._candidate = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
 
-    def predict(
-        self, jobs: Sequence[Asked]
-    ) -> list[tuple[tuple[Prediction, ...], ...] | Exception]:
-        """Answer requests in one block for each way to answer; each has answers or an error."""
-        found: list[tuple[tuple[Prediction, ...], ...] | Exception] = []
+    def predict(self, jobs: Sequence[PredictJob]) -> list[Answers | Exception]:
+        """Answer jobs together, typed and untyped apart; each gets answers or an error."""
+        found: list[Answers | Exception] = []
         blocks: dict[bool, list[tuple[int, Query]]] = {False: [], True: []}
         for number, job in enumerate(jobs):
             try:
-                queries = [self._understood(query) for query in job.queries]
+                queries = [self._resolve(query) for query in job.queries]
             except UnknownNameError as error:
                 found.append(error)
             else:
@@ -93,39 +126,40 @@ class ServedModel:
             k = max(jobs[number].k for number, _ in block)
             answers = self.predictor.answer([query for _, query in block], k, typed=typed)
             for (number, _), predictions in zip(block, answers, strict=True):
-                done = found[number]
-                if isinstance(done, tuple):
-                    found[number] = (*done, tuple(predictions[: jobs[number].k]))
+                earlier = found[number]
+                if isinstance(earlier, tuple):
+                    found[number] = (*earlier, tuple(predictions[: jobs[number].k]))
         return found
 
-    def similar(self, entity: str, k: int) -> tuple[Place, tuple[PlacedNeighbour, ...]]:
-        """Return where an entity is on the map, and the most similar ones."""
-        name = self._entity(entity)
+    def similar(self, entity: str, k: int) -> SimilarEntities:
+        """Return an entity's position on the map, and the most similar entities with theirs."""
+        name = self._entity_name(entity)
         found = neighbours(self.named, name, k)
-        return self._place(name), tuple(PlacedNeighbour(x, self._place(x.name)) for x in found)
+        placed = [PlacedEntity(**vars(x), **self._position(x.name)) for x in found]
+        return SimilarEntities(**self._position(name), neighbours=placed)
 
     def explain(self, head: str, relation: str, tail: str) -> Explanation:
         """Explain a fact."""
-        return self._explainer.explain(self._entity(head), relation, self._entity(tail))
+        return self._explainer.explain(self._entity_name(head), relation, self._entity_name(tail))
 
-    def around(self, entity: str, most: int) -> Surroundings:
-        """Return what is around an entity."""
-        return self.neighbourhood.around(self._entity(entity), most)
+    def view(self, entity: str, max_facts: int) -> EntityView:
+        """Return the view of an entity."""
+        return self.entities.view(self._entity_name(entity), max_facts)
 
-    def _place(self, name: str) -> Place:
-        x, y = self.atlas.places[self._column[name]].tolist()
-        return x, y
+    def _position(self, name: str) -> dict[str, float]:
+        x, y = self.projection.positions[self._candidate[name]].tolist()
+        return {"x": x, "y": y}
 
-    def _understood(self, query: Query) -> Query:
-        """Return a query in names that are known for certain, so that a block cannot fail."""
-        head, tail = (None if x is None else self._entity(x) for x in (query.head, query.tail))
+    def _resolve(self, query: Query) -> Query:
+        """Return a query in names that the model knows, so that its block cannot fail."""
+        head, tail = (None if x is None else self._entity_name(x) for x in (query.head, query.tail))
         relation = query.relation
         if relation is not None:
             relation = self.named.part.relations.name(self.named.relation(relation))
         return Query(head, relation, tail)
 
-    def _entity(self, text: str) -> str:
-        """Return the name of an entity with a vector, which is given by name or by label.
+    def _entity_name(self, text: str) -> str:
+        """Return the name of an entity that has a vector, given its name or label.
 
         Raises:
             UnknownNameError: If there is none, or the label means several.
@@ -134,7 +168,7 @@ class ServedModel:
         if text not in names:
             rows = self.model.graph.labelled(text)
             if not np.isin(self.named.part.entity_rows, rows).any():
-                # The library's own hint compares with every name, which is slow with very many.
+                # The library's hint compares all names, which is slow for large graphs.
                 near = " or ".join(repr(x.name) for x in self.search.find(text, 3))
                 hint = f"did you mean {near}?" if near else "search for it by a word."
                 raise UnknownNameError(f"no entity is called {text!r}; {hint}")

@@ -1,4 +1,4 @@
-"""Serving a model directory until told to stop."""
+"""Serving a model directory over HTTP until the process is told to stop."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ import logging
 import socket
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 
 from kgraft.errors import KgraftError, KgraftWarning
 from kgraft.serving.app import create_app
-from kgraft.serving.limits import LIMITS, Limits
+from kgraft.serving.guard import LIMITS, Guard, Limits
 from kgraft.serving.model_reloader import ModelReloader
-from kgraft.serving.protocol import protocol
+from kgraft.serving.protocol import limited_protocol
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-"""What a server that only this machine can reach goes by."""
+"""Host names of a server that only this machine can reach."""
+
+BURST = 16
+"""Connections accepted at once, each of which takes a file before an idle one is closed."""
+
+BACKLOG = 1024
+"""Connections that the operating system holds until they are accepted."""
 
 
 def serve(
@@ -30,23 +37,23 @@ def serve(
     limits: Limits = LIMITS,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve a model until SIGINT or SIGTERM, after which requests under way are still answered.
+    """Serve a model until SIGINT or SIGTERM; requests under way are still answered.
 
     Args:
-        directory: A model directory; another model in its place is served as soon as it is loaded.
+        directory: A model directory; a model that replaces it is served once it is loaded.
         host: The address to listen on.
         port: The port; 0 takes a free one.
-        token: What clients have to show, if anything.
-        limits: What is taken from clients.
-        ready: Told the server's URL once it listens.
+        token: Token that clients send, if one is needed.
+        limits: Limits on clients; the operating system's limit on open files may lower them.
+        ready: Called with the server's URL once it listens.
 
     Raises:
         ModelDirectoryError: If there is no model that can be loaded.
         KgraftError: If the address cannot be listened on.
     """
-    live = ModelReloader(directory)
-    listener = _listen(host, port)
-    local = _is_local(listener)
+    reloader = ModelReloader(directory)
+    listener = listen(host, port)
+    local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
     if not local and token is None:
         warnings.warn(
             f"whoever can reach {host} may ask this server. Give it a token with --token-file.",
@@ -54,28 +61,38 @@ def serve(
             stacklevel=2,
         )
     hosts = {*LOCAL_NAMES, host.lower()} if local else None
-    config = uvicorn.Config(
-        create_app(live, limits=limits, token=token, hosts=hosts),
-        http=protocol(limits),
-        ws="none",
-        access_log=False,
-        log_level=logging.WARNING,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=round(limits.seconds),
-        timeout_graceful_shutdown=round(limits.seconds),
-    )
+    limits = within_file_limit(limits)
+    config = server_config(create_app(reloader, limits=limits, token=token, hosts=hosts), limits)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kgraft").setLevel(logging.INFO)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listener.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class Server(uvicorn.Server):
+    """A server that accepts few connections at once and lets many wait to be accepted."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen; asyncio has one setting for both numbers, and sets it here."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket whose connections send small packets at once.
+
+    asyncio sets TCP_NODELAY only on sockets that name their protocol, and ``create_server`` makes
+    none such. Without it the body of each response waits for the client's delayed ACK, 40 ms.
+
+    Raises:
+        KgraftError: If the address cannot be listened on.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         # Python adds the address, which is named already.
         reason = str(error.strerror or error).partition(" (while")[0]
@@ -83,7 +100,35 @@ def _listen(host: str, port: int) -> socket.socket:
             f"{host}, port {port}: this cannot be listened on ({reason}). "
             "Name another --host or --port."
         ) from error
+    return listener
 
 
-def _is_local(listener: socket.socket) -> bool:
-    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+def within_file_limit(limits: Limits) -> Limits:
+    """Return limits with no more connections than the process may hold open files.
+
+    Half of the files are left to the model, and to connections that have been accepted in a burst.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return limits
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return limits
+    return replace(limits, connections=max(1, min(limits.connections, most // 2 - 4 * BURST)))
+
+
+def server_config(app: Guard, limits: Limits) -> uvicorn.Config:
+    """Return uvicorn's settings."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=limited_protocol(limits),
+        ws="none",
+        access_log=False,
+        log_level=logging.WARNING,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BURST,
+        timeout_keep_alive=round(limits.timeout_seconds),
+        timeout_graceful_shutdown=round(limits.timeout_seconds),
+    )

@@ -8,7 +8,7 @@ const LABELLED = 6;
 const LINE = 15; // the height of a label
 
 /** Return the card with an entity's neighbours, on the map and in a list. */
-export function showMap(label, { x, y, neighbours }, { points, explained }) {
+export function showMap(label, { x, y, neighbours }, { points, explained_variance }) {
   const at = (value) => EDGE + ((value + 1) / 2) * (SIZE - 2 * EDGE);
   const dots = points.map(([left, up]) => shape("circle", { class: "dot", cx: at(left), cy: at(-up), r: 1.6 }));
   const near = neighbours.map((neighbour) =>
@@ -19,7 +19,7 @@ export function showMap(label, { x, y, neighbours }, { points, explained }) {
   const named = [{ x, y, label, own: true }, ...neighbours.slice(0, LABELLED)];
   const drawing = shape("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": `${label} and its neighbours on the map of all entities` },
     dots, near, here, labels(named, at));
-  const shares = explained.map(percent).join(" and ");
+  const shares = explained_variance.map(percent).join(" and ");
   const list = element("ol", { class: "alike" }, neighbours.map((neighbour) =>
     element("li", {}, element("a", { href: entityPlace(neighbour.name) }, neighbour.label),
       element("span", { class: "soft" }, neighbour.similarity.toFixed(2)))));

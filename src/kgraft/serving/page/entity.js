@@ -13,7 +13,7 @@ export async function showEntity(name) {
     aboutModel(), ask("entity", { name }), ask("similar", { entity: name, k: 12 }), ask("map")]);
   const predictions = element("div", {}, element("p", { class: "waiting" }, "Predicting …"));
   fillPredictions(predictions, around, about);
-  const names = Object.entries(around.named_by).map(([source, own]) =>
+  const names = Object.entries(around.names).map(([source, own]) =>
     element("span", {}, chips([source], about.source), " ", element("span", { class: "name" }, own)));
   const title = element("div", { class: "title" },
     element("h1", {}, around.label), element("div", { class: "names" }, names));
@@ -31,9 +31,9 @@ function predictionCard(predictions, around, about) {
 
 /** Answer the questions that are likely to have answers. */
 async function fillPredictions(place, around, about) {
-  if (!around.questions.length) return place.replaceChildren(element("p", { class: "soft" }, "Entities like this one have no facts to go by."));
+  if (!around.queries.length) return place.replaceChildren(element("p", { class: "soft" }, "Entities like this one have no facts to go by."));
   try {
-    place.replaceChildren(...await answered(around, about, around.questions, BEST));
+    place.replaceChildren(...await answered(around, about, around.queries, BEST));
     if (!place.childElementCount) place.replaceChildren(element("p", { class: "soft" }, `Whatever seems plausible, ${about.source} states already.`));
   } catch (error) {
     place.replaceChildren(element("p", { role: "alert" }, error.message));
@@ -116,7 +116,7 @@ const FOLDED = 6;
 
 function factGroup({ out, label, facts }, around, about) {
   const rows = facts.map(({ other, stated_by }) => element("li", { class: "row" },
-    element("span", {}, other.askable ? element("a", { href: entityPlace(other.name) }, other.label) : other.label),
+    element("span", {}, other.queryable ? element("a", { href: entityPlace(other.name) }, other.label) : other.label),
     chips(stated_by, about.source)));
   const list = element("ul", {}, rows.slice(0, FOLDED));
   const more = rows.length > FOLDED && element("button", {

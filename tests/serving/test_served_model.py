@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kgraft.reporting.entity_map import MAX_POINTS
-from kgraft.serving.projection import Atlas
+from kgraft.serving.served_model import Projection
 
 
 def test_places_fill_the_map_by_one_scale_and_what_is_far_out_stands_at_its_edge() -> None:
@@ -16,22 +16,24 @@ def test_places_fill_the_map_by_one_scale_and_what_is_far_out_stands_at_its_edge
     line = torch.linspace(-1, 1, 999)
     wave = 0.1 * torch.sign(torch.sin(100 * line))
     vectors = torch.cat([torch.stack([line, wave, 0 * line], dim=1), torch.tensor([[50.0, 0, 0]])])
-    atlas = Atlas(vectors)
-    assert atlas.places[-1, 0] == 1.0
-    across, down = np.abs(atlas.places[:-1]).max(axis=0)
+    projection = Projection(vectors)
+    assert projection.positions[-1, 0] == 1.0
+    across, down = np.abs(projection.positions[:-1]).max(axis=0)
     assert 0.9 < across <= 1.0
     assert down / across == pytest.approx(0.1, rel=0.1)
-    assert atlas.explained[0] > atlas.explained[1] > 0
+    assert projection.explained_variance[0] > projection.explained_variance[1] > 0
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (2, 2), (3, 2), (5, 4)])
 def test_few_vectors_have_places_too(shape: tuple[int, int]) -> None:
-    atlas = Atlas(torch.ones(shape))
-    assert atlas.places.shape == (shape[0], 2)
-    assert np.isfinite(atlas.places).all()
-    assert atlas.shown.tolist() == list(range(shape[0]))
+    projection = Projection(torch.ones(shape))
+    assert projection.positions.shape == (shape[0], 2)
+    assert np.isfinite(projection.positions).all()
+    assert projection.shown.tolist() == list(range(shape[0]))
 
 
 def test_of_very_many_some_are_drawn() -> None:
-    atlas = Atlas(torch.randn(5 * MAX_POINTS, 3, generator=torch.Generator().manual_seed(0)))
-    assert len(np.unique(atlas.shown)) == len(atlas.shown) == MAX_POINTS
+    projection = Projection(
+        torch.randn(5 * MAX_POINTS, 3, generator=torch.Generator().manual_seed(0))
+    )
+    assert len(np.unique(projection.shown)) == len(projection.shown) == MAX_POINTS
