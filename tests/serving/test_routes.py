@@ -73,9 +73,9 @@ def test_similar_entities_are_placed_on_the_map(get: Get, fact: Fact) -> None:
     assert len(found["neighbours"]) == 5
     assert fact[0] not in {x["name"] for x in found["neighbours"]}
     places = [found, *found["neighbours"]]
-    assert all(-1 <= x[axis] <= 1 for x in places for axis in ("x", "y"))
+    assert all(-1 <= coordinate <= 1 for x in places for coordinate in x["position"])
     shown = get("/v1/map").json()
-    assert [round(found["x"], 3), round(found["y"], 3)] in shown["points"]
+    assert [round(x, 3) for x in found["position"]] in shown["points"]
 
 
 def test_a_fact_is_explained(get: Get, fact: Fact) -> None:

@@ -26,6 +26,9 @@ from kgraft.serving.search import EntitySearch
 Answers = tuple[tuple[Prediction, ...], ...]
 """The predictions of each query of a request."""
 
+Position = tuple[float, float]
+"""Coordinates on the map, from -1 to 1."""
+
 
 @dataclass(frozen=True)
 class PredictJob:
@@ -44,18 +47,16 @@ class PredictJob:
 
 @dataclass(frozen=True)
 class PlacedEntity(Neighbour):
-    """A similar entity with its position on the map, from -1 to 1."""
+    """A similar entity with its position on the map."""
 
-    x: float
-    y: float
+    position: Position
 
 
 @dataclass(frozen=True)
 class SimilarEntities:
-    """The position of an entity on the map, from -1 to 1, and the most similar entities."""
+    """The position of an entity on the map, and the most similar entities."""
 
-    x: float
-    y: float
+    position: Position
     neighbours: list[PlacedEntity]
 
 
@@ -135,8 +136,8 @@ class ServedModel:
         """Return an entity's position on the map, and the most similar entities with theirs."""
         name = self._entity_name(entity)
         found = neighbours(self.named, name, k)
-        placed = [PlacedEntity(**vars(x), **self._position(x.name)) for x in found]
-        return SimilarEntities(**self._position(name), neighbours=placed)
+        placed = [PlacedEntity(**vars(x), position=self._position(x.name)) for x in found]
+        return SimilarEntities(self._position(name), placed)
 
     def explain(self, head: str, relation: str, tail: str) -> Explanation:
         """Explain a fact."""
@@ -146,9 +147,9 @@ class ServedModel:
         """Return the view of an entity."""
         return self.entities.view(self._entity_name(entity), max_facts)
 
-    def _position(self, name: str) -> dict[str, float]:
+    def _position(self, name: str) -> Position:
         x, y = self.projection.positions[self._candidate[name]].tolist()
-        return {"x": x, "y": y}
+        return x, y
 
     def _resolve(self, query: Query) -> Query:
         """Return a query in names that the model knows, so that its block cannot fail."""

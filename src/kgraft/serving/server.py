@@ -121,7 +121,7 @@ def within_file_limit(limits: Limits) -> Limits:
 def server_config(app: Guard, limits: Limits) -> uvicorn.Config:
     """Return uvicorn's settings."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=limited_protocol(limits),
         ws="none",
         access_log=False,

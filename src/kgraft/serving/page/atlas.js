@@ -8,15 +8,15 @@ const LABELLED = 6;
 const LINE = 15; // the height of a label
 
 /** Return the card with an entity's neighbours, on the map and in a list. */
-export function showMap(label, { x, y, neighbours }, { points, explained_variance }) {
+export function showMap(label, { position, neighbours }, { points, explained_variance }) {
   const at = (value) => EDGE + ((value + 1) / 2) * (SIZE - 2 * EDGE);
   const dots = points.map(([left, up]) => shape("circle", { class: "dot", cx: at(left), cy: at(-up), r: 1.6 }));
   const near = neighbours.map((neighbour) =>
     shape("a", { href: entityPlace(neighbour.name), "aria-label": neighbour.label },
       shape("title", {}, neighbour.label),
-      shape("circle", { class: "near", cx: at(neighbour.x), cy: at(-neighbour.y), r: 5 })));
-  const here = shape("circle", { class: "here", cx: at(x), cy: at(-y), r: 7 });
-  const named = [{ x, y, label, own: true }, ...neighbours.slice(0, LABELLED)];
+      shape("circle", { class: "near", cx: at(neighbour.position[0]), cy: at(-neighbour.position[1]), r: 5 })));
+  const here = shape("circle", { class: "here", cx: at(position[0]), cy: at(-position[1]), r: 7 });
+  const named = [{ position, label, own: true }, ...neighbours.slice(0, LABELLED)];
   const drawing = shape("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": `${label} and its neighbours on the map of all entities` },
     dots, near, here, labels(named, at));
   const shares = explained_variance.map(percent).join(" and ");
@@ -30,7 +30,7 @@ export function showMap(label, { x, y, neighbours }, { points, explained_varianc
 /** Write labels beside their points, each where no earlier one stands; one without room is left out. */
 function labels(named, at) {
   const taken = [];
-  return named.flatMap(({ x, y, label, own }) => {
+  return named.flatMap(({ position: [x, y], label, own }) => {
     const text = brief(label, 24);
     const width = 7 * text.length;
     const right = at(x) + 10 + width < SIZE;
