@@ -46,7 +46,7 @@ def test_a_report_on_test_facts(student: Path, collection: Path, tmp_path: Path)
     assert made.stdout.strip() == f"The report is in {place}"
     text = place.read_text(encoding="utf-8")
     assert "test facts of mine" in text
-    assert "answers by its vectors" in text
+    assert "answers by vectors alone" in text
     assert run("report", student, collection, *options).exit_code == 0
 
 

@@ -31,7 +31,7 @@ def test_a_gpu_counts_alike(scores: NDArray[np.float32], data: st.DataObject, at
     query, columns = (np.array(column) for column in zip(*sorted(answers), strict=True))
     here, there = HostScores(scores), GpuScores(torch.from_numpy(scores))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "AT_ONCE", at_once)
+        patch.setattr(counting, "MAX_COMPARED", at_once)
         assert np.array_equal(there.at(query, columns), here.at(query, columns))
         own = here.at(query, columns)
         assert np.array_equal(there.counts(query, own), here.counts(query, own))

@@ -114,7 +114,7 @@ def test_without_a_collection_nothing_is_measured(student: TrainedModel, parse: 
 
 
 def test_by_what_it_answers(student: TrainedModel, generated: Collection, parse: Parse) -> None:
-    for by, words in (("vectors", "its vectors"), ("rules", "rules and other sources")):
+    for by, words in (("vectors", "vectors alone"), ("rules", "rules and other sources alone")):
         found = section(parse(report(student, generated, by=by)), "Quality")  # type: ignore[arg-type]
         assert f"answers by {words}." in found
 

@@ -1,1 +1,1 @@
-"""Ranking, protocols and the benchmark."""
+"""Ranking of held-out facts, and metrics of ranks."""

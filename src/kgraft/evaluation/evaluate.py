@@ -1,4 +1,4 @@
-"""Measuring a model on a graph's held-out facts, by the protocols of the field."""
+"""Evaluation of a model on a graph's held-out facts, by the protocols of the field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kgraft.system.tables import cell, html_table
 Split = Literal["valid", "test"]
 
 Filter = Literal["all", "train+valid"]
-"""Which of the graph's own facts are no wrong answers: those of every split, or not of test."""
+"""The graph's own facts that are filtered out of the candidates, by split."""
 
 PROTOCOLS: Mapping[str, tuple[tuple[Side, ...], Filter]] = {
     "filtered": (("tail", "head"), "all"),
@@ -32,7 +32,7 @@ PROTOCOLS: Mapping[str, tuple[tuple[Side, ...], Filter]] = {
 }
 """``filtered``: both sides, every known fact filtered (Bordes et al., 2013). ``mkgc``: tails only,
 facts of train and valid filtered, as papers on multilingual graphs measure (Chen et al., KEnS,
-2020). Candidates are the graph's own entities in both. Their figures do not compare."""
+2020). Candidates are the graph's own entities in both. Their results are not comparable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,11 @@ class Evaluation:
 
     Args:
         graph: The graph.
-        split: The split that was ranked.
-        facts: The facts of it that were, int64 ``(n, 3)``.
-        tie: How ties count.
+        split: The split of the facts.
+        facts: The ranked facts, int64 ``(n, 3)``.
+        tie: The rule for ties.
         ranks: Ranks by side and filter, each of length ``n``.
-        covered: Which facts another source states too, bool ``(n,)``.
+        covered: Mask of the facts that another source states too, bool ``(n,)``.
     """
 
     graph: KnowledgeGraph

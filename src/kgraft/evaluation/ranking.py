@@ -1,4 +1,4 @@
-"""Ranking: where the right answer stands among all candidates, in bounded memory."""
+"""Ranking of right answers among all candidates, in bounded memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_ANSWERS = 512
 """Answers ranked at once."""
 
 MAX_KNOWN = 2**20
-"""Known answers that asked ones are compared with at once: a few arrays of 8 MiB."""
+"""Known answers compared at once: a few arrays of 8 MiB."""
 
 
 def rank(
@@ -40,20 +40,7 @@ def rank(
     candidates: NDArray[np.int64] | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
 ) -> Ranks:
-    """Rank the answer of each fact by one filter: ``ranks_by_filter`` with ``known`` alone.
-
-    Args:
-        scorer: Scores candidates.
-        triples: Facts to ask for, ``(n, 3)``.
-        side: The position that is asked for.
-        known: True facts to filter by, or None for unfiltered ranks.
-        n_entities: Number of entities that the scorer knows.
-        candidates: Entity rows to rank among, in any order, or None for all.
-        chunk_elements: Scores held at once.
-
-    Raises:
-        ValueError: As ``ranks_by_filter``.
-    """
+    """Rank the answer of each fact by one filter, ``known``; else as ``ranks_by_filter``."""
     return ranks_by_filter(
         scorer,
         triples,
@@ -78,18 +65,18 @@ def ranks_by_filter(
 ) -> list[Ranks]:
     """Rank the answer of each fact, asked for one side, among the candidates, by several filters.
 
-    Other known answers of a query are filtered out: they take no place and do not count as
-    candidates. A score of -inf is a score like any other, and ties with others of -inf. All filters
-    share the scores: what a filter takes away is subtracted from unfiltered counts.
+    Other known answers of a query are filtered out of the candidates. A score of -inf is a score
+    like any other, and ties with others of -inf. All filters share the scores: filtered candidates
+    are subtracted from unfiltered counts.
 
     Args:
         scorer: Scores candidates; its tensors are not written to.
         triples: Facts to ask for, ``(n, 3)``.
-        side: The position that is asked for.
-        filters: For each, true facts to filter by, or None for unfiltered ranks.
-        n_entities: Number of entities that the scorer knows.
+        side: The side that is asked for.
+        filters: True facts to filter out, or None for unfiltered ranks.
+        n_entities: Number of the scorer's entities.
         candidates: Entity rows to rank among, in any order, or None for all.
-        chunk_elements: Scores held at once. Smaller needs less memory and takes longer.
+        chunk_elements: Scores held at once; fewer take less memory and more time.
 
     Returns:
         The ranks by each filter, in the order of the facts.
@@ -111,11 +98,11 @@ def ranks_by_filter(
         )
     found = [_unranked(len(answers)) for _ in filters]
     # Pages that are never written to take no memory.
-    room = torch.empty(chunk_elements)
+    buffer = torch.empty(chunk_elements)
     for rows in _chunked(anchors, relations, columns, len(pool), chunk_elements):
-        chunk = _chunk(anchors[rows], relations[rows], columns[rows])
-        filtered = [_filtered(chunk, side, known, pool) for known in filters]
-        counts = _compare(scorer, chunk, filtered, side, pool, room)
+        chunk = _Chunk.of(anchors[rows], relations[rows], columns[rows])
+        filtered = [_Filtered.of(chunk, side, known, pool) for known in filters]
+        counts = _compare(scorer, chunk, filtered, side, pool, buffer)
         for ranks, above, not_below, among in zip(found, *counts, strict=True):
             ranks.optimistic[rows] = above + 1
             ranks.pessimistic[rows] = not_below
@@ -128,9 +115,9 @@ def _chunked(
 ) -> list[Ids]:
     """Split facts, each ``(n,)``, into chunks to be ranked together, equal queries side by side.
 
-    With few candidates a chunk holds their scores all at once, and equal queries share a chunk.
-    With many it goes through them in blocks, and the first block has to hold all its answers: facts
-    whose answers are neighbours share a chunk. What needs fewer chunks is done.
+    With few candidates a chunk holds all their scores, and equal queries share a chunk. With many
+    it takes them in blocks, the first of which must hold all the chunk's answers: facts with
+    neighbouring answers share a chunk. The split into fewer chunks is taken.
     """
     by_query = np.lexsort((relations, anchors))
     size = min(max(chunk_elements // max(n_columns, 1), 1), MAX_QUERIES)
@@ -168,17 +155,15 @@ def _unranked(size: int) -> Ranks:
 
 
 class _Candidates:
-    """The ``c`` entities to rank among, each with a column of the scores."""
+    """The entities to rank among, one per column of the scores."""
 
     def __init__(self, n_entities: int, rows: NDArray[np.int64] | None) -> None:
         self._rows = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         self._n_entities = n_entities
         if self._rows is not None and self._rows.size:
-            lowest, highest = int(self._rows[0]), int(self._rows[-1])
-            if lowest < 0 or highest >= n_entities:
-                raise ValueError(
-                    f"candidates {lowest}..{highest} reach beyond the {n_entities} entities"
-                )
+            low, high = int(self._rows[0]), int(self._rows[-1])
+            if low < 0 or high >= n_entities:
+                raise ValueError(f"candidates {low}..{high} reach beyond the {n_entities} entities")
 
     def __len__(self) -> int:
         return self._n_entities if self._rows is None else len(self._rows)
@@ -201,54 +186,48 @@ class _Candidates:
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Facts ranked together: ``b`` answers of ``u`` different queries.
+    """Facts ranked together: ``b`` answers, sorted by query, of ``u`` different queries."""
 
-    Args:
-        anchors: Given entity of each query, ``(u,)``.
-        relations: Relation of each query, ``(u,)``.
-        query: Position of each answer's query, ``(b,)``, in order.
-        columns: Column of each answer, ``(b,)``.
-    """
+    anchors: Ids  # (u,)
+    relations: Ids  # (u,)
+    query: Ids  # index of each answer's query, (b,)
+    columns: Ids  # column of each answer, (b,)
 
-    anchors: Ids
-    relations: Ids
-    query: Ids
-    columns: Ids
-
-
-def _chunk(anchors: Ids, relations: Ids, columns: Ids) -> _Chunk:
-    """Find the different queries of sorted ones, each ``(b,)``."""
-    new = changes(anchors, relations)
-    return _Chunk(anchors[new], relations[new], np.cumsum(new) - 1, columns)
+    @classmethod
+    def of(cls, anchors: Ids, relations: Ids, columns: Ids) -> _Chunk:
+        """Find the different queries of sorted ones, each ``(b,)``."""
+        new = changes(anchors, relations)
+        return cls(anchors[new], relations[new], np.cumsum(new) - 1, columns)
 
 
 @dataclass(frozen=True, eq=False)
 class _Filtered:
-    """The candidates that a filter takes away from each answer of a chunk: other known answers.
+    """The known answers of a chunk's queries, which a filter takes out of the candidates."""
 
-    Args:
-        columns: Columns of the known answers of the chunk's queries, query after query, ``(k,)``.
-        begins: Where those of each answer's query begin, ``(b,)``.
-        sizes: How many they are, ``(b,)``.
-    """
+    columns: Ids  # query after query, (k,)
+    begins: Ids  # of each answer's query, (b,)
+    sizes: Ids  # (b,)
 
-    columns: Ids
-    begins: Ids
-    sizes: Ids
+    @classmethod
+    def of(
+        cls, chunk: _Chunk, side: Side, known: KnownFacts | None, pool: _Candidates
+    ) -> _Filtered:
+        """Find the known answers of a chunk's queries."""
+        if known is None:
+            none = np.zeros(len(chunk.query), dtype=np.int64)
+            return cls(columns=none[:0], begins=none, sizes=none)
+        query, entities = known.answers(chunk.anchors, chunk.relations, side)
+        columns = pool.columns(entities)
+        query, columns = query[columns >= 0], columns[columns >= 0]
+        begins, ends = (np.searchsorted(query, chunk.query, end) for end in ("left", "right"))
+        return cls(columns, begins, ends - begins)
 
     def count(
         self, scores: Scores, own: NDArray[Any], chunk: _Chunk, start: int
     ) -> NDArray[np.int64]:
-        """Count, for each answer, those with a higher score, those with no lower one, and all.
+        """Count filtered scores for each answer, ``(3, b)``: higher ones, no lower ones, and all.
 
-        Args:
-            scores: Of the queries, from the column ``start`` on, ``(u, c)``.
-            own: Of the answers, ``(b,)``.
-            chunk: The answers and their queries.
-            start: The first column.
-
-        Returns:
-            The three counts, ``(3, b)``.
+        The scores ``(u, c)`` begin at the column ``start``; ``own`` are the answers', ``(b,)``.
         """
         size = len(self.sizes)
         counts = np.zeros((3, size), dtype=np.int64)
@@ -266,7 +245,7 @@ class _Filtered:
         return counts
 
     def _parts(self) -> Iterator[slice]:
-        """Split the answers where they have too many known ones to be looked at together."""
+        """Split the answers into parts of at most ``MAX_KNOWN`` known ones, where possible."""
         ends, start = np.cumsum(self.sizes), 0
         while start < len(ends):
             most = MAX_KNOWN + (ends[start - 1] if start else 0)
@@ -275,50 +254,32 @@ class _Filtered:
             start = stop
 
 
-def _filtered(chunk: _Chunk, side: Side, known: KnownFacts | None, pool: _Candidates) -> _Filtered:
-    """Find what a filter takes away."""
-    if known is None:
-        none = np.zeros(len(chunk.query), dtype=np.int64)
-        return _Filtered(columns=none[:0], begins=none, sizes=none)
-    query, entities = known.answers(chunk.anchors, chunk.relations, side)
-    columns = pool.columns(entities)
-    query, columns = query[columns >= 0], columns[columns >= 0]
-    begins, ends = (np.searchsorted(query, chunk.query, end) for end in ("left", "right"))
-    return _Filtered(columns, begins, ends - begins)
-
-
 def _compare(
     scorer: Scorer,
     chunk: _Chunk,
     filtered: Sequence[_Filtered],
     side: Side,
     pool: _Candidates,
-    room: torch.Tensor,
+    buffer: torch.Tensor,
 ) -> NDArray[np.int64]:
-    """Count, by each filter, candidates with a higher score, with no lower one, and all.
-
-    An answer counts as no lower than itself.
-
-    Returns:
-        The three counts, ``(3, f, b)``.
-    """
-    width = max(len(room) // len(chunk.anchors), 1)
+    """Count candidates of higher score, of no lower one (with itself), and all, ``(3, f, b)``."""
+    width = max(len(buffer) // len(chunk.anchors), 1)
     own: NDArray[Any] | None = None
     counts = np.zeros((3, len(filtered), len(chunk.columns)), dtype=np.int64)
     for start, stop in _blocks(chunk.columns, len(pool), width):
         size = (len(chunk.anchors), stop - start)
-        out = room[: size[0] * size[1]].view(size)
+        out = buffer[: size[0] * size[1]].view(size)
         scores = _scores(scorer, chunk, side, pool.block(start, stop), out)
         if own is None:
             own = scores.at(chunk.query, chunk.columns - start)
         counts += scores.counts(chunk.query, own)[:, None]
-        for place, left_out in enumerate(filtered):
-            counts[:, place] -= left_out.count(scores, own, chunk, start)
+        for place, found in enumerate(filtered):
+            counts[:, place] -= found.count(scores, own, chunk, start)
     return counts
 
 
 def _blocks(answers: Ids, n: int, width: int) -> Iterator[tuple[int, int]]:
-    """Split ``n`` columns into ranges; that of all answers comes first, as the others need it."""
+    """Split ``n`` columns into ranges; the first one holds all answers, whose scores are needed."""
     start = min(int(answers.min()), max(n - width, 0))
     stop = min(start + width, n)
     yield start, stop
@@ -333,11 +294,7 @@ def _scores(
     candidates: torch.Tensor | None,
     out: torch.Tensor,
 ) -> Scores:
-    """Score candidates for the queries of a chunk; ``out`` ``(u, c)`` is memory that may be used.
-
-    Raises:
-        ValueError: If the shape is wrong.
-    """
+    """Score candidates for the queries of a chunk; the scorer may use the memory of ``out``."""
     scores = scorer.score(
         torch.from_numpy(chunk.anchors),
         torch.from_numpy(chunk.relations),

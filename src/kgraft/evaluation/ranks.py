@@ -1,17 +1,17 @@
-"""Where the right answers came among the candidates, and the figures made of that."""
+"""Ranks of right answers among candidates, and their metrics."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Tie = Literal["optimistic", "realistic", "pessimistic"]
-"""Place of an answer among candidates of equal score: before them, amid them or behind them."""
+"""Place of an answer among candidates of equal score: before, amid or behind them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +21,7 @@ class Ranks:
     Args:
         optimistic: Rank when candidates of equal score come after the answer, float64 ``(n,)``.
         pessimistic: Rank when they come before it, float64 ``(n,)``.
-        candidates: How many candidates were ranked, int64 ``(n,)``: the answer is one of them,
-            filtered ones are not.
+        candidates: Number of candidates, int64 ``(n,)``, with the answer, without filtered ones.
 
     Raises:
         ValueError: If the shapes differ.
@@ -51,23 +50,19 @@ class Ranks:
         Raises:
             ValueError: If the rule is unknown.
         """
-        match tie:
-            case "optimistic":
-                return self.optimistic
-            case "realistic":
-                return self.realistic
-            case "pessimistic":
-                return self.pessimistic
-        raise ValueError(f"a tie rule is optimistic, realistic or pessimistic, not {tie!r}")
+        if tie not in get_args(Tie):
+            raise ValueError(f"a tie rule is optimistic, realistic or pessimistic, not {tie!r}")
+        ranks: NDArray[np.float64] = getattr(self, tie)
+        return ranks
 
     def select(self, mask: NDArray[np.bool_]) -> Ranks:
-        """Return the ranks of the answers that the mask, bool ``(n,)``, picks."""
+        """Return the ranks of the answers in a mask, bool ``(n,)``."""
         return Ranks(self.optimistic[mask], self.pessimistic[mask], self.candidates[mask])
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures over a set of queries; without queries each is NaN.
+    """Metrics of a set of queries; without queries each is NaN.
 
     Args:
         queries: Number of queries.
@@ -89,8 +84,8 @@ class Metrics:
     amri: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return the figures by their usual names, ready for JSON: None instead of NaN."""
-        figures = {
+        """Return the metrics by their usual names, for JSON: None instead of NaN."""
+        named = {
             "queries": self.queries,
             "mrr": self.mrr,
             "hits@1": self.hits_at_1,
@@ -99,14 +94,11 @@ class Metrics:
             "mr": self.mr,
             "amri": self.amri,
         }
-        return {name: None if math.isnan(value) else value for name, value in figures.items()}
+        return {name: None if math.isnan(value) else value for name, value in named.items()}
 
 
 def measure(ranks: Ranks, tie: Tie = "realistic") -> Metrics:
-    """Return the figures of some ranks under one tie rule.
-
-    A realistic rank may lie halfway between two places; it counts for Hits@k when it is at most k.
-    """
+    """Return the metrics of ranks under one tie rule; Hits@k counts ranks of at most k."""
     places = ranks.by(tie)
     if not len(places):
         return Metrics(0, *[math.nan] * 6)
@@ -126,7 +118,7 @@ def measure(ranks: Ranks, tie: Tie = "realistic") -> Metrics:
 def per_relation(
     ranks: Ranks, relations: NDArray[np.int64], tie: Tie = "realistic"
 ) -> dict[int, Metrics]:
-    """Return the figures of each relation on its own.
+    """Return the metrics of each relation.
 
     Args:
         ranks: Ranks of ``n`` answers.
@@ -145,7 +137,7 @@ def per_relation(
 
 
 def concatenate(parts: Sequence[Ranks]) -> Ranks:
-    """Return several ranks as one, such as those of the head side and of the tail side."""
+    """Join several ranks into one, such as those of heads and of tails."""
     if not parts:
         return Ranks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
     return Ranks(

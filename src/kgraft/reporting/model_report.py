@@ -49,7 +49,11 @@ _MEANINGS = {
     "loss": "their weighted sum",
 }
 
-_WAYS = {"vectors": "its vectors", "rules": "rules and other sources", "both": "both"}
+_WAYS = {
+    "vectors": "vectors alone",
+    "rules": "rules and other sources alone",
+    "both": "vectors and rules together",
+}
 
 
 def report(
@@ -88,8 +92,8 @@ def report(
     sections["Provenance"] = _provenance(model, origin or {}, templates)
     chosen = model.settings.model
     lead = (
-        f"A {chosen.encoder} encoder of width {chosen.width} with {model.kge.n_parameters:,} "
-        f"parameters, trained on {_listed(model.graph.sources)}."
+        f"Encoder {chosen.encoder}, width {chosen.width}, {model.kge.n_parameters:,} parameters; "
+        f"trained on {_listed(model.graph.sources)}."
     )
     name = model.kind.capitalize() + (f" for {model.target}" if model.target else "")
     return page(name, lead, sections, _tiles(model))
@@ -107,7 +111,8 @@ def _tiles(model: TrainedModel) -> dict[str, str]:
         "best epoch": f"{model.metrics.get('best_epoch', '-')}",
         "validation MRR, percent": percent(mrr),
     }
-    return figures | ({"answers by": model.answers_by} if model.evidence is not None else {})
+    answers_by = "vectors and rules" if model.answers_by == "both" else model.answers_by
+    return figures | ({"answers by": answers_by} if model.evidence is not None else {})
 
 
 def _training(model: TrainedModel, templates: Macros) -> Markup:
@@ -150,7 +155,7 @@ def training_figure(log: Sequence[Mapping[str, Any]], best_epoch: int | None) ->
         drawings.append(_over_epochs(title, points, log, style=1))
     caption = "Losses are means over an epoch's queries; each part is shown before it is weighted."
     if measured:
-        caption = "The dashed line marks the best epoch, whose weights are kept. " + caption
+        caption = f"The dashed line marks the best epoch, whose weights are kept. {caption}"
     return Figure(drawings, caption=caption)
 
 
