@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from kgraft.errors import DataError
-from kgraft.exporting.hub import SCHEME, send_to_hub, write_hub
+from kgraft.exporting.hub import send_to_hub, write_hub
 from kgraft.exporting.pykeen import write_pykeen
 from kgraft.exporting.selection import Selection
 from kgraft.exporting.single_file import (
@@ -25,6 +25,7 @@ from kgraft.exporting.vector_stores import (
     write_qdrant,
     write_usearch,
 )
+from kgraft.model.hub import SCHEME
 from kgraft.system.files import COMPRESSIONS
 
 FormatName = Literal[

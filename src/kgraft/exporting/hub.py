@@ -8,9 +8,8 @@ from pathlib import Path
 from kgraft.errors import KgraftError
 from kgraft.exporting.selection import Selection
 from kgraft.model.directory import save_model
+from kgraft.model.hub import SCHEME
 from kgraft.system.extras import import_extra
-
-SCHEME = "hf://"
 
 
 def write_hub(selection: Selection, directory: Path) -> None:

@@ -50,6 +50,7 @@ from kgraft.model.calibration import Calibration
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.frequency_prior import FrequencyPrior
+from kgraft.model.hub import downloaded
 from kgraft.model.kge import KgeModel
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
@@ -129,14 +130,20 @@ def check_free(directory: Path, *, overwrite: bool) -> None:
         )
 
 
-def load_model(directory: str | os.PathLike[str]) -> TrainedModel:
-    """Read a model that ``save_model`` has written.
+def load_model(place: str | os.PathLike[str]) -> TrainedModel:
+    """Read a model that ``TrainedModel.save`` has written.
+
+    Args:
+        place: Its directory; or ``hf://USER/NAME`` or ``hf://USER/NAME@REVISION``, a repository of
+            the Hugging Face Hub, which is downloaded into the Hub's cache (extra ``hub``).
 
     Raises:
         ModelDirectoryError: If the directory is missing, damaged, of a newer format, or of an
-            earlier one that no longer fits; the message names the file at fault.
+            earlier one that no longer fits, with the file at fault; or if there is no such
+            repository.
+        KgraftError: If the extra ``hub`` is not installed.
     """
-    directory = Path(directory)
+    directory = downloaded(os.fspath(place)) or Path(place)
     manifest = read_manifest(directory)
     try:
         for name in dict.fromkeys((*FILES, *manifest["files"])):

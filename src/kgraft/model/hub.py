@@ -1,0 +1,46 @@
+"""Model directories on the Hugging Face Hub: their addresses, and their download."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kgraft.errors import ModelDirectoryError
+from kgraft.system.extras import import_extra
+
+SCHEME = "hf://"
+
+PATTERNS = ("*.json", "*.jsonl", "*.parquet", "*.safetensors", "*.toml", "README.md")
+"""The files of a model directory."""
+
+_ADDRESS = re.compile(r"hf:/{1,2}(?P<name>[^@]+)(@(?P<revision>.+))?")
+"""``hf://USER/NAME[@REVISION]``; of two slashes, ``pathlib`` leaves one."""
+
+
+def downloaded(place: str) -> Path | None:
+    """Return the directory that a model at an address was downloaded to; None for other places.
+
+    Args:
+        place: A path, or ``hf://USER/NAME``, which ``@REVISION`` may follow. What is in the Hub's
+            cache is not downloaded again.
+
+    Raises:
+        ModelDirectoryError: If there is no such repository or revision, or no connection.
+        KgraftError: If the extra ``hub`` is not installed.
+    """
+    address = _ADDRESS.fullmatch(place)
+    if address is None:
+        return None
+    hub = import_extra("huggingface_hub", extra="hub")
+    try:
+        found = hub.snapshot_download(
+            address["name"], revision=address["revision"], allow_patterns=list(PATTERNS)
+        )
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelDirectoryError(
+            f"{place}: this model cannot be downloaded ({reason}). Check the address, "
+            "hf://USER/NAME or hf://USER/NAME@REVISION, and the connection; a private repository "
+            "needs hf auth login."
+        ) from error
+    return Path(found)
