@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module as script
 from pathlib import Path
@@ -172,27 +173,30 @@ def forbidden(trees: dict[str, ast.Module]) -> list[str]:
     return found
 
 
-TREES = modules(SOURCE)
+@cache
+def source_trees() -> dict[str, ast.Module]:
+    """The modules of kgraft and its experiments."""
+    return modules(SOURCE)
 
 
 def test_imports_run_one_way() -> None:
-    assert upward_imports(TREES) == []
+    assert upward_imports(source_trees()) == []
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert cycle(TREES) == []
+    assert cycle(source_trees()) == []
 
 
 def test_only_methods_import_upwards() -> None:
     for module, upward in METHODS.items():
-        tree = TREES[module]
+        tree = source_trees()[module]
         assert upward <= imports(tree, lazy=True)
         assert not upward & imports(tree, lazy=False)
 
 
 @pytest.mark.parametrize("part", WITHOUT_TORCH)
 def test_graphs_and_links_do_without_torch(part: str) -> None:
-    own = {name: tree for name, tree in TREES.items() if name.startswith(f"kgraft.{part}")}
+    own = {name: tree for name, tree in source_trees().items() if name.startswith(f"kgraft.{part}")}
     assert own
     for name, tree in own.items():
         roots = {imported.split(".")[0] for imported in imports(tree, lazy=True)}
@@ -201,7 +205,7 @@ def test_graphs_and_links_do_without_torch(part: str) -> None:
 
 @pytest.mark.parametrize("module", ONLY_TORCH)
 def test_losses_are_functions_of_tensors_and_nothing_else(module: str) -> None:
-    others = set(imports(TREES[module], lazy=True)) - {"kgraft.model.products"}
+    others = set(imports(source_trees()[module], lazy=True)) - {"kgraft.model.products"}
     assert {name.split(".")[0] for name in others} <= {"__future__", "torch", "typing"}
 
 
@@ -216,7 +220,7 @@ def test_files_and_functions_stay_small(folder: str) -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in source_trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_the_pages_of_files_follow_the_docstrings(tmp_path: Path) -> None:

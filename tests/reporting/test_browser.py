@@ -59,6 +59,7 @@ def pages(
     return {name: directory / f"{name}.html" for name in made}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["student", "teacher", "benchmark"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_report_fits(

@@ -18,6 +18,7 @@ def test_a_ratio_above_one_is_this_checkout_faster() -> None:
     assert row["times_as_fast"] == {"median": 2.0, "least": 1.0, "largest": 3.0}
 
 
+@pytest.mark.slow
 def test_a_checkout_beside_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "compare.json"
     tiny = {"model": {"width": 4}, "training": {"epochs": 1}}
