@@ -1,18 +1,16 @@
-"""Measure what a growing background costs: one target beside 1, 2, 4 and 8 times the facts.
+"""Measure the cost of a growing background: one target beside 1, 2, 4 and 8 times the facts.
 
 Usage: python benchmarks/background.py --out benchmarks/results/background.json
 
-The collections are made (``synthesize``): target, links and what is said among the target's
-entities are the same in all of them. Every model trains a fixed number of epochs, with no early
-stopping and one look at the validation facts, at the end, so that seconds are those of equal work;
-so the MRR shows that the models learn, not how good they can become. Each model has a process of
-its own. A student's seconds hold all that it takes: loading the teacher, cutting the linked
-subgraph, mining rules, training. The sizes take turns, ``--repeats`` times; figures are medians.
+The collections are synthetic; target, links and the facts among the target's entities are the same
+in all of them. Each model trains a fixed number of epochs in a process of its own, and is validated
+once, at the end, so that seconds are those of equal work; MRR shows that models learn, not how good
+they can become. A student's seconds include loading the teacher, cutting the linked subgraph and
+mining rules. The sizes take turns, ``--repeats`` times; figures are medians.
 """
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +18,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kgraft.system.messages import speaking
-from kgraft.toml_settings import read_settings
-from kgraft_experiments.benchmark.plan import write_report
+from common import options_of, run
+
+import kgraft
 from kgraft_experiments.benchmark.run import benchmark
-from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.benchmark.settings import BenchmarkSettings, System, changed
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
@@ -56,10 +53,10 @@ def rounds(
     """Measure all sizes in turns and return a row for each round, size and system.
 
     Args:
-        collections: Where each size's collection is, by its background's facts.
-        out: Directory for models and jobs; a round finds nothing of the one before there.
-        settings: By which all train.
-        repeats: Rounds.
+        collections: Directory of each collection, by its background's facts.
+        out: Directory for models and jobs, one for each round.
+        settings: Settings of each system.
+        repeats: Number of rounds.
         threads: Threads of the matrix products.
     """
     rows = []
@@ -85,7 +82,7 @@ def rounds(
 
 
 def medians(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each size and system: medians over rounds, ``None`` if nothing is known."""
+    """Return a row for each size and system: medians over rounds, or ``None`` without figures."""
     found = []
     for background, system in dict.fromkeys((x["background"], x["system"]) for x in rows):
         own = [x for x in rows if (x["background"], x["system"]) == (background, system)]
@@ -96,7 +93,7 @@ def medians(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def ratios(summary: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return how much seconds depend on the background.
+    """Return the growth of seconds with the background.
 
     ``student_flatness`` is the largest of the student's medians by the smallest; ``joint_growth``
     and ``teacher_growth`` are the median at the largest background by that at the smallest.
@@ -117,7 +114,7 @@ def ratios(summary: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
-    """Make the collections, measure, and return the report."""
+    """Draw the collections, measure, and return the report."""
     settings, collections = fixed(asked.epochs, asked.width), {}
     with TemporaryDirectory() as name:
         work = Path(name)
@@ -130,15 +127,12 @@ def measure(asked: Namespace) -> dict[str, Any]:
             collections, work / "out", settings, repeats=asked.repeats, threads=asked.threads
         )
     summary = medians(rows)
-    told = ("times", "repeats", "epochs", "width", "threads")
     return {
         "settings": {
             "backgrounds": list(collections),
-            **{key: getattr(asked, key) for key in told},
             "synth": synth_settings(asked, 1).model_dump(mode="json"),
             **settings.model_dump(mode="json", exclude={"alone"}),
         },
-        "machine": machine(),
         **ratios(summary),
         "medians": summary,
         "rows": rows,
@@ -146,8 +140,8 @@ def measure(asked: Namespace) -> dict[str, Any]:
 
 
 def synth_settings(asked: Namespace, times: int) -> SynthSettings:
-    """Return what a collection of so many times the background is made by."""
-    return read_settings(
+    """Return the settings of a collection with so many times the background."""
+    return kgraft.read_settings(
         SynthSettings,
         changes={
             "target.entities": asked.target_entities,
@@ -158,26 +152,20 @@ def synth_settings(asked: Namespace, times: int) -> SynthSettings:
 
 
 def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure what a growing background costs.")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
-    parser.add_argument("--target-entities", type=int, default=2_000)
-    parser.add_argument("--target-facts", type=int, default=10_000)
-    parser.add_argument(
-        "--background", type=int, default=30_000, help="facts of the smallest background"
+    return options_of(
+        __doc__,
+        target_entities=2_000,
+        target_facts=10_000,
+        background=(30_000, "facts of the smallest background"),
+        times=[1, 2, 4, 8],
+        repeats=(3, "rounds"),
+        epochs=(2, "of every model"),
+        width=(64, "of every model"),
     )
-    parser.add_argument("--times", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--epochs", type=int, default=2, help="of every model")
-    parser.add_argument("--width", type=int, default=64, help="of every model")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with speaking():
-        report = measure(asked)
-        write_report(asked.out, report)
+    report = run(options(), measure, arguments)
     print(f"student_flatness {report['student_flatness']}, joint_growth {report['joint_growth']}")
 
 

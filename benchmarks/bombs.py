@@ -1,9 +1,9 @@
-"""Give the command line files that are small, or simple, and want all memory there is.
+"""Inspect files that are small on disk and exhaust memory when they are read.
 
 Usage: python benchmarks/bombs.py --out bombs.json
 
-Each is read by ``kgraft inspect`` in a process that may take ``MEMORY`` and ``SECONDS``. It has to
-end in a table or in a sentence.
+``kgraft inspect`` reads each in a process limited to ``MEMORY`` and ``SECONDS``, and has to end in
+a table or in an error message.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
-from fuzz import IN_MEMORY
+from common import IN_MEMORY, ONE_THREAD, options_of, run
 
 from kgraft_experiments.benchmark.plan import write_report
 
 MEMORY = 6 << 30
-"""Bytes of addresses, of which torch and polars reserve a part."""
+"""Limit of the address space in bytes; torch and polars reserve a part of it."""
 
 SECONDS = 120
 
 PIECE = 1 << 24
-"""Bytes of a piece that a bomb repeats."""
+"""Bytes that a bomb repeats."""
 
 GIBIBYTES = 4
-"""That a bomb becomes."""
+"""Size of a bomb in memory."""
 
 COLLECTION = """target = "mine"
 [[source]]
@@ -119,7 +119,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
 
 
 def tried(name: str) -> dict[str, Any]:
-    """Let a bomb be read, and tell how that ended."""
+    """Inspect a bomb, and return the outcome."""
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
         place, begin = Path(scratch), time.perf_counter()
         BOMBS[name](place)
@@ -129,7 +129,7 @@ def tried(name: str) -> dict[str, Any]:
         try:
             ended = subprocess.run(  # noqa: S603
                 [sys.executable, "-m", "kgraft_command", "inspect", scratch],
-                env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
+                env={**os.environ, **ONE_THREAD},
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
                 capture_output=True,
                 timeout=SECONDS,
@@ -149,13 +149,15 @@ def tried(name: str) -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = ArgumentParser(description=__doc__, prog="bombs.py")
-    parser.add_argument("--out", type=Path, default=Path("bombs.json"))
-    asked = parser.parse_args(arguments)
+def measure(_: Namespace) -> dict[str, Any]:
     found = [tried(name) for name in BOMBS]
     survived = sum(row["survived"] for row in found)
-    write_report(asked.out, {"tried": len(found), "survived": survived, "bombs": found})
+    return {"tried": len(found), "survived": survived, "bombs": found}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = options_of(__doc__, out=Path("bombs.json"), threads=None)
+    run(parser, measure, arguments, write=write_report)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,15 @@ def options_of(doc: str | None, *positional: str, **options: Any) -> ArgumentPar
         doc: The script's docstring; its first line is the description.
         positional: Required arguments.
         options: Default of each option, or a pair of default and help text. The default gives the
-            type: a list takes several values, a type has no default. ``out`` and ``threads`` are
-            optional here: the report has to be named, and threads are as many as there are cores.
+            type: a list takes several values, a type has no default, ``None`` drops the option. By
+            default ``--out`` is required, and ``--threads`` the number of cores.
     """
     parser = ArgumentParser(description=(doc or "").splitlines()[0])
     for name in positional:
         parser.add_argument(name)
     for name, given in ({"out": Path, "threads": CORES} | options).items():
+        if given is None:
+            continue
         default, text = given if isinstance(given, tuple) else (given, None)
         kind = default if isinstance(default, type) else type(default)
         more: dict[str, Any] = {"type": kind, "default": default}
@@ -76,7 +78,8 @@ def run(
         again: Advice for a run that was interrupted.
     """
     asked = parser.parse_args(arguments)
-    torch.set_num_threads(asked.threads)
+    if "threads" in asked:
+        torch.set_num_threads(asked.threads)
     with speaking(again):
         report = measure(asked)
         if write is None:

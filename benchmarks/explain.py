@@ -1,55 +1,45 @@
-"""Measure whether probabilities can be trusted and predictions explained, on held-out facts.
+"""Measure the calibration of probabilities and the share of explained predictions.
 
 Usage: python benchmarks/explain.py MODEL COLLECTION --out benchmarks/results/explain.json
 
-Calibration: each query that test facts answer is asked once, and the best candidates that train and
-validation facts do not state are judged by the test facts: the single best one, the best 10, the
-best 100. Those are the hardest wrong answers that there are. ``calibration_error`` is the expected
-calibration error of the best 10, by the model's own way to answer, in ten bins; ``covered`` are the
-candidates, right and wrong, that another source states, ``uncovered`` the others.
+Calibration: test facts label the best 1, 10 and 100 candidates of each of their queries, without
+those that training and validation facts state. These are the hardest wrong answers.
+``calibration_error`` is the expected calibration error of the best 10 in ten bins, by the model's
+default evidence; ``covered`` candidates, right and wrong, are stated by another source.
 
-Explanation: each test fact is explained. A covered one is explained when a background fact that its
-explanation names is that fact: a training fact of another graph, in that graph's own names, whose
-three names are linked to the test fact's. An uncovered one is explained when a background fact or a
-rule supports it. Nothing here is used to fit or to choose anything.
+Explanation: a covered test fact is explained where the explanation names this fact: a training fact
+of another graph, in that graph's own names, whose three names are linked to the test fact's. An
+uncovered one is explained where a background fact or a rule supports it.
 
-Figures of other scripts that stand in ``--out`` stay there.
+Test facts fit and choose nothing here. Figures of other scripts in ``--out`` stay there.
 """
 
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-from common import add_to_report
+from common import add_to_report, options_of, run
 
-from kgraft.evaluation.evaluate import evaluate
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+import kgraft
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import calibration_error, reliability
-from kgraft.model.directory import load_model
-from kgraft.model.trained_model import TrainedModel
-from kgraft.system.messages import speaking
 from kgraft_experiments.benchmark.runner import machine
 
 BEST = (1, 10, 100)
 
 
-def calibration(model: TrainedModel, graph: KnowledgeGraph) -> list[dict[str, Any]]:
-    """Return the error, and the table behind it, for each way to answer and kind of candidates."""
+def calibration(model: kgraft.TrainedModel, graph: kgraft.KnowledgeGraph) -> list[dict[str, Any]]:
+    """Return calibration error and reliability table for each evidence and kind of candidates."""
     rows = []
     for by in model.calibration:
         predictor = Predictor(model, by=by)
@@ -75,14 +65,14 @@ def calibration(model: TrainedModel, graph: KnowledgeGraph) -> list[dict[str, An
 class Checked:
     """Checks explanations against the collection's own files and links."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: kgraft.Collection) -> None:
         own = collection.target_graph
         others = [collection.graphs[name] for name in collection.backgrounds()]
         self._graph = join([own, *others], collection.links)
         self._facts = {x: KnownFacts(self._graph.facts_of([x])) for x in self._graph.sources}
 
     def names_fact(self, found: Explanation, target: str) -> bool:
-        """Say whether a support is the explained fact itself, stated by a background."""
+        """Return whether a background's support is the explained fact itself."""
         wanted = self._rows(target, found.head, found.relation, found.tail)
         for support in found.supports:
             rows = self._rows(support.source, support.head, support.relation, support.tail)
@@ -99,11 +89,11 @@ class Checked:
         )
 
 
-def explanations(model: TrainedModel, collection: Collection) -> dict[str, Any]:
-    """Explain every test fact, and return which shares are explained and what it takes."""
+def explanations(model: kgraft.TrainedModel, collection: kgraft.Collection) -> dict[str, Any]:
+    """Explain every test fact, and return the explained shares and the time."""
     graph, checked = collection.target_graph, Checked(collection)
     explainer = Explainer(Predictor(model))
-    is_covered = evaluate(model, collection, sides=("tail",), by="vectors").covered
+    is_covered = model.evaluate(collection, sides=("tail",), by="vectors").covered
     named, supported, seconds = [], [], []
     for (head, relation, tail), stated in zip(graph.test.tolist(), is_covered, strict=True):
         begin = time.process_time()
@@ -124,10 +114,11 @@ def explanations(model: TrainedModel, collection: Collection) -> dict[str, Any]:
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
-    """Judge a model's probabilities and explanations, and return the report."""
-    torch.set_num_threads(asked.threads)
-    model = load_model(asked.model)
-    collection = read_collection(asked.collection, model.graph.graphs()).with_target(model.target)
+    """Measure a model's probabilities and explanations, and return the report."""
+    model = kgraft.load_model(asked.model)
+    collection = kgraft.read_collection(asked.collection, model.graph.graphs()).with_target(
+        model.target
+    )
     rows = calibration(model, collection.target_graph)
     errors = {
         row["facts"]: row["calibration_error"]
@@ -146,23 +137,12 @@ def measure(asked: Namespace) -> dict[str, Any]:
     }
 
 
-def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure whether predictions can be trusted and explained.")
-    parser.add_argument("model", type=Path, help="a model directory")
-    parser.add_argument("collection", help="with the target's test facts")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
-    parser.add_argument("--threads", type=int, default=1)
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with speaking():
-        report = measure(asked)
-        add_to_report(asked.out, report)
+    parser = options_of(__doc__, "model", "collection", threads=1)
+    report = run(parser, measure, arguments, write=add_to_report)
     errors = report["calibration_error_by_facts"]
-    told = ", ".join(f"{facts} {error}" for facts, error in errors.items())
-    print(f"calibration error: {told}; explained share of covered {report['explained_share']}")
+    shown = ", ".join(f"{facts} {error}" for facts, error in errors.items())
+    print(f"calibration error: {shown}; explained share of covered {report['explained_share']}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure how far the same seed gives the same numbers: again, and with other numbers of threads.
+"""Measure whether the same seed gives the same numbers, also with other numbers of threads.
 
 Usage: python benchmarks/same.py --out same.json
 
@@ -9,25 +9,20 @@ another order, so that weights differ in their last bits and metrics by at most 
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from common import options_of, run
 
-from kgraft.evaluation.evaluate import evaluate
-from kgraft.linking.collection import Collection
-from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.pretrain import pretrain
-from kgraft.pipeline.retrain import retrain
-from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
+import kgraft
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 
 TOLERANCE = 0.01
-"""Of a test MRR, from 0 to 1."""
+"""Largest difference of a test MRR, from 0 to 1."""
 
 THREADS = (1, 1, 2, 4)
 
@@ -36,15 +31,15 @@ SIZES = {
     "background": {"facts": 6000},
 }
 
-MODEL = ModelSettings(width=64)
-TEACHER = TrainSettings(model=MODEL, training=TrainingSettings(epochs=10))
-STUDENT = RetrainSettings(model=MODEL)
+TEACHER = {"model": {"width": 64}, "training": {"epochs": 10}}
+STUDENT = {"model": {"width": 64}}
 
 
-def trained(collection: Collection, threads: int) -> TrainedModel:
-    """Train a student by so many threads, its teacher included."""
+def trained(collection: kgraft.Collection, threads: int) -> kgraft.TrainedModel:
+    """Train a teacher and its student with so many threads, and return the student."""
     torch.set_num_threads(threads)
-    return retrain(collection, pretrain(collection, TEACHER), STUDENT)
+    teacher = kgraft.pretrain(collection, kgraft.TrainSettings.model_validate(TEACHER))
+    return kgraft.retrain(collection, teacher, kgraft.RetrainSettings.model_validate(STUDENT))
 
 
 def measured() -> dict[str, Any]:
@@ -54,7 +49,7 @@ def measured() -> dict[str, Any]:
     for threads in THREADS:
         model = trained(collection, threads)
         torch.set_num_threads(1)
-        mrr = evaluate(model, collection, by="vectors").mrr()
+        mrr = model.evaluate(collection, by="vectors").mrr()
         runs.append((threads, mrr, model.kge.tensors()))
     _, first_mrr, first = runs[0]
     rows = [
@@ -76,9 +71,8 @@ def measured() -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = ArgumentParser(description=__doc__, prog="same.py")
-    parser.add_argument("--out", type=Path, default=Path("same.json"))
-    write_report(parser.parse_args(arguments).out, measured())
+    parser = options_of(__doc__, out=Path("same.json"), threads=None)
+    run(parser, lambda _: measured(), arguments, write=write_report)
 
 
 if __name__ == "__main__":

@@ -1,62 +1,46 @@
-"""Measure whether one ordinary machine carries a graph of Wikidata5M's size.
+"""Measure training, ranking and re-training on a graph of Wikidata5M's size.
 
 Usage: python benchmarks/scale.py --work DIR --out benchmarks/results/scale.json
 
-A collection is made (``synthesize``): a target, and one background of ``--triples`` facts,
-230 entities for every 1,000 of them. ``--work`` keeps it. Each part has a process of its own, so
-that its peak memory is its own:
+The synthetic collection has a target, and one background of ``--triples`` facts with 230 entities
+per 1,000 facts. ``--work`` keeps it. Each part has a process, and so a peak memory, of its own:
 
 reading
     The background from Parquet and from N-Triples.
 carrying
-    What makes a teacher: read, joined, trained for ``--steps`` steps, ranked on ``--queries``
-    queries, saved. Steps take turns with those of a small graph, of ``--small`` facts;
-    ``rate_of_small_graph`` is the median ratio of examples a second, making batches included.
+    A teacher: read, joined, trained for ``--steps`` steps, ranked on ``--queries`` queries, saved.
+    Steps take turns with those of a small graph, of ``--small`` facts; ``rate_of_small_graph`` is
+    the median ratio of examples a second, sampling included.
 cutting
-    What a student begins with: the teacher loaded again, and a target's linked subgraph cut out of
-    it.
+    A student's beginning: the teacher loaded, and a target's linked subgraph cut out of it.
 
 ``peak_rss_gib`` is the larger peak of the last two.
 """
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, count
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import polars as pl
 import torch
+from common import apart, endless, options_of, peak_gib, run, timed
 
+import kgraft
 from kgraft.evaluation.ranking import rank
 from kgraft.evaluation.ranks import measure
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.io.read_collection import read_collection
-from kgraft.io.read_graph import read_graph
 from kgraft.io.source import GraphSource
-from kgraft.linking.collection import Collection
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
-from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained_model import TrainedModel
+from kgraft.model.directory import save_model
 from kgraft.pipeline.pretrain import pretraining_run
 from kgraft.pipeline.run import Run
-from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
-from kgraft.system.memory import peak
-from kgraft.system.messages import speaking
-from kgraft.training.batch import Batch
-from kgraft.training.sampler import TripleSampler
-from kgraft_experiments.benchmark.plan import write_report
-from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 from kgraft_experiments.synthesis.write_synthetic import write_synthetic
@@ -65,11 +49,11 @@ BACKGROUND = "background1"
 TEACHER = "teacher"
 
 SCORES_AT_ONCE = 2**27
-"""Scores held while ranking: of 29 queries, where all are 4.6 million entities."""
+"""Scores held while ranking: 29 queries of 4.6 million entities."""
 
 
 def collection_settings(triples: int, asked: Namespace) -> SynthSettings:
-    """Return what a collection with a background of so many facts is made by."""
+    """Return the settings of a collection with a background of so many facts."""
     return SynthSettings.model_validate(
         {
             "world": {"relations": asked.relations, "types": asked.types},
@@ -85,23 +69,16 @@ def collection_settings(triples: int, asked: Namespace) -> SynthSettings:
 
 
 def make(triples: int, place: Path, asked: Namespace) -> None:
-    """Write a collection, and its background as N-Triples too."""
+    """Write a collection, and its background also as N-Triples."""
     write_synthetic(synthesize(collection_settings(triples, asked)), place)
     facts = pl.scan_parquet(place / f"{BACKGROUND}-train.parquet")
     lines = facts.select(pl.format("<{}> <{}> <{}> .", "head", "relation", "tail"))
     lines.sink_csv(place / "background.nt", include_header=False, quote_style="never")
 
 
-def peak_gib() -> float:
-    """Return the most memory that this process has held; not a number if nothing tells."""
-    return round((peak() or math.nan) / 2**30, 3)
-
-
 def reading(file: Path) -> dict[str, Any]:
-    """Read a graph from a file, and say how fast that was."""
-    begin = time.perf_counter()
-    graph = read_graph(GraphSource(name="background", train=[file]))
-    seconds = time.perf_counter() - begin
+    """Read a graph from a file, and return the speed."""
+    seconds, graph = timed(kgraft.read_graph, GraphSource(name="background", train=[file]))
     return {
         "triples_per_second": round(len(graph.train) / seconds),
         "seconds": round(seconds, 2),
@@ -110,33 +87,20 @@ def reading(file: Path) -> dict[str, Any]:
 
 
 class Stages:
-    """How long each stage took, and the most memory held by its end."""
+    """Seconds of each stage, and peak memory by its end."""
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, float]] = {}
 
     def measure(self, name: str, do: Callable[[], Any]) -> Any:
-        """Do something, and keep what it took."""
-        begin = time.perf_counter()
-        value = do()
-        seconds = round(time.perf_counter() - begin, 2)
-        self.found[name] = {"seconds": seconds, "peak_rss_gib": peak_gib()}
+        """Call a function, keep its time and memory, and return its result."""
+        seconds, value = timed(do)
+        self.found[name] = {"seconds": round(seconds, 2), "peak_rss_gib": peak_gib()}
         return value
 
 
-def endless(batches: TripleSampler) -> Iterator[Batch]:
-    """Yield batches of one epoch after the other."""
-    return chain.from_iterable(batches.epoch(number) for number in count(1))
-
-
 def rates(runs: Sequence[Run], steps: int, rounds: int) -> list[list[float]]:
-    """Train runs in turns, and return examples a second of each, for each round.
-
-    Args:
-        runs: What is trained.
-        steps: Steps in all, of each.
-        rounds: Turns.
-    """
+    """Train each run for ``steps`` steps, in turns; return examples a second in each round."""
     learners = [run.learner() for run in runs]
     sources = [endless(run.batches()) for run in runs]
     found: list[list[float]] = [[] for _ in runs]
@@ -153,8 +117,8 @@ def rates(runs: Sequence[Run], steps: int, rounds: int) -> list[list[float]]:
     return found
 
 
-def ranked(collection: Collection, run: Run, queries: int) -> float:
-    """Return the MRR of some of the background's validation facts, asked for tails."""
+def ranked(collection: kgraft.Collection, run: Run, queries: int) -> float:
+    """Return the MRR of tails of some of the background's validation facts."""
     graph, part = collection.graphs[BACKGROUND], run.graph.part(BACKGROUND)
     known = KnownFacts(part.joint(graph.train), part.joint(graph.valid))
     facts = part.joint(graph.valid[:queries])
@@ -170,24 +134,22 @@ def ranked(collection: Collection, run: Run, queries: int) -> float:
 
 
 def taught(
-    collection: Collection, small: Path, place: Path, asked: Namespace, stages: Stages
+    collection: kgraft.Collection, small: Path, place: Path, asked: Namespace, stages: Stages
 ) -> dict[str, Any]:
     """Train a teacher for some steps in turns with a small one, rank with it, and save it."""
-    settings = TrainSettings(
-        model=ModelSettings(width=asked.width),
-        training=TrainingSettings(optimizer=asked.optimizer),
-    )
-    run: Run = stages.measure("join", partial(pretraining_run, collection, settings))
-    other = pretraining_run(read_collection(small), settings)
-    found = stages.measure("train", partial(rates, (run, other), asked.steps, asked.rounds))
-    mrr = stages.measure("rank", partial(ranked, collection, run, asked.queries))
-    model = TrainedModel("teacher", run.model, run.graph, None, settings)
+    sized = {"model": {"width": asked.width}, "training": {"optimizer": asked.optimizer}}
+    settings = kgraft.TrainSettings.model_validate(sized)
+    large: Run = stages.measure("join", partial(pretraining_run, collection, settings))
+    other = pretraining_run(kgraft.read_collection(small), settings)
+    found = stages.measure("train", partial(rates, (large, other), asked.steps, asked.rounds))
+    mrr = stages.measure("rank", partial(ranked, collection, large, asked.queries))
+    model = kgraft.TrainedModel("teacher", large.model, large.graph, None, settings)
     stages.measure("save", partial(save_model, model, place))
     ratios = [one / another for one, another in zip(*found, strict=True)]
     return {
-        "entities": run.graph.n_entities,
-        "triples": len(run.graph.triples),
-        "relations": run.graph.n_relations,
+        "entities": large.graph.n_entities,
+        "triples": len(large.graph.triples),
+        "relations": large.graph.n_relations,
         "mrr": mrr,
         "rate_of_small_graph": round(median(ratios), 3),
         "examples_per_second": {
@@ -197,20 +159,20 @@ def taught(
 
 
 def carrying(large: Path, small: Path, asked: Namespace) -> dict[str, Any]:
-    """Carry a graph through all that makes a teacher of it."""
+    """Make a teacher of a graph, from reading to saving."""
     torch.set_num_threads(asked.threads)
     place = asked.work / TEACHER
     shutil.rmtree(place, ignore_errors=True)
     stages = Stages()
-    collection: Collection = stages.measure("read", partial(read_collection, large))
+    collection = stages.measure("read", partial(kgraft.read_collection, large))
     return {**taught(collection, small, place, asked, stages), "stages": stages.found}
 
 
 def cutting(large: Path, asked: Namespace) -> dict[str, Any]:
-    """Load the teacher again, as ``retrain`` does, and cut a target's subgraph out of it."""
+    """Load the teacher, as ``retrain`` does, and cut a target's subgraph out of it."""
     stages = Stages()
-    teacher: TrainedModel = stages.measure("load", partial(load_model, asked.work / TEACHER))
-    collection = read_collection(large, teacher.graph.graphs())
+    teacher = stages.measure("load", partial(kgraft.load_model, asked.work / TEACHER))
+    collection = kgraft.read_collection(large, teacher.graph.graphs())
     links = teacher.graph.translate_links(collection.links, collection.graphs)
     cut = partial(connect, collection.target_graph, links, teacher.graph, mode=asked.mode)
     subgraph: LinkedSubgraph = stages.measure("cut", cut)
@@ -219,12 +181,6 @@ def cutting(large: Path, asked: Namespace) -> dict[str, Any]:
         "subgraph_triples": len(subgraph.graph.triples),
         "stages": stages.found,
     }
-
-
-def apart(do: Callable[..., Any], *arguments: Any) -> Any:
-    """Do something in a process of its own, and return what it returns."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(do, *arguments).result()
 
 
 def measured(asked: Namespace) -> dict[str, Any]:
@@ -236,12 +192,9 @@ def measured(asked: Namespace) -> dict[str, Any]:
             apart(make, triples, place, asked)
     files = {"parquet": f"{BACKGROUND}-train.parquet", "ntriples": "background.nt"}
     read = {name: apart(reading, places[0] / file) for name, file in files.items()}
-    told = {key: value for key, value in vars(asked).items() if key not in ("out", "work")}
     carried, cut = apart(carrying, *places, asked), apart(cutting, places[0], asked)
     stages = {**carried.pop("stages"), **cut.pop("stages")}
     return {
-        "settings": told,
-        "machine": machine(),
         **carried,
         **cut,
         "peak_rss_gib": max(stage["peak_rss_gib"] for stage in stages.values()),
@@ -251,29 +204,26 @@ def measured(asked: Namespace) -> dict[str, Any]:
 
 
 def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure whether one machine carries a large graph.")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
-    parser.add_argument("--work", type=Path, required=True, help="directory for what is made")
-    parser.add_argument("--triples", type=int, default=20_000_000, help="of the background")
-    parser.add_argument("--small", type=int, default=200_000, help="facts of the small graph")
-    parser.add_argument("--relations", type=int, default=800)
-    parser.add_argument("--types", type=int, default=20)
-    parser.add_argument("--target", type=int, default=20_000, help="the target's facts")
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--optimizer", default="rowwise_adagrad")
-    parser.add_argument("--mode", default="incident", help="of the subgraph")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=5, help="turns that steps are done in")
-    parser.add_argument("--queries", type=int, default=1_000)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser = options_of(
+        __doc__,
+        triples=(20_000_000, "of the background"),
+        small=(200_000, "facts of the small graph"),
+        relations=800,
+        types=20,
+        target=(20_000, "the target's facts"),
+        width=128,
+        optimizer="rowwise_adagrad",
+        mode=("incident", "of the subgraph"),
+        steps=500,
+        rounds=(5, "turns that steps are done in"),
+        queries=1_000,
+    )
+    parser.add_argument("--work", type=Path, required=True, help="directory for the collections")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with speaking():
-        report = measured(asked)
-        write_report(asked.out, report)
+    report = run(options(), measured, arguments)
     figures = ("entities", "triples", "peak_rss_gib", "rate_of_small_graph", "cut_subgraph_seconds")
     print(", ".join(f"{name} {report[name]}" for name in figures))
 

@@ -1,44 +1,38 @@
-"""Measure what training costs as it grows: facts, entities, width, negatives, threads.
+"""Measure the cost of training over facts, entities, width, negatives and threads.
 
 Usage: python benchmarks/scaling.py --out benchmarks/results/scaling.json
 
 Facts are drawn at random, entities by a power law. One size at a time is multiplied by ``--times``,
-the others stay as ``--facts``, ``--entities``, ``--width`` and ``--negatives`` say. Every point has
-a process of its own, which trains ``--steps`` steps; what an epoch takes is worked out from their
-median, making batches included. Threads are measured at the sizes that all have in common.
+the others stay at ``--facts``, ``--entities``, ``--width`` and ``--negatives``. Each point has a
+process of its own, which trains ``--steps`` steps; the seconds of an epoch follow from the median
+step, sampling included. Threads are measured at the base sizes.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scale import apart, peak_gib
+from common import apart, options_of, peak_gib, run
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+import kgraft
 from kgraft.io.interchange import from_arrays
-from kgraft.linking.collection import collect
 from kgraft.pipeline.train import training_run
-from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
-from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.plan import write_report
-from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.world import by_popularity
 
 SIZES = ("facts", "entities", "width", "negatives")
 RELATIONS = 200
 EXPONENT = 2.1
-"""Of the power law of degrees."""
+"""Exponent of the power law of degrees."""
 
 
-def drawn(facts: int, entities: int) -> KnowledgeGraph:
+def drawn(facts: int, entities: int) -> kgraft.KnowledgeGraph:
     """Return a graph of random facts."""
     draw = np.random.default_rng(0)
     ranks = [by_popularity(np.full(facts, entities), EXPONENT, draw) for _ in range(2)]
@@ -51,15 +45,13 @@ def drawn(facts: int, entities: int) -> KnowledgeGraph:
 
 
 def point(sizes: Mapping[str, int], steps: int, threads: int) -> dict[str, Any]:
-    """Train some steps at these sizes, and return what they took."""
+    """Train some steps at these sizes, and return time and memory."""
     torch.set_num_threads(threads)
     graph = drawn(sizes["facts"], sizes["entities"])
-    settings = TrainSettings(
-        model=ModelSettings(width=sizes["width"]),
-        training=TrainingSettings(negatives=sizes["negatives"]),
-    )
-    run = training_run(collect([graph], target="drawn"), settings, alone=True)
-    learner, batches = run.learner(), run.batches()
+    sized = {"model": {"width": sizes["width"]}, "training": {"negatives": sizes["negatives"]}}
+    settings = kgraft.TrainSettings.model_validate(sized)
+    training = training_run(kgraft.collect([graph], target="drawn"), settings, alone=True)
+    learner, batches = training.learner(), training.batches()
     begin = time.perf_counter()
     epoch = batches.epoch(1)
     learner.step(next(epoch))
@@ -68,7 +60,7 @@ def point(sizes: Mapping[str, int], steps: int, threads: int) -> dict[str, Any]:
     for batch in islice(epoch, steps):
         learner.step(batch)
         ends.append(time.perf_counter())
-    # A median, since one step that another process holds up would count as many.
+    # The median, since another process may delay a step.
     seconds = float(np.median(np.diff(ends)))
     return {
         **sizes,
@@ -79,7 +71,7 @@ def point(sizes: Mapping[str, int], steps: int, threads: int) -> dict[str, Any]:
     }
 
 
-def measured(asked: Namespace) -> dict[str, Any]:
+def measure(asked: Namespace) -> dict[str, Any]:
     """Measure all points and return the report."""
     base = {name: getattr(asked, name) for name in SIZES}
     rows = []
@@ -91,27 +83,13 @@ def measured(asked: Namespace) -> dict[str, Any]:
     threads = [
         apart(point, base, asked.steps, n) for n in sorted({1, asked.threads, os.cpu_count() or 1})
     ]
-    told = {key: value for key, value in vars(asked).items() if key != "out"}
-    return {"settings": told, "machine": machine(), "scaling": rows, "threads": threads}
-
-
-def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure what training costs as it grows.")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
-    parser.add_argument("--facts", type=int, default=400_000)
-    parser.add_argument("--entities", type=int, default=100_000)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--negatives", type=int, default=512)
-    parser.add_argument("--times", type=float, nargs="+", default=[0.25, 0.5, 1, 2, 4, 8])
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    return parser
+    return {"scaling": rows, "threads": threads}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with speaking():
-        write_report(asked.out, measured(asked))
+    sizes = {"facts": 400_000, "entities": 100_000, "width": 128, "negatives": 512}
+    times = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+    run(options_of(__doc__, **sizes, times=times, steps=100), measure, arguments)
 
 
 if __name__ == "__main__":

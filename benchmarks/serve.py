@@ -1,16 +1,14 @@
-"""Measure how many predictions a second `kgraft serve` gives, and how long each takes.
+"""Measure predictions a second of `kgraft serve`, and the time of each.
 
 Usage: python benchmarks/serve.py [MODEL] --threads 1 --out benchmarks/results/serve.json
 
 Without a model, one is trained on a small synthetic collection.
 
-A server is started on a free port of this machine, in a process of its own. ``--clients`` clients,
-in this process, each keep one connection and ask one question after another for ``--seconds``:
-10 answers each, by the model's default way. A question is a training fact of the target without
-its tail or its head; none is asked twice as long as there are others, so that nothing could be
-kept from an earlier answer. Anything but 200 with as many answers as asked for is an error.
-
-Figures of other scripts that stand in ``--out`` stay there.
+The server runs on a free port, in a process of its own. ``--clients`` clients in this process keep
+one connection each and send one question after another for ``--seconds``: 10 answers each, by the
+model's default evidence. A question is a training fact of the target without its tail or its head;
+none is sent again before all others, so a cache of answers would not help. Any response but 200
+with as many answers as asked for is an error. Figures of other scripts in ``--out`` stay there.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import re
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,33 +28,31 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from common import add_to_report
+from common import add_to_report, options_of, run
 from same import SIZES, trained
 
-from kgraft.errors import KgraftError
-from kgraft.model.directory import load_model, save_model
-from kgraft.model.trained_model import TrainedModel
-from kgraft.system.messages import speaking
+import kgraft
+from kgraft.model.directory import save_model
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 
 K = 10
-"""Answers to a question."""
+"""Answers per question."""
 
 WARM_UP = 2.0
-"""Seconds that are not counted: the first block of each size is slower."""
+"""Seconds before the measurement, since the first block of each size is slower."""
 
 
 def small_model(directory: Path) -> Path:
-    """Train a student on a synthetic collection, and return where it is."""
+    """Train a student on a synthetic collection, and return its directory."""
     collection = synthesize(SynthSettings.model_validate(SIZES)).collection
     save_model(trained(collection, 1), directory)
     return directory
 
 
-def questions(model: TrainedModel, seed: int = 0) -> list[bytes]:
-    """Return different questions about a model's target as bodies of requests, shuffled."""
+def questions(model: kgraft.TrainedModel, seed: int = 0) -> list[bytes]:
+    """Return different questions about a model's target as request bodies, shuffled."""
     source = model.target or model.graph.sources[0]
     graph = model.graph.graphs()[source]
     relations = graph.relations.names_of(graph.train[:, 1])
@@ -88,7 +84,7 @@ def serving(model: Path, threads: int) -> Iterator[int]:
         line = process.stdout.readline() if process.stdout else ""
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if not found:
-            raise KgraftError("the server has not started. Its own words are above.")
+            raise kgraft.KgraftError("the server has not started. Its output is above.")
         try:
             yield int(found[1])
         finally:
@@ -110,7 +106,7 @@ async def _ask(
 
 
 async def _client(port: int, asked: Iterator[bytes], until: float) -> tuple[list[Any], int]:
-    """Ask until a time; return when each question was asked and answered, and the errors."""
+    """Ask until a time; return the times of questions and answers, and the number of errors."""
     times, errors = [], 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while (begin := time.perf_counter()) < until:
@@ -131,7 +127,7 @@ async def _client(port: int, asked: Iterator[bytes], until: float) -> tuple[list
 async def load(
     port: int, bodies: Sequence[bytes], clients: int, seconds: float
 ) -> tuple[list[float], int]:
-    """Return the milliseconds of each answer that was begun after the warm-up, and the errors."""
+    """Return milliseconds of each answer after the warm-up, and the number of errors."""
     asked = (body for _ in iter(int, 1) for body in bodies)
     begin = time.perf_counter() + WARM_UP
     results = await asyncio.gather(*(_client(port, asked, begin + seconds) for _ in range(clients)))
@@ -139,21 +135,28 @@ async def load(
     return taken, sum(errors for _, errors in results)
 
 
-def measure(model: Path, clients: int, seconds: float, threads: int) -> dict[str, Any]:
-    """Return what one load shows."""
-    trained = load_model(model)
-    bodies = questions(trained)
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Load a server, and return the figures."""
+    with TemporaryDirectory() as scratch:
+        model = asked.model or small_model(Path(scratch) / "student")
+        return measured(model, asked.clients, asked.seconds, asked.threads)
+
+
+def measured(model: Path, clients: int, seconds: float, threads: int) -> dict[str, Any]:
+    """Load a server of a model, and return the figures."""
+    loaded = kgraft.load_model(model)
+    bodies = questions(loaded)
     with serving(model, threads) as port:
         taken, errors = asyncio.run(load(port, bodies, clients, seconds))
     if not taken:
-        raise KgraftError("no question was answered. See whether the server says why.")
+        raise kgraft.KgraftError("no question was answered. See whether the server says why.")
     half, most, nearly_all = np.quantile(taken, (0.5, 0.95, 0.99))
     return {
         "clients": clients,
         "seconds": seconds,
         "threads": threads,
-        "answers_by": trained.answers_by,
-        "entities": trained.kge.n_entities,
+        "answers_by": loaded.answers_by,
+        "entities": loaded.kge.n_entities,
         "questions": len(bodies),
         "errors": errors,
         "predictions": len(taken),
@@ -165,27 +168,13 @@ def measure(model: Path, clients: int, seconds: float, threads: int) -> dict[str
     }
 
 
-def main(arguments: Namespace) -> None:
-    out: Path = arguments.out
-    how = (arguments.clients, arguments.seconds, arguments.threads)
-    with TemporaryDirectory() as scratch:
-        model = arguments.model or small_model(Path(scratch) / "student")
-        measured = measure(model, *how)
-    add_to_report(out, measured)
-    for key in ("clients", "errors", "predictions_per_second", "p50_ms", "p95_ms", "p99_ms"):
-        print(f"{key:24}{measured[key]:>10}")
-
-
-def _arguments() -> Namespace:
-    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = options_of(__doc__, clients=64, seconds=30.0, threads=(1, "of the server's products"))
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--threads", type=int, default=1, help="of the server's products")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
-    return parser.parse_args()
+    report = run(parser, measure, arguments, write=add_to_report)
+    for key in ("clients", "errors", "predictions_per_second", "p50_ms", "p95_ms", "p99_ms"):
+        print(f"{key:24}{report[key]:>10}")
 
 
 if __name__ == "__main__":
-    with speaking():
-        main(_arguments())
+    main()

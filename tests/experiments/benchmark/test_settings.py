@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kgraft.errors import SettingsError
 from kgraft.settings import DistillationSettings, ModelSettings, RetrainSettings, TrainSettings
+from kgraft.toml_settings import read_settings
 from kgraft_experiments.benchmark.settings import (
     LEVEL_WEIGHTS,
     BenchmarkSettings,
     changed,
     student_variants,
 )
+
+SETTINGS = Path(__file__).parents[3] / "benchmarks" / "settings"
 
 OWN = DistillationSettings(
     feature=2.0, network=0.5, prediction=0.25, temperature=3.0, warm_start=True
@@ -82,3 +87,9 @@ def test_a_seed_reaches_every_system() -> None:
     seeded = BenchmarkSettings().seeded(7)
     assert {part.training.seed for _, part in seeded} == {7}
     assert type(seeded.retrain) is RetrainSettings
+
+
+@pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.toml")), ids=lambda x: x.stem)
+def test_settings_of_recorded_commands_are_still_settings(path: Path) -> None:
+    of_a_single_graph = "\n[model]" in path.read_text(encoding="utf-8")
+    assert read_settings(TrainSettings if of_a_single_graph else BenchmarkSettings, path)

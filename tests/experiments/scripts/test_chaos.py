@@ -79,6 +79,13 @@ def test_tests_that_are_all_skipped_show_nothing(tmp_path: Path) -> None:
     assert not chaos.check("test it", ["-m", "pytest", str(file)])["passed"]
 
 
+def test_every_check_names_tests_that_exist() -> None:
+    for arguments in script("chaos").TESTS.values():
+        files = [Path(__file__).parents[3] / x for x in arguments if x.endswith(".py")]
+        assert files
+        assert all(file.exists() for file in files), arguments
+
+
 def test_what_has_passed_by_the_same_command_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from kgraft.io.read_graph import read_graph
+
 
 @pytest.fixture
 def scale(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -44,7 +46,7 @@ def test_both_files_hold_the_same_facts(scale: Any, tmp_path: Path) -> None:
     asked = scale.options().parse_args([f"--work={tmp_path}", "--out=unused", *SIZES])
     scale.make(1_000, tmp_path / "made", asked)
     graphs = [
-        scale.read_graph(scale.GraphSource(name="x", train=[tmp_path / "made" / name]))
+        read_graph(scale.GraphSource(name="x", train=[tmp_path / "made" / name]))
         for name in ("background1-train.parquet", "background.nt")
     ]
     assert graphs[0].entities == graphs[1].entities
