@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
-from kgraft.system.files import alone
+from kgraft.system.files import exclusive_lock
 
 SMALL = ["model.width=16", "training.epochs=2", "training.min_steps=0"]
 FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
@@ -121,7 +121,7 @@ def test_a_second_run_into_one_directory_is_refused(collection: Path, tmp_path: 
         "audit": ["audit", collection],
         "synth": ["synth"],
     }
-    with alone(tmp_path / ".model.lock"):
+    with exclusive_lock(tmp_path / ".model.lock"):
         for verb, arguments in verbs.items():
             for place in (tmp_path / "model", tmp_path / "deep" / "model"):
                 fast = FAST if verb.endswith("train") else ()

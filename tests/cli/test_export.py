@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from kgraft.cli.main import app
 from kgraft.exporting.selection import merge_prior
 from kgraft.model.directory import load_model
-from kgraft.system.files import alone
+from kgraft.system.files import exclusive_lock
 
 
 def run(*arguments: str | Path) -> Result:
@@ -51,7 +51,7 @@ def test_wrong_input_is_a_sentence(student: Path, tmp_path: Path) -> None:
 
 
 def test_two_exports_to_one_place_do_not_mix(student: Path, tmp_path: Path) -> None:
-    with alone(tmp_path / ".v.usearch.lock"):
+    with exclusive_lock(tmp_path / ".v.usearch.lock"):
         second = run("export", student, "-o", tmp_path / "v.usearch")
     assert second.exit_code == 1
     assert "another run writes here" in second.stderr

@@ -12,9 +12,9 @@ import pytest
 from kgraft.errors import DataError, KgraftError
 from kgraft.system import files
 from kgraft.system.files import (
-    alone,
     clear_up,
     content_ending,
+    exclusive_lock,
     open_bytes,
     write_atomically,
     write_directory,
@@ -134,8 +134,8 @@ def test_linux_exchanges_directories_at_one_instant(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from kgraft.system.files import alone
-with alone(Path(sys.argv[1])):
+from kgraft.system.files import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -151,12 +151,16 @@ def test_a_lock_is_refused_while_it_is_held_and_not_after_its_holder_was_killed(
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         refused = rf"lock: another run writes here \(process {holder.pid} on .+\)\. Wait until"
-        with pytest.raises(KgraftError, match=refused), alone(lock):
+        with pytest.raises(KgraftError, match=refused), exclusive_lock(lock):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     assert lock.exists()
-    with alone(lock), pytest.raises(KgraftError, match=f"process {os.getpid()}"), alone(lock):
+    with (
+        exclusive_lock(lock),
+        pytest.raises(KgraftError, match=f"process {os.getpid()}"),
+        exclusive_lock(lock),
+    ):
         pass
     assert not lock.exists()
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from kgraft.errors import KgraftError, SettingsError
 from kgraft.pipeline.run import RunOptions
-from kgraft.system.files import alone, clear_up
+from kgraft.system.files import clear_up, exclusive_lock
 from kgraft.system.progress import default_listener
 from kgraft.system.terminal import Terminal, visible_lines
 from kgraft.toml_settings import Settings, read_settings
@@ -62,7 +62,7 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
         KgraftError: If another run writes to this place.
     """
     place = place.resolve()
-    with alone(place.with_name(f".{place.name}.lock")):
+    with exclusive_lock(place.with_name(f".{place.name}.lock")):
         clear_up(place, *beside)
         yield
 

@@ -10,7 +10,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,11 +18,6 @@ import pyarrow as pa
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.system.memory import require_for_file
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
@@ -224,11 +219,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[int]:
+def exclusive_lock(path: Path) -> Iterator[int]:
     """Hold the lock ``path`` while the block runs, so that no second run writes to one place.
 
-    The system takes the lock back when its holder ends, however it ends; a file that a killed run
-    has left holds nobody up. On Windows there is no such lock, and nothing is refused.
+    The system takes the lock back when its holder ends, however it ends.
 
     Yields:
         The lock's file descriptor; a process that inherits it holds the lock, too.
@@ -236,36 +230,28 @@ def alone(path: Path) -> Iterator[int]:
     Raises:
         KgraftError: If another process holds the lock.
     """
+    from filelock import FileLock, Timeout  # Its import takes 80 ms.
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _locked(path)
+    handles: list[int] = []
+    lock = FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=handles.append)
     try:
-        yield handle
+        lock.acquire()
+    except Timeout:
+        holder = ""
+        with suppress(OSError):
+            holder = path.read_text(encoding="utf-8", errors="replace")
+        raise KgraftError(
+            f"{path}: another run writes here ({holder or 'another process'}). "
+            "Wait until it ends, stop it, or name another directory."
+        ) from None
+    try:
+        os.truncate(handles[0], 0)
+        os.write(handles[0], f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield handles[0]
     finally:
         path.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _locked(path: Path) -> int:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its last holder may have taken the file away after it was opened here.
-            if os.path.samestat(path.stat(), os.fstat(handle)):
-                os.truncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
-                return handle
-        except BlockingIOError:
-            holder = os.read(handle, 200).decode(errors="replace") or "another process"
-            os.close(handle)
-            raise KgraftError(
-                f"{path}: another run writes here ({holder}). "
-                "Wait until it ends, stop it, or name another directory."
-            ) from None
-        except FileNotFoundError:
-            pass
-        os.close(handle)
+        lock.release()
 
 
 def clear_up(*places: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.system.devices import CPU
-from kgraft.system.files import alone, clear_up, write_atomically
+from kgraft.system.files import clear_up, exclusive_lock, write_atomically
 from kgraft.system.terminal import visible
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
@@ -74,7 +74,7 @@ def run_cases(
         teacher = None if case.teacher is None else by_case[case.teacher]
         job = _job(str(path), data, case, teacher, out, threads, str(device))
         by_case[case] = by_name.setdefault(job.name, job)
-    with alone(out / ".lock") as lock:
+    with exclusive_lock(out / ".lock") as lock:
         # A job that outlives this process keeps the lock.
         os.set_inheritable(lock, True)
         results = dict(_run(list(by_name.values())))

@@ -13,7 +13,7 @@ from kgraft.errors import KgraftError, SettingsError, UnknownNameError
 from kgraft.model.directory import load_model
 from kgraft.model.evidence import WAYS
 from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
-from kgraft.system.files import alone
+from kgraft.system.files import exclusive_lock
 from kgraft_experiments.benchmark import runner
 from kgraft_experiments.benchmark.run import ablate, benchmark, sweep_links
 from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
@@ -390,7 +390,7 @@ def test_a_second_benchmark_in_one_directory_is_refused(
 ) -> None:
     options: dict[str, Any] = {"targets": ["cc"], "systems": ["target-only"], "settings": quick}
     with (
-        alone(tmp_path / "out" / ".lock"),
+        exclusive_lock(tmp_path / "out" / ".lock"),
         pytest.raises(KgraftError, match="another run writes here"),
     ):
         benchmark(layout, tmp_path / "out", **options)
