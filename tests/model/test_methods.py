@@ -85,12 +85,12 @@ def test_a_report_is_written(student: TrainedModel, generated: Collection, tmp_p
     assert "Student for mine" in (tmp_path / "r.html").read_text()
     student.report(str(tmp_path / "r.html"))
     (tmp_path / "other.html").write_text("<html>mine</html>")
-    with pytest.raises(KgraftError, match="something else than a report"):
+    with pytest.raises(KgraftError, match="this is not a report of kgraft"):
         student.report(tmp_path / "other.html")
 
 
 def test_an_echo_is_one_line(student: TrainedModel, teacher: TrainedModel) -> None:
-    assert repr(student).startswith("<TrainedModel kind student, target mine, encoder complex, ")
+    assert repr(student).startswith("<TrainedModel: kind student, target mine, encoder complex, ")
     assert "validation MRR 0." in repr(student)
     assert len(repr(teacher)) < 300
-    assert "<td>student</td><td>mine</td>" in student._repr_html_()
+    assert "<td>target</td><td>mine</td>" in student._repr_html_()

@@ -145,8 +145,8 @@ class Explanation:
             value = f"probability {self.probability:.3f}"
         return (
             f"<Explanation of {relation}({head}, {tail}): {value}, rank {self.rank:,} of "
-            f"{self.candidates:,}; {len(self.stated_by)} statements, {len(self.rules)} rules, "
-            f"{len(self.paths)} paths>"
+            f"{self.candidates:,}; statements {len(self.stated_by)}, rules {len(self.rules)}, "
+            f"paths {len(self.paths)}>"
         )
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import Scorer
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import device_called
-from kgraft.system.tables import html_table
+from kgraft.system.tables import cell, html_table
 
 if TYPE_CHECKING:
     from kgraft.evaluation.evaluate import Evaluation, Filter, Split
@@ -72,17 +72,17 @@ class TrainedModel:
     """What was prepared for earlier questions, and is kept for the next ones."""
 
     def __repr__(self) -> str:
-        about = ", ".join(f"{name} {value}" for name, value in self._summary().items())
-        return f"<TrainedModel {about}>"
+        about = ", ".join(f"{name} {cell(value)}" for name, value in self._summary().items())
+        return f"<TrainedModel: {about}>"
 
     def _repr_html_(self) -> str:
-        return html_table([self._summary()], "TrainedModel")
+        rows = [{"trained model": name, "": value} for name, value in self._summary().items()]
+        return html_table(rows)
 
     def _summary(self) -> dict[str, Any]:
-        mrr = self.metrics.get("validation_mrr")
-        return {
+        found = {
             "kind": self.kind,
-            "target": self.target or "none",
+            "target": self.target,
             "encoder": self.settings.model.encoder,
             "width": self.settings.model.width,
             "sources": len(self.graph.parts),
@@ -91,8 +91,9 @@ class TrainedModel:
             "facts": len(self.graph.triples),
             "parameters": self.kge.n_parameters,
             "epochs": len(self.log),
-            "validation MRR": "unknown" if mrr is None else f"{mrr:.3f}",
+            "validation MRR": self.metrics.get("validation_mrr"),
         }
+        return {name: value for name, value in found.items() if value is not None}
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the model to a directory, whole or not at all.
