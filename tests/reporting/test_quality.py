@@ -14,7 +14,6 @@ from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting import quality
 from kgraft.reporting.quality import (
-    DegreeGroup,
     by_coverage,
     by_relation,
     degree_figure,
@@ -33,34 +32,37 @@ def test_degrees_and_ranks(sized: TrainedModel, tiny: Collection) -> None:
     # Tails: cay, dan, bob, eve; heads: ann, bob, eve, ann. Who else is an answer is left out.
     assert degrees.tolist() == [2, 1, 2, 0, 1, 2, 0, 1]
     assert ranks.tolist() == [2, 4, 2, 3, 1, 2, 5, 1]
-    assert group_by_degree(degrees, ranks) == [
-        DegreeGroup(0, 0, 2, (3.5, 4, 4.5)),
-        DegreeGroup(1, 1, 3, (1, 1, 2.5)),
-        DegreeGroup(2, 3, 3, (2, 2, 2)),
+    assert group_by_degree(degrees, ranks).rows() == [
+        ("0", 0, 2, 3.5, 4, 4.5),
+        ("1", 1, 3, 1, 1, 2.5),
+        ("2–3", 2, 3, 2, 2, 2),
     ]
 
 
 def test_groups_double() -> None:
     groups = group_by_degree(np.array([4, 7, 8, 1023, 1024]), np.ones(5))
-    assert [(x.name, x.queries) for x in groups] == [
+    assert groups.select("degree", "queries").rows() == [
         ("4–7", 2),
         ("8–15", 1),
         ("512–1023", 1),
         ("1024–2047", 1),
     ]
-    assert group_by_degree(np.empty(0, dtype=np.int64), np.empty(0)) == []
+    nothing = group_by_degree(np.empty(0, dtype=np.int64), np.empty(0))
+    assert nothing.is_empty()
+    assert degree_figure(nothing).html()
 
 
 def test_a_figure_of_degrees(parse: Callable[[str], ET.Element], rows: Read) -> None:
-    groups = [DegreeGroup(1, 1, 3, (1.0, 10.0, 100.0)), DegreeGroup(1024, 2047, 1, (1, 1, 1))]
+    # Of 1, 1, 10, 100 and 100 the quartiles are 1, 10 and 100.
+    ranks = np.array([1.0, 1, 10, 100, 100, 1])
+    groups = group_by_degree(np.array([1, 1, 1, 1, 1, 1024]), ranks)
     drawn = parse(degree_figure(groups).html())
     # Ranks 1 to 100 lie between 180 and 30.
     [first, _] = [x for x in drawn.iter("line") if "span" in x.attrib["class"]]
     assert (first.attrib["y1"], first.attrib["y2"]) == ("180", "30")
     assert [x.attrib["cy"] for x in drawn.iter("circle")] == ["105", "180"]
     assert {"1k", "10", "100"} <= {x.text for x in drawn.iter("text")}
-    assert rows(degree_table(groups))[0] == ["1", "3", "1.0", "10.0", "100.0"]
-    assert degree_figure([]).html()
+    assert rows(degree_table(groups))[0] == ["1", "5", "1.0", "10.0", "100.0"]
 
 
 def test_quality_by_coverage(sized: TrainedModel, tiny: Collection, rows: Read) -> None:

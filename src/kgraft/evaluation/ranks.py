@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -85,16 +85,8 @@ class Metrics:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the metrics by their usual names, for JSON: None instead of NaN."""
-        named = {
-            "queries": self.queries,
-            "mrr": self.mrr,
-            "hits@1": self.hits_at_1,
-            "hits@3": self.hits_at_3,
-            "hits@10": self.hits_at_10,
-            "mr": self.mr,
-            "amri": self.amri,
-        }
-        return {name: None if math.isnan(value) else value for name, value in named.items()}
+        named = {key.replace("hits_at_", "hits@"): value for key, value in asdict(self).items()}
+        return {key: None if math.isnan(value) else value for key, value in named.items()}
 
 
 def measure(ranks: Ranks, tie: Tie = "realistic") -> Metrics:
@@ -140,8 +132,5 @@ def concatenate(parts: Sequence[Ranks]) -> Ranks:
     """Join several ranks into one, such as those of heads and of tails."""
     if not parts:
         return Ranks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-    return Ranks(
-        np.concatenate([part.optimistic for part in parts]),
-        np.concatenate([part.pessimistic for part in parts]),
-        np.concatenate([part.candidates for part in parts]),
-    )
+    columns = zip(*((x.optimistic, x.pessimistic, x.candidates) for x in parts), strict=True)
+    return Ranks(*(np.concatenate(column) for column in columns))

@@ -96,48 +96,33 @@ class Selection:
     @cached_property
     def entities(self) -> Table:
         """The sources' entities, in their order; those without a vector are left out."""
-        graph, kge = self.model.graph, self.kge
-        labels = _labels(graph)
-        frames, rows = [], []
-        for source in self.sources:
-            part = graph.parts[source]
-            has_vector = part.entity_rows < kge.n_entities
-            rows.append(part.entity_rows[has_vector])
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "name": part.entities.names.filter(pl.Series(has_vector)),
-                        "source": pl.repeat(source, len(rows[-1]), eager=True),
-                        "label": labels.gather(rows[-1]),
-                    }
-                )
-            )
-        vectors = kge.vectors(torch.from_numpy(np.concatenate(rows)))
-        return Table(pl.concat(frames), vectors.numpy())
+        parts = [self.model.graph.parts[source] for source in self.sources]
+        rows = np.concatenate([part.entity_rows for part in parts])
+        labels = _labels(self.model.graph).gather(rows)
+        about = self._about([part.entities.names for part in parts], labels)
+        has_vector = rows < self.kge.n_entities
+        vectors = self.kge.vectors(torch.from_numpy(rows[has_vector]))
+        return Table(about.filter(pl.Series(has_vector)), vectors.numpy())
 
     @cached_property
     def relations(self) -> Table:
         """The sources' relations, and then their inverses in the same order."""
-        graph, kge = self.model.graph, self.kge
-        frames, rows = [], []
-        for source in self.sources:
-            part, names = graph.parts[source], ModelNames(self.model, source)
-            rows.append(part.relation_rows)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "name": part.relations.names,
-                        "source": pl.repeat(source, len(rows[-1]), eager=True),
-                        "label": pl.Series(
-                            [names.relation_label(int(row)) for row in rows[-1]], dtype=pl.String
-                        ),
-                    }
-                )
-            )
-        forward, numbers = pl.concat(frames), np.concatenate(rows)
+        parts = [self.model.graph.parts[source] for source in self.sources]
+        rows = np.concatenate([part.relation_rows for part in parts])
+        labels = [
+            names.relation_label(row)
+            for names in (ModelNames(self.model, source) for source in self.sources)
+            for row in names.part.relation_rows.tolist()
+        ]
+        forward = self._about([part.relations.names for part in parts], pl.Series(labels))
         both = [forward.with_columns(inverse=pl.lit(inverse)) for inverse in (False, True)]
-        places = np.concatenate([numbers, numbers + graph.n_relations])
-        return Table(pl.concat(both), kge.relations.numpy()[places])
+        places = np.concatenate([rows, rows + self.model.graph.n_relations])
+        return Table(pl.concat(both), self.kge.relations.numpy()[places])
+
+    def _about(self, names: Sequence[pl.Series], labels: pl.Series) -> pl.DataFrame:
+        sources = np.repeat(np.arange(len(names)), [len(x) for x in names])
+        columns = {"name": pl.concat(names), "source": pl.Series(self.sources).gather(sources)}
+        return pl.DataFrame({**columns, "label": labels.cast(pl.String)})
 
     @property
     def both(self) -> dict[str, Table]:

@@ -178,7 +178,7 @@ class Explanation:
             if rule.facts:
                 yield f"        because {stated(rule.facts)}"
         if self.paths:
-            yield "Paths that ask for the same, by the vectors:"
+            yield "Paths that mean about the same, by the vectors:"
             yield from (f"  {path.weight:.2f}  {stated(path.facts)}" for path in self.paths)
         if self.similar:
             yield "The most similar known facts:"

@@ -124,9 +124,9 @@ def map_figure(model: TrainedModel, entities: EntityMap) -> Markup:
 def _on_paper(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return places in the drawing, ``(p, 2)``; both axes have one scale, to keep distances."""
     low, high = places.min(axis=0), places.max(axis=0)
-    room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])
+    space = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])
     spans = high - low
-    scale = min((room[spans > 0] / spans[spans > 0]).tolist(), default=1.0)
+    scale = min((space[spans > 0] / spans[spans > 0]).tolist(), default=1.0)
     middle = (low + high) / 2
     center, onto = np.array([WIDTH, HEIGHT]) / 2, np.array([scale, -scale])
     return np.asarray(center + (places - middle) * onto)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
 from kgraft.graph.knowledge_graph import no_triples
+from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
@@ -158,93 +160,76 @@ def _figures(row: dict[str, Any]) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class DegreeGroup:
-    """Answers of a similar degree.
-
-    Args:
-        low: The lowest degree of the group.
-        high: The highest.
-        queries: The number of answers.
-        quartiles: The quartiles of their ranks.
-    """
-
-    low: int
-    high: int
-    queries: int
-    quartiles: tuple[float, float, float]
-
-    @property
-    def name(self) -> str:
-        """The degrees in words."""
-        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
-
-
-def degrees_and_ranks(
-    evaluations: Sequence[Evaluation],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def degrees_and_ranks(evaluations: Sequence[Evaluation]) -> tuple[Rows, NDArray[np.float64]]:
     """Return each answer's degree and its rank, ``(q,)`` each.
 
     The degree of an entity is the number of its graph's training facts about it.
     """
     degrees, ranks = [np.empty(0, dtype=np.int64)], [np.empty(0)]
-    for evaluation in evaluations:
-        graph = evaluation.graph
-        ends = graph.train[:, [0, 2]].ravel()
-        degree = np.bincount(ends, minlength=len(graph.entities))
-        for (side, _), found in evaluation.ranks.items():
-            degrees.append(degree[evaluation.facts[:, 2 if side == "tail" else 0]])
-            ranks.append(found.by(evaluation.tie))
+    for x in evaluations:
+        degree = np.bincount(x.graph.train[:, [0, 2]].ravel(), minlength=len(x.graph.entities))
+        for (side, _), found in x.ranks.items():
+            degrees.append(degree[x.facts[:, 2 if side == "tail" else 0]])
+            ranks.append(found.by(x.tie))
     return np.concatenate(degrees), np.concatenate(ranks)
 
 
-def group_by_degree(degrees: NDArray[np.int64], ranks: NDArray[np.float64]) -> list[DegreeGroup]:
-    """Group answers by degree: 0, 1, 2 to 3, 4 to 7 and so on, without empty groups."""
-    power = np.ceil(np.log2(degrees + 1)).astype(int)  # 0 for 0, 1 for 1, 2 for 2 and 3, ...
-    groups = []
-    for number in np.unique(power).tolist():
-        found = ranks[power == number]
-        low, middle, high = np.quantile(found, (0.25, 0.5, 0.75)).tolist()
-        first = 2 ** (number - 1) if number else 0
-        last = 2**number - 1
-        groups.append(DegreeGroup(first, last, len(found), (low, middle, high)))
-    return groups
+def group_by_degree(degrees: Rows, ranks: NDArray[np.float64]) -> pl.DataFrame:
+    """Return the quartiles of ranks by degree: 0, 1, 2 to 3, 4 to 7 and so on.
+
+    Returns:
+        A row for each group with answers: ``degree`` as text, ``low``, number of ``queries``, and
+        the quartiles ``lower``, ``median`` and ``upper``.
+    """
+    group = np.ceil(np.log2(degrees + 1)).astype(int)  # 0 for 0, 1 for 1, 2 for 2 and 3, ...
+    low, high = (np.where(group > 0, 2 ** np.maximum(group - 1, 0), 0), 2**group - 1)
+    name = pl.when(pl.col("high") > pl.col("low")).then(pl.format("{}–{}", "low", "high"))
+    rank = pl.col("rank")
+    return (
+        pl.DataFrame({"low": low, "high": high, "rank": ranks})
+        .group_by(name.otherwise(pl.format("{}", "low")).alias("degree"), "low")
+        .agg(
+            queries=pl.len(),
+            lower=rank.quantile(0.25, "linear"),
+            median=rank.median(),
+            upper=rank.quantile(0.75, "linear"),
+        )
+        .sort("low")
+    )
 
 
-def degree_figure(groups: Sequence[DegreeGroup]) -> Figure:
-    """Draw the median rank of each group, and the ranks between the quartiles."""
+def degree_figure(groups: pl.DataFrame) -> Figure:
+    """Draw the median rank of each group of ``group_by_degree``, and the quartiles."""
     panel = Panel(
         "Rank of the answer",
-        categories(_ticks(groups)),
-        logarithmic([1.0, *(rank for group in groups for rank in group.quartiles)]),
+        categories(_ticks(groups["low"].to_list())),
+        logarithmic([1.0, *groups["lower"], *groups["upper"]]),
         "training facts about the answer, at least",
     )
-    middles = [(float(place), group.quartiles[1]) for place, group in enumerate(groups)]
-    spans = [
-        span(panel, (place, group.quartiles[0]), (place, group.quartiles[2]), 0)
-        for place, group in enumerate(groups)
-    ]
-    text = "; ".join(f"degree {x.name}: median {x.quartiles[1]:,.1f}" for x in groups)
+    rows = list(enumerate(groups.iter_rows(named=True)))
+    spans = [span(panel, (place, x["lower"]), (place, x["upper"]), 0) for place, x in rows]
+    medians = dots(panel, [(float(place), x["median"]) for place, x in rows], 0)
+    text = "; ".join(f"degree {x['degree']}: median {x['median']:,.1f}" for _, x in rows)
     return Figure(
-        [panel.draw([*spans, dots(panel, middles, 0)], text)],
+        [panel.draw([*spans, medians], text)],
         caption="Dots are median ranks (1 is best); half of the answers rank within the bar.",
     )
 
 
-def degree_table(groups: Sequence[DegreeGroup]) -> Markup:
-    """Return the same as a table."""
+def degree_table(groups: pl.DataFrame) -> Markup:
+    """Return the groups of ``group_by_degree`` as a table."""
     head = ["training facts about the answer", "queries", "lower quartile", "median", "upper"]
     rows = [
-        [group.name, f"{group.queries:,}", *(f"{rank:,.1f}" for rank in group.quartiles)]
-        for group in groups
+        [x["degree"], f"{x['queries']:,}", *(f"{x[y]:,.1f}" for y in ("lower", "median", "upper"))]
+        for x in groups.iter_rows(named=True)
     ]
     return _PARTS.table(head, rows)
 
 
-def _ticks(groups: Sequence[DegreeGroup]) -> list[str]:
-    """Return the lowest degree of each group, of every other one where there are many."""
-    step = 1 if len(groups) <= MAX_TICKS else 2
-    names = [f"{x.low // 1000}k" if x.low >= 1000 else str(x.low) for x in groups]
+def _ticks(degrees: Sequence[int]) -> list[str]:
+    """Return degrees as text, every other one where there are many."""
+    step = 1 if len(degrees) <= MAX_TICKS else 2
+    names = [f"{x // 1000}k" if x >= 1000 else str(x) for x in degrees]
     return [name if place % step == 0 else "" for place, name in enumerate(names)]
 
 
