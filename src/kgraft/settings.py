@@ -98,7 +98,7 @@ class SubgraphSettings(Settings):
     """The background facts that a student learns from, besides the target's own."""
 
     mode: Literal["induced", "incident", "k_hop"] = "incident"
-    """Facts with both ends linked, with at least one, or those within some hops of it."""
+    """Background facts: both ends linked, at least one, or within some hops of one."""
     vectors: Literal["target", "all"] = "target"
     """Entities with vectors: the target's, or all of the subgraph; rules use all of it."""
     hops: int = Field(2, ge=1)

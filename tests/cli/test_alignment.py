@@ -59,21 +59,11 @@ def test_given_links_can_be_forgotten(collection: Path, tmp_path: Path) -> None:
 
 
 def test_held_out_links_are_measured(collection: Path) -> None:
-    shown = run("evaluate", collection, "--task", "alignment", "--mask-labels", "--seeds", "0.67")
+    shown = run("evaluate-links", collection, "--mask-labels", "--given", "0.67")
     assert shown.exit_code == 0, shown.output
     assert "67% of the links were given" in shown.output
-    rows = json.loads(
-        run(
-            "evaluate",
-            collection,
-            "--task",
-            "alignment",
-            "--mask-labels",
-            "--seeds",
-            "0.67",
-            "--json",
-        ).stdout
-    )
+    options = ("--mask-labels", "--given", "0.67", "--json")
+    rows = json.loads(run("evaluate-links", collection, *options).stdout)
     assert rows[0]["held_out"] == 1
     assert rows[-1]["left"] == "mean"
 
@@ -86,12 +76,6 @@ def test_doubtful_links_are_written_apart(collection: Path, tmp_path: Path) -> N
     again = run("audit", collection, "-o", tmp_path / "clean")
     assert again.exit_code != 0
     assert "there is something here already" in again.output
-
-
-def test_facts_are_measured_with_a_model(collection: Path) -> None:
-    done = run("evaluate", collection)
-    assert done.exit_code != 0
-    assert "evaluate takes a model and a collection" in done.output
 
 
 def test_a_missing_library_is_one_sentence(

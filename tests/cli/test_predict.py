@@ -25,14 +25,14 @@ def questions(tmp_path: Path) -> Path:
 
 
 def test_a_question_is_answered_with_probabilities(student: Path) -> None:
-    shown = run("predict", student, "-h", "mine:3", "-r", "r1", "-k", "2")
+    shown = run("predict", student, "--head", "mine:3", "-r", "r1", "-k", "2")
     assert "probability" in shown.output
-    answers = json.loads(run("predict", student, "-h", "mine:3", "-r", "r1", "--json").stdout)
+    answers = json.loads(run("predict", student, "--head", "mine:3", "-r", "r1", "--json").stdout)
     assert all(0 < answer["probability"] < 1 for answer in answers)
 
 
 def test_without_probabilities_there_is_no_such_column(teacher: Path) -> None:
-    shown = run("predict", teacher, "-h", "big:3", "-r", "r1")
+    shown = run("predict", teacher, "--head", "big:3", "-r", "r1")
     assert shown.exit_code == 0
     assert "score" in shown.output
     assert "probability" not in shown.output
@@ -40,7 +40,7 @@ def test_without_probabilities_there_is_no_such_column(teacher: Path) -> None:
 
 def test_typed_answers_are_fewer(student: Path) -> None:
     for more in ([], ["--typed"]):
-        shown = run("predict", student, "-h", "mine:3", "-r", "r3", "-k", "99", "--json", *more)
+        shown = run("predict", student, "--head", "mine:3", "-r", "r3", "-k", "99", "--json", *more)
         tails = {answer["tail"] for answer in json.loads(shown.stdout)}
         assert tails  # the smaller set is seen last
     graph = student.parent
@@ -59,7 +59,7 @@ def test_a_file_of_questions(student: Path, questions: Path) -> None:
         assert title in shown.output
     found = json.loads(run("predict", student, "--queries", questions, "-k", "2", "--json").stdout)
     assert [len(answers) for answers in found] == [2, 2, 2]
-    alone = json.loads(run("predict", student, "-h", "mine:3", "-r", "r1", "--json").stdout)
+    alone = json.loads(run("predict", student, "--head", "mine:3", "-r", "r1", "--json").stdout)
     # What scores alike stands in any order.
     assert [x["score"] for x in found[0]] == pytest.approx([x["score"] for x in alone[:2]])
 
@@ -71,26 +71,30 @@ def test_answers_to_a_file_go_to_a_file_in_portions(
     written = run(
         "predict", student, "--queries", questions, "-k", "2", "-o", tmp_path / "a.parquet"
     )
-    assert "6 answers to 3 questions are in" in written.output
+    assert "6 answers to 3 queries are in" in written.output
     found = pl.read_parquet(tmp_path / "a.parquet")
     assert found["asked"].to_list() == ["tail"] * 2 + ["head"] * 2 + ["relation"] * 2
 
 
 def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
-    run("predict", student, "-h", "mine:3", "-r", "r1", "-k", "3", "-o", tmp_path / "a.nt")
+    run("predict", student, "--head", "mine:3", "-r", "r1", "-k", "3", "-o", tmp_path / "a.nt")
     lines = (tmp_path / "a.nt").read_text().splitlines()
     assert len(lines) == 3
     assert all(line.startswith("<mine:3> <urn:kgraft:r1> <") for line in lines)
 
 
 def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
-    told = run("predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv")
+    told = run(
+        "predict", student, "--complete", "--min-probability", "0.2", "-o", tmp_path / "a.tsv"
+    )
     assert told.exit_code == 0, told.output
     found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
     assert f"{len(found):,} facts that mine does not state" in told.output
     assert "with a probability of 0.2 or more" in told.output
     assert (found["probability"] >= 0.2).all()
-    every = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv")
+    every = run(
+        "predict", student, "--complete", "--min-probability", "0", "-o", tmp_path / "b.tsv"
+    )
     assert "probability" not in every.output
 
 
@@ -100,7 +104,7 @@ def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path:
     assert failed.exit_code == 1
     assert list(tmp_path.iterdir()) == []
     assert run(
-        "predict", teacher, "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
+        "predict", teacher, "--complete", "--min-probability", "0", "-o", tmp_path / "a.tsv"
     ).exit_code == 0  # fmt: skip
 
 
@@ -108,11 +112,11 @@ def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path:
     ("options", "complaint"),
     [
         ((), "gives two of head, relation and tail"),
-        (("-h", "mine:3", "--complete"), "exclude each other"),
+        (("--head", "mine:3", "--complete"), "exclude each other"),
         (("--queries", "x.tsv", "--complete"), "exclude each other"),
-        (("--complete",), "Say by --out where they go"),
+        (("--complete",), "Name a file for them with --out"),
         (("--queries", "none.tsv"), "none.tsv: there is no such file"),
-        (("-h", "mine:3", "-r", "r1", "-o", "a.xls"), "End the name with .parquet, .tsv, .nt"),
+        (("--head", "mine:3", "-r", "r1", "-o", "a.xls"), "End the name with .parquet, .tsv, .nt"),
     ],
     ids=str,
 )

@@ -79,7 +79,9 @@ def test_tables_say_what_answers_go_by(collection: Path, student: Path, by: str)
 
 def test_predictions_go_by_what_they_are_told(student: Path) -> None:
     def tails(*by: str) -> list[tuple[str, float]]:
-        answered = run("predict", student, "-h", "mine:3", "-r", "r1", "-k", "40", "--json", *by)
+        answered = run(
+            "predict", student, "--head", "mine:3", "-r", "r1", "-k", "40", "--json", *by
+        )
         assert answered.exit_code == 0, answered.output
         return [(x["tail"], x["score"]) for x in json.loads(answered.stdout)]
 
@@ -88,11 +90,11 @@ def test_predictions_go_by_what_they_are_told(student: Path) -> None:
     assert by_rules[0][1] > 0
     assert min(score for _, score in tails("--by", "vectors")) < 0
     assert tails("--by", "both") not in (by_rules, tails("--by", "vectors"))
-    assert "known from" in run("predict", student, "-h", "mine:3", "-r", "r1").output
+    assert "known from" in run("predict", student, "--head", "mine:3", "-r", "r1").output
 
 
 def test_a_model_without_rules_says_so_in_a_sentence(collection: Path, teacher: Path) -> None:
-    asked = ("-h", "big:3", "-r", "r1")
+    asked = ("--head", "big:3", "-r", "r1")
     for arguments, complaint in (
         (("rules", teacher), "Error: this teacher has no rules"),
         (("predict", teacher, *asked, "--by", "rules"), "Error: this teacher has no rules to"),
@@ -109,6 +111,6 @@ def test_unknown_relations_and_ways_are_named(student: Path) -> None:
     failed = run("rules", student, "--relation", "r33")
     assert failed.exit_code == 1
     assert "'r33'; did you mean 'r3'" in failed.stderr
-    wrong = run("predict", student, "-h", "mine:3", "-r", "r1", "--by", "magic")
+    wrong = run("predict", student, "--head", "mine:3", "-r", "r1", "--by", "magic")
     assert wrong.exit_code == 2
     assert "magic" in wrong.stderr

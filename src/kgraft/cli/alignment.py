@@ -1,29 +1,15 @@
-"""The commands about links: ``align``, ``audit``, and how ``evaluate`` measures the first."""
+"""The commands about links: ``align``, ``audit`` and ``evaluate-links``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE
-from rich.table import Table
 
-from kgraft.alignment.align import Alignment
-from kgraft.alignment.align import align as run_alignment
-from kgraft.alignment.audit import audit as run_audit
-from kgraft.alignment.score import evaluate_alignment
-from kgraft.alignment.settings import AlignSettings
-from kgraft.alignment.write import (
-    DOUBTFUL_FILE,
-    LINKS_FILE,
-    RELATIONS_FILE,
-    write_alignment,
-    write_audit,
-)
-from kgraft.cli.console import ANEW, chosen_settings, out, print_json, writing
+from kgraft.cli.console import ANEW, chosen_settings, out, print_json, table, writing
 from kgraft.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -31,10 +17,12 @@ from kgraft.cli.options import (
     SetOption,
     SettingsOption,
 )
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.links import Links
-from kgraft.system.files import check_empty
 from kgraft.system.messages import speaking
+
+if TYPE_CHECKING:
+    from kgraft.alignment.align import Alignment
+    from kgraft.alignment.settings import AlignSettings
+    from kgraft.linking.links import Links
 
 SHARES = {
     "precision": "prec.",
@@ -44,7 +32,7 @@ SHARES = {
     "hits@1": "H@1",
     "hits@10": "H@10",
 }
-"""What a table shows of a measurement, and its words there."""
+"""The measures of a table, and their headings."""
 
 RELATIONS_SHOWN = 20
 
@@ -57,7 +45,7 @@ def align(
     collection: CollectionArgument,
     directory: LinksOutOption,
     without_links: Annotated[
-        bool, typer.Option("--without-links", help="Forget the links that the collection has.")
+        bool, typer.Option("--without-links", help="Ignore the links that the collection has.")
     ] = False,
     mask_labels: MaskOption = False,
     settings: SettingsOption = None,
@@ -66,11 +54,18 @@ def align(
 ) -> None:
     """Find links between the graphs of a collection, of entities and of relations."""
     with speaking(ANEW), writing(directory):
+        from dataclasses import asdict, replace
+
+        from kgraft.alignment.align import align as find_links
+        from kgraft.alignment.write import LINKS_FILE, write_alignment
+        from kgraft.io.read_collection import read_collection
+        from kgraft.system.files import check_empty
+
         check_empty(directory)
         known = read_collection(collection)
         if without_links:
             known = replace(known, links=())
-        found = run_alignment(known, aligning(settings, changes or (), mask_labels=mask_labels))
+        found = find_links(known, _settings(settings, changes, mask_labels=mask_labels))
         write_alignment(found, directory)
         if as_json:
             print_json(
@@ -100,20 +95,24 @@ def audit(
         ),
     ] = 0.5,
     mask_labels: MaskOption = False,
-    k: Annotated[int, typer.Option("--top", "-k", min=0, help="The most links shown.")] = 10,
+    k: Annotated[
+        int, typer.Option("--top", "-k", min=0, help="Maximum number of links shown.")
+    ] = 10,
     settings: SettingsOption = None,
     changes: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find doubtful links, say why, and write the others beside the old ones."""
     with speaking(ANEW), writing(directory):
+        from kgraft.alignment.audit import audit as check_links
+        from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_audit
+        from kgraft.io.read_collection import read_collection
+        from kgraft.system.files import check_empty
+
         check_empty(directory)
         known = read_collection(collection)
-        found = run_audit(
-            known,
-            aligning(settings, changes or (), mask_labels=mask_labels),
-            threshold=threshold,
-        )
+        chosen = _settings(settings, changes, mask_labels=mask_labels)
+        found = check_links(known, chosen, threshold=threshold)
         write_audit(found, known, directory)
         doubtful = found.doubtful()
         if as_json:
@@ -143,37 +142,54 @@ def audit(
         )
 
 
-def aligning(file: Path | None, changes: Sequence[str], *, mask_labels: bool) -> AlignSettings:
-    """Return settings of alignment from a file, changes, and whether labels are masked."""
-    masked = ["labels.use=false"] if mask_labels else []
-    return chosen_settings(AlignSettings, file, [*changes, *masked])
-
-
 def evaluate_links(
-    collection: str, seeds: float, mask_labels: bool, changes: Sequence[str], *, as_json: bool
+    collection: CollectionArgument,
+    given: Annotated[
+        float,
+        typer.Option("--given", min=0.0, max=1.0, help="Share of the links that align gets."),
+    ] = 0.3,
+    mask_labels: MaskOption = False,
+    settings: SettingsOption = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Measure ``align`` on links that are held out."""
-    measured = evaluate_alignment(
-        read_collection(collection),
-        aligning(None, changes, mask_labels=mask_labels),
-        share=seeds,
-    )
-    rows = measured.rows()
+    """Hold out links, find links by the others, and measure precision, recall, MRR and Hits@k."""
+    with speaking():
+        from kgraft.alignment.score import evaluate_alignment
+        from kgraft.io.read_collection import read_collection
+
+        measured = evaluate_alignment(
+            read_collection(collection),
+            _settings(settings, changes, mask_labels=mask_labels),
+            share=given,
+        )
+        _show_score(measured.rows(), given, as_json=as_json)
+
+
+def _settings(
+    file: Path | None, changes: Sequence[str] | None, *, mask_labels: bool
+) -> AlignSettings:
+    from kgraft.alignment.settings import AlignSettings
+
+    masked = ["labels.use=false"] if mask_labels else []
+    return chosen_settings(AlignSettings, file, [*(changes or ()), *masked])
+
+
+def _show_score(rows: Sequence[dict[str, Any]], given: float, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("between")
-    for name in ("found", "judged", *SHARES.values(), "dangling"):
-        table.add_column(name, justify="right", no_wrap=True)
+    figures = ("found", "judged", *SHARES.values(), "dangling")
+    shown = table("between", *figures, figures=figures)
+    shown.box, shown.padding = SIMPLE, (0, 1, 0, 0)
     for row in rows:
         counts = [f"{row[x]:,}" if x in row else "" for x in ("accepted", "judged", "dangling")]
-        figures = [f"{100 * row[name]:.1f}" for name in SHARES]
-        table.add_row(f"{row['left']} {row['right']}", *counts[:2], *figures, counts[2])
-    out.print(table)
+        shares = [f"{100 * row[name]:.1f}" for name in SHARES]
+        shown.add_row(f"{row['left']} {row['right']}", *counts[:2], *shares, counts[2])
+    out.print(shown)
     unlinked = 100 * rows[-1]["dangling_unlinked"]
     out.print(
-        f"{seeds:.0%} of the links were given, the others held out; shares in percent. Precision "
+        f"{given:.0%} of the links were given, the others held out; shares in percent. Precision "
         "is among links with an end whose partner is known; of the ends without a known partner, "
         f"which dangle, {unlinked:.1f} % were left unlinked.",
         highlight=False,
@@ -181,15 +197,16 @@ def evaluate_links(
 
 
 def _show(found: Alignment) -> None:
-    table = Table("links between", "and")
-    for name in ("found", "median confidence"):
-        table.add_column(name, justify="right")
+    from kgraft.alignment.write import RELATIONS_FILE
+
+    figures = ("found", "median confidence")
+    shown = table("links between", "and", *figures, figures=figures)
     for x in found.proposed:
         counts = _counts(x.links)
-        table.add_row(
+        shown.add_row(
             x.links.left, x.links.right, f"{counts['found']:,}", f"{counts['confidence']:.2f}"
         )
-    out.print(table)
+    out.print(shown)
     told = [r for r in found.relations if r.relation != r.other]
     for r in told[:RELATIONS_SHOWN]:
         kind = {"same": "the same as", "narrower": "part of", "broader": "more than"}[r.kind]

@@ -1,24 +1,24 @@
-"""What the verbs share: where words go, how runs are kept, and how settings are changed."""
+"""Helpers of all commands: output, settings, threads, and locked places to write to."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
 from rich.table import Table
 
 from kgraft.errors import KgraftError, SettingsError
-from kgraft.pipeline.run import RunOptions
-from kgraft.system.files import clear_up, exclusive_lock
-from kgraft.system.progress import default_listener
 from kgraft.system.terminal import Terminal, visible_lines
-from kgraft.toml_settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from kgraft.pipeline.run import RunOptions
+    from kgraft.toml_settings import Settings
 
 out = Terminal()
 
@@ -26,7 +26,7 @@ RESUME = "The same command with --resume goes on from the last epoch that was ke
 AGAIN = "The same command goes on from here."
 ANEW = "The same command begins anew."
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound="Settings")
 
 
 def chosen_settings(
@@ -34,33 +34,48 @@ def chosen_settings(
 ) -> S:
     """Return settings from a file and ``PART.NAME=VALUE`` changes; else ``base`` or defaults.
 
+    Log which of them follow the width of a narrower student.
+
     Raises:
         SettingsError: If one of them is malformed, unknown or not allowed.
     """
+    from kgraft.settings import RetrainSettings
+    from kgraft.toml_settings import read_settings
+
     values: dict[str, Any] = {}
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
             raise SettingsError(f"--set {change}: write PART.NAME=VALUE, as training.epochs=5")
         values[key] = None if text == "none" else text
-    return read_settings(kind, file, values, base=base)
+    settings = read_settings(kind, file, values, base=base)
+    for part in (settings, *vars(settings).values()):
+        if isinstance(part, RetrainSettings) and (following := part.following_width):
+            logging.getLogger("kgraft").info(
+                "The width %d is narrower than the default, and these follow it: %s",
+                part.model.width,
+                ", ".join(f"training.{name} = {value:g}" for name, value in following.items()),
+            )
+    return settings
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many threads, by default as ``OMP_NUM_THREADS`` says, or one a core."""
+    """Set torch's number of threads, by default to ``OMP_NUM_THREADS`` or one per core."""
+    import torch
+
     if threads or not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
 @contextmanager
 def writing(place: Path, *beside: Path) -> Iterator[None]:
-    """Let a run write to ``place``, and ``beside`` it, while no other may.
-
-    What killed runs have left there is taken away first.
+    """Lock ``place`` for writing, and remove what killed runs have left there and ``beside`` it.
 
     Raises:
         KgraftError: If another run writes to this place.
     """
+    from kgraft.system.files import clear_up, exclusive_lock
+
     place = place.resolve()
     with exclusive_lock(place.with_name(f".{place.name}.lock")):
         clear_up(place, *beside)
@@ -77,6 +92,9 @@ def watching(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
         KgraftError: If another run ends in this directory, or an interrupted one is kept here and
             is not to be gone on with.
     """
+    from kgraft.pipeline.run import RunOptions
+    from kgraft.system.progress import default_listener
+
     directory = directory.resolve()
     checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
     with writing(directory, checkpoint):
@@ -93,6 +111,17 @@ def print_json(value: Any) -> None:
     sys.stdout.write(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
 
 
+def table(*columns: str, title: str | None = None, figures: Collection[str] = ()) -> Table:
+    """Make a table whose names fold where a terminal is narrow, and whose figures never do."""
+    made = Table(title=title, title_justify="left")
+    for name in columns:
+        figure = name in figures
+        made.add_column(
+            name, justify="right" if figure else "left", no_wrap=figure, overflow="fold"
+        )
+    return made
+
+
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """Make a table of measured quality, in percent."""
     about = ("target", "system", "relation", "side", "filter", "facts")
@@ -104,16 +133,13 @@ def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
         and key in rows[0]
         and (key in ("target", "system", "facts") or len({row[key] for row in rows}) > 1)
     ]
-    table = Table(title=title, title_justify="left")
-    for key in named:
-        table.add_column(key)
-    for key in ("queries", "MRR", "Hits@1", "Hits@3", "Hits@10"):
-        table.add_column(key, justify="right", no_wrap=True)
+    figures = ("queries", "MRR", "Hits@1", "Hits@3", "Hits@10")
+    made = table(*named, *figures, title=title, figures=figures)
     for row in rows:
-        figures = [row[key] for key in ("mrr", "hits@1", "hits@3", "hits@10")]
-        table.add_row(
+        shares = [row[name.lower()] for name in figures[1:]]
+        made.add_row(
             *(str(row[key]) for key in named),
             f"{row['queries']:,}",
-            *("-" if value is None else f"{100 * value:.1f}" for value in figures),
+            *("-" if value is None else f"{100 * value:.1f}" for value in shares),
         )
-    return table
+    return made

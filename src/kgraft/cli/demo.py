@@ -1,40 +1,39 @@
-"""The demonstration: two graphs about the world improve a third."""
+"""The command ``demo``: two graphs about the world improve a third."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgraft.cli.console import out
-from kgraft.cli.report import report_beside
-from kgraft.evaluation.evaluate import Evaluation, evaluate
-from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.inference.predict import predict
-from kgraft.inference.rules import rules
-from kgraft.io.read_collection import read_collection
-from kgraft.model.directory import check_free, save_model
-from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.pretrain import pretrain
-from kgraft.pipeline.retrain import retrain
-from kgraft.pipeline.run import RunOptions
-from kgraft.pipeline.train import train
-from kgraft.settings import RetrainSettings, TrainingSettings, TrainSettings
-from kgraft.system.progress import default_listener
+from kgraft.cli.console import out, use_threads
+from kgraft.cli.options import ThreadsOption
+from kgraft.system.messages import speaking
 
-SHOWN = 6
-"""Questions that are shown in words."""
+if TYPE_CHECKING:
+    from kgraft.evaluation.evaluate import Evaluation
+    from kgraft.graph.knowledge_graph import KnowledgeGraph
+    from kgraft.model.trained_model import TrainedModel
 
-ANSWERS = 3
-"""Answers to each."""
+QUERIES, ANSWERS, RULES = 6, 3, 3
+"""Queries shown, answers to each, and relations with a rule shown."""
 
 
-RULES = 3
-"""Relations with a rule shown."""
+def demo(
+    directory: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory for teacher and student.")
+    ] = Path("kgraft-demo"),
+    threads: ThreadsOption = None,
+) -> None:
+    """See it work: two graphs about the world improve a third, in under a minute."""
+    with speaking():
+        use_threads(threads)
+        run_demo(directory)
 
 
 def run_demo(directory: Path) -> None:
@@ -43,6 +42,17 @@ def run_demo(directory: Path) -> None:
     Raises:
         ModelDirectoryError: If something else than an earlier demonstration is in the way.
     """
+    from kgraft.cli.report import report_beside
+    from kgraft.evaluation.evaluate import evaluate
+    from kgraft.io.read_collection import read_collection
+    from kgraft.model.directory import check_free, save_model
+    from kgraft.pipeline.pretrain import pretrain
+    from kgraft.pipeline.retrain import retrain
+    from kgraft.pipeline.run import RunOptions
+    from kgraft.pipeline.train import train
+    from kgraft.settings import RetrainSettings, TrainingSettings, TrainSettings
+    from kgraft.system.progress import default_listener
+
     teacher_place, student_place = directory / "teacher", directory / "student"
     for place in (teacher_place, student_place):
         check_free(place, overwrite=True)
@@ -52,22 +62,22 @@ def run_demo(directory: Path) -> None:
     out.print(f"target      {own.name}: {_size(own)}", highlight=False)
     for name in collection.backgrounds():
         out.print(f"background  {name}: {_size(collection.graphs[name])}", highlight=False)
-    watching = RunOptions(default_listener())
-    alone = train(collection, TrainSettings(), alone=True, options=watching)
+    options = RunOptions(default_listener())
+    alone = train(collection, TrainSettings(), alone=True, options=options)
     # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
     few = TrainSettings(training=TrainingSettings(epochs=10))
-    teacher = pretrain(collection, few, options=watching)
-    student = retrain(collection, teacher, RetrainSettings(), options=watching)
+    teacher = pretrain(collection, few, options=options)
+    student = retrain(collection, teacher, RetrainSettings(), options=options)
     save_model(teacher, teacher_place, overwrite=True)
     save_model(student, student_place, overwrite=True)
     report_beside(teacher, teacher_place, collection)
     report_place = report_beside(student, student_place, collection)
     out.print(_comparison(evaluate(alone, collection), evaluate(student, collection)))
     out.print("Asked for held-out facts, the student answers, best first:")
-    for words in _in_words(student, own):
-        out.print(words)
+    for answers in _answer_lines(student, own):
+        out.print(answers)
     out.print("The surest rule about each of the most frequent relations:")
-    for line in _rules_in_words(student, own):
+    for line in _rule_lines(student, own):
         out.print(f"  {line}", highlight=False, soft_wrap=True)
     out.print(
         f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
@@ -106,32 +116,38 @@ def _comparison(alone: Evaluation, student: Evaluation) -> Table:
 
 def _shown(graph: KnowledgeGraph) -> list[tuple[int, int, int]]:
     """Return a held-out fact of each of the most frequent relations, drawn by a fixed seed."""
+    import numpy as np
+
     relations, counts = np.unique(graph.test[:, 1], return_counts=True)
     draw = np.random.default_rng(0)
     facts = []
-    for relation in relations[np.argsort(-counts, kind="stable")][:SHOWN]:
+    for relation in relations[np.argsort(-counts, kind="stable")][:QUERIES]:
         asked = graph.test[graph.test[:, 1] == relation]
         head, _, tail = asked[draw.integers(len(asked))].tolist()
         facts.append((head, int(relation), tail))
     return facts
 
 
-def _rules_in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
+def _rule_lines(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
+    from kgraft.inference.rules import rules
+
     for _, relation, _ in _shown(graph)[:RULES]:
         for rule in rules(student, relation=graph.relations.name(relation), k=1, n_examples=0):
             yield f"{rule.confidence:.2f}  {rule.text}"
 
 
-def _in_words(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[Text]:
-    """Answer held-out questions with what is most plausible, what the target knows left out."""
+def _answer_lines(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[Text]:
+    """Answer held-out queries, without what the target states."""
+    from kgraft.inference.predict import predict
+
     for head, relation, tail in _shown(graph):
-        name, verb = graph.entities.name(head), graph.relations.name(relation)
+        name, asked = graph.entities.name(head), graph.relations.name(relation)
         known = int(((graph.train[:, :2] == (head, relation)).all(axis=1)).sum())
-        answers = predict(student, head=name, relation=verb, k=known + ANSWERS)
+        answers = predict(student, head=name, relation=asked, k=known + ANSWERS)
         new = [answer for answer in answers if graph.name not in answer.stated_by][:ANSWERS]
         right = graph.entities.name(tail)
         found = [
             Text(f"{x.label} (held out: right)", "green") if x.tail == right else Text(x.label)
             for x in new
         ]
-        yield Text(f"  {name}, {verb}: ") + Text(", ").join(found)
+        yield Text(f"  {name}, {asked}: ") + Text(", ").join(found)

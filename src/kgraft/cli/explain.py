@@ -1,18 +1,13 @@
-"""The verbs ``similar`` and ``explain``."""
+"""The commands ``similar`` and ``explain``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from kgraft.cli.console import out, print_json
+from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
-from kgraft.inference.explain import explain as explain_fact
-from kgraft.inference.similar import similar as similar_entities
-from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
 
 
@@ -22,19 +17,24 @@ def similar(
         str, typer.Argument(metavar="ENTITY", help="Name or label.", show_default=False)
     ],
     source: NamesOption = None,
-    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most entities.")] = 10,
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="Maximum number of entities.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the entities whose vectors are the most like an entity's."""
+    """Show the entities whose vectors are the most similar to an entity's."""
     with speaking():
+        from dataclasses import asdict
+
+        from kgraft.inference.similar import similar as similar_entities
+        from kgraft.model.directory import load_model
+
         found = similar_entities(load_model(model), entity, source=source, k=k)
         if as_json:
             print_json([asdict(neighbour) for neighbour in found])
             return
-        table = Table("", "entity", "similarity", "in")
+        shown = table("", "entity", "similarity", "in", figures=("", "similarity"))
         for place, x in enumerate(found, start=1):
-            table.add_row(str(place), x.label, f"{x.similarity:.3f}", ", ".join(x.sources))
-        out.print(table)
+            shown.add_row(str(place), x.label, f"{x.similarity:.3f}", ", ".join(x.sources))
+        out.print(shown)
 
 
 def explain(
@@ -46,8 +46,13 @@ def explain(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain a fact: who states it, what rules infer it from, and what is like it."""
+    """Explain a fact: the sources that state it, rules that infer it, and similar facts."""
     with speaking():
+        from dataclasses import asdict
+
+        from kgraft.inference.explain import explain as explain_fact
+        from kgraft.model.directory import load_model
+
         found = explain_fact(load_model(model), head, relation, tail, source=source, by=by)
         if as_json:
             print_json(asdict(found))

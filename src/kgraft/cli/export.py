@@ -1,4 +1,4 @@
-"""The verb that exports a model's vectors."""
+"""The command ``export``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 
 from kgraft.cli.console import out, writing
 from kgraft.cli.options import ModelArgument, names
-from kgraft.exporting.export import export as run_export
-from kgraft.exporting.formats import FORMATS, is_address, shown
-from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
+
+FORMATS = "numpy, parquet, safetensors, word2vec, usearch, lancedb, qdrant, pgvector, pykeen, hub"
+"""The names of all formats."""
 
 
 def export(
@@ -26,24 +26,25 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help=f"{', '.join(FORMATS)}; by default what the place tells.",
+            help=f"{FORMATS}; by default by the place's ending.",
             show_default=False,
         ),
     ] = None,
     sources: Annotated[
         str | None,
         typer.Option(
-            "--sources", help="Whose rows, as a,b,c; by default the target's, of a teacher all."
+            "--sources",
+            help="Sources of the entities, as a,b,c; by default the target, of a teacher all.",
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", help="What tables and collections begin with; by default the target's name."
+            "--name", help="Prefix of tables and collections; by default the target's name."
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what an earlier export left there.")
+        bool, typer.Option("--overwrite", help="Replace an earlier export.")
     ] = False,
 ) -> None:
     """Export vectors with their names for other tools: files, indexes, databases, PyKEEN, the Hub.
@@ -51,8 +52,12 @@ def export(
     Files end in .npz, .parquet, .safetensors, .txt or .vec, directories in .usearch, .lancedb or
     .qdrant, and addresses begin with http:// (Qdrant), postgresql:// or hf:// (the Hub).
     """
-    with speaking(), nullcontext() if is_address(place) else writing(Path(place)):
-        done = run_export(
+    with speaking(), nullcontext() if "://" in place else writing(Path(place)):
+        from kgraft.exporting.export import export as export_model
+        from kgraft.exporting.formats import shown
+        from kgraft.model.directory import load_model
+
+        done = export_model(
             load_model(model),
             place,
             format=form,

@@ -1,181 +1,136 @@
-"""The verbs of the command line; each is a few lines over the public functions."""
+"""The command ``kgraft``: its options, and its commands by what they are for.
+
+Modules of commands import what they need when a command runs, so that ``kgraft --help``, completion
+and a mistyped command need not wait for PyTorch.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Literal
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
-from kgraft.cli.alignment import align, audit, evaluate_links
-from kgraft.cli.console import out, print_json, quality_table, use_threads
-from kgraft.cli.demo import run_demo
-from kgraft.cli.explain import explain, similar
-from kgraft.cli.export import export
-from kgraft.cli.options import (
-    ByOption,
-    CollectionArgument,
-    DeviceOption,
-    EvaluatedArgument,
-    EvaluatedOnArgument,
-    JsonOption,
-    MaskOption,
-    SeedsOption,
-    SetOption,
-    TargetOption,
-    TaskOption,
-    ThreadsOption,
-)
-from kgraft.cli.predict import predict
-from kgraft.cli.report import report
-from kgraft.cli.rules import rules
-from kgraft.cli.serve import serve
-from kgraft.cli.training import pretrain, retrain, train
-from kgraft.errors import KgraftError, UnknownNameError
-from kgraft.evaluation.evaluate import PROTOCOLS
-from kgraft.evaluation.evaluate import evaluate as run_evaluation
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.inspection import inspect as look_into
-from kgraft.model.directory import load_model
-from kgraft.system.messages import speaking
-from kgraft_experiments.commands.benchmark import benchmark
-from kgraft_experiments.commands.synth import synth
-
-OPTIONS_OF_TASK = {
-    "facts": {"target", "split", "protocol", "tie", "by", "by_relation", "device"},
-    "alignment": {"seeds", "mask_labels", "changes"},
+COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Start": {
+        "demo": ("kgraft.cli.demo:demo", "kgraft demo"),
+        "inspect": ("kgraft.cli.inspect:inspect", "kgraft inspect collection.toml"),
+        "settings": ("kgraft.cli.settings:settings", "kgraft settings --command train > my.toml"),
+    },
+    "Train": {
+        "pretrain": ("kgraft.cli.training:pretrain", "kgraft pretrain collection.toml -o teacher"),
+        "retrain": (
+            "kgraft.cli.training:retrain",
+            "kgraft retrain collection.toml --teacher teacher -o student --set model.width=100",
+        ),
+        "train": ("kgraft.cli.training:train", "kgraft train collection.toml --alone -o model"),
+    },
+    "Use a model": {
+        "predict": (
+            "kgraft.cli.predict:predict",
+            'kgraft predict student --head "Blue Lamp" --relation madeOf',
+        ),
+        "explain": (
+            "kgraft.cli.explain:explain",
+            'kgraft explain student "Blue Lamp" madeOf glass',
+        ),
+        "similar": ("kgraft.cli.explain:similar", 'kgraft similar student "Blue Lamp"'),
+        "rules": ("kgraft.cli.rules:rules", "kgraft rules student --relation madeOf"),
+        "evaluate": (
+            "kgraft.cli.evaluate:evaluate",
+            "kgraft evaluate student collection.toml --by-relation",
+        ),
+    },
+    "Links": {
+        "align": ("kgraft.cli.alignment:align", "kgraft align collection.toml -o found"),
+        "audit": ("kgraft.cli.alignment:audit", "kgraft audit collection.toml -o clean"),
+        "evaluate-links": (
+            "kgraft.cli.alignment:evaluate_links",
+            "kgraft evaluate-links collection.toml --given 0.3",
+        ),
+    },
+    "Share": {
+        "report": ("kgraft.cli.report:report", "kgraft report student collection.toml"),
+        "export": ("kgraft.cli.export:export", "kgraft export student -o vectors.parquet"),
+        "serve": ("kgraft.cli.serve:serve", "kgraft serve student --port 8000"),
+    },
+    "Experiments": {
+        "benchmark": (
+            "kgraft_experiments.commands.benchmark:benchmark",
+            "kgraft benchmark collection.toml -o results --widths 64,200",
+        ),
+        "synth": (
+            "kgraft_experiments.commands.synth:synth",
+            "kgraft synth -o made --set target.entities=500",
+        ),
+    },
 }
-"""The options of ``evaluate`` that only one of its tasks heeds."""
+"""The function of each command, by its panel and name, and an example of its use."""
+
+EXIT_STATUS = (
+    "Exit status: 0 done; 1 failed, the message says why; 2 wrong usage; 130 stopped by Ctrl-C "
+    "and 143 by SIGTERM, the message says how to go on."
+)
 
 app = typer.Typer(
     help="Graft the knowledge of linked knowledge graphs onto your own.",
+    epilog=EXIT_STATUS,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.callback(invoke_without_command=True)
-def _root(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.")
-    ] = False,
-) -> None:
-    if show_version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"kgraft {version('kgraft')}")
         raise typer.Exit
 
 
-@app.command()
-def demo(
-    directory: Annotated[
-        Path, typer.Option("--out", "-o", help="Directory for teacher and student.")
-    ] = Path("kgraft-demo"),
-    threads: ThreadsOption = None,
-) -> None:
-    """See it work: two graphs about the world improve a third, in under a minute."""
-    with speaking():
-        use_threads(threads)
-        run_demo(directory)
-
-
-@app.command()
-def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None:
-    """Show what is in a collection: sizes, links, conflicts, and what the sources share."""
-    with speaking():
-        found = look_into(read_collection(collection))
-        if as_json:
-            print_json(found.as_dict())
-        else:
-            found.render(out)
-
-
-app.command()(align)
-app.command()(audit)
-app.command()(train)
-app.command()(pretrain)
-app.command()(retrain)
-
-
-@app.command()
-def evaluate(
+@app.callback()
+def _root(
     context: typer.Context,
-    model: EvaluatedArgument,
-    collection: EvaluatedOnArgument = None,
-    task: TaskOption = "facts",
-    target: TargetOption = None,
-    split: Annotated[
-        Literal["valid", "test"], typer.Option("--split", help="Which held-out facts.")
-    ] = "test",
-    protocol: Annotated[
-        Literal["filtered", "mkgc"],
-        typer.Option("--protocol", help="filtered: both sides; mkgc: tails, filter train+valid."),
-    ] = "filtered",
-    tie: Annotated[
-        Literal["realistic", "optimistic", "pessimistic"],
-        typer.Option("--tie", help="How an answer ranks among candidates of the same score."),
-    ] = "realistic",
-    by: ByOption = None,
-    by_relation: Annotated[bool, typer.Option("--by-relation", help="One row a relation.")] = False,
-    seeds: SeedsOption = 0.3,
-    mask_labels: MaskOption = False,
-    changes: SetOption = None,
-    threads: ThreadsOption = None,
-    device: DeviceOption = "cpu",
-    as_json: JsonOption = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show results, warnings and errors only.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log also what helps to find a fault.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
 ) -> None:
-    """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered apart.
+    if quiet and verbose:
+        raise typer.BadParameter("give one of them", param_hint="--quiet, --verbose")
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    context.with_resource(_logging(level))
 
-    With --task alignment COLLECTION: hold out links, look for them, and measure what is found.
-    """
-    with speaking():
-        _check_task(context, task)
-        use_threads(threads)
-        if task == "alignment":
-            evaluate_links(collection or model, seeds, mask_labels, changes or (), as_json=as_json)
-            return
-        if collection is None:
-            raise UnknownNameError("evaluate takes a model and a collection; give both")
-        sides, facts_filter = PROTOCOLS[protocol]
-        trained = load_model(Path(model)).on(device)
-        measured = run_evaluation(
-            trained,
-            read_collection(collection, trained.graph.graphs()),
-            target=target,
-            split=split,
-            sides=sides,
-            filters=[facts_filter],
-            tie=tie,
-            by=by,
+
+@contextmanager
+def _logging(level: int) -> Iterator[None]:
+    """Let the logger ``kgraft`` write to standard error from a level on."""
+    logger, handler = logging.getLogger("kgraft"), logging.StreamHandler()
+    earlier = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(earlier)
+        logger.removeHandler(handler)
+
+
+for _panel, _commands in COMMANDS.items():
+    for _name, (_place, _example) in _commands.items():
+        _module, _, _function = _place.partition(":")
+        app.command(_name, rich_help_panel=_panel, epilog=f"Example: {_example}")(
+            getattr(import_module(_module), _function)
         )
-        rows = measured.by_relation() if by_relation else measured.rows()
-        if as_json:
-            print_json(rows)
-        else:
-            way = f"by {by or trained.answers_by}"
-            title = f"{measured.graph.name}: {split} facts, {protocol}, {way}, in percent"
-            out.print(quality_table(rows, title))
-
-
-def _check_task(context: typer.Context, task: str) -> None:
-    """Refuse options that another task than the one asked for would heed."""
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "")
-        for other, heeded in OPTIONS_OF_TASK.items():
-            if other != task and option.name in heeded and given and given.name == "COMMANDLINE":
-                raise KgraftError(
-                    f"{option.opts[0]} says nothing about {task}. "
-                    f"Leave it out, or ask for --task {other}."
-                )
-
-
-app.command()(predict)
-app.command()(similar)
-app.command()(explain)
-app.command()(benchmark)
-app.command()(synth)
-app.command()(rules)
-app.command()(report)
-app.command()(export)
-app.command()(serve)

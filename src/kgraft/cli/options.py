@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs have."""
+"""Arguments and options that several commands have."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-
-from kgraft.model.evidence import By
 
 CollectionArgument = Annotated[
     str,
@@ -20,76 +18,58 @@ CollectionArgument = Annotated[
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
 ]
-EvaluatedArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A model directory; left out with --task alignment.",
-        show_default=False,
-    ),
-]
-EvaluatedOnArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="COLLECTION",
-        help="Holds the facts, or the links, to measure by.",
-        show_default=False,
-    ),
-]
-TaskOption = Annotated[
-    Literal["facts", "alignment"],
-    typer.Option("--task", help="Held-out facts of a model, or held-out links of a collection."),
-]
 TargetOption = Annotated[
     str | None,
-    typer.Option("--target", help="The graph it is for; by default the collection's target."),
+    typer.Option("--target", help="Target graph; by default the collection's."),
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", help="Directory for the model.", show_default=False)
 ]
-SettingsOption = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option("--settings", help="TOML file of settings; 'kgraft settings' prints one."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PART.NAME=VALUE", help="Change one setting; may be repeated."),
 ]
+TrainingSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PART.NAME=VALUE",
+        help="Change one setting; may be repeated. Basic settings: model.width, training.epochs, "
+        "training.batch_size, training.learning_rate, training.regularization, training.seed; "
+        "'kgraft settings' prints all.",
+    ),
+]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads; by default one a core.")
+    int | None,
+    typer.Option("--threads", min=1, help="Number of threads; by default one per core."),
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(
-        "--device", metavar="cpu|cuda|cuda:N|auto", help="Where vectors are trained or ranked."
-    ),
+    typer.Option("--device", metavar="cpu|cuda|cuda:N|auto", help="Device to train or to rank on."),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")
 ]
 ByOption = Annotated[
-    By | None,
+    Literal["vectors", "rules", "both"] | None,
     typer.Option(
-        "--by", help="Answer by vectors, rules or both; by default as validation facts favour."
+        "--by",
+        help="Evidence to answer from; by default what was best on the validation facts.",
     ),
 ]
 NamesOption = Annotated[
-    str | None, typer.Option("--source", help="Whose names; by default the target's.")
+    str | None, typer.Option("--source", help="Source of the names; by default the target.")
 ]
 DryRunOption = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Say what it needs and how long it takes, and write nothing."),
+    bool, typer.Option("--dry-run", help="Estimate memory and time, and write nothing.")
 ]
 MaskOption = Annotated[
-    bool,
-    typer.Option("--mask-labels", help="Look at no name, label or literal: structure alone."),
-]
-SeedsOption = Annotated[
-    float,
-    typer.Option(
-        "--seeds",
-        min=0.0,
-        max=1.0,
-        help="With --task alignment, the share of links that are given; the others are held out.",
-    ),
+    bool, typer.Option("--mask-labels", help="Use no name, label or literal: structure alone.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

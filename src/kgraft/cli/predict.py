@@ -1,76 +1,80 @@
-"""The verb ``predict``: one question, a file of them, or all facts that a graph lacks."""
+"""The command ``predict``: one query, a file of queries, or all facts that a graph lacks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from kgraft.cli.console import out, print_json
+from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.errors import KgraftError
-from kgraft.inference.complete import complete
-from kgraft.inference.predict import Prediction, Predictor, Query
-from kgraft.inference.prediction_files import as_frame, predictions_file, read_queries
-from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
-from kgraft.system.progress import default_listener
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kgraft.inference.predict import Prediction, Predictor, Query
 
 AT_ONCE = 2048
-"""Questions of a file that are answered before their answers are written."""
+"""Queries of a file that are answered before their answers are written."""
 
 
 def predict(
     model: ModelArgument,
-    head: Annotated[str | None, typer.Option("--head", "-h", help="Name or label.")] = None,
+    head: Annotated[str | None, typer.Option("--head", help="Name or label.")] = None,
     relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
     tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
-            "--queries", help="A TSV file: head, relation and tail below these names, one empty."
+            "--queries",
+            help="TSV file of queries, with columns head, relation and tail, one empty.",
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--complete", help="The most plausible facts that the graph lacks.")
+        bool, typer.Option("--complete", help="Find the most probable facts that the graph lacks.")
     ] = False,
-    least: Annotated[
-        float, typer.Option("--least", min=0, max=1, help="Their least probability.")
+    min_probability: Annotated[
+        float,
+        typer.Option("--min-probability", min=0, max=1, help="Minimum for --complete."),
     ] = 0.5,
     file: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the facts to a .parquet, .tsv or .nt file."),
     ] = None,
     source: NamesOption = None,
-    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most answers.")] = 10,
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="Maximum number of answers.")] = 10,
     by: ByOption = None,
     typed: Annotated[
         bool,
-        typer.Option("--typed", help="Answer by what the relation has been observed with."),
+        typer.Option("--typed", help="Answer only with entities observed with the relation."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Answer (h, r, ?), (?, r, t) or (h, ?, t): give two of --head, --relation, --tail.
 
-    Or answer a file of such questions (--queries), or look for all that is missing (--complete).
+    Or answer a file of such queries (--queries), or find all missing facts (--complete).
     """
     with speaking():
-        given = [head, relation, tail]
-        if any(given) + (queries is not None) + everything > 1:
+        from kgraft.inference.predict import Predictor, Query
+        from kgraft.inference.prediction_files import read_queries
+        from kgraft.model.directory import load_model
+
+        if any((head, relation, tail)) + (queries is not None) + everything > 1:
             raise KgraftError(
-                "one question, --queries and --complete exclude each other. Give one of them."
+                "one query, --queries and --complete exclude each other. Give one of them."
             )
         if everything and file is None:
-            raise KgraftError("--complete finds many facts. Say by --out where they go.")
-        asked = [] if queries or everything else [Query(*given)]
+            raise KgraftError("--complete finds many facts. Name a file for them with --out.")
+        asked = [] if queries or everything else [Query(head, relation, tail)]
         predictor = Predictor(load_model(model), source, by)
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
             if everything:
-                _complete(predictor, file, k=k, least=least, typed=typed)
+                _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
             else:
                 _write(predictor, asked, file, k=k, typed=typed)
             return
@@ -80,16 +84,21 @@ def predict(
             print_json(found if queries else found[0])
             return
         for query, predictions in zip(asked, answers, strict=True):
-            out.print(_table(predictions, _in_words(query) if queries else None))
+            out.print(_table(predictions, _title(query) if queries else None))
 
 
-def _complete(predictor: Predictor, file: Path, *, k: int, least: float, typed: bool) -> None:
+def _complete(
+    predictor: Predictor, file: Path, *, k: int, typed: bool, min_probability: float
+) -> None:
+    from kgraft.inference.complete import complete
+    from kgraft.inference.prediction_files import predictions_file
+
     count = 0
     with predictions_file(file) as append:
-        for facts in complete(predictor, k=k, min_probability=least, typed=typed):
+        for facts in complete(predictor, k=k, min_probability=min_probability, typed=typed):
             append(facts)
             count += len(facts)
-    likely = f" with a probability of {least:g} or more" if least else ""
+    likely = f" with a probability of {min_probability:g} or more" if min_probability else ""
     out.print(
         f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}",
         highlight=False,
@@ -98,18 +107,21 @@ def _complete(predictor: Predictor, file: Path, *, k: int, least: float, typed: 
 
 
 def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:
-    bar, count = default_listener(), 0
+    from kgraft.inference.prediction_files import as_frame, predictions_file
+    from kgraft.system.progress import default_listener
+
+    listener, count = default_listener(), 0
     with predictions_file(file) as append:
-        bar.begin("predict", len(asked))
+        listener.begin("predict", len(asked))
         for start in range(0, len(asked), AT_ONCE):
             block = asked[start : start + AT_ONCE]
             facts = as_frame(block, predictor.answer(block, k, typed=typed))
             append(facts)
             count += len(facts)
-            bar.advance(len(block))
-        bar.end()
+            listener.advance(len(block))
+        listener.end()
     out.print(
-        f"{count:,} answers to {len(asked):,} questions are in {file}",
+        f"{count:,} answers to {len(asked):,} queries are in {file}",
         highlight=False,
         soft_wrap=True,
     )
@@ -119,21 +131,18 @@ def _plain(prediction: Prediction) -> dict[str, object]:
     return {**vars(prediction), "known": prediction.known}
 
 
-def _in_words(query: Query) -> str:
+def _title(query: Query) -> str:
     return ", ".join("?" if x is None else x for x in (query.head, query.relation, query.tail))
 
 
 def _table(found: list[Prediction], title: str | None) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("", justify="right")
-    table.add_column("answer")
     likely = any(prediction.probability is not None for prediction in found)
-    if likely:
-        table.add_column("probability", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("known from")
+    names = ("", "answer", *(["probability"] if likely else []), "score", "known from")
+    shown = table(*names, title=title, figures=("", "probability", "score"))
     for place, prediction in enumerate(found, start=1):
-        chance = [f"{prediction.probability:.3f}"] if prediction.probability is not None else []
+        probability = (
+            [f"{prediction.probability:.3f}"] if prediction.probability is not None else []
+        )
         known = ", ".join(prediction.stated_by)
-        table.add_row(str(place), prediction.label, *chance, f"{prediction.score:.3f}", known)
-    return table
+        shown.add_row(str(place), prediction.label, *probability, f"{prediction.score:.3f}", known)
+    return shown

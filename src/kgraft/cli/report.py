@@ -1,23 +1,20 @@
-"""The verb that writes a report."""
+"""The command ``report``."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ByOption, ThreadsOption
-from kgraft.evaluation.evaluate import Split
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.collection import Collection
-from kgraft.model.directory import REPORT, load_model, read_manifest
-from kgraft.model.trained_model import TrainedModel
-from kgraft.reporting.model_report import report as model_report
-from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.system.messages import speaking
-from kgraft_experiments.benchmark.report import report_on_file
+
+if TYPE_CHECKING:
+    from kgraft.linking.collection import Collection
+    from kgraft.model.trained_model import TrainedModel
 
 
 def report(
@@ -33,31 +30,40 @@ def report(
         str | None,
         typer.Argument(
             metavar="COLLECTION",
-            help="Where its held-out facts are; without it, none are measured.",
+            help="Collection with the held-out facts; without it, none are measured.",
             show_default=False,
         ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help=f"HTML file; by default {REPORT} in the model directory."),
+        typer.Option(
+            "--out", "-o", help="HTML file; by default report.html in the model directory."
+        ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", help="The graph to measure; by default the model's target."),
+        typer.Option("--target", help="Graph to measure; by default the model's target."),
     ] = None,
     split: Annotated[
-        Split, typer.Option("--split", help="Which held-out facts: test only when all is chosen.")
+        Literal["valid", "test"],
+        typer.Option("--split", help="Held-out facts; take test only when all is chosen."),
     ] = "valid",
     by: ByOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write one HTML file on a model or a benchmark: what it did, how good it is, and by what."""
+    """Write an HTML report on a model or a benchmark: data, training, quality, settings."""
     with speaking():
+        from kgraft.io.read_collection import read_collection
+        from kgraft.model.directory import REPORT, load_model
+        from kgraft.reporting.model_report import report as model_report
+        from kgraft.reporting.page import check_replaceable, write_page
+
         if model.is_file():
             if collection is not None:
                 raise typer.BadParameter("a benchmark's report needs none", param_hint="COLLECTION")
             place = file or model.with_suffix(".html")
-            write_page(place, report_on_file(model))
+            experiments = import_module("kgraft_experiments.benchmark.report")
+            write_page(place, experiments.report_on_file(model))
         else:
             use_threads(threads)
             trained = load_model(model)
@@ -75,11 +81,17 @@ def report(
 
 def report_beside(trained: TrainedModel, directory: Path, collection: Collection) -> Path:
     """Write the report of a model into its directory, on validation facts; return its file."""
+    from kgraft.model.directory import REPORT
+    from kgraft.reporting.model_report import report as model_report
+    from kgraft.reporting.page import write_page
+
     write_page(directory / REPORT, model_report(trained, collection, origin=_origin(directory)))
     return directory / REPORT
 
 
 def _origin(directory: Path) -> dict[str, str]:
+    from kgraft.model.directory import read_manifest
+
     manifest = read_manifest(directory)
     return {
         "directory": directory.name,

@@ -1,8 +1,7 @@
-"""The verb that shows a model's rules."""
+"""The command ``rules``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,9 +9,6 @@ from rich.text import Text
 
 from kgraft.cli.console import out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
-from kgraft.inference.names import stated
-from kgraft.inference.rules import rules as readable_rules
-from kgraft.model.directory import load_model
 from kgraft.system.messages import speaking
 from kgraft.system.terminal import visible
 
@@ -20,16 +16,23 @@ from kgraft.system.terminal import visible
 def rules(
     model: ModelArgument,
     relation: Annotated[
-        str | None, typer.Option("--relation", "-r", help="What they infer; by default anything.")
+        str | None,
+        typer.Option("--relation", "-r", help="Relation that they infer; by default any."),
     ] = None,
-    k: Annotated[int, typer.Option("--top", "-k", min=1, help="The most rules.")] = 20,
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="Maximum number of rules.")] = 20,
     n_examples: Annotated[
-        int, typer.Option("--examples", min=0, help="Examples of each, with their sources.")
+        int, typer.Option("--examples", min=0, help="Examples of each rule, with their sources.")
     ] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the surest rules of a student in words, with examples and who states them."""
+    """Show a model's most confident rules in words, with examples and their sources."""
     with speaking():
+        from dataclasses import asdict
+
+        from kgraft.inference.names import stated
+        from kgraft.inference.rules import rules as readable_rules
+        from kgraft.model.directory import load_model
+
         found = readable_rules(load_model(model), relation=relation, k=k, n_examples=n_examples)
         if as_json:
             print_json([asdict(rule) for rule in found])

@@ -1,4 +1,4 @@
-"""The verb that serves a model to programs and to people."""
+"""The command ``serve``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ModelArgument, ThreadsOption
 from kgraft.errors import KgraftError
-from kgraft.system.files import read_text
 from kgraft.system.messages import speaking
 
 TOKEN = "KGRAFT_TOKEN"  # noqa: S105 - the name of a variable
@@ -26,12 +25,12 @@ def serve(
     token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file", help=f"A file with the token that clients have to show; or {TOKEN}."
+            "--token-file", help=f"File with the token that clients have to send; or set {TOKEN}."
         ),
     ] = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Serve a model: answers at /v1, a page at /, both on this machine only unless told."""
+    """Serve a model: an API at /v1 and a page at /, by default to this machine only."""
     with speaking():
         use_threads(threads)
         try:
@@ -40,16 +39,18 @@ def serve(
             raise KgraftError(
                 f"serving needs {error.name}. Install it: pip install 'kgraft[serve]'"
             ) from error
-        run(model, host=host, port=port, token=_token(token_file), ready=_say)
+        run(model, host=host, port=port, token=_token(token_file), ready=_show_address)
 
 
 def _token(file: Path | None) -> str | None:
-    """Return the token that clients have to show, if one is set.
+    """Return the token that clients have to send, if one is set.
 
     Raises:
         DataError: If the file cannot be read.
         KgraftError: If there is no token in it, or none that a header can carry.
     """
+    from kgraft.system.files import read_text
+
     if file is None and TOKEN not in os.environ:
         return None
     token = (os.environ[TOKEN] if file is None else read_text(file)).strip()
@@ -61,7 +62,7 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def _say(url: str) -> None:
+def _show_address(url: str) -> None:
     out.print(
         f"The page is at {url}, the API is described at {url}/docs. Stop with Ctrl-C.",
         highlight=False,

@@ -126,7 +126,8 @@ def check_free(directory: Path, *, overwrite: bool) -> None:
         )
     if not overwrite and (directory / MANIFEST).is_file():
         raise ModelDirectoryError(
-            f"{directory}: there is a model already. Name another directory, or allow overwriting."
+            f"{directory}: there is a model already. Name another directory, or replace it with "
+            "--overwrite (in Python overwrite=True)."
         )
 
 

@@ -27,10 +27,15 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+UNLIMITED = 1 << 20
+"""Characters of a line off a terminal."""
+
+
 class Terminal(Console):
     """A console for names from data: what looks like a style or an emoji in them is neither.
 
     Hidden characters are made visible, line breaks too where text is given as a plain string.
+    Off a terminal lines have any length, so that what is piped is complete.
 
     Args:
         stderr: Whether it is standard error.
@@ -38,6 +43,8 @@ class Terminal(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False)
+        if not (self.is_terminal or self.is_jupyter):
+            self.width = UNLIMITED
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as what is printed, and as wide as that."""

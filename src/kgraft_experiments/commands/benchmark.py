@@ -1,79 +1,82 @@
-"""The verb ``benchmark``, and the tables that it shows."""
+"""The command ``benchmark``, and the tables that it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.table import Table
 
-from kgraft.cli.console import AGAIN, out, print_json, quality_table
+from kgraft.cli.console import AGAIN, chosen_settings, out, print_json, quality_table, table
 from kgraft.cli.options import (
     CollectionArgument,
     DeviceOption,
     JsonOption,
+    SetOption,
     ThreadsOption,
     names,
 )
-from kgraft.reporting.page import check_replaceable, write_page
 from kgraft.system.messages import speaking
-from kgraft.toml_settings import read_settings
-from kgraft_experiments.benchmark.plan import BenchmarkOptions
-from kgraft_experiments.benchmark.report import benchmark_report
-from kgraft_experiments.benchmark.run import ablate as run_ablation
-from kgraft_experiments.benchmark.run import benchmark as run_comparison
-from kgraft_experiments.benchmark.run import sweep_links
-from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings, System
-from kgraft_experiments.benchmark.tables import summary_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kgraft_experiments.benchmark.plan import BenchmarkOptions
+    from kgraft_experiments.benchmark.settings import System
 
 N = TypeVar("N", int, float)
 
+SYSTEMS = "target-only,joint,teacher,student,rules,student+rules"
+"""The names of all systems."""
 
 DirectoryOption = Annotated[
     Path, typer.Option("--out", "-o", help="Directory for results.", show_default=False)
 ]
 TargetsOption = Annotated[
-    str | None, typer.Option("--targets", help="Graphs to measure, as a,b; by default all.")
+    str | None,
+    typer.Option("--targets", help="Targets, as a,b; by default the collection's, else all."),
 ]
 SystemsOption = Annotated[
     str | None,
-    typer.Option("--systems", help=f"What to compare; by default {','.join(SYSTEMS)}."),
+    typer.Option("--systems", help=f"Systems to compare; by default {SYSTEMS}."),
 ]
 WidthsOption = Annotated[
-    str | None, typer.Option("--widths", help="A student of each of these widths, as 64,200.")
+    str | None, typer.Option("--widths", help="Widths of the students, as 64,200; by default one.")
 ]
 AblateOption = Annotated[
-    bool, typer.Option("--ablate", help="Show what each part of a student is worth instead.")
+    bool, typer.Option("--ablate", help="Compare students without a part each instead.")
 ]
 VariantsOption = Annotated[
     str | None,
-    typer.Option("--variants", help="With --ablate: only these, as all,none,feature."),
+    typer.Option("--variants", help="Variants of --ablate, as all,none,feature; by default all."),
 ]
 LinksOption = Annotated[
     str | None,
     typer.Option(
-        "--links", help="Show what shares of the target's links are worth instead, as 0.2,0.5,1."
+        "--links", help="Compare these shares of the target's links instead, as 0.2,0.5,1."
     ),
 ]
 ReuseOption = Annotated[
     bool,
     typer.Option(
-        "--reuse-teacher", help="One teacher, of the sources that are no targets, for all of them."
+        "--reuse-teacher", help="Train one teacher for all targets, on the other sources."
     ),
 ]
 SettingsOption = Annotated[
     Path | None,
-    typer.Option("--settings", help="TOML with tables alone, joint, pretrain, retrain."),
+    typer.Option(
+        "--settings",
+        help="TOML file of settings; 'kgraft settings --command benchmark' prints one.",
+    ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, help="The first seed, and the teachers' only one.")
+    int, typer.Option("--seed", min=0, help="First seed, and the only one of teachers.")
 ]
 SeedsOption = Annotated[
     int | None,
     typer.Option(
-        "--seeds", min=1, help="How many seeds; by default 1, or 3 with --ablate or --links."
+        "--seeds", min=1, help="Number of seeds; by default 1, or 3 with --ablate or --links."
     ),
 ]
 
@@ -89,21 +92,28 @@ def benchmark(
     links: LinksOption = None,
     reuse_teacher: ReuseOption = False,
     settings: SettingsOption = None,
+    changes: SetOption = None,
     seed: SeedOption = 0,
     seeds: SeedsOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Compare target alone, joint training, teacher and student; goes on where it stopped."""
+    """Compare target alone, joint training, teacher and student; continue where it stopped."""
     with speaking(AGAIN):
+        from kgraft.reporting.page import check_replaceable, write_page
+        from kgraft_experiments.benchmark import run
+        from kgraft_experiments.benchmark.report import benchmark_report
+        from kgraft_experiments.benchmark.settings import SYSTEMS as ALL_SYSTEMS
+        from kgraft_experiments.benchmark.settings import BenchmarkSettings
+
         _refuse_what_has_no_effect(systems, widths, variants, ablation=ablation, links=links)
         name = "ablation" if ablation else "results" if links is None else "links"
-        data, shown = directory / f"{name}.json", directory / f"{name}.html"
-        check_replaceable(shown)
+        data, page = directory / f"{name}.json", directory / f"{name}.html"
+        check_replaceable(page)
         options: BenchmarkOptions = {
             "targets": None if targets is None else names(targets),
-            "settings": read_settings(BenchmarkSettings, settings),
+            "settings": chosen_settings(BenchmarkSettings, settings, changes or ()),
             "seed": seed,
             "seeds": seeds,
             "reuse_teacher": reuse_teacher,
@@ -112,25 +122,25 @@ def benchmark(
         }
         if ablation:
             chosen = None if variants is None else names(variants)
-            report = run_ablation(collection, directory, variants=chosen, **options)
+            report = run.ablate(collection, directory, variants=chosen, **options)
         elif links is not None:
             shares = _numbers("--links", links, float)
-            report = sweep_links(collection, directory, shares=shares, **options)
+            report = run.sweep_links(collection, directory, shares=shares, **options)
         else:
-            report = run_comparison(
+            report = run.benchmark(
                 collection,
                 directory,
-                systems=SYSTEMS if systems is None else _systems(systems),
+                systems=ALL_SYSTEMS if systems is None else _systems(systems),
                 widths=() if widths is None else _numbers("--widths", widths, int),
                 **options,
             )
-        write_page(shown, benchmark_report(report))
+        write_page(page, benchmark_report(report))
         if as_json:
             print_json(report)
             return
-        for table in _comparison(report) if "cost" in report else [_summary(report)]:
-            out.print(table)
-        out.print(f"Everything is in {data}, and to look at in {shown}", highlight=False)
+        for shown in _comparison(report) if "cost" in report else [_summary(report)]:
+            out.print(shown)
+        out.print(f"Everything is in {data}, and to look at in {page}", highlight=False)
 
 
 def _refuse_what_has_no_effect(
@@ -168,11 +178,14 @@ def _numbers(option: str, text: str, kind: Callable[[str], N]) -> list[N]:
 
 
 def _systems(text: str) -> list[System]:
+    from kgraft_experiments.benchmark.settings import SYSTEMS
+
     asked = names(text)
     chosen = [system for system in SYSTEMS if system in asked]
     if unknown := set(asked) - set(chosen):
-        raise ValueError(
-            f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}"
+        raise typer.BadParameter(
+            f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}",
+            param_hint="--systems",
         )
     return chosen
 
@@ -181,7 +194,8 @@ def _comparison(report: dict[str, Any]) -> list[Table]:
     rows = _named(
         [row for row in report["quality"] if row["side"] == "tail" and row["filter"] == "all"]
     )
-    costs = Table("target", "system", "seconds", "queries/s", "peak MiB", "parameters", "facts")
+    measures = ("seconds", "queries/s", "peak MiB", "parameters", "facts")
+    costs = table("target", "system", *measures, figures=measures)
     for cost in _named(report["cost"]):
         keys = ("train_seconds", "examples_per_second", "peak_rss_mib", "parameters", "triples")
         figures = ("-" if cost[key] is None else f"{cost[key]:,.0f}" for key in keys)
@@ -204,10 +218,12 @@ def _named(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _summary(report: dict[str, Any]) -> Table:
-    """Make a table of an ablation or of shares of links: means over targets, spread over seeds."""
+    """Make a table of an ablation or of shares of links: means over targets, std over seeds."""
+    from kgraft_experiments.benchmark.tables import summary_table
+
     made = summary_table(report)
     title = f"Tails, MRR in percent: means over targets, seeds {report['settings']['seeds']}"
-    table = Table(*made.head, title=title, title_justify="left")
+    shown = table(*made.head, title=title)
     for row in made.rows:
-        table.add_row(*row)
-    return table
+        shown.add_row(*row)
+    return shown

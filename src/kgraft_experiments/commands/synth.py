@@ -1,19 +1,18 @@
-"""The verb that makes a synthetic collection."""
+"""The command ``synth``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kgraft.cli.console import ANEW, chosen_settings, out, writing
 from kgraft.cli.options import SetOption, SettingsOption
-from kgraft.system.files import check_empty
 from kgraft.system.messages import speaking
-from kgraft_experiments.synthesis.settings import SynthSettings
-from kgraft_experiments.synthesis.synthesize import Synthetic, synthesize
-from kgraft_experiments.synthesis.write_synthetic import RULES_FILE, write_synthetic
+
+if TYPE_CHECKING:
+    from kgraft_experiments.synthesis.synthesize import Synthetic
 
 
 def synth(
@@ -23,15 +22,20 @@ def synth(
     settings: SettingsOption = None,
     changes: SetOption = None,
     written_as: Annotated[
-        Literal["parquet", "tsv"], typer.Option("--format", help="How facts are written.")
+        Literal["parquet", "tsv"], typer.Option("--format", help="Format of the facts.")
     ] = "parquet",
 ) -> None:
     """Make linked graphs out of a hidden world with known rules, to experiment with."""
     with speaking(ANEW), writing(directory):
+        from kgraft.system.files import check_empty
+        from kgraft_experiments.synthesis.settings import SynthSettings
+        from kgraft_experiments.synthesis.synthesize import synthesize
+        from kgraft_experiments.synthesis.write_synthetic import RULES_FILE, write_synthetic
+
         check_empty(directory)
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)
-        for line in _in_words(made):
+        for line in _lines(made):
             out.print(line, highlight=False, soft_wrap=True)
         out.print(
             f"The collection and its {RULES_FILE} are in {directory}",
@@ -40,7 +44,7 @@ def synth(
         )
 
 
-def _in_words(made: Synthetic) -> list[str]:
+def _lines(made: Synthetic) -> list[str]:
     collection = made.collection
     lines = []
     for graph in collection.graphs.values():

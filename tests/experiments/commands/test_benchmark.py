@@ -138,7 +138,7 @@ def test_a_page_of_somebody_elses_is_told_before_anything_runs(
         (["--ablate", "--variants", "none,nine"], 1, "no variant is called nine; there are all"),
         (["--ablate", "--widths", "8"], 2, "which --ablate and --links do not"),
         (["--links", "1", "--systems", "joint"], 2, "which --ablate and --links do not"),
-        (["--systems", "pupil"], 1, "no system is called pupil"),
+        (["--systems", "pupil"], 2, "no system is called pupil"),
         (["--targets", "four"], 1, "no source is called 'four'; there are one, two, three"),
         (["--reuse-teacher"], 1, "rings has none besides one, two, three"),
     ],

@@ -1,0 +1,79 @@
+"""The command ``evaluate``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from kgraft.cli.console import out, print_json, quality_table, use_threads
+from kgraft.cli.options import (
+    ByOption,
+    CollectionArgument,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    TargetOption,
+    ThreadsOption,
+)
+from kgraft.system.messages import speaking
+
+
+def evaluate(
+    model: ModelArgument,
+    collection: CollectionArgument,
+    target: TargetOption = None,
+    split: Annotated[
+        Literal["valid", "test"], typer.Option("--split", help="Held-out facts to rank.")
+    ] = "test",
+    protocol: Annotated[
+        Literal["filtered", "mkgc"],
+        typer.Option(
+            "--protocol",
+            help="filtered: heads and tails, all known facts filtered; mkgc: tails, facts of train "
+            "and valid filtered.",
+        ),
+    ] = "filtered",
+    tie: Annotated[
+        Literal["realistic", "optimistic", "pessimistic"],
+        typer.Option("--tie", help="Rank of an answer among candidates of the same score."),
+    ] = "realistic",
+    by: ByOption = None,
+    by_relation: Annotated[
+        bool, typer.Option("--by-relation", help="Show one row per relation.")
+    ] = False,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered facts apart.
+
+    Covered facts are stated by another source too, uncovered ones by none.
+    """
+    with speaking():
+        from kgraft.evaluation.evaluate import PROTOCOLS
+        from kgraft.evaluation.evaluate import evaluate as evaluate_model
+        from kgraft.io.read_collection import read_collection
+        from kgraft.model.directory import load_model
+
+        use_threads(threads)
+        sides, facts_filter = PROTOCOLS[protocol]
+        trained = load_model(model).on(device)
+        measured = evaluate_model(
+            trained,
+            read_collection(collection, trained.graph.graphs()),
+            target=target,
+            split=split,
+            sides=sides,
+            filters=[facts_filter],
+            tie=tie,
+            by=by,
+        )
+        rows = measured.by_relation() if by_relation else measured.rows()
+        if as_json:
+            print_json(rows)
+        else:
+            title = (
+                f"{measured.graph.name}: {split} facts, {protocol}, by {by or trained.answers_by}"
+            )
+            out.print(quality_table(rows, f"{title}, in percent"))

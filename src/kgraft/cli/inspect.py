@@ -1,0 +1,20 @@
+"""The command ``inspect``."""
+
+from __future__ import annotations
+
+from kgraft.cli.console import out, print_json
+from kgraft.cli.options import CollectionArgument, JsonOption
+from kgraft.system.messages import speaking
+
+
+def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None:
+    """Show what is in a collection: sizes, links, conflicts, and what the sources share."""
+    with speaking():
+        from kgraft.io.read_collection import read_collection
+        from kgraft.linking.inspection import inspect as inspect_collection
+
+        found = inspect_collection(read_collection(collection))
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            found.render(out)
