@@ -76,14 +76,16 @@ def test_names_from_data_are_escaped() -> None:
 
 
 def test_a_long_table_is_cut() -> None:
-    html = html_table([{"n": number} for number in range(SHOWN + 5)], "numbers")
+    html = html_table(pl.DataFrame({"n": range(SHOWN + 5)}), "numbers")
     assert html.count("<tr>") == SHOWN + 2
     assert "5 more rows" in html
-    assert html_table([], "none") == "<div>none</div>"
+    assert html_table(pl.DataFrame(), "none") == "<div>none</div>"
 
 
 def test_a_table_formats_values() -> None:
-    html = html_table([{"a": 1234, "b": 0.12345, "c": None, "d": ("x", "y"), "e": True}])
+    html = html_table(
+        pl.DataFrame({"a": 1234, "b": 0.12345, "c": [None], "d": [["x", "y"]], "e": True})
+    )
     for value in ("1,234", "0.123", "<td></td>", "x, y", "True"):
         assert value in html
 

@@ -69,7 +69,7 @@ class Alignment:
         )
 
     def _repr_html_(self) -> str:
-        return html_table(self.to_frame().to_dicts(), repr(self))
+        return html_table(self.to_frame(), repr(self))
 
     def to_frame(self) -> pl.DataFrame:
         """Return a row for each proposed link of entities, by name, the surest first.

@@ -66,7 +66,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         caption = f"{len(self.facts):,} {self.split} facts of {self.graph.name}"
-        return html_table(self._summary(), caption)
+        return html_table(pl.DataFrame(self._summary()), caption)
 
     def to_frame(self) -> pl.DataFrame:
         """Return ``rows()`` as a data frame."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -77,7 +77,8 @@ class KnowledgeGraph:
         )
 
     def _repr_html_(self) -> str:
-        return html_table(self.to_frame().head(5).to_dicts(), repr(self))
+        few = replace(self, train=self.train[:5], valid=no_triples(), test=no_triples())
+        return html_table(few.to_frame(), repr(self))
 
     def to_frame(self) -> pl.DataFrame:
         """Return all facts by name, with the columns head, relation, tail and split."""

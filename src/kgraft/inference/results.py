@@ -47,4 +47,4 @@ class Results(list[R]):
         return "\n".join(lines) or f"no {self._kind.__name__}"
 
     def _repr_html_(self) -> str:
-        return html_table(self.to_frame().to_dicts())
+        return html_table(self.to_frame())

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.linking.links import Links
@@ -56,8 +58,10 @@ class Collection:
             {"links of": x.left, "and": x.right, "kind": x.kind, "links": len(x)}
             for x in self.links
         ]
-        target = "" if self.target is None else f", target {self.target}"
-        return html_table(graphs, f"Collection {self.name}{target}") + html_table(links)
+        caption = f"Collection {self.name}"
+        if self.target is not None:
+            caption += f", target {self.target}"
+        return html_table(pl.DataFrame(graphs), caption) + html_table(pl.DataFrame(links))
 
     def with_target(self, target: str | None) -> Collection:
         """Return the collection with another target; ``None`` keeps the one it has.

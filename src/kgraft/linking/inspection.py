@@ -112,8 +112,8 @@ class Inspection:
         )
 
     def _repr_html_(self) -> str:
-        links = html_table([asdict(x) for x in self.links])
-        return html_table(self.to_frame().to_dicts(), repr(self)) + links
+        links = pl.DataFrame([asdict(x) for x in self.links])
+        return html_table(self.to_frame(), repr(self)) + html_table(links)
 
     def to_frame(self) -> pl.DataFrame:
         """Return a row for each source, with the columns of ``SourceReport``."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import polars as pl
 import torch
 
 from kgraft.graph.known_facts import Side
@@ -76,8 +77,8 @@ class TrainedModel:
         return f"<TrainedModel: {about}>"
 
     def _repr_html_(self) -> str:
-        rows = [{"trained model": name, "": value} for name, value in self._summary().items()]
-        return html_table(rows)
+        names, values = zip(*self._summary().items(), strict=True)
+        return html_table(pl.DataFrame({"trained model": names, "": [*map(cell, values)]}))
 
     def _summary(self) -> dict[str, Any]:
         found = {

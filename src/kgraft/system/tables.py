@@ -1,28 +1,25 @@
-"""Small HTML tables, which notebooks show of results."""
+"""Small HTML tables of results for notebooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any
+
+import polars as pl
 
 SHOWN = 20
 """Rows of a table that are shown."""
 
 
-def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
-    """Return rows as an HTML table, the first ones of many; all text is escaped.
-
-    Args:
-        rows: Values by the names of the columns, which are those of the first row.
-        caption: A line above.
-    """
-    columns = list(rows[0]) if rows else []
-    lines = [_line("th", columns)]
-    lines += [_line("td", map(cell, (row[name] for name in columns))) for row in rows[:SHOWN]]
-    if len(rows) > SHOWN:
-        lines.append(f'<tr><td colspan="{len(columns)}">{len(rows) - SHOWN:,} more rows</td></tr>')
-    table = f"<table>{''.join(lines)}</table>" if columns else ""
+def html_table(frame: pl.DataFrame, caption: str = "") -> str:
+    """Return the first rows of a data frame as an HTML table below a caption; text is escaped."""
+    lines = [_line("th", frame.columns)]
+    lines += [_line("td", map(cell, row)) for row in frame.head(SHOWN).iter_rows()]
+    if len(frame) > SHOWN:
+        more = f"{len(frame) - SHOWN:,} more rows"
+        lines.append(f'<tr><td colspan="{frame.width}">{more}</td></tr>')
+    table = f"<table>{''.join(lines)}</table>" if frame.width else ""
     return f"<div>{escape(caption)}{table}</div>"
 
 
@@ -34,7 +31,7 @@ def cell(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _line(kind: str, texts: Iterable[str]) -> str:
