@@ -219,7 +219,7 @@ def test_no_code_comes_from_data(folder: str) -> None:
     assert forbidden(modules(ROOT / folder)) == []
 
 
-@pytest.mark.parametrize("folder", ["src", "scripts", "benchmarks"])
+@pytest.mark.parametrize("folder", ["src", "scripts", "benchmarks", "tests"])
 def test_files_and_functions_stay_small(folder: str) -> None:
     assert long_parts(ROOT / folder) == []
 
