@@ -157,7 +157,7 @@ def test_an_explanation_in_words(student: Path) -> None:
     assert any(line.startswith("  big: big:") for line in lines)
     assert any("because " in line for line in lines)
     assert any(line.startswith("Without the fact that supports it most (") for line in lines)
-    for title in ("Rules that infer it", "Paths that ask", "The most similar known facts"):
+    for title in ("Rules that infer it", "Paths that mean", "The most similar known facts"):
         assert title in shown.output
 
 

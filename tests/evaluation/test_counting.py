@@ -38,7 +38,7 @@ def test_a_gpu_counts_alike(scores: NDArray[np.float32], data: st.DataObject, at
 
 
 @pytest.mark.parametrize("kind", [lambda x: HostScores(x.numpy()), GpuScores])
-def test_scores_that_are_no_numbers_are_told(kind: Callable[[torch.Tensor], Scores]) -> None:
+def test_nan_scores_are_errors(kind: Callable[[torch.Tensor], Scores]) -> None:
     scores = kind(torch.tensor([[1.0, 2.0], [float("nan"), 1.0]]))
     with pytest.raises(ValueError, match="not numbers"):
         scores.counts(np.array([0, 1]), np.array([1.0, 1.0]))

@@ -72,7 +72,7 @@ def test_figures_by_hand(model: TrainedModel, tiny: Collection) -> None:
     assert both["queries"] == 8
 
 
-def test_covered_and_uncovered_facts_are_told_apart(model: TrainedModel, tiny: Collection) -> None:
+def test_covered_and_uncovered_facts_apart(model: TrainedModel, tiny: Collection) -> None:
     rows = evaluate(model, tiny).rows()
     for side, ranks in (("tail", TAIL_ALL), ("head", HEAD_ALL)):
         covered, uncovered = (only(rows, side=side, facts=x) for x in ("covered", "uncovered"))

@@ -42,7 +42,7 @@ def test_a_form_is_chosen_by_name_whatever_the_place_is_called() -> None:
         format_of("el")
 
 
-def test_what_was_exported_is_told(student: TrainedModel, tmp_path: Path) -> None:
+def test_an_export_returns_a_summary(student: TrainedModel, tmp_path: Path) -> None:
     done = export(student, tmp_path / "el.npz")
     n = len(student.graph.parts["mine"].entities)
     assert (done.format, done.sources, done.entities) == ("numpy", ("mine",), n)

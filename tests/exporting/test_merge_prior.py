@@ -1,4 +1,4 @@
-"""Vectors that hold what is usual, too: they score as the model does."""
+"""Rows with the frequency prior merged in: their scores are the model's."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_neighbours_are_those_of_the_learned_numbers(student: TrainedModel) -> N
 
 def test_narrow_rows_become_wide_ones() -> None:
     model = KgeModel.create(ModelSettings(width=4, tables="bfloat16", init_scale=1.0), 5, 1)
-    usual = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
+    with_prior = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
     assert merge_prior(model) is model
-    assert merge_prior(usual).entities.dtype == torch.float32
+    assert merge_prior(with_prior).entities.dtype == torch.float32
 
 
 def test_other_encoders_have_no_such_rows() -> None:
     model = KgeModel.create(ModelSettings(width=4, encoder="gru"), 5, 1)
-    usual = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
-    assert merge_prior(usual) is usual
+    with_prior = model.with_prior(FrequencyPrior(torch.rand(5, 2), torch.rand(2, 2)))
+    assert merge_prior(with_prior) is with_prior

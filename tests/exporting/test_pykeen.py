@@ -51,7 +51,7 @@ def test_the_factory_holds_the_facts_by_name(student: TrainedModel) -> None:
     assert len(graph.train) < len(learned)  # what two sources state stands once
 
 
-def test_names_that_two_rows_share_are_told_apart(teacher: TrainedModel) -> None:
+def test_names_that_two_rows_share_are_made_unique(teacher: TrainedModel) -> None:
     graph = teacher.graph
     cards = graph.parts["cards"]
     atlas = graph.parts["atlas"]

@@ -86,7 +86,7 @@ def test_what_is_not_there_is_refused(student: TrainedModel, teacher: TrainedMod
         select(student, sources=[])
 
 
-def test_rows_are_handed_on_in_parts_and_told_of(student: TrainedModel) -> None:
+def test_rows_are_written_in_batches_with_progress(student: TrainedModel) -> None:
     chosen = select(student)
     parts = list(chosen.batches(chosen.entities, "rows"))
     covered = np.concatenate([np.arange(len(chosen.entities))[part] for part in parts])

@@ -99,7 +99,7 @@ def test_a_fact_found_twice_counts_by_its_larger_probability(model: TrainedModel
     assert probability["ann", "likes", "cay"] == pytest.approx(max(chances))
 
 
-def test_only_what_is_probable_enough_and_the_surest_first(model: TrainedModel) -> None:
+def test_only_probable_facts_the_most_probable_first(model: TrainedModel) -> None:
     everything = pl.concat(complete(Predictor(model), k=9, min_probability=0))
     for least in (0.1, 0.4):
         found = pl.concat(complete(Predictor(model), k=9, min_probability=least))
@@ -116,7 +116,7 @@ def test_typed_answers_are_in_domain_and_range(model: TrainedModel) -> None:
     assert len(knows) == 0  # only bob, and only cay, which mine states
 
 
-def test_blocks_do_not_matter_and_progress_is_told(
+def test_blocks_do_not_matter_and_progress_is_reported(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = pl.concat(complete(Predictor(model), min_probability=0))

@@ -60,7 +60,7 @@ def model(tiny: Collection) -> TrainedModel:
 
 
 def share(own: float, *others: float) -> float:
-    """Return the chance of an answer by its confidence and those of the other answers."""
+    """Return the probability of an answer by its confidence and those of the other answers."""
     return (own + FAINT) / (own + sum(others) + FAINT * (1 + len(others)) + UNSAID)
 
 

@@ -128,7 +128,7 @@ def several(model: TrainedModel) -> TrainedModel:
     )
 
 
-def test_the_surest_rules_come_first(several: TrainedModel) -> None:
+def test_the_most_confident_rules_come_first(several: TrainedModel) -> None:
     assert [rule.confidence for rule in rules(several)] == [0.75, 0.5, 0.25]
     assert [rule.confidence for rule in rules(several, k=2)] == [0.75, 0.5]
 

@@ -39,7 +39,7 @@ def test_one_entity_lies_in_the_middle(
     assert [x.text for x in drawn.iter("text")] == ["only"]
 
 
-def test_linked_entities_are_told_from_others(student: TrainedModel) -> None:
+def test_linked_entities_have_a_group_of_their_own(student: TrainedModel) -> None:
     found = map_entities(student)
     own, *others = student.graph.parts.values()
     linked = np.isin(own.entity_rows, np.concatenate([x.entity_rows for x in others]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from kgraft.errors import DataError
 from kgraft.exporting.hub import send_to_hub, write_hub
@@ -35,13 +35,6 @@ FormatName = Literal[
 ]  # fmt: skip
 
 
-class Send(Protocol):
-    """Sends a selection to an address."""
-
-    def __call__(self, selection: Selection, address: str, /, *, overwrite: bool) -> None:
-        """Send all of it or nothing; replace an earlier export only with ``overwrite``."""
-
-
 @dataclass(frozen=True)
 class Format:
     """An export format.
@@ -49,7 +42,7 @@ class Format:
     Args:
         to_file: Writes a file.
         to_directory: Writes into an empty directory.
-        send: Sends to an address.
+        send: Sends a selection to an address, with ``overwrite`` in place of an earlier export.
         endings: Endings of files and directories that select this format.
         schemes: The beginnings of addresses that select this format.
         whole: Whether it exports the whole model, so that sources cannot be chosen.
@@ -57,7 +50,7 @@ class Format:
 
     to_file: Callable[[Selection, Path], None] | None = None
     to_directory: Callable[[Selection, Path], None] | None = None
-    send: Send | None = None
+    send: Callable[..., None] | None = None
     endings: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     whole: bool = False

@@ -48,8 +48,7 @@ class TopCandidates:
 class FactScore(NamedTuple):
     """Score, probability (None without a calibration) and rank of a fact's tail.
 
-    The rank is one more than the number of candidates with a higher score that the source does not
-    state.
+    Candidates that the source states do not count for the rank.
     """
 
     score: float
@@ -140,16 +139,9 @@ class Candidates:
         return self._calibration is not None
 
     def ends(self, relation: int, side: Side) -> Rows:
-        """Return the candidates seen at one side of a relation's facts, in any source.
+        """Return the places of the candidates in a relation's observed domain or range, ``(n,)``.
 
-        Heads are the relation's observed domain, tails its observed range.
-
-        Args:
-            relation: A row of the model.
-            side: The side.
-
-        Returns:
-            Places among the candidates, int64 ``(n,)``.
+        These are heads or tails of the facts of any source along the relation, a row of the model.
         """
         relations, entities = self._observed[side].T
         start, stop = relations.searchsorted([relation, relation + 1])
@@ -161,10 +153,8 @@ class Candidates:
     def _observed(self) -> dict[Side, Rows]:
         """Distinct pairs of relation and entity at each side of all facts, sorted."""
         triples = self._names.model.graph.triples
-        return {
-            "head": np.unique(triples[:, [1, 0]], axis=0),
-            "tail": np.unique(triples[:, [1, 2]], axis=0),
-        }
+        columns: dict[Side, list[int]] = {"head": [1, 0], "tail": [1, 2]}
+        return {side: np.unique(triples[:, x], axis=0) for side, x in columns.items()}
 
     def _scores(
         self, anchors: Rows, relations: Rows, side: Side, scorer: Scorer

@@ -82,16 +82,9 @@ def _facts(anchors: Rows, best: TopCandidates, side: Side, min_probability: floa
         kept &= best.probability >= min_probability
     query, place = np.nonzero(kept)
     ends = {side: best.places[query, place], ("head", "tail")[side == "head"]: anchors[query]}
-    return pl.DataFrame(
-        {
-            "head": ends["head"],
-            "tail": ends["tail"],
-            "asked": [side] * len(query),
-            "score": best.scores[query, place],
-            "probability": best.probability[query, place],
-        },
-        schema_overrides={"asked": pl.String},
-    )
+    columns = {"score": best.scores[query, place], "probability": best.probability[query, place]}
+    frame = pl.DataFrame({"head": ends["head"], "tail": ends["tail"], **columns})
+    return frame.with_columns(asked=pl.lit(side))
 
 
 def _in_names(names: ModelNames, relation: int, found: pl.DataFrame) -> pl.DataFrame:
