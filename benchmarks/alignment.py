@@ -43,7 +43,7 @@ from kgraft.alignment.score import evaluate_alignment, split_links
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.memory import peak
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--targets", nargs="+", help="of the students; by default all graphs")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="of the students")
     parser.add_argument("--threads", type=int, default=2)
-    with speaking():
+    with report_errors():
         measure(parser.parse_args(arguments))
 
 

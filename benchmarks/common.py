@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from kgraft.system.memory import peak
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft.training.batch import Batch
 from kgraft.training.sampler import TripleSampler
 from kgraft_experiments.benchmark.plan import write_report
@@ -80,7 +80,7 @@ def run(
     asked = parser.parse_args(arguments)
     if "threads" in asked:
         torch.set_num_threads(asked.threads)
-    with speaking(again):
+    with report_errors(again):
         report = measure(asked)
         if write is None:
             settings = settings_of(asked) | report.pop("settings", {})

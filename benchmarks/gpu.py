@@ -37,7 +37,7 @@ from kgraft.settings import (
     TrainingSettings,
     TrainSettings,
 )
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 
@@ -173,7 +173,7 @@ def options() -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
-    with speaking():
+    with report_errors():
         write_report(asked.out, measured(asked))
 
 

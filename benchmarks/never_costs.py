@@ -30,7 +30,7 @@ from kgraft.io.dataset_layout import layout_links
 from kgraft.io.name_lists import read_names
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.settings import RetrainSettings
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft.toml_settings import read_settings
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
@@ -249,7 +249,7 @@ def options() -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
-    with speaking("The same command goes on from here."):
+    with report_errors("The same command goes on from here."):
         report = measure(asked)
         write_report(asked.out, report)
     for scenario in report["scenarios"]:

@@ -59,7 +59,7 @@ from kgraft.model.products import product
 from kgraft.pipeline.run import batches_of, learner_of
 from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
 from kgraft.system.memory import peak
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
 from kgraft_experiments.benchmark.plan import write_report
@@ -375,7 +375,7 @@ def options() -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     asked = options().parse_args(arguments)
-    with speaking(), warnings.catch_warnings():
+    with report_errors(), warnings.catch_warnings():
         # PyKEEN and what it imports use old names of other libraries.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)

@@ -1,4 +1,4 @@
-"""What kgraft raises and warns with: every message says where, what, and what to do about it."""
+"""Errors and warnings, whose messages say where, what, and what to do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class DataError(KgraftError):
     The message reads ``FILE, line N: PROBLEM. REMEDY`` with the parts that are known.
 
     Args:
-        problem: What is wrong, as a phrase without a full stop.
-        remedy: What the user can do, as a sentence without a full stop.
+        problem: The problem, a phrase without a full stop.
+        remedy: What the user can do, a sentence without a full stop.
         path: The file at fault.
         line: The line at fault, counted from 1.
     """
@@ -37,7 +37,7 @@ class DataError(KgraftError):
 
 
 class SettingsError(KgraftError):
-    """A setting that is unknown, has the wrong type or is out of range."""
+    """An unknown setting, or a value of the wrong type or out of range."""
 
 
 class ModelDirectoryError(KgraftError):
@@ -45,7 +45,7 @@ class ModelDirectoryError(KgraftError):
 
 
 class TrainingError(KgraftError):
-    """A run that cannot go on, for its numbers are no longer finite."""
+    """A run whose numbers are no longer finite."""
 
 
 class UnknownNameError(KgraftError):
@@ -53,7 +53,7 @@ class UnknownNameError(KgraftError):
 
 
 class KgraftWarning(UserWarning):
-    """Something a user should know about, which kgraft can work around."""
+    """A problem that kgraft can work around."""
 
 
 def describe(
@@ -63,7 +63,7 @@ def describe(
     path: str | os.PathLike[str] | None = None,
     line: int | None = None,
 ) -> str:
-    """Return ``FILE, line N: PROBLEM. REMEDY.``, the one form of every message about input."""
+    """Return ``FILE, line N: PROBLEM. REMEDY.``, the form of all messages about input."""
     where = os.fspath(path) if path is not None else ""
     if line is not None:
         where = f"{where}, line {line}" if where else f"line {line}"

@@ -106,21 +106,14 @@ def test_what_does_not_fit_is_refused_before_a_table_is_made(
         train(generated, fast)
 
 
-def test_a_machine_that_does_not_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available", lambda: None)
-    settings = TrainSettings(model=ModelSettings(width=1_000_000))
-    memory.require(settings, 10**9, 1, 10**9)
-
-
 @pytest.fixture
 def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A container's directory, with nothing in it."""
-    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     return tmp_path
 
 
 def test_a_containers_limit_counts(group: Path) -> None:
-    machine = memory.available()
     (group / "memory.max").write_text("5000\n")
     (group / "memory.current").write_text("4500\n")
     (group / "memory.stat").write_text("anon 1\ninactive_file 300\n")
@@ -128,10 +121,8 @@ def test_a_containers_limit_counts(group: Path) -> None:
     (group / "memory.current").write_text("9000\n")
     assert memory.available() == 0
     (group / "memory.max").write_text("max\n")
-    assert (memory.available() is None) == (machine is None)
+    assert memory.available() > 5000
 
 
 def test_without_a_limit_the_machine_says(group: Path) -> None:
-    if not Path("/proc/meminfo").exists():
-        pytest.skip("this system does not say what memory is free")
-    assert (memory.available() or 0) > 0
+    assert memory.available() > 0

@@ -7,7 +7,7 @@ import torch
 
 from kgraft.errors import KgraftError, SettingsError
 from kgraft.settings import ModelSettings, TrainSettings
-from kgraft.system.devices import CPU, device_called
+from kgraft.system.devices import CPU, parse_device
 from kgraft.system.memory import require_on_gpu
 
 
@@ -19,25 +19,25 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_names_of_gpus(gpus: pytest.MonkeyPatch) -> None:
-    assert device_called("cpu") == device_called(CPU) == CPU
-    assert device_called("cuda") == device_called("auto") == torch.device("cuda", 0)
-    assert device_called("cuda:1") == torch.device("cuda", 1)
+    assert parse_device("cpu") == parse_device(CPU) == CPU
+    assert parse_device("cuda") == parse_device("auto") == torch.device("cuda", 0)
+    assert parse_device("cuda:1") == torch.device("cuda", 1)
     with pytest.raises(SettingsError, match="'cuda:2'; the last GPU is cuda:1"):
-        device_called("cuda:2")
+        parse_device("cuda:2")
     gpus.setattr(torch.cuda, "is_available", lambda: False)
-    assert device_called("auto") == CPU
+    assert parse_device("auto") == CPU
 
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match="finds no GPU for device 'cuda'; take device cpu"):
-        device_called("cuda")
+        parse_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "mps", "meta", "cuda:-1"])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="write cpu, cuda, cuda:1 or auto"):
-        device_called(name)
+        parse_device(name)
 
 
 def test_what_does_not_fit_into_a_gpu_is_refused_before_it_is_moved() -> None:

@@ -12,10 +12,10 @@ import pytest
 from kgraft.errors import DataError, KgraftError
 from kgraft.system import files
 from kgraft.system.files import (
-    clear_up,
     content_ending,
     exclusive_lock,
     open_bytes,
+    remove_leftovers,
     write_atomically,
     write_directory,
 )
@@ -173,7 +173,7 @@ def test_what_a_killed_writer_has_left_is_cleared_up(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text(name)
     (tmp_path / left[2]).touch()
-    clear_up(tmp_path / "model", tmp_path / "nowhere" / "model")
+    remove_leftovers(tmp_path / "model", tmp_path / "nowhere" / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "model"])
     assert (tmp_path / "model" / "a.txt").read_text() == "model"
 
@@ -182,6 +182,6 @@ def test_a_directory_that_was_moved_aside_goes_back(tmp_path: Path) -> None:
     aside = tmp_path / f".{'0' * 32}.old.model"
     aside.mkdir()
     (aside / "a.txt").write_text("earlier")
-    clear_up(tmp_path / "model")
+    remove_leftovers(tmp_path / "model")
     assert (tmp_path / "model" / "a.txt").read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from kgraft.errors import DataError, KgraftWarning
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 
 def ends(what: Callable[[], object], after_interrupt: str | None = "Go on.") -> int | str | None:
     """Return the status that a program of one line ends with."""
-    with pytest.raises(SystemExit) as ended, speaking(after_interrupt):
+    with pytest.raises(SystemExit) as ended, report_errors(after_interrupt):
         what()
     return ended.value.code
 
@@ -77,13 +77,13 @@ def test_a_request_to_end_is_an_interrupt(
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with speaking():
+        with report_errors():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
 def test_a_warning_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with speaking():
+    with report_errors():
         warnings.warn("three links were left out.", KgraftWarning, stacklevel=1)
     assert capsys.readouterr().err == "Warning: three links were left out.\n"

@@ -17,7 +17,7 @@ from kgraft.cli.options import (
     SetOption,
     SettingsOption,
 )
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from kgraft.alignment.align import Alignment
@@ -53,7 +53,7 @@ def align(
     as_json: JsonOption = False,
 ) -> None:
     """Find links between the graphs of a collection, of entities and of relations."""
-    with speaking(ANEW), writing(directory):
+    with report_errors(ANEW), writing(directory):
         from dataclasses import asdict, replace
 
         from kgraft.alignment.align import align as find_links
@@ -103,7 +103,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Find doubtful links, say why, and write the others beside the old ones."""
-    with speaking(ANEW), writing(directory):
+    with report_errors(ANEW), writing(directory):
         from kgraft.alignment.audit import audit as check_links
         from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_audit
         from kgraft.io.read_collection import read_collection
@@ -154,7 +154,7 @@ def evaluate_links(
     as_json: JsonOption = False,
 ) -> None:
     """Hold out links, find links by the others, and measure precision, recall, MRR and Hits@k."""
-    with speaking():
+    with report_errors():
         from kgraft.alignment.score import evaluate_alignment
         from kgraft.io.read_collection import read_collection
 

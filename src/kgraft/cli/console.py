@@ -74,11 +74,11 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
     Raises:
         KgraftError: If another run writes to this place.
     """
-    from kgraft.system.files import clear_up, exclusive_lock
+    from kgraft.system.files import exclusive_lock, remove_leftovers
 
     place = place.resolve()
     with exclusive_lock(place.with_name(f".{place.name}.lock")):
-        clear_up(place, *beside)
+        remove_leftovers(place, *beside)
         yield
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ThreadsOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from kgraft.evaluation.evaluate import Evaluation
@@ -31,7 +31,7 @@ def demo(
     threads: ThreadsOption = None,
 ) -> None:
     """See it work: two graphs about the world improve a third, in under a minute."""
-    with speaking():
+    with report_errors():
         use_threads(threads)
         run_demo(directory)
 

@@ -16,7 +16,7 @@ from kgraft.cli.options import (
     TargetOption,
     ThreadsOption,
 )
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
 
     Covered facts are stated by another source too, uncovered ones by none.
     """
-    with speaking():
+    with report_errors():
         from kgraft.evaluation.evaluate import PROTOCOLS
         from kgraft.evaluation.evaluate import evaluate as evaluate_model
         from kgraft.io.read_collection import read_collection

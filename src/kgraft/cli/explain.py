@@ -8,7 +8,7 @@ import typer
 
 from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 
 def similar(
@@ -21,7 +21,7 @@ def similar(
     as_json: JsonOption = False,
 ) -> None:
     """Show the entities whose vectors are the most similar to an entity's."""
-    with speaking():
+    with report_errors():
         from dataclasses import asdict
 
         from kgraft.inference.similar import similar as similar_entities
@@ -47,7 +47,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a fact: the sources that state it, rules that infer it, and similar facts."""
-    with speaking():
+    with report_errors():
         from dataclasses import asdict
 
         from kgraft.inference.explain import explain as explain_fact

@@ -10,7 +10,7 @@ import typer
 
 from kgraft.cli.console import out, writing
 from kgraft.cli.options import ModelArgument, names
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 FORMATS = "numpy, parquet, safetensors, word2vec, usearch, lancedb, qdrant, pgvector, pykeen, hub"
 """The names of all formats."""
@@ -52,7 +52,7 @@ def export(
     Files end in .npz, .parquet, .safetensors, .txt or .vec, directories in .usearch, .lancedb or
     .qdrant, and addresses begin with http:// (Qdrant), postgresql:// or hf:// (the Hub).
     """
-    with speaking(), nullcontext() if "://" in place else writing(Path(place)):
+    with report_errors(), nullcontext() if "://" in place else writing(Path(place)):
         from kgraft.exporting.export import export as export_model
         from kgraft.exporting.formats import shown
         from kgraft.model.directory import load_model

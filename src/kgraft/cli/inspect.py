@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from kgraft.cli.console import out, print_json
 from kgraft.cli.options import CollectionArgument, JsonOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 
 def inspect(collection: CollectionArgument, as_json: JsonOption = False) -> None:
     """Show what is in a collection: sizes, links, conflicts, and what the sources share."""
-    with speaking():
+    with report_errors():
         from kgraft.io.read_collection import read_collection
         from kgraft.linking.inspection import inspect as inspect_collection
 

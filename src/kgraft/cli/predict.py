@@ -10,7 +10,7 @@ import typer
 from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.errors import KgraftError
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,7 +57,7 @@ def predict(
 
     Or answer a file of such queries (--queries), or find all missing facts (--complete).
     """
-    with speaking():
+    with report_errors():
         from kgraft.inference.predict import Predictor, Query
         from kgraft.inference.prediction_files import read_queries
         from kgraft.model.directory import load_model

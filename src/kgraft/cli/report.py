@@ -10,7 +10,7 @@ import typer
 
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ByOption, ThreadsOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from kgraft.linking.collection import Collection
@@ -52,7 +52,7 @@ def report(
     threads: ThreadsOption = None,
 ) -> None:
     """Write an HTML report on a model or a benchmark: data, training, quality, settings."""
-    with speaking():
+    with report_errors():
         from kgraft.io.read_collection import read_collection
         from kgraft.model.directory import REPORT, load_model
         from kgraft.reporting.model_report import report as model_report

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from kgraft.cli.console import out, print_json
 from kgraft.cli.options import JsonOption, ModelArgument
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft.system.terminal import visible
 
 
@@ -26,7 +26,7 @@ def rules(
     as_json: JsonOption = False,
 ) -> None:
     """Show a model's most confident rules in words, with examples and their sources."""
-    with speaking():
+    with report_errors():
         from dataclasses import asdict
 
         from kgraft.inference.names import stated

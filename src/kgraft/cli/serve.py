@@ -11,7 +11,7 @@ import typer
 from kgraft.cli.console import out, use_threads
 from kgraft.cli.options import ModelArgument, ThreadsOption
 from kgraft.errors import KgraftError
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 TOKEN = "KGRAFT_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -31,7 +31,7 @@ def serve(
     threads: ThreadsOption = None,
 ) -> None:
     """Serve a model: an API at /v1 and a page at /, by default to this machine only."""
-    with speaking():
+    with report_errors():
         use_threads(threads)
         try:
             from kgraft.serving.server import serve as run

@@ -12,7 +12,7 @@ import typer
 
 from kgraft.cli.console import chosen_settings
 from kgraft.cli.options import SetOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from kgraft.toml_settings import Settings
@@ -40,7 +40,7 @@ def settings(
     changes: SetOption = None,
 ) -> None:
     """Print all settings of a command as TOML, the basic ones first, for --settings to read."""
-    with speaking():
+    with report_errors():
         module, _, name = KINDS[command].partition(":")
         chosen = chosen_settings(getattr(import_module(module), name), file, changes or ())
         sys.stdout.write(commented_toml(chosen, command))

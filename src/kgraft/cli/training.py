@@ -34,8 +34,8 @@ from kgraft.pipeline.run import Run
 from kgraft.pipeline.train import training_run
 from kgraft.pipeline.update import UPDATE_METRIC, Change, settings_after
 from kgraft.settings import RetrainSettings, TrainSettings
-from kgraft.system.devices import device_called
-from kgraft.system.messages import speaking
+from kgraft.system.devices import parse_device
+from kgraft.system.messages import report_errors
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -64,7 +64,7 @@ def train(
         known = read_collection(collection)
         return known, training_run(known, chosen, target=target, alone=alone)
 
-    with speaking(RESUME):
+    with report_errors(RESUME):
         _carry_out(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
@@ -103,7 +103,7 @@ def pretrain(
         asked = None if sources is None else names(sources)
         return known, pretraining_run(known, chosen, sources=asked)
 
-    with speaking(RESUME):
+    with report_errors(RESUME):
         _carry_out(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
@@ -138,7 +138,7 @@ def retrain(
     dry_run: DryRunOption = False,
 ) -> None:
     """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
-    with speaking(RESUME):
+    with report_errors(RESUME):
         start = None if earlier is None else load_model(earlier)
         base = None if start is None else settings_after(start)
 
@@ -172,7 +172,7 @@ def _carry_out(
 ) -> None:
     """Train what ``prepare`` returns, keep it and report on it; or only say what that takes."""
     use_threads(threads)
-    device_called(device)  # Nobody should wait for rules to hear that there is no GPU.
+    parse_device(device)  # Nobody should wait for rules to hear that there is no GPU.
     if dry_run:
         for line in _in_words(estimate(prepare(chosen)[1].on(device))):
             out.print(line, highlight=False)

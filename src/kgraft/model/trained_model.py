@@ -22,7 +22,7 @@ from kgraft.model.facing_model import FacingModel
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import Scorer
 from kgraft.settings import TrainSettings
-from kgraft.system.devices import device_called
+from kgraft.system.devices import parse_device
 from kgraft.system.tables import cell, html_table
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ class TrainedModel:
         Raises:
             SettingsError: If there is no such device.
         """
-        return replace(self, kge=self.kge.on(device_called(device)))
+        return replace(self, kge=self.kge.on(parse_device(device)))
 
     def scorer(self, by: By | None = None) -> Scorer:
         """Return what scores candidates, in the model's rows.

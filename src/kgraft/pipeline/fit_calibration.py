@@ -25,7 +25,7 @@ from kgraft.model.evidence import By
 from kgraft.model.scorer import directed
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.fit_ensemble import FOLDS, SIDES, Apart, folds
-from kgraft.system.threads import threads
+from kgraft.system.threads import thread_map
 from kgraft.training.validation import draw_samples
 
 Floats = NDArray[np.float64]
@@ -138,7 +138,7 @@ def _judge(
         for asked in [distinct_queries(facts, side)]
         for block in np.array_split(asked, -(-len(asked) // AT_ONCE))
     ]
-    with threads() as each:
+    with thread_map() as each:
         return [found for judged in each(judge, blocks) for found in judged]
 
 

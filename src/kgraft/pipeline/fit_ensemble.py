@@ -32,7 +32,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
 from kgraft.rules.evidence_index import EvidenceIndex
 from kgraft.rules.rules import Rules
-from kgraft.system.threads import threads
+from kgraft.system.threads import thread_map
 from kgraft.training.validation import Sample, draw_samples
 
 CANDIDATES = 100
@@ -201,7 +201,7 @@ def _lists(scorer: EnsembleScorer, sample: Sample, n_relations: int) -> _Lists:
     """Return the sample's facts, asked for both sides, with their best candidates."""
     blocks = np.array_split(sample.facts, -(-len(sample.facts) // AT_ONCE))
     asked = [(facts, side) for side in SIDES for facts in blocks]
-    with threads() as each:
+    with thread_map() as each:
         parts = list(each(lambda block: _part(scorer, sample, *block, n_relations), asked))
     return _Lists(
         torch.cat([part.anchor for part in parts]),

@@ -17,7 +17,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.settings import TrainingSettings, TrainSettings
-from kgraft.system.devices import CPU, device_called
+from kgraft.system.devices import CPU, parse_device
 from kgraft.system.memory import require, require_on_gpu
 from kgraft.system.progress import Listener
 from kgraft.toml_settings import as_toml
@@ -120,7 +120,7 @@ class Run:
             SettingsError: If there is no such device.
             KgraftError: If a GPU's free memory does not hold it.
         """
-        found = device_called(device)
+        found = parse_device(device)
         if found.type != "cpu":
             free, _ = torch.cuda.mem_get_info(found)
             sizes = self.model.n_entities, self.model.n_relations, len(self.graph.triples)

@@ -20,7 +20,7 @@ from kgraft.rules.mining import mine_rules
 from kgraft.rules.pseudo_facts import infer_pseudo_facts
 from kgraft.rules.rule_weights import fit_rule_weights
 from kgraft.settings import TrainSettings
-from kgraft.system.threads import threads
+from kgraft.system.threads import thread_map
 from kgraft.training.auxiliary_loss import Term
 
 
@@ -61,7 +61,7 @@ def run_for_target(
         rules = mine_rules(edges, part.relation_rows, settings.rules, seed=seed)
         if start is not None and start.evidence is not None:
             rules = rules.with_weights_of(start.evidence.rules, *graph.rows_in(start.graph))
-        with threads() as each:
+        with thread_map() as each:
             rules = fit_rule_weights(rules, edges, own, part.entity_rows, seed=seed, each=each)
             inferred = infer_pseudo_facts(rules, edges, part.entity_rows, settings.rules, each=each)
 

@@ -1,4 +1,4 @@
-"""Where products are calculated: on the CPU, or on a GPU that speaks CUDA."""
+"""Devices for matrix products: the CPU or a CUDA GPU."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from kgraft.errors import SettingsError
 CPU = torch.device("cpu")
 
 
-def device_called(name: str | torch.device) -> torch.device:
-    """Return the device that is called ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``.
+def parse_device(name: str | torch.device) -> torch.device:
+    """Return the device named ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``.
 
-    ``auto`` is the first GPU where there is one, and else the CPU.
+    ``auto`` is the first GPU where there is one, else the CPU.
 
     Raises:
-        SettingsError: If it is called otherwise, or is not there.
+        SettingsError: If it has another name, or is not there.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Libraries that come with an extra of kgraft, imported when they are first needed."""
+"""Late imports of libraries that an extra of kgraft installs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kgraft.errors import KgraftError
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:
-    """Import a module that only an extra brings.
+    """Import a module that only an extra installs.
 
     Raises:
         KgraftError: If it is not installed, with the command that installs it.

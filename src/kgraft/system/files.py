@@ -1,4 +1,4 @@
-"""Files: compression looked through on reading, whole files on writing, one writer at a time."""
+"""Files: decompression on reading, atomic writing, exclusive locks."""
 
 from __future__ import annotations
 
@@ -22,28 +22,27 @@ from kgraft.system.memory import require_for_file
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
 
-
 EXPANSION = 200
-"""How many times its size a compressed file may become; what becomes more is a trap."""
+"""Largest ratio of decompressed to compressed size; a larger one is a decompression bomb."""
 
 UNSUSPECTED = 1 << 28
-"""Bytes that any compressed file may become."""
+"""Decompressed bytes that are always allowed."""
 
 
 def compression_of(path: Path) -> str | None:
-    """Return the compression that the ending of ``path`` names, or None."""
+    """Return the compression that a path's ending names, or None."""
     return COMPRESSIONS.get(path.suffix.lower())
 
 
 def content_ending(path: Path) -> str:
-    """Return the ending that names the content: ``.tsv`` for ``facts.TSV.gz``."""
+    """Return the ending before one of compression: ``.tsv`` for ``facts.TSV.gz``."""
     inner = Path(path.stem) if compression_of(path) else path
     return inner.suffix.lower()
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read its bytes, decompressed as its ending says.
+    """Open a file for reading bytes, decompressed by its ending.
 
     Raises:
         DataError: If the file is missing, is a directory or a device, or cannot be read or
@@ -71,7 +70,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Bounded(io.RawIOBase):
-    """What a compressed file becomes, for as long as that is no trap."""
+    """Decompressed stream that fails where it is a decompression bomb."""
 
     def __init__(self, stream: pa.NativeFile, path: Path) -> None:
         self._stream = stream
@@ -79,11 +78,11 @@ class _Bounded(io.RawIOBase):
         self._left = max(UNSUSPECTED, EXPANSION * path.stat().st_size)
 
     def readable(self) -> bool:
-        """Say that bytes can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer and return how many bytes."""
+        """Read into a buffer, and return the number of bytes."""
         count = int(self._stream.readinto(buffer))
         self._left -= count
         if self._left < 0:
@@ -99,7 +98,7 @@ def read_bytes(path: Path) -> bytes:
     """Return all bytes of a file, decompressed.
 
     Raises:
-        DataError: If the file cannot be read, or does not fit into the memory that is free.
+        DataError: If the file cannot be read, or does not fit into free memory.
     """
     with open_bytes(path) as stream:
         content = io.BytesIO()
@@ -129,14 +128,13 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it becomes ``path`` when the block ends well.
+    """Yield a temporary path beside ``path`` that is renamed to it when the block ends well.
 
-    Readers see the old file or the whole new one, never a part. When the block raises, nothing
-    is left behind. The temporary name keeps the endings of ``path``; missing parent directories
-    are made.
+    Readers see the old file or the whole new one. When the block raises, nothing is left behind.
+    The temporary name keeps the endings of ``path``; missing parent directories are made.
 
     Raises:
-        DataError: If a device, a pipe or a directory is in the place, which a file would take.
+        DataError: If ``path`` is a device, a pipe or a directory.
     """
     if path.exists() and not path.is_file():
         raise DataError("this is no regular file", remedy="Name a file", path=path)
@@ -163,10 +161,10 @@ def _sync_directory(directory: Path) -> None:
 
 
 def check_empty(directory: Path) -> None:
-    """Make sure that nothing would be lost by writing to a directory, before long work begins.
+    """Refuse a path at which there is anything but an empty directory.
 
     Raises:
-        DataError: If there is something.
+        DataError: If there is.
     """
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise DataError("there is something here already", remedy="Name another", path=directory)
@@ -174,10 +172,10 @@ def check_empty(directory: Path) -> None:
 
 @contextmanager
 def write_directory(directory: Path) -> Iterator[Path]:
-    """Yield a new directory beside ``directory``; it takes its place when the block ends well.
+    """Yield a new directory beside ``directory`` that takes its place when the block ends well.
 
-    When the block raises, nothing is left behind, and what stood in the place before still does.
-    On Linux the two are exchanged at one instant, so that the place is never empty.
+    When the block raises, nothing is left behind, and the old directory stays. On Linux the two
+    are exchanged atomically.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     token = uuid.uuid4().hex
@@ -206,11 +204,11 @@ def write_directory(directory: Path) -> Iterator[Path]:
     _sync_directory(directory.parent)
 
 
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # by the names that Linux has for them
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # names of Linux
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Give two paths each other's name at one instant, and say whether the system could."""
+    """Exchange two paths atomically; return False where the system cannot."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
     if rename is None:
         return False
@@ -254,10 +252,10 @@ def exclusive_lock(path: Path) -> Iterator[int]:
         lock.release()
 
 
-def clear_up(*places: Path) -> None:
-    """Take away what killed writers have left beside places whose lock is held.
+def remove_leftovers(*places: Path) -> None:
+    """Remove temporary files of killed writers beside places whose lock is held.
 
-    A directory that one of them had moved aside goes back where it was.
+    A directory that was moved aside goes back.
     """
     for place in places:
         left = re.compile(rf"\.[0-9a-f]{{32}}\.((new|old)\.)?{re.escape(place.name)}")

@@ -1,4 +1,4 @@
-"""The memory that is free, and what cannot fit into it, refused before any of it is taken."""
+"""Free memory, and early refusal of runs and files that cannot fit into it."""
 
 from __future__ import annotations
 
@@ -10,60 +10,53 @@ from kgraft.errors import DataError, KgraftError
 from kgraft.settings import OptimizerName, TrainSettings
 
 COPIES = 2
-"""Of the tables: the rows, and the best state so far."""
+"""Copies of the tables: the current and the best state."""
 
 OF_OPTIMIZER: Mapping[OptimizerName, int] = {"adagrad": 1, "rowwise_adagrad": 0, "adam": 2}
-"""Tables of the same size that an optimizer remembers."""
+"""Tables of the same size in an optimizer's state."""
 
 BYTES = {"float32": 4, "bfloat16": 2}
-"""Of a number in the table of entities; all else is in float32."""
+"""Bytes of a number in the entity table; all else is float32."""
 
 OF_A_FACT = 250
-"""About the bytes that a fact takes while it is learned from: read, joined, indexed both ways."""
+"""Approximate bytes of a fact in training: read, joined, indexed both ways."""
 
 OF_A_FACT_ON_GPU = 40
-"""About the bytes that its index takes there, from both sides."""
+"""Approximate bytes of a fact's index on a GPU."""
 
-GROUP = Path("/sys/fs/cgroup")
-"""Where Linux says what a container may take."""
+CGROUP = Path("/sys/fs/cgroup")
+"""Directory of a container's limits on Linux."""
 
 
 def bytes_of_run(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> int:
-    """Return about the bytes that a run takes at the most.
+    """Estimate the peak memory of a run in bytes.
 
     Args:
-        settings: The model's and its training's.
+        settings: Model and training.
         n_entities: Entity rows.
         n_relations: Relations, inverses not counted.
-        n_facts: Facts of its graph.
+        n_facts: Facts of the graph.
     """
     return _bytes_of_rows(settings, n_entities, n_relations) + OF_A_FACT * n_facts
 
 
 def _bytes_of_rows(settings: TrainSettings, n_entities: int, n_relations: int) -> int:
-    """Return about the bytes that rows take while they are trained."""
-    remembered = OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
-    of_entity = COPIES * BYTES[settings.model.tables] + remembered
-    of_relation = COPIES * BYTES["float32"] + remembered
+    """Estimate the bytes of rows and their optimizer's state."""
+    state = OF_OPTIMIZER[settings.training.optimizer] * BYTES["float32"]
+    of_entity = COPIES * BYTES[settings.model.tables] + state
+    of_relation = COPIES * BYTES["float32"] + state
     numbers = of_entity * n_entities + of_relation * 2 * n_relations
     return numbers * settings.model.width
 
 
 def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int) -> None:
-    """Refuse a run that cannot fit into this machine's memory, before any of it is taken.
-
-    Args:
-        settings: As in ``bytes_of_run``, and so are the others.
-        n_entities: Entity rows.
-        n_relations: Relations.
-        n_facts: Facts.
+    """Refuse a run that cannot fit into this machine's memory; see ``bytes_of_run``.
 
     Raises:
-        KgraftError: If it needs more than there is.
+        KgraftError: If it needs more than is free.
     """
-    asked = bytes_of_run(settings, n_entities, n_relations, n_facts)
-    free = available()
-    if free is not None and asked > free:
+    asked, free = bytes_of_run(settings, n_entities, n_relations, n_facts), available()
+    if asked > free:
         about = f"memory for {n_entities:,} entities of width {settings.model.width}"
         raise _too_much(asked, f"{about} and {n_facts:,} facts", free, "take a larger machine")
 
@@ -71,17 +64,10 @@ def require(settings: TrainSettings, n_entities: int, n_relations: int, n_facts:
 def require_on_gpu(
     settings: TrainSettings, n_entities: int, n_relations: int, n_facts: int, *, free: int
 ) -> None:
-    """Refuse a run whose rows and facts cannot fit into a GPU's memory.
-
-    Args:
-        settings: As in ``require``, and so are the next three.
-        n_entities: Entity rows.
-        n_relations: Relations.
-        n_facts: Facts.
-        free: Bytes that are free there.
+    """Refuse a run whose rows and facts need more than the ``free`` bytes of a GPU.
 
     Raises:
-        KgraftError: If they need more than is free there.
+        KgraftError: If they do.
     """
     asked = _bytes_of_rows(settings, n_entities, n_relations) + OF_A_FACT_ON_GPU * n_facts
     if asked > free:
@@ -98,17 +84,13 @@ def _too_much(asked: int, of: str, free: int, or_else: str) -> KgraftError:
 
 
 def require_for_file(path: Path, size: int) -> None:
-    """Refuse a file whose content cannot fit into this machine's memory.
-
-    Args:
-        path: The file.
-        size: The least bytes that its content takes.
+    """Refuse a file whose content takes at least ``size`` bytes, if fewer are free.
 
     Raises:
-        DataError: If that is more than there is.
+        DataError: If fewer are free.
     """
     free = available()
-    if free is not None and size > free:
+    if size > free:
         raise DataError(
             f"the content takes {size / 2**30:,.1f} GiB of memory or more, and "
             f"{free / 2**30:,.1f} are free",
@@ -117,10 +99,13 @@ def require_for_file(path: Path, size: int) -> None:
         )
 
 
-def available() -> int | None:
-    """Return the bytes of memory that are free for this process, or ``None`` if nothing tells."""
-    found = [value for value in (_of_machine(), _of_group()) if value is not None]
-    return max(0, min(found)) if found else None
+def available() -> int:
+    """Return the bytes of memory that are free for this process."""
+    import psutil  # Imported late, which takes a while.
+
+    free = int(psutil.virtual_memory().available)
+    left = _left_in_container()
+    return free if left is None else max(0, min(free, left))
 
 
 def peak() -> int | None:
@@ -133,30 +118,14 @@ def peak() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _of_machine() -> int | None:
+def _left_in_container() -> int | None:
+    """Return the bytes that a container's limit leaves, file caches not counted as used."""
     try:
-        about = Path("/proc/meminfo").read_text(encoding="ascii")
-        return 1024 * _value(about, "MemAvailable:")
-    except (OSError, ValueError):
-        return None
-
-
-def _of_group() -> int | None:
-    """Return what a container's limit leaves, files that are merely kept in memory not counted."""
-    try:
-        limit, used, about = (
-            (GROUP / f"memory.{name}").read_text(encoding="ascii")
+        limit, used, stat = (
+            (CGROUP / f"memory.{name}").read_text(encoding="ascii")
             for name in ("max", "current", "stat")
         )
-        return int(limit) - int(used) + _value(about, "inactive_file")
-    except (OSError, ValueError):
+        counters = dict(line.split() for line in stat.splitlines())
+        return int(limit) - int(used) + int(counters["inactive_file"])
+    except (OSError, ValueError, KeyError):
         return None
-
-
-def _value(text: str, name: str) -> int:
-    """Return the number that follows a name at the begin of a line."""
-    for line in text.splitlines():
-        key, *values = line.split()
-        if key == name:
-            return int(values[0])
-    raise ValueError(f"no line begins with {name}")

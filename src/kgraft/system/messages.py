@@ -1,4 +1,4 @@
-"""Errors and warnings as sentences on standard error, for programs that people start."""
+"""Errors and warnings as sentences on standard error."""
 
 from __future__ import annotations
 
@@ -16,51 +16,49 @@ from kgraft.system.terminal import Terminal
 
 FAILED = 1
 SIGNALLED = 128
-"""What the number of a signal is added to in the status of a program that it has ended."""
+"""Exit status after a signal, to which the signal's number is added."""
 
 
 @contextmanager
-def speaking(after_interrupt: str | None = "") -> Iterator[None]:
-    """Show errors and warnings without tracebacks, and end the program with a status.
+def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
+    """Show errors and warnings without tracebacks, and exit with a status.
 
-    A request to end (SIGTERM, SIGHUP) is taken as an interrupt (SIGINT), so that the program can
-    put down what it does.
+    SIGTERM and SIGHUP are handled as an interrupt (SIGINT), so that the program can save its work.
 
     Args:
-        after_interrupt: What to say to somebody who has stopped the program; ``None`` leaves it to
-            another program to say something.
+        after_interrupt: Message after an interrupt; ``None`` for no message at all.
 
     Raises:
         SystemExit: With ``FAILED`` after an error, with ``SIGNALLED`` and the signal's number after
             an interrupt.
     """
     try:
-        with warnings.catch_warnings(), _ending_is_an_interrupt():
+        with warnings.catch_warnings(), _signals_as_interrupts():
             warnings.simplefilter("always", KgraftWarning)
             warnings.showwarning = _show_warning
             yield
     except (KgraftError, ValueError) as error:
-        _say(f"Error: {error}", "red")
+        _print(f"Error: {error}", "red")
         raise SystemExit(FAILED) from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _say(f"Error: {where}{error.strerror or error}. {after_interrupt or ''}".rstrip(), "red")
+        _print(f"Error: {where}{error.strerror or error}. {after_interrupt or ''}".rstrip(), "red")
         raise SystemExit(FAILED) from error
     except MemoryError as error:
-        _say("Error: the memory is used up. Give it less data, or a larger machine.", "red")
+        _print("Error: the memory is used up. Give it less data, or a larger machine.", "red")
         raise SystemExit(FAILED) from error
     except KeyboardInterrupt as stop:
         if after_interrupt is not None:
-            _say(f"Stopped. {after_interrupt}".rstrip(), "yellow")
+            _print(f"Stopped. {after_interrupt}".rstrip(), "yellow")
         number = stop.args[0] if stop.args else signal.SIGINT
         raise SystemExit(SIGNALLED + number) from None
 
 
 def ending_signals() -> dict[int, Any]:
-    """Return the handler of each signal that asks this process to end.
+    """Return the handler of each signal that ends this process.
 
-    Signals that are ignored, as nohup has it, or that others than Python handle are left alone, and
-    so are all outside the main thread, where Python sets no handlers.
+    Ignored signals, as under nohup, and those handled outside Python are left out, and outside the
+    main thread, where Python sets no handlers, all are.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
@@ -71,8 +69,8 @@ def ending_signals() -> dict[int, Any]:
 
 
 @contextmanager
-def _ending_is_an_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt, with the signal's number, where a signal would end the process."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt with the signal's number where a signal would end the process."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
@@ -87,7 +85,7 @@ def _ending_is_an_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str, style: str) -> None:
+def _print(text: str, style: str) -> None:
     Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
 
 
@@ -100,7 +98,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, KgraftWarning):
-        _say(f"Warning: {message}", "yellow")
+        _print(f"Warning: {message}", "yellow")
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(text)

@@ -1,4 +1,4 @@
-"""The terminal, on which what comes from data is shown and never obeyed."""
+"""Terminal output in which control characters from data are shown, never obeyed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from rich.text import Text
 HIDDEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Control characters, line breaks among them, what turns the direction of text, and halves of
-characters, which no terminal can be sent."""
+"""Control characters with line breaks, marks of text direction, and lone surrogates."""
 
 
 def visible(text: str) -> str:
@@ -23,7 +22,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return the same of text whose line breaks are meant."""
+    """Return text with hidden characters but line breaks as JSON writes them."""
     return "\n".join(map(visible, text.split("\n")))
 
 
@@ -32,13 +31,13 @@ UNLIMITED = 1 << 20
 
 
 class Terminal(Console):
-    """A console for names from data: what looks like a style or an emoji in them is neither.
+    """A console without markup and emoji, on which hidden characters are visible.
 
-    Hidden characters are made visible, line breaks too where text is given as a plain string.
-    Off a terminal lines have any length, so that what is piped is complete.
+    Line breaks are visible, too, where text is given as a plain string. Off a terminal lines have
+    any length, so that piped output is complete.
 
     Args:
-        stderr: Whether it is standard error.
+        stderr: Print to standard error.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -47,13 +46,13 @@ class Terminal(Console):
             self.width = UNLIMITED
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a string as what is printed, and as wide as that."""
+        """Return a string as it is printed, for its width."""
         return super().render_str(visible(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Return the pieces of anything that is printed; none comes another way."""
+        """Return the segments of anything that is printed."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment

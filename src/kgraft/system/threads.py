@@ -1,4 +1,4 @@
-"""Work side by side: in as many threads as torch's products have, or one thread ahead."""
+"""Maps over threads, and prefetching in a thread."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 END = object()
-"""Stands for the item after the last one."""
+"""Mark of the end."""
 
 
 class Map(Protocol):
-    """Applies a function to each part, as ``map`` does, and returns the results in order."""
+    """A function like ``map``."""
 
     def __call__(self, work: Callable[[T], R], parts: Iterable[T], /) -> Iterator[R]:
         """Return an iterator over ``work`` of each part."""
@@ -24,9 +24,9 @@ class Map(Protocol):
 
 
 @contextmanager
-def threads() -> Iterator[Map]:
-    """Give what maps a function in threads, all of them done when the block ends."""
-    from torch import get_num_threads  # Who is only handed a ``Map`` needs no torch.
+def thread_map() -> Iterator[Map]:
+    """Yield a ``map`` over as many threads as torch uses, which end with the block."""
+    from torch import get_num_threads  # A caller that is given a ``Map`` needs no torch.
 
     if get_num_threads() == 1:
         yield map
@@ -35,23 +35,18 @@ def threads() -> Iterator[Map]:
         yield pool.map
 
 
-def ahead(items: Iterable[T], most: int) -> Iterator[T]:
-    """Yield items in order, some of them made before they are asked for.
+def prefetch(items: Iterable[T], most: int) -> Iterator[T]:
+    """Yield items in order, up to ``most`` of them made in advance by another thread.
 
-    What making an item raises is raised where that item would have been. Once the iterator is
-    closed, nothing more is made.
-
-    Args:
-        items: Gone through by one other thread.
-        most: Items that may wait.
+    An error while making an item is raised in its place. A closed iterator makes no more items.
     """
     source = iter(items)
-    with ThreadPoolExecutor(1) as maker:
+    with ThreadPoolExecutor(1) as thread:
         waiting: deque[Future[T | object]] = deque()
         try:
             while True:
                 while len(waiting) < most:
-                    waiting.append(maker.submit(next, source, END))
+                    waiting.append(thread.submit(next, source, END))
                 item = waiting.popleft().result()
                 if item is END:
                     return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kgraft.system.threads import ahead
+from kgraft.system.threads import prefetch
 from kgraft.training.batch import Batch, Draw
 from kgraft.training.collator import BatchCollator, Room
 
@@ -83,7 +83,7 @@ class CudaGraphStep:
             self._mark = mark
             self._recordings.clear()
         counted = ((draw.pinned(), self.maker.room(draw)) for draw in draws)
-        for draw, room in ahead(counted, AHEAD):
+        for draw, room in prefetch(counted, AHEAD):
             if room.answers > MOST_ANSWERS:
                 yield draw, self._step(self.maker.make(draw).on(self._device))
             else:

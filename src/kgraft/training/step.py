@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kgraft.model.kge import KgeModel
 from kgraft.settings import OptimizerName, Precision
-from kgraft.system.threads import ahead
+from kgraft.system.threads import prefetch
 from kgraft.training.auxiliary_loss import Step, Term
 from kgraft.training.batch import Batch
 from kgraft.training.cuda_graph import Computed, CudaGraphStep
@@ -98,7 +98,7 @@ class Trainer:
         draws = islice(batches.draws(number), skip, None)
         if device.type == "cpu" or self._dense:
             ready = (self._prepared(maker.make(draw)) for draw in draws)
-            for batch in ready if device.type == "cpu" else ahead(ready, AHEAD):
+            for batch in ready if device.type == "cpu" else prefetch(ready, AHEAD):
                 self.learn(batch)
                 yield
         else:

@@ -31,7 +31,7 @@ from kgraft.pipeline.train import training_run
 from kgraft.settings import RetrainSettings
 from kgraft.system.files import write_atomically
 from kgraft.system.memory import peak
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 from kgraft.system.progress import default_listener
 from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links
@@ -173,7 +173,7 @@ def main(arguments: list[str]) -> None:
     """Run the job that a file describes, while the process that started it lives."""
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    with speaking(None):
+    with report_errors(None):
         run_job(Job.model_validate(values))
 
 

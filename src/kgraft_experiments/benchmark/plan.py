@@ -13,7 +13,7 @@ import torch
 
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.system.devices import device_called
+from kgraft.system.devices import parse_device
 from kgraft.system.files import write_atomically
 from kgraft_experiments.benchmark.cases import Case, TeacherOf, chosen_targets, teachers
 from kgraft_experiments.benchmark.runner import Outcome, machine, run_cases
@@ -132,5 +132,5 @@ def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) 
         reuse_teacher=reuse,
         teacher_of=teachers(collection, chosen, settings.pretrain, reuse=reuse),
         threads=options.get("threads") or os.cpu_count() or 1,
-        device=device_called(options.get("device", "cpu")),
+        device=parse_device(options.get("device", "cpu")),
     )

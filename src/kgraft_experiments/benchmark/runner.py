@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.system.devices import CPU
-from kgraft.system.files import clear_up, exclusive_lock, write_atomically
+from kgraft.system.files import exclusive_lock, remove_leftovers, write_atomically
 from kgraft.system.terminal import visible
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
@@ -133,7 +133,7 @@ def _run(jobs: Sequence[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, job in enumerate(jobs, start=1):
         result = _finished(job)
         if result is None:
-            clear_up(job.result, job.checkpoint, job.model)
+            remove_leftovers(job.result, job.checkpoint, job.model)
             print(f"[{place}/{len(jobs)}] {visible(str(job.case))}", file=sys.stderr)
             _start(job)
             result = _finished(job)

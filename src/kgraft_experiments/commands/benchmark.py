@@ -17,7 +17,7 @@ from kgraft.cli.options import (
     ThreadsOption,
     names,
 )
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,7 +100,7 @@ def benchmark(
     as_json: JsonOption = False,
 ) -> None:
     """Compare target alone, joint training, teacher and student; continue where it stopped."""
-    with speaking(AGAIN):
+    with report_errors(AGAIN):
         from kgraft.reporting.page import check_replaceable, write_page
         from kgraft_experiments.benchmark import run
         from kgraft_experiments.benchmark.report import benchmark_report

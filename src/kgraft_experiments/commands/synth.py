@@ -9,7 +9,7 @@ import typer
 
 from kgraft.cli.console import ANEW, chosen_settings, out, writing
 from kgraft.cli.options import SetOption, SettingsOption
-from kgraft.system.messages import speaking
+from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
     from kgraft_experiments.synthesis.synthesize import Synthetic
@@ -26,7 +26,7 @@ def synth(
     ] = "parquet",
 ) -> None:
     """Make linked graphs out of a hidden world with known rules, to experiment with."""
-    with speaking(ANEW), writing(directory):
+    with report_errors(ANEW), writing(directory):
         from kgraft.system.files import check_empty
         from kgraft_experiments.synthesis.settings import SynthSettings
         from kgraft_experiments.synthesis.synthesize import synthesize
