@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 import kgraft
 
 HEAVY = {"torch", "numpy", "scipy", "polars", "pyarrow", "pydantic", "rich", "typer", "tomllib"}
+
+ROOT = Path(__file__).parent.parent
 
 PYTHON = [sys.executable, "-c"]
 
@@ -40,6 +44,18 @@ def test_editors_see_what_python_imports() -> None:
     for name, place in seen.items():
         found = getattr(kgraft, name)
         assert f"{found.__module__}.{found.__qualname__}" == place
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]), ids=lambda x: x.name
+)
+def test_pages_use_names_that_there_are(page: Path) -> None:
+    """What code blocks and prose call ``kgraft.x(`` or import from kgraft can be found there."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"\bkgraft\.(\w+)\(", text):
+        assert name in kgraft.__all__
+    for module, names in re.findall(r"^from (kgraft[\w.]*) import (.+)$", text, re.MULTILINE):
+        assert all(hasattr(import_module(module), name.strip()) for name in names.split(","))
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
