@@ -1,33 +1,32 @@
-"""Measure how well links are found and checked, and what that is worth to students.
+"""Measure the quality of found and audited links, and its effect on students.
 
 Usage: python benchmarks/alignment.py DIRECTORY_OF_DBP5L --out benchmarks/results/alignment.json
 
 Of each two graphs' links 30 % are given, drawn by a fixed seed, and the rest is held out; only
-training facts are looked at; figures of links are means over the pairs of graphs. Parts:
+training facts are used; figures of links are means over the pairs of graphs. Parts:
 
 - ``structure``: names masked; ``vectors``: also, and vectors trained once; ``labels``: names too.
 - ``world``: the embedded collection without any link.
-- ``audit``: a fifth of the links made wrong, names masked; once right ends are exchanged among
-  links, once any entity of the graph is put in their place.
-- ``size``: two made graphs of 100,000 entities, in a process of its own, for the memory.
+- ``audit``: a fifth of the links made wrong, names masked; once by exchanging right ends among
+  links, once by replacing them with random entities.
+- ``size``: two synthetic graphs of 100,000 entities, in a process of its own, for the memory.
 - ``students``: for each target a teacher and a student by all links (``given``), by the 30 %
   (``seeds``), by these and what ``align`` finds with names (``found``), with a fifth of all links
   wrong (``wrong``), by those without exactly the wrong ones (``right``), by what ``audit`` leaves
-  of them (``cleaned``), and by that and what ``align`` then finds in the place of what was taken
-  out, names masked (``mended``).
+  of them (``cleaned``), and by that and what ``align`` then finds in the place of removed links,
+  names masked (``mended``).
 
-What is measured already stands in the report and is not measured again; so a run that was stopped
-goes on. Delete a part from the report to measure it anew.
+Parts in the report are not measured again, so a run that was stopped goes on. Delete a part from
+the report to measure it anew.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -35,14 +34,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scale import apart
+from common import apart, options_of, peak_gib, timed
 
 import kgraft
 from kgraft.alignment.align import with_links
 from kgraft.alignment.score import evaluate_alignment, split_links
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
@@ -62,20 +60,18 @@ MADE = {
     "background.facts": 750_000,
     "links.linked": 1.0,
 }
-"""The collection of ``size``; each graph has at least so many entities."""
+"""Settings of the collection of ``size``."""
 
 
 def found_links(collection: Collection, changes: dict[str, Any]) -> dict[str, Any]:
     """Measure ``align`` on held-out links."""
-    start = time.perf_counter()
     settings = kgraft.AlignSettings.model_validate(changes)
-    measured = evaluate_alignment(collection, settings, share=SHARE)
-    seconds = round(time.perf_counter() - start, 1)
-    return {"settings": changes, "seconds": seconds, "pairs": measured.rows()}
+    seconds, measured = timed(partial(evaluate_alignment, collection, settings, share=SHARE))
+    return {"settings": changes, "seconds": round(seconds, 1), "pairs": measured.rows()}
 
 
 def world() -> dict[str, Any]:
-    """Measure what is found in the embedded collection without any link."""
+    """Measure the links found in the embedded collection without any link."""
     known = kgraft.read_collection("world")
     found = kgraft.align(replace(known, links=()))
     nodes = found.nodes
@@ -98,20 +94,18 @@ def world() -> dict[str, Any]:
             "precision": round(float(right[claims].mean()), 4),
             "recall": round(float(right[truth].mean()), 4),
         }
-    told = [
+    relations = [
         f"{x.left}:{x.relation} {'inverse of ' if x.inverse else ''}{x.right}:{x.other}"
         for x in found.relations
         if x.kind == "same"
     ]
-    return {"countries": figures, "same relations": told}
+    return {"countries": figures, "same relations": relations}
 
 
 def with_wrong(collection: Collection, how: str) -> tuple[Collection, list[np.ndarray]]:
-    """Replace a share of the links, and say which of them are wrong.
+    """Return a collection with a share of wrong links, and which of them are wrong.
 
-    Args:
-        collection: Right links.
-        how: ``exchanged``: with right ends of other links; ``any``: with any other entity.
+    Right ends of links are ``exchanged`` with each other, or replaced by ``any`` other entity.
     """
     links: list[Links] = []
     wrong = []
@@ -129,7 +123,7 @@ def with_wrong(collection: Collection, how: str) -> tuple[Collection, list[np.nd
 
 
 def audited(collection: Collection) -> dict[str, Any]:
-    """Measure ``audit`` on links of which some are wrong."""
+    """Measure ``audit`` on links with a share of wrong ones."""
     rows = {}
     for how in ("exchanged", "any"):
         wrong_links, wrong = with_wrong(collection, how)
@@ -148,7 +142,7 @@ def audited(collection: Collection) -> dict[str, Any]:
 
 
 def recall_at(doubt: np.ndarray, wrong: np.ndarray, precision: float) -> float:
-    """Return the largest recall of a ranking's beginning that is so precise."""
+    """Return the largest recall at a precision of at least this."""
     ranked = wrong[np.argsort(-doubt, kind="stable")]
     hits = np.cumsum(ranked)
     precise = np.flatnonzero(hits / np.arange(1, len(ranked) + 1) >= precision)
@@ -156,17 +150,15 @@ def recall_at(doubt: np.ndarray, wrong: np.ndarray, precision: float) -> float:
 
 
 def size() -> list[dict[str, Any]]:
-    """Align two made graphs of 100,000 entities, by structure from 30 % and by names from none."""
+    """Align two graphs of 100,000 entities, by structure from 30 % and by names from none."""
     made = synthesize(kgraft.read_settings(SynthSettings, None, MADE)).collection
     rows = []
     for what, changes, share in (("structure", MASKED, SHARE), ("labels", {}, 0.0)):
-        start = time.perf_counter()
         settings = kgraft.AlignSettings.model_validate(changes)
-        (row, _) = evaluate_alignment(made, settings, share=share).rows()
-        seconds = round(time.perf_counter() - start, 1)
-        mib = round((peak() or math.nan) / 2**20, 1)
+        seconds, score = timed(partial(evaluate_alignment, made, settings, share=share))
         entities = [len(graph.entities) for graph in made.graphs.values()]
-        rows.append({"by": what, "entities": entities, "seconds": seconds, "peak_mib": mib, **row})
+        cost = {"seconds": round(seconds, 1), "peak_mib": round(2**10 * peak_gib(), 1)}
+        rows.append({"by": what, "entities": entities, **cost, **score.rows()[0]})
     return rows
 
 
@@ -196,16 +188,17 @@ def arm_of(collection: Collection, arm: str) -> Collection:
 
 def student(collection: Collection, target: str, arm: str) -> dict[str, Any]:
     """Train a teacher and a student by the links of one arm, and rank the target's test facts."""
-    start = time.perf_counter()
-    own = arm_of(collection, arm).with_target(target)
-    trained = kgraft.retrain(own, kgraft.pretrain(own))
-    measured = trained.evaluate(own, sides=("tail",))
-    seconds = round(time.perf_counter() - start, 1)
-    return {"mrr": round(measured.mrr("tail"), 4), "seconds": seconds}
+
+    def measured() -> float:
+        own = arm_of(collection, arm).with_target(target)
+        return kgraft.retrain(own, kgraft.pretrain(own)).evaluate(own, sides=("tail",)).mrr("tail")
+
+    seconds, mrr = timed(measured)
+    return {"mrr": round(mrr, 4), "seconds": round(seconds, 1)}
 
 
 def summary(parts: dict[str, Any]) -> dict[str, Any]:
-    """Return the headline figures of what has been measured."""
+    """Return the headline figures of the measured parts."""
     found = {}
     for part in ("structure", "vectors", "labels"):
         if part in parts:
@@ -232,7 +225,7 @@ def summary(parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(asked: Namespace) -> None:
-    """Measure what the report does not hold, and write the report after each part."""
+    """Measure the parts missing in the report, and write it after each part."""
     torch.set_num_threads(asked.threads)
     report = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else {}
     parts = report.get("parts", {})
@@ -265,13 +258,12 @@ def measure(asked: Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("collection", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/alignment.json"))
+    parser = options_of(
+        __doc__, "collection", out=Path("benchmarks/results/alignment.json"), threads=2
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--targets", nargs="+", help="of the students; by default all graphs")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="of the students")
-    parser.add_argument("--threads", type=int, default=2)
     with report_errors():
         measure(parser.parse_args(arguments))
 

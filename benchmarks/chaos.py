@@ -1,14 +1,14 @@
-"""Run everything that shows how reliable kgraft is, and write one report.
+"""Run all checks of reliability, and write one report.
 
 Usage: python benchmarks/chaos.py --inputs 10000 --out benchmarks/results/reliability.json
 
-Each check is a command of its own, and each row of the report tells its command. ``--inputs`` is
-how many damaged inputs each reader is given: 10,000 fit into a quarter of an hour on two cores,
-100,000 take half an hour to an hour more. ``--only NAME`` runs the checks whose names begin so.
+Each check is a command, which its row of the report names. ``--inputs`` is the number of damaged
+inputs of each reader: 10,000 fit into a quarter of an hour on two cores, 100,000 take half an hour
+to an hour more. ``--only NAME`` runs the checks whose names begin with it.
 
-Each row is in the report as soon as its check and those before it have ended. With ``--resume``
-those that have passed, by the command that would be run again, stay; so a run that was stopped goes
-on, and one with many inputs can be made in parts that ``--resume REPORT ...`` puts together.
+A row is in the report as soon as its check and those before it have ended. ``--resume`` keeps the
+rows that have passed with the same command; so a run that was stopped goes on, and a long one can
+be made in parts that ``--resume REPORT ...`` puts together.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from common import CORES, ONE_THREAD
 from readers import READERS
 
 from kgraft_experiments.benchmark.plan import write_report
@@ -41,9 +42,9 @@ STOPS = {
     "damage": {"train": 4, "retrain": 4},
     "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1, "align": 2, "audit": 1},
 }
-"""How often a verb is stopped in each way of ``kills.py``; in all 50 times killed."""
+"""Number of stops of each command, in each way of ``kills.py``; 50 kills in all."""
 
-ATTACKS, GUARD, ROUTES, LIVE, LOOP = (
+ATTACKS, GUARD, ROUTES, RELOADER, LOOP = (
     "tests/serving/test_attacks.py",
     "tests/serving/test_guard.py",
     "tests/serving/test_routes.py",
@@ -68,19 +69,19 @@ TESTS = {
     "serving deep JSON": [ROUTES, "-k", "wrong_body"],
     "serving requests of any kind": ["tests/serving/test_schema.py"],
     "serving 1,000 connections": [ATTACKS, "-k", "thousand or all_connections"],
-    "serving a model that is replaced": [LIVE],
+    "serving a model that is replaced": [RELOADER],
     "serving by token": [GUARD, "-k", "token"],
     "serving no file by a request": [ATTACKS, ROUTES, "-k", "file or wrong_request"],
 }
-"""Checks that are tests; the row of each tells what came of every one of them."""
+"""Checks that are tests; each one's row has the outcome of every test."""
 
 
 def commands(inputs: int) -> dict[str, list[str]]:
     """Return the command of each check, the longest first."""
     found = {
-        f"{how} {verb}": ["benchmarks/kills.py", verb, how, "--times", str(times)]
-        for how, by_verb in STOPS.items()
-        for verb, times in by_verb.items()
+        f"{how} {command}": ["benchmarks/kills.py", command, how, "--times", str(times)]
+        for how, by_command in STOPS.items()
+        for command, times in by_command.items()
     }
     found["bombs"] = ["benchmarks/bombs.py"]
     found["same seed, same numbers"] = ["benchmarks/same.py"]
@@ -102,7 +103,7 @@ def check(name: str, command: Sequence[str]) -> dict[str, Any]:
         ended = subprocess.run(  # noqa: S603
             [sys.executable, *command, *own],
             cwd=HERE.parent,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
+            env={**os.environ, **ONE_THREAD},
             capture_output=True,
             check=False,
             text=True,
@@ -122,7 +123,7 @@ def check(name: str, command: Sequence[str]) -> dict[str, Any]:
 
 
 def outcomes(junit: str) -> dict[str, Any]:
-    """Return what came of each test, as pytest tells it."""
+    """Return the outcome of each test in pytest's report."""
     cases = ET.fromstring(junit).iter("testcase")  # noqa: S314 - made here
     ended = [(case.attrib["name"][:100], {part.tag for part in case}) for case in cases]
     skipped = [name for name, how in ended if "skipped" in how]
@@ -132,7 +133,7 @@ def outcomes(junit: str) -> dict[str, Any]:
 
 
 def shown(command: Sequence[str]) -> str:
-    """Return a command as people type it."""
+    """Return a command as it is typed."""
     return "python " + shlex.join(command)
 
 
@@ -156,7 +157,7 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(description=__doc__, prog="chaos.py")
     parser.add_argument("--inputs", type=int, default=10_000, help="of each reader")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=CORES)
     parser.add_argument("--only", default="", help="checks whose names begin so")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "reliability.json")
     kept = "keep what has passed in these reports; by default in the one that is written"

@@ -1,11 +1,11 @@
-"""Give each reader damaged input, and see that it ends in a graph or in a sentence.
+"""Fuzz each reader: damaged input has to end in a graph or in an error message.
 
 Usage: python benchmarks/fuzz.py [READER ...] --inputs 100000 --workers 2 --out fuzz.json
 
-Inputs are changed copies of what kgraft itself has written, each made by a seed and its number. A
-process of its own reads them, one after the other; where it dies, hangs, or takes more memory than
-it may, another one goes on behind the input at fault. Everything but kgraft's own errors is a
-crash, and so is a file opened outside the input's directory.
+Inputs are changed copies of files that kgraft has written, each made by a seed and its number. A
+process of its own reads them one after the other; where it dies, hangs, or exceeds its memory,
+another one goes on with the next input. Everything but kgraft's own errors counts as a crash, and
+so does a file opened outside the input's directory.
 
 One input again: python benchmarks/fuzz.py READER --first NUMBER --inputs 1 --keep DIRECTORY
 """
@@ -21,32 +21,31 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from common import CORES, IN_MEMORY, ONE_THREAD, options_of, timed
 
 from kgraft.errors import KgraftError
 from kgraft_experiments.benchmark.plan import write_report
 
 SECONDS = 20
-"""That an input may take."""
+"""Time limit of an input."""
 
 MEMORY = 2 << 30
-"""Bytes that a worker may take beyond what it begins with."""
-
-IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-"""Where files cost little."""
+"""Bytes that a worker may allocate beyond those at its start."""
 
 MOST_CRASHES = 50
-"""Of a reader, after which it is not given more."""
+"""Crashes of a reader after which it gets no more input."""
 
 
 def work(asked: Namespace) -> None:
-    """Read inputs of one reader; what went wrong is appended to a file, line by line."""
+    """Read inputs of one reader, and append crashes to a file, one a line."""
     from readers import READERS, quietly
 
     reader = READERS[asked.readers[0]]
@@ -92,18 +91,18 @@ def _write(files: dict[str, bytes], directory: Path) -> None:
 
 
 def _opened_outside(case: Path) -> list[str]:
-    """Return a list that fills with what Python opens beside the inputs, in their vicinity."""
+    """Return a list that fills with files which Python opens beside the inputs."""
     opened: list[str] = []
     inside, around = os.path.realpath(case), os.path.realpath(case.parent)
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes):
             path = os.path.realpath(os.fsdecode(arguments[0]))
             near = path.startswith(around) and not path.startswith(inside)
             if near or path in ("/etc/passwd", "/dev/zero"):
                 opened.append(path)
 
-    sys.addaudithook(hear)
+    sys.addaudithook(hook)
     return opened
 
 
@@ -114,8 +113,19 @@ def _limit_memory() -> None:
 
 
 def fuzz(name: str, asked: Namespace) -> dict[str, Any]:
-    """Give a reader all inputs, in as many processes as it takes, and tell what came of it."""
-    begin = time.perf_counter()
+    """Fuzz a reader with all inputs, in as many processes as it takes, and return the row."""
+    seconds, (inputs, crashes) = timed(partial(_fuzzed, name, asked))
+    return {
+        "reader": name,
+        "inputs": inputs,
+        "crashes": crashes,
+        "seconds": round(seconds, 1),
+        "command": f"python benchmarks/fuzz.py {name} --inputs {asked.inputs} --seed {asked.seed}",
+    }
+
+
+def _fuzzed(name: str, asked: Namespace) -> tuple[int, list[dict[str, Any]]]:
+    """Return the number of inputs read, and the crashes."""
     first, last = asked.first, asked.first + asked.inputs
     crashes: list[dict[str, Any]] = []
     while first < last and len(crashes) < MOST_CRASHES:
@@ -125,9 +135,8 @@ def fuzz(name: str, asked: Namespace) -> dict[str, Any]:
             (place / "crashes").touch()
             numbers = [f"--first={first}", f"--inputs={last - first}", f"--seed={asked.seed}"]
             command = [sys.executable, __file__, name, "--work", scratch, *numbers]
-            threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
             ended = subprocess.run(  # noqa: S603
-                command, env={**os.environ, **threads}, capture_output=True, check=False
+                command, env={**os.environ, **ONE_THREAD}, capture_output=True, check=False
             )
             reached = int.from_bytes((place / "progress").read_bytes(), "little")
             crashes += [json.loads(x) for x in (place / "crashes").read_text().splitlines()]
@@ -137,23 +146,17 @@ def fuzz(name: str, asked: Namespace) -> dict[str, Any]:
                 crashes.append({"number": reached, "what": what})
                 reached += 1
             first = reached
-    return {
-        "reader": name,
-        "inputs": min(first, last) - asked.first,
-        "crashes": crashes,
-        "seconds": round(time.perf_counter() - begin, 1),
-        "command": f"python benchmarks/fuzz.py {name} --inputs {asked.inputs} --seed {asked.seed}",
-    }
+    return min(first, last) - asked.first, crashes
 
 
 def fuzz_all(asked: Namespace) -> Iterator[dict[str, Any]]:
-    """Fuzz all readers that are asked for, some at a time."""
+    """Fuzz the chosen readers, some at a time."""
     with ThreadPoolExecutor(asked.workers) as pool:
         yield from pool.map(lambda name: fuzz(name, asked), asked.readers)
 
 
 def keep(asked: Namespace) -> None:
-    """Write an input to a directory, to look at."""
+    """Write an input to a directory, for inspection."""
     from readers import READERS
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -163,15 +166,18 @@ def keep(asked: Namespace) -> None:
 
 
 def options() -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__, prog="fuzz.py")
+    parser = options_of(
+        __doc__,
+        out=Path("fuzz.json"),
+        threads=None,
+        inputs=(100_000, "of each reader"),
+        first=(0, "the number of the first input"),
+        seed=0,
+        workers=CORES,
+        keep=(Path, "only write the first input to this directory"),
+        work=(Path, "of a worker: its directory"),
+    )
     parser.add_argument("readers", nargs="*", help="by default all")
-    parser.add_argument("--inputs", type=int, default=100_000, help="of each reader")
-    parser.add_argument("--first", type=int, default=0, help="the number of the first input")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, default=Path("fuzz.json"))
-    parser.add_argument("--keep", type=Path, help="only write the first input to this directory")
-    parser.add_argument("--work", type=Path, help="of a worker: its directory")
     return parser
 
 

@@ -1,29 +1,29 @@
-"""Stop runs of the command line at any moment, and see that nothing is lost by it.
+"""Stop commands at random moments, and check that nothing is lost.
 
-Usage: python benchmarks/kills.py VERB HOW --times 14 --out kills.json
+Usage: python benchmarks/kills.py COMMAND HOW --times 14 --out kills.json
 
-VERB is train, pretrain, retrain, benchmark, align or audit, on a small synthetic collection. HOW is
+COMMAND is train, pretrain, retrain, benchmark, align or audit, on a small synthetic collection; HOW
 
 kill
     SIGKILL at a random moment, then ``--resume``.
 end
-    SIGTERM at a random moment: the run says how to go on; then ``--resume``. Where it came before
-    kgraft had begun, nothing has been made; such times are counted in ``before_it_began``, too.
+    SIGTERM at a random moment: the run says how to go on; then ``--resume``. Signals that arrive
+    before kgraft has started are also counted in ``before_it_began``.
 full
-    The disk fills up: files cannot grow beyond a random size; then room is made, and ``--resume``.
+    The disk is full: files cannot grow beyond a random size; then ``--resume`` without the limit.
 damage
-    SIGKILL, then what was kept is cut off or a bit of it flips: that is told, and not gone on with.
+    SIGKILL, then the checkpoint is truncated or a bit of it flips: this is reported and refused.
 second
     A second run into the same directory while the first one goes on: it is refused.
 
-Each time an earlier model stands in the place. A time is survived if the earlier result, or the
-whole new one, is there after the stop, if the resumed run ends in the same bytes as one that was
-never stopped, log times aside, if nothing is left beside it, and if nobody saw a traceback.
+An earlier model is in the place each time. A time is survived if the earlier result, or the whole
+new one, is there after the stop, if the resumed run ends in the same bytes as one that was never
+stopped (except for logged times), if no other file is left, and if no traceback was printed.
 
-align and audit keep no run, and write where nothing stands: after a stop there is
-nothing or the whole, and the same command begins anew, or finds the whole and is refused.
+align and audit have no checkpoint, and write to an empty place: after a stop there is nothing or
+the whole result, and the same command starts anew, or finds the result and is refused.
 
-Runs are kept every twentieth of a second here, not every 30 seconds, so that there is more to hit.
+Checkpoints are written every twentieth of a second here, not every 30 seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import signal
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,9 +46,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fuzz import IN_MEMORY
+from common import IN_MEMORY, options_of
 
-import kgraft.cli.main  # noqa: F401 - so that processes which are forked have all
+import kgraft.cli.main  # noqa: F401 - imported once, before processes are forked
 import kgraft_command
 from kgraft.pipeline import run
 from kgraft.training import checkpoint
@@ -56,7 +56,7 @@ from kgraft_experiments.benchmark.plan import write_report
 
 SMALL = ("model.width=32", "training.epochs=20", "training.min_steps=0", "training.patience=30")
 COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
-VERBS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
+COMMANDS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
 TIMING = (
     "training.jsonl",
     "README.md",
@@ -66,33 +66,33 @@ TIMING = (
     "results.html",
     ".lock",
 )
-"""Files of a result that tell times, or are no result."""
+"""Files of a result that contain times, or are no result."""
 
-WORDS = 1 << 20
-"""Bytes of a run's words that wait to be read; there are fewer."""
+PIPE_BYTES = 1 << 20
+"""Capacity of the pipe for a run's output, which is smaller."""
 
 
 @dataclass
 class Child:
-    """The command line in a process of its own, forked from this one, which has all imported."""
+    """A command in a process forked from this one, which has imported everything."""
 
     pid: int
-    words: FileIO
-    """The end of a pipe by which its words come: no full disk cuts them off."""
+    output: FileIO
+    """Its output, through a pipe that no full disk cuts off."""
     text: bytes = b""
     begin: float = field(default_factory=time.perf_counter)
     status: int | None = None
     handled: bool = True
-    """Whether it had a handler for the signal when it was given one."""
+    """Whether it handled the signal that it was sent."""
 
-    def give(self, number: int, *, whole: bool = False) -> None:
-        """Give it a signal, or to it and all processes that it has started."""
+    def send(self, number: int, *, whole: bool = False) -> None:
+        """Send a signal, with ``whole`` to its process group."""
         self.handled = _handles(self.pid, number)
         (os.killpg if whole else os.kill)(self.pid, number)
         self.wait()
 
     def wait(self, seconds: float = math.inf) -> int | None:
-        """Wait for its end at most so long; return its status, negative for a signal."""
+        """Wait for its end; return its status, negative for a signal."""
         until = time.perf_counter() + seconds
         while self.status is None and time.perf_counter() < until:
             pid, status = os.waitpid(self.pid, os.WNOHANG if seconds < math.inf else 0)
@@ -103,8 +103,8 @@ class Child:
         return self.status
 
     def said(self) -> str:
-        """Return the last of what it has said."""
-        self.text += self.words.read() or b""
+        """Return the end of its output."""
+        self.text += self.output.read() or b""
         return self.text.decode(errors="replace")[-500:]
 
 
@@ -118,19 +118,19 @@ def _handles(pid: int, number: int) -> bool:
 
 
 def start(arguments: Sequence[str | Path], *, largest: int | None = None) -> Child:
-    """Start the command line; it can write no file larger than ``largest``."""
-    words, said = os.pipe()
-    fcntl.fcntl(said, fcntl.F_SETPIPE_SZ, WORDS)
-    os.set_blocking(words, False)
+    """Start a command; it can write no file larger than ``largest`` bytes."""
+    output, its_end = os.pipe()
+    fcntl.fcntl(its_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(output, False)
     pid = os.fork()
     if pid:
-        os.close(said)
-        return Child(pid, FileIO(words))
+        os.close(its_end)
+        return Child(pid, FileIO(output))
     status = 1
     try:
         os.setsid()
         for stream in (1, 2):
-            os.dup2(said, stream)
+            os.dup2(its_end, stream)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         checkpoint.SHARE = math.inf
@@ -150,16 +150,16 @@ def start(arguments: Sequence[str | Path], *, largest: int | None = None) -> Chi
 
 
 class Place:
-    """A directory in which runs of one verb are stopped."""
+    """A directory in which runs of one command are stopped."""
 
-    def __init__(self, root: Path, verb: str) -> None:
+    def __init__(self, root: Path, command: str) -> None:
         self.root = root
-        self.verb = verb
-        self.once = verb in ("align", "audit")
+        self.command = command
+        self.once = command in ("align", "audit")
         self.before_it_began = 0
         self.out = root / "out" / "result"
         self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
-        if verb == "retrain":
+        if command == "retrain":
             self._must(["pretrain", root / "made", "-o", root / "teacher", *self.settings()])
         begin = time.perf_counter()
         self.run(seed=0)
@@ -183,7 +183,7 @@ class Place:
 
     def arguments(self, seed: int = 0) -> list[str | Path]:
         """Return the command, which goes on where it is resumed."""
-        if self.verb == "benchmark":
+        if self.command == "benchmark":
             small = self.root / "settings.toml"
             parts = ("alone", "joint", "pretrain", "retrain")
             table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
@@ -192,9 +192,9 @@ class Place:
             seeds = ["--seed", str(seed), "--threads", "1"]
             return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
         if self.once:
-            return [self.verb, self.root / "made", "-o", self.out]
-        taught = ["--teacher", self.root / "teacher"] if self.verb == "retrain" else []
-        own = [self.verb, self.root / "made", *taught, "-o", self.out, "--overwrite"]
+            return [self.command, self.root / "made", "-o", self.out]
+        taught = ["--teacher", self.root / "teacher"] if self.command == "retrain" else []
+        own = [self.command, self.root / "made", *taught, "-o", self.out, "--overwrite"]
         return [*own, "--resume", *self.settings(seed)]
 
     def run(self, seed: int) -> None:
@@ -208,12 +208,12 @@ class Place:
         return start(self.arguments(), **options)
 
     def untouched(self) -> bool:
-        """Say whether all is as it was before a run."""
+        """Return whether all is as before a run."""
         only = {x.name for x in self.out.parent.iterdir()} <= {self.out.name}
         return only and result(self.out) == self.earlier
 
     def problems(self, stopped: Child) -> list[str]:
-        """Return what is wrong after a stop, and after the run that goes on from there."""
+        """Return the problems after a stop, and after the run that goes on from there."""
         found = [f"a traceback: {stopped.said()}"] if "Traceback" in stopped.said() else []
         there = result(self.out)
         kept = {name: there.get(name) for name in self.earlier} == self.earlier
@@ -233,7 +233,7 @@ class Place:
         return found
 
     def _go_on(self) -> Child:
-        """Resume; a job of a benchmark may outlive its parent by the step that it is at."""
+        """Resume; a benchmark's job may outlive its parent until its step ends."""
         for _ in range(100):
             again = start(self.arguments())
             again.wait()
@@ -244,7 +244,7 @@ class Place:
 
 
 def result(out: Path) -> dict[str, bytes]:
-    """Return what a run has left: a model's files, or a benchmark's models."""
+    """Return the files of a result: a model's, or a benchmark's models."""
     paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
     return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "jobs" not in x.parts}
 
@@ -254,11 +254,11 @@ def _set(changes: Sequence[str]) -> list[str]:
 
 
 def stopped(place: Place, draw: Random, number: int) -> Child:
-    """Start runs until one is alive at its random moment; give it a signal there."""
+    """Start runs until one is alive at its random moment; send it a signal then."""
     while True:
         child = place.begin()
         if child.wait(draw.uniform(0, place.seconds)) is None:
-            child.give(number, whole=number == signal.SIGKILL and draw.random() < 0.3)
+            child.send(number, whole=number == signal.SIGKILL and draw.random() < 0.3)
             return child
 
 
@@ -286,7 +286,7 @@ def full(place: Place, draw: Random) -> list[str]:
     child.wait()
     found = []
     if child.status == 0:
-        # What keeps the run is larger than the model, and the run goes on without.
+        # The checkpoint is larger than the model, and the run goes on without.
         found += [] if result(place.out) == place.expected else ["it ends in another result"]
     elif child.status != 1 or "Error: " not in child.said():
         found.append(f"it ended with status {child.status}: {child.said()}")
@@ -311,7 +311,9 @@ def damage(place: Place, draw: Random) -> list[str]:
 
 
 def second(place: Place, draw: Random) -> list[str]:
-    lock = place.out / ".lock" if place.verb == "benchmark" else place.out.with_name(".result.lock")
+    lock = (
+        place.out / ".lock" if place.command == "benchmark" else place.out.with_name(".result.lock")
+    )
     first = place.begin()
     while not lock.exists() and first.wait(0.01) is None:
         pass
@@ -328,16 +330,16 @@ WAYS = {"kill": kill, "end": end, "full": full, "damage": damage, "second": seco
 
 
 def measured(asked: Namespace) -> dict[str, Any]:
-    """Stop runs as often as asked for, and tell what came of it."""
+    """Stop runs ``--times`` times, and return the outcome."""
     problems = []
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
-        place = Place(Path(scratch), asked.verb)
+        place = Place(Path(scratch), asked.command)
         for number in range(asked.times):
             draw = Random(f"{asked.seed} {number}")
             for problem in WAYS[asked.how](place, draw):
                 problems.append({"time": number, "problem": problem})
-                print(f"{asked.verb} {asked.how} {number}: {problem}", file=sys.stderr)
+                print(f"{asked.command} {asked.how} {number}: {problem}", file=sys.stderr)
     return {
         "tried": asked.times,
         "survived": asked.times - len({x["time"] for x in problems}),
@@ -348,18 +350,11 @@ def measured(asked: Namespace) -> dict[str, Any]:
     }
 
 
-def options() -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__, prog="kills.py")
-    parser.add_argument("verb", choices=VERBS)
-    parser.add_argument("how", choices=WAYS)
-    parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("kills.json"))
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
+    parser = options_of(__doc__, out=Path("kills.json"), threads=None, times=10, seed=0)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("how", choices=WAYS)
+    asked = parser.parse_args(arguments)
     write_report(asked.out, measured(asked))
 
 

@@ -1,4 +1,4 @@
-"""Damage to files: seeded changes of bytes, of lines, and of what a format is made of."""
+"""Seeded damage to files: changes of bytes, lines and tokens of a format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Files = dict[str, bytes]
 """The files of a directory by their names."""
 
 LONGEST = 1 << 16
-"""The most bytes that a change makes of a file; bombs are tried apart."""
+"""Largest size of a damaged file in bytes."""
 
 WORDS = (
     b"", b"\0", b"\n", b"\r", b"\r\n", b"\t", b" ", b'"', b"'", b",", b";", b":", b"#", b"\\",
@@ -30,7 +30,7 @@ WORDS = (
     b"a=[" * 2000, b"<a>" * 2000, b"( " * 3000, b"9" * 5000, b"a" * 20000,
     b"\n" * 5000, b"\t" * 5000,
 )  # fmt: skip
-"""What readers stumble over."""
+"""Tokens that are put where they do not belong."""
 
 
 def mutated(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) -> Files:
@@ -48,7 +48,7 @@ def mutated(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) -> Fil
 
 
 def _inside(name: str, content: bytes, change: Callable[[bytes], bytes], draw: Random) -> bytes:
-    """Change what is compressed, mostly, and sometimes how it is."""
+    """Damage content before its compression, mostly, and sometimes after it."""
     ending = name.rpartition(".")[2]
     packers: Mapping[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
         "gz": (gzip.decompress, lambda x: gzip.compress(x, 1)),
@@ -101,7 +101,7 @@ def _damaged(content: bytes, other: bytes, draw: Random, words: Sequence[bytes])
 
 
 def with_true_manifest(files: Files) -> Files:
-    """Return a model directory's files with the sizes and digests that its manifest should name."""
+    """Return a model directory's files with a manifest of their sizes and digests."""
     try:
         manifest = json.loads(files["manifest.json"])
         for name in manifest["files"]:

@@ -1,42 +1,37 @@
-"""Measure whether the default student ever falls behind the student without distillation.
+"""Compare the default student with one without distillation where a teacher is of little use.
 
 Usage: python benchmarks/never_costs.py --out benchmarks/results/never_costs.json --work DIR
        python benchmarks/never_costs.py ... --dbp5l DIR --target el --background ja
 
-Scenarios are collections that make it hard for a teacher: relations that it does not know, few
-links, wrong links, none. Each has several seeds, and a seed makes the collection, the teacher and
-the students; one teacher serves the students of a scenario and seed. Epochs are chosen by
-validation facts. A fact counts as covered by what the scenario's own names and links say, so
-private vocabularies have no covered facts.
-
-``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout, whose relations get
-names of their own.
+Scenarios are synthetic collections with relations that the teacher does not know, few links, wrong
+links, or none. A seed makes the collection, one teacher, and all students. Validation facts choose
+epochs. The scenario's own names and links decide which facts are covered, so private vocabularies
+have no covered facts. ``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout,
+with relation names of their own.
 
 Jobs are kept in ``--work``: the same command goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
+from common import options_of, run
 
 from kgraft.cli.console import chosen_settings
 from kgraft.io.dataset_layout import layout_links
 from kgraft.io.name_lists import read_names
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.settings import RetrainSettings
-from kgraft.system.messages import report_errors
 from kgraft.toml_settings import read_settings
 from kgraft.training.checkpoint import fingerprint
 from kgraft_experiments.benchmark.cases import Case
-from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare, write_report
+from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare
 from kgraft_experiments.benchmark.run import outcome_row
-from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.benchmark.settings import BenchmarkSettings, changed, student_variants
 from kgraft_experiments.benchmark.summary import summarise
 from kgraft_experiments.synthesis.settings import SynthSettings
@@ -55,13 +50,13 @@ SCENARIOS: Mapping[str, Mapping[str, Any]] = {
     "private, few links": {**FEW, **PRIVATE},
     "no links": {"links.linked": 0.0},
 }
-"""What each changes in the settings of the collection; ``shared`` is the control."""
+"""Changes of each scenario to the collection's settings; ``shared`` is the control."""
 
 SIZES = ("target.entities=2000", "target.facts=10000", "background.facts=15000")
 
 
 def variants(settings: RetrainSettings) -> dict[str, RetrainSettings]:
-    """Return the students to compare; ``all`` has the settings as they are."""
+    """Return the settings of the compared students; ``all`` are the given ones."""
     none = student_variants(settings, budget=0)["none"]
     return {
         "all": settings,
@@ -93,19 +88,19 @@ def students(
         )
         for variant, chosen in variants(setup.settings.retrain).items()
     ]
-    told = ("best_epoch", "validation_mrr")
+    costs = ("best_epoch", "validation_mrr")
     return [
-        {"scenario": scenario, **outcome_row(x), **{key: x.cost[key] for key in told}}
+        {"scenario": scenario, **outcome_row(x), **{key: x.cost[key] for key in costs}}
         for x in setup.run(cases, out)
     ]
 
 
 def judged(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return each scenario's summary: means and deviations over seeds, and whether it costs.
+    """Return each scenario's summary over seeds, and where distillation costs quality.
 
-    A cell costs where the mean difference from the student without distillation, paired by seed,
-    lies below minus its standard deviation; a scenario does where any side and part of the facts
-    does. With three seeds one cell in nine does so by chance where the truth is no difference.
+    It does where the mean difference from the student without distillation, paired by seed, lies
+    below minus its standard deviation, on any side and part of the facts. Without a true difference
+    one cell in nine does so by chance with three seeds.
     """
     scenarios = []
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
@@ -115,26 +110,20 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             for cell in summary
             if cell["variant"] == "all" and is_below(cell["minus_none"], cell["minus_none_sd"])
         ]
-        told = {"scenario": scenario, "costs": bool(where), "where": where}
-        scenarios.append({**told, "summary": summary})
+        verdict = {"scenario": scenario, "costs": bool(where), "where": where}
+        scenarios.append({**verdict, "summary": summary})
     return scenarios
 
 
 def is_below(difference: float | None, deviation: float | None) -> bool:
-    """Whether a difference lies below minus its deviation; one that nobody knows does not."""
+    """Return whether a difference lies below minus its deviation; an unknown one does not."""
     return difference is not None and deviation is not None and difference < -deviation
 
 
 def private_pair(directory: Path, target: str, background: str, place: Path) -> Path:
-    """Write a collection of two graphs in the DBP-5L layout whose relations share no name.
+    """Write a collection of two graphs of a DBP-5L layout, with relation names of their own.
 
-    Facts, entities and links stay in the files that they are in.
-
-    Args:
-        directory: In the DBP-5L layout, with ``relations.txt`` and entity files.
-        target: Name of the graph to be the target.
-        background: Name of the other one.
-        place: Directory for the collection.
+    Facts, entities and links stay in their files.
 
     Raises:
         ValueError: If nothing links the two.
@@ -173,7 +162,7 @@ def private_pair(directory: Path, target: str, background: str, place: Path) -> 
 
 
 def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
-    """Yield each scenario's name, a seed, and where the collection is; make it where it is not."""
+    """Yield each scenario, seed and directory of the collection, which is made where missing."""
     for scenario in asked.scenarios:
         for seed in range(asked.seeds):
             settings = synth_settings(asked, scenario, seed)
@@ -191,7 +180,7 @@ def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
 
 
 def synth_settings(asked: Namespace, scenario: str, seed: int) -> SynthSettings:
-    """Return what a scenario's collection is made by."""
+    """Return the settings of a scenario's collection."""
     base = chosen_settings(SynthSettings, None, [*SIZES, *asked.synth]).model_dump()
     changes = {
         f"{part}.{name}": value for part, values in base.items() for name, value in values.items()
@@ -215,44 +204,34 @@ def measure(asked: Namespace) -> dict[str, Any]:
     return {
         "settings": {
             "seeds": list(range(asked.seeds)),
-            "threads": asked.threads,
             "changes": {name: dict(SCENARIOS[name]) for name in asked.scenarios},
             "synth": base.model_dump(mode="json"),
             **settings.model_dump(mode="json", include={"pretrain", "retrain"}),
         },
-        "machine": machine(),
         "scenarios": judged(rows),
         "rows": rows,
     }
 
 
 def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure whether distillation ever costs quality.")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
+    parser = options_of(
+        __doc__,
+        seeds=(3, "how many, from 0 on"),
+        settings=(Path, "TOML with tables pretrain and retrain"),
+        dbp5l=(Path, "directory in the DBP-5L layout"),
+        target=("el", "its graph to be the target"),
+        background=("ja", "its graph to be the background"),
+    )
     parser.add_argument("--work", type=Path, required=True, help="directory for what is kept")
     parser.add_argument("--scenarios", nargs="*", choices=SCENARIOS, default=list(SCENARIOS))
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
-    parser.add_argument("--settings", type=Path, help="TOML with tables pretrain and retrain")
-    parser.add_argument(
-        "--synth",
-        metavar="PART.NAME=VALUE",
-        action="append",
-        default=[],
-        help=f"a setting of all collections; by default {', '.join(SIZES)}",
-    )
-    parser.add_argument("--dbp5l", type=Path, help="directory in the DBP-5L layout")
-    parser.add_argument("--target", default="el", help="its graph to be the target")
-    parser.add_argument("--background", default="ja", help="its graph to be the background")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    text = f"PART.NAME=VALUE, for all collections; by default {', '.join(SIZES)}"
+    parser.add_argument("--synth", action="append", default=[], help=text)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with report_errors("The same command goes on from here."):
-        report = measure(asked)
-        write_report(asked.out, report)
-    for scenario in report["scenarios"]:
+    again = "The same command goes on from here."
+    for scenario in run(options(), measure, arguments, again=again)["scenarios"]:
         verdict = f"costs: {', '.join(scenario['where'])}" if scenario["costs"] else "no cost"
         print(f"{scenario['scenario']}: {verdict}")
 

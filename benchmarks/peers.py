@@ -1,4 +1,4 @@
-"""PyKEEN's ComplEx, to be compared with: trained, watched, asked, and with the same weights."""
+"""PyKEEN's ComplEx for comparisons: training, scores, and our model with its weights."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def pykeen_trained(
 
 
 class PykeenScorer:
-    """A PyKEEN model that scores as ``kgraft`` asks."""
+    """A PyKEEN model with the methods of a kgraft scorer."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -125,7 +125,7 @@ def same_weights(model: Any, graph: JointGraph, width: int) -> KgeModel:
 
 
 class EnoughError(Exception):
-    """Training has had its time."""
+    """The time for training is over."""
 
 
 def pykeen_curve(
@@ -135,13 +135,13 @@ def pykeen_curve(
     mrr: Callable[[Any], float],
     minutes: float,
 ) -> list[tuple[float, float]]:
-    """Return PyKEEN's validation MRR after so many seconds of training, twelve times or so."""
+    """Return seconds of training and PyKEEN's validation MRR, about twelve times."""
     from pykeen.training import TrainingCallback
 
     curve: list[tuple[float, float]] = []
 
     class Watch(TrainingCallback):
-        """Measures between batches, off the clock."""
+        """Measures between batches, without counting the time of that."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -27,7 +27,7 @@ SIDES = {"tail": "tails", "both": "both sides"}
 
 
 def draw(report: dict[str, Any]) -> Figure:
-    """Return the drawing of a report, whichever it is."""
+    """Return the figure of a report."""
     if "joint_growth" in report:
         return draw_background(report)
     if "scaling" in report:
@@ -58,7 +58,7 @@ def draw_background(report: dict[str, Any]) -> Figure:
 
 
 def draw_scaling(report: dict[str, Any]) -> Figure:
-    """Draw what an epoch takes, and the memory, over each size as a multiple."""
+    """Draw the time of an epoch and the memory over multiples of each size."""
     rows, settings = report["scaling"], report["settings"]
     sizes = {name: style for style, name in enumerate(dict.fromkeys(x["size"] for x in rows))}
     times = sorted(settings["times"])
@@ -76,7 +76,7 @@ def draw_scaling(report: dict[str, Any]) -> Figure:
 
 
 def draw_scenarios(report: dict[str, Any]) -> Figure:
-    """Draw how far the default student is from the one without distillation, by scenario."""
+    """Draw the default student's MRR minus that without distillation, by scenario."""
     scenarios = report["scenarios"]
     names = categories([x["scenario"] for x in scenarios], downwards=True)
     parts = {"all": (-0.15, STYLES["all"]), "uncovered": (0.15, STYLES["none"])}

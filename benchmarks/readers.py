@@ -1,7 +1,4 @@
-"""The readers that are fuzzed: what each is given to begin with, and how it is called.
-
-All that they are given to begin with is written by kgraft's own writers, where there is one.
-"""
+"""The fuzzed readers: their valid inputs, written by kgraft where it has a writer, and calls."""
 
 from __future__ import annotations
 
@@ -81,10 +78,10 @@ class Reader:
     """A reader under test.
 
     Args:
-        seeds: Makes whole inputs; it is given an empty directory to work in.
-        read: Reads the input in a directory.
-        words: Of its format, beside those of all.
-        change: Makes an input of the seeds.
+        seeds: Function that returns valid inputs; its argument is an empty directory.
+        read: Function that reads the input in a directory.
+        words: Tokens of its format, beside those of all.
+        change: Function that damages the seeds.
         anywhere: Whether an input may name files outside its directory.
     """
 
@@ -135,7 +132,7 @@ def only(directory: Path) -> Path:
 
 
 def written(kind: Any, *compressions: Any) -> Callable[[Path], list[Files]]:
-    """Return what makes a graph's files in a format, plain and compressed."""
+    """Return a function that writes a graph in a format, plain and compressed."""
 
     def make(directory: Path) -> list[Files]:
         for number, compression in enumerate(("", *compressions)):
@@ -153,7 +150,7 @@ def written(kind: Any, *compressions: Any) -> Callable[[Path], list[Files]]:
 
 
 def texts(**contents: str) -> Callable[[Path], list[Files]]:
-    """Return what makes an input of each text, called ``train`` with the ending it is given by."""
+    """Return a function that makes an input of each text, a file ``train`` with its ending."""
     endings = {ending: content.encode() for ending, content in contents.items()}
     return lambda _: [{f"train.{x.split('_')[0]}": content} for x, content in endings.items()]
 
@@ -195,7 +192,7 @@ GRAPHS = graph("mine"), graph("big")
 
 
 def read_link_file(directory: Path) -> object:
-    """Read links between two graphs by whichever way the file's length chooses."""
+    """Read links between two graphs in a way that the file's length chooses."""
     path = next(iter(directory.iterdir()), directory / "links.tsv")
     way = path.stat().st_size % 3 if path.exists() else 0
     return read_links(path, *GRAPHS, ids=way == 1, unknown="skip" if way else "error")
@@ -224,7 +221,7 @@ def read_all_settings(directory: Path) -> object:
 
 
 def read_values(directory: Path) -> object:
-    """Give what a JSON text holds to the readers of arrays, frames and PyKEEN factories."""
+    """Read JSON values as arrays, a frame or PyKEEN factories."""
     try:
         given = json.loads((directory / "values.json").read_bytes())
         facts, ids, frame = given["facts"], given["ids"], pl.DataFrame(given["frame"], strict=False)
@@ -261,13 +258,13 @@ def model_files(directory: Path) -> list[Files]:
 
 
 def changed_model(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) -> Files:
-    """Damage a model's files, mostly such that its manifest names them as they are."""
+    """Damage a model's files, mostly with a manifest that matches them."""
     files = mutated(seeds, draw, words)
     return files if draw.random() < 0.2 else with_true_manifest(files)
 
 
 def a_run() -> tuple[Trainer, TripleSampler]:
-    """A learner of five entities, and its facts."""
+    """A trainer of five entities, and its sampler."""
     learner = learner_of(KgeModel.create(SMALL.model, 5, 2), SMALL)
     return learner, TripleSampler(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
 
@@ -293,7 +290,7 @@ class _Whole(str):
 
 
 def go_on(directory: Path) -> object:
-    """Go on with a run, half of the time as if its digest were right."""
+    """Resume a run, half of the time as if its digest were right."""
     path = directory / "run.safetensors"
     true = checkpoint._digest
     if path.exists() and path.stat().st_size % 2:
@@ -309,7 +306,7 @@ def go_on(directory: Path) -> object:
 
 @cache
 def predictor() -> Predictor:
-    """What answers questions about the target of that collection."""
+    """A predictor for the target of that collection."""
     return Predictor(train(collection(), SMALL, alone=True))
 
 
@@ -355,7 +352,7 @@ READERS = {
 
 
 def quietly(reader: Reader, directory: Path) -> object:
-    """Read an input without words about what is left out."""
+    """Read an input without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.set_num_threads(1)

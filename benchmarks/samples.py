@@ -1,4 +1,4 @@
-"""Small texts in each format, and the words of each that fuzzing puts where they do not belong."""
+"""Small texts in each format, and tokens of each for fuzzing."""
 
 from __future__ import annotations
 

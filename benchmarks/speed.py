@@ -2,12 +2,12 @@
 
 Usage: python benchmarks/speed.py COLLECTION --threads 2 --out benchmarks/results/speed.json
 
-All sources are joined into one graph. What is compared does equal work in turns, ``--repeats``
+All sources are joined into one graph. Compared functions do equal work in turns, ``--repeats``
 times; figures are medians, ratios those of each round.
 
 step
-    The three products of a training step (scores, and the gradients of both factors), of the shapes
-    that the batches have, beside the whole step, beside PyKEEN's: its defaults (ComplEx, 32
+    The three matrix products of a training step (scores, and the gradients of both factors) in the
+    shapes of its batches, beside the whole step, beside PyKEEN's: its defaults (ComplEx, 32
     negatives a fact), and settings that suit it better, with as many and with our negatives.
 ranking
     One product of all different queries with all entities, in blocks, beside ``rank``, beside
@@ -15,21 +15,20 @@ ranking
     model, and have to find the same MRR.
 quality
     Seconds of training until a validation MRR is reached: the best that PyKEEN reaches in
-    ``--minutes`` by the best of its settings, and ours to the same. Validation is not counted.
+    ``--minutes`` with the best of its settings, and ours to the same. Validation is not counted.
 
-``step_of_matmul`` and ``ranking_of_matmul`` are speeds as a share of the products' by ``torch.mm``
-(``of_products``: by what kgraft multiplies with, oneDNN where that is faster), the others how many
-times as fast as PyKEEN.
+``step_of_matmul`` and ``ranking_of_matmul`` are speeds as a share of the products' with
+``torch.mm`` (``of_products``: with kgraft's product, which is oneDNN's where that is faster), the
+others multiples of PyKEEN's speed.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,6 +37,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import in_turns, options_of, ratios, run
 from peers import (
     PYKEEN_SUITED,
     pykeen_curve,
@@ -47,23 +47,19 @@ from peers import (
     same_weights,
 )
 
-from kgraft.errors import KgraftError
+import kgraft
 from kgraft.evaluation.ranking import MAX_QUERIES, rank
 from kgraft.evaluation.ranks import concatenate, measure
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
-from kgraft.io.read_collection import read_collection
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.products import product
 from kgraft.pipeline.run import batches_of, learner_of
-from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
+from kgraft.settings import TrainingSettings, TrainSettings
 from kgraft.system.memory import peak
-from kgraft.system.messages import report_errors
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
-from kgraft_experiments.benchmark.plan import write_report
-from kgraft_experiments.benchmark.runner import machine
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 
@@ -87,7 +83,7 @@ class Data:
     @classmethod
     def read(cls, collection: str) -> Data:
         """Join a collection's sources."""
-        found = read_collection(collection)
+        found = kgraft.read_collection(collection)
         graph = join(list(found.graphs.values()), found.links)
         held_out = [
             np.concatenate(
@@ -98,37 +94,18 @@ class Data:
         return cls(graph, *held_out)
 
 
-def in_turns(work: Mapping[str, Work], repeats: int) -> dict[str, list[float]]:
-    """Do each job of work once to warm up and then in turns; return the seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for number in range(repeats + 1):
-        for name, do in work.items():
-            begin = time.perf_counter()
-            do()
-            if number:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
-
-
-def share(of: Sequence[float], by: Sequence[float]) -> dict[str, float]:
-    """Return the median, least and largest ratio of seconds of the same rounds."""
-    ratios = [one / other for one, other in zip(of, by, strict=True)]
-    values = {"median": median(ratios), "least": min(ratios), "largest": max(ratios)}
-    return {name: round(value, 4) for name, value in values.items()}
-
-
 def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any]:
-    """Measure steps."""
+    """Return the figures of training steps."""
     graph, training, width = data.graph, settings.training, settings.model.width
-    made = batches_of(graph, training, n_entities=graph.n_entities)
-    batches = list(islice(made.epoch(1), asked.batches))
+    sampler = batches_of(graph, training, n_entities=graph.n_entities)
+    batches = list(islice(sampler.epoch(1), asked.batches))
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=0)
     learner = learner_of(model, settings)
     work: dict[str, Work] = {
         "matmul": products_of(batches, width),
         "products": products_of(batches, width, as_kgraft=True),
         "step": lambda: [learner.step(batch) for batch in batches],
-        "batches": lambda: list(islice(made.epoch(1), asked.batches)),
+        "batches": lambda: list(islice(sampler.epoch(1), asked.batches)),
     }
     seconds = in_turns(work, asked.repeats)
     examples = sum(len(batch) for batch in batches)
@@ -141,8 +118,8 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
         "milliseconds": {
             name: round(1000 * median(own) / len(batches), 3) for name, own in seconds.items()
         },
-        "of_matmul": share(seconds["matmul"], seconds["step"]),
-        "of_products": share(seconds["products"], seconds["step"]),
+        "of_matmul": ratios(seconds["matmul"], seconds["step"]),
+        "of_products": ratios(seconds["products"], seconds["step"]),
         "examples_per_second": round(examples / median(seconds["step"])),
         "examples_per_second_with_batches": round(
             examples / (median(seconds["step"]) + median(seconds["batches"]))
@@ -152,9 +129,9 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
 
 
 def products_of(batches: Sequence[Batch], width: int, *, as_kgraft: bool = False) -> Work:
-    """Return what computes the products of batches, by ``torch.mm`` or by what a step calls.
+    """Return a function that computes the products of batches as a step does, or by ``torch.mm``.
 
-    The former has memory for what comes out.
+    The latter writes into memory that is allocated before.
     """
     draw = torch.Generator().manual_seed(0)
     shapes = [(len(batch), len(batch.entities)) for batch in batches]
@@ -182,7 +159,7 @@ def products_of(batches: Sequence[Batch], width: int, *, as_kgraft: bool = False
 def pykeen_rates(
     data: Data, width: int, training: TrainingSettings, asked: Namespace
 ) -> Iterator[tuple[str, int]]:
-    """Yield PyKEEN's queries a second by several settings; with inverses, a fact is two."""
+    """Yield PyKEEN's queries a second by several settings; with inverses, a fact has two."""
     some = data.graph.triples[:: max(1, len(data.graph.triples) // asked.pykeen_facts)]
     factory = pykeen_factory(data.graph, some, inverses=True)
     for name, negatives, batch_size, options in (
@@ -197,7 +174,7 @@ def pykeen_rates(
 
 
 def ranking(data: Data, width: int, asked: Namespace) -> dict[str, Any]:
-    """Measure ranking."""
+    """Return the figures of ranking."""
     from pykeen.evaluation import RankBasedEvaluator
 
     facts = data.test[: asked.facts]
@@ -233,7 +210,7 @@ def ranking(data: Data, width: int, asked: Namespace) -> dict[str, Any]:
         work[f"pykeen {size}"] = lambda size=size: theirs(size)
     seconds = in_turns(work, asked.repeats)
     if max(found.values()) > (1 + 1e-3) * min(found.values()):
-        raise KgraftError(f"the evaluators disagree: {found}")
+        raise kgraft.KgraftError(f"the evaluators disagree: {found}")
     best = min((name for name in seconds if "pykeen" in name), key=lambda x: median(seconds[x]))
     return {
         "facts": len(facts),
@@ -242,16 +219,16 @@ def ranking(data: Data, width: int, asked: Namespace) -> dict[str, Any]:
         "facts_per_second": {
             name: round(len(facts) / median(own)) for name, own in seconds.items()
         },
-        "of_matmul": share(seconds["matmul"], seconds["kgraft"]),
-        "of_products": share(seconds["products"], seconds["kgraft"]),
-        "over_pykeen": share(seconds[best], seconds["kgraft"]),
+        "of_matmul": ratios(seconds["matmul"], seconds["kgraft"]),
+        "of_products": ratios(seconds["products"], seconds["kgraft"]),
+        "over_pykeen": ratios(seconds[best], seconds["kgraft"]),
     }
 
 
 def asking(facts: Triples, model: KgeModel, *, as_kgraft: bool = False) -> Work:
-    """Return what multiplies the different queries of facts with all entities.
+    """Return a function that multiplies the different queries of facts with all entities.
 
-    By ``torch.mm``, into memory that is there already, or by what ranking calls.
+    As ranking does, or by ``torch.mm`` into memory that is allocated before.
     """
     sizes = [len(np.unique(facts[:, columns], axis=0)) for columns in ([0, 1], [1, 2])]
     queries = torch.randn(MAX_QUERIES, model.entities.shape[1])
@@ -270,7 +247,7 @@ def asking(facts: Triples, model: KgeModel, *, as_kgraft: bool = False) -> Work:
 
 
 def quality(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any]:
-    """Measure the seconds to PyKEEN's best validation MRR."""
+    """Return the seconds to PyKEEN's best validation MRR."""
     chosen = np.random.default_rng(0).permutation(len(data.valid))[: asked.facts]
     facts, known = data.valid[chosen], KnownFacts(data.graph.triples, data.valid)
 
@@ -304,7 +281,7 @@ def quality(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, 
 def our_curve(
     data: Data, settings: TrainSettings, mrr: Callable[[Any], float]
 ) -> list[tuple[float, float]]:
-    """Return our validation MRR after so many seconds of training, an epoch each."""
+    """Return seconds of training and validation MRR after each of our epochs."""
     graph = data.graph
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=0)
     outcome = fit(
@@ -324,13 +301,10 @@ def our_curve(
 
 
 def measured(asked: Namespace) -> dict[str, Any]:
-    """Measure what is asked for and return the report."""
-    torch.set_num_threads(asked.threads)
+    """Measure the chosen parts and return the report."""
     data = Data.read(asked.collection)
-    settings = TrainSettings(
-        model=ModelSettings(width=asked.width),
-        training=TrainingSettings(epochs=asked.epochs, validate_every=1),
-    )
+    training = {"epochs": asked.epochs, "validate_every": 1}
+    settings = TrainSettings.model_validate({"model": {"width": asked.width}, "training": training})
     body: dict[str, Any] = {}
     if "step" in asked.parts:
         body["step"] = step(data, settings, asked)
@@ -342,46 +316,33 @@ def measured(asked: Namespace) -> dict[str, Any]:
     if "quality" in asked.parts:
         body["quality"] = quality(data, settings, asked)
         body["pykeen_time_to_quality"] = body["quality"]["over_pykeen"]
-    told = {key: value for key, value in vars(asked).items() if key != "out"}
-    told["collection"] = Path(asked.collection).name
     return {
-        "settings": told,
-        "machine": machine(),
+        "settings": {"collection": Path(asked.collection).name},
         **body,
         "peak_rss_mib": round((peak() or math.nan) / 2**20, 1),
     }
 
 
-def options() -> ArgumentParser:
-    parser = ArgumentParser(description="Measure speed against matrix products and PyKEEN.")
-    parser.add_argument("collection", nargs="?", default="world")
-    parser.add_argument("--out", type=Path, required=True, help="the report, a JSON file")
-    parser.add_argument(
-        "--parts", nargs="+", default=["step", "ranking", "quality"], help="what to measure"
-    )
-    parser.add_argument("--width", type=int, default=200)
-    parser.add_argument("--batches", type=int, default=50, help="steps in a round")
-    parser.add_argument("--facts", type=int, default=2_000, help="held-out facts that are ranked")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds")
-    parser.add_argument(
-        "--pykeen-facts", type=int, default=4_000, help="that PyKEEN's rate is from"
-    )
-    parser.add_argument("--pykeen-batch-sizes", type=int, nargs="+", default=[32, 128, 512])
-    parser.add_argument("--minutes", type=float, default=10.0, help="of PyKEEN's training")
-    parser.add_argument("--epochs", type=int, default=10, help="of ours")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = options().parse_args(arguments)
-    with report_errors(), warnings.catch_warnings():
-        # PyKEEN and what it imports use old names of other libraries.
+    parser = options_of(
+        __doc__,
+        parts=(["step", "ranking", "quality"], "what to measure"),
+        width=200,
+        batches=(50, "steps in a round"),
+        facts=(2_000, "held-out facts that are ranked"),
+        repeats=(7, "rounds"),
+        pykeen_facts=(4_000, "that PyKEEN's rate is from"),
+        pykeen_batch_sizes=[32, 128, 512],
+        minutes=(10.0, "of PyKEEN's training"),
+        epochs=(10, "of ours"),
+    )
+    parser.add_argument("collection", nargs="?", default="world")
+    with warnings.catch_warnings():
+        # PyKEEN and its dependencies use old names of other libraries.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", "'pin_memory'")
-        report = measured(asked)
-        write_report(asked.out, report)
+        report = run(parser, measured, arguments)
     for name in ("step_of_matmul", "ranking_of_matmul", "ranking_over_pykeen"):
         if name in report:
             print(f"{name} {report[name]:.2f}")

@@ -28,7 +28,7 @@ SYSTEMS = ("joint", "teacher", "student")
 
 
 def background_table(report: dict[str, Any]) -> Table:
-    """Return what each system takes beside each background, medians over rounds."""
+    """Return each system's cost beside each background, medians over rounds."""
     head = ["background, facts", "system", "facts learned from", "training, seconds"]
     head += ["peak memory, MiB", "MRR"]
     rows = []
@@ -41,7 +41,7 @@ def background_table(report: dict[str, Any]) -> Table:
 
 
 def scenarios_table(report: dict[str, Any]) -> Table:
-    """Return each scenario's students, and where the default one falls behind ``none``."""
+    """Return each scenario's students, and where distillation costs quality."""
     head = ["scenario", "student", *(f"tail, {part}" for part in PARTS), "both sides, all"]
     head += ["both sides, all, minus none", "costs"]
     rows = []
@@ -62,7 +62,7 @@ def scenarios_table(report: dict[str, Any]) -> Table:
 
 
 def walks_tables(report: dict[str, Any]) -> tuple[Table, Table]:
-    """Return what a batch takes to make and to learn, and how far walks are ahead."""
+    """Return the time to make a batch and to learn it, and the speed of walks."""
     head = ["encoder", "steps", "queries a second", "to make a batch, ms", "to learn it, ms"]
     head += ["making, of an epoch", "walks ahead"]
     rows = []
@@ -86,7 +86,7 @@ def shown(table: Table) -> str:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """Return all tables of a report, whichever it is, with what one must know to read them."""
+    """Return all tables of a report, with notes that explain them."""
     settings, where = report["settings"], measured_on(report)
     if "summary" in report:
         return f"{summary_note(report)}; {where}:\n\n{shown(summary_table(report))}"
@@ -117,7 +117,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def together(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one report with the rows of all; systems that several have run alike count once."""
+    """Return one report with the rows of all, equal rows once."""
     [first, *others] = reports
     for other in others:
         for rows in ("quality", "cost"):

@@ -134,7 +134,7 @@ def test_a_stop_before_kgraft_has_begun_is_told_from_others() -> None:
             assert process.stdout is not None
             process.stdout.readline()
             child = kills.Child(process.pid, process.stdout)
-            child.give(signal.SIGTERM)
+            child.send(signal.SIGTERM)
             process.returncode = child.status
         assert (child.handled, child.status) == (handled, 3 if handled else -signal.SIGTERM)
 

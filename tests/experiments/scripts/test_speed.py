@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common import in_turns, ratios
 
 TINY = ["--width", "8", "--batches", "2", "--facts", "20", "--repeats", "2", "--threads", "1"]
 PYKEEN = ["--pykeen-facts", "50", "--pykeen-batch-sizes", "8", "16", "--minutes", "0.02"]
@@ -20,20 +21,20 @@ def speed() -> Any:
     return import_module("speed")
 
 
-def test_shares_by_hand(speed: Any) -> None:
-    assert speed.share([1.0, 3.0, 2.0], [2.0, 4.0, 2.0]) == {
+def test_ratios_by_hand() -> None:
+    assert ratios([1.0, 3.0, 2.0], [2.0, 4.0, 2.0]) == {
         "median": 0.75,
         "least": 0.5,
         "largest": 1.0,
     }
 
 
-def test_work_takes_turns_after_a_warm_up(speed: Any) -> None:
+def test_work_takes_turns_after_a_warm_up() -> None:
     done: list[str] = []
     work: dict[str, Callable[[], object]] = {
         name: lambda name=name: done.append(name) for name in ("one", "two")
     }
-    seconds = speed.in_turns(work, 2)
+    seconds = in_turns(work, 2)
     assert done == ["one", "two"] * 3
     assert {name: len(own) for name, own in seconds.items()} == {"one": 2, "two": 2}
 
