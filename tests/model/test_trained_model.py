@@ -12,8 +12,9 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint_graph import join
 from kgraft.linking.links import Links
+from kgraft.model.facing_model import FacingModel
 from kgraft.model.kge import KgeModel
-from kgraft.model.trained_model import FacingModel, TrainedModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings
 
 
