@@ -10,9 +10,10 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Start": {
@@ -75,7 +76,21 @@ EXIT_STATUS = (
     "and 143 by SIGTERM, the message says how to go on."
 )
 
+
+class _Group(TyperGroup):
+    """A group whose flags, also those of Typer, are false by default, not None.
+
+    Typer loads pydantic to convert None, also for a command that does not exist.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for parameter in self.get_params(ctx):
+            parameter.default = parameter.default or False
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Graft the knowledge of linked knowledge graphs onto your own.",
     epilog=EXIT_STATUS,
     no_args_is_help=True,
