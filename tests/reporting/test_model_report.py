@@ -49,7 +49,7 @@ def test_a_student_from_top_to_bottom(
         "Provenance",
     ]
     terms = ["task", "rules", "regularization", "feature", "network", "prediction"]
-    assert titles(page)[:2] == ["Validation MRR, percent", "Loss, the weighted sum"]
+    assert titles(page)[:2] == ["Validation MRR by vectors, percent", "Loss, the weighted sum"]
     assert titles(page)[2:8] == [f"Loss: {term}" for term in terms]
     assert "96 validation facts of mine" in section(page, "Quality")
     assert "optimistic" in section(page, "Quality")

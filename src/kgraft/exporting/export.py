@@ -95,18 +95,11 @@ def _send(form: Format, selection: Selection, address: str, name: str, *, overwr
 
 def _write(form: Format, selection: Selection, path: Path, name: str, *, overwrite: bool) -> None:
     if form.to_file is not None:
-        if path.is_dir():
-            raise DataError("this is a directory", remedy="Name a file", path=path)
-        if path.exists() and not overwrite:
-            raise DataError(
-                "there is a file already",
-                remedy="Name another one, or use --overwrite",
-                path=path,
-            )
+        _check_replaceable(path, directory=False, overwrite=overwrite)
         with write_atomically(path) as temporary:
             form.to_file(selection, temporary)
     elif form.to_directory is not None:
-        _check_replaceable(path, overwrite=overwrite)
+        _check_replaceable(path, directory=True, overwrite=overwrite)
         with write_directory(path) as temporary:
             form.to_directory(selection, temporary)
             about = json.dumps({"format": name, **selection.about}, indent=2, ensure_ascii=False)
@@ -116,19 +109,18 @@ def _write(form: Format, selection: Selection, path: Path, name: str, *, overwri
         raise DataError(f"{name} is not written to a path", remedy=f"It goes to {begins}")
 
 
-def _check_replaceable(directory: Path, *, overwrite: bool) -> None:
-    """Raise unless the directory is new, empty, or an earlier export that may be replaced."""
-    if directory.exists() and not directory.is_dir():
-        raise DataError("this is a file", remedy="Name a directory", path=directory)
-    if not directory.exists() or not any(directory.iterdir()):
+def _check_replaceable(path: Path, *, directory: bool, overwrite: bool) -> None:
+    """Raise unless a path is new, an empty directory, or may be replaced."""
+    kind, other = ("directory", "file") if path.is_dir() else ("file", "directory")
+    if not path.exists() or (directory and path.is_dir() and not any(path.iterdir())):
         return
-    if not (directory / ABOUT).is_file():
-        raise DataError(
-            "this directory is not an export of kgraft", remedy="Name another one", path=directory
-        )
-    if not overwrite:
-        raise DataError(
-            "there is an export already",
-            remedy="Name another directory, or use --overwrite",
-            path=directory,
-        )
+    if path.is_dir() != directory:
+        raise DataError(f"this is a {kind}", remedy=f"Name a {other}", path=path)
+    if directory and not (path / ABOUT).is_file():
+        problem, remedy = "this directory is not an export of kgraft", "Name another one"
+    elif not overwrite:
+        kind = "an export" if directory else "a file"
+        problem, remedy = f"there is {kind} already", "Name another one, or use --overwrite"
+    else:
+        return
+    raise DataError(problem, remedy=remedy, path=path)

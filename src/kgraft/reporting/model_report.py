@@ -148,7 +148,9 @@ def training_figure(log: Sequence[Mapping[str, Any]], best_epoch: int | None) ->
     if measured:
         points = [(float(x["epoch"]), 100 * x["validation_mrr"]) for x in measured]
         best = [point for point in points if point[0] == best_epoch]
-        drawings.append(_over_epochs("Validation MRR, percent", points, log, style=0, best=best))
+        drawings.append(
+            _over_epochs("Validation MRR by vectors, percent", points, log, style=0, best=best)
+        )
     for term in sorted(_terms(log), key=lambda term: term != "loss"):
         points = [(float(x["epoch"]), float(x.get(term, math.nan))) for x in log]
         title = "Loss, the weighted sum" if term == "loss" else f"Loss: {term}"
