@@ -25,10 +25,10 @@ from scaling import drawn
 import kgraft
 from kgraft.evaluation.ranking import rank
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.pipeline.pretrain import pretraining_run
-from kgraft.pipeline.retrain import retraining_run
-from kgraft.pipeline.run import Run
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.embeddings import EmbeddingTask
+from kgraft.pipeline.pretrain import pretrain, pretraining_task
+from kgraft.pipeline.retrain import retraining_context
+from kgraft.pipeline.train import training_context
 from kgraft.settings import RetrainSettings, RuleSettings, TrainSettings
 from kgraft_experiments.benchmark.runner import machine
 
@@ -49,13 +49,13 @@ KINDS: Mapping[str, TrainSettings] = {
 LARGE = settings_of(width=128, batch_size=4096, negatives=4096)
 
 
-def steps_of(run: Run, device: str) -> Callable[[float], float]:
+def steps_of(task: EmbeddingTask, device: str) -> Callable[[float], float]:
     """Return a function that trains on for some seconds and returns queries a second."""
-    learner, batches = run.on(device).learner(), run.batches()
+    trainer, sampler = task.on(device).trainer(), task.sampler()
 
     def endless() -> Iterator[None]:
         for number in count(1):
-            yield from learner.steps(batches, number)
+            yield from trainer.train_epoch(sampler, number)
 
     steps = endless()
 
@@ -64,13 +64,13 @@ def steps_of(run: Run, device: str) -> Callable[[float], float]:
         while time.perf_counter() - begin < seconds:
             for _ in range(16):
                 next(steps)
-            queries += sum(size for size, _ in learner.look())
+            queries += sum(size for size, _ in trainer.metrics.flush())
         return queries / (time.perf_counter() - begin)
 
     return go_on
 
 
-def rates(make: Callable[[], Run], asked: Namespace) -> dict[str, Any]:
+def rates(make: Callable[[], EmbeddingTask], asked: Namespace) -> dict[str, Any]:
     """Return queries a second on each device, and the GPU's as a multiple of the CPU's."""
     trained = {device: steps_of(make(), device) for device in DEVICES}
     found: dict[str, list[float]] = {device: [] for device in DEVICES}
@@ -87,11 +87,11 @@ def rates(make: Callable[[], Run], asked: Namespace) -> dict[str, Any]:
     }
 
 
-def whole(make: Callable[[], Run]) -> dict[str, Any]:
-    """Train to the end on each device."""
+def whole(collection: kgraft.Collection, settings: TrainSettings) -> dict[str, Any]:
+    """Pre-train to the end on each device."""
     found = {}
     for device in DEVICES:
-        seconds, model = timed(lambda device=device: make().train(device=device))  # type: ignore[misc]
+        seconds, model = timed(partial(pretrain, collection, settings, device=device))
         mrr = model.metrics["validation_mrr"]
         found[device] = {"seconds": round(seconds, 2), "validation_mrr": mrr}
     return found
@@ -101,12 +101,12 @@ def large(asked: Namespace) -> dict[str, Any]:
     """Train on a random graph, and rank some of its facts among all entities, on each device."""
     graph = drawn(asked.facts, asked.entities)
     collection = kgraft.collect([graph], target="drawn")
-    run = training_run(collection, LARGE, alone=True)
+    task = training_context(collection, LARGE, alone=True).task
     known = KnownFacts(graph.train)
     facts = graph.train[:: len(graph.train) // asked.queries][: asked.queries]
     ranked = {}
     for device in DEVICES:
-        model = run.model.on(torch.device(device, 0) if device == "cuda" else torch.device(device))
+        model = task.model.on(torch.device(device, 0) if device == "cuda" else torch.device(device))
         ways: dict[str, Any] = {"side": "tail", "known": known, "n_entities": model.n_entities}
         ranking = partial(rank, model, facts, **ways)
         seconds = min(timed(ranking)[0] for _ in range(2))
@@ -115,7 +115,7 @@ def large(asked: Namespace) -> dict[str, Any]:
         "entities": asked.entities,
         "facts": asked.facts,
         "width": LARGE.model.width,
-        **rates(lambda: run, asked),
+        **rates(lambda: task, asked),
         **ranked,
         "peak_gib_of_gpu": round(torch.cuda.max_memory_allocated() / 2**30, 2),
     }
@@ -125,18 +125,20 @@ def measured(asked: Namespace) -> dict[str, Any]:
     """Measure everything and return the report."""
     collection = kgraft.read_collection(asked.collection).with_target(asked.target)
     rows = {
-        name: rates(lambda own=own: pretraining_run(collection, own), asked)  # type: ignore[misc]
+        name: rates(lambda own=own: pretraining_task(collection, own), asked)  # type: ignore[misc]
         for name, own in KINDS.items()
     }
     default = TrainSettings()
-    teacher = pretraining_run(collection, default).train(device="cuda")
+    teacher = pretrain(collection, default, device="cuda")
     no_rules = RetrainSettings(rules=RuleSettings(longest=0))
-    rows["a student, taught"] = rates(lambda: retraining_run(collection, teacher, no_rules), asked)
+    rows["a student, taught"] = rates(
+        lambda: retraining_context(collection, teacher, no_rules).task, asked
+    )
     return {
         "settings": {"collection": collection.name},
         "machine": machine(torch.device("cuda", 0)),
         "rates": rows,
-        "pre-training": whole(lambda: pretraining_run(collection, default)),
+        "pre-training": whole(collection, default),
         "large": large(asked),
     }
 

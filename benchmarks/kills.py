@@ -133,7 +133,7 @@ def start(arguments: Sequence[str | Path], *, largest: int | None = None) -> Chi
             os.dup2(its_end, stream)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        checkpoint.SHARE = math.inf
+        checkpoint.TIME_SHARE = math.inf
         often = partial(checkpoint.Checkpoint, every_seconds=0.05)
         run.Checkpoint = often  # type: ignore[attr-defined]
         sys.argv = ["kgraft", *map(str, arguments)]
@@ -297,7 +297,7 @@ def damage(place: Place, draw: Random) -> list[str]:
     kept: list[Path] = []
     while not kept:
         stopped(place, draw, signal.SIGKILL)
-        kept = list(place.out.parent.glob(".result.checkpoint.safetensors"))
+        kept = list(place.out.parent.glob(".result.run/*.safetensors"))
     whole = kept[0].read_bytes()
     at = draw.randrange(len(whole))
     flipped = whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :]

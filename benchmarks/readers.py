@@ -51,9 +51,9 @@ from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.kge import KgeModel
+from kgraft.pipeline.embeddings import make_trainer
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
-from kgraft.pipeline.run import learner_of
 from kgraft.pipeline.train import train
 from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
 from kgraft.toml_settings import as_toml, read_settings
@@ -265,8 +265,8 @@ def changed_model(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) 
 
 def a_run() -> tuple[Trainer, TripleSampler]:
     """A trainer of five entities, and its sampler."""
-    learner = learner_of(KgeModel.create(SMALL.model, 5, 2), SMALL)
-    return learner, TripleSampler(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
+    trainer = make_trainer(KgeModel.create(SMALL.model, 5, 2), SMALL)
+    return trainer, TripleSampler(FACTS, 5, 2, batch_size=8, negatives=2, seed=0)
 
 
 def run_files(directory: Path) -> list[Files]:

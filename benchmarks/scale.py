@@ -39,8 +39,8 @@ from kgraft.graph.known_facts import KnownFacts
 from kgraft.io.source import GraphSource
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import save_model
-from kgraft.pipeline.pretrain import pretraining_run
-from kgraft.pipeline.run import Run
+from kgraft.pipeline.embeddings import EmbeddingTask
+from kgraft.pipeline.pretrain import pretraining_task
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 from kgraft_experiments.synthesis.write_synthetic import write_synthetic
@@ -99,25 +99,27 @@ class Stages:
         return value
 
 
-def rates(runs: Sequence[Run], steps: int, rounds: int) -> list[list[float]]:
+def rates(runs: Sequence[EmbeddingTask], steps: int, rounds: int) -> list[list[float]]:
     """Train each run for ``steps`` steps, in turns; return examples a second in each round."""
-    learners = [run.learner() for run in runs]
-    sources = [endless(run.batches()) for run in runs]
+    trainers = [run.trainer() for run in runs]
+    sources = [endless(run.sampler()) for run in runs]
     found: list[list[float]] = [[] for _ in runs]
-    for learner, batches in zip(learners, sources, strict=True):
-        learner.step(next(batches))
+    for trainer, batches in zip(trainers, sources, strict=True):
+        trainer.step(next(batches))
+        trainer.metrics.flush()
     for _ in range(rounds):
-        for learner, batches, own in zip(learners, sources, found, strict=True):
+        for trainer, batches, own in zip(trainers, sources, found, strict=True):
             begin, examples = time.perf_counter(), 0
             for _ in range(-(-steps // rounds)):
                 batch = next(batches)
-                learner.step(batch)
+                trainer.step(batch)
+                trainer.metrics.flush()
                 examples += len(batch)
             own.append(examples / (time.perf_counter() - begin))
     return found
 
 
-def ranked(collection: kgraft.Collection, run: Run, queries: int) -> float:
+def ranked(collection: kgraft.Collection, run: EmbeddingTask, queries: int) -> float:
     """Return the MRR of tails of some of the background's validation facts."""
     graph, part = collection.graphs[BACKGROUND], run.graph.part(BACKGROUND)
     known = KnownFacts(part.joint(graph.train), part.joint(graph.valid))
@@ -139,8 +141,8 @@ def taught(
     """Train a teacher for some steps in turns with a small one, rank with it, and save it."""
     sized = {"model": {"width": asked.width}, "training": {"optimizer": asked.optimizer}}
     settings = kgraft.TrainSettings.model_validate(sized)
-    large: Run = stages.measure("join", partial(pretraining_run, collection, settings))
-    other = pretraining_run(kgraft.read_collection(small), settings)
+    large: EmbeddingTask = stages.measure("join", partial(pretraining_task, collection, settings))
+    other = pretraining_task(kgraft.read_collection(small), settings)
     found = stages.measure("train", partial(rates, (large, other), asked.steps, asked.rounds))
     mrr = stages.measure("rank", partial(ranked, collection, large, asked.queries))
     model = kgraft.TrainedModel("teacher", large.model, large.graph, None, settings)

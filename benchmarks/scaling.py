@@ -23,7 +23,7 @@ from common import apart, options_of, peak_gib, run
 
 import kgraft
 from kgraft.io.interchange import from_arrays
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.train import training_context
 from kgraft_experiments.synthesis.world import by_popularity
 
 SIZES = ("facts", "entities", "width", "negatives")
@@ -50,15 +50,17 @@ def point(sizes: Mapping[str, int], steps: int, threads: int) -> dict[str, Any]:
     graph = drawn(sizes["facts"], sizes["entities"])
     sized = {"model": {"width": sizes["width"]}, "training": {"negatives": sizes["negatives"]}}
     settings = kgraft.TrainSettings.model_validate(sized)
-    training = training_run(kgraft.collect([graph], target="drawn"), settings, alone=True)
-    learner, batches = training.learner(), training.batches()
+    training = training_context(kgraft.collect([graph], target="drawn"), settings, alone=True).task
+    trainer, batches = training.trainer(), training.sampler()
     begin = time.perf_counter()
     epoch = batches.epoch(1)
-    learner.step(next(epoch))
+    trainer.step(trainer.prepare(next(epoch)))
+    trainer.metrics.flush()
     begun = time.perf_counter()
     ends = [begun]
     for batch in islice(epoch, steps):
-        learner.step(batch)
+        trainer.step(trainer.prepare(batch))
+        trainer.metrics.flush()
         ends.append(time.perf_counter())
     # The median, since another process may delay a step.
     seconds = float(np.median(np.diff(ends)))

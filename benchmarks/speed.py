@@ -55,11 +55,12 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.products import product
-from kgraft.pipeline.run import batches_of, learner_of
+from kgraft.pipeline.embeddings import make_sampler, make_trainer
 from kgraft.settings import TrainingSettings, TrainSettings
 from kgraft.system.memory import peak
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
+from kgraft.training.step import Trainer
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 
@@ -97,14 +98,14 @@ class Data:
 def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any]:
     """Return the figures of training steps."""
     graph, training, width = data.graph, settings.training, settings.model.width
-    sampler = batches_of(graph, training, n_entities=graph.n_entities)
+    sampler = make_sampler(graph, training, n_entities=graph.n_entities)
     batches = list(islice(sampler.epoch(1), asked.batches))
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=0)
-    learner = learner_of(model, settings)
+    trainer = make_trainer(model, settings)
     work: dict[str, Work] = {
         "matmul": products_of(batches, width),
         "products": products_of(batches, width, as_kgraft=True),
-        "step": lambda: [learner.step(batch) for batch in batches],
+        "step": lambda: [one_step(trainer, batch) for batch in batches],
         "batches": lambda: list(islice(sampler.epoch(1), asked.batches)),
     }
     seconds = in_turns(work, asked.repeats)
@@ -126,6 +127,12 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
         ),
         "pykeen_examples_per_second": peers,
     }
+
+
+def one_step(trainer: Trainer, batch: Batch) -> None:
+    """Take a training step, and read its losses."""
+    trainer.step(batch)
+    trainer.metrics.flush()
 
 
 def products_of(batches: Sequence[Batch], width: int, *, as_kgraft: bool = False) -> Work:
@@ -285,13 +292,10 @@ def our_curve(
     graph = data.graph
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=0)
     outcome = fit(
-        learner_of(model, settings),
-        batches_of(graph, settings.training, n_entities=graph.n_entities),
+        make_trainer(model, settings),
+        make_sampler(graph, settings.training, n_entities=graph.n_entities),
         settings.training,
         validate=lambda: mrr(model),
-        checkpoint=None,
-        progress=None,
-        name="kgraft",
     )
     spent, curve = 0.0, []
     for entry in outcome.log:

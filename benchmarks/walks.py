@@ -23,7 +23,7 @@ from common import endless, options_of, run
 import kgraft
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
-from kgraft.pipeline.run import batches_of, learner_of
+from kgraft.pipeline.embeddings import make_sampler, make_trainer
 from kgraft.training.batch import Batch
 from kgraft.training.random_walks import Walker
 from kgraft.training.step import Trainer
@@ -53,9 +53,9 @@ def walking(graph: JointGraph, *, steps: int, walkers: int, seconds: float) -> d
 def training(graph: JointGraph, settings: kgraft.TrainSettings, *, batches: int) -> dict[str, Any]:
     """Make batches and train on them as a joint run does, and return the time of both."""
     own = settings.training
-    sampler = batches_of(graph, own, n_entities=graph.n_entities)
+    sampler = make_sampler(graph, own, n_entities=graph.n_entities)
     model = KgeModel.create(settings.model, graph.n_entities, graph.n_relations, seed=own.seed)
-    queries, making, learning = turns(endless(sampler), learner_of(model, settings), batches)
+    queries, making, learning = turns(endless(sampler), make_trainer(model, settings), batches)
     total = making + learning
     return {
         "encoder": settings.model.encoder,
@@ -70,14 +70,15 @@ def training(graph: JointGraph, settings: kgraft.TrainSettings, *, batches: int)
     }
 
 
-def turns(batches: Iterator[Batch], learner: Trainer, n: int) -> tuple[int, float, float]:
+def turns(batches: Iterator[Batch], trainer: Trainer, n: int) -> tuple[int, float, float]:
     """Return the queries of ``n`` batches, and the seconds to make and to learn them."""
     queries, making, learning = 0, 0.0, 0.0
     for place in range(WARM_UP + n):
         begin = time.perf_counter()
         batch = next(batches)
         between = time.perf_counter()
-        learner.step(batch)
+        trainer.step(batch)
+        trainer.metrics.flush()
         end = time.perf_counter()
         if place >= WARM_UP:
             queries += len(batch)

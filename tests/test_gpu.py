@@ -22,11 +22,12 @@ from kgraft.io.interchange import from_arrays
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.kge import KgeModel
+from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
 from kgraft.pipeline.estimate import estimate
-from kgraft.pipeline.pretrain import pretrain, pretraining_run
-from kgraft.pipeline.retrain import retrain, retraining_run
+from kgraft.pipeline.pretrain import pretrain, pretraining_task
+from kgraft.pipeline.retrain import retrain, retraining_context
 from kgraft.pipeline.run import Run, RunOptions
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.train import training_context
 from kgraft.settings import (
     DistillationSettings,
     EncoderName,
@@ -38,6 +39,7 @@ from kgraft.settings import (
     TrainSettings,
 )
 from kgraft.training import collator
+from kgraft.training.checkpoint import Fingerprint
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
 
@@ -80,16 +82,18 @@ def settings_of(
     )  # fmt: skip
 
 
-def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tensor], list[float]]:
-    """The learner's state, on the CPU, and the losses after some steps."""
+def after_steps(
+    run: EmbeddingTask, device: str, n: int = 5
+) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The trainer's state, on the CPU, and the losses after some steps."""
     there = run.on(device)
-    learner = there.learner()
-    with closing(learner.steps(run.batches(), 1)) as steps:
+    trainer = there.trainer()
+    with closing(trainer.train_epoch(run.sampler(), 1)) as steps:
         for _ in islice(steps, n):
             pass
-    losses = [terms["loss"] for _, terms in learner.look()]
+    losses = [terms["loss"] for _, terms in trainer.metrics.flush()]
     assert len(losses) == n
-    return {name: x.cpu() for name, x in learner.state().items()}, losses
+    return {name: x.cpu() for name, x in trainer.state().items()}, losses
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def after_steps(run: Run, device: str, n: int = 5) -> tuple[dict[str, torch.Tens
     ids=lambda x: f"{x.model.encoder}-{x.training.optimizer}-{x.training.path_length}",
 )
 def test_steps_are_those_of_the_cpu(generated: Collection, settings: TrainSettings) -> None:
-    check_alike([pretraining_run(generated, settings) for _ in range(2)])
+    check_alike([pretraining_task(generated, settings) for _ in range(2)])
 
 
 def test_hubs_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,15 +119,18 @@ def test_hubs_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     facts[:40] = np.stack([np.arange(40), np.zeros(40, int), np.full(40, 50)], axis=1)
     names = [f"e{row}" for row in range(60)]
     graph = from_arrays("mine", facts, entities=names, relations=["a", "b", "c"])
-    runs = [training_run(collect([graph], target="mine"), settings_of(), alone=True) for _ in "ab"]
-    monkeypatch.setattr(collator, "MANY", 0.1)
-    batches = runs[0].batches()
-    rooms = [batches.maker.room(draw) for draw in batches.draws(1)]
-    assert any(room.answers and room.asked > room.hubs > 0 for room in rooms)
+    runs = [
+        training_context(collect([graph], target="mine"), settings_of(), alone=True).task
+        for _ in "ab"
+    ]
+    monkeypatch.setattr(collator, "HUB_FACTOR", 0.1)
+    batches = runs[0].sampler()
+    rooms = [batches.collator.padding_sizes(draw) for draw in batches.samples(1)]
+    assert any(room.answers and room.hub_queries > room.hubs > 0 for room in rooms)
     check_alike(runs)
 
 
-def check_alike(runs: list[Run]) -> None:
+def check_alike(runs: list[EmbeddingTask]) -> None:
     """Check that steps on the CPU and on the GPU end alike, of two runs that are the same."""
     (here, own), (there, theirs) = (
         after_steps(replace(run, model=in_double(run.model)), device)
@@ -138,7 +145,7 @@ def check_alike(runs: list[Run]) -> None:
     "settings", [settings_of(precision="bfloat16"), settings_of(tables="bfloat16")]
 )
 def test_narrow_numbers_learn_alike(generated: Collection, settings: TrainSettings) -> None:
-    runs = [pretraining_run(generated, settings) for _ in range(2)]
+    runs = [pretraining_task(generated, settings) for _ in range(2)]
     (_, own), (_, theirs) = (
         after_steps(run, device, n=20) for run, device in zip(runs, ("cpu", "cuda"), strict=True)
     )
@@ -156,7 +163,7 @@ def test_students_are_taught_alike(generated: Collection, doubt: float) -> None:
         ),
     )
     teacher = replace(teacher, kge=in_double(teacher.kge))
-    check_alike([retraining_run(generated, teacher, settings) for _ in range(2)])
+    check_alike([retraining_context(generated, teacher, settings).task for _ in range(2)])
     assert teacher.kge.device.type == "cpu"
 
 
@@ -165,22 +172,24 @@ def test_steps_do_not_wait_for_the_gpu(generated: Collection, system: str) -> No
     settings = settings_of("transformer" if system == "transformer" else "complex", path_length=2)
     if system == "student":
         teacher = pretrain(generated, settings_of())
-        run = retraining_run(generated, teacher, RetrainSettings(model=ModelSettings(width=16)))
+        run = retraining_context(
+            generated, teacher, RetrainSettings(model=ModelSettings(width=16))
+        ).task
     else:
-        run = pretraining_run(generated, settings)
+        run = pretraining_task(generated, settings)
     there = run.on("cuda")
-    learner = there.learner()
-    batches = run.batches()
+    trainer = there.trainer()
+    batches = run.sampler()
     # What is done for the first time, or is recorded, may wait.
     for number in (1, 2, 3):
-        for _ in learner.steps(batches, number):
-            learner.look()
-    steps = learner.steps(batches, 4)
+        for _ in trainer.train_epoch(batches, number):
+            trainer.metrics.flush()
+    steps = trainer.train_epoch(batches, 4)
     next(steps)
     with closing(steps), nobody_waits():
         for _ in range(4):
             next(steps)
-    assert len(learner.look()) == 5
+    assert len(trainer.metrics.flush()) == 5
 
 
 def test_ranks_are_those_of_the_cpu() -> None:
@@ -229,7 +238,7 @@ def test_whole_runs_end_alike(generated: Collection, tmp_path: Path) -> None:
         generated,
         teachers[1],
         RetrainSettings(model=ModelSettings(width=16)),
-        options=RunOptions(checkpoint=tmp_path / "run.safetensors"),
+        options=RunOptions(directory=tmp_path / "run"),
         device="cuda",
     )
     assert student.kge.device.type == "cpu"
@@ -267,15 +276,15 @@ class StopAfter:
 
 def test_a_run_goes_on_from_where_it_was_kept(generated: Collection, tmp_path: Path) -> None:
     settings = settings_of("gru", path_length=2)
-    whole = pretraining_run(generated, settings).train(device="cuda")
-    file = tmp_path / "run.safetensors"
+    whole = pretrain(generated, settings, device="cuda")
+    file = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kgraft.training.checkpoint.Checkpoint.due", True)
-        stopped = pretraining_run(generated, settings)
         with pytest.raises(StoppedError):
-            stopped.train(RunOptions(StopAfter(9), file), device="cuda")
-    assert "state.generator.cuda" in load_file(file)
-    resumed = pretraining_run(generated, settings).train(RunOptions(None, file), device="cuda")
+            pretrain(generated, settings, options=RunOptions(StopAfter(9), file), device="cuda")
+    kept = load_file(file / "embeddings.checkpoint.safetensors")
+    assert "state.generator.cuda" in kept
+    resumed = pretrain(generated, settings, options=RunOptions(None, file), device="cuda")
     losses = [[x["loss"] for x in run.log] for run in (whole, resumed)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
@@ -283,15 +292,15 @@ def test_a_run_goes_on_from_where_it_was_kept(generated: Collection, tmp_path: P
 def test_a_loss_that_is_no_number_is_found_where_it_was(
     generated: Collection, tmp_path: Path
 ) -> None:
-    run = pretraining_run(generated, settings_of())
-    third = list(run.batches().epoch(1))[2]
-    seen = {int(x) for batch in list(run.batches().epoch(1))[:2] for x in batch.entities}
+    run = pretraining_task(generated, settings_of())
+    third = list(run.sampler().epoch(1))[2]
+    seen = {int(x) for batch in list(run.sampler().epoch(1))[:2] for x in batch.entities}
     fresh = next(int(x) for x in third.entities if int(x) not in seen)
     run.model.entities[fresh] = float("nan")
-    file = tmp_path / "run.safetensors"
+    kept_by = Run(RunOptions(directory=tmp_path / "run"), Fingerprint())
     with pytest.raises(TrainingError, match="epoch 1, step 3: the loss term 'task' is nan"):
-        run.train(RunOptions(checkpoint=file), device="cuda")
-    kept = load_file(tmp_path / "run.batch.safetensors")
+        fit_embeddings(run, kept_by, device="cuda")
+    kept = load_file(tmp_path / "run" / "embeddings.checkpoint.batch.safetensors")
     assert kept["entities"].equal(third.entities)
     row = kept["entities"].tolist().index(fresh)
     assert kept["entity_rows"][row].isnan().all()
@@ -299,10 +308,10 @@ def test_a_loss_that_is_no_number_is_found_where_it_was(
 
 
 def test_what_cannot_be_is_refused(generated: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = training_run(generated, settings_of())
+    run = training_context(generated, settings_of()).task
     with pytest.raises(SettingsError, match="the last GPU is cuda:"):
-        run.train(device="cuda:99")
+        run.on("cuda:99")
     assert estimate(run.on("cuda")).seconds > 0
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 1000))
     with pytest.raises(KgraftError, match="the GPU's memory"):
-        run.train(device="cuda")
+        run.on("cuda")

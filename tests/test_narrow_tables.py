@@ -93,9 +93,7 @@ def test_a_run_is_kept_while_it_goes_on(
 ) -> None:
     monkeypatch.setattr(run_module, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
     settings = read_settings(RetrainSettings, None, {**NARROW, "training.min_steps": 0})
-    again = kgraft.retrain(
-        world, teacher, settings, options=RunOptions(checkpoint=tmp_path / "run")
-    )
+    again = kgraft.retrain(world, teacher, settings, options=RunOptions(directory=tmp_path / "run"))
     assert again.kge.entities.equal(student.kge.entities)
     assert (tmp_path / "run").exists()
 

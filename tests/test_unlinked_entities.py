@@ -29,7 +29,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as training_run
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
-from kgraft.rules.rule_answers import FAINT, UNSAID
+from kgraft.rules.rule_answers import FAINT, NONE_ODDS
 from kgraft.settings import (
     DistillationSettings,
     ModelSettings,
@@ -150,7 +150,7 @@ def test_rules_infer_by_way_of_them(student: TrainedModel) -> None:
     [found] = predict(student, head="x9", relation="r", k=1, by="rules")
     assert (found.tail, found.stated_by) == ("y9", ())
     said = 8 / (10 + 5) + FAINT  # 8 of 10 paths, and 5 wrong ones charged
-    assert found.score == pytest.approx(said / (said + UNSAID))
+    assert found.score == pytest.approx(said / (said + NONE_ODDS))
     [back] = predict(student, relation="r", tail="y9", k=1, by="rules")
     assert (back.head, back.score) == ("x9", found.score)
 

@@ -23,12 +23,12 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
-from kgraft.model.ensemble import FAINT as LEAST
+from kgraft.model.ensemble import RULE_SCALE as LEAST
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.rules.rule_answers import FAINT, UNSAID
-from kgraft.rules.rules import together
+from kgraft.rules.rule_answers import FAINT, NONE_ODDS
+from kgraft.rules.rules import rules_from
 from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -54,14 +54,16 @@ def model(tiny: Collection) -> TrainedModel:
     # mine's three facts, then big's: ann likes cay, ann likes bob, bob sees Z
     agreement = np.array([1.0, 1.0, 1.0, 0.6, 0.9, 0.5])
     mrr: dict[By, float] = {"rules": 1.0}
-    evidence = Evidence(together(parts, M), agreement, torch.ones(2 * M, len(DEFAULT_WEIGHTS)), mrr)
+    evidence = Evidence(
+        rules_from(parts, M), agreement, torch.ones(2 * M, len(DEFAULT_WEIGHTS)), mrr
+    )
     kge = KgeModel(settings.model, entities, relations)
     return TrainedModel("student", kge, graph, "mine", settings, evidence=evidence)
 
 
 def share(own: float, *others: float) -> float:
     """Return the probability of an answer by its confidence and those of the other answers."""
-    return (own + FAINT) / (own + sum(others) + FAINT * (1 + len(others)) + UNSAID)
+    return (own + FAINT) / (own + sum(others) + FAINT * (1 + len(others)) + NONE_ODDS)
 
 
 def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:
@@ -109,7 +111,7 @@ def test_all_rules_that_need_a_fact_fall_with_it(model: TrainedModel) -> None:
         {"relation": KNOWS, "first": KNOWS + M, "entity": BOB, "answer": BOB, "support": 2,
          "confidence": 0.25},
     ]  # fmt: skip
-    rules = together([pl.DataFrame([rule]) for rule in needing], M)
+    rules = rules_from([pl.DataFrame([rule]) for rule in needing], M)
     both = replace(model, evidence=replace(model.evidence, rules=rules))
     found = explain(both, "cay", "knows", "bob")
     assert found.score == pytest.approx(share(1 - 0.5 * 0.75))

@@ -23,7 +23,7 @@ from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.rules.rules import together
+from kgraft.rules.rules import rules_from
 from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -35,7 +35,7 @@ def knowing(model: TrainedModel, *some_rules: dict[str, Any]) -> TrainedModel:
     m = model.graph.n_relations
     parts = [pl.DataFrame([{"support": 2, "confidence": 0.5} | rule]) for rule in some_rules]
     agreement, mixture = np.ones(len(model.graph.triples)), torch.ones(2 * m, len(DEFAULT_WEIGHTS))
-    return replace(model, evidence=Evidence(together(parts, m), agreement, mixture, {}))
+    return replace(model, evidence=Evidence(rules_from(parts, m), agreement, mixture, {}))
 
 
 @pytest.fixture

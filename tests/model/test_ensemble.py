@@ -17,7 +17,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.ensemble import (
     DEFAULT_WEIGHTS,
-    FAINT,
+    RULE_SCALE,
     EnsembleScorer,
     EvidenceScorer,
     Features,
@@ -26,7 +26,7 @@ from kgraft.model.ensemble import (
 )
 from kgraft.model.kge import KgeModel
 from kgraft.rules.evidence_index import EvidenceIndex
-from kgraft.rules.rules import Rules, together
+from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import ModelSettings
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -36,7 +36,7 @@ SIDES: tuple[Side, ...] = ("tail", "head")
 
 
 def rules_of(*rules: dict[str, Any]) -> Rules:
-    return together([pl.DataFrame([{"support": 2} | rule]) for rule in rules], M)
+    return rules_from([pl.DataFrame([{"support": 2} | rule]) for rule in rules], M)
 
 
 RULES = rules_of(
@@ -104,12 +104,12 @@ BY_RULES = [
 def test_mixed_by_hand() -> None:
     features = Features(
         vectors=torch.tensor([[2.0, -1.0], [2.0, 0.0]]),
-        inferred=torch.tensor([[0.5, 1.0], [0.0, 3.0]]),
+        is_pseudo=torch.tensor([[0.5, 1.0], [0.0, 3.0]]),
         stated=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
-        agreed=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
+        reliability=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
         unstated=torch.tensor([[0.25], [1.0]]),
         joined=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
-        frequent=torch.tensor([[0.0, 0.5], [4.0, 0.0]]),
+        frequency=torch.tensor([[0.0, 0.5], [4.0, 0.0]]),
         degree=torch.tensor([[2.0, 1.0], [2.0, 1.0]]),
     )
     each = torch.tensor([[1.0, 2, 3, 4, 6, 10, 7, 8, 9], [1.0, 10, 0, 0, 2, 0, 0, 0.5, 0]])
@@ -186,15 +186,15 @@ def test_features_by_hand(rules: EvidenceScorer, kge: KgeModel) -> None:
     some = ids(CAY, DAN)
     found = scorer.features(ids(ANN, CAY), ids(LIKES, LIKES), side="tail", candidates=some)
     assert found.vectors.tolist() == [[3.0, 4.0], [9.0, 12.0]]
-    surely, hardly, alone = (math.log(1 + x / FAINT) for x in (BY_RULE, TOO, ALONE))
+    surely, hardly, alone = (math.log(1 + x / RULE_SCALE) for x in (BY_RULE, TOO, ALONE))
     assert found.inferred.numpy() == pytest.approx(np.array([[surely, hardly], [0.0, alone]]))
     assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
-    assert found.agreed.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
+    assert found.reliability.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
     assert found.unstated.tolist() == [[0.25], [1.0]]
     # somebody says that ann likes cay, and that cay likes dan
     assert found.joined.tolist() == [[1.0, 0.0], [0.0, 1.0]]
     # mine says of dan alone that somebody likes him; four facts are about cay, one about dan
-    assert found.frequent.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
+    assert found.frequency.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
     assert found.degree.numpy() == pytest.approx(np.log1p([[4, 1]] * 2))
 
 
@@ -213,7 +213,7 @@ def test_no_statement_is_certain(
     rules = EvidenceScorer(EvidenceIndex(graph, "mine", RULES, np.full(7, agreement)), 6, M)
     scorer = EnsembleScorer(kge, rules, weights(*DEFAULT_WEIGHTS))
     found = scorer.features(ids(BOB), ids(SEES), side="tail", candidates=ids(CAY))
-    assert found.agreed.item() == pytest.approx(math.log(counted / (1 - counted)), rel=1e-4)
+    assert found.reliability.item() == pytest.approx(math.log(counted / (1 - counted)), rel=1e-4)
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -21,8 +21,8 @@ from kgraft.model.ensemble import DEFAULT_WEIGHTS, EnsembleScorer, EvidenceScore
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.rules.rule_answers import FAINT, UNSAID
-from kgraft.rules.rules import SCHEMA, Rules, together
+from kgraft.rules.rule_answers import FAINT, NONE_ODDS
+from kgraft.rules.rules import SCHEMA, Rules, rules_from
 from kgraft.settings import ModelSettings, RetrainSettings
 
 ANN, LIKES, CAY, M = 0, 0, 2, 3
@@ -39,7 +39,7 @@ def some_rules() -> Rules:
     named = pl.DataFrame(
         {"relation": 4, "first": 0, "entity": 1, "answer": 3, "support": 2, "confidence": 0.3}
     )
-    return together([rules, named], M)
+    return rules_from([rules, named], M)
 
 
 def evidence(mrr: Mapping[By, float]) -> Evidence:
@@ -96,7 +96,7 @@ def test_a_model_answers_by_what_it_is_told(student: TrainedModel) -> None:
     asked = torch.tensor([ANN]), torch.tensor([LIKES])
     # A rule says 0.7, and big, with which mine agrees by a third, says so too.
     scores = student.scorer("rules").score(*asked, side="tail", candidates=None)
-    by_rule = (0.7 + FAINT) / (0.7 + FAINT + UNSAID)
+    by_rule = (0.7 + FAINT) / (0.7 + FAINT + NONE_ODDS)
     wanted = 1 - (1 - by_rule) * (1 - 1 / 3)
     assert scores.numpy() == pytest.approx(np.array([[0, 0, wanted, 0, 0, 0]]), abs=1e-6)
     both = student.scorer("both").score(*asked, side="tail", candidates=None)
@@ -129,9 +129,9 @@ def test_evidence_comes_back_from_a_directory(student: TrainedModel, tmp_path: P
     assert loaded.evidence.rules.frame.equals(student.evidence.rules.frame)
     assert dict(loaded.evidence.rules.frame.schema) == SCHEMA
     assert loaded.evidence.rules.n_relations == M
-    np.testing.assert_array_equal(loaded.evidence.agreement, student.evidence.agreement)
-    assert loaded.evidence.agreement.dtype == np.float64
-    assert loaded.evidence.mixture.equal(student.evidence.mixture)
+    np.testing.assert_array_equal(loaded.evidence.reliability, student.evidence.reliability)
+    assert loaded.evidence.reliability.dtype == np.float64
+    assert loaded.evidence.weights.equal(student.evidence.weights)
     assert loaded.evidence.mrr == student.evidence.mrr
     assert loaded.metrics == student.metrics
     assert loaded.answers_by == "both"

@@ -10,11 +10,11 @@ import pytest
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import run
+from kgraft.pipeline import embeddings, target
 from kgraft.pipeline.estimate import Estimate, estimate
-from kgraft.pipeline.pretrain import pretraining_run
-from kgraft.pipeline.retrain import retraining_run
-from kgraft.pipeline.train import train, training_run
+from kgraft.pipeline.pretrain import pretraining_task
+from kgraft.pipeline.retrain import retraining_context
+from kgraft.pipeline.train import train, training_context
 from kgraft.settings import (
     ModelSettings,
     OptimizerName,
@@ -36,27 +36,28 @@ def test_seconds_by_hand() -> None:
         steps=100,
         seconds_per_step=0.5,
         validation_seconds=3.0,
-        looks=2,
+        validations=2,
+        stages={"rules": 3.5, "calibration": 0.5},
     )
-    assert found.seconds == 56.0
+    assert found.training_seconds == 56.0
+    assert found.seconds == 60.0
 
 
 def test_it_counts_what_the_run_will_do(
     generated: Collection, teacher: TrainedModel, fast: TrainSettings, fast_student: RetrainSettings
 ) -> None:
-    for prepared in (
-        training_run(generated, fast),
-        pretraining_run(generated, fast),
-        retraining_run(generated, teacher, fast_student),
+    for task in (
+        training_context(generated, fast).task,
+        pretraining_task(generated, fast),
+        retraining_context(generated, teacher, fast_student).task,
     ):
-        training = prepared.settings.training
-        batches = prepared.batches()
-        found = estimate(prepared)
-        epochs = training.epochs_of(batches.n_steps)
-        assert found.steps == epochs * batches.n_steps
-        assert found.looks == -(-epochs // training.validate_every)
-        assert found.facts == len(batches.facts)
-        assert found.parameters == prepared.model.n_parameters
+        training, sampler = task.settings.training, task.sampler()
+        found = estimate(task)
+        epochs = training.epochs_of(sampler.n_steps)
+        assert found.steps == epochs * sampler.n_steps
+        assert found.validations == -(-epochs // training.validate_every)
+        assert found.facts == len(sampler.facts)
+        assert found.parameters == task.model.n_parameters
         assert found.seconds_per_step > 0
         assert found.validation_seconds > 0
 
@@ -66,15 +67,36 @@ def test_without_validation_facts_there_are_no_looks(
 ) -> None:
     own = generated.graphs["mine"]
     graphs = {**generated.graphs, "mine": replace(own, valid=own.valid[:0])}
-    found = estimate(training_run(replace(generated, graphs=graphs), fast))
-    assert (found.looks, found.validation_seconds) == (0, 0.0)
+    found = estimate(training_context(replace(generated, graphs=graphs), fast).task)
+    assert (found.validations, found.validation_seconds) == (0, 0.0)
 
 
 def test_a_run_of_one_step_is_measured(generated: Collection, fast: TrainSettings) -> None:
     training = TrainingSettings(epochs=1, batch_size=100_000, negatives=4)
-    found = estimate(training_run(generated, fast.model_copy(update={"training": training})))
+    settings = fast.model_copy(update={"training": training})
+    found = estimate(training_context(generated, settings).task)
     assert found.steps == 1
     assert found.seconds_per_step > 0
+
+
+def test_every_stage_is_estimated_and_nothing_is_mined(
+    generated: Collection,
+    teacher: TrainedModel,
+    fast_student: RetrainSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(target, "mine_rules", lambda *_, **__: pytest.fail("rules were mined"))
+    context = retraining_context(generated, teacher, fast_student)
+    found = estimate(context.task, context)
+    stages = ["rules", "rule weights", "pseudo-facts", "ensemble", "calibration"]
+    assert list(found.stages) == stages
+    assert all(seconds > 0 for seconds in found.stages.values())
+    assert found.seconds == pytest.approx(found.training_seconds + sum(found.stages.values()))
+    limited = fast_student.model_copy(
+        update={"rules": fast_student.rules.model_copy(update={"seconds": 1e-9})}
+    )
+    context = retraining_context(generated, teacher, limited)
+    assert estimate(context.task, context).stages["rules"] == 1e-9
 
 
 def test_memory_by_hand() -> None:
@@ -101,7 +123,9 @@ def test_what_does_not_fit_is_refused_before_a_table_is_made(
     generated: Collection, fast: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda: 1000)
-    monkeypatch.setattr(run.KgeModel, "create", lambda *_, **__: pytest.fail("a table was made"))
+    monkeypatch.setattr(
+        embeddings.KgeModel, "create", lambda *_, **__: pytest.fail("a table was made")
+    )
     with pytest.raises(KgraftError, match=r"memory for 19\d entities.* Lower model\.width"):
         train(generated, fast)
 

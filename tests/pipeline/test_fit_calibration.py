@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fitting import calibration_by_vectors
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import Calibration
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.fit_calibration import ERROR_METRIC, fit_calibration, isotonic, platt
+from kgraft.pipeline.fit_calibration import ERROR_METRIC, isotonic, platt
 from kgraft.pipeline.train import train
 from kgraft.settings import TrainSettings
 
@@ -96,16 +97,19 @@ def test_teachers_are_for_no_graph_that_could_tell(teacher: TrainedModel) -> Non
     assert ERROR_METRIC not in teacher.metrics
 
 
-def test_without_validation_facts_a_model_stays_as_it_is(
-    student: TrainedModel, own: KnowledgeGraph
+def test_without_validation_facts_there_is_no_calibration(
+    generated: Collection, own: KnowledgeGraph, fast: TrainSettings
 ) -> None:
-    assert fit_calibration(student, replace(own, valid=own.valid[:0])) is student
+    graphs = {**generated.graphs, own.name: replace(own, valid=own.valid[:0])}
+    model = train(replace(generated, graphs=graphs), fast)
+    assert model.calibration == {}
+    assert ERROR_METRIC not in model.metrics
 
 
 def test_test_facts_play_no_part(student: TrainedModel, own: KnowledgeGraph) -> None:
-    alone = replace(student, evidence=None)
-    wanted = fit_calibration(alone, own).calibration
-    assert fit_calibration(alone, replace(own, test=own.test[:3])).calibration == wanted
+    wanted = calibration_by_vectors(student, own).calibration
+    found = calibration_by_vectors(student, replace(own, test=own.test[:3])).calibration
+    assert found == wanted
 
 
 def test_a_good_model_is_sure_and_a_bad_one_is_not(
@@ -116,7 +120,7 @@ def test_a_good_model_is_sure_and_a_bad_one_is_not(
     draw = torch.Generator().manual_seed(0)
     noise = torch.randn(kge.entities.shape, generator=draw)
     blind = type(kge)(kge.settings, noise, kge.relations, kge.encoder)
-    bad = fit_calibration(replace(student, kge=blind, evidence=None), own)
+    bad = calibration_by_vectors(replace(student, kge=blind), own)
     assert bad.calibration["vectors"].probability(torch.tensor([0.0])).item() < 0.2 < good
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from fitting import with_evidence
 
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -22,10 +23,8 @@ from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import fit_ensemble as fit_ensemble_module
-from kgraft.pipeline.fit_ensemble import fit_ensemble
-from kgraft.pipeline.run import new_model
-from kgraft.pipeline.target import run_for_target
-from kgraft.rules.rules import Rules, together
+from kgraft.pipeline.train import train
+from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import (
     ModelSettings,
     PriorSettings,
@@ -40,7 +39,7 @@ R_FOLLOWS_FROM_S = {"relation": R, "first": S, "confidence": 0.75}
 
 
 def rules_of(*rules: dict[str, Any]) -> Rules:
-    return together([pl.DataFrame([{"support": 2} | rule]) for rule in rules], 2)
+    return rules_from([pl.DataFrame([{"support": 2} | rule]) for rule in rules], 2)
 
 
 def shifted(relation: int, shift: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -77,8 +76,7 @@ def by_chance(
 
 
 def with_rules(model: TrainedModel, target: KnowledgeGraph, *rules: dict[str, Any]) -> TrainedModel:
-    agreement = np.full(len(model.graph.triples), 0.75)
-    return fit_ensemble(model, target, rules_of(*rules), agreement)[0]
+    return with_evidence(model, target, rules_of(*rules))
 
 
 def evidence_of(model: TrainedModel) -> Evidence:
@@ -103,7 +101,7 @@ def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) ->
     assert measured(model, collection) == 1.0
     assert measured(model, collection, "both") > 0.9
     # vectors count for less than usual, and rules for more
-    weights = evidence_of(model).mixture[[R, R + 2]]
+    weights = evidence_of(model).weights[[R, R + 2]]
     assert (weights[:, 0] < DEFAULT_WEIGHTS[0]).all()
     assert (weights[:, 2] == DEFAULT_WEIGHTS[2]).all()  # nothing is stated by others
     assert (weights[:, 1] > DEFAULT_WEIGHTS[1]).all()
@@ -125,7 +123,7 @@ def test_what_only_another_source_states_is_answered_by_it(mine: KnowledgeGraph)
 def test_without_validation_facts_weights_are_the_usual_ones(mine: KnowledgeGraph) -> None:
     target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train)
     model = with_rules(by_chance(target), target, R_FOLLOWS_FROM_S)
-    assert evidence_of(model).mixture.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
+    assert evidence_of(model).weights.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
     assert evidence_of(model).mrr == {}
     assert (model.answers_by, model.metrics[EVIDENCE_METRIC]) == ("vectors", {})
     assert model.scorer() is model.kge
@@ -138,8 +136,7 @@ def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int
         training=TrainingSettings(epochs=1),
         rules=RuleSettings(longest=longest),
     )
-    graph = join([mine])
-    model = run_for_target("single", graph, settings, new_model(graph, settings), mine).train()
+    model = train(Collection("alone", {"mine": mine}, target="mine"), settings)
     assert (model.evidence is not None) == (longest > 0)
     assert (EVIDENCE_METRIC in model.metrics) == (longest > 0)
     assert model.answers_by == ("rules" if longest else "vectors")
@@ -148,9 +145,9 @@ def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int
 def test_rules_and_agreement_are_kept(mine: KnowledgeGraph) -> None:
     model, rules = by_chance(mine), rules_of(R_FOLLOWS_FROM_S)
     agreement = np.linspace(0, 1, len(model.graph.triples))
-    evidence = evidence_of(fit_ensemble(model, mine, rules, agreement)[0])
+    evidence = evidence_of(with_evidence(model, mine, rules, agreement))
     assert evidence.rules is rules
-    assert evidence.agreement is agreement
+    assert evidence.reliability is agreement
 
 
 @pytest.mark.parametrize("by", ["vectors", "rules"])
@@ -170,25 +167,25 @@ def test_the_same_call_gives_the_same_weights(mine: KnowledgeGraph) -> None:
     one, other = (
         evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)) for _ in range(2)
     )
-    assert one.mixture.equal(other.mixture)
+    assert one.weights.equal(other.weights)
     assert one.mrr == other.mrr
-    assert not one.mixture.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
+    assert not one.weights.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
 
 
 def test_relations_without_validation_facts_share_what_others_have_learned(
     mine: KnowledgeGraph,
 ) -> None:
-    mixture = evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)).mixture
-    assert mixture[S].equal(mixture[S + 2])
-    assert mixture[S, 0] < DEFAULT_WEIGHTS[0]
-    assert not mixture[R].equal(mixture[R + 2])
-    assert not mixture[S + 2].equal(mixture[R + 2])
+    weights = evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)).weights
+    assert weights[S].equal(weights[S + 2])
+    assert weights[S, 0] < DEFAULT_WEIGHTS[0]
+    assert not weights[R].equal(weights[R + 2])
+    assert not weights[S + 2].equal(weights[R + 2])
 
 
 def test_a_mixture_is_measured_on_facts_that_it_was_not_fitted_to(
     mine: KnowledgeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit_ensemble_module, "PULL", 1e-3)  # lets one fact decide
+    monkeypatch.setattr(fit_ensemble_module, "PRIOR_STRENGTH", 1e-3)  # lets one fact decide
     # A fact of which both ends are in one fold.
     alike = np.ptp(fit_ensemble_module.folds(N)[mine.valid[:, [0, 2]]], axis=1) == 0
     valid = mine.valid[alike][:1]
@@ -199,7 +196,7 @@ def test_a_mixture_is_measured_on_facts_that_it_was_not_fitted_to(
     fitted = measured(model, collection, "both")
     # The queries for tail and head are in one part: measured apart, they have the usual weights.
     usual = torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1)
-    unfitted = replace(model, evidence=replace(evidence_of(model), mixture=usual))
+    unfitted = replace(model, evidence=replace(evidence_of(model), weights=usual, index=None))
     assert measured(unfitted, collection, "both") < fitted
     assert evidence_of(model).mrr["both"] == pytest.approx(
         measured(unfitted, collection, "both"), abs=1e-6
@@ -264,7 +261,7 @@ def test_what_is_stated_is_weighed_however_low_it_ranks_by_vectors() -> None:
     mine, collection = beside(facts[:50], facts[50:], facts, n)
     model = by_chance(mine, collection.graphs["big"], links=collection.links)
     useless = rules_of({"relation": S, "first": R, "confidence": 0.5})
-    found, _ = fit_ensemble(model, mine, useless, np.full(len(model.graph.triples), 0.9))
+    found = with_evidence(model, mine, useless, np.full(len(model.graph.triples), 0.9))
     assert found.evidence is not None
     assert found.evidence.mrr["rules"] == pytest.approx(1.0)
 
@@ -273,7 +270,7 @@ def test_certain_agreement_is_measured_as_it_answers() -> None:
     # The other graph states two answers; a rule says which.
     mine, collection = beside([[0, R, 1]], [[0, S, 1]], [[0, R, 1], [0, R, 2]], 5)
     model = by_chance(mine, collection.graphs["big"], links=collection.links)
-    found, _ = fit_ensemble(model, mine, rules_of(R_FOLLOWS_FROM_S), np.ones(3))
+    found = with_evidence(model, mine, rules_of(R_FOLLOWS_FROM_S), np.ones(3))
     assert found.evidence is not None
     measured = evaluate(found, collection, split="valid", filters=["train+valid"], by="rules")
     assert found.evidence.mrr["rules"] == pytest.approx(measured.mrr(facts_filter="train+valid"))

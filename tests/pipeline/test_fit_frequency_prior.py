@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from fitting import with_evidence
 
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -16,15 +17,14 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.fit_ensemble import fit_ensemble
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
 from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges
 from kgraft.rules.rule_bodies import Adjacency
-from kgraft.rules.rules import together
+from kgraft.rules.rules import rules_from
 from kgraft.settings import ModelSettings, PriorSettings, RuleSettings, TrainSettings
 
-USELESS = together(
+USELESS = rules_from(
     [pl.DataFrame([{"support": 2, "relation": 1, "first": 1, "second": 1, "confidence": 0.5}])], 2
 )
 
@@ -56,7 +56,7 @@ def random() -> EntityFrequencies:
 def products(connections: EntityFrequencies, size: int, n_entities: int = 9) -> torch.Tensor:
     """Return what is added along each relation for each answer, frequency weighing 2, degree -1."""
     frequency, degree = torch.full((4,), 2.0), torch.full((4,), -1.0)
-    usual = fit_frequency_prior(connections, frequency, degree, n_entities=n_entities, size=size)
+    usual = fit_frequency_prior(connections, frequency, degree, n_entities=n_entities, rank=size)
     assert usual.entities.shape[1] <= size
     return usual.relations @ usual.entities.T
 
@@ -109,7 +109,7 @@ def test_entities_without_a_row_take_no_part(random: EntityFrequencies) -> None:
 def test_no_facts_leave_degrees() -> None:
     connections = connections_of(graph_of([[0, 0, 1]], 3))
     frequency, degree = torch.zeros(4), torch.full((4,), -1.0)
-    usual = fit_frequency_prior(connections, frequency, degree, n_entities=3, size=8)
+    usual = fit_frequency_prior(connections, frequency, degree, n_entities=3, rank=8)
     added = usual.relations @ usual.entities.T
     torch.testing.assert_close(added, torch.from_numpy(-connections.degree).expand(4, 3))
 
@@ -143,7 +143,7 @@ def popular() -> KnowledgeGraph:
 
 def knowing(graph: KnowledgeGraph, usual: int) -> TrainedModel:
     model = by_chance(graph, usual)
-    return fit_ensemble(model, graph, USELESS, np.ones(len(model.graph.triples)))[0]
+    return with_evidence(model, graph, USELESS, np.ones(len(model.graph.triples)))
 
 
 def mrr(model: TrainedModel, graph: KnowledgeGraph) -> float:
@@ -158,7 +158,7 @@ def test_vectors_learn_what_is_usual(popular: KnowledgeGraph) -> None:
     assert mrr(told, popular) > mrr(without, popular) + 0.3
     assert told.evidence is not None
     assert without.evidence is not None
-    assert told.evidence.mixture.equal(without.evidence.mixture)
+    assert told.evidence.weights.equal(without.evidence.weights)
     # measured on facts that nothing was fitted to, it is better too
     assert told.evidence.mrr["vectors"] > without.evidence.mrr["vectors"] + 0.1
     assert told.evidence.mrr["both"] == without.evidence.mrr["both"]

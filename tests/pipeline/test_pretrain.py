@@ -11,9 +11,9 @@ import pytest
 from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.pretrain import pretrain, pretraining_run
-from kgraft.pipeline.run import Run
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.embeddings import EmbeddingTask
+from kgraft.pipeline.pretrain import pretrain, pretraining_task
+from kgraft.pipeline.train import training_context
 from kgraft.settings import RuleSettings, TrainSettings
 
 
@@ -56,20 +56,22 @@ def test_a_teacher_has_no_rules(generated: Collection, fast: TrainSettings) -> N
         pretrain(generated, fast.model_copy(update={"rules": RuleSettings(longest=2)}))
 
 
-@pytest.mark.parametrize("run_of", [pretraining_run, training_run])
+@pytest.mark.parametrize(
+    "task_of", [pretraining_task, lambda *asked: training_context(*asked).task]
+)
 def test_facts_that_doubtful_links_bring_count_less(
-    generated: Collection, fast: TrainSettings, run_of: Callable[..., Run]
+    generated: Collection, fast: TrainSettings, task_of: Callable[..., EmbeddingTask]
 ) -> None:
     doubtful = [
         replace(x, confidence=np.full_like(x.confidence, 0.5 if i else 1.0))
         for i, x in enumerate(generated.links)
     ]
-    assert run_of(generated, fast).weights is None
-    weights = run_of(replace(generated, links=tuple(doubtful)), fast).weights
+    assert task_of(generated, fast).weights is None
+    weights = task_of(replace(generated, links=tuple(doubtful)), fast).weights
     assert weights is not None
     assert weights.mean() == pytest.approx(1)
     assert weights.min() < 0.5 < 1 < weights.max()
     alike = fast.model_copy(
         update={"training": fast.training.model_copy(update={"link_confidence": 0.0})}
     )
-    assert run_of(replace(generated, links=tuple(doubtful)), alike).weights is None
+    assert task_of(replace(generated, links=tuple(doubtful)), alike).weights is None

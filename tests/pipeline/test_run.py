@@ -137,7 +137,7 @@ class Stop(Silence):
 def always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a run after every step."""
     monkeypatch.setattr(training_run, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
-    monkeypatch.setattr(checkpoint, "SHARE", math.inf)
+    monkeypatch.setattr(checkpoint, "TIME_SHARE", math.inf)
 
 
 @pytest.mark.usefixtures("always_kept")
@@ -149,26 +149,26 @@ def test_an_interrupted_run_ends_in_the_same_weights_and_log(
     with pytest.raises(KeyboardInterrupt):
         run(0, RunOptions(Stop(epoch), kept))
     assert kept.exists()
-    assert_same(run(0, RunOptions(checkpoint=kept)), whole)
+    assert_same(run(0, RunOptions(directory=kept)), whole)
 
 
 @pytest.mark.usefixtures("always_kept")
 def test_the_checkpoint_of_another_seed_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "run.safetensors"
-    run(1, RunOptions(checkpoint=kept))
+    run(1, RunOptions(directory=kept))
     before = kept.read_bytes()
     with pytest.raises(DataError, match="another run is kept here"):
-        run(0, RunOptions(checkpoint=kept))
+        run(0, RunOptions(directory=kept))
     assert kept.read_bytes() == before
 
 
 @pytest.mark.usefixtures("always_kept")
 def test_a_damaged_checkpoint_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "run.safetensors"
-    run(0, RunOptions(checkpoint=kept))
+    run(0, RunOptions(directory=kept))
     kept.write_bytes(kept.read_bytes()[:-100])
     with pytest.raises(DataError, match="is damaged"):
-        run(0, RunOptions(checkpoint=kept))
+        run(0, RunOptions(directory=kept))
 
 
 @pytest.mark.slow
@@ -190,6 +190,6 @@ def test_a_student_of_another_teacher_is_not_gone_on_with(
         }
     )
     kept = tmp_path / "run.safetensors"
-    retrain(generated, another, settings, options=RunOptions(checkpoint=kept))
+    retrain(generated, another, settings, options=RunOptions(directory=kept))
     with pytest.raises(DataError, match="settings, facts or teacher"):
-        retrain(generated, teacher, settings, options=RunOptions(checkpoint=kept))
+        retrain(generated, teacher, settings, options=RunOptions(directory=kept))

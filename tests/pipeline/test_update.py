@@ -16,10 +16,10 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import run as training_run
-from kgraft.pipeline.retrain import retrain, retraining_run
+from kgraft.pipeline import run as run_module
+from kgraft.pipeline.retrain import retrain, retraining_context
 from kgraft.pipeline.run import RunOptions
-from kgraft.pipeline.update import UPDATE_METRIC, Change, settings_after
+from kgraft.pipeline.update import UPDATE_METRIC, Change, begin_update, settings_after
 from kgraft.settings import ModelSettings, RetrainSettings
 from kgraft.training.checkpoint import Checkpoint
 
@@ -81,8 +81,9 @@ def updated(grown: Collection, teacher: TrainedModel, student: TrainedModel) -> 
 def test_known_rows_go_on_new_ones_begin_with_the_teacher(
     grown: Collection, teacher: TrainedModel, student: TrainedModel
 ) -> None:
-    kge = retraining_run(grown, teacher, start=student).model
-    fresh = retraining_run(grown, teacher, settings_after(student)).model
+    context = retraining_context(grown, teacher, start=student)
+    kge = begin_update(context, student)[0].task.model
+    fresh = retraining_context(grown, teacher, settings_after(student)).task.model
     names = grown.graphs["mine"].entities
     earlier = student.graph.parts["mine"].entities
     for name in names.names.to_list()[1:-1]:
@@ -156,13 +157,13 @@ def test_a_run_from_another_student_is_not_gone_on_with(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(training_run, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
+    monkeypatch.setattr(run_module, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
     kge = student.kge
     halved = replace(student, kge=KgeModel(kge.settings, kge.entities / 2, kge.relations))
-    few, kept = short(student), tmp_path / "run.safetensors"
-    retrain(generated, teacher, few, start=halved, options=RunOptions(checkpoint=kept))
+    few, kept = short(student), tmp_path / "run"
+    retrain(generated, teacher, few, start=halved, options=RunOptions(directory=kept))
     with pytest.raises(DataError, match="another run is kept here"):
-        retrain(generated, teacher, few, start=student, options=RunOptions(checkpoint=kept))
+        retrain(generated, teacher, few, start=student, options=RunOptions(directory=kept))
 
 
 def test_what_cannot_be_gone_on_from_is_refused(

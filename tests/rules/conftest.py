@@ -11,7 +11,7 @@ import pytest
 
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.edges import Edges
-from kgraft.rules.rules import Rules, together
+from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import RuleSettings
 
 Fact = tuple[int, int, int]
@@ -26,7 +26,7 @@ def _edges_of(facts: Iterable[Fact], n_relations: int = 3) -> Edges:
 
 
 def _rules_of(*rules: dict[str, Any], n_relations: int = 3) -> Rules:
-    return together([pl.DataFrame([{"support": 2} | rule]) for rule in rules], n_relations)
+    return rules_from([pl.DataFrame([{"support": 2} | rule]) for rule in rules], n_relations)
 
 
 def _mined(rules: Rules) -> dict[tuple[Any, ...], tuple[int, float]]:

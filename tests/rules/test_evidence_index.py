@@ -14,8 +14,8 @@ from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.rules import evidence_index
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceIndex
-from kgraft.rules.rule_answers import FAINT, UNSAID, Answerer, combined
-from kgraft.rules.rules import Rules, together
+from kgraft.rules.rule_answers import FAINT, NONE_ODDS, RuleApplier, combine_rules
+from kgraft.rules.rules import Rules, rules_from
 
 RulesOf = Callable[..., Rules]
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
@@ -31,7 +31,7 @@ def asked(*rows: tuple[int, int]) -> pl.DataFrame:
 
 def alone(confidence: float) -> float:
     """Return the chance of an answer that no other answer rivals."""
-    return (confidence + FAINT) / (confidence + FAINT + UNSAID)
+    return (confidence + FAINT) / (confidence + FAINT + NONE_ODDS)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def graph(tiny: Collection) -> JointGraph:
 def stating(graph: JointGraph, *rows: tuple[int, int], target: str = "mine") -> pl.DataFrame:
     # mine's three facts; A likes C, A likes B, B sees Z, B sees C
     agreement = np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25])
-    return EvidenceIndex(graph, target, together([], M), agreement).stated(asked(*rows))
+    return EvidenceIndex(graph, target, rules_from([], M), agreement).stated(asked(*rows))
 
 
 def test_statements_are_read_both_ways(graph: JointGraph) -> None:
@@ -98,7 +98,7 @@ def test_where_several_state_a_fact_the_largest_agreement_counts(
         triples=np.array([[ANN, LIKES, CAY]] * 3),
         triple_sources=np.array([1, 2, 3], dtype=np.int16),
     )
-    stated = EvidenceIndex(several, "mine", together([], M), np.array(chances)).stated
+    stated = EvidenceIndex(several, "mine", rules_from([], M), np.array(chances)).stated
     assert stated(asked((ANN, LIKES))).rows() == [(ANN, LIKES, CAY, 0.75)]
     assert stated(asked((CAY, LIKES + M))).rows() == [(CAY, LIKES + M, ANN, 0.75)]
 
@@ -126,15 +126,15 @@ def test_rules_answer_from_all_facts_with_combined_confidence(
     assert sorted(row[:3] for row in found.rows()) == sorted(wanted)
     for *answer, chance in found.rows():
         assert chance == pytest.approx(alone(wanted[tuple(answer)]))
-    by_definition = combined(
-        Answerer(rules, Edges.of(graph)).answers(asked(*EVERYTHING)).filter(pl.col("y") != Z)
+    by_definition = combine_rules(
+        RuleApplier(rules, Edges.of(graph)).answers(asked(*EVERYTHING)).filter(pl.col("y") != Z)
     ).drop("confidence")
     assert sorted(found.rows()) == sorted(by_definition.rows())
 
 
 def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_of: RulesOf) -> None:
     rule = rules_of({"relation": LIKES, "first": KNOWS, "confidence": 0.5})
-    for rules, rows in ((together([], M), EVERYTHING), (rule, [])):
+    for rules, rows in ((rules_from([], M), EVERYTHING), (rule, [])):
         found = EvidenceIndex(graph, "mine", rules, np.ones(7)).inferred(asked(*rows))
         assert found.is_empty()
         assert dict(found.schema) == SCHEMA
@@ -155,7 +155,7 @@ def several(graph: JointGraph, rules_of: RulesOf) -> EvidenceIndex:
 
 def test_testimony_says_what_witnesses_say(several: EvidenceIndex) -> None:
     query = asked((ANN, LIKES))
-    heard = several.testimony(query)
+    heard = several.scores_of(query)
     assert heard.inferred(query).rows() == several.inferred(query).rows()
     assert heard.stated(query).rows() == several.stated(query).rows()
     assert heard.inferred(asked((BOB, KNOWS))).is_empty()
@@ -164,7 +164,7 @@ def test_testimony_says_what_witnesses_say(several: EvidenceIndex) -> None:
 
 def test_a_witness_may_be_left_out(several: EvidenceIndex) -> None:
     query = asked((ANN, LIKES))
-    heard = several.testimony(query)
+    heard = several.scores_of(query)
     for left_out, confidence in (([], 1 - 0.5 * 0.75), ([0], 0.25), ([1], 0.5)):
         ((*answer, chance),) = heard.without_rules(left_out, CAY).inferred(query).rows()
         assert answer == [ANN, LIKES, CAY]

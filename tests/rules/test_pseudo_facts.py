@@ -53,19 +53,20 @@ def test_chances_are_squared_confidences() -> None:
     found = inferred(world(PAIRS + STATED, own=20), SETTINGS)
     assert found.triples.tolist() == [[2 * i, 0, 2 * i + 1] for i in range(5, 10)]
     assert found.triples.dtype == np.int64
-    assert found.chances == pytest.approx([1 / 9] * 5)
+    assert found.probabilities == pytest.approx([1 / 9] * 5)
 
 
 def test_what_has_a_stated_answer_is_asked_less_often() -> None:
     # 10 has another answer for relation 0; the rule is as sure as before
     found = inferred(world([*PAIRS, *STATED, (10, 0, 20)], own=20), SETTINGS)
     assert found.triples[:, 0].tolist() == [10, 12, 14, 16, 18]
-    assert found.chances == pytest.approx([1 / 36] + [1 / 9] * 4)
+    assert found.probabilities == pytest.approx([1 / 36] + [1 / 9] * 4)
 
 
 def test_teaching_less_lowers_all_chances() -> None:
     half = SETTINGS.model_copy(update={"pseudo_fact_rate": 0.5})
-    assert inferred(world(PAIRS + STATED, own=20), half).chances == pytest.approx([1 / 18] * 5)
+    found = inferred(world(PAIRS + STATED, own=20), half)
+    assert found.probabilities == pytest.approx([1 / 18] * 5)
 
 
 def test_only_facts_about_the_target_are_inferred() -> None:
@@ -78,27 +79,27 @@ def test_a_fact_of_two_sources_counts_once() -> None:
     sources = [1] * 15 + [0] * 5
     twice = inferred(world(PAIRS + STATED * 2, own=20, sources=sources), SETTINGS)
     assert twice.triples.tolist() == once.triples.tolist()
-    assert twice.chances.tolist() == once.chances.tolist()
+    assert twice.probabilities.tolist() == once.probabilities.tolist()
 
 
 def test_unsure_rules_do_not_teach() -> None:
     many = [(2 * i, 1, 2 * i + 1) for i in range(60)]  # 5 / 65 is below a tenth
     found = inferred(world(many + STATED, own=120), SETTINGS)
-    assert len(found.triples) == len(found.chances) == 0
+    assert len(found.triples) == len(found.probabilities) == 0
 
 
 @pytest.mark.parametrize("settings", [RuleSettings(pseudo_fact_rate=0), RuleSettings(longest=0)])
 def test_settings_can_turn_teaching_off(settings: RuleSettings) -> None:
     found = inferred(world(PAIRS + STATED, own=20), settings)
     assert found.triples.shape == (0, 3)
-    assert found.chances.shape == (0,)
+    assert found.probabilities.shape == (0,)
 
 
 def test_a_graph_without_facts_infers_none() -> None:
     found = inferred(world([], own=3), RuleSettings())
     assert found.triples.shape == (0, 3)
     assert found.triples.dtype == np.int64
-    assert found.chances.shape == (0,)
+    assert found.probabilities.shape == (0,)
 
 
 def test_the_same_seed_infers_the_same() -> None:
@@ -108,8 +109,8 @@ def test_the_same_seed_infers_the_same() -> None:
     one, other, third = (inferred(world(facts, own=60), settings, seed=seed) for seed in (1, 1, 2))
     assert len(one.triples)
     assert pl.DataFrame(one.triples).equals(pl.DataFrame(other.triples))
-    assert one.chances.tolist() == other.chances.tolist()
-    assert one.chances.tolist() != third.chances.tolist()
+    assert one.probabilities.tolist() == other.probabilities.tolist()
+    assert one.probabilities.tolist() != third.probabilities.tolist()
 
 
 def test_facts_are_drawn_by_their_chances() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from kgraft.rules import rule_answers
 from kgraft.rules.edges import Edges
-from kgraft.rules.rule_answers import FAINT, SCHEMA, UNSAID, Answerer, combined
-from kgraft.rules.rules import Rules, together
+from kgraft.rules.rule_answers import FAINT, NONE_ODDS, SCHEMA, RuleApplier, combine_rules
+from kgraft.rules.rules import Rules, rules_from
 
 EdgesOf = Callable[..., Edges]
 RulesOf = Callable[..., Rules]
@@ -72,7 +72,7 @@ def rules_in(
         rows[(relation, first, None, None, entity, end)] = None
     names = list(answer_schema)
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(names, pl.Int32), orient="row")
-    return together([frame.with_columns(support=2, confidence=0.5)], M)
+    return rules_from([frame.with_columns(support=2, confidence=0.5)], M)
 
 
 answer_schema = ("relation", "first", "second", "third", "entity", "answer")
@@ -88,11 +88,11 @@ def test_answers_are_those_of_the_definition(
     constants: list[tuple[int, int, int | None, int]],
 ) -> None:
     rules = rules_in(paths, constants)
-    answerer = Answerer(rules, edges_of(facts, M))
+    answerer = RuleApplier(rules, edges_of(facts, M))
     wanted = by_definition(rules, set(facts))
     found = answerer.answers(asked(*((x,) for x in range(N + 1))))
     assert dict(found.schema) == SCHEMA
-    some = Answerer(rules, edges_of(facts, M), np.arange(1, N, 2))
+    some = RuleApplier(rules, edges_of(facts, M), np.arange(1, N, 2))
     fewer = some.answers(asked(*((x,) for x in range(N + 1))))
     assert sorted(fewer.rows()) == sorted(row for row in found.rows() if row[2] in range(1, N, 2))
     assert sorted(found.drop("confidence", "weight").rows()) == sorted(wanted)
@@ -108,7 +108,7 @@ def test_answers_name_their_rules(edges_of: EdgesOf, rules_of: RulesOf) -> None:
         {"relation": 0, "first": 1, "second": 2, "confidence": 0.5},
         {"relation": 0, "first": 1, "answer": 7, "confidence": 0.75, "weight": 2.0},
     )
-    answerer = Answerer(rules, edges_of([(0, 1, 1), (1, 2, 2), (1, 2, 3), (1, 2, 0)]))
+    answerer = RuleApplier(rules, edges_of([(0, 1, 1), (1, 2, 2), (1, 2, 3), (1, 2, 0)]))
     found = answerer.answers(asked((0, 0), (3, 3), (2, 0)))
     assert sorted(found.rows()) == [
         (0, 0, 2, 1, 0.5, 0.0),
@@ -121,18 +121,18 @@ def test_answers_name_their_rules(edges_of: EdgesOf, rules_of: RulesOf) -> None:
 def test_nothing_asked_or_known_gives_no_answers(edges_of: EdgesOf, rules_of: RulesOf) -> None:
     rule = rules_of({"relation": 0, "first": 1, "confidence": 0.5})
     nothing = pl.DataFrame(schema={"x": pl.Int32, "relation": pl.Int32})
-    for rules in (rule, together([], 3)):
+    for rules in (rule, rules_from([], 3)):
         for edges in (edges_of([]), edges_of([(0, 0, 0)]), edges_of([(0, 1, 1)])):
-            answerer = Answerer(rules, edges)
+            answerer = RuleApplier(rules, edges)
             for question in (nothing, nothing.drop("relation"), asked((9, 0)), asked((9,))):
                 found = answerer.answers(question)
                 assert found.is_empty()
                 assert dict(found.schema) == SCHEMA
-                assert combined(found).schema == {
+                assert combine_rules(found).schema == {
                     **dict.fromkeys(["x", "relation", "y"], pl.Int32),
-                    **dict.fromkeys(["confidence", "chance"], pl.Float32),
+                    **dict.fromkeys(["confidence", "probability"], pl.Float32),
                 }
-            assert answerer.consequences().columns == [
+            assert answerer.infer_facts().columns == [
                 "head", "relation", "tail", "confidence"
             ]  # fmt: skip
 
@@ -149,12 +149,12 @@ def test_evidence_of_the_three_surest_rules_is_combined() -> None:
         },
         schema=SCHEMA,
     )
-    assert combined(found).drop("chance").rows() == [
+    assert combine_rules(found).drop("probability").rows() == [
         (0, 2, 3, 0.5),
         (1, 0, 3, 1.0),
         (1, 2, 3, 1 - 0.5 * 0.5 * 0.75),  # 0.125 comes too late
     ]
-    assert combined(found.reverse()).equals(combined(found))
+    assert combine_rules(found.reverse()).equals(combine_rules(found))
 
 
 def test_the_weights_of_all_rules_make_the_chance() -> None:
@@ -171,11 +171,11 @@ def test_the_weights_of_all_rules_make_the_chance() -> None:
     )
     # the fourth rule comes too late for the confidence, and counts by its weight
     three, four = (0.875 + FAINT) * math.exp(2.75), (0.75 + FAINT) * math.exp(-1.0)
-    of_all = three + four + UNSAID
-    alone = (0.25 + FAINT) / (0.25 + FAINT + UNSAID)
+    of_all = three + four + NONE_ODDS
+    alone = (0.25 + FAINT) / (0.25 + FAINT + NONE_ODDS)
     chances = [three / of_all, four / of_all, alone]
-    assert combined(found)["chance"].to_list() == pytest.approx(chances, rel=1e-6)
-    assert combined(found.reverse()).equals(combined(found))
+    assert combine_rules(found)["probability"].to_list() == pytest.approx(chances, rel=1e-6)
+    assert combine_rules(found.reverse()).equals(combine_rules(found))
 
 
 def test_consequences_are_new_facts_among_the_candidates(
@@ -188,8 +188,8 @@ def test_consequences_are_new_facts_among_the_candidates(
         {"relation": 3, "first": 1, "answer": 4, "confidence": 0.125},
     )
     edges = edges_of([(3, 1, 1), (3, 2, 1), (0, 1, 1), (0, 0, 1), (2, 1, 9), (1, 1, 2)])
-    answerer = Answerer(rules, edges, np.array([4, 3, 2, 1, 0, 3]))
-    whole = answerer.consequences()
+    answerer = RuleApplier(rules, edges, np.array([4, 3, 2, 1, 0, 3]))
+    whole = answerer.infer_facts()
     assert whole.rows() == [
         (1, 0, 2, 0.5),
         (1, 2, 0, 0.75),
@@ -202,9 +202,9 @@ def test_consequences_are_new_facts_among_the_candidates(
         (4, 0, 3, 0.125),
     ]
     monkeypatch.setattr(rule_answers, "ENTITIES", 1)
-    assert answerer.consequences().equals(whole)
+    assert answerer.infer_facts().equals(whole)
     with ThreadPoolExecutor(3) as threads:
-        assert answerer.consequences(threads.map).equals(whole)
+        assert answerer.infer_facts(threads.map).equals(whole)
 
 
 def test_a_fact_found_from_both_ends_has_its_surer_confidence(
@@ -214,5 +214,5 @@ def test_a_fact_found_from_both_ends_has_its_surer_confidence(
         {"relation": 0, "first": 1, "answer": 1, "confidence": 0.25},
         {"relation": 3, "first": 4, "answer": 0, "confidence": 0.5},
     )
-    found = Answerer(rules, edges_of([(0, 1, 1)])).consequences()
+    found = RuleApplier(rules, edges_of([(0, 1, 1)])).infer_facts()
     assert found.rows() == [(0, 0, 1, 0.5)]

@@ -9,9 +9,9 @@ import pytest
 
 from kgraft.rules import rule_weights
 from kgraft.rules.edges import Edges
-from kgraft.rules.rule_answers import Answerer, combined
+from kgraft.rules.rule_answers import RuleApplier, combine_rules
 from kgraft.rules.rule_weights import fit_rule_weights
-from kgraft.rules.rules import Rules, together
+from kgraft.rules.rules import Rules, rules_from
 
 EdgesOf = Callable[..., Edges]
 RulesOf = Callable[..., Rules]
@@ -60,9 +60,10 @@ def test_rules_that_answer_right_gain_and_others_lose(
     chance = {}
     for name, some in (("before", rules), ("after", found)):
         asked = edges_of(facts).frame.filter(relation=LIVES)
-        answers = combined(Answerer(some, edges_of(facts)).answers(asked.select("x", "relation")))
+        applier = RuleApplier(some, edges_of(facts))
+        answers = combine_rules(applier.answers(asked.select("x", "relation")))
         right = answers.join(asked, on=["x", "relation", "y"], how="semi")
-        chance[name] = right["chance"].to_numpy().mean()
+        chance[name] = right["probability"].to_numpy().mean()
     assert chance["after"] > chance["before"] + 0.2
 
 
@@ -96,7 +97,7 @@ def test_known_answers_and_other_entities_are_no_rivals(
 def test_with_nothing_to_learn_from_weights_are_zero(
     edges_of: EdgesOf, rules: Rules, facts: list[tuple[int, int, int]], none: str
 ) -> None:
-    some = together([], 3) if none == "rules" else rules
+    some = rules_from([], 3) if none == "rules" else rules
     asked = np.empty((0, 3), dtype=np.int64) if none == "facts" else lives(facts)
     graph = edges_of([(0, MET, 1)] if none == "answers" else facts)
     found = fit_rule_weights(some, graph, asked, np.arange(320))

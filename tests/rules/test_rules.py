@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from kgraft.rules.rules import SCHEMA, Rules, together
+from kgraft.rules.rules import SCHEMA, Rules, rules_from
 
 RulesOf = Callable[..., Rules]
 
@@ -37,8 +37,8 @@ def test_surer_rules_are_those_of_at_least_a_confidence(rules_of: RulesOf) -> No
         {"relation": 0, "first": 2, "confidence": 0.25},
         {"relation": 0, "first": 4, "confidence": 0.125},
     )
-    assert rules.surer_than(0.25).frame["first"].to_list() == [1, 2]
-    assert rules.surer_than(0.25).n_relations == 3
+    assert rules.of_confidence(0.25).frame["first"].to_list() == [1, 2]
+    assert rules.of_confidence(0.25).n_relations == 3
 
 
 def test_weights_come_from_the_same_rules_about_an_earlier_graph(rules_of: RulesOf) -> None:
@@ -61,11 +61,11 @@ def test_weights_come_from_the_same_rules_about_an_earlier_graph(rules_of: Rules
     found = rules.with_weights_of(earlier, entities, relations)
     assert found.frame["weight"].to_list() == [1, 2, 3, 0, 0, 0]
     assert found.frame.drop("weight").equals(rules.frame.drop("weight"))
-    assert rules.with_weights_of(together([], 2), entities, relations).frame.equals(rules.frame)
+    assert rules.with_weights_of(rules_from([], 2), entities, relations).frame.equals(rules.frame)
 
 
 def test_no_parts_make_no_rules() -> None:
-    rules = together([], 2)
+    rules = rules_from([], 2)
     assert rules.frame.schema == SCHEMA
     assert len(rules) == 0
     assert rules.paths.schema == {"rule": pl.UInt32, **SCHEMA}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from kgraft.errors import DataError, KgraftWarning
 from kgraft.training import checkpoint as module
-from kgraft.training.checkpoint import Checkpoint, fingerprint
+from kgraft.training.checkpoint import Checkpoint, Fingerprint
 
 STATE = {
     "entities": torch.arange(6.0).reshape(3, 2),
@@ -53,7 +55,7 @@ def test_nothing_is_no_run(tmp_path: Path) -> None:
 
 
 def test_another_run_is_not_taken_for_this(path: Path) -> None:
-    with pytest.raises(DataError, match="another run is kept here"):
+    with pytest.raises(DataError, match="belongs to another run"):
         Checkpoint(path, "another").load()
 
 
@@ -126,7 +128,7 @@ def test_a_run_that_cannot_be_kept_goes_on_and_keeps_what_was_kept(
 
     before = path.read_bytes()
     monkeypatch.setattr(module, "save_file", full)
-    with pytest.warns(KgraftWarning, match=r"could not be kept \(.*No space left.*make room"):
+    with pytest.warns(KgraftWarning, match=r"could not be saved \(.*No space left.*make room"):
         Checkpoint(path, "it").save(STATE, BEST, RUN)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -134,6 +136,10 @@ def test_a_run_that_cannot_be_kept_goes_on_and_keeps_what_was_kept(
 
 def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:
     facts = np.arange(6).reshape(2, 3)
+
+    def fingerprint(*values: Any) -> str:
+        return str(Fingerprint().add(*values))
+
     same = fingerprint("a", facts)
     assert fingerprint("a", facts.copy(order="F")) == same
     others = [
@@ -142,5 +148,14 @@ def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:
         fingerprint("a", facts.reshape(3, 2)),
         fingerprint("a", facts, facts),
         fingerprint("a"),
+        fingerprint("a", None, facts),
+        fingerprint("", "a", facts),
+        fingerprint(facts, "a"),
+        fingerprint("a", facts.astype(np.int32)),
+        fingerprint("a", pl.Series(["ab", "c"])),
+        fingerprint("a", pl.Series(["a", "bc"])),
+        fingerprint("a", pl.Series(["a", None, "bc"])),
+        fingerprint("a", torch.ones(3, dtype=torch.bfloat16)),
+        fingerprint("a", torch.ones(3, dtype=torch.float16)),
     ]
-    assert len({same, *others}) == 6
+    assert len({same, *others}) == 1 + len(others)

@@ -14,9 +14,9 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.model.kge import KgeModel
 from kgraft.settings import ModelSettings, OptimizerName
 from kgraft.training import collator
-from kgraft.training.answer_index import Answers
+from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch
-from kgraft.training.collator import Room
+from kgraft.training.collator import PaddingSizes
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
 
@@ -27,7 +27,7 @@ FACTS = st.integers(1, 25).flatmap(
 ).map(lambda facts: np.unique(facts % [N_ENTITIES, N_RELATIONS, N_ENTITIES], axis=0))  # fmt: skip
 
 
-def answered(index: Answers) -> dict[tuple[int, int], list[int]]:
+def answered(index: AnswerIndex) -> dict[tuple[int, int], list[int]]:
     """The answers of every query that there may be, each with its relation's direction."""
     queries = [(head, way) for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)]
     starts, sizes = index.groups(*(torch.tensor(column) for column in zip(*queries, strict=True)))
@@ -43,7 +43,7 @@ def test_answers_are_found_in_either_direction(facts: Triples, largest: int | No
     with pytest.MonkeyPatch.context() as patch:
         if largest is not None:  # Too many entities for one number a fact.
             patch.setattr(grouped_index, "LARGEST", largest)
-        index = Answers.of(facts, N_ENTITIES, N_RELATIONS)
+        index = AnswerIndex.of(facts, N_ENTITIES, N_RELATIONS)
     expected: dict[tuple[int, int], list[int]] = {
         (head, way): [] for head in range(N_ENTITIES) for way in range(2 * N_RELATIONS)
     }
@@ -55,7 +55,7 @@ def test_answers_are_found_in_either_direction(facts: Triples, largest: int | No
 
 def batches_of(facts: Triples, negatives: int = 3, steps: int = 1) -> TripleSampler:
     return TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, steps=steps,
+        facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, path_length=steps,
         logq_correction=0.5, seed=0,
     )  # fmt: skip
 
@@ -70,8 +70,10 @@ def known(batch: Batch) -> set[tuple[int, int]]:
 def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
     batches = batches_of(facts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collator, "MANY", 0)
-        assert all(batches.maker.room(draw).answers == 0 for draw in batches.draws(1))
+        patch.setattr(collator, "HUB_FACTOR", 0)
+        assert all(
+            batches.collator.padding_sizes(sampled).answers == 0 for sampled in batches.samples(1)
+        )
         by_candidates = list(batches.epoch(1))
     by_answers = list(batches.epoch(1))
     for left, right in zip(by_candidates, by_answers, strict=True):
@@ -79,33 +81,35 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
         assert len(left.known) == len(right.known)
 
 
-@given(facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), steps=st.integers(1, 2))
+@given(
+    facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), path_length=st.integers(1, 2)
+)
 @pytest.mark.parametrize("many", [0, 0.2, 4])
 def test_a_padded_batch_has_one_shape_and_says_the_same(
     facts: Triples, more: int, negatives: int, steps: int, many: float
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collator, "MANY", many)
+        patch.setattr(collator, "HUB_FACTOR", many)
         check_padded(batches_of(facts, negatives, steps), more, negatives)
 
 
 def check_padded(batches: TripleSampler, more: int, negatives: int) -> None:
-    for draw in batches.draws(1):
-        made = batches.maker.make(draw)
-        answers, asked, hubs = batches.maker.room(draw)
-        enough = Room(answers + more, min(asked + more, draw.size), hubs + more)
-        padded = batches.maker.padded(draw, enough)
-        assert len(padded.entities) == 2 * draw.size + negatives
-        assert len(padded.relations) == draw.size
+    for sampled in batches.samples(1):
+        made = batches.collator.collate(sampled)
+        answers, asked, hubs = batches.collator.padding_sizes(sampled)
+        enough = PaddingSizes(answers + more, min(asked + more, sampled.size), hubs + more)
+        padded = batches.collator.collate_padded(sampled, enough)
+        assert len(padded.entities) == 2 * sampled.size + negatives
+        assert len(padded.relations) == sampled.size
         assert len(padded.known) == enough.answers + enough.asked * len(padded.entities)
         n = len(made.entities)
-        assert padded.copies is not None
-        own = padded.copies[: len(padded.entities)].tolist()
+        assert padded.original is not None
+        own = padded.original[: len(padded.entities)].tolist()
         assert own == [*range(n), *[0] * (len(padded.entities) - n)]
         for name in ("entities", "discounts"):
             assert getattr(padded, name)[:n].equal(getattr(made, name)), name
         assert set(padded.entities[n:].tolist()) <= {int(made.entities[0])}
-        assert padded.discounts[n:].eq(torch.inf).all()
+        assert padded.logq[n:].eq(torch.inf).all()
         assert padded.uses.sum() == made.uses.sum()
         for name in ("heads", "predicates", "tails", "weights", "inferred"):
             assert getattr(padded, name).equal(getattr(made, name)), name
@@ -122,19 +126,21 @@ def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
     def learned(*, padded: bool) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
         settings = ModelSettings(width=4, init_scale=0.5, tables=tables)
         model = KgeModel.create(settings, N_ENTITIES, N_RELATIONS, seed=1)
-        learner = Trainer(
+        trainer = Trainer(
             model, optimizer=optimizer, learning_rate=0.05, dense_learning_rate=1e-3,
             regularization=0.05,
         )  # fmt: skip
         terms = []
-        for draw in batches.draws(1):
+        for sampled in batches.samples(1):
             if padded:
-                room = batches.maker.room(draw)
-                batch = batches.maker.padded(draw, room._replace(answers=room.answers + 7))
+                room = batches.collator.padding_sizes(sampled)
+                batch = batches.collator.collate_padded(
+                    sampled, room._replace(answers=room.answers + 7)
+                )
             else:
-                batch = batches.maker.make(draw)
-            terms.append(learner.step(batch))
-        return terms, learner.state()
+                batch = batches.collator.collate(sampled)
+            terms.append(trainer.step(batch))
+        return terms, trainer.state()
 
     torch.manual_seed(0)
     terms, state = learned(padded=False)

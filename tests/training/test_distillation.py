@@ -13,7 +13,7 @@ from kgraft.linking.linked_subgraph import LinkedSubgraph
 from kgraft.model.encoders import complex_product
 from kgraft.model.kge import KgeModel
 from kgraft.settings import DistillationSettings, ModelSettings
-from kgraft.training.auxiliary_loss import Step
+from kgraft.training.auxiliary_loss import StepState
 from kgraft.training.batch import Batch
 from kgraft.training.distillation import DistillationLoss, warm_start, with_inverses
 from kgraft.training.distillation_losses import (
@@ -42,7 +42,7 @@ def student_of(width: int, subgraph: LinkedSubgraph) -> KgeModel:
     return KgeModel.create(settings, graph.n_entities, graph.n_relations, seed=8)
 
 
-def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[int]) -> Step:
+def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[int]) -> StepState:
     """A step of these (head, relation) queries with these candidates; all answers are the first."""
     heads, relations = (torch.tensor(column) for column in zip(*queries, strict=True))
     used, predicates = relations.unique(return_inverse=True)
@@ -61,12 +61,12 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         torch.ones(len(entities) + len(used)),
         torch.zeros(len(entities)),
     )
-    return Step(batch, rows, verbs, asked)
+    return StepState(batch, rows, verbs, asked)
 
 
-def terms_of(teaching: DistillationLoss, step: Step) -> dict[str, Tensor]:
-    """The terms, as the learner asks for them."""
-    known = replace(step.batch, further=teaching.about(step.batch))
+def terms_of(teaching: DistillationLoss, step: StepState) -> dict[str, Tensor]:
+    """The terms, as the trainer asks for them."""
+    known = replace(step.batch, auxiliary=teaching.prepare_batch(step.batch))
     terms: dict[str, Tensor] = teaching(replace(step, batch=known))
     return terms
 

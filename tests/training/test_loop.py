@@ -24,7 +24,7 @@ from kgraft.training.step import Trainer
 
 @pytest.fixture(autouse=True)
 def _kept_whatever_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "SHARE", math.inf)
+    monkeypatch.setattr(checkpoint, "TIME_SHARE", math.inf)
 
 
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2]])
@@ -33,20 +33,20 @@ FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2]])
 def parts(
     encoder: EncoderName = "complex", *, learning_rate: float = 0.1
 ) -> tuple[Trainer, TripleSampler]:
-    """A new learner of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
+    """A new trainer of 4 entities and 2 relations, and its facts: 10 queries in 3 batches."""
     settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.5)
     model = KgeModel.create(settings, 4, 2, seed=1)
-    learner = Trainer(
+    trainer = Trainer(
         model, learning_rate=learning_rate, dense_learning_rate=1e-3, regularization=0.01
     )
-    return learner, TripleSampler(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
+    return trainer, TripleSampler(FACTS, 4, 2, batch_size=4, negatives=2, seed=0)
 
 
 class Looks:
     """Validation that returns given figures and keeps what it saw."""
 
-    def __init__(self, learner: Trainer, figures: list[float]) -> None:
-        self._learner = learner
+    def __init__(self, trainer: Trainer, figures: list[float]) -> None:
+        self._learner = trainer
         self._figures: Iterator[float] = iter(figures)
         self.seen: list[torch.Tensor] = []
 
@@ -61,13 +61,13 @@ def looked_at(run: Fit) -> dict[int, float]:
 
 
 def test_the_best_state_is_kept() -> None:
-    learner, batches = parts()
-    looks = Looks(learner, [0.2, 0.5, 0.4, 0.5, 0.3])
+    trainer, batches = parts()
+    looks = Looks(trainer, [0.2, 0.5, 0.4, 0.5, 0.3])
     settings = TrainingSettings(epochs=5, validate_every=1, patience=9)
-    run = fit(learner, batches, settings, validate=looks)
+    run = fit(trainer, batches, settings, validate=looks)
     assert (run.best_epoch, run.best_mrr, run.epochs) == (2, 0.5, 5)
-    assert learner.model.entities.equal(looks.seen[1])
-    assert not learner.model.entities.equal(looks.seen[4])
+    assert trainer.model.entities.equal(looks.seen[1])
+    assert not trainer.model.entities.equal(looks.seen[4])
     assert looked_at(run) == {1: 0.2, 2: 0.5, 3: 0.4, 4: 0.5, 5: 0.3}
 
 
@@ -75,47 +75,47 @@ def test_the_best_state_is_kept() -> None:
 def test_the_first_state_is_kept_where_it_may_be_and_no_later_one_is_better(
     figures: list[float], best: tuple[int, float]
 ) -> None:
-    learner, batches = parts()
-    looks = Looks(learner, figures)
-    start = learner.model.entities.clone()
+    trainer, batches = parts()
+    looks = Looks(trainer, figures)
+    start = trainer.model.entities.clone()
     settings = TrainingSettings(epochs=2, validate_every=1)
-    run = fit(learner, batches, settings, validate=looks, start_mrr=0.4)
+    run = fit(trainer, batches, settings, validate=looks, start_mrr=0.4)
     assert (run.best_epoch, run.best_mrr) == best
-    assert learner.model.entities.equal([start, *looks.seen][run.best_epoch])
+    assert trainer.model.entities.equal([start, *looks.seen][run.best_epoch])
 
 
 def test_patience_counts_looks_without_improvement() -> None:
-    learner, batches = parts()
-    looks = Looks(learner, [0.1, 0.3, 0.2, 0.4, 0.4, 0.1, 0.9])
+    trainer, batches = parts()
+    looks = Looks(trainer, [0.1, 0.3, 0.2, 0.4, 0.4, 0.1, 0.9])
     settings = TrainingSettings(epochs=100, validate_every=2, patience=2)
-    run = fit(learner, batches, settings, validate=looks)
+    run = fit(trainer, batches, settings, validate=looks)
     assert looked_at(run) == {2: 0.1, 4: 0.3, 6: 0.2, 8: 0.4, 10: 0.4, 12: 0.1}
     assert (run.best_epoch, run.epochs) == (8, 12)
-    assert learner.model.entities.equal(looks.seen[3])
+    assert trainer.model.entities.equal(looks.seen[3])
 
 
 def test_the_last_epoch_is_always_looked_at() -> None:
-    learner, batches = parts()
+    trainer, batches = parts()
     settings = TrainingSettings(epochs=5, validate_every=3)
-    run = fit(learner, batches, settings, validate=Looks(learner, [0.1, 0.2]))
+    run = fit(trainer, batches, settings, validate=Looks(trainer, [0.1, 0.2]))
     assert looked_at(run) == {3: 0.1, 5: 0.2}
 
 
 def test_without_validation_the_last_state_is_kept() -> None:
-    learner, batches = parts()
-    run = fit(learner, batches, TrainingSettings(epochs=3))
+    trainer, batches = parts()
+    run = fit(trainer, batches, TrainingSettings(epochs=3))
     assert (run.best_epoch, run.best_mrr, run.epochs) == (3, None, 3)
     by_hand, _ = parts()
     for number in (1, 2, 3):
         for batch in batches.epoch(number):
             by_hand.step(batch)
-    assert learner.model.entities.equal(by_hand.model.entities)
-    assert learner.model.relations.equal(by_hand.model.relations)
+    assert trainer.model.entities.equal(by_hand.model.entities)
+    assert trainer.model.relations.equal(by_hand.model.relations)
 
 
 def test_the_log_holds_means_over_queries() -> None:
-    learner, batches = parts()
-    entry = fit(learner, batches, TrainingSettings(epochs=1)).log[0]
+    trainer, batches = parts()
+    entry = fit(trainer, batches, TrainingSettings(epochs=1)).log[0]
     by_hand, _ = parts()
     steps = [(len(batch), by_hand.step(batch)) for batch in batches.epoch(1)]
     assert [size for size, _ in steps] == [4, 4, 2]
@@ -149,12 +149,10 @@ class Ear:
 
 
 def test_a_listener_hears_every_query_and_every_epoch() -> None:
-    learner, batches = parts()
+    trainer, batches = parts()
     ear = Ear()
     settings = TrainingSettings(epochs=2, validate_every=2)
-    run = fit(
-        learner, batches, settings, validate=lambda: 0.25, progress=ear, name="student for mine"
-    )
+    run = fit(trainer, batches, settings, validate=lambda: 0.25, listener=ear)
     assert ear.heard[0] == ("begin student for mine", 20)
     assert ear.heard[-1] == ("end", None)
     assert [steps for what, steps in ear.heard if what == "advance"] == [0, 4, 4, 2, 4, 4, 2]
@@ -170,10 +168,10 @@ def fail() -> float:
 
 
 def test_a_listener_hears_the_end_of_a_run_that_fails() -> None:
-    learner, batches = parts()
+    trainer, batches = parts()
     ear = Ear()
     with pytest.raises(RuntimeError, match="stopped"):
-        fit(learner, batches, TrainingSettings(validate_every=1), validate=fail, progress=ear)
+        fit(trainer, batches, TrainingSettings(validate_every=1), validate=fail, listener=ear)
     assert ear.heard[-1] == ("end", None)
 
 
@@ -196,8 +194,8 @@ def until(number: int, figures: list[float]) -> Callable[[], float]:
 @pytest.mark.parametrize("stopped_at", [1, 2, 4, 6])
 def test_an_interrupted_run_ends_as_one_that_never_was(tmp_path: Path, stopped_at: int) -> None:
     settings = TrainingSettings(epochs=9, validate_every=1, patience=3)
-    learner, batches = parts()
-    whole = fit(learner, batches, settings, validate=until(99, FIGURES))
+    trainer, batches = parts()
+    whole = fit(trainer, batches, settings, validate=until(99, FIGURES))
 
     def keep() -> Checkpoint:
         return Checkpoint(tmp_path / "run", "the same", every_seconds=0.0)
@@ -208,23 +206,23 @@ def test_an_interrupted_run_ends_as_one_that_never_was(tmp_path: Path, stopped_a
     resumed, _ = parts()
     ear = Ear()
     rest = until(99, FIGURES[stopped_at - 1 :])
-    run = fit(resumed, batches, settings, validate=rest, checkpoint=keep(), progress=ear)
+    run = fit(resumed, batches, settings, validate=rest, checkpoint=keep(), listener=ear)
     assert ear.heard[1] == ("advance", 10 * stopped_at)
     assert (run.best_epoch, run.best_mrr, run.waited) == (3, 0.6, 3)
     timings = {"seconds": 0, "queries_per_second": 0}
     assert [x | timings for x in run.log] == [x | timings for x in whole.log]
-    for name, value in learner.state().items():
+    for name, value in trainer.state().items():
         assert resumed.state()[name].equal(value), name
 
 
 def test_a_finished_run_is_not_gone_on_with(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=3)
-    learner, batches = parts()
-    fit(learner, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
+    trainer, batches = parts()
+    fit(trainer, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
     again, _ = parts()
     run = fit(again, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it"))
     assert run.epochs == 3
-    assert again.model.entities.equal(learner.model.entities)
+    assert again.model.entities.equal(trainer.model.entities)
 
 
 class StopAt(Ear):
@@ -249,8 +247,8 @@ def test_an_interrupt_keeps_the_run_within_an_epoch(
     tmp_path: Path, step: int, encoder: EncoderName, number: int
 ) -> None:
     settings = TrainingSettings(epochs=3)
-    learner, batches = parts(encoder)
-    whole = fit(learner, batches, settings)
+    trainer, batches = parts(encoder)
+    whole = fit(trainer, batches, settings)
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
@@ -264,7 +262,7 @@ def test_an_interrupt_keeps_the_run_within_an_epoch(
                 batches,
                 settings,
                 checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=1e6),
-                progress=StopAt(step, lambda: signal.raise_signal(number)),
+                listener=StopAt(step, lambda: signal.raise_signal(number)),
             )
         assert signal.getsignal(number) is end
     finally:
@@ -272,11 +270,11 @@ def test_an_interrupt_keeps_the_run_within_an_epoch(
     resumed, _ = parts(encoder)
     ear = Ear()
     kept = Checkpoint(tmp_path / "run", "it")
-    run = fit(resumed, batches, settings, checkpoint=kept, progress=ear)
+    run = fit(resumed, batches, settings, checkpoint=kept, listener=ear)
     assert ear.heard[1] == ("advance", sum(([4, 4, 2] * 3)[:step]))
     timings = {"seconds": 0, "queries_per_second": 0}
     assert [x | timings for x in run.log] == [x | timings for x in whole.log]
-    for name, value in learner.state().items():
+    for name, value in trainer.state().items():
         assert resumed.state()[name].equal(value), name
 
 
@@ -285,35 +283,35 @@ def test_a_run_that_dies_goes_on_from_the_last_step_that_was_kept(
     tmp_path: Path, step: int
 ) -> None:
     settings = TrainingSettings(epochs=2)
-    learner, batches = parts()
-    fit(learner, batches, settings)
+    trainer, batches = parts()
+    fit(trainer, batches, settings)
     stopped, _ = parts()
     kept = Checkpoint(tmp_path / "run", "it", every_seconds=0)
     with pytest.raises(RuntimeError):
-        fit(stopped, batches, settings, checkpoint=kept, progress=StopAt(step, fail))
+        fit(stopped, batches, settings, checkpoint=kept, listener=StopAt(step, fail))
     resumed, _ = parts()
     fit(resumed, batches, settings, checkpoint=kept)
-    for name, value in learner.state().items():
+    for name, value in trainer.state().items():
         assert resumed.state()[name].equal(value), name
 
 
 def test_a_checkpoint_that_does_not_fit_the_model_is_told(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=1)
-    learner, batches = parts()
-    fit(learner, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
+    trainer, batches = parts()
+    fit(trainer, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it", every_seconds=0))
     other, _ = parts("gru")
     with pytest.raises(DataError, match=r"damaged.*not those of this model"):
         fit(other, batches, settings, checkpoint=Checkpoint(tmp_path / "run", "it"))
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
-    learner, batches = parts()
+    trainer, batches = parts()
     first = next(iter(batches.epoch(1)))
-    learner.model.entities[first.entities[0]] = float("nan")
-    before = learner.model.entities.clone()
+    trainer.model.entities[first.entities[0]] = float("nan")
+    before = trainer.model.entities.clone()
     kept = Checkpoint(tmp_path / "run.safetensors", "it", every_seconds=0)
     with pytest.raises(TrainingError) as caught:
-        fit(learner, batches, TrainingSettings(epochs=1), checkpoint=kept)
+        fit(trainer, batches, TrainingSettings(epochs=1), checkpoint=kept)
     saved = tmp_path / "run.batch.safetensors"
     assert "epoch 1, step 1: the loss term 'task' is nan" in str(caught.value)
     assert f"The batch and its rows are in {saved}. Lower training.learning_rate" in str(
@@ -323,10 +321,10 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Pa
     assert tensors["entities"].equal(first.entities)
     assert tensors["heads"].equal(first.heads)
     assert tensors["entity_rows"].nan_to_num(7).equal(before[first.entities].nan_to_num(7))
-    assert learner.model.entities.nan_to_num(7).equal(before.nan_to_num(7))
+    assert trainer.model.entities.nan_to_num(7).equal(before.nan_to_num(7))
 
 
 def test_a_step_too_large_is_told_though_no_loss_shows_it() -> None:
-    learner, batches = parts(learning_rate=1e38)
+    trainer, batches = parts(learning_rate=1e38)
     with pytest.raises(TrainingError, match=r"is (not finite|nan|inf)"):
-        fit(learner, batches, TrainingSettings(epochs=1))
+        fit(trainer, batches, TrainingSettings(epochs=1))

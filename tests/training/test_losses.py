@@ -83,7 +83,7 @@ def test_candidates_count_by_how_seldom_they_are_there() -> None:
     queries, candidates = scored([0.0, math.log(2), math.log(5)], [1.0, 1.0, 1.0])
     log_chances = torch.tensor([1.0, 0.5, 0.1]).log()
     # 1, 4 and 50 parts; 1, 2 and 10 parts
-    asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), discounts_C=log_chances)
+    asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), logq_C=log_chances)
     assert asked.losses.tolist() == pytest.approx([math.log(55 / 4), math.log(13)])
 
 

@@ -34,10 +34,10 @@ def paths(
     stated = np.zeros(len(facts), dtype=np.int16) if sources is None else sources
     came_from = np.zeros(len(first), dtype=np.int16) if first_sources is None else first_sources
     walker = Walker(facts, stated, int(facts[:, ::2].max()) + 1, N_RELATIONS, bias)
-    return walker.go_on(first, came_from, steps, np.random.default_rng(seed))
+    return walker.extend(first, came_from, steps, np.random.default_rng(seed))
 
 
-@given(seed=st.integers(0, 1000), steps=st.integers(1, 5))
+@given(seed=st.integers(0, 1000), path_length=st.integers(1, 5))
 def test_every_step_is_a_fact_that_begins_where_the_last_one_ends(seed: int, steps: int) -> None:
     facts = random_facts(seed)
     first = directed(facts)

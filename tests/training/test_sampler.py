@@ -110,7 +110,7 @@ def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, infe
     for number in range(300):
         for batch in batches.epoch(number):
             seen[batch.entities] += 1
-            told[batch.entities] = batch.discounts
+            told[batch.entities] = batch.logq
             n_batches += 1
     # Facts of an epoch are not drawn twice, as the chances suppose.
     assert np.exp(2 * told) == pytest.approx(seen / n_batches, rel=0.12, abs=0.01)
@@ -141,18 +141,18 @@ def test_a_fact_that_two_sources_state_counts_once(repeats: int) -> None:
     assert len(batches_of(facts).facts) == 2
 
 
-@given(facts=FACTS, steps=st.integers(2, 4), number=st.integers(0, 100))
+@given(facts=FACTS, path_length=st.integers(2, 4), number=st.integers(0, 100))
 def test_paths_begin_with_every_fact_and_stay_together(
     facts: Triples, steps: int, number: int
 ) -> None:
     batches = TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, steps=steps
+        facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, path_length=steps
     )
     drawn = list(batches.epoch(number))
     assert sum(map(len, drawn)) == batches.n_queries
     firsts = []
     for batch in drawn:
-        assert batch.steps == steps
+        assert batch.path_length == steps
         assert len(batch) % steps == 0
         queries = asked(batch)
         assert set(queries) <= both_ways(facts)
@@ -167,13 +167,13 @@ def test_inferred_facts_join_an_epoch_by_their_chance() -> None:
     facts = np.array([[0, 0, 1], [2, 1, 3]])
     inferred = PseudoFacts(np.array([[4, 0, 5], [6, 1, 7], [8, 0, 8]]), np.array([1.0, 0.5, 0.0]))
     batches = TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, inferred=inferred, batch_size=3, negatives=2, seed=0
+        facts, N_ENTITIES, N_RELATIONS, pseudo_facts=inferred, batch_size=3, negatives=2, seed=0
     )
     seen: Counter[tuple[int, int, int]] = Counter()
     for number in range(1, 201):
         for batch in batches.epoch(number):
             queries = asked(batch)
-            assert [query not in both_ways(facts) for query in queries] == batch.inferred.tolist()
+            assert [query not in both_ways(facts) for query in queries] == batch.is_pseudo.tolist()
             seen.update(queries)
     for query in (*both_ways(facts), *both_ways(np.array([[4, 0, 5]]))):
         assert seen[query] == 200
@@ -186,7 +186,7 @@ def test_inferred_facts_join_an_epoch_by_their_chance() -> None:
 def test_a_known_answer_is_no_negative_of_an_inferred_one_but_the_other_way_round_it_is() -> None:
     facts, inferred = np.array([[0, 0, 1]]), PseudoFacts(np.array([[0, 0, 2]]), np.ones(1))
     batches = TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, inferred=inferred, batch_size=8, negatives=1, seed=0
+        facts, N_ENTITIES, N_RELATIONS, pseudo_facts=inferred, batch_size=8, negatives=1, seed=0
     )
     (batch,) = batches.epoch(1)
     left_out = {
@@ -197,19 +197,19 @@ def test_a_known_answer_is_no_negative_of_an_inferred_one_but_the_other_way_roun
     assert left_out == {((0, 0, 2), 1)}
 
 
-@given(facts=FACTS, steps=st.integers(1, 3))
+@given(facts=FACTS, path_length=st.integers(1, 3))
 def test_only_the_first_fact_of_a_path_is_inferred(facts: Triples, steps: int) -> None:
     inferred = PseudoFacts(facts[:1, ::-1][:, [2, 1, 0]], np.ones(1))
     batches = TripleSampler(
         facts,
         N_ENTITIES,
         N_RELATIONS,
-        inferred=inferred,
-        steps=steps,
+        pseudo_facts=inferred,
+        path_length=steps,
         batch_size=8,
         negatives=1,
         seed=0,
     )
-    flags = np.concatenate([batch.inferred.numpy() for batch in batches.epoch(1)])
+    flags = np.concatenate([batch.is_pseudo.numpy() for batch in batches.epoch(1)])
     assert flags.sum() == 2
     assert flags.reshape(-1, steps)[:, 1:].sum() == 0

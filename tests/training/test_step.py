@@ -46,14 +46,20 @@ def one_query(known: Tensor = NONE_KNOWN) -> Batch:
     )
 
 
-def learner_of(model: KgeModel, regularization: float = 0.0, **more: Any) -> Trainer:
+def trainer_of(model: KgeModel, regularization: float = 0.0, **more: Any) -> Trainer:
     rates = {"learning_rate": 0.1, "dense_learning_rate": 1e-3}
     return Trainer(model, **rates, regularization=regularization, **more)
 
 
+def step(trainer: Trainer, batch: Batch) -> dict[str, float]:
+    """Take a step, and return its loss terms."""
+    trainer.step(trainer.prepare(batch))
+    return trainer.metrics.flush()[-1][1]
+
+
 def test_terms_by_hand() -> None:
-    learner = learner_of(numbers_model(1, 2, 3, 4), regularization=0.5)
-    terms = learner.step(one_query())
+    trainer = trainer_of(numbers_model(1, 2, 3, 4), regularization=0.5)
+    terms = step(trainer, one_query())
     task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2) + math.exp(3)))
     assert terms["task"] == pytest.approx(task, rel=1e-6)
     assert terms["regularization"] == pytest.approx(1 + 1 + 8)
@@ -62,9 +68,9 @@ def test_terms_by_hand() -> None:
 
 def test_entities_count_by_how_seldom_they_are_candidates() -> None:
     log_chances = torch.tensor([1.0, 0.5, 0.25]).log()
-    batch = replace(one_query(), discounts=log_chances)
+    batch = replace(one_query(), logq=log_chances)
     task = -math.log(2 * math.exp(2) / (math.exp(1) + 2 * math.exp(2) + 4 * math.exp(3)))
-    assert learner_of(numbers_model(1, 2, 3)).step(batch)["task"] == pytest.approx(task, rel=1e-6)
+    assert step(trainer_of(numbers_model(1, 2, 3)), batch)["task"] == pytest.approx(task, rel=1e-6)
 
 
 def test_inferred_facts_have_a_term_of_their_own() -> None:
@@ -78,32 +84,32 @@ def test_inferred_facts_have_a_term_of_their_own() -> None:
             torch.ones(2),
             torch.tensor([2.0, 1.0, 1.0, 2.0]),
             torch.zeros(3),
-            infers=inferred,
+            has_pseudo_facts=inferred,
         )
         for inferred in (False, True)
     )
     losses = [
         -math.log(math.exp(number) / (math.exp(1) + math.exp(2) + math.exp(3))) for number in (2, 3)
     ]
-    terms = learner_of(numbers_model(1, 2, 3)).step(stated)
+    terms = step(trainer_of(numbers_model(1, 2, 3)), stated)
     assert terms.keys() == {"task", "loss"}
     assert terms["task"] == pytest.approx(sum(losses) / 2, rel=1e-6)
-    terms = learner_of(numbers_model(1, 2, 3)).step(mixed)
+    terms = step(trainer_of(numbers_model(1, 2, 3)), mixed)
     assert terms == pytest.approx(
         {"task": losses[0] / 2, "rules": losses[1] / 2, "loss": sum(losses) / 2}, rel=1e-6
     )
 
 
 def test_known_answers_are_no_negatives() -> None:
-    learner = learner_of(numbers_model(1, 2, 3))
-    terms = learner.step(one_query(known=torch.tensor([2])))
+    trainer = trainer_of(numbers_model(1, 2, 3))
+    terms = step(trainer, one_query(known=torch.tensor([2])))
     task = -math.log(math.exp(2) / (math.exp(1) + math.exp(2)))
     assert terms == {"task": pytest.approx(task, rel=1e-6), "loss": pytest.approx(task, rel=1e-6)}
 
 
 def test_the_first_step_of_adagrad_by_hand() -> None:
     model = numbers_model(1, 2, 3, 4)
-    learner_of(model).step(one_query())
+    step(trainer_of(model), one_query())
     # Adagrad's first step is as long as the learning rate, against the gradient. The expected
     # number under the softmax is 2.6, above the answer's 2: the head, whom that pulls up, goes
     # down, the answer goes up and the wrong answer down. Entity 3 has no part in it.
@@ -116,9 +122,9 @@ def test_steps_shorten_towards_the_end_of_a_run() -> None:
     moved = []
     for progress in (0.0, 0.5, 1.0):
         model = numbers_model(1, 2, 3, 4)
-        learner = learner_of(model, final_rate=0.2)
-        learner.begin_epoch(progress)
-        learner.step(one_query())
+        trainer = trainer_of(model, final_rate=0.2)
+        trainer.begin_epoch(progress)
+        step(trainer, one_query())
         moved.append(model.entities[2, 0].item() - 3.0)
     # Adagrad's first step is as long as the rate: all of it, 0.6 of it, 0.2 of it.
     assert moved == pytest.approx([-0.1, -0.06, -0.02], rel=1e-4)
@@ -126,8 +132,8 @@ def test_steps_shorten_towards_the_end_of_a_run() -> None:
 
 def test_only_rows_of_the_batch_are_touched() -> None:
     model = KgeModel.create(ModelSettings(width=4), 8, 3, seed=1)
-    learner = learner_of(model, regularization=0.1)
-    before = {name: value.clone() for name, value in learner.state().items()}
+    trainer = trainer_of(model, regularization=0.1)
+    before = {name: value.clone() for name, value in trainer.state().items()}
     batch = Batch(
         entities=torch.tensor([1, 4, 6]),
         relations=torch.tensor([2, 5]),
@@ -135,22 +141,22 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         predicates=torch.tensor([0, 1]),
         tails=torch.tensor([1, 0]),
         known=NONE_KNOWN,
-        inferred=torch.zeros(2),
+        is_pseudo=torch.zeros(2),
         weights=torch.ones(2),
         uses=torch.tensor([2.0, 2.0, 0.0, 1.0, 1.0]),
-        discounts=torch.zeros(3),
+        logq=torch.zeros(3),
     )
-    learner.step(batch)
+    step(trainer, batch)
     for name, rows in (("entities", [0, 2, 3, 5, 7]), ("relations", [0, 1, 3, 4])):
         for key in (name, f"squares.{name}"):
-            assert learner.state()[key][rows].equal(before[key][rows]), key
+            assert trainer.state()[key][rows].equal(before[key][rows]), key
     assert (model.entities[[1, 4, 6]] != before["entities"][[1, 4, 6]]).any(dim=1).all()
     assert (model.relations[[2, 5]] != before["relations"][[2, 5]]).any(dim=1).all()
 
 
 def test_without_weight_there_is_no_regularization() -> None:
-    learner = learner_of(numbers_model(1, 2, 3))
-    assert learner.step(one_query()).keys() == {"task", "loss"}
+    trainer = trainer_of(numbers_model(1, 2, 3))
+    assert step(trainer, one_query()).keys() == {"task", "loss"}
 
 
 Make = Callable[[], tuple[Trainer, DistillationLoss]]
@@ -176,8 +182,8 @@ def make(tiny_subgraph: LinkedSubgraph) -> Make:
         teaching = DistillationLoss(
             teacher, tiny_subgraph, ModelSettings(width=4), settings, torch.ones(4)
         )
-        learner = learner_of(student, regularization=0.05, extra=teaching)
-        return learner, teaching
+        trainer = trainer_of(student, regularization=0.05, auxiliary=teaching)
+        return trainer, teaching
 
     return make
 
@@ -196,7 +202,7 @@ def batch(tiny_subgraph: LinkedSubgraph) -> Batch:
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms(make: Make, batch: Batch) -> None:
-    terms = make()[0].step(batch)
+    terms = step(make()[0], batch)
     weights = {
         "task": 1, "regularization": 0.05, "feature": 0.7, "network": 1.3, "prediction": 0.4
     }  # fmt: skip
@@ -204,26 +210,28 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(make: Make, batch: Batch) -> 
     assert terms["loss"] == pytest.approx(sum(x * terms[name] for name, x in weights.items()))
 
 
-@pytest.mark.parametrize("part", ["entities", "relations", "extra.feature_map", "extra.query_map"])
+@pytest.mark.parametrize(
+    "part", ["entities", "relations", "auxiliary.feature_map", "auxiliary.query_map"]
+)
 def test_gradients_of_a_whole_step_by_finite_differences(
     make: Make, batch: Batch, part: str
 ) -> None:
     def loss(place: tuple[int, int], shift: float) -> float:
-        learner, _ = make()
+        trainer, _ = make()
         with torch.no_grad():
-            learner.state()[part][place] += shift
-        return learner.step(batch)["loss"]
+            trainer.state()[part][place] += shift
+        return step(trainer, batch)["loss"]
 
-    learner, teaching = make()
-    before = learner.state()[part].clone()
-    learner.step(batch)
-    if part.startswith("extra."):
-        gradient = dict(teaching.named_parameters())[part.removeprefix("extra.")].grad
+    trainer, teaching = make()
+    before = trainer.state()[part].clone()
+    step(trainer, batch)
+    if part.startswith("auxiliary."):
+        gradient = dict(teaching.named_parameters())[part.removeprefix("auxiliary.")].grad
         assert gradient is not None
     else:
         # Adagrad's first step keeps the squared gradient and moves against its sign.
-        size = learner.state()[f"squares.{part}"].sqrt()
-        gradient = size * (before - learner.state()[part]).sign()
+        size = trainer.state()[f"squares.{part}"].sqrt()
+        gradient = size * (before - trainer.state()[part]).sign()
     expected = torch.empty_like(gradient)
     for place in np.ndindex(*gradient.shape):
         expected[place] = (loss(place, 1e-5) - loss(place, -1e-5)) / 2e-5
@@ -232,13 +240,13 @@ def test_gradients_of_a_whole_step_by_finite_differences(
 
 
 def test_a_restored_learner_goes_on_as_before(make: Make, batch: Batch) -> None:
-    learner, _ = make()
-    learner.step(batch)
-    kept = {name: value.clone() for name, value in learner.state().items()}
-    expected = [learner.step(batch) for _ in range(3)]
+    trainer, _ = make()
+    step(trainer, batch)
+    kept = {name: value.clone() for name, value in trainer.state().items()}
+    expected = [step(trainer, batch) for _ in range(3)]
     other, _ = make()
     other.restore(kept)
-    assert [other.step(batch) for _ in range(3)] == expected
-    for name, value in learner.state().items():
+    assert [step(other, batch) for _ in range(3)] == expected
+    for name, value in trainer.state().items():
         assert other.state()[name].equal(value), name
     assert any(name.startswith("dense.") for name in kept)

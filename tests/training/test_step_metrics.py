@@ -10,6 +10,7 @@ from torch import Tensor
 from kgraft.errors import TrainingError
 from kgraft.model.kge import KgeModel
 from kgraft.settings import EncoderName, ModelSettings, TrainingSettings
+from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
@@ -22,76 +23,82 @@ N_ENTITIES = 6
 def parts(encoder: EncoderName = "complex", *, waits: bool) -> tuple[Trainer, TripleSampler]:
     settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.0)
     model = KgeModel.create(settings, N_ENTITIES, 2, seed=1)
-    learner = Trainer(
-        model, learning_rate=0.1, dense_learning_rate=1e-3, regularization=0.01, waits=waits
+    trainer = Trainer(
+        model, learning_rate=0.1, dense_learning_rate=1e-3, regularization=0.01, synchronous=waits
     )
-    return learner, TripleSampler(FACTS, N_ENTITIES, 2, batch_size=2, negatives=1, seed=0)
+    return trainer, TripleSampler(FACTS, N_ENTITIES, 2, batch_size=2, negatives=1, seed=0)
+
+
+def step(trainer: Trainer, batch: Batch) -> dict[str, float]:
+    """Take a step, and return its loss terms."""
+    trainer.step(batch)
+    return trainer.metrics.flush()[-1][1]
 
 
 @pytest.mark.parametrize("encoder", ["complex", "gru"])
 def test_a_run_that_does_not_wait_is_the_same_run(encoder: EncoderName) -> None:
     found = []
     for waits in (True, False):
-        learner, batches = parts(encoder, waits=waits)
-        run = fit(learner, batches, TrainingSettings(epochs=3))
-        found.append((learner.state(), [entry["loss"] for entry in run.log]))
+        trainer, batches = parts(encoder, synchronous=waits)
+        run = fit(trainer, batches, TrainingSettings(epochs=3))
+        found.append((trainer.state(), [entry["loss"] for entry in run.log]))
     assert found[0][1] == found[1][1]
     for name, value in found[0][0].items():
         assert found[1][0][name].equal(value), name
 
 
 def test_steps_are_told_when_they_are_looked_at() -> None:
-    learner, batches = parts(waits=False)
-    assert learner.look() == []
-    steps = learner.steps(batches, 1)
+    trainer, batches = parts(synchronous=False)
+    assert trainer.metrics.flush() == []
+    steps = trainer.train_epoch(batches, 1)
     for _ in range(3):
         next(steps)
-    seen = learner.look()
+    seen = trainer.metrics.flush()
     assert [queries for queries, _ in seen] == [2, 2, 2]
     assert all(terms.keys() == {"task", "regularization", "loss"} for _, terms in seen)
-    assert learner.look() == []
-    other, _ = parts(waits=True)
+    assert trainer.metrics.flush() == []
+    other, _ = parts(synchronous=True)
     assert [terms for _, terms in seen] == [
-        other.step(batch) for batch, _ in zip(batches.epoch(1), range(3), strict=False)
+        step(other, batch) for batch, _ in zip(batches.epoch(1), range(3), strict=False)
     ]
 
 
 def spoilt() -> tuple[Trainer, TripleSampler, int, int]:
-    """A learner with an entity that is no number, the entity, and the first step that uses it."""
-    learner, batches = parts(waits=False)
+    """A trainer with an entity that is no number, the entity, and the first step that uses it."""
+    trainer, batches = parts(synchronous=False)
     seen: set[int] = set()
     for number, batch in enumerate(batches.epoch(1)):
         fresh = set(batch.entities.tolist()) - seen
         if number and fresh:
             row = fresh.pop()
-            learner.model.entities[row] = float("nan")
-            return learner, batches, row, number
+            trainer.model.entities[row] = float("nan")
+            return trainer, batches, row, number
         seen |= set(batch.entities.tolist())
     raise AssertionError("no step uses another entity than those before")
 
 
 def test_nothing_moves_from_a_step_on_that_is_lost() -> None:
-    learner, batches, row, number = spoilt()
-    steps = learner.steps(batches, 1)
+    trainer, batches, row, number = spoilt()
+    steps = trainer.train_epoch(batches, 1)
     for _ in range(number):
         next(steps)
-    before = {name: value.clone() for name, value in learner.state().items()}
+    before = {name: value.clone() for name, value in trainer.state().items()}
     for _ in steps:
         pass
     with pytest.raises(NotFiniteError, match="the loss term 'task' is nan") as caught:
-        learner.look()
-    assert caught.value.place == number
+        trainer.metrics.flush()
+    assert caught.value.position == number
     assert row in caught.value.batch.entities
     assert caught.value.batch.entities.equal(list(batches.epoch(1))[number].entities)
 
     def alike(left: Tensor, right: Tensor) -> bool:
         return left.nan_to_num(7).equal(right.nan_to_num(7))
 
-    assert all(alike(value, before[name]) for name, value in learner.state().items())
+    assert all(alike(value, before[name]) for name, value in trainer.state().items())
 
 
 def test_a_run_says_which_step_was_lost() -> None:
-    learner, batches, _, number = spoilt()
+    trainer, batches, _, number = spoilt()
     with pytest.raises(TrainingError, match=f"epoch 1, step {number + 1}: the loss term 'task'"):
-        fit(learner, batches, TrainingSettings(epochs=1))
-    assert torch.isnan(learner.model.entities).any(1).sum() == 1
+        fit(trainer, batches, TrainingSettings(epochs=1))
+    assert torch.isnan(trainer.model.entities).any(1).sum() == 1

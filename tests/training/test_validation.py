@@ -15,8 +15,8 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.settings import ModelSettings
-from kgraft.training.validation import validator
+from kgraft.settings import ModelSettings, TrainingSettings
+from kgraft.training.validation import draw_samples, validation_mrr
 
 # ann knows cay among sizes 1..5: eve and dan are above cay. cay knows-inverse ann: eve, dan and cay
 # are above ann, as bob knows cay is known.
@@ -32,7 +32,8 @@ def sized(graph: JointGraph, sizes: list[float]) -> KgeModel:
 def figure(
     model: KgeModel, space: JointGraph, *graphs: KnowledgeGraph, queries: int = 100, seed: int = 0
 ) -> float:
-    mrr = validator(model, space, graphs, queries=queries, seed=seed)
+    settings = TrainingSettings(validation_queries=queries, seed=seed)
+    mrr = validation_mrr(model, draw_samples(space, graphs, settings))
     assert mrr is not None
     return mrr()
 
@@ -68,7 +69,8 @@ def test_test_facts_play_no_part(tiny: Collection, by_size: Callable[..., Traine
 def test_there_is_no_figure_without_validation_facts(tiny: Collection) -> None:
     big = tiny.graphs["big"]
     space = join([big])
-    assert validator(sized(space, [1, 2, 3, 4]), space, [big], queries=9, seed=0) is None
+    samples = draw_samples(space, [big], TrainingSettings())
+    assert validation_mrr(sized(space, [1, 2, 3, 4]), samples) is None
 
 
 def test_the_model_is_measured_as_it_is_at_each_call(
@@ -76,7 +78,7 @@ def test_the_model_is_measured_as_it_is_at_each_call(
 ) -> None:
     mine = tiny.graphs["mine"]
     model = by_size(mine, [1, 2, 3, 4, 5], [1, 1])
-    mrr = validator(model.kge, model.graph, [mine], queries=9, seed=0)
+    mrr = validation_mrr(model.kge, draw_samples(model.graph, [mine], TrainingSettings()))
     assert mrr is not None
     before = mrr()
     model.kge.entities[:, 0] = torch.tensor([8.0, 2.0, 9.0, 4.0, 5.0])

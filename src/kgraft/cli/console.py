@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 out = Terminal()
 
-RESUME = "The same command with --resume goes on from the last epoch that was kept."
+RESUME = "The same command with --resume continues after the last finished stage or saved epoch."
 AGAIN = "The same command goes on from here."
 ANEW = "The same command begins anew."
 
@@ -83,27 +84,27 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
 
 
 @contextmanager
-def watching(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
-    """Yield how a run that ends in ``directory`` is watched and kept, while no other may.
+def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
+    """Yield the options of a run that ends in ``directory``, locked against other runs.
 
-    When the block ends well, what was kept of the run is removed.
+    The run's own directory, beside it, is removed when the block ends well.
 
     Raises:
-        KgraftError: If another run ends in this directory, or an interrupted one is kept here and
-            is not to be gone on with.
+        KgraftError: If another run ends in this directory, or an interrupted one is kept and is
+            not to be resumed.
     """
     from kgraft.pipeline.run import RunOptions
     from kgraft.system.progress import default_listener
 
     directory = directory.resolve()
-    checkpoint = directory.with_name(f".{directory.name}.checkpoint.safetensors")
-    with writing(directory, checkpoint):
-        if checkpoint.exists() and not resume:
+    kept = directory.with_name(f".{directory.name}.run")
+    with writing(directory, kept):
+        if kept.exists() and not resume:
             raise KgraftError(
-                f"{checkpoint}: an interrupted run is kept here. Go on with --resume, or delete it."
+                f"{kept}: an interrupted run is kept here. Continue it with --resume, or delete it."
             )
-        yield RunOptions(default_listener(), checkpoint)
-        checkpoint.unlink(missing_ok=True)
+        yield RunOptions(default_listener(), kept)
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def print_json(value: Any) -> None:

@@ -1,14 +1,16 @@
-"""The verbs that train: ``train``, ``pretrain`` and ``retrain``."""
+"""The commands that train: ``train``, ``pretrain`` and ``retrain``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from kgraft.cli.console import RESUME, chosen_settings, out, use_threads, watching
+from kgraft.cli.console import RESUME, chosen_settings, out, run_options, use_threads
 from kgraft.cli.options import (
     CollectionArgument,
     DeviceOption,
@@ -27,11 +29,14 @@ from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
 from kgraft.model.directory import check_free, load_model, save_model
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.estimate import Estimate, estimate
-from kgraft.pipeline.pretrain import pretraining_run
-from kgraft.pipeline.retrain import retraining_run
-from kgraft.pipeline.run import Run
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.estimate import BEFORE_EMBEDDINGS, Estimate, estimate
+from kgraft.pipeline.pretrain import pretrain as pretrain_model
+from kgraft.pipeline.pretrain import pretraining_task
+from kgraft.pipeline.retrain import retrain as retrain_model
+from kgraft.pipeline.retrain import retraining_context
+from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.train import train as train_model
+from kgraft.pipeline.train import training_context
 from kgraft.pipeline.update import UPDATE_METRIC, Change, settings_after
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.devices import parse_device
@@ -39,8 +44,20 @@ from kgraft.system.messages import report_errors
 
 S = TypeVar("S", bound=TrainSettings)
 
-Prepared = tuple[Collection, Run]
-"""What is known, and what is to be trained on it."""
+
+@dataclass(frozen=True)
+class _Job:
+    """A training on a collection that has been read.
+
+    Args:
+        collection: The collection.
+        train: Trains the model.
+        estimate: Returns what that takes, without training or mining.
+    """
+
+    collection: Collection
+    train: Callable[[RunOptions], TrainedModel]
+    estimate: Callable[[], Estimate]
 
 
 def train(
@@ -60,9 +77,15 @@ def train(
 ) -> None:
     """Train from scratch: all linked graphs together, or the target alone."""
 
-    def prepare(chosen: TrainSettings) -> Prepared:
+    def prepare(chosen: TrainSettings) -> _Job:
         known = read_collection(collection)
-        return known, training_run(known, chosen, target=target, alone=alone)
+
+        def plan() -> Estimate:
+            context = training_context(known, chosen, target=target, alone=alone)
+            return estimate(context.task.on(device), context)
+
+        job = partial(train_model, known, chosen, target=target, alone=alone, device=device)
+        return _Job(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
         _carry_out(
@@ -98,10 +121,15 @@ def pretrain(
 ) -> None:
     """Pre-train a teacher on the linked graphs, once for many targets."""
 
-    def prepare(chosen: TrainSettings) -> Prepared:
+    def prepare(chosen: TrainSettings) -> _Job:
         known = read_collection(collection).with_target(target)
         asked = None if sources is None else names(sources)
-        return known, pretraining_run(known, chosen, sources=asked)
+
+        def plan() -> Estimate:
+            return estimate(pretraining_task(known, chosen, sources=asked).on(device))
+
+        job = partial(pretrain_model, known, chosen, sources=asked, device=device)
+        return _Job(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
         _carry_out(
@@ -142,10 +170,16 @@ def retrain(
         start = None if earlier is None else load_model(earlier)
         base = None if start is None else settings_after(start)
 
-        def prepare(chosen: RetrainSettings) -> Prepared:
-            taught_by = load_model(teacher)
-            known = read_collection(collection, taught_by.graph.graphs())
-            return known, retraining_run(known, taught_by, chosen, target=target, start=start)
+        def prepare(chosen: RetrainSettings) -> _Job:
+            model = load_model(teacher)
+            known = read_collection(collection, model.graph.graphs())
+
+            def plan() -> Estimate:
+                context = retraining_context(known, model, chosen, target=target, start=start)
+                return estimate(context.task.on(device), context)
+
+            job = partial(retrain_model, known, model, chosen, target=target, start=start)
+            return _Job(known, lambda options: job(options=options, device=device), plan)
 
         _carry_out(
             prepare,
@@ -160,7 +194,7 @@ def retrain(
 
 
 def _carry_out(
-    prepare: Callable[[S], Prepared],
+    prepare: Callable[[S], _Job],
     chosen: S,
     directory: Path,
     *,
@@ -170,23 +204,23 @@ def _carry_out(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    """Train what ``prepare`` returns, keep it and report on it; or only say what that takes."""
+    """Train a model, save it and report on it; or only estimate what that takes."""
     use_threads(threads)
-    parse_device(device)  # Nobody should wait for rules to hear that there is no GPU.
+    parse_device(device)  # Before the stages that come ahead of training.
     if dry_run:
-        for line in _in_words(estimate(prepare(chosen)[1].on(device))):
+        for line in _estimate_lines(prepare(chosen).estimate()):
             out.print(line, highlight=False)
         return
-    with watching(directory, resume=resume) as watch:
+    with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
-        collection, run = prepare(chosen)
-        model = run.train(watch, device=device)
+        job = prepare(chosen)
+        model = job.train(options)
         save_model(model, directory, overwrite=overwrite)
     out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
     if UPDATE_METRIC in model.metrics:
         for line in _changed(Change(**model.metrics[UPDATE_METRIC])):
             out.print(line, highlight=False)
-    place = report_beside(model, directory, collection)
+    place = report_beside(model, directory, job.collection)
     out.print(f"A report on it is in {place}", highlight=False, soft_wrap=True)
 
 
@@ -218,14 +252,20 @@ def _changed(change: Change) -> Sequence[str]:
     return lines
 
 
-def _in_words(found: Estimate) -> Sequence[str]:
+def _estimate_lines(found: Estimate) -> Sequence[str]:
     free = "" if found.available is None else f" of {found.available / 2**30:,.1f} GiB free"
-    looks = f", {found.looks} looks at validation facts" if found.looks else ""
-    steps = f"{found.steps:,} steps of {1000 * found.seconds_per_step:.1f} ms"
+    validations = f", {found.validations} validations" if found.validations else ""
+    steps = f"{found.steps:,} steps of {1000 * found.seconds_per_step:.1f} ms{validations}"
+    stages = [f"  {name}: about {_duration(seconds)}" for name, seconds in found.stages.items()]
+    embeddings = f"  embeddings: about {_duration(found.training_seconds)} ({steps})"
+    before = [name for name in found.stages if name in BEFORE_EMBEDDINGS]
+    stages.insert(len(before), embeddings)
+    more = "; pseudo-facts add steps" if before else ""
     return (
-        f"{found.parameters:,} parameters learn from {found.facts:,} facts",
+        f"{found.parameters:,} parameters, trained on {found.facts:,} facts{more}",
         f"memory: about {found.memory / 2**30:,.1f} GiB{free}",
-        f"time: about {_duration(found.seconds)}, if it does not stop early ({steps}{looks})",
+        f"time: about {_duration(found.seconds)}, if it does not stop early",
+        *stages,
     )
 
 

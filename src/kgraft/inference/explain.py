@@ -117,7 +117,7 @@ class Explainer:
         asked = pl.DataFrame(
             {"x": [head], "relation": [relation]}, schema={"x": pl.Int32, "relation": pl.Int32}
         )
-        evidence = index.testimony(asked)
+        evidence = index.scores_of(asked)
         bodies = self._bodies(fact, evidence)
         rules, facts = list[GroundedRule](), list[Edge]()
         for row, found in list(bodies.items())[:MAX_SHOWN]:

@@ -149,7 +149,7 @@ class Predictor:
         scorer: Scorer = model.kge
         if self.by != "vectors":
             evidence, target = model.ruled()
-            self.evidence_index = evidence.witnesses(model.graph, target)
+            self.evidence_index = evidence.index_in(model.graph, target)
             scorer = evidence.scorer(self.by, model.kge, self.evidence_index)
         self.candidates = Candidates(self.names, self.by, scorer)
 

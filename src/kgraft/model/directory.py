@@ -6,10 +6,10 @@ settings.toml          what the model was trained by
 entities.parquet       source, name, label, row: the names of each entity row, in each source
 relations.parquet      source, name, row
 facts.parquet          head, relation, tail (rows), source: what the model learned from; where
-                       it has rules, agreement: the chance that the target states the fact
+                       it has rules, reliability: the probability that the target states it
 rules.parquet          where it has rules: the columns of ``kgraft.rules.rules``, in its rows
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
-                       rules, ``mixture`` (2 m, F)
+                       rules, ``ensemble`` (2 m, F)
 calibration.json       where there were validation facts: the points of
                        ``kgraft.model.calibration``, by way to answer
 training.jsonl         one line an epoch
@@ -59,7 +59,7 @@ from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.files import write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
-FORMAT = 5
+FORMAT = 6
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
 written in an earlier format is read where it still fits."""
 
@@ -69,7 +69,7 @@ ROWS = 1 << 16
 MANIFEST = "manifest.json"
 
 REPORT = "report.html"
-"""Where the verbs that train put their report."""
+"""Where the commands that train put their report."""
 
 FILES = (
     "settings.toml",
@@ -168,8 +168,8 @@ def _write(model: TrainedModel, directory: Path) -> None:
         _names(model.graph, kind).write_parquet(directory / f"{kind}.parquet")
     facts, weights = _facts(model.graph), model.kge.tensors()
     if model.evidence is not None:
-        facts = facts.with_columns(agreement=pl.Series(model.evidence.agreement))
-        weights = {**weights, "mixture": model.evidence.mixture}
+        facts = facts.with_columns(reliability=pl.Series(model.evidence.reliability))
+        weights = {**weights, "ensemble": model.evidence.weights}
         model.evidence.rules.frame.write_parquet(directory / "rules.parquet")
     facts.write_parquet(directory / "facts.parquet")
     weights = {name: value.contiguous() for name, value in weights.items()}
@@ -275,8 +275,8 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     graph = _read_graph(directory, manifest)
     weights = load_file(directory / "weights.safetensors")
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
-    if "usual.entities" in weights:
-        kge = kge.with_prior(FrequencyPrior(weights["usual.entities"], weights["usual.relations"]))
+    if "prior.entities" in weights:
+        kge = kge.with_prior(FrequencyPrior(weights["prior.entities"], weights["prior.relations"]))
     kge.copy_from(weights)
     if not _n_asked(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities or (
         kge.n_relations != graph.n_relations
@@ -318,20 +318,20 @@ def _n_asked(graph: JointGraph, target: str | None) -> int:
 def _read_evidence(
     directory: Path, weights: dict[str, Tensor], graph: JointGraph, metrics: dict[str, Any]
 ) -> Evidence | None:
-    if "mixture" not in weights:
+    if "ensemble" not in weights:
         return None
     rules = read_table(directory / "rules.parquet")
-    agreement = read_table(directory / "facts.parquet", ["agreement"])["agreement"]
+    reliability = read_table(directory / "facts.parquet", ["reliability"])["reliability"]
     _check_rules(rules, graph)
-    if agreement.dtype != pl.Float64 or agreement.null_count():
-        raise ValueError("there is a fact without a chance that the target agrees")
-    if weights["mixture"].shape != (2 * graph.n_relations, len(DEFAULT_WEIGHTS)):
-        raise ValueError("the mixture does not have a row for each relation both ways")
+    if reliability.dtype != pl.Float64 or reliability.null_count():
+        raise ValueError("there is a fact without a reliability")
+    if weights["ensemble"].shape != (2 * graph.n_relations, len(DEFAULT_WEIGHTS)):
+        raise ValueError("the ensemble does not have weights for each relation both ways")
     mrr = {by: float(metrics[EVIDENCE_METRIC][by]) for by in metrics[EVIDENCE_METRIC]}
     if not mrr.keys() <= {*WAYS}:
         raise ValueError(f"a model answers by one of {', '.join(WAYS)}")
     return Evidence(
-        Rules(rules, graph.n_relations), agreement.to_numpy().copy(), weights["mixture"], mrr
+        Rules(rules, graph.n_relations), reliability.to_numpy().copy(), weights["ensemble"], mrr
     )
 
 
@@ -364,12 +364,12 @@ def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, JointSou
     parts = {}
     for source in manifest["sources"]:
         own = entities.filter(pl.col("source") == source)
-        verbs = relations.filter(pl.col("source") == source)
+        own_relations = relations.filter(pl.col("source") == source)
         parts[source] = JointSource(
             Vocabulary(own["name"]),
-            Vocabulary(verbs["name"]),
+            Vocabulary(own_relations["name"]),
             own["row"].to_numpy().copy(),
-            verbs["row"].to_numpy().copy(),
+            own_relations["row"].to_numpy().copy(),
             None if own["label"].null_count() == len(own) else own["label"],
         )
     named = np.zeros(manifest["entities"], dtype=np.bool_)

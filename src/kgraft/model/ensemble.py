@@ -1,4 +1,4 @@
-"""Answers by rules and statements, alone and mixed with the vectors'.
+"""Scores by evidence (rules and other sources), alone and in an ensemble with vectors.
 
 Shapes: B queries, C candidates, F features.
 """
@@ -19,67 +19,65 @@ from kgraft.graph.known_facts import Side
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
+from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.evidence_index import EvidenceSource
 
 DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)
-"""Weights to begin with, about what validation facts of DBP-5L make of them."""
+"""Weights before fitting: about those of DBP-5L's validation facts."""
 
-FAINT = 0.001
-"""A rules' chance below this hardly counts."""
+RULE_SCALE = 0.001
+"""Rule probabilities below this hardly count."""
 
-COMMON = 0.2
-"""Brings the product of what vectors and rules say to the size of the other features."""
+INTERACTION_SCALE = 0.2
+"""Brings the product of vectors and rules to the size of the other features."""
 
-SUREST = 0.99
-"""The most, and one minus it the least, that agreement counts as: nothing is beyond doubt, and what
-rules say still tells answers apart."""
+MAX_RELIABILITY = 0.99
+"""Upper bound of source reliability, one minus it the lower bound: no source is beyond question,
+and rules still tell answers apart."""
 
 
 class Features(NamedTuple):
-    """What a mixture weighs.
+    """The features of an ensemble.
 
     Args:
-        vectors: The score by vectors, ``(B, C)``.
-        inferred: ``log(1 + p / FAINT)`` of the rules' chance ``p``, ``(B, C)``.
+        vectors: Score by vectors, without the frequency prior, ``(B, C)``.
+        inferred: ``log(1 + p / RULE_SCALE)`` of the rules' probability ``p``, ``(B, C)``.
         stated: Whether another source states the answer, 1 or 0, ``(B, C)``.
-        agreed: For those, the log odds that the target agrees, else 0, ``(B, C)``.
-        unstated: The chance that the target agrees with none of a query's statements, ``(B, 1)``:
-            one minus the largest.
-        joined: Whether any fact joins a candidate with the entity asked about, 1 or 0, ``(B, C)``.
-        frequent: How often a candidate answers along the relation, ``(B, C)``, and
-        degree: in how many facts it is, ``(B, C)``: see ``kgraft.rules.answer_frequencies``.
+        reliability: Log odds of that source's reliability, 0 if none states it, ``(B, C)``.
+        unstated: One minus the largest reliability of a query's statements, ``(B, 1)``.
+        joined: Whether any fact joins the candidate with the query's entity, 1 or 0, ``(B, C)``.
+        frequency: Log frequency of the candidate as an answer of the relation, ``(B, C)``.
+        degree: Log number of facts about the candidate, ``(B, C)``.
     """
 
     vectors: Tensor
     inferred: Tensor
     stated: Tensor
-    agreed: Tensor
+    reliability: Tensor
     unstated: Tensor
     joined: Tensor
-    frequent: Tensor
+    frequency: Tensor
     degree: Tensor
 
 
 def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
-    """Return the scores ``(B, C)`` of a mixture.
+    """Return the scores ``(B, C)`` of an ensemble.
 
-    A weighted sum of vectors, rules, statement, agreement, vectors again as far as nothing that is
-    stated will do, what vectors and rules say in common (what both say counts less than twice), and
-    connections.
+    A sum of the features times their weights, with two interactions: vectors count more if no
+    statement is reliable, and the product of vectors and rules has a weight of its own.
     """
-    vectors, inferred, stated, agreed, alone, common, joined, frequent, degree = (
+    vectors, inferred, stated, reliability, alone, common, joined, frequency, degree = (
         weights_BF.unsqueeze(-1).unbind(1)
     )
     scores = (vectors + alone * features.unstated) * features.vectors
-    # In place: a sum of products would make two more matrices for each of them.
-    scores.addcmul_(
-        torch.addcmul(inferred, common, features.vectors, value=COMMON), features.inferred
-    )
+    # In place: a sum of products would allocate two more matrices for each of them.
+    interaction = torch.addcmul(inferred, common, features.vectors, value=INTERACTION_SCALE)
+    scores.addcmul_(interaction, features.inferred)
     for weight, feature in (
         (stated, features.stated),
-        (agreed, features.agreed),
+        (reliability, features.reliability),
         (joined, features.joined),
-        (frequent, features.frequent),
+        (frequency, features.frequency),
         (degree, features.degree),
     ):
         scores.addcmul_(weight, feature)
@@ -87,27 +85,29 @@ def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
 
 
 def evidence_probability(features: Features) -> Tensor:
-    """Return the chance ``(B, C)`` that rules or a statement are right."""
-    inferred = FAINT * torch.expm1(features.inferred)
-    return _either(inferred, features.stated * features.agreed.sigmoid())
+    """Return the probability ``(B, C)`` that rules or a statement are right."""
+    inferred = RULE_SCALE * torch.expm1(features.inferred)
+    return _noisy_or(inferred, features.stated * features.reliability.sigmoid())
 
 
-def _either(one: Tensor, other: Tensor) -> Tensor:
+def _noisy_or(one: Tensor, other: Tensor) -> Tensor:
     both_wrong: Tensor = (1.0 - one) * (1.0 - other)
     return 1.0 - both_wrong
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """Answers that are candidates: query, column and what is said of each, ``(M,)``."""
+class _Answers:
+    """Answers: position of the query, entity (or its column), and probability, each ``(M,)``."""
 
-    query: Tensor
-    column: Tensor
-    said: Tensor
+    query: Ints
+    entity: Ints
+    probability: NDArray[np.float32]
 
-    def spread(self, size: tuple[int, int], values: Tensor) -> Tensor:
-        """Return values, one an answer, in their places of ``(B, C)`` zeros."""
-        return torch.zeros(size).index_put_((self.query, self.column), values)
+    def scatter(self, size: tuple[int, int], values: Tensor | None = None) -> Tensor:
+        """Return a dense ``(B, C)`` of values, by default probabilities; 0 elsewhere."""
+        found = torch.from_numpy(self.probability) if values is None else values
+        places = torch.from_numpy(self.query), torch.from_numpy(self.entity)
+        return torch.zeros(size).index_put_(places, found)
 
 
 class _Candidates:
@@ -125,27 +125,34 @@ class _Candidates:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def among(self, query: NDArray[Any], entity: NDArray[Any], said: NDArray[np.float32]) -> _Found:
-        """Return those of the answers that are candidates."""
+    def columns_of(
+        self, query: NDArray[Any], entity: NDArray[Any], probability: NDArray[np.float32]
+    ) -> _Answers:
+        """Return those answers that are candidates, with columns in place of entities."""
         column = self._column[entity]
         kept = column >= 0
-        return _Found(*(torch.from_numpy(x[kept]) for x in (query.astype(np.int64), column, said)))
+        return _Answers(query.astype(np.int64)[kept], column[kept], probability[kept])
 
 
 class EvidenceScorer:
-    """Scores candidates by their witnesses: the chance that rules or a statement are right.
+    """Scores candidates by evidence: the probability that rules or a statement are right.
 
     Args:
-        witnesses: Rules and statements.
+        evidence: Rules and statements.
         n_entities: Number of entity rows that may be candidates, the first ones.
         n_relations: Number of relations, inverses not counted.
     """
 
-    def __init__(self, witnesses: EvidenceSource, n_entities: int, n_relations: int) -> None:
-        self._witnesses = witnesses
+    def __init__(self, evidence: EvidenceSource, n_entities: int, n_relations: int) -> None:
+        self._evidence = evidence
         self._n_entities = n_entities
         self._n_relations = n_relations
-        self._last: tuple[bytes, tuple[_Heard, _Heard]] | None = None
+        self._last: tuple[bytes, tuple[_Answers, _Answers]] | None = None
+
+    @property
+    def frequencies(self) -> EntityFrequencies:
+        """Frequencies and degrees of entities."""
+        return self._evidence.frequencies
 
     def score(
         self,
@@ -158,97 +165,99 @@ class EvidenceScorer:
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
         among = self.candidates(candidates)
-        inferred, stated, _ = self.found(anchors, relations, side, among)
+        inferred, stated, _ = self.answers(anchors, relations, side, among)
         size = (len(anchors), len(among))
-        return _either(*(found.spread(size, found.said) for found in (inferred, stated)))
+        return _noisy_or(inferred.scatter(size), stated.scatter(size))
 
     def candidates(self, rows: Tensor | None) -> _Candidates:
-        """Return the candidates in these entity rows, by default all that may be."""
+        """Return the candidates in entity rows, by default all that may be candidates."""
         chosen = np.arange(self._n_entities) if rows is None else rows.numpy()
-        return _Candidates(chosen, len(self._witnesses.connections.degree))
+        return _Candidates(chosen, len(self.frequencies.degree))
 
-    def found(
+    def answers(
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
-    ) -> tuple[_Found, _Found, Tensor]:
-        """Return what rules infer, what sources state, and the chance of none of it, ``(B, 1)``."""
-        heard = self._heard(anchors, directed(relations, side, self._n_relations))
+    ) -> tuple[_Answers, _Answers, Tensor]:
+        """Return inferred and stated candidates, and ``unstated`` of ``Features``, ``(B, 1)``."""
+        found = self._all_answers(anchors, directed(relations, side, self._n_relations))
         best = np.zeros(len(anchors), dtype=np.float32)
-        np.maximum.at(best, heard[1].query, heard[1].said)
-        inferred, stated = (candidates.among(x.query, x.entity, x.said) for x in heard)
+        np.maximum.at(best, found[1].query, found[1].probability)
+        inferred, stated = (candidates.columns_of(x.query, x.entity, x.probability) for x in found)
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
 
-    def connections(
+    def frequency_features(
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return whether each candidate is joined, and how often it answers and is an end."""
-        known, width = self._witnesses.connections, len(candidates)
+        """Return ``joined``, ``frequency`` and ``degree`` of ``Features``, each ``(B, C)``."""
+        known, width = self.frequencies, len(candidates)
         along = directed(relations, side, self._n_relations).numpy()
         asked, which = np.unique(along, return_inverse=True)
-        found = candidates.among(*known.answers(asked))
-        frequent = found.spread((len(asked), width), found.said)[torch.from_numpy(which)]
+        found = candidates.columns_of(*known.answers(asked))
+        frequency = found.scatter((len(asked), width))[torch.from_numpy(which)]
         place, neighbour = known.neighbours(anchors.numpy())
-        near = candidates.among(place, neighbour, np.ones(len(place), np.float32))
-        joined = near.spread((len(anchors), width), near.said)
+        near = candidates.columns_of(place, neighbour, np.ones(len(place), np.float32))
+        joined = near.scatter((len(anchors), width))
         degree = torch.from_numpy(known.degree[candidates.rows])
-        return joined, frequent, degree.expand_as(frequent)
+        return joined, frequency, degree.expand_as(frequency)
 
-    def _heard(self, anchors: Tensor, asked_along: Tensor) -> tuple[_Heard, _Heard]:
-        """Return what rules infer and what sources state.
+    def _all_answers(self, anchors: Tensor, along: Tensor) -> tuple[_Answers, _Answers]:
+        """Return all inferred and stated answers.
 
-        The last queries' answers are kept: their candidates may come in blocks.
+        Those of the last queries are cached: their candidates may come in blocks.
         """
-        key = anchors.numpy().tobytes() + asked_along.numpy().tobytes()
+        key = anchors.numpy().tobytes() + along.numpy().tobytes()
         last = self._last
         if last is None or last[0] != key:
-            last = self._last = (key, self._ask(anchors.numpy(), asked_along.numpy()))
+            last = self._last = (key, self._look_up(anchors.numpy(), along.numpy()))
         return last[1]
 
-    def _ask(self, x: Ints, relation: Ints) -> tuple[_Heard, _Heard]:
+    def _look_up(self, x: Ints, relation: Ints) -> tuple[_Answers, _Answers]:
         width = 2 * self._n_relations
         columns = np.divmod(np.unique(x * width + relation), width)
         named = zip(("x", "relation"), columns, strict=True)
         asked = pl.DataFrame({name: column.astype(np.int32) for name, column in named})
         inferred, stated = (
-            _heard(frame, x, relation)
-            for frame in (self._witnesses.inferred(asked), self._witnesses.stated(asked))
+            _per_query(frame, x, relation)
+            for frame in (self._evidence.inferred(asked), self._evidence.stated(asked))
         )
-        return inferred, replace(stated, said=stated.said.clip(1 - SUREST, SUREST))
+        bounded = stated.probability.clip(1 - MAX_RELIABILITY, MAX_RELIABILITY)
+        return inferred, replace(stated, probability=bounded)
 
 
-@dataclass(frozen=True, eq=False)
-class _Heard:
-    """Answers: the place of the query, the entity, and what is said of each, ``(M,)``."""
-
-    query: Ints
-    entity: Ints
-    said: NDArray[np.float32]
-
-
-def _heard(frame: pl.DataFrame, x: Ints, relation: Ints) -> _Heard:
-    """Give each query ``(B,)`` its answers: ``x``, ``relation``, ``y`` and ``confidence``."""
-    x_of, relation_of, y, said = (frame[name].to_numpy() for name in frame.columns)
+def _per_query(frame: pl.DataFrame, x: Ints, relation: Ints) -> _Answers:
+    """Return the answers, ``x``, ``relation``, ``y`` and a probability, of each query ``(B,)``."""
+    x_of, relation_of, y, probability = (frame[name].to_numpy() for name in frame.columns)
     query, row = GroupedIndex.of(x_of, relation_of).rows(x, relation)
-    return _Heard(query, y[row], said[row])
+    return _Answers(query, y[row], probability[row])
 
 
 class EnsembleScorer:
-    """Scores candidates by vectors and witnesses together.
+    """Scores candidates by vectors and evidence together.
 
     Args:
-        kge: The vectors. What they are told is usual is left out, for a mixture weighs it itself.
-        rules: The witnesses, which can also answer alone.
-        weights: float ``(2 m, F)``, a mixture for each relation and each inverse.
+        kge: The vectors; their frequency prior is left out, for the ensemble has that feature.
+        evidence: The evidence, which can also score alone.
+        weights: float ``(2 m, F)``, the weights for each relation and each inverse.
     """
 
-    def __init__(self, kge: KgeModel, rules: EvidenceScorer, weights: Tensor) -> None:
+    def __init__(self, kge: KgeModel, evidence: EvidenceScorer, weights: Tensor) -> None:
         self._kge = kge.with_prior(None)
-        self.rules = rules
+        self.evidence = evidence
         self._weights = weights
 
     @property
     def n_entities(self) -> int:
         """Number of entity rows."""
         return self._kge.n_entities
+
+    @property
+    def n_relations(self) -> int:
+        """Number of relations, inverses not counted."""
+        return self._kge.n_relations
+
+    @property
+    def frequencies(self) -> EntityFrequencies:
+        """Frequencies and degrees of entities."""
+        return self.evidence.frequencies
 
     def score(
         self,
@@ -261,22 +270,23 @@ class EnsembleScorer:
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
         features = self.features(anchors, relations, side=side, candidates=candidates)
-        return ensemble_scores(
-            features, self._weights[directed(relations, side, self._kge.n_relations)]
-        )
+        return ensemble_scores(features, self._weights[directed(relations, side, self.n_relations)])
 
     def features(
         self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None
     ) -> Features:
-        """Return what the mixture weighs."""
+        """Return the features of candidates."""
         scores = self._kge.score(anchors, relations, side=side, candidates=candidates).cpu()
-        size, among = (scores.shape[0], scores.shape[1]), self.rules.candidates(candidates)
-        inferred, stated, unstated = self.rules.found(anchors, relations, side, among)
+        size, among = (scores.shape[0], scores.shape[1]), self.evidence.candidates(candidates)
+        inferred, stated, unstated = self.evidence.answers(anchors, relations, side, among)
+        reliability = torch.from_numpy(stated.probability)
         return Features(
             scores,
-            inferred.spread(size, torch.log1p(inferred.said / FAINT)),
-            stated.spread(size, torch.ones_like(stated.said)),
-            stated.spread(size, stated.said.logit()),
+            inferred.scatter(
+                size, torch.log1p(torch.from_numpy(inferred.probability) / RULE_SCALE)
+            ),
+            stated.scatter(size, torch.ones_like(reliability)),
+            stated.scatter(size, reliability.logit()),
             unstated,
-            *self.rules.connections(anchors, relations, side, among),
+            *self.evidence.frequency_features(anchors, relations, side, among),
         )

@@ -1,4 +1,4 @@
-"""What a model knows besides its vectors, and the three ways to answer with it."""
+"""The evidence of a model beside its vectors, and the three ways to answer with both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kgraft.rules.evidence_index import EvidenceIndex, EvidenceSource
 from kgraft.rules.rules import Rules
 
 By = Literal["vectors", "rules", "both"]
-"""What answers go by: ``rules`` takes in what other sources state."""
+"""A way to answer; ``rules`` includes what other sources state."""
 
 EVIDENCE_METRIC = "validation_mrr_by"
 """The metric of a model that holds ``Evidence.mrr``."""
@@ -28,38 +28,44 @@ WAYS: tuple[By, ...] = get_args(By)
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Rules, how far other sources agree with the target, and what each witness weighs.
+    """Rules, source reliability, and the weights of the ensemble.
 
     Args:
         rules: Rules for the target's relations, in the model's rows.
-        agreement: The chance that the target states each of the model's facts, float ``(n,)``.
-        mixture: The weights of ``kgraft.model.ensemble.mixed``, float ``(2 m, F)``.
-        mrr: The validation MRR of each way to answer; empty without validation facts.
+        reliability: Probability that the target would state each of the model's facts, float
+            ``(n,)``.
+        weights: Weights of ``kgraft.model.ensemble.ensemble_scores``, float ``(2 m, F)``.
+        mrr: Validation MRR of each way to answer; empty without validation facts.
+        index: The evidence, ready to be looked up; by default made when it is first needed.
     """
 
     rules: Rules
-    agreement: NDArray[np.float64]
-    mixture: Tensor
+    reliability: NDArray[np.float64]
+    weights: Tensor
     mrr: Mapping[By, float]
+    index: EvidenceIndex | None = None
 
     @property
     def best(self) -> By:
-        """The way to answer that validation facts favour, by vectors where there are none."""
+        """The way to answer that validation favours, by vectors without validation facts."""
         return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
 
-    def witnesses(self, graph: JointGraph, target: str) -> EvidenceIndex:
-        """Return rules and statements, ready to be asked, in the rows of the model's graph."""
-        return EvidenceIndex(graph, target, self.rules, self.agreement)
+    def index_in(self, graph: JointGraph, target: str) -> EvidenceIndex:
+        """Return the evidence about a target, in the rows of the model's graph."""
+        if self.index is None:
+            made = EvidenceIndex(graph, target, self.rules, self.reliability)
+            object.__setattr__(self, "index", made)  # A cache: it never changes.
+            return made
+        return self.index
 
-    def ensemble_scorer(self, kge: KgeModel, witnesses: EvidenceSource) -> EnsembleScorer:
-        """Return what answers by vectors and witnesses together."""
-        return EnsembleScorer(
-            kge, EvidenceScorer(witnesses, kge.n_entities, kge.n_relations), self.mixture
-        )
+    def ensemble_scorer(self, kge: KgeModel, index: EvidenceSource) -> EnsembleScorer:
+        """Return the scorer by vectors and evidence together."""
+        evidence = EvidenceScorer(index, kge.n_entities, kge.n_relations)
+        return EnsembleScorer(kge, evidence, self.weights)
 
-    def scorer(self, by: By, kge: KgeModel, witnesses: EvidenceSource) -> Scorer:
-        """Return what answers, in the model's rows."""
+    def scorer(self, by: By, kge: KgeModel, index: EvidenceSource) -> Scorer:
+        """Return the scorer of a way to answer, in the model's rows."""
         if by == "vectors":
             return kge
-        scorer = self.ensemble_scorer(kge, witnesses)
-        return scorer.rules if by == "rules" else scorer
+        scorer = self.ensemble_scorer(kge, index)
+        return scorer.evidence if by == "rules" else scorer

@@ -38,7 +38,7 @@ class KgeModel:
         entities: ``(n, D)`` of the settings' type; ``vectors`` returns rows to calculate with.
         relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
         encoder: The encoder; by default a new one by the settings.
-        prior: What the relation alone adds to scores, where that has been fitted.
+        prior: The frequency prior, if one has been fitted.
 
     Raises:
         ValueError: If shapes or types do not agree with the settings.
@@ -65,7 +65,7 @@ class KgeModel:
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
         if prior is not None and not prior.fits(len(entities), len(relations)):
-            raise ValueError("the tables of what is prior do not fit those of the vectors")
+            raise ValueError("the frequency prior does not fit those of the vectors")
         self.settings = settings
         self.entities = entities
         self.relations = relations
@@ -95,7 +95,7 @@ class KgeModel:
         return KgeModel(self.settings, *tables, encoder, prior)
 
     def with_prior(self, prior: FrequencyPrior | None) -> KgeModel:
-        """Return the model with these additions to its scores, or with none; the rest is shared."""
+        """Return the model with this frequency prior, or without one; the rest is shared."""
         if prior is self.prior:
             return self
         return KgeModel(self.settings, self.entities, self.relations, self.encoder, prior)
@@ -183,14 +183,14 @@ class KgeModel:
         queries, chosen = self.queries(anchors, asked), self._chosen(candidates)
         rows = self.entities[chosen]
         if self.prior is not None:
-            along, less = self.prior.asked(anchors, asked)
-            usual_rows = self.prior.entities[chosen]
+            prior_queries, own = self.prior.queries(anchors, asked)
+            prior_rows = self.prior.entities[chosen]
         if out is None or out.dtype != queries.dtype or out.device != queries.device:
             out = queries.new_empty(len(queries), len(rows))
         for block in _blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
             scores = product(queries, rows[block].to(queries.dtype), out=out[:, block])
             if self.prior is not None:
-                scores += product(along, usual_rows[block]).sub_(less)
+                scores += product(prior_queries, prior_rows[block]).sub_(own)
         return out
 
     @torch.no_grad()
@@ -198,8 +198,8 @@ class KgeModel:
         """Score facts, ``(B,)``, each as ``score`` does its tail; all int64, on the CPU."""
         found = (self.queries(heads_B, relations_B) * self.vectors(tails_B)).sum(1)
         if self.prior is not None:
-            along, less = self.prior.asked(heads_B, relations_B)
-            found += (along * self.prior.entities[tails_B]).sum(1) - less[:, 0]
+            prior_queries, own = self.prior.queries(heads_B, relations_B)
+            found += (prior_queries * self.prior.entities[tails_B]).sum(1) - own[:, 0]
         return found
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:

@@ -316,7 +316,7 @@ class TrainedModel:
         if by == "vectors":
             return self.kge
         evidence, target = self.ruled()
-        return evidence.scorer(by, self.kge, evidence.witnesses(self.graph, target))
+        return evidence.scorer(by, self.kge, evidence.index_in(self.graph, target))
 
     def ruled(self) -> tuple[Evidence, str]:
         """Return what the model knows besides its vectors, and the target that it knows it of.

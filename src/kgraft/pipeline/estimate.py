@@ -1,16 +1,29 @@
-"""What a run needs and how long it takes, said before it runs."""
+"""Estimates of what a run takes, made without training or mining."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from kgraft.pipeline.run import Run
+from kgraft.pipeline.embeddings import EmbeddingTask
+from kgraft.pipeline.target import TargetContext
+from kgraft.rules.mining import mining_work
+from kgraft.rules.rule_weights import MAX_FACTS
 from kgraft.system.memory import available, bytes_of_run
 
 WARM_UP, STEPS = 3, 20
-"""Steps that are done first, and steps that are measured then."""
+"""Training steps taken first, and training steps measured then."""
+
+JOINED_ROWS_PER_SECOND = 12e6
+"""Rows that mining joins in a second: measured on two threads, on five graphs of DBP-5L."""
+
+BEFORE_EMBEDDINGS = ("rules", "rule weights", "pseudo-facts")
+"""Stages that come before the embeddings are trained."""
+
+ANSWERED_PER_SECOND = 1_000
+"""Queries that rules answer in a second, measured likewise."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +31,15 @@ class Estimate:
     """What a run will take.
 
     Args:
-        parameters: Trained numbers.
-        facts: Facts to learn from.
-        memory: Bytes at the most, about.
-        available: Bytes that the machine has to spare, or ``None`` where it does not say.
-        steps: Steps in all.
-        seconds_per_step: As measured now, making batches included.
-        validation_seconds: Of one look at the validation facts, 0 without any.
-        looks: Looks in all.
+        parameters: Number of trained parameters.
+        facts: Number of facts to train on, pseudo-facts not counted.
+        memory: Peak memory in bytes, about.
+        available: Free memory in bytes, or ``None`` if the system does not tell.
+        steps: Number of training steps, pseudo-facts not counted.
+        seconds_per_step: Seconds for a training step, sampling included, as measured now.
+        validation_seconds: Seconds for a validation, 0 without validation facts.
+        validations: Number of validations.
+        stages: Seconds for each further stage, by name, in their order.
     """
 
     parameters: int
@@ -35,45 +49,73 @@ class Estimate:
     steps: int
     seconds_per_step: float
     validation_seconds: float
-    looks: int
+    validations: int
+    stages: Mapping[str, float]
+
+    @property
+    def training_seconds(self) -> float:
+        """Seconds for training the embeddings, if it does not stop early."""
+        return self.steps * self.seconds_per_step + self.validations * self.validation_seconds
 
     @property
     def seconds(self) -> float:
-        """How long the run takes, if it does not stop early."""
-        return self.steps * self.seconds_per_step + self.looks * self.validation_seconds
+        """Seconds for the whole run."""
+        return self.training_seconds + sum(self.stages.values())
 
 
-def estimate(run: Run) -> Estimate:
-    """Estimate a run from a few measured steps and one look at the validation facts.
+def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estimate:
+    """Estimate a run from a few measured steps, one validation and the sizes of its graph.
 
-    The run's model has moved by those steps, so the run is of no further use.
+    The model is moved by those steps, so the task is of no further use.
 
     Args:
-        run: What ``training_run``, ``pretraining_run`` or ``retraining_run`` has prepared.
+        task: The embeddings, as ``pretraining_task`` or a context has them.
+        context: The target's context, for a run of more stages.
     """
-    training, batches, learner = run.settings.training, run.batches(), run.learner()
+    training, sampler, trainer = task.settings.training, task.sampler(), task.trainer()
     times = [time.perf_counter()]
-    for _ in islice(learner.steps(batches, 1), WARM_UP + STEPS):
-        learner.look()
+    for _ in islice(trainer.train_epoch(sampler, 1), WARM_UP + STEPS):
+        trainer.metrics.flush()
         times.append(time.perf_counter())
-    # A run may have fewer steps than there are to warm up: then its last one is what is measured.
+    # A run may have fewer steps than the warm-up: then its last one is what is measured.
     first = min(WARM_UP, len(times) - 2)
     step = (times[-1] - times[first]) / (len(times) - 1 - first)
-    epochs = training.epochs_of(batches.n_steps)
-    validate = run.validate()
+    epochs = training.epochs_of(sampler.n_steps)
+    validate = task.validation()
     begin = time.perf_counter()
     if validate is not None:
         validate()
-    look = 0.0 if validate is None else time.perf_counter() - begin
+    seconds = 0.0 if validate is None else time.perf_counter() - begin
     return Estimate(
-        parameters=run.model.n_parameters,
-        facts=len(batches.facts),
+        parameters=task.model.n_parameters,
+        facts=len(sampler.facts),
         memory=bytes_of_run(
-            run.settings, run.model.n_entities, run.model.n_relations, len(run.graph.triples)
+            task.settings, task.model.n_entities, task.model.n_relations, len(task.graph.triples)
         ),
         available=available(),
-        steps=epochs * batches.n_steps,
+        steps=epochs * sampler.n_steps,
         seconds_per_step=step,
-        validation_seconds=look,
-        looks=0 if validate is None else -(-epochs // training.validate_every),
+        validation_seconds=seconds,
+        validations=0 if validate is None else -(-epochs // training.validate_every),
+        stages={} if context is None else _stages(context, seconds),
     )
+
+
+def _stages(context: TargetContext, validation_seconds: float) -> dict[str, float]:
+    """Return the seconds of each stage beside the embeddings, by the work that it has."""
+    sample, rules = context.sample, context.settings.rules
+    queries = 0 if sample is None else 2 * len(sample.facts)
+    if not rules.longest:
+        return {"calibration": validation_seconds} if queries else {}
+    relations = context.graph.part(context.target.name).relation_rows
+    rows = mining_work(context.edges, relations, rules)
+    answered = {
+        "rule weights": 2 * min(len(context.facts), MAX_FACTS),
+        "pseudo-facts": len(context.entities) if rules.pseudo_fact_rate else 0,
+        "ensemble": queries,
+        "calibration": queries,
+    }
+    mining = rows / JOINED_ROWS_PER_SECOND
+    seconds = {"rules": min(mining, rules.seconds) if rules.seconds else mining}
+    seconds |= {name: size / ANSWERED_PER_SECOND for name, size in answered.items()}
+    return seconds

@@ -9,8 +9,11 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.run import Run, RunOptions, new_model
+from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
+from kgraft.pipeline.inputs import fingerprint_of_inputs
+from kgraft.pipeline.run import Run, RunOptions
 from kgraft.settings import TrainSettings
+from kgraft.training.validation import draw_samples
 
 
 def pretrain(
@@ -26,29 +29,36 @@ def pretrain(
     Args:
         collection: Graphs and links.
         settings: Model and training; by default ``TrainSettings()``.
-        sources: The graphs to learn from; by default all but the collection's target.
-        options: Progress and checkpoint.
-        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+        sources: The graphs to train on; by default all but the collection's target.
+        options: Listener and directory of the run.
+        device: Device to train on: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
             same seed gives the same numbers up to rounding.
 
     Returns:
-        A model of kind ``teacher``; its best epoch by the validation facts of its sources.
+        A model of kind ``teacher``, in its best epoch by the validation facts of its sources.
 
     Raises:
         UnknownNameError: If the collection has no source of such a name.
-        DataError: If there is no fact to learn from.
-        SettingsError: If rules are asked for: they are a target's, and a teacher has none.
+        DataError: If there is no fact to train on, or the run's directory holds another run.
+        SettingsError: If rules are asked for: they belong to a target.
     """
-    return pretraining_run(collection, settings, sources=sources).train(options, device=device)
+    task = pretraining_task(collection, settings, sources=sources)
+    graphs = [collection.graphs[name] for name in task.graph.sources]
+    inputs = fingerprint_of_inputs("pretrain", task.settings, graphs, collection.links)
+    outcome = fit_embeddings(task, Run(options, inputs), device=device)
+    metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
+    return TrainedModel(
+        "teacher", task.model, task.graph, None, task.settings, outcome.log, metrics
+    )
 
 
-def pretraining_run(
+def pretraining_task(
     collection: Collection,
     settings: TrainSettings | None = None,
     *,
     sources: Sequence[str] | None = None,
-) -> Run:
-    """Prepare what ``pretrain`` does, which has the same arguments."""
+) -> EmbeddingTask:
+    """Return the embeddings that ``pretrain`` trains; it has the same arguments."""
     settings = settings or TrainSettings()
     if settings.rules.longest:
         raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
@@ -63,5 +73,13 @@ def pretraining_run(
         )
     graphs = [collection.graphs[name] for name in names]
     graph = join(graphs, collection.links)
-    weights = weights_by_link_confidence(graph, collection.links, settings.training.link_confidence)
-    return Run("teacher", graph, settings, new_model(graph, settings), graphs, weights=weights)
+    return EmbeddingTask(
+        "embeddings of the teacher",
+        graph,
+        settings,
+        new_model(graph, settings),
+        draw_samples(graph, graphs, settings.training),
+        weights=weights_by_link_confidence(
+            graph, collection.links, settings.training.link_confidence
+        ),
+    )

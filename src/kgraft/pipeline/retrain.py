@@ -13,11 +13,14 @@ from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.source_reliability import fact_weights, source_reliability
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.run import Run, RunOptions, new_model
-from kgraft.pipeline.target import run_for_target
-from kgraft.pipeline.update import check_start, settings_after, take_rows, telling_changes
+from kgraft.pipeline.embeddings import EmbeddingTask, new_model
+from kgraft.pipeline.inputs import fingerprint_of_inputs
+from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.target import TargetContext, fit_target
+from kgraft.pipeline.update import begin_update, check_start, settings_after, with_changes
 from kgraft.settings import RetrainSettings
 from kgraft.training.distillation import DistillationLoss, warm_start
+from kgraft.training.validation import draw_samples
 
 
 def retrain(
@@ -35,50 +38,59 @@ def retrain(
     The student learns the target's facts and the background facts that its links make relevant,
     while it imitates the teacher on three levels: feature, network and prediction. Its vectors
     learn the facts between the target's entities, unless all entities are to have vectors; rules
-    are mined on the whole subgraph.
+    are mined on the whole linked subgraph.
 
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
-        teacher: A model that ``pretrain`` has made; it may never have met the target.
+        teacher: A model that ``pretrain`` has made; it need not have seen the target.
         settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``, or
             ``start.settings.for_update()``.
         target: The graph that the student is for; by default the collection's target.
-        start: An earlier student of the target to go on from: what it has rows of, by name, starts
-            from those, new entities from the teacher's where they are linked. What has changed is
-            in the new student's ``metrics["update"]``, as ``kgraft.pipeline.update.Change`` has it.
-        options: Progress and checkpoint.
-        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+        start: An earlier student of the target to update: entities and relations that it knows by
+            name start from its rows, new ones from the teacher's if they are linked. The changes
+            are in the new student's ``metrics["update"]``: ``kgraft.pipeline.update.Change``.
+        options: Listener and directory of the run.
+        device: Device to train on: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
             same seed gives the same numbers up to rounding.
 
     Returns:
-        A model of kind ``student``; its best epoch by the target's validation facts.
+        A model of kind ``student``, in its best epoch by the target's validation facts.
 
     Raises:
         UnknownNameError: If the collection has no such target.
         ValueError: If the target is one of the teacher's own sources.
-        DataError: If there is no fact to learn from, or ``start`` is no student of this target and
-            these settings of the model.
+        DataError: If there is no fact to train on, ``start`` is no student of this target and these
+            settings of the model, or the run's directory holds another run.
     """
-    return retraining_run(collection, teacher, settings, target=target, start=start).train(
-        options, device=device
-    )
+    context = retraining_context(collection, teacher, settings, target=target, start=start)
+    if start is None:
+        return fit_target(context, options, device=device)
+    context, before = begin_update(context, start)
+    return with_changes(fit_target(context, options, device=device), start, before)
 
 
-def retraining_run(
+def retraining_context(
     collection: Collection,
     teacher: TrainedModel,
     settings: RetrainSettings | None = None,
     *,
     target: str | None = None,
     start: TrainedModel | None = None,
-) -> Run:
-    """Prepare what ``retrain`` does, which has the same arguments."""
-    graph = collection.with_target(target).target_graph
+) -> TargetContext:
+    """Return the context of ``retrain``, which has the same arguments."""
+    own = collection.with_target(target).target_graph
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
     if start is not None:
-        check_start(start, graph.name, settings)
+        check_start(start, own.name, settings)
+    inputs = fingerprint_of_inputs(
+        f"retrain {own.name}",
+        settings,
+        collection.graphs.values(),
+        collection.links,
+        [teacher] if start is None else [teacher, start],
+    )
     subgraph = connect(
-        graph,
+        own,
         teacher.graph.translate_links(collection.links, collection.graphs),
         teacher.graph,
         mode=settings.subgraph.mode,
@@ -86,38 +98,37 @@ def retraining_run(
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
     ).limit_teacher(teacher.kge.n_entities)
-    everything = settings.subgraph.vectors == "all"
+    graph = subgraph.graph
+    all_entities = settings.subgraph.vectors == "all"
     student = new_model(
-        subgraph.graph, settings, n_entities=None if everything else subgraph.n_target_entities
+        graph, settings, n_entities=None if all_entities else subgraph.n_target_entities
     )
-    taught = _taught(student, teacher, subgraph, settings)
-    if start is not None:
-        take_rows(student, start, subgraph.graph)
-    learned = subgraph.graph.among_first(student.n_entities)
-    chances = source_reliability(subgraph.graph, graph.name)
-    links = subgraph.graph.translate_links(collection.links, collection.graphs)
-    trusted = (
-        link_confidence(subgraph.graph, links, graph.name) ** settings.training.link_confidence
+    distillation = _distillation(student, teacher, subgraph, settings)
+    reliability = source_reliability(graph, own.name)
+    links = graph.translate_links(collection.links, collection.graphs)
+    confidence = link_confidence(graph, links, own.name)
+    weights = fact_weights(
+        reliability,
+        settings.subgraph.reliability,
+        graph.among_first(student.n_entities),
+        confidence**settings.training.link_confidence,
     )
-    run = run_for_target(
-        "student",
-        subgraph.graph,
+    task = EmbeddingTask(
+        f"embeddings for {own.name}",
+        graph,
         settings,
         student,
-        graph,
-        chances=chances,
-        weights=fact_weights(chances, settings.subgraph.reliability, learned, trusted),
-        extra=taught,
-        made_from=[teacher.kge] if start is None else [teacher.kge, start.kge],
-        start=start,
+        draw_samples(graph, [own], settings.training),
+        weights=weights,
+        auxiliary=distillation,
     )
-    return run if start is None else telling_changes(run, start)
+    return TargetContext("student", own, task, inputs, start)
 
 
-def _taught(
+def _distillation(
     student: KgeModel, teacher: TrainedModel, subgraph: LinkedSubgraph, settings: RetrainSettings
 ) -> DistillationLoss | None:
-    """Start the student from the teacher and return what teaches it on, where links allow it."""
+    """Start the student from the teacher, and return the distillation loss, if links allow it."""
     if not subgraph.linked.any():
         warnings.warn(
             describe(
@@ -131,5 +142,5 @@ def _taught(
     if settings.distillation.warm_start:
         warm_start(student, teacher.kge, subgraph)
     ends = torch.from_numpy(teacher.graph.triples[:, [0, 2]])
-    seen = torch.bincount(ends.flatten(), minlength=teacher.kge.n_entities)
-    return DistillationLoss(teacher.kge, subgraph, settings.model, settings.distillation, seen)
+    counts = torch.bincount(ends.flatten(), minlength=teacher.kge.n_entities)
+    return DistillationLoss(teacher.kge, subgraph, settings.model, settings.distillation, counts)

@@ -1,243 +1,157 @@
-"""What train, pretrain and retrain share: a run that fits a model to a joint graph's facts."""
+"""A run: its stages, shown while they work, and their results kept so that it can be resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.linking.joint_graph import JointGraph
-from kgraft.model.kge import KgeModel
-from kgraft.model.trained_model import Kind, TrainedModel
-from kgraft.rules.pseudo_facts import PseudoFacts
-from kgraft.settings import TrainingSettings, TrainSettings
-from kgraft.system.devices import CPU, parse_device
-from kgraft.system.memory import require, require_on_gpu
-from kgraft.system.progress import Listener
-from kgraft.toml_settings import as_toml
-from kgraft.training.auxiliary_loss import Term
-from kgraft.training.checkpoint import Checkpoint, as_array, fingerprint
-from kgraft.training.loop import fit
-from kgraft.training.sampler import TripleSampler
-from kgraft.training.step import Trainer
-from kgraft.training.validation import validator
+from kgraft.system.files import write_atomically
+from kgraft.system.progress import Listener, default_listener
+from kgraft.training.checkpoint import (
+    Checkpoint,
+    Fingerprint,
+    read_tensors,
+    warn_not_saved,
+    write_tensors,
+)
+
+T = TypeVar("T")
+
+Stored = tuple[Mapping[str, Tensor], Mapping[str, Any]]
+"""Tensors by name, and a description that JSON can hold."""
+
+RUN_FILE = "run.json"
+"""The file of a run's directory that names the run."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is watched and kept.
+    """How a run is watched, and where it is kept.
 
     Args:
-        progress: Hears of epochs.
-        checkpoint: A file that holds the run while it goes on; a run that finds itself there goes
-            on from it.
+        listener: Receives progress; by default a bar on a terminal or in a notebook, else lines of
+            the logger ``kgraft``.
+        directory: Directory for the results of finished stages and the checkpoint of training. A
+            run that finds itself there is resumed; one that finds another run raises a
+            ``DataError``. Without a directory nothing is kept.
     """
 
-    progress: Listener | None = None
-    checkpoint: Path | None = None
+    listener: Listener | None = None
+    directory: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A training run before its first step: what it learns from, what learns, what comes after.
+@dataclass(frozen=True)
+class Format(Generic[T]):
+    """How a stage's result is stored.
 
     Args:
-        kind: What the model is trained as.
-        graph: The facts and their id space.
-        settings: Model and training.
-        model: What learns, trained in place. It may have fewer entities than the graph: facts about
-            others have to be of weight 0.
-        validate_on: Parts of the graph whose validation facts choose the best epoch.
-        target: The graph that the model is for.
-        extra: Further loss terms.
-        weights: How much each of the graph's facts counts, ``(n,)``, those of 0 not at all; by
-            default all alike.
-        inferred: Facts that follow from the graph's.
-        made_from: Models that this one and the further terms were made from; a checkpoint of a run
-            with others is not gone on with.
-        start_mrr: The validation MRR of the model as it is, where this state may be kept.
-        finish: Adds to the trained model what is made of it.
+        pack: Returns the tensors and the description of a result.
+        unpack: Makes the result of them.
+    """
+
+    pack: Callable[[T], Stored]
+    unpack: Callable[[Mapping[str, Tensor], Mapping[str, Any]], T]
+
+
+class Run:
+    """The stages of one run.
+
+    A finished stage is stored under a fingerprint of all that it depends on: the run's inputs and
+    the results of the stages before it.
+
+    Args:
+        options: Listener and directory.
+        inputs: Fingerprint of everything that the run depends on.
 
     Raises:
-        DataError: If there is no fact to learn from.
+        DataError: If the directory holds another run.
     """
 
-    kind: Kind
-    graph: JointGraph
-    settings: TrainSettings
-    model: KgeModel
-    validate_on: Sequence[KnowledgeGraph]
-    target: str | None = None
-    extra: Term | None = None
-    weights: NDArray[np.float64] | None = None
-    inferred: PseudoFacts | None = None
-    made_from: Sequence[KgeModel] = ()
-    start_mrr: float | None = None
-    finish: Callable[[TrainedModel], TrainedModel] | None = None
+    def __init__(self, options: RunOptions | None, inputs: Fingerprint) -> None:
+        options = options or RunOptions()
+        self.listener = options.listener or default_listener()
+        self._directory = options.directory
+        self._fingerprint = str(inputs)
+        if self._directory is not None:
+            self._claim(self._directory)
 
-    def __post_init__(self) -> None:
-        if not (len(self.graph.triples) if self.weights is None else np.any(self.weights)):
+    def _claim(self, directory: Path) -> None:
+        """Write the run's name into its directory, or find it there."""
+        file = directory / RUN_FILE
+        if not file.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            with write_atomically(file) as temporary:
+                temporary.write_text(json.dumps({"fingerprint": self._fingerprint}))
+            return
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"there is no fact to train on in {', '.join(self.graph.sources)}",
-                remedy="Give at least one source with training facts",
+                f"the saved run is damaged ({error})",
+                remedy="Restore the file, or delete its directory to begin anew",
+                path=file,
+            ) from error
+        if found != self._fingerprint:
+            raise DataError(
+                "another run is kept here: its facts, names, links, settings, parent models or "
+                "kgraft's version differ",
+                remedy="Give the same data and settings again, or delete it to begin anew",
+                path=directory,
             )
 
-    def learner(self) -> Trainer:
-        """Return what moves the model."""
-        return learner_of(self.model, self.settings, extra=self.extra)
+    @contextmanager
+    def showing(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show the listener a stage of ``total`` units, and yield what advances it."""
+        self.listener.begin(name, total)
+        try:
+            yield self.listener.advance
+        finally:
+            self.listener.end()
 
-    def batches(self) -> TripleSampler:
-        """Return what it learns from."""
-        return batches_of(
-            self.graph,
-            self.settings.training,
-            n_entities=self.model.n_entities,
-            weights=self.weights,
-            inferred=self.inferred,
-        )
-
-    def validate(self) -> Callable[[], float] | None:
-        """Return what measures the model, or ``None`` where there are no validation facts."""
-        training = self.settings.training
-        return validator(
-            self.model,
-            self.graph,
-            self.validate_on,
-            queries=training.validation_queries,
-            seed=training.seed,
-        )
-
-    def on(self, device: str | torch.device) -> Run:
-        """Return the run with what is trained on a device, as ``kgraft.system.devices`` calls it.
-
-        Raises:
-            SettingsError: If there is no such device.
-            KgraftError: If a GPU's free memory does not hold it.
-        """
-        found = parse_device(device)
-        if found.type != "cpu":
-            free, _ = torch.cuda.mem_get_info(found)
-            sizes = self.model.n_entities, self.model.n_relations, len(self.graph.triples)
-            require_on_gpu(self.settings, *sizes, free=free)
-        extra = None if self.extra is None else self.extra.on(found)
-        return replace(self, model=self.model.on(found), extra=extra)
-
-    def train(
-        self, options: RunOptions | None = None, *, device: str | torch.device = CPU
-    ) -> TrainedModel:
-        """Train, and return the model, on the CPU, in its best state.
+    def stage(self, name: str, form: Format[T], compute: Callable[[], T]) -> T:
+        """Return a stage's result: as stored by an earlier attempt at this run, or computed.
 
         Args:
-            options: Progress and checkpoint.
-            device: Where it is trained, as in ``on``.
+            name: Name of the stage and its file.
+            form: How the result is stored.
+            compute: Computes it.
 
         Raises:
-            SettingsError: As ``on``, and so is ``KgraftError``.
-            TrainingError: If its numbers do not stay finite.
+            DataError: If the stored result is damaged.
         """
-        options = options or RunOptions()
-        there = self.on(device)
-        outcome = fit(
-            there.learner(),
-            self.batches(),
-            self.settings.training,
-            validate=there.validate(),
-            checkpoint=self._checkpoint(options.checkpoint),
-            progress=options.progress,
-            name=self.kind if self.target is None else f"{self.kind} for {self.target}",
-            start_mrr=self.start_mrr,
-        )
-        if there.model is not self.model:
-            self.model.copy_from(there.model.tensors())
-        metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
-        trained = TrainedModel(
-            self.kind, self.model, self.graph, self.target, self.settings, outcome.log, metrics
-        )
-        return trained if self.finish is None else self.finish(trained)
+        if self._directory is None:
+            return compute()
+        path = self._directory / f"{name}.safetensors"
+        tensors: Mapping[str, Tensor]
+        if path.exists():
+            tensors, about = read_tensors(path, fingerprint=self._fingerprint)
+            result = form.unpack(tensors, about)
+        else:
+            result = compute()
+            tensors, described = form.pack(result)
+            try:
+                write_tensors(path, tensors, described, fingerprint=self._fingerprint)
+            except OSError as error:
+                warn_not_saved(path, error)
+            _checkpoint_file(self._directory, name).unlink(missing_ok=True)
+        # Later stages depend on this result, which may depend on the machine (rules.seconds).
+        after = Fingerprint().add(self._fingerprint, *(tensors[key] for key in sorted(tensors)))
+        self._fingerprint = str(after)
+        return result
 
-    def _checkpoint(self, file: Path | None) -> Checkpoint | None:
-        if file is None:
+    def checkpoint(self, name: str) -> Checkpoint | None:
+        """Return the checkpoint of a stage that is resumed within, if the run has a directory."""
+        if self._directory is None:
             return None
-        what = f"{self.kind} {as_toml(self.settings)}"
-        weights = (as_array(x) for model in self.made_from for x in model.tensors().values())
-        mark = fingerprint(what, self.graph.triples, self.graph.triple_sources, *weights)
-        return Checkpoint(file, mark)
+        return Checkpoint(_checkpoint_file(self._directory, name), self._fingerprint)
 
 
-def new_model(
-    graph: JointGraph, settings: TrainSettings, *, n_entities: int | None = None
-) -> KgeModel:
-    """Return an untrained model of a graph's rows.
-
-    Args:
-        graph: The id space.
-        settings: Model and seed.
-        n_entities: How many entities have vectors, the first ones; by default all.
-
-    Raises:
-        KgraftError: If the memory that is free does not hold what a run with it takes.
-    """
-    rows = graph.n_entities if n_entities is None else n_entities
-    require(settings, rows, graph.n_relations, len(graph.triples))
-    return KgeModel.create(settings.model, rows, graph.n_relations, seed=settings.training.seed)
-
-
-def learner_of(model: KgeModel, settings: TrainSettings, *, extra: Term | None = None) -> Trainer:
-    """Return what moves a model by its settings.
-
-    Args:
-        model: Trained in place.
-        settings: Model and training.
-        extra: Further loss terms.
-    """
-    training = settings.training
-    return Trainer(
-        model,
-        optimizer=training.optimizer,
-        learning_rate=training.learning_rate,
-        dense_learning_rate=training.dense_learning_rate,
-        regularization=training.regularization,
-        final_rate=training.final_rate,
-        precision=training.precision,
-        extra=extra,
-    )
-
-
-def batches_of(
-    graph: JointGraph,
-    training: TrainingSettings,
-    *,
-    n_entities: int,
-    weights: NDArray[np.float64] | None = None,
-    inferred: PseudoFacts | None = None,
-) -> TripleSampler:
-    """Return the batches of a joint graph's facts.
-
-    Args:
-        graph: The facts.
-        training: Sizes and seed.
-        n_entities: How many entities are learned, the first ones.
-        weights: How much each fact counts, ``(n,)``, those of 0 not at all; by default all alike.
-        inferred: Facts that follow from the graph's.
-    """
-    counts = np.ones(len(graph.triples)) if weights is None else weights
-    learned = counts > 0
-    return TripleSampler(
-        graph.triples[learned],
-        n_entities,
-        graph.n_relations,
-        sources=graph.triple_sources[learned],
-        weights=counts[learned],
-        inferred=inferred,
-        steps=training.path_length,
-        batch_size=training.batch_size,
-        negatives=training.negatives,
-        logq_correction=training.logq_correction,
-        seed=training.seed,
-    )
+def _checkpoint_file(directory: Path, stage: str) -> Path:
+    return directory / f"{stage}.checkpoint.safetensors"

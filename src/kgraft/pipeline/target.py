@@ -1,87 +1,249 @@
-"""What train and retrain share: a model for one target, with rules that teach it and answer."""
+"""The stages that train a model for one target, and the context that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.source_reliability import source_reliability
+from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
+from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import Kind, TrainedModel
-from kgraft.pipeline.fit_calibration import fit_calibration
-from kgraft.pipeline.fit_ensemble import fit_ensemble
-from kgraft.pipeline.run import Run
+from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
+from kgraft.pipeline.fit_calibration import (
+    ERROR_METRIC,
+    FittedCalibration,
+    fit_calibration,
+    score_by_all_ways,
+    score_by_vectors,
+)
+from kgraft.pipeline.fit_ensemble import FittedEnsemble, default_ensemble, fit_ensemble
+from kgraft.pipeline.formats import (
+    CALIBRATION,
+    ENSEMBLE,
+    PSEUDO_FACTS,
+    RULES,
+    embeddings_of,
+    weights_of,
+)
+from kgraft.pipeline.run import Run, RunOptions
 from kgraft.rules.edges import Edges
-from kgraft.rules.mining import mine_rules
-from kgraft.rules.pseudo_facts import infer_pseudo_facts
-from kgraft.rules.rule_weights import fit_rule_weights
+from kgraft.rules.evidence_index import EvidenceIndex
+from kgraft.rules.mining import mine_rules, mining_facts
+from kgraft.rules.pseudo_facts import PseudoFacts, infer_pseudo_facts
+from kgraft.rules.rule_weights import fit_rule_weights, held_out_facts
+from kgraft.rules.rules import Rules
 from kgraft.settings import TrainSettings
 from kgraft.system.threads import thread_map
-from kgraft.training.auxiliary_loss import Term
+from kgraft.training.checkpoint import Fingerprint
+from kgraft.training.validation import ValidationSample
+
+Showing = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
-def run_for_target(
-    kind: Kind,
-    graph: JointGraph,
-    settings: TrainSettings,
-    model: KgeModel,
-    target: KnowledgeGraph,
-    *,
-    chances: NDArray[np.float64] | None = None,
-    weights: NDArray[np.float64] | None = None,
-    extra: Term | None = None,
-    made_from: Sequence[KgeModel] = (),
-    start: TrainedModel | None = None,
-) -> Run:
-    """Prepare a model for a target: mine rules, to learn what they infer and to fit their mixture.
+@dataclass(frozen=True, eq=False)
+class TargetContext:
+    """What the stages of one target share, each part made once.
 
     Args:
         kind: What the model is trained as.
-        graph: The facts, the target's among them.
-        settings: Model, training and rules.
-        model: What learns.
-        target: The target; its validation facts choose the best epoch and fit the mixture.
-        chances: What ``agreement`` says of the graph, where it has been asked already.
-        weights: As in ``Run``, and so are ``extra`` and ``made_from``.
-        extra: Further loss terms.
-        made_from: Models that this one was made from.
-        start: An earlier student of the target, whose rules' weights are gone on from.
+        target: The graph that the model is for.
+        task: The embeddings, and the facts of all sources to train them on.
+        inputs: Fingerprint of everything that the run depends on.
+        earlier: An earlier student of the target, whose rules' weights are the initial ones.
+    """
+
+    kind: Kind
+    target: KnowledgeGraph
+    task: EmbeddingTask
+    inputs: Fingerprint
+    earlier: TrainedModel | None = None
+
+    @property
+    def graph(self) -> JointGraph:
+        """The target joined with other sources."""
+        return self.task.graph
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The settings."""
+        return self.task.settings
+
+    @cached_property
+    def entities(self) -> Rows:
+        """The rows of the target's entities, which answers are among."""
+        return self.graph.part(self.target.name).entity_rows
+
+    @cached_property
+    def facts(self) -> Triples:
+        """The target's training facts in joint rows."""
+        return self.graph.part(self.target.name).joint(self.target.train)
+
+    @cached_property
+    def edges(self) -> Edges:
+        """The facts of all sources in both directions."""
+        return Edges.of(self.graph)
+
+    @cached_property
+    def reliability(self) -> NDArray[np.float64]:
+        """The probability that the target would state each of the graph's facts, ``(n,)``."""
+        return source_reliability(self.graph, self.target.name)
+
+    @property
+    def sample(self) -> ValidationSample | None:
+        """The validation facts that choose the epoch, the ensemble and the calibration."""
+        return next(iter(self.task.samples), None)
+
+
+def fit_target(
+    context: TargetContext, options: RunOptions | None = None, *, device: str | torch.device = "cpu"
+) -> TrainedModel:
+    """Train a model for a target, stage by stage.
+
+    Args:
+        context: What the stages share.
+        options: Listener and directory of the run.
+        device: Device to train the embeddings on.
 
     Raises:
-        DataError: If there is no fact to learn from.
+        DataError: If the directory holds another run.
+        SettingsError: If there is no such device.
+        TrainingError: If the numbers do not stay finite.
     """
-    rules = inferred = None
-    if settings.rules.longest:
-        edges, part = Edges.of(graph), graph.part(target.name)
-        seed, own = settings.training.seed, part.joint(target.train)
-        rules = mine_rules(edges, part.relation_rows, settings.rules, seed=seed)
-        if start is not None and start.evidence is not None:
-            rules = rules.with_weights_of(start.evidence.rules, *graph.rows_in(start.graph))
-        with thread_map() as each:
-            rules = fit_rule_weights(rules, edges, own, part.entity_rows, seed=seed, each=each)
-            inferred = infer_pseudo_facts(rules, edges, part.entity_rows, settings.rules, each=each)
-
-    def finish(trained: TrainedModel) -> TrainedModel:
-        if rules is None:
-            return fit_calibration(trained, target)
-        known = source_reliability(graph, target.name) if chances is None else chances
-        knowing, apart = fit_ensemble(trained, target, rules, known)
-        return fit_calibration(knowing, target, apart)
-
-    return Run(
-        kind,
-        graph,
-        settings,
-        model,
-        [target],
-        target=target.name,
-        extra=extra,
-        weights=weights,
-        inferred=inferred,
-        made_from=made_from,
-        finish=finish,
+    run, task = Run(options, context.inputs), context.task
+    rules = pseudo_facts = None
+    if context.settings.rules.longest:
+        mined = run.stage("rules", RULES, lambda: mine_for(context, run.showing))
+        rules = run.stage(
+            "rule_weights", weights_of(mined), lambda: weigh_rules(mined, context, run.showing)
+        )
+        pseudo_facts = run.stage(
+            "pseudo_facts", PSEUDO_FACTS, lambda: infer_for(rules, context, run.showing)
+        )
+    fitted = run.stage(
+        "embeddings",
+        embeddings_of(task.model),
+        lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
+    kge, evidence, ensemble = task.model, None, None
+    if rules is not None:
+        index = EvidenceIndex(
+            context.graph, context.target.name, rules, context.reliability, context.edges
+        )
+        scorer = _ensemble_scorer(kge, index)
+        ensemble = run.stage(
+            "ensemble", ENSEMBLE, lambda: fit_ensemble_for(scorer, context, run.showing)
+        )
+        kge = kge.with_prior(ensemble.prior)
+        evidence = Evidence(rules, context.reliability, ensemble.weights, ensemble.mrr, index)
+    calibration = run.stage(
+        "calibration",
+        CALIBRATION,
+        lambda: calibrate(kge, evidence, ensemble, context, run.showing),
+    )
+    metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
+    if evidence is not None:
+        metrics[EVIDENCE_METRIC] = evidence.mrr
+    if calibration.calibration:
+        metrics[ERROR_METRIC] = calibration.errors
+    return TrainedModel(
+        context.kind,
+        kge,
+        context.graph,
+        context.target.name,
+        context.settings,
+        fitted.log,
+        metrics,
+        evidence,
+        calibration.calibration,
+    )
+
+
+def mine_for(context: TargetContext, showing: Showing) -> Rules:
+    """Mine the rules that explain the target's relations, on the facts of all sources."""
+    relations = context.graph.part(context.target.name).relation_rows
+    settings = context.settings.rules
+    total = mining_facts(context.edges, relations, settings)
+    with showing("rules", total) as advance:
+        seed = context.settings.training.seed
+        rules = mine_rules(context.edges, relations, settings, seed=seed, advance=advance)
+    if context.earlier is None or context.earlier.evidence is None:
+        return rules
+    rows = context.graph.rows_in(context.earlier.graph)
+    return rules.with_weights_of(context.earlier.evidence.rules, *rows)
+
+
+def weigh_rules(rules: Rules, context: TargetContext, showing: Showing) -> Rules:
+    """Learn the rules' weights from the target's training facts."""
+    total = held_out_facts(rules, len(context.facts))
+    with showing("rule weights", total) as advance, thread_map() as each:
+        return fit_rule_weights(
+            rules,
+            context.edges,
+            context.facts,
+            context.entities,
+            seed=context.settings.training.seed,
+            each=each,
+            advance=advance,
+        )
+
+
+def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoFacts:
+    """Infer the pseudo-facts of the target's entities."""
+    with showing("pseudo-facts", len(context.entities)) as advance, thread_map() as each:
+        return infer_pseudo_facts(
+            rules,
+            context.edges,
+            context.entities,
+            context.settings.rules,
+            each=each,
+            advance=advance,
+        )
+
+
+def fit_ensemble_for(
+    scorer: EnsembleScorer, context: TargetContext, showing: Showing
+) -> FittedEnsemble:
+    """Fit the ensemble of vectors and evidence, and the frequency prior."""
+    sample = context.sample
+    if sample is None:
+        return default_ensemble(scorer.n_relations)
+    with showing("ensemble", 2 * len(sample.facts)) as advance:
+        rank = context.settings.prior.rank
+        return fit_ensemble(scorer, sample, prior_rank=rank, advance=advance)
+
+
+def calibrate(
+    kge: KgeModel,
+    evidence: Evidence | None,
+    ensemble: FittedEnsemble | None,
+    context: TargetContext,
+    showing: Showing,
+) -> FittedCalibration:
+    """Fit the calibration of each way to answer."""
+    sample = context.sample
+    if sample is None:
+        return FittedCalibration({}, {})
+    score = score_by_vectors(kge, context.entities)
+    if evidence is not None and ensemble is not None and ensemble.held_out is not None:
+        index = evidence.index_in(context.graph, context.target.name)
+        scorer = evidence.ensemble_scorer(kge, index)
+        score = score_by_all_ways(scorer, ensemble.held_out, context.entities)
+    with showing("calibration", 2 * len(sample.facts)) as advance:
+        return fit_calibration(context.graph, context.target, sample.facts, score, advance=advance)
+
+
+def _ensemble_scorer(kge: KgeModel, index: EvidenceIndex) -> EnsembleScorer:
+    evidence = EvidenceScorer(index, kge.n_entities, kge.n_relations)
+    return EnsembleScorer(kge, evidence, default_ensemble(kge.n_relations).weights)

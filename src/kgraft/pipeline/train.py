@@ -1,4 +1,4 @@
-"""Training from scratch: one graph alone, or all linked graphs together."""
+"""Training from scratch for a target: alone, or jointly with all linked graphs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.run import Run, RunOptions, new_model
-from kgraft.pipeline.target import run_for_target
+from kgraft.pipeline.embeddings import EmbeddingTask, new_model
+from kgraft.pipeline.inputs import fingerprint_of_inputs
+from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.target import TargetContext, fit_target
 from kgraft.settings import TrainSettings
+from kgraft.training.validation import draw_samples
 
 
 def train(
@@ -24,45 +27,48 @@ def train(
 
     Args:
         collection: Graphs and links.
-        settings: Model and training; by default ``TrainSettings()``.
+        settings: Model, training and rules; by default ``TrainSettings()``.
         target: The graph that the model is for; by default the collection's target.
-        alone: Learn from the target's own facts only, not from the linked graphs.
-        options: Progress and checkpoint.
-        device: Where it is trained: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
+        alone: Train on the target's own facts only, not on the linked graphs.
+        options: Listener and directory of the run.
+        device: Device to train on: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
             same seed gives the same numbers up to rounding.
 
     Returns:
-        A model of kind ``single`` or ``joint``; its best epoch by the target's validation facts.
+        A model of kind ``single`` or ``joint``, in its best epoch by the target's validation facts.
 
     Raises:
         UnknownNameError: If the collection has no such target.
-        DataError: If there is no fact to learn from.
+        DataError: If there is no fact to train on, or the run's directory holds another run.
     """
-    return training_run(collection, settings, target=target, alone=alone).train(
-        options, device=device
-    )
+    context = training_context(collection, settings, target=target, alone=alone)
+    return fit_target(context, options, device=device)
 
 
-def training_run(
+def training_context(
     collection: Collection,
     settings: TrainSettings | None = None,
     *,
     target: str | None = None,
     alone: bool = False,
-) -> Run:
-    """Prepare what ``train`` does, which has the same arguments."""
+) -> TargetContext:
+    """Return the context of ``train``, which has the same arguments."""
     settings = settings or TrainSettings()
     collection = collection.with_target(target)
     own = collection.target_graph
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
     graph = join([own, *others], collection.links)
-    return run_for_target(
-        "joint" if others else "single",
+    task = EmbeddingTask(
+        f"embeddings for {own.name}",
         graph,
         settings,
         new_model(graph, settings),
-        own,
+        draw_samples(graph, [own], settings.training),
         weights=weights_by_link_confidence(
             graph, collection.links, settings.training.link_confidence
         ),
     )
+    inputs = fingerprint_of_inputs(
+        f"train {own.name}", settings, [own, *others], collection.links if others else ()
+    )
+    return TargetContext("joint" if others else "single", own, task, inputs)

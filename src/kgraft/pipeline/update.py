@@ -1,4 +1,4 @@
-"""Going on from an earlier student: its rows by name, and what has changed since."""
+"""Updates: a student that starts from an earlier one, and the changes since."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kgraft.errors import DataError
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.run import Run
+from kgraft.pipeline.target import TargetContext
 from kgraft.settings import RetrainSettings
 from kgraft.training.distillation import with_inverses
 
@@ -23,7 +23,7 @@ UPDATE_METRIC = "update"
 
 @dataclass(frozen=True)
 class Change:
-    """What a student has that the one it went on from had not.
+    """Changes of a student since the one that it started from.
 
     Args:
         facts_added: Training facts of the target that are new.
@@ -34,8 +34,8 @@ class Change:
         entities_removed: Those that are gone.
         validation_mrr_before: MRR by vectors of today's validation facts before the first step.
         validation_mrr: The same of the state that was kept.
-        moved: How far the vector of an entity that both know has moved, as a part of its length;
-            the median.
+        moved: Distance that the vectors of entities known to both have moved, as a part of their
+            length: the median.
         moved_most: The same, the 95th percentile.
     """
 
@@ -52,7 +52,7 @@ class Change:
 
 
 def settings_after(start: TrainedModel) -> RetrainSettings:
-    """Return the settings of a student that goes on from another.
+    """Return the settings of an update of a student.
 
     Raises:
         DataError: If that is no student.
@@ -66,7 +66,7 @@ def settings_after(start: TrainedModel) -> RetrainSettings:
 
 
 def check_start(start: TrainedModel, target: str, settings: RetrainSettings) -> None:
-    """Make sure that a student may go on from another.
+    """Check that a student can be updated.
 
     Raises:
         DataError: If that is no student, is for another target, or is another kind of model.
@@ -86,16 +86,18 @@ def check_start(start: TrainedModel, target: str, settings: RetrainSettings) -> 
 
 @torch.no_grad()
 def take_rows(student: KgeModel, start: TrainedModel, graph: JointGraph) -> None:
-    """Overwrite what an earlier student has rows of, by name, and the encoder's weights.
+    """Take over the rows of an earlier student, by name, and its encoder's weights.
 
     Args:
         student: Changed in place.
         start: The earlier student, of the same settings of the model.
         graph: The id space of ``student``.
     """
-    rows, verbs = (torch.from_numpy(x) for x in graph.rows_in(start.graph))
+    rows, relations = (torch.from_numpy(x) for x in graph.rows_in(start.graph))
     _copy_known(student.entities, start.kge.entities, rows[: student.n_entities])
-    _copy_known(student.relations, start.kge.relations, with_inverses(verbs, start.kge.n_relations))
+    _copy_known(
+        student.relations, start.kge.relations, with_inverses(relations, start.kge.n_relations)
+    )
     student.encoder.load_state_dict(start.kge.encoder.state_dict())
 
 
@@ -104,33 +106,44 @@ def _copy_known(own: Tensor, earlier: Tensor, rows: Tensor) -> None:
     own[known] = earlier[rows[known]]
 
 
-def telling_changes(run: Run, start: TrainedModel) -> Run:
-    """Return a run that tells in its model's metrics what has changed since an earlier student.
+def begin_update(context: TargetContext, start: TrainedModel) -> tuple[TargetContext, float | None]:
+    """Start a student from an earlier one.
 
-    Where no fact is new or gone, the earlier student's state is kept unless validation facts favour
-    a later one. Else it is not, since they may not ask for what is new.
+    Where no fact is new or gone, the earlier student's state is kept unless validation favours a
+    later one. Else it is not, since validation facts may not ask for what is new.
 
     Args:
-        run: A run whose model has taken the earlier student's rows.
+        context: The student's context; its model takes the rows of the earlier one.
         start: The earlier student.
+
+    Returns:
+        The context, and the MRR by vectors of today's validation facts before the first step.
     """
-    validate = run.validate()
+    take_rows(context.task.model, start, context.graph)
+    validate = context.task.validation()
     before = None if validate is None else validate()
-    counts = _differences(run.graph, start.graph, run.target or "")
+    changed = any(_differences(context.graph, start.graph, context.target.name).values())
+    task = replace(context.task, start_mrr=None if changed else before)
+    return replace(context, task=task), before
 
-    def finish(trained: TrainedModel) -> TrainedModel:
-        finished = trained if run.finish is None else run.finish(trained)
-        median, most = _moved(finished, start)
-        change = Change(
-            **counts,
-            validation_mrr_before=before,
-            validation_mrr=finished.metrics["validation_mrr"],
-            moved=median,
-            moved_most=most,
-        )
-        return replace(finished, metrics={**finished.metrics, UPDATE_METRIC: asdict(change)})
 
-    return replace(run, finish=finish, start_mrr=None if any(counts.values()) else before)
+def with_changes(model: TrainedModel, start: TrainedModel, before: float | None) -> TrainedModel:
+    """Return an updated student with a ``Change`` among its metrics.
+
+    Args:
+        model: The updated student.
+        start: The earlier one.
+        before: The MRR by vectors of today's validation facts before the first step.
+    """
+    median, most = _moved(model, start)
+    change = Change(
+        **_differences(model.graph, start.graph, model.target or ""),
+        validation_mrr_before=before,
+        validation_mrr=model.metrics["validation_mrr"],
+        moved=median,
+        moved_most=most,
+    )
+    return replace(model, metrics={**model.metrics, UPDATE_METRIC: asdict(change)})
 
 
 def _differences(now: JointGraph, then: JointGraph, target: str) -> dict[str, int]:
@@ -168,7 +181,7 @@ def _facts(graph: JointGraph) -> pl.DataFrame:
 
 
 def _moved(model: TrainedModel, start: TrainedModel) -> tuple[float, float]:
-    """Return how far the rows of entities that both know have moved, as ``Change`` has it."""
+    """Return ``moved`` and ``moved_most`` of ``Change``."""
     part, earlier = (x.graph.parts[model.target or ""] for x in (model, start))
     places = earlier.entity_rows_of(part.entities.names)
     common = places >= 0

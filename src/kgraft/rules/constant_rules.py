@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from kgraft.rules.edges import Edges, sampled
-from kgraft.rules.path_rules import exact_sum, kept, until
+from kgraft.rules.path_rules import Limited, exact_sum, kept
 from kgraft.settings import RuleSettings
 
 SLICE = 10_000
@@ -21,7 +21,7 @@ SLICE = 10_000
 
 
 def constant_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
 ) -> list[pl.DataFrame]:
     """Return the rules with constants.
 
@@ -29,8 +29,8 @@ def constant_rules(
         edges: The graph.
         facts: The edges to explain, in both directions, with the ``weight`` of each.
         settings: Samples, and what a rule needs to be kept.
-        seed: Seeds the samples.
-        deadline: When to leave the answers that are left.
+        seed: Seed of the samples.
+        limited: Passes slices of facts on until the time is over.
     """
     properties = edges.frame.rename({"relation": "first", "y": "entity"})
     values = properties.group_by("first", "entity").agg(groundings=pl.len())
@@ -39,7 +39,7 @@ def constant_rules(
     held = sampled(common, "x", settings.samples, seed)
     anything = kinds.group_by("first").agg(groundings=pl.len())
     special, general = [], []
-    for part in until(deadline, _by_answer(facts, settings.support)):
+    for part in limited(_by_answer(facts, settings.support)):
         of_values = part.join(held, on="x", suffix="_x").filter(
             (pl.col("relation") != pl.col("first")) | (pl.col("answer") != pl.col("entity"))
         )

@@ -1,4 +1,4 @@
-"""What speaks for an answer besides vectors: rules that infer it, and sources that state it."""
+"""An index of evidence: rules that infer an answer, and sources that state it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges, inverse
-from kgraft.rules.rule_answers import Answerer, combined
+from kgraft.rules.rule_answers import RuleApplier, combine_rules
 from kgraft.rules.rules import Rules
 
 AT_ONCE = 500
@@ -22,71 +22,77 @@ AT_ONCE = 500
 
 
 class EvidenceSource(Protocol):
-    """What witnesses say of distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
+    """Answers to distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
 
-    Both answer with ``x``, ``relation``, ``y`` and ``confidence``.
+    Both methods return ``x``, ``relation``, ``y`` and ``confidence``, a probability.
     """
 
     @property
-    def connections(self) -> EntityFrequencies:
-        """How entities are connected, whoever says so."""
+    def frequencies(self) -> EntityFrequencies:
+        """Frequencies and degrees of entities."""
         ...
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what rules answer, and the chance of each answer."""
+        """Return the answers of rules, and the probability of each."""
         ...
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what other sources answer, and the chance that the target agrees."""
+        """Return the answers of other sources, and the reliability of each."""
         ...
 
 
 class EvidenceIndex:
-    """Rules and other sources, ready to be asked.
+    """Rules and the statements of other sources, by query.
 
     Args:
         graph: The target joined with other sources.
         target: The target's name.
         rules: Rules for the target's relations.
-        agreement: The chance that the target would state each of the graph's facts, ``(n,)``.
+        reliability: Probability that the target would state each of the graph's facts, ``(n,)``.
+        edges: The graph's facts in both directions; by default made here.
 
     Attributes:
         edges: The graph's facts in both directions.
-        connections: How they connect entities.
+        frequencies: Frequencies and degrees of entities.
     """
 
     def __init__(
-        self, graph: JointGraph, target: str, rules: Rules, agreement: NDArray[np.float64]
+        self,
+        graph: JointGraph,
+        target: str,
+        rules: Rules,
+        reliability: NDArray[np.float64],
+        edges: Edges | None = None,
     ) -> None:
-        self.edges = Edges.of(graph)
-        self._answerer = Answerer(rules, self.edges, graph.part(target).entity_rows)
-        self.connections = EntityFrequencies(graph, target, self._answerer.graph)
-        self._statements = _statements(graph, target, agreement)
+        self.edges = Edges.of(graph) if edges is None else edges
+        self._applier = RuleApplier(rules, self.edges, graph.part(target).entity_rows)
+        self.frequencies = EntityFrequencies(graph, target, self._applier.graph)
+        self._statements = _statements(graph, target, reliability)
         self._by_query = GroupedIndex.of(
             *(self._statements[name].to_numpy() for name in ("x", "relation"))
         )
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what rules answer.
+        """Return the answers of rules.
 
         Args:
             asked: Distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
 
         Returns:
-            ``x``, ``relation``, ``y`` and ``confidence``: the rules' chance of each answer.
+            ``x``, ``relation``, ``y`` and ``confidence``: the rules' probability of each answer.
         """
-        parts = [_inferred(self._answerer.answers(x)) for x in asked.iter_slices(AT_ONCE)]
-        return pl.concat(parts or [_inferred(self._answerer.answers(asked))])
+        parts = [_inferred(self._applier.answers(x)) for x in asked.iter_slices(AT_ONCE)]
+        return pl.concat(parts or [_inferred(self._applier.answers(asked))])
 
-    def testimony(self, asked: pl.DataFrame) -> EvidenceScores:
-        """Return all that is said of a few queries, rule by rule."""
-        return EvidenceScores(self._answerer.answers(asked), self.stated(asked), self.connections)
+    def scores_of(self, asked: pl.DataFrame) -> EvidenceScores:
+        """Return all evidence about a few queries, rule by rule."""
+        return EvidenceScores(self._applier.answers(asked), self.stated(asked), self.frequencies)
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what other sources answer, in the form of ``inferred``.
+        """Return the answers of other sources, in the form of ``inferred``.
 
-        An answer's confidence is the chance that the target agrees. What the target states itself
-        is no evidence for what else it might state, and is left out.
+        An answer's confidence is its reliability. What the target states itself is no evidence for
+        what else it might state, and is left out.
         """
         _, row = self._by_query.rows(*(asked[name].to_numpy() for name in ("x", "relation")))
         return self._statements[row]
@@ -94,49 +100,49 @@ class EvidenceIndex:
 
 @dataclass(frozen=True, eq=False)
 class EvidenceScores:
-    """What is said of a few queries, and what would be said if a witness were not there.
+    """Evidence about a few queries, of which parts can be taken away.
 
     Args:
         by_rules: Rows of ``kgraft.rules.rule_answers.SCHEMA``.
-        by_sources: What ``EvidenceIndex.stated`` returns.
-        connections: How entities are connected, whoever says so.
+        by_sources: Rows of ``EvidenceIndex.stated``.
+        frequencies: Frequencies and degrees of entities.
     """
 
     by_rules: pl.DataFrame
     by_sources: pl.DataFrame
-    connections: EntityFrequencies
+    frequencies: EntityFrequencies
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what rules answer, as ``EvidenceIndex`` do."""
+        """Return the answers of rules, as ``EvidenceIndex`` does."""
         return _inferred(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return what other sources answer, as ``EvidenceIndex`` do."""
+        """Return the answers of other sources, as ``EvidenceIndex`` does."""
         return self.by_sources.join(asked, on=["x", "relation"], how="semi")
 
     def without_rules(self, rules: Sequence[int], y: int) -> EvidenceScores:
-        """Return what is said if some rules do not infer an answer."""
-        said = pl.col("rule").is_in(list(rules)) & (pl.col("y") == y)
-        return replace(self, by_rules=self.by_rules.filter(~said))
+        """Return the evidence if some rules did not infer an answer."""
+        taken = pl.col("rule").is_in(list(rules)) & (pl.col("y") == y)
+        return replace(self, by_rules=self.by_rules.filter(~taken))
 
     def without_statement(self, y: int) -> EvidenceScores:
-        """Return what is said if no source states an answer."""
+        """Return the evidence if no source stated an answer."""
         return replace(self, by_sources=self.by_sources.filter(pl.col("y") != y))
 
 
 def _inferred(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the chance of each answer that rules give."""
-    answers = combined(found)
-    return answers[["x", "relation", "y"]].hstack([answers["chance"].alias("confidence")])
+    """Return the probability of each answer of rules."""
+    answers = combine_rules(found)
+    return answers[["x", "relation", "y"]].hstack([answers["probability"].alias("confidence")])
 
 
-def _statements(graph: JointGraph, target: str, agreement: NDArray[np.float64]) -> pl.DataFrame:
+def _statements(graph: JointGraph, target: str, reliability: NDArray[np.float64]) -> pl.DataFrame:
     """Return the other sources' statements about the target's entities, in both directions."""
     key = ["x", "relation", "y"]
     entities = pl.Series(graph.part(target).entity_rows, dtype=pl.Int32).implode()
     facts = pl.DataFrame(graph.triples, schema=dict.fromkeys(key, pl.Int32)).with_columns(
         own=pl.Series(graph.triple_sources) == graph.sources.index(target),
-        confidence=pl.Series(agreement, dtype=pl.Float32),
+        confidence=pl.Series(reliability, dtype=pl.Float32),
     )
     others = (
         facts.filter(pl.col("x").is_in(entities), pl.col("y").is_in(entities))

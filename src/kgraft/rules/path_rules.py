@@ -13,8 +13,7 @@ bounded by facts times samples. Groundings are counted in full, by multiplying d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from time import monotonic
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
@@ -30,12 +29,15 @@ FINENESS = 1 << 20
 AT_ONCE = 4_000_000
 """The most rows that a join of facts with the edges at their ends makes at once."""
 
+Limited = Callable[[Iterable[pl.DataFrame]], Iterator[pl.DataFrame]]
+"""Passes slices of facts on, in order, until the time for mining is over."""
+
 SLICE = 20_000
 """Rows that are joined at once where paths are counted."""
 
 
 def path_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
 ) -> list[pl.DataFrame]:
     """Return the path rules of each length, up to the settings' longest.
 
@@ -43,19 +45,11 @@ def path_rules(
         edges: The graph.
         facts: The facts to explain, some of ``edges.facts``, with the ``weight`` of each.
         settings: Lengths, samples, and what a rule needs to be kept.
-        seed: Seeds the samples.
-        deadline: When to leave the facts that are left.
+        seed: Seed of the samples.
+        limited: Passes slices of facts on until the time is over.
     """
     miners = (_length_one, _length_two, _length_three)
-    return [miner(edges, facts, settings, seed, deadline) for miner in miners[: settings.longest]]
-
-
-def until(deadline: float, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the first part, and more until the clock ``time.monotonic`` has reached a deadline."""
-    for part in parts:
-        yield part
-        if monotonic() >= deadline:
-            return
+    return [miner(edges, facts, settings, seed, limited) for miner in miners[: settings.longest]]
 
 
 def kept(counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
@@ -87,7 +81,7 @@ def exact_sum(weight: pl.Expr) -> pl.Expr:
 
 
 def _length_one(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int, _deadline: float
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int, _limited: Limited
 ) -> pl.DataFrame:
     body = edges.frame.rename({"relation": "first"})
     found = facts.join(body, on=["x", "y"]).filter(pl.col("relation") != pl.col("first"))
@@ -96,7 +90,7 @@ def _length_one(
 
 
 def _length_two(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
 ) -> pl.DataFrame:
     body = ["first", "second"]
     first = sampled(
@@ -113,14 +107,14 @@ def _length_two(
         )
 
     lesser = _from_the_lesser_end(edges, facts)
-    slices = until(deadline, _slices(lesser, settings.samples))
+    slices = limited(_slices(lesser, settings.samples))
     parts = [_by_answer(found(part), body) for part in slices]
     counted = _counted([_forwards(part, body, edges.n_relations) for part in parts], body)
     return kept(counted, _groundings_of_two(edges, counted.select(body).unique()), settings)
 
 
 def _length_three(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, deadline: float
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
 ) -> pl.DataFrame:
     body = ["first", "second", "third"]
     few = max(1, settings.samples // 3)
@@ -141,7 +135,7 @@ def _length_three(
             .join(second, on=["a", "b"])
         )
 
-    slices = until(deadline, _slices(facts, few**2))
+    slices = limited(_slices(facts, few**2))
     counted = _counted([_by_answer(found(part), body) for part in slices], body)
     counted = counted.filter(pl.col("support") >= settings.support)
     return kept(counted, _groundings_of_three(edges, counted.select(body).unique()), settings)

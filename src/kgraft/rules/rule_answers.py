@@ -1,11 +1,11 @@
-"""What rules answer: candidates of a query, or all facts that follow from a graph.
+"""The answers of rules: candidates of a query, or all facts that rules infer in a graph.
 
 Columns: ``x`` the entity asked about, ``relation``, ``y`` the answer, ``rule`` the rule's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -18,17 +18,17 @@ from kgraft.rules.rule_bodies import Adjacency, Bodies
 from kgraft.rules.rules import BODY, Rules
 from kgraft.system.threads import Map
 
-EVIDENCE = 3
+TOP_RULES = 3
 """Rules that count for an answer's confidence: its surest."""
 
 FAINT = 0.01
 """A confidence below this hardly counts."""
 
-UNSAID = 0.3
-"""How likely it is, in the same measure, that the answer is none of those that rules give."""
+NONE_ODDS = 0.3
+"""Odds that the answer is none of those that rules give, in the same measure."""
 
 ENTITIES = 500
-"""Entities whose consequences are joined at once."""
+"""Entities whose inferred facts are joined at once."""
 
 SCHEMA = {
     "x": pl.Int32,
@@ -44,8 +44,8 @@ _Answers = tuple[Ints, Column, Column, Column]
 """The number of a question, the relation, the answer, and the rule, each ``(n,)``."""
 
 
-class Answerer:
-    """Rules, made ready to be applied to a graph.
+class RuleApplier:
+    """Rules indexed to be applied to a graph.
 
     Args:
         rules: The rules.
@@ -105,11 +105,14 @@ class Answerer:
         }
         return pl.DataFrame(columns, schema=SCHEMA)
 
-    def consequences(self, each: Map = map) -> pl.DataFrame:
-        """Return the new facts between candidates that the rules infer.
+    def infer_facts(
+        self, each: Map = map, advance: Callable[[int], None] = lambda _: None
+    ) -> pl.DataFrame:
+        """Return the facts between candidates that the rules infer and the graph lacks.
 
         Args:
-            each: Asks about some of the candidates.
+            each: Maps over parts of the candidates.
+            advance: Receives the number of candidates done.
 
         Returns:
             ``head``, ``relation``, ``tail`` and ``confidence``, in order; the graph's own facts are
@@ -117,12 +120,16 @@ class Answerer:
         """
         n_relations = self._edges.n_relations
         own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
-        slices = own.iter_slices(ENTITIES)
-        parts = list(each(lambda part: combined(self.answers(part)), slices))
+        slices = list(own.iter_slices(ENTITIES))
+        parts = []
+        found = each(lambda part: combine_rules(self.answers(part)), slices)
+        for part, inferred in zip(slices, found, strict=True):
+            parts.append(inferred)
+            advance(len(part))
         forward = pl.col("relation") < n_relations
         key = ["head", "relation", "tail"]
         return (
-            pl.concat(parts or [combined(pl.DataFrame(schema=SCHEMA))])
+            pl.concat(parts or [combine_rules(pl.DataFrame(schema=SCHEMA))])
             .join(self._edges.frame, on=["x", "relation", "y"], how="anti")
             .select(
                 head=pl.when(forward).then("x").otherwise("y"),
@@ -181,27 +188,27 @@ class _Constants:
         return question[place], self._relation[row], self._answer[row], self._rule[row]
 
 
-def combined(found: pl.DataFrame) -> pl.DataFrame:
-    """Join the evidence of each answer.
+def combine_rules(found: pl.DataFrame) -> pl.DataFrame:
+    """Combine the rules of each answer.
 
     Returns:
         ``x``, ``relation``, ``y``, ``confidence``: the noisy-or of its surest rules, and
-        ``chance``: what all its rules' weights make of that, as a share of what is said of all
-        answers to the query; in order.
+        ``probability``: with the weights of all its rules, among all answers to the query; in
+        order.
     """
     order, first = by_answer(found)
     answers = found[["x", "relation", "y"]][order[first]]
     confidence = noisy_or(found["confidence"].to_numpy()[order], first)
     weight = found["weight"].to_numpy()[order].astype(np.float64)
-    chance = np.empty(0)
+    probability = np.empty(0)
     if len(first):
-        odds = np.exp(prior(confidence) + np.add.reduceat(weight, first))
+        odds = np.exp(log_odds(confidence) + np.add.reduceat(weight, first))
         query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
-        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + UNSAID
-        chance = odds / of_all[np.cumsum(query) - 1]
-    said = {"confidence": confidence, "chance": chance}
+        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + NONE_ODDS
+        probability = odds / of_all[np.cumsum(query) - 1]
+    columns = {"confidence": confidence, "probability": probability}
     return answers.hstack(
-        [pl.Series(name, values.astype(np.float32)) for name, values in said.items()]
+        [pl.Series(name, values.astype(np.float32)) for name, values in columns.items()]
     )
 
 
@@ -218,7 +225,7 @@ def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
 
 
 def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:
-    """Return the noisy-or of each answer's ``EVIDENCE`` surest rules.
+    """Return the noisy-or of each answer's ``TOP_RULES`` surest rules.
 
     Args:
         confidence: Of each rule, in the order of ``by_answer``, ``(n,)``.
@@ -226,12 +233,12 @@ def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64
     """
     sizes = np.diff(first, append=len(confidence))
     place = np.arange(len(confidence)) - np.repeat(first, sizes)
-    wrong = np.where(place < EVIDENCE, 1.0 - confidence.astype(np.float64), 1.0)
+    wrong = np.where(place < TOP_RULES, 1.0 - confidence.astype(np.float64), 1.0)
     return 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
 
 
-def prior(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what weights add to: how likely an answer is, in logarithms, by its confidence."""
+def log_odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log odds of an answer by its confidence, which weights add to."""
     return np.log(confidence + FAINT)
 
 

@@ -1,15 +1,16 @@
-"""Learning what rules are worth beside each other, from facts held out.
+"""Rule weights, learned from held-out facts.
 
-Rules overlap: three that say one thing in different words are one piece of evidence, and a rule of
-little confidence may be what tells the right one of a surer rule's answers. So every rule has a
-weight that adds to the log odds of its answers, learned where the answers are known (after Betz et
-al., "Supervised knowledge aggregation for knowledge graph completion", ESWC 2022): some facts are
-taken out of the graph and asked for, by the softmax over all that the rules then answer.
+Rules overlap: three variants of one rule are one piece of evidence, and a rule of low confidence
+may tell apart the answers of a surer one. So every rule has a weight that adds to the log odds of
+its answers (after Betz et al., "Supervised knowledge aggregation for knowledge graph completion",
+ESWC 2022): some facts are held out of the graph, and the weights maximise the likelihood of these
+facts under the softmax over all answers of the rules.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -20,24 +21,24 @@ from kgraft.graph.grouped_index import Ints, changes, spans
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges, inverse
-from kgraft.rules.rule_answers import Answerer, by_answer, noisy_or, prior
+from kgraft.rules.rule_answers import RuleApplier, by_answer, log_odds, noisy_or
 from kgraft.rules.rules import Rules
 from kgraft.system.threads import Map
 
-MOST = 10_000
-"""Facts that are asked for, at the most."""
+MAX_FACTS = 10_000
+"""The most facts that are held out."""
 
-MOST_AGAIN = 2_500
-"""The same where rules have weights already."""
+MAX_FACTS_UPDATE = 2_500
+"""The same for rules that have weights already."""
 
 FOLDS = 4
-"""Parts in which they are taken out of the graph, so that most facts are there to answer by."""
+"""Parts in which they are held out, so that most facts are there to answer by."""
 
 AT_ONCE = 250
 """Queries answered at once."""
 
 EPOCHS, BATCH, RATE = 4, 256, 3.0
-"""Passes over the queries, queries a step, and step size. Few passes keep weights near 0."""
+"""Passes over the queries, queries a step, and step size; few passes regularise the weights."""
 
 
 def fit_rule_weights(
@@ -48,65 +49,72 @@ def fit_rule_weights(
     *,
     seed: int = 0,
     each: Map = map,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Rules:
-    """Return rules with weights. The same seed gives the same weights.
+    """Return rules with weights, a pure function of the seed.
 
     Args:
-        rules: Mined on the whole graph; weights that they have are gone on from.
+        rules: Mined on the whole graph; weights that they have are the initial ones.
         edges: The graph.
-        facts: The facts of it to ask for, int64 ``(n, 3)``, those of the target.
+        facts: Its facts to learn from, int64 ``(n, 3)``, those of the target.
         entities: The candidates, which both ends of the facts are among.
-        seed: Seeds which facts are asked for, and in what order.
-        each: Asks for parts of the facts.
+        seed: Seed of the choice of facts and their order.
+        each: Maps over parts of the facts.
+        advance: Receives the number of facts done; ``held_out_facts`` returns their total.
     """
     draw = np.random.default_rng(seed)
     start = rules.frame["weight"].to_numpy().astype(np.float64)
-    most = MOST_AGAIN if start.any() else MOST
-    chosen = draw.permutation(np.unique(facts, axis=0))[:most]
-    folds = [held for held in np.array_split(chosen, FOLDS) if len(held)]
-    parts = [
-        part for asked in each(partial(_asked, rules, edges, entities), folds) for part in asked
-    ]
-    weights = _fitted(_together(parts), start, draw) if parts else start
-    weight = pl.Series(weights, dtype=pl.Float32)
-    return replace(rules, frame=rules.frame.with_columns(weight=weight))
+    chosen = draw.permutation(np.unique(facts, axis=0))[: held_out_facts(rules, len(facts))]
+    folds = [held_out for held_out in np.array_split(chosen, FOLDS) if len(held_out)]
+    parts = []
+    ask = partial(_ask, rules, edges, entities)
+    for held_out, found in zip(folds, each(ask, folds), strict=True):
+        parts += found
+        advance(len(held_out))
+    return rules.with_weights(_fit(_concatenated(parts), start, draw) if parts else start)
+
+
+def held_out_facts(rules: Rules, n_facts: int) -> int:
+    """Return how many of so many facts are held out, at the most."""
+    has_weights = (rules.frame["weight"] != 0).any()
+    return min(n_facts, MAX_FACTS_UPDATE if has_weights else MAX_FACTS)
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
-    """What rules answer to queries, of which some answers are right.
+class _Answered:
+    """Answers of rules to queries, labelled.
 
     Args:
         rule: The rules of the first answer, of the second, and so on.
-        rules: How many rules each answer has, ``(a,)``.
-        answers: How many answers each query has, ``(q,)``.
-        prior: How likely each answer is by the confidence of its rules, float ``(a,)``.
-        right: Whether a held-out fact gives the answer, bool ``(a,)``.
+        rules: Number of rules of each answer, ``(a,)``.
+        answers: Number of answers of each query, ``(q,)``.
+        log_odds: Of each answer by the confidence of its rules, float ``(a,)``.
+        labels: Whether a held-out fact gives the answer, bool ``(a,)``.
     """
 
     rule: NDArray[np.uint32]
     rules: Ints
     answers: Ints
-    prior: NDArray[np.float64]
-    right: NDArray[np.bool_]
+    log_odds: NDArray[np.float64]
+    labels: NDArray[np.bool_]
 
 
-def _together(parts: list[_Asked]) -> _Asked:
-    return _Asked(
+def _concatenated(parts: list[_Answered]) -> _Answered:
+    return _Answered(
         *(
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("rule", "rules", "answers", "prior", "right")
+            for name in ("rule", "rules", "answers", "log_odds", "labels")
         )
     )
 
 
-def _asked(rules: Rules, edges: Edges, candidates: Rows, held: Triples) -> list[_Asked]:
-    """Ask for facts that are taken out of the graph, some queries at a time."""
-    there = pl.DataFrame(held, schema=["x", "relation", "y"]).cast(pl.Int32)
+def _ask(rules: Rules, edges: Edges, candidates: Rows, held_out: Triples) -> list[_Answered]:
+    """Answer the queries of held-out facts by the rest of the graph, some at a time."""
+    there = pl.DataFrame(held_out, schema=["x", "relation", "y"]).cast(pl.Int32)
     turned = inverse(pl.col("relation"), edges.n_relations)
     both = pl.concat([there, there.select(x="y", relation=turned, y="x")])
     rest = edges.frame.join(both, on=both.columns, how="anti", maintain_order="left")
-    answerer = Answerer(rules, Edges(rest, edges.n_relations), candidates)
+    applier = RuleApplier(rules, Edges(rest, edges.n_relations), candidates)
     queries = both.select("x", "relation").unique(maintain_order=True)
     key = ["x", "relation"]
     known = pl.concat(
@@ -116,18 +124,17 @@ def _asked(rules: Rules, edges: Edges, candidates: Rows, held: Triples) -> list[
         ]
     )
     return [
-        _judged(answerer.answers(part), known.join(part, on=key, how="semi"))
+        _labelled(applier.answers(part), known.join(part, on=key, how="semi"))
         for part in queries.iter_slices(AT_ONCE)
     ]
 
 
-def _judged(found: pl.DataFrame, known: pl.DataFrame) -> _Asked:
-    """Tell right answers from wrong ones, and leave out the queries without a right one.
+def _labelled(found: pl.DataFrame, known: pl.DataFrame) -> _Answered:
+    """Label the answers, and leave out queries without a right one.
 
     Args:
-        found: What rules answer, with the columns of ``kgraft.rules.rule_answers.SCHEMA``.
-        known: Facts that answer the queries, and whether each is a ``right`` answer, one that has
-            been taken out of the graph; the others are no answers.
+        found: Answers of rules, rows of ``kgraft.rules.rule_answers.SCHEMA``.
+        known: Facts that answer the queries; held-out ones are ``right``, others are left out.
     """
     order, first = by_answer(found)
     rules = np.diff(first, append=len(order))
@@ -140,19 +147,19 @@ def _judged(found: pl.DataFrame, known: pl.DataFrame) -> _Asked:
     row = order[np.repeat(kept, rules)]
     of_row = found["confidence"].to_numpy()[row]
     rules = rules[kept]
-    return _Asked(
+    return _Answered(
         found["rule"].to_numpy()[row],
         rules,
         np.bincount(asked[kept], minlength=len(hits))[hits > 0],
-        prior(noisy_or(of_row, np.cumsum(rules) - rules)),
+        log_odds(noisy_or(of_row, np.cumsum(rules) - rules)),
         right[kept],
     )
 
 
-def _fitted(
-    asked: _Asked, weights: NDArray[np.float64], draw: np.random.Generator
+def _fit(
+    asked: _Answered, weights: NDArray[np.float64], draw: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Go on from the rules' weights, ``(n_rules,)``, to where right answers are likelier."""
+    """Return the rules' weights, ``(n_rules,)``, after some steps of gradient descent."""
     weights = weights.copy()
     first_answer = np.cumsum(asked.answers) - asked.answers
     first_rule = np.cumsum(asked.rules) - asked.rules
@@ -164,8 +171,8 @@ def _fitted(
             of_answer, row = spans(first_rule[answer], asked.rules[answer])
             rule = asked.rule[row]
             added = np.bincount(of_answer, weights=weights[rule], minlength=len(answer))
-            right = asked.right[answer]
-            slope = _chances(asked.prior[answer] + added, of_query)
+            right = asked.labels[answer]
+            slope = _softmax(asked.log_odds[answer] + added, of_query)
             slope *= np.bincount(of_query, weights=right)[of_query]
             slope -= right
             step = np.bincount(rule, weights=slope[of_answer], minlength=len(weights))
@@ -173,8 +180,8 @@ def _fitted(
     return weights
 
 
-def _chances(scores: NDArray[np.float64], query: Ints) -> NDArray[np.float64]:
-    """Return the softmax of scores among those of the same query, which stand together."""
+def _softmax(scores: NDArray[np.float64], query: Ints) -> NDArray[np.float64]:
+    """Return the softmax of scores within each query, whose scores are adjacent."""
     begins = np.flatnonzero(changes(query))
     raised = np.exp(scores - np.maximum.reduceat(scores, begins)[query])
     shares: NDArray[np.float64] = raised / np.add.reduceat(raised, begins)[query]

@@ -1,4 +1,4 @@
-"""Rules as columns, and the vocabulary in which the other modules speak of them."""
+"""Rules as columns of a data frame."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kgraft.graph.vocabulary import Rows
 
 BODY = ("first", "second", "third")
-"""The relations of a body, in the order of its path."""
+"""Columns of a body's relations, in the order of its path."""
 
 SCHEMA = {
     "relation": pl.Int32,
@@ -25,7 +26,7 @@ SCHEMA = {
 
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """Mined rules, the surest first.
+    """Mined rules, by falling confidence.
 
     A path rule says ``relation(x, y) <= first(x, a), second(a, b), third(b, y)``; a shorter one has
     nulls at the end. A rule with constants has an ``answer``: ``relation(x, answer) <=
@@ -34,8 +35,8 @@ class Rules:
     Args:
         frame: A row for each rule, with the columns of ``SCHEMA``. Relations from ``n_relations``
             on are inverses. The head relation of a path rule is never one: read backwards, the
-            rule answers the other side. ``weight`` is what a rule adds to the log odds of its
-            answers beside their confidence, 0 until ``kgraft.rules.rule_weights`` has learned it.
+            rule answers the other side. ``weight`` adds to the log odds of a rule's
+            answers; it is 0 until ``kgraft.rules.rule_weights`` has learned it.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -55,8 +56,13 @@ class Rules:
         """The rules with constants, with the row of each as ``rule``."""
         return self._rows(pl.col("answer").is_not_null())
 
+    def with_weights(self, weights: NDArray[np.floating]) -> Rules:
+        """Return the rules with other weights, ``(n,)``."""
+        weight = pl.Series(weights, dtype=pl.Float32)
+        return replace(self, frame=self.frame.with_columns(weight=weight))
+
     def with_weights_of(self, earlier: Rules, entities: Rows, relations: Rows) -> Rules:
-        """Return these rules, each with its weight among earlier ones, 0 where it is not there.
+        """Return these rules, each with its weight among earlier ones, 0 if it is new.
 
         Args:
             earlier: Rules about another state of the graph.
@@ -78,15 +84,15 @@ class Rules:
         )
         return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
 
-    def surer_than(self, confidence: float) -> Rules:
-        """Return the rules of at least a confidence."""
+    def of_confidence(self, confidence: float) -> Rules:
+        """Return the rules with at least a confidence."""
         return Rules(self.frame.filter(pl.col("confidence") >= confidence), self.n_relations)
 
     def _rows(self, kept: pl.Expr) -> pl.DataFrame:
         return self.frame.with_row_index("rule").filter(kept)
 
 
-def together(parts: list[pl.DataFrame], n_relations: int) -> Rules:
+def rules_from(parts: list[pl.DataFrame], n_relations: int) -> Rules:
     """Return rules from frames that lack some columns of ``SCHEMA``, in a fixed order."""
     whole = [
         part.select(

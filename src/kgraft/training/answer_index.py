@@ -1,4 +1,4 @@
-"""All true answers of a step's queries, looked up where they are asked: on the CPU or a GPU."""
+"""An index of the true answers of all queries, on the CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kgraft.graph.knowledge_graph import Triples
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Facts by query, in either direction; equal queries are a group.
+class AnswerIndex:
+    """Answers grouped by query, in both directions.
 
     Args:
-        keys: int64 ``(g + 1,)``, one ascending number for each group, ``head * 2 m + relation``
-            with ``2 m`` directed relations; the last one is no query's.
-        starts: int64 ``(g + 2,)``, where each group's answers begin.
+        keys: int64 ``(g + 1,)``, ascending keys of the groups, ``head * 2 m + relation`` with
+            ``2 m`` directed relations; the last one is a sentinel.
+        starts: int64 ``(g + 2,)``, where the answers of each group begin.
         entities: ``(2 n,)``, the answers, ascending in each group.
         n_directed: ``2 m``.
     """
@@ -30,8 +30,8 @@ class Answers:
     n_directed: int
 
     @classmethod
-    def of(cls, facts: Triples, n_entities: int, n_relations: int) -> Answers:
-        """Index different facts ``(n, 3)``."""
+    def of(cls, facts: Triples, n_entities: int, n_relations: int) -> AnswerIndex:
+        """Index distinct facts ``(n, 3)``."""
         heads, relations, tails = facts.T
         index = GroupedIndex.of(
             np.concatenate([heads, tails]),
@@ -46,13 +46,13 @@ class Answers:
             2 * n_relations,
         )
 
-    def on(self, device: torch.device) -> Answers:
+    def to(self, device: torch.device) -> AnswerIndex:
         """Return the index on a device."""
         keys, starts, entities = (x.to(device) for x in (self.keys, self.starts, self.entities))
-        return Answers(keys, starts, entities, self.n_directed)
+        return AnswerIndex(keys, starts, entities, self.n_directed)
 
     def groups(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where the answers of queries ``(B,)`` begin, and how many there are."""
+        """Return where the answers of queries ``(B,)`` begin, and their number."""
         wanted = heads * self.n_directed + relations
         place = torch.searchsorted(self.keys, wanted)
         starts = self.starts.index_select(0, place)
@@ -60,12 +60,12 @@ class Answers:
         sizes *= self.keys.index_select(0, place) == wanted
         return starts, sizes
 
-    def among(self, starts: Tensor, sizes: Tensor, entities: Tensor) -> Tensor:
-        """Say which entities are answers, by halving, bool ``(Q, E)``.
+    def contains(self, starts: Tensor, sizes: Tensor, entities: Tensor) -> Tensor:
+        """Return which entities are answers, by binary search, bool ``(Q, E)``.
 
         Args:
-            starts: As ``groups`` returns them, ``(Q,)``, and so is ``sizes``.
-            sizes: Of the groups; without an answer there is nothing to be among.
+            starts: Starts of the groups, ``(Q,)``, as ``groups`` returns them.
+            sizes: Sizes of the groups, ``(Q,)``.
             entities: ``(E,)``.
         """
         shape = len(starts), len(entities)

@@ -1,4 +1,4 @@
-"""Further loss terms: what they are told of a step, and what they answer."""
+"""The interface of loss terms beside the task's, such as distillation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kgraft.training.batch import Batch
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """What a step has computed, for further loss terms.
+class StepState:
+    """The tensors of a training step that auxiliary loss terms are computed from.
 
     Args:
         batch: The batch.
         entities: float ``(U, D)``, the rows of ``batch.entities``.
         relations: float ``(V, D)``, the rows of ``batch.relations``.
-        queries: float ``(B, D)``.
+        queries: float ``(B, D)``, the query vectors.
     """
 
     batch: Batch
@@ -30,21 +30,21 @@ class Step:
     queries: Tensor
 
 
-class Term(ABC, nn.Module):
-    """Further loss terms, with weights and perhaps weights of their own to learn."""
+class AuxiliaryLoss(ABC, nn.Module):
+    """Loss terms beside the task's, with weights and perhaps parameters of their own."""
 
     @abstractmethod
     def weights(self, progress: float) -> Mapping[str, float]:
-        """Return each term's weight when a share of the run, from 0 to 1, lies behind."""
+        """Return the weight of each term at a progress of the run from 0 to 1."""
 
     @abstractmethod
-    def about(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return what the terms need to know of a batch on the CPU, as ``Batch.further``."""
+    def prepare_batch(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return what the terms need to know of a batch, on the CPU: ``Batch.auxiliary``."""
 
-    def on(self, device: torch.device) -> Self:
-        """Move what the terms calculate with to a device."""
+    def to_device(self, device: torch.device) -> Self:
+        """Move all that the terms are computed with to a device."""
         return self.to(device)
 
     @abstractmethod
-    def forward(self, step: Step) -> dict[str, Tensor]:
-        """Return each term by its name, not yet weighted."""
+    def forward(self, state: StepState) -> dict[str, Tensor]:
+        """Return each term by its name, unweighted."""

@@ -1,6 +1,6 @@
-"""One step's queries, as they are drawn, and as places among the rows that they use.
+"""One training step's queries: as sampled, and as positions among the rows that they use.
 
-Both may be on the CPU or on a GPU. Queries of one path stand together, in its order.
+Both may be on the CPU or on a GPU. The queries of a path are adjacent, in the path's order.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Draw:
-    """What is drawn for a step: B queries, and N entities as wrong answers to all of them.
+class SampledBatch:
+    """B queries, and N entities that serve as negatives for all of them, in table rows.
 
     Args:
-        ids: int64 ``(3 B + N,)``: heads, relations, tails and negatives, one after the other, as
-            rows of the tables; relations may be inverses.
-        counts: float ``(2 B,)``: ``inferred`` and ``weights`` as in ``Batch``.
+        ids: int64 ``(3 B + N,)``: heads, relations, tails and negatives, one after the other;
+            relations may be inverses.
+        values: float ``(2 B,)``: ``is_pseudo`` and ``weights`` of ``Batch``, one after the other.
         size: B.
-        steps: As in ``Batch``, and so are the others.
-        infers: Whether any query is inferred.
-        number: The step's in its epoch, from 0 on.
-        seed: Makes the epoch's further draws.
+        path_length: As in ``Batch``, like all further arguments.
+        has_pseudo_facts: Whether any query comes from a pseudo-fact.
+        number: Position of the step in its epoch, from 0.
+        seed: Seed of the epoch's further random choices.
     """
 
     ids: Tensor
-    counts: Tensor
+    values: Tensor
     size: int
-    steps: int = 1
-    infers: bool = False
+    path_length: int = 1
+    has_pseudo_facts: bool = False
     number: int = 0
     seed: tuple[int, ...] = (0,)
 
@@ -47,45 +47,45 @@ class Draw:
         heads, _, tails = self.queries
         return torch.cat([heads, tails, self.ids[3 * self.size :]])
 
-    def pinned(self) -> Draw:
-        """Return the draw where a GPU can fetch it from."""
-        return replace(self, ids=self.ids.pin_memory(), counts=self.counts.pin_memory())
+    def pin_memory(self) -> SampledBatch:
+        """Copy to pinned memory, from which a GPU fetches asynchronously."""
+        return replace(self, ids=self.ids.pin_memory(), values=self.values.pin_memory())
 
-    def on(self, device: torch.device) -> Draw:
-        """Return a copy on a device, which is not waited for if the draw is pinned."""
-        ids, counts = (x.to(device, non_blocking=True) for x in (self.ids, self.counts))
-        return replace(self, ids=ids, counts=counts)
+    def to(self, device: torch.device) -> SampledBatch:
+        """Copy to a device, asynchronously if the batch is pinned."""
+        ids, values = (x.to(device, non_blocking=True) for x in (self.ids, self.values))
+        return replace(self, ids=ids, values=values)
 
-    def copy_from(self, other: Draw) -> None:
-        """Take the place of this draw's numbers, as ``on`` does, by another's of the same size."""
+    def copy_from(self, other: SampledBatch) -> None:
+        """Overwrite the tensors with those of a batch of the same size."""
         self.ids.copy_(other.ids, non_blocking=True)
-        self.counts.copy_(other.counts, non_blocking=True)
+        self.values.copy_(other.values, non_blocking=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B queries and the U distinct entity rows that they and their negatives use.
+    """B queries over the U distinct entity rows that they and their negatives use.
 
     Args:
         entities: int64 ``(U,)``, distinct entity rows; all of them are candidates.
         relations: int64 ``(V,)``, distinct relation rows.
         heads: int64 ``(B,)``, positions in ``entities``.
         predicates: int64 ``(B,)``, positions in ``relations``.
-        tails: int64 ``(B,)``, positions in ``entities``: each query's answer.
-        known: int64 ``(M,)``, where the scores of true answers are, in the flattened scores
-            ``(B, U)``; that of a query's own answer may be among them.
-        inferred: float ``(B,)``, 1 for queries that ask for a fact that no source states, else 0.
-        weights: float ``(B,)``, how much each query counts.
-        uses: float ``(U + V,)``, how many ends of queries each entity is, and how many queries
-            are about each relation.
-        discounts: float ``(U,)``, what each entity's score counts less as a candidate.
-        copies: int64 ``(U + V,)``, of each entity and each relation whose copy it is, mostly its
-            own place; copies are no candidates and nothing uses them. ``None`` where there is none.
-        steps: Queries of a path; 1 where every query is a path of its own.
-        infers: Whether any query is ``inferred``.
-        number: The step's in its epoch, from 0 on.
-        seed: Makes the epoch's further draws.
-        further: What further loss terms have found about the batch, by name.
+        tails: int64 ``(B,)``, positions in ``entities``: the answer of each query.
+        known: int64 ``(M,)``, positions of true answers in the flattened scores ``(B, U)``; a
+            query's own answer may be among them.
+        is_pseudo: float ``(B,)``, 1 for queries from pseudo-facts, else 0.
+        weights: float ``(B,)``, weight of each query in the loss.
+        uses: float ``(U + V,)``, number of query ends at each entity, and of queries of each
+            relation.
+        logq: float ``(U,)``, logQ correction subtracted from each candidate's score.
+        original: int64 ``(U + V,)``, for padding rows the position of the row that they repeat, for
+            others their own; padding rows are no candidates. ``None`` without padding.
+        path_length: Queries of a path.
+        has_pseudo_facts: Whether any query comes from a pseudo-fact.
+        number: Position of the step in its epoch, from 0.
+        seed: Seed of the epoch's further random choices.
+        auxiliary: What the auxiliary loss has prepared for the batch, by name.
     """
 
     entities: Tensor
@@ -94,16 +94,16 @@ class Batch:
     predicates: Tensor
     tails: Tensor
     known: Tensor
-    inferred: Tensor
+    is_pseudo: Tensor
     weights: Tensor
     uses: Tensor
-    discounts: Tensor
-    copies: Tensor | None = None
-    steps: int = 1
-    infers: bool = False
+    logq: Tensor
+    original: Tensor | None = None
+    path_length: int = 1
+    has_pseudo_facts: bool = False
     number: int = 0
     seed: tuple[int, ...] = (0,)
-    further: Mapping[str, Tensor] = field(default_factory=dict)
+    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -112,14 +112,14 @@ class Batch:
         """Return its own tensors by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
-    def on(self, device: torch.device) -> Batch:
-        """Return the batch on a device; the device is not waited for."""
-        own, further = (_sent(x, device) for x in (self.tensors(), self.further))
-        return replace(self, further=further, **own)  # type: ignore[arg-type]
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device, asynchronously."""
+        own, auxiliary = (_to(x, device) for x in (self.tensors(), self.auxiliary))
+        return replace(self, auxiliary=auxiliary, **own)  # type: ignore[arg-type]
 
 
-def _sent(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Return flat tensors on a device, all of one type sent as one: each sending has its price."""
+def _to(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Copy flat tensors to a device, those of one type packed into one transfer."""
     sent: dict[str, Tensor] = {}
     for kind in {x.dtype: None for x in tensors.values()}:
         alike = {name: x for name, x in tensors.items() if x.dtype == kind}

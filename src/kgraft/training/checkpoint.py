@@ -1,4 +1,4 @@
-"""A training run on disk while it goes on, so that it can be stopped and resumed."""
+"""Checkpoints: tensors with a description in one file, written whole, verified when read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -21,18 +22,113 @@ from torch import Tensor
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.system.files import write_atomically
 
-SHARE = 0.05
-"""The most of a run's time that keeping it may take."""
+TIME_SHARE = 0.05
+"""The largest share of a run's time that saving it may take."""
+
+Tensors = Mapping[str, Tensor]
+
+
+class Fingerprint:
+    """A SHA-256 digest over texts, arrays, tensors and columns of names, in the order added."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, *values: str | NDArray[Any] | Tensor | pl.Series | None) -> Fingerprint:
+        """Add values, and return the fingerprint itself."""
+        for value in values:
+            if isinstance(value, Tensor):
+                value = as_array(value)
+            elif isinstance(value, pl.Series):
+                texts = value.cast(pl.String)
+                self.add(texts.str.len_bytes().fill_null(-1).cast(pl.Int64).to_numpy())
+                value = texts.fill_null("").str.join("").item() if len(texts) else ""
+            if isinstance(value, np.ndarray):
+                self._digest.update(f"{value.dtype}{value.shape}".encode())
+                self._digest.update(np.ascontiguousarray(value).data)
+            else:
+                self._digest.update(f"{type(value).__name__}{len(value or '')}{value}".encode())
+        return self
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor's memory; as integers if it is bfloat16, which NumPy lacks."""
+    own = tensor.detach()
+    return (own.view(torch.int16) if own.dtype == torch.bfloat16 else own).numpy()
+
+
+def write_tensors(
+    path: Path, tensors: Tensors, about: Mapping[str, Any], *, fingerprint: str
+) -> None:
+    """Write tensors and a JSON description to a file, whole or not at all.
+
+    Args:
+        path: The file.
+        tensors: Tensors by name.
+        about: The description.
+        fingerprint: Identifies the run that the file belongs to.
+
+    Raises:
+        OSError: If it cannot be written; an earlier file stays.
+    """
+    kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
+    described = {**about, "fingerprint": fingerprint}
+    whole = json.dumps({**described, "digest": _digest(described, kept)})
+    with write_atomically(path) as temporary:
+        try:
+            save_file(kept, temporary, metadata={"run": whole})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def read_tensors(path: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``write_tensors`` has written.
+
+    Raises:
+        DataError: If the file is damaged, or belongs to a run of another fingerprint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["run"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        whole = about.pop("digest") == _digest(about, tensors)
+        found = about.pop("fingerprint")
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, str(error)) from error
+    except RecursionError:
+        raise damaged(path, "its description is nested too deeply") from None
+    if not whole:
+        raise damaged(path, "its content and its checksum differ")
+    if found != fingerprint:
+        raise DataError(
+            "this belongs to another run: its facts, names, links, settings, parent models or "
+            "kgraft's version differ",
+            remedy="Give the same data and settings again, or delete it to begin anew",
+            path=path,
+        )
+    return tensors, about
+
+
+def damaged(path: Path, why: str) -> DataError:
+    """Return the error that says why a run cannot be resumed from a file."""
+    return DataError(
+        f"the saved run is damaged ({why})",
+        remedy="Restore the file, or delete it to begin anew",
+        path=path,
+    )
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A run as it was kept.
+class SavedRun:
+    """A run in training, as saved.
 
     Args:
-        state: The learner's tensors.
-        best: The best model's tensors; empty where none was chosen yet.
-        run: The run's log and counters.
+        state: The trainer's tensors.
+        best: The best model's tensors; empty if there is none yet.
+        run: Log and counters.
     """
 
     state: dict[str, Tensor]
@@ -41,15 +137,12 @@ class Saved:
 
 
 class Checkpoint:
-    """One file that holds a run.
-
-    It is written aside, brought to the disk and moved over the one before, so one whole file is
-    there at any instant. It holds a digest of all that is in it.
+    """The file that a run in training is saved to, one whole version at any time.
 
     Args:
-        path: The file; written whole or not at all.
-        fingerprint: Names the run.
-        every_seconds: The least time between two saves.
+        path: The file.
+        fingerprint: Identifies the run.
+        every_seconds: The shortest time between two saves.
     """
 
     def __init__(self, path: Path, fingerprint: str, every_seconds: float = 30.0) -> None:
@@ -58,83 +151,48 @@ class Checkpoint:
         self._every_seconds = every_seconds
         self._due_at = time.monotonic() + every_seconds
 
-    def load(self) -> Saved | None:
-        """Return what this run left here, or ``None`` where there is no file.
+    def load(self) -> SavedRun | None:
+        """Return the saved run, or ``None`` if there is no file.
 
         Raises:
-            DataError: If the file is damaged, or another run's: one that has other settings or
-                other facts.
+            DataError: If the file is damaged or another run's.
         """
         if not self.path.exists():
             return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                about = json.loads((file.metadata() or {})["run"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            whole = about.pop("digest") == _digest(about, tensors)
-            mark = about.pop("fingerprint")
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise self.damaged(str(error)) from error
-        except RecursionError:
-            raise self.damaged("its description is nested too deeply") from None
-        if not whole:
-            raise self.damaged("its content and its checksum differ")
-        if mark != self._fingerprint:
-            raise DataError(
-                "another run is kept here, one of other settings, facts or teacher",
-                remedy="Give its own settings and data again, or delete the file to begin anew",
-                path=self.path,
-            )
+        tensors, run = read_tensors(self.path, fingerprint=self._fingerprint)
         state, best = (
             {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
             for prefix in ("state.", "best.")
         )
-        return Saved(state, best, about)
+        return SavedRun(state, best, run)
 
     def damaged(self, why: str) -> DataError:
-        """Return the error that says why this file cannot be gone on with."""
-        return DataError(
-            f"the run that was kept here is damaged ({why})",
-            remedy="Restore the file, or delete it to begin anew",
-            path=self.path,
-        )
+        """Return the error that says why the run cannot be resumed."""
+        return damaged(self.path, why)
 
     @property
     def due(self) -> bool:
-        """Whether it is time to keep the run again."""
+        """Whether it is time to save the run again."""
         return time.monotonic() >= self._due_at
 
-    def save(
-        self, state: Mapping[str, Tensor], best: Mapping[str, Tensor], run: Mapping[str, Any]
-    ) -> None:
-        """Keep the run.
+    def save(self, state: Tensors, best: Tensors, run: Mapping[str, Any]) -> None:
+        """Save the run.
 
         Warns:
-            KgraftWarning: If it cannot be written; what was kept before stays.
+            KgraftWarning: If it cannot be written; the earlier version stays.
         """
         begin = time.monotonic()
-        tensors = {f"state.{key}": value.contiguous().cpu() for key, value in state.items()}
-        tensors |= {f"best.{key}": value.contiguous().cpu() for key, value in best.items()}
-        about = {**run, "fingerprint": self._fingerprint}
-        described = json.dumps({**about, "digest": _digest(about, tensors)})
+        tensors = {f"state.{key}": value for key, value in state.items()}
+        tensors |= {f"best.{key}": value for key, value in best.items()}
         try:
-            with write_atomically(self.path) as temporary:
-                save_file(tensors, temporary, metadata={"run": described})
-        except (OSError, SafetensorError) as error:
-            warnings.warn(
-                describe(
-                    f"the run could not be kept ({error})",
-                    remedy="It goes on, and what was kept before stays; make room on the disk",
-                    path=self.path,
-                ),
-                KgraftWarning,
-                stacklevel=2,
-            )
+            write_tensors(self.path, tensors, run, fingerprint=self._fingerprint)
+        except OSError as error:
+            warn_not_saved(self.path, error)
         now = time.monotonic()
-        self._due_at = now + max(self._every_seconds, (now - begin) / SHARE)
+        self._due_at = now + max(self._every_seconds, (now - begin) / TIME_SHARE)
 
-    def keep_batch(self, tensors: Mapping[str, Tensor], about: str) -> Path:
-        """Write what a step has failed with beside the run, and return where."""
+    def save_batch(self, tensors: Tensors, about: str) -> Path:
+        """Write the batch that training diverged on beside the run, and return the file."""
         path = self.path.with_suffix(".batch.safetensors")
         with write_atomically(path) as temporary:
             kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
@@ -142,23 +200,21 @@ class Checkpoint:
         return path
 
 
-def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Return a digest of all that a checkpoint holds."""
+def warn_not_saved(path: Path, error: OSError) -> None:
+    """Warn that a run goes on unsaved."""
+    warnings.warn(
+        describe(
+            f"the run could not be saved ({error})",
+            remedy="It goes on, and the earlier version stays; make room on the disk",
+            path=path,
+        ),
+        KgraftWarning,
+        stacklevel=3,
+    )
+
+
+def _digest(about: Mapping[str, Any], tensors: Tensors) -> str:
+    """Return a digest of all that a file holds."""
     kinds = {key: [str(tensors[key].dtype), *tensors[key].shape] for key in sorted(tensors)}
-    arrays = (as_array(tensors[key]) for key in kinds)
-    return fingerprint(json.dumps([about, kinds]), *arrays)
-
-
-def as_array(tensor: Tensor) -> NDArray[Any]:
-    """Return a tensor's memory; as integers if it is bfloat16, which NumPy does not have."""
-    own = tensor.detach()
-    return (own.view(torch.int16) if own.dtype == torch.bfloat16 else own).numpy()
-
-
-def fingerprint(settings: str, *arrays: NDArray[Any]) -> str:
-    """Return a name for a run that depends on its settings and its facts."""
-    digest = hashlib.sha256(settings.encode())
-    for array in arrays:
-        digest.update(str(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    found = Fingerprint().add(json.dumps([dict(about), kinds]))
+    return str(found.add(*(tensors[key] for key in kinds)))

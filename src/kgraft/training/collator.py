@@ -1,6 +1,6 @@
-"""TripleSampler out of draws: distinct rows, places among them, and which scores are no negatives'.
+"""Batches from samples: distinct rows, positions among them, and true answers masked.
 
-Shapes: B queries, N negatives, S = 2 B + N entities of a draw, U distinct ones among them.
+Shapes: B queries, N negatives, S = 2 B + N sampled entities, U distinct ones among them.
 """
 
 from __future__ import annotations
@@ -11,98 +11,98 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kgraft.training.answer_index import Answers
-from kgraft.training.batch import Batch, Draw
+from kgraft.training.answer_index import AnswerIndex
+from kgraft.training.batch import Batch, SampledBatch
 
-MANY = 4
-"""What has so many times more answers than a draw has entities is a hub: instead of whether each of
-its answers is a candidate, each candidate is asked whether it is an answer."""
+HUB_FACTOR = 4
+"""A query with this many times more answers than the batch has entities is a hub query: candidates
+are looked up among its answers instead of its answers among the candidates."""
 
 
-class Room(NamedTuple):
-    """How much of a padded batch is about true answers.
+class PaddingSizes(NamedTuple):
+    """Sizes of the parts of a padded batch that hold true answers.
 
     Args:
-        answers: Of the queries, those about hubs not counted.
-        asked: Queries about hubs, at most as many as there are queries.
-        hubs: Different hubs among them.
+        answers: Answers of all queries but hub queries.
+        hub_queries: Hub queries, at most as many as there are queries.
+        hubs: Distinct hubs among them.
     """
 
     answers: int
-    asked: int
+    hub_queries: int
     hubs: int
 
 
 class BatchCollator:
-    """Makes batches where its tensors are.
+    """Makes batches from samples, on the device of its tensors.
 
     Args:
         answers: The true answers of all queries.
-        discounts: float ``(n,)``, what each entity's score counts less as a candidate.
+        logq: float ``(n,)``, logQ correction of each entity.
     """
 
-    def __init__(self, answers: Answers, discounts: Tensor) -> None:
+    def __init__(self, answers: AnswerIndex, logq: Tensor) -> None:
         self._answers = answers
-        self._discounts = discounts
-        # The column of each entity in the batch that is being made, and -1 between batches.
-        self._column = torch.full_like(discounts, -1, dtype=torch.int32)
+        self._logq = logq
+        # The column of each entity in the current batch; -1 between batches.
+        self._column = torch.full_like(logq, -1, dtype=torch.int32)
 
-    def on(self, device: torch.device) -> BatchCollator:
-        """Return one whose tensors are on a device."""
-        return BatchCollator(self._answers.on(device), self._discounts.to(device))
+    def to(self, device: torch.device) -> BatchCollator:
+        """Return a collator on a device."""
+        return BatchCollator(self._answers.to(device), self._logq.to(device))
 
-    def room(self, draw: Draw) -> Room:
-        """Return the room that the true answers of the draw's queries take."""
-        starts, sizes = self._answers.groups(*draw.queries[:2])
-        asked = sizes > _bound(draw)
+    def padding_sizes(self, sampled: SampledBatch) -> PaddingSizes:
+        """Return the sizes that the true answers of a sample need."""
+        starts, sizes = self._answers.groups(*sampled.queries[:2])
+        asked = sizes > _hub_size(sampled)
         hubs = torch.unique(starts[asked])
-        return Room(int(sizes.sum() - sizes[asked].sum()), int(asked.sum()), len(hubs))
+        return PaddingSizes(int(sizes.sum() - sizes[asked].sum()), int(asked.sum()), len(hubs))
 
-    def make(self, draw: Draw) -> Batch:
-        """Return the batch of a draw. On a GPU this waits for it: sizes depend on what is drawn."""
-        values, rank, places = _ranked(draw.entities)
+    def collate(self, sampled: SampledBatch) -> Batch:
+        """Return the batch of a sample. On a GPU this synchronises: sizes depend on the sample."""
+        values, rank, places = _ranked(sampled.entities)
         entities = values[_new(values)]
-        relations, predicates = torch.unique(draw.queries[1], return_inverse=True)
-        known = torch.cat(self._known(draw, values, rank, entities))
-        return self._batch(draw, entities, relations, places, predicates, known)
+        relations, predicates = torch.unique(sampled.queries[1], return_inverse=True)
+        known = torch.cat(self._known(sampled, values, rank, entities))
+        return self._batch(sampled, entities, relations, places, predicates, known)
 
-    def padded(self, draw: Draw, room: Room) -> Batch:
-        """Return the batch of a draw, of the same shape for all draws of one size; nobody waits.
+    def collate_padded(self, sampled: SampledBatch, sizes: PaddingSizes) -> Batch:
+        """Return the batch of a sample with shapes fixed by its size, without synchronising.
 
-        Rows that the batch lacks are copies of its first ones, which take part in nothing.
+        Missing rows are filled with copies of the first one, which take no part in the loss.
 
         Args:
-            draw: The draw.
-            room: No number of it below what ``room`` says.
+            sampled: The sample.
+            sizes: At least the ``padding_sizes`` of the sample.
         """
-        values, rank, places = _ranked(draw.entities)
+        values, rank, places = _ranked(sampled.entities)
         entities, own = _padded(values, rank)
-        values_V, rank_V, predicates = _ranked(draw.queries[1])
+        values_V, rank_V, predicates = _ranked(sampled.queries[1])
         relations, own_V = _padded(values_V, rank_V)
-        known = self._known_padded(draw, values, rank, entities, room)
-        # The score of a query's own answer stays whether it is known or not.
-        known = torch.where(known >= 0, known, places[draw.size : draw.size + 1])
-        batch = self._batch(draw, entities, relations, places, predicates, known)
-        is_copy = own != torch.arange(len(own), device=own.device)
+        known = self._known_padded(sampled, values, rank, entities, sizes)
+        # The score of a query's own answer is kept whether it is known or not.
+        known = torch.where(known >= 0, known, places[sampled.size : sampled.size + 1])
+        batch = self._batch(sampled, entities, relations, places, predicates, known)
+        is_padding = own != torch.arange(len(own), device=own.device)
         return replace(
             batch,
-            discounts=batch.discounts.masked_fill(is_copy, torch.inf),
-            copies=torch.cat([own, own_V + len(own)]),
+            logq=batch.logq.masked_fill(is_padding, torch.inf),
+            original=torch.cat([own, own_V + len(own)]),
         )
 
     def _batch(
         self,
-        draw: Draw,
+        sampled: SampledBatch,
         entities: Tensor,
         relations: Tensor,
         places: Tensor,
         predicates: Tensor,
         known: Tensor,
     ) -> Batch:
-        size = draw.size
-        inferred, weights = draw.counts.view(2, size)
+        size = sampled.size
+        is_pseudo, weights = sampled.values.view(2, size)
         ends = torch.cat([places[: 2 * size], predicates + len(entities)])
-        uses = self._discounts.new_zeros(len(entities) + len(relations))
+        uses = self._logq.new_zeros(len(entities) + len(relations))
         return Batch(
             entities=entities,
             relations=relations,
@@ -110,26 +110,28 @@ class BatchCollator:
             predicates=predicates,
             tails=places[size : 2 * size],
             known=known,
-            inferred=inferred,
+            is_pseudo=is_pseudo,
             weights=weights,
             uses=uses.scatter_add_(0, ends, torch.ones_like(ends, dtype=uses.dtype)),
-            discounts=self._discounts.index_select(0, entities),
-            steps=draw.steps,
-            infers=draw.infers,
-            number=draw.number,
-            seed=draw.seed,
+            logq=self._logq.index_select(0, entities),
+            path_length=sampled.path_length,
+            has_pseudo_facts=sampled.has_pseudo_facts,
+            number=sampled.number,
+            seed=sampled.seed,
         )
 
-    def _known(self, draw: Draw, values: Tensor, rank: Tensor, entities: Tensor) -> list[Tensor]:
-        """Return where the scores of true answers are, in parts."""
-        starts, sizes = self._answers.groups(*draw.queries[:2])
+    def _known(
+        self, sampled: SampledBatch, values: Tensor, rank: Tensor, entities: Tensor
+    ) -> list[Tensor]:
+        """Return the positions of true answers in the flattened scores, in parts."""
+        starts, sizes = self._answers.groups(*sampled.queries[:2])
         width, parts = len(entities), []
-        hubs = (sizes > _bound(draw)).nonzero().squeeze(1)
+        hubs = (sizes > _hub_size(sampled)).nonzero().squeeze(1)
         if len(hubs):
-            # Many queries are about one hub.
+            # Many queries share a hub.
             begins, first = torch.unique(starts[hubs], return_inverse=True)
             lengths = torch.empty_like(begins).scatter_(0, first, sizes[hubs])
-            asked, column = self._answers.among(begins, lengths, entities)[first].nonzero().T
+            asked, column = self._answers.contains(begins, lengths, entities)[first].nonzero().T
             parts.append(hubs[asked] * width + column)
             sizes[hubs] = 0
         query = torch.repeat_interleave(sizes)
@@ -139,39 +141,48 @@ class BatchCollator:
         return [query * width + columns.index_select(0, hits), *parts]
 
     def _known_padded(
-        self, draw: Draw, values: Tensor, rank: Tensor, entities: Tensor, room: Room
+        self,
+        sampled: SampledBatch,
+        values: Tensor,
+        rank: Tensor,
+        entities: Tensor,
+        sizes_of: PaddingSizes,
     ) -> Tensor:
-        """Return where the scores of true answers are, and -1, ``(answers + asked S,)``."""
-        starts, sizes = self._answers.groups(*draw.queries[:2])
+        """Return the positions of true answers, else -1, ``(answers + hub_queries S,)``."""
+        starts, sizes = self._answers.groups(*sampled.queries[:2])
         width = len(entities)
-        is_hub = sizes > _bound(draw)
-        asked = is_hub.sort(stable=True, descending=True).indices[: room.asked]
-        among = self._about_hubs(starts[asked], sizes[asked], is_hub[asked], entities, room.hubs)
+        is_hub = sizes > _hub_size(sampled)
+        asked = is_hub.sort(stable=True, descending=True).indices[: sizes_of.hub_queries]
+        among = self._about_hubs(
+            starts[asked], sizes[asked], is_hub[asked], entities, sizes_of.hubs
+        )
         places = asked[:, None] * width + torch.arange(width, device=asked.device)
         of_hubs = torch.where(among, places, -1).flatten()
-        # One more query takes what is left of the room.
+        # One more query fills what is left of the padding.
         sizes = sizes.masked_fill(is_hub, 0)
         starts = torch.cat([starts, starts.new_zeros(1)])
-        sizes = torch.cat([sizes, room.answers - sizes.sum(0, keepdim=True)])
-        query = torch.repeat_interleave(sizes, output_size=room.answers)
+        sizes = torch.cat([sizes, sizes_of.answers - sizes.sum(0, keepdim=True)])
+        query = torch.repeat_interleave(sizes, output_size=sizes_of.answers)
         columns = self._columns(starts, sizes, query, values, rank)
-        of_others = torch.where((columns >= 0) & (query < draw.size), query * width + columns, -1)
+        of_others = torch.where(
+            (columns >= 0) & (query < sampled.size), query * width + columns, -1
+        )
         return torch.cat([of_others, of_hubs])
 
     def _about_hubs(
         self, starts: Tensor, sizes: Tensor, is_hub: Tensor, entities: Tensor, n_hubs: int
     ) -> Tensor:
-        """Say which entities are answers of queries about hubs, none of others, bool ``(Q, S)``."""
-        # The first query is about a hub, if any is; others stand for it.
+        """Return which entities are answers of hub queries, bool ``(Q, S)``."""
+        # Other queries are replaced by the first, a hub query if any is.
         starts, sizes = (torch.where(is_hub, x, x[:1]) for x in (starts, sizes))
         _, _, place = _ranked(starts)
         begins, lengths = (x.new_zeros(n_hubs).scatter_(0, place, x) for x in (starts, sizes))
-        return self._answers.among(begins, lengths, entities)[place] & is_hub[:, None]
+        return self._answers.contains(begins, lengths, entities)[place] & is_hub[:, None]
 
     def _columns(
         self, starts: Tensor, sizes: Tensor, query: Tensor, values: Tensor, rank: Tensor
     ) -> Tensor:
-        """Return the column of each true answer of queries, -1 for those that are no candidates."""
+        """Return the column of each true answer, -1 for those that are no candidates."""
         shift = starts - (torch.cumsum(sizes, 0) - sizes)
         number = torch.arange(len(query), device=query.device)
         number += shift.index_select(0, query)
@@ -182,30 +193,27 @@ class BatchCollator:
         return found
 
 
-def _bound(draw: Draw) -> int:
-    """Return how many answers a hub exceeds."""
-    return MANY * (len(draw.ids) - draw.size)
+def _hub_size(sampled: SampledBatch) -> int:
+    """Return the most answers of a query that is no hub query."""
+    return HUB_FACTOR * (len(sampled.ids) - sampled.size)
 
 
 def _new(values: Tensor) -> Tensor:
-    """Say of each of sorted values whether it is the first of its kind."""
+    """Return whether each of sorted values differs from the one before."""
     new = torch.ones_like(values, dtype=torch.bool)
     torch.ne(values[1:], values[:-1], out=new[1:])
     return new
 
 
 def _ranked(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rows sorted, each one's place among the distinct ones, and the same of ``rows``."""
+    """Return sorted rows, the rank of each among the distinct ones, and the ranks of ``rows``."""
     values, order = torch.sort(rows)
     rank = torch.cumsum(_new(values), 0) - 1
     return values, rank, torch.empty_like(rank).scatter_(0, order, rank)
 
 
 def _padded(values: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distinct ones of sorted values, and of each whose copy it is: its own place, or 0.
-
-    Copies of the first value fill the room of ``values``.
-    """
+    """Return the distinct sorted values, padded with the first, and the original of each."""
     distinct = values[:1].expand_as(values).scatter(0, rank, values)
     places = torch.arange(len(values), device=values.device)
     return distinct, torch.where(places <= rank[-1:], places, 0)

@@ -1,6 +1,6 @@
-"""A step as one launch of a GPU: recorded once for draws of one size, then replayed for others.
+"""Training steps as CUDA graphs: captured once for samples of one size, then replayed.
 
-A step is some eighty small kernels, and to launch them one by one takes longer than to run them.
+A step is some eighty small kernels, which take longer to launch one by one than to run.
 """
 
 from __future__ import annotations
@@ -14,106 +14,103 @@ import torch
 from torch import Tensor
 
 from kgraft.system.threads import prefetch
-from kgraft.training.batch import Batch, Draw
-from kgraft.training.collator import BatchCollator, Room
+from kgraft.training.batch import Batch, SampledBatch
+from kgraft.training.collator import BatchCollator, PaddingSizes
 
-AHEAD = 32
-"""Draws that are made ahead."""
+PREFETCHED = 32
+"""Samples made ahead of the GPU."""
 
 MOST_ANSWERS = 2**24
-"""A draw whose queries have more true answers, those of hubs not counted, is made on the CPU."""
+"""Samples with more true answers, hub queries not counted, are collated on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
-class Computed:
-    """What a step has computed before it moves anything.
+class StepResult:
+    """The numbers of a training step.
 
     Args:
-        names: The names of its loss terms.
-        numbers: The loss terms and the sum of each gradient.
-        gradients: What it moves by; the first is of the rows, the others are the encoder's own.
-        rows: The rows that it moves.
-        memory: What it works in, besides.
+        names: Names of its loss terms.
+        numbers: The loss terms, then the sum of each gradient.
+        memory: Work memory that a captured step must keep.
     """
 
     names: Sequence[str]
     numbers: Tensor
-    gradients: Sequence[Tensor]
-    rows: Tensor
     memory: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class _Recording:
-    """A step to be replayed; while it is kept, nobody else gets the memory that it works in."""
-
+class _CapturedStep:
     graph: torch.cuda.CUDAGraph
-    draw: Draw
-    computed: Computed
+    sampled: SampledBatch
+    result: StepResult
 
 
 class CudaGraphStep:
-    """Learns from draws on a GPU, without waiting for it.
+    """Training on samples by CUDA graphs, without synchronising with the GPU.
 
     Args:
-        maker: Makes batches on the CPU.
-        step: Learns from a batch on the GPU.
+        collator: Collates on the CPU.
+        step: Takes a training step on a batch on the GPU.
         device: The GPU.
     """
 
     def __init__(
-        self, maker: BatchCollator, step: Callable[[Batch], Computed], device: torch.device
+        self, collator: BatchCollator, step: Callable[[Batch], StepResult], device: torch.device
     ) -> None:
-        self.maker = maker
-        self._there = maker.on(device)
+        self.collator = collator
+        self._on_device = collator.to(device)
         self._step = step
         self._device = device
-        self._recordings: dict[Hashable, _Recording | None] = {}
-        self._mark: Hashable = None
+        self._captured: dict[Hashable, _CapturedStep | None] = {}
+        self._key: Hashable = None
         self._pool = torch.cuda.graph_pool_handle()
 
-    def learn(self, draws: Iterable[Draw], mark: Hashable) -> Iterator[tuple[Draw, Computed]]:
-        """Learn from draws on the CPU, one at a turn; what is computed holds until the next turn.
+    def train(
+        self, samples: Iterable[SampledBatch], key: Hashable
+    ) -> Iterator[tuple[SampledBatch, StepResult]]:
+        """Take a step on each sample; a result is valid until the next one.
 
         Args:
-            draws: What to learn from.
-            mark: What a step depends on besides its draw; by another, steps are recorded anew.
+            samples: Samples on the CPU.
+            key: What a step depends on beside its sample; a new key captures anew.
         """
-        if mark != self._mark:
-            self._mark = mark
-            self._recordings.clear()
-        counted = ((draw.pinned(), self.maker.room(draw)) for draw in draws)
-        for draw, room in prefetch(counted, AHEAD):
-            if room.answers > MOST_ANSWERS:
-                yield draw, self._step(self.maker.make(draw).on(self._device))
+        if key != self._key:
+            self._key = key
+            self._captured.clear()
+        sized = ((x.pin_memory(), self.collator.padding_sizes(x)) for x in samples)
+        for sampled, sizes in prefetch(sized, PREFETCHED):
+            if sizes.answers > MOST_ANSWERS:
+                yield sampled, self._step(self.collator.collate(sampled).to(self._device))
             else:
-                yield draw, self._padded(draw, _larger(room, draw.size))
+                yield sampled, self._padded(sampled, _rounded_up(sizes, sampled.size))
 
-    def _padded(self, draw: Draw, room: Room) -> Computed:
-        key = (draw.size, len(draw.ids), draw.infers, room)
-        if key not in self._recordings:
-            # The first of its size is not recorded: it may be the last, and first calls may wait.
-            self._recordings[key] = None
-            return self._step(self._there.padded(draw.on(self._device), room))
-        recording = self._recordings[key]
-        if recording is None:
-            recording = self._recordings[key] = self._record(draw, room)
-        recording.draw.copy_from(draw)
-        recording.graph.replay()
-        return recording.computed
+    def _padded(self, sampled: SampledBatch, sizes: PaddingSizes) -> StepResult:
+        key = (sampled.size, len(sampled.ids), sampled.has_pseudo_facts, sizes)
+        if key not in self._captured:
+            # The first step of a size runs uncaptured: it may be the last, and warms kernels up.
+            self._captured[key] = None
+            on_device = sampled.to(self._device)
+            return self._step(self._on_device.collate_padded(on_device, sizes))
+        captured = self._captured[key]
+        if captured is None:
+            captured = self._captured[key] = self._capture(sampled, sizes)
+        captured.sampled.copy_from(sampled)
+        captured.graph.replay()
+        return captured.result
 
-    def _record(self, draw: Draw, room: Room) -> _Recording:
-        there, graph = draw.on(self._device), torch.cuda.CUDAGraph()
-        # What the thread that makes draws does meanwhile is no part of it.
-        record = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
-        with nothing_collected(), record:
-            computed = self._step(self._there.padded(there, room))
-        return _Recording(graph, there, computed)
+    def _capture(self, sampled: SampledBatch, sizes: PaddingSizes) -> _CapturedStep:
+        on_device, graph = sampled.to(self._device), torch.cuda.CUDAGraph()
+        # Thread-local: the prefetching thread may use CUDA meanwhile.
+        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        with no_garbage_collection(), capture:
+            result = self._step(self._on_device.collate_padded(on_device, sizes))
+        return _CapturedStep(graph, on_device, result)
 
 
 @contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Leave garbage where it is: a recording among it, given up now, would spoil another."""
+def no_garbage_collection() -> Iterator[None]:
+    """Suspend garbage collection: freeing an earlier graph would spoil a capture."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -123,12 +120,7 @@ def nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _larger(room: Room, most: int) -> Room:
-    """Return room for up to twice as much, so that few steps are recorded.
-
-    Args:
-        room: What there has to be room for.
-        most: Queries that may be about hubs.
-    """
-    answers, asked, hubs = (2 ** number.bit_length() - 1 for number in room)
-    return Room(answers, min(asked, most), min(hubs, most))
+def _rounded_up(sizes: PaddingSizes, n_queries: int) -> PaddingSizes:
+    """Round up to powers of two less one, so that few sizes are captured."""
+    answers, hub_queries, hubs = (2 ** number.bit_length() - 1 for number in sizes)
+    return PaddingSizes(answers, min(hub_queries, n_queries), min(hubs, n_queries))

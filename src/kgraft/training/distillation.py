@@ -1,4 +1,4 @@
-"""What a teacher adds to a student's training: its first rows, and the three levels' terms."""
+"""Distillation: a student starts from its teacher and imitates it on three levels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kgraft.linking.linked_subgraph import LinkedSubgraph
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
 from kgraft.settings import DistillationSettings, ModelSettings
-from kgraft.training.auxiliary_loss import Step, Term
+from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
 from kgraft.training.distillation_losses import (
     contrastive_loss,
@@ -23,7 +23,7 @@ from kgraft.training.distillation_losses import (
 )
 
 
-class DistillationLoss(Term):
+class DistillationLoss(AuxiliaryLoss):
     """The loss terms of a frozen teacher: feature, network and prediction level.
 
     Args:
@@ -31,7 +31,7 @@ class DistillationLoss(Term):
         subgraph: Says which of the student's rows the teacher knows, and by which row.
         student: The student's encoder and width.
         settings: Weights, forms and temperature.
-        seen: How many facts the teacher has seen about each of its entities, ``(n,)``.
+        fact_counts: Number of the teacher's facts about each of its entities, ``(n,)``.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class DistillationLoss(Term):
         subgraph: LinkedSubgraph,
         student: ModelSettings,
         settings: DistillationSettings,
-        seen: Tensor,
+        fact_counts: Tensor,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -49,17 +49,16 @@ class DistillationLoss(Term):
         self._relations = with_inverses(
             torch.from_numpy(subgraph.teacher_relations), teacher.n_relations
         )
-        self._trust = (
-            seen / (seen + settings.half_weight_facts) if settings.half_weight_facts else None
-        )
-        self._relations_too = (
+        half = settings.half_weight_facts
+        self._row_weights = fact_counts / (fact_counts + half) if half else None
+        self._with_relations = (
             settings.relation_vectors and student.encoder == teacher.settings.encoder
         )
         linked = self._entities[self._entities >= 0]
-        start = first_map(teacher, student, teacher.vectors(linked))
+        start = initial_map(teacher, student, teacher.vectors(linked))
         self.feature_map = nn.Parameter(start.clone())
         self.query_map = nn.Parameter(start.clone())
-        if self._relations_too:
+        if self._with_relations:
             self.relation_map = nn.Parameter(start.clone())
 
     def weights(self, progress: float) -> dict[str, float]:
@@ -72,16 +71,16 @@ class DistillationLoss(Term):
             "prediction": share * own.prediction,
         }
 
-    def on(self, device: torch.device) -> Self:
-        """Move the maps to a device, and take a teacher that is there."""
+    def to_device(self, device: torch.device) -> Self:
+        """Move the maps and the teacher to a device."""
         self._teacher = self._teacher.on(device)
-        return super().on(device)
+        return super().to_device(device)
 
-    def about(self, batch: Batch) -> dict[str, Tensor]:
-        """Return which of a batch's rows and queries the teacher knows, and its rows of them.
+    def prepare_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the batch's rows and queries that the teacher knows, and its rows for them.
 
-        The queries are those that it understands from their path's begin, no more than the settings
-        ask for; the paths are given whole. Of a batch in which it is not imitated: nothing.
+        A query is known if the teacher knows its path from the beginning. At most ``queries`` of
+        the settings are taken. Empty for the steps that ``every`` leaves out.
         """
         if batch.number % self._settings.every:
             return {}
@@ -95,81 +94,82 @@ class DistillationLoss(Term):
             compared_U = linked_U[torch.from_numpy(some)]
         found |= {"compared": compared_U, "compared_rows": rows_U[compared_U]}
         rows_V = self._relations[batch.relations]
-        if self._relations_too:
+        if self._with_relations:
             known_V = (rows_V >= 0).nonzero().squeeze(1)
             found |= {"relations": known_V, "relation_rows": rows_V[known_V]}
-        heads = rows_U[batch.heads].view(-1, batch.steps)
-        relations = rows_V[batch.predicates].view(-1, batch.steps)
+        heads = rows_U[batch.heads].view(-1, batch.path_length)
+        relations = rows_V[batch.predicates].view(-1, batch.path_length)
         known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
-        known[max(1, self._settings.queries // batch.steps) :] = False
+        known[max(1, self._settings.queries // batch.path_length) :] = False
         paths = known[:, 0].nonzero().squeeze(1)
         found |= {
-            "asked": known.flatten().nonzero().squeeze(1),
-            "understood": known[paths].flatten().nonzero().squeeze(1),
+            "queries": known.flatten().nonzero().squeeze(1),
+            "queries_of_paths": known[paths].flatten().nonzero().squeeze(1),
             "path_heads": heads[paths].clamp(min=0).flatten(),
             "path_relations": relations[paths].clamp(min=0).flatten(),
         }
-        if self._trust is not None:
-            found["compared_trust"] = self._trust[found["compared_rows"]]
-            found["asked_trust"] = self._trust[heads[known]]
+        if self._row_weights is not None:
+            found["compared_weights"] = self._row_weights[found["compared_rows"]]
+            found["query_weights"] = self._row_weights[heads[known]]
         return found
 
-    def forward(self, step: Step) -> dict[str, Tensor]:
+    def forward(self, state: StepState) -> dict[str, Tensor]:
         """Compute the terms whose weight is not 0; a step without linked rows has none."""
-        about, settings = step.batch.further, self._settings
+        known, settings = state.batch.auxiliary, self._settings
         terms: dict[str, Tensor] = {}
-        if not about:
+        if not known:
             return terms
-        if settings.feature and len(about["linked"]):
-            terms["feature"] = self._feature(step)
-        if (settings.network or settings.prediction) and len(about["asked"]):
-            terms |= self._about_queries(step)
+        if settings.feature and len(known["linked"]):
+            terms["feature"] = self._feature_term(state)
+        if (settings.network or settings.prediction) and len(known["queries"]):
+            terms |= self._query_terms(state)
         return {name: settings.every * term for name, term in terms.items()}
 
-    def _about_queries(self, step: Step) -> dict[str, Tensor]:
-        """Compare the vectors of queries, and what they answer."""
-        about, settings = step.batch.further, self._settings
-        paths = (about[x].view(-1, step.batch.steps) for x in ("path_heads", "path_relations"))
+    def _query_terms(self, state: StepState) -> dict[str, Tensor]:
+        """Compare query vectors (network level) and their answers (prediction level)."""
+        known, settings = state.batch.auxiliary, self._settings
+        shape = (-1, state.batch.path_length)
+        paths = (known[x].view(shape) for x in ("path_heads", "path_relations"))
         encoded_BD = self._teacher.path_queries(*paths).flatten(0, 1)
-        teacher_BD = encoded_BD.index_select(0, about["understood"])
-        student_BD = step.queries.index_select(0, about["asked"])
-        trust_B = about.get("asked_trust")
+        teacher_BD = encoded_BD.index_select(0, known["queries_of_paths"])
+        student_BD = state.queries.index_select(0, known["queries"])
+        weights_B = known.get("query_weights")
         terms = {}
         if settings.network:
-            hint = hint_loss(teacher_BD @ self.query_map, student_BD, trust_B)
+            hint = hint_loss(teacher_BD @ self.query_map, student_BD, weights_B)
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
         if settings.prediction:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ self._teacher.vectors(about["linked_rows"]).T,
-                student_BD @ step.entities.index_select(0, about["linked"]).T,
+                teacher_BD @ self._teacher.vectors(known["linked_rows"]).T,
+                student_BD @ state.entities.index_select(0, known["linked"]).T,
                 settings.temperature,
-                trust_B,
+                weights_B,
             )
         return terms
 
-    def _feature(self, step: Step) -> Tensor:
-        """Compare the entities' vectors and, where asked for, the relations'."""
-        about = step.batch.further
+    def _feature_term(self, state: StepState) -> Tensor:
+        """Compare entity vectors and, if the settings ask for it, relation vectors."""
+        known = state.batch.auxiliary
         loss = contrastive_loss if self._settings.feature_form == "infonce" else feature_loss
-        teacher_UD = self._teacher.vectors(about["compared_rows"]) @ self.feature_map
-        student_UD = step.entities.index_select(0, about["compared"])
-        term = loss(teacher_UD, student_UD, about.get("compared_trust"))
-        if self._relations_too and len(about["relations"]):
-            teacher_VD = self._teacher.relations[about["relation_rows"]] @ self.relation_map
-            term = term + loss(teacher_VD, step.relations.index_select(0, about["relations"]))
+        teacher_UD = self._teacher.vectors(known["compared_rows"]) @ self.feature_map
+        student_UD = state.entities.index_select(0, known["compared"])
+        term = loss(teacher_UD, student_UD, known.get("compared_weights"))
+        if self._with_relations and len(known["relations"]):
+            teacher_VD = self._teacher.relations[known["relation_rows"]] @ self.relation_map
+            term = term + loss(teacher_VD, state.relations.index_select(0, known["relations"]))
         return term
 
 
 def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
-    """Append each relation's inverse, ``(2 m,)``, to rows ``(m,)`` of a model; -1 stays -1."""
+    """Append the row of each relation's inverse, ``(2 m,)``, to rows ``(m,)``; -1 stays -1."""
     return torch.cat([relations, torch.where(relations >= 0, relations + n_relations, -1)])
 
 
-def first_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> Tensor:
-    """Return the map ``(D, width)`` from the teacher's vectors to the student's, to begin with.
+def initial_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> Tensor:
+    """Return the initial map ``(D, width)`` from the teacher's vectors to the student's.
 
-    Between models of one kind and width it is the identity; of one kind, the encoder's own
-    projection; else the principal directions of the teacher's ``rows``.
+    Between models of one encoder and width it is the identity; of one encoder, the encoder's own
+    projection; else the principal directions of the teacher's ``rows_ND``.
     """
     if teacher.settings.encoder != student.encoder:
         return principal_directions(rows_ND, student.width)
@@ -180,15 +180,15 @@ def first_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> Ten
 
 @torch.no_grad()
 def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -> None:
-    """Start the student from the teacher, as far as its numbers mean the same to both.
+    """Initialise the student from the teacher, as far as its numbers mean the same to both.
 
-    Linked entities start from the teacher's rows; relations that the teacher knows do so between
-    encoders of one kind; and the encoder's own weights where they have the same shapes.
+    Linked entities start from the teacher's rows; between models of one encoder, so do relations
+    that the teacher knows, and the encoder's own weights if their shapes agree.
     """
     entities = torch.from_numpy(subgraph.teacher_entities)
     relations = with_inverses(torch.from_numpy(subgraph.teacher_relations), teacher.n_relations)
     linked = entities[entities >= 0]
-    projection = first_map(teacher, student.settings, teacher.vectors(linked))
+    projection = initial_map(teacher, student.settings, teacher.vectors(linked))
     _start_rows(student.entities, teacher.entities, entities[: student.n_entities], projection)
     if student.settings.encoder != teacher.settings.encoder:
         return
@@ -201,8 +201,8 @@ def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -
 
 def _start_rows(own: Tensor, taught: Tensor, rows: Tensor, projection: Tensor) -> None:
     known = rows >= 0
-    # A wider student keeps its random start in the coordinates that the teacher does not have:
-    # where all vectors are 0, so is the gradient.
+    # A wider student keeps its random start in the coordinates that the teacher lacks: where all
+    # vectors are 0, so is the gradient.
     kept = projection.any(dim=0)
     start = taught[rows[known]].to(projection) @ projection
     own[known] = torch.where(kept, start.to(own), own[known])

@@ -19,7 +19,7 @@ CONTRAST = 0.1
 """The temperature of ``contrastive_loss``."""
 
 
-def feature_loss(teacher_ND: Tensor, student_ND: Tensor, trust_N: Tensor | None = None) -> Tensor:
+def feature_loss(teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | None = None) -> Tensor:
     """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
 
     A student's row shorter than ``SHORTEST`` counts as of that length.
@@ -27,17 +27,17 @@ def feature_loss(teacher_ND: Tensor, student_ND: Tensor, trust_N: Tensor | None 
     Args:
         teacher_ND: The teacher's rows, already projected to the student's width.
         student_ND: The student's rows.
-        trust_N: How much each row counts, from 0 to 1; by default all count 1.
+        weights_N: Weight of each row, from 0 to 1; by default 1.
 
     Returns:
         A scalar in [0, 2].
     """
     teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
-    return _mean(1.0 - (teacher * student).sum(-1), trust_N)
+    return _mean(1.0 - (teacher * student).sum(-1), weights_N)
 
 
 def contrastive_loss(
-    teacher_ND: Tensor, student_ND: Tensor, trust_N: Tensor | None = None
+    teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | None = None
 ) -> Tensor:
     """Feature level, InfoNCE: which of the teacher's rows is each student's row?
 
@@ -47,7 +47,7 @@ def contrastive_loss(
     Args:
         teacher_ND: The teacher's rows, already projected to the student's width.
         student_ND: The student's rows.
-        trust_N: How much each row counts, from 0 to 1; by default all count 1.
+        weights_N: Weight of each row, from 0 to 1; by default 1.
 
     Returns:
         A scalar, at least 0.
@@ -55,21 +55,21 @@ def contrastive_loss(
     teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
     own = torch.arange(len(student), device=student.device)
     losses = cross_entropy(student @ teacher.T / CONTRAST, own, reduction="none")
-    return _mean(losses, trust_N)
+    return _mean(losses, weights_N)
 
 
-def hint_loss(teacher_BD: Tensor, student_BD: Tensor, trust_B: Tensor | None = None) -> Tensor:
+def hint_loss(teacher_BD: Tensor, student_BD: Tensor, weights_B: Tensor | None = None) -> Tensor:
     """Network level, hint: mean of ``1 - cos(Q q_T, q_S)`` over queries.
 
     Args:
         teacher_BD: The teacher's query vectors, already projected to the student's width.
         student_BD: The student's query vectors.
-        trust_B: How much each query counts, from 0 to 1; by default all count 1.
+        weights_B: Weight of each query, from 0 to 1; by default 1.
 
     Returns:
         A scalar in [0, 2].
     """
-    return feature_loss(teacher_BD, student_BD, trust_B)
+    return feature_loss(teacher_BD, student_BD, weights_B)
 
 
 def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
 
 
 def prediction_loss(
-    teacher_BC: Tensor, student_BC: Tensor, temperature: float, trust_B: Tensor | None = None
+    teacher_BC: Tensor, student_BC: Tensor, temperature: float, weights_B: Tensor | None = None
 ) -> Tensor:
     """Prediction level: ``t^2 KL(softmax(s_T / t) || softmax(s_S / t))``, mean over queries.
 
@@ -98,7 +98,7 @@ def prediction_loss(
         teacher_BC: The teacher's scores of the candidates.
         student_BC: The student's scores of the same candidates.
         temperature: ``t``; higher softens both distributions (Hinton et al., 2015).
-        trust_B: How much each query counts, from 0 to 1; by default all count 1.
+        weights_B: Weight of each query, from 0 to 1; by default 1.
 
     Returns:
         A scalar, at least 0.
@@ -106,9 +106,9 @@ def prediction_loss(
     teacher = log_softmax(teacher_BC / temperature, dim=-1)
     student = log_softmax(student_BC / temperature, dim=-1)
     divergence = kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-    return temperature**2 * _mean(divergence, trust_B)
+    return temperature**2 * _mean(divergence, weights_B)
 
 
-def _mean(losses_N: Tensor, trust_N: Tensor | None) -> Tensor:
-    """Average over all rows, so that a row trusted less teaches less, and the others no more."""
-    return losses_N.mean() if trust_N is None else (losses_N * trust_N).mean()
+def _mean(losses_N: Tensor, weights_N: Tensor | None) -> Tensor:
+    """Average over all rows, so that a smaller weight of one row adds nothing to the others."""
+    return losses_N.mean() if weights_N is None else (losses_N * weights_N).mean()

@@ -1,4 +1,4 @@
-"""Interrupts that wait until work is at a point from which it can go on."""
+"""Interrupts deferred to a point from which the work can be resumed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from kgraft.system.messages import ending_signals
 
 
 class Interrupts:
-    """The signals that have come and wait."""
+    """Deferred signals."""
 
     def __init__(self) -> None:
         self._waiting: list[int] = []
 
     @property
     def waiting(self) -> bool:
-        """Whether one waits."""
+        """Whether a signal is deferred."""
         return bool(self._waiting)
 
     def hold(self, number: int) -> None:
-        """Let a signal wait."""
+        """Defer a signal."""
         self._waiting.append(number)
 
     def let_through(self) -> None:
-        """Let what waits do what it would have done at once."""
+        """Raise the deferred signals."""
         while self._waiting:
             signal.raise_signal(self._waiting.pop())
 
 
 @contextmanager
 def held_back(wanted: bool = True) -> Iterator[Interrupts]:
-    """Hold back the first signal that would interrupt or end the process, until it is let through.
+    """Defer the first signal that would end the process, until ``let_through``.
 
-    A second one finds the handlers that were there before.
+    A second signal finds the earlier handlers.
     """
     interrupts = Interrupts()
     earlier = ending_signals() if wanted else {}

@@ -1,4 +1,4 @@
-"""Epochs: learn, look at validation, keep the best state, stop when it no longer improves."""
+"""The training loop: epochs, validation, the best state, early stopping, checkpoints."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from kgraft.training.step_metrics import NotFiniteError
 Validate = Callable[[], float]
 """Returns the validation MRR of the model as it is now."""
 
-UNSEEN = 32
-"""Steps between two looks at what came of them, where the device is not waited for."""
+FLUSH_EVERY = 32
+"""Steps between two flushes of the losses, on a GPU that is not to be synchronised with."""
 
 
 @dataclass
-class Epoch:
-    """What an epoch has done so far.
+class EpochMetrics:
+    """Totals of an epoch so far.
 
     Args:
-        steps: Its steps.
-        queries: Their queries.
+        steps: Number of steps.
+        queries: Number of queries.
         seconds: Their time.
-        sums: Of each loss term over the queries.
+        sums: Sum of each loss term over the queries.
     """
 
     steps: int = 0
@@ -44,14 +44,14 @@ class Epoch:
     sums: dict[str, float] = field(default_factory=dict)
 
     def add(self, queries: int, terms: dict[str, float]) -> None:
-        """Count a step."""
+        """Add a step."""
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * queries
         self.steps += 1
         self.queries += queries
 
-    def entry(self, number: int) -> dict[str, Any]:
-        """Return what the log says of it."""
+    def log_entry(self, number: int) -> dict[str, Any]:
+        """Return the epoch's entry in the training log."""
         return {
             "epoch": number,
             **{name: total / self.queries for name, total in self.sums.items()},
@@ -62,207 +62,198 @@ class Epoch:
 
 @dataclass
 class Fit:
-    """What a training run has done so far.
+    """Progress and outcome of a training run.
 
     Args:
-        log: One entry an epoch: mean loss terms, seconds, queries per second, and, where the epoch
-            was looked at, its validation MRR.
+        log: One entry an epoch: mean loss terms, seconds, queries per second, and its validation
+            MRR if it was measured.
         best_epoch: The epoch whose state is kept; 0 is the state before the first step.
-        best_mrr: Its validation MRR, or ``None`` where nothing is validated.
-        waited: Looks since then.
-        begun: The epoch after those of the log, as far as it has come.
+        best_mrr: Its validation MRR, or ``None`` without validation facts.
+        waited: Validations without improvement since then.
+        current: The epoch that has begun.
     """
 
     log: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     best_mrr: float | None = None
     waited: int = 0
-    begun: Epoch = field(default_factory=Epoch)
+    current: EpochMetrics = field(default_factory=EpochMetrics)
 
     @property
     def epochs(self) -> int:
-        """How many epochs have been learned from."""
+        """Number of finished epochs."""
         return len(self.log)
 
 
 def fit(
-    learner: Trainer,
-    batches: TripleSampler,
+    trainer: Trainer,
+    sampler: TripleSampler,
     settings: TrainingSettings,
     *,
+    listener: Listener | None = None,
     validate: Validate | None = None,
     checkpoint: Checkpoint | None = None,
-    progress: Listener | None = None,
-    name: str = "training",
     start_mrr: float | None = None,
 ) -> Fit:
     """Train until validation no longer improves, and leave the model in its best state.
 
     Without ``validate`` all epochs are trained and the last state is kept. With a checkpoint the
-    run goes on from it, be it from within an epoch, and ends in the same state as one that was
-    never interrupted. An interrupt waits for the step to end and the run to be kept; a second one
-    does not.
+    run resumes from it, also within an epoch, and ends in the same state as an uninterrupted one;
+    the first interrupt then waits until the step has ended and the run is saved.
 
     Args:
-        learner: Model, optimizers and loss.
-        batches: The facts.
-        settings: Epochs, patience and how often to look.
+        trainer: Model, optimizers and loss.
+        sampler: Samples batches.
+        settings: Epochs, patience and how often to validate.
+        listener: Receives the number of queries done, and a line an epoch.
         validate: Measures the model.
-        checkpoint: Where the run is kept while it goes on.
-        progress: Hears of epochs.
-        name: What the run is called there.
-        start_mrr: The validation MRR before the first step, where the state of then may be kept.
+        checkpoint: File that the run is saved to from time to time.
+        start_mrr: Validation MRR before the first step, if that state may be kept.
 
     Raises:
         DataError: If the checkpoint is damaged or another run's.
-        TrainingError: If a loss or a gradient is infinite or no number. With a checkpoint the batch
-            is saved beside it, in ``.batch.safetensors``.
+        TrainingError: If a loss or gradient is not finite. With a checkpoint the batch is saved
+            beside it, in ``.batch.safetensors``.
     """
-    progress = progress or Silence()
-    epochs = settings.epochs_of(batches.n_steps)
-    progress.begin(name, epochs * batches.n_queries)
-    try:
-        with held_back(checkpoint is not None) as interrupts:
-            training = _Training(
-                learner, batches, settings, checkpoint, progress, interrupts, start_mrr
-            )
-            while training.run.epochs < epochs and training.run.waited < settings.patience:
-                training.epoch(epochs)
-                training.look(validate, last=training.run.epochs == epochs)
-                progress.tell(_in_words(training.run.log[-1]))
-                training.keep()
-    finally:
-        progress.end()
-    run = training.run
-    if training.best:
-        learner.model.copy_from(training.best)
+    listener = listener or Silence()
+    epochs = settings.epochs_of(sampler.n_steps)
+    with held_back(checkpoint is not None) as interrupts:
+        loop = _Loop(trainer, sampler, settings, checkpoint, listener, interrupts, start_mrr)
+        run = loop.run
+        while run.epochs < epochs and run.waited < settings.patience:
+            loop.train_epoch(epochs)
+            if run.epochs == epochs or run.epochs % settings.validate_every == 0:
+                loop.validate(validate)
+            listener.tell(_epoch_line(run.log[-1]))
+            loop.save_if_due()
+    if loop.best:
+        trainer.model.copy_from(loop.best)
     else:
         run.best_epoch = run.epochs
-    if not all(x.isfinite().all() for x in learner.model.tensors().values()):
-        raise training.failed(f"the state after epoch {run.best_epoch} is not finite")
+    if not all(x.isfinite().all() for x in trainer.model.tensors().values()):
+        raise loop.diverged(f"the state after epoch {run.best_epoch} is not finite")
     return run
 
 
-class _Training:
-    """A run as it goes on, and the best state so far."""
+class _Loop:
+    """A training run in progress, and its best state so far."""
 
     def __init__(
         self,
-        learner: Trainer,
-        batches: TripleSampler,
+        trainer: Trainer,
+        sampler: TripleSampler,
         settings: TrainingSettings,
         checkpoint: Checkpoint | None,
-        progress: Listener,
+        listener: Listener,
         interrupts: Interrupts,
         start_mrr: float | None,
     ) -> None:
-        self._learner = learner
-        self._batches = batches
+        self._trainer = trainer
+        self._sampler = sampler
         self._settings = settings
         self._checkpoint = checkpoint
-        self._progress = progress
+        self._listener = listener
         self._interrupts = interrupts
         self._generators: dict[str, Tensor] = {}
-        self._since = 0.0
+        self._timer = 0.0
         self.run = Fit(best_mrr=start_mrr)
-        self.best = {} if start_mrr is None else self._state()
+        self.best = {} if start_mrr is None else self._model_state()
         if checkpoint is not None and (saved := checkpoint.load()) is not None:
-            drawn, state = (
+            self._generators, state = (
                 {key: x for key, x in saved.state.items() if key.startswith(GENERATOR) == wanted}
                 for wanted in (True, False)
             )
-            self._generators = drawn
             try:
-                learner.restore(state)
-                self.run = Fit(**{**saved.run, "begun": Epoch(**saved.run["begun"])})
+                trainer.restore(state)
+                self.run = Fit(**{**saved.run, "current": EpochMetrics(**saved.run["current"])})
             except (KeyError, TypeError, ValueError) as error:
                 raise checkpoint.damaged(str(error)) from error
             self.best = saved.best
-        progress.advance(self.run.epochs * batches.n_queries + self.run.begun.queries)
+        listener.advance(self.run.epochs * sampler.n_queries + self.run.current.queries)
 
-    def epoch(self, epochs: int) -> None:
-        """Learn from every batch once, or from those that are left of an epoch that has begun."""
-        run, learner = self.run, self._learner
-        device = learner.model.device
+    def train_epoch(self, epochs: int) -> None:
+        """Train on every batch of an epoch once, or on those left of one that has begun."""
+        run, trainer = self.run, self._trainer
+        device = trainer.model.device
         # Dropout too depends on seed and epoch only: a resumed run is the same run.
         with seeded(self._settings.seed * 1_000_003 + run.epochs, device):
-            if run.begun.steps and self._generators:
+            if run.current.steps and self._generators:
                 restore(self._generators, device)
-            learner.begin_epoch(run.epochs / epochs)
-            self._since = time.perf_counter()
-            steps = learner.steps(self._batches, run.epochs + 1, skip=run.begun.steps)
-            with closing(steps), self._told_where():
+            trainer.begin_epoch(run.epochs / epochs)
+            self._timer = time.perf_counter()
+            steps = trainer.train_epoch(self._sampler, run.epochs + 1, skip=run.current.steps)
+            with closing(steps), self._errors_located():
                 for number, _ in enumerate(steps, start=1):
-                    if learner.waits or number % UNSEEN == 0:
-                        self._count()
-                    self.keep()
-                self._count()
-        run.log.append(run.begun.entry(run.epochs + 1))
-        run.begun = Epoch()
+                    if trainer.synchronous or number % FLUSH_EVERY == 0:
+                        self._flush()
+                    self.save_if_due()
+                self._flush()
+        run.log.append(run.current.log_entry(run.epochs + 1))
+        run.current = EpochMetrics()
 
-    def _count(self) -> None:
-        """Look at what has come of the steps since the last look."""
-        seen = self._learner.look()
-        if not seen:
+    def _flush(self) -> None:
+        """Add the losses of the steps since the last flush to the epoch's."""
+        steps = self._trainer.metrics.flush()
+        if not steps:
             return
         now = time.perf_counter()
-        self.run.begun.seconds += now - self._since
-        self._since = now
-        for queries, terms in seen:
-            self.run.begun.add(queries, terms)
-            self._progress.advance(queries)
+        self.run.current.seconds += now - self._timer
+        self._timer = now
+        for queries, terms in steps:
+            self.run.current.add(queries, terms)
+            self._listener.advance(queries)
 
-    def look(self, validate: Validate | None, *, last: bool) -> None:
-        """Measure the model where it is time to, and keep its state where it is the best."""
-        run = self.run
-        if validate is None or not (last or run.epochs % self._settings.validate_every == 0):
+    def validate(self, validate: Validate | None) -> None:
+        """Measure the model, and keep its state if it is the best so far."""
+        if validate is None:
             return
+        run = self.run
         run.log[-1]["validation_mrr"] = mrr = validate()
         run.waited += 1
         if run.best_mrr is None or mrr > run.best_mrr:
             run.best_mrr, run.best_epoch, run.waited = mrr, run.epochs, 0
-            self.best = self._state()
+            self.best = self._model_state()
 
-    def _state(self) -> dict[str, Tensor]:
-        return {key: value.clone() for key, value in self._learner.model.tensors().items()}
+    def _model_state(self) -> dict[str, Tensor]:
+        return {key: value.clone() for key, value in self._trainer.model.tensors().items()}
 
     @contextmanager
-    def _told_where(self) -> Iterator[None]:
-        """Say of a step whose numbers are lost which one it was, and keep its batch."""
+    def _errors_located(self) -> Iterator[None]:
+        """Name the step of a non-finite number, and save its batch."""
         try:
             yield
         except NotFiniteError as error:
             raise self._not_finite(error) from error
 
     def _not_finite(self, error: NotFiniteError) -> TrainingError:
-        step = self.run.begun.steps + error.place + 1
+        step = self.run.current.steps + error.position + 1
         where = f"epoch {self.run.epochs + 1}, step {step}: {error.cause}"
-        rows = self._learner.rows_of(error.batch)
+        rows = self._trainer.rows_of(error.batch)
         largest = max(float(x.abs().max()) for x in rows.values())
         where += f", where the largest number in a row is {largest:.3g}"
         if self._checkpoint is None:
-            return self.failed(where)
-        file = self._checkpoint.keep_batch({**error.batch.tensors(), **rows}, where)
-        return self.failed(f"{where}. The batch and its rows are in {file}")
+            return self.diverged(where)
+        file = self._checkpoint.save_batch({**error.batch.tensors(), **rows}, where)
+        return self.diverged(f"{where}. The batch and its rows are in {file}")
 
-    def failed(self, how: str) -> TrainingError:
-        """Return the error that says how the numbers were lost, and what to do."""
+    def diverged(self, how: str) -> TrainingError:
+        """Return the error that says how training diverged, and the remedy."""
         return TrainingError(
             f"{how}. Lower training.learning_rate, which is {self._settings.learning_rate}, "
             "and begin anew."
         )
 
-    def keep(self) -> None:
-        """Keep the run where it is time to, or where it is to end, and end it then."""
+    def save_if_due(self) -> None:
+        """Save the run when it is time to, or when an interrupt waits, which then takes effect."""
         if self._checkpoint is not None and (self._interrupts.waiting or self._checkpoint.due):
-            self._count()
-            state = {**self._learner.state(), **states(self._learner.model.device)}
+            self._flush()
+            state = {**self._trainer.state(), **states(self._trainer.model.device)}
             self._checkpoint.save(state, self.best, asdict(self.run))
-            self._since = time.perf_counter()
+            self._timer = time.perf_counter()
         self._interrupts.let_through()
 
 
-def _in_words(entry: dict[str, Any]) -> str:
+def _epoch_line(entry: dict[str, Any]) -> str:
     mrr = entry.get("validation_mrr")
-    look = "" if mrr is None else f", validation MRR {mrr:.4f}"
-    return f"epoch {entry['epoch']}: loss {entry['loss']:.4f}{look}"
+    measured = "" if mrr is None else f", validation MRR {mrr:.4f}"
+    return f"epoch {entry['epoch']}: loss {entry['loss']:.4f}{measured}"

@@ -1,6 +1,4 @@
-"""The task's loss and its regularizer, gradients written out: most of a step's numbers pass here.
-
-What goes in is no part of autograd's.
+"""The task's loss and the regularizer, with their gradients written out, without autograd.
 
 Shapes: B queries, C candidates, N rows, D width.
 """
@@ -15,16 +13,16 @@ from torch import Tensor
 from kgraft.model.products import product
 
 TINIEST = 1e-38
-"""Chances below this make no larger loss, 87.5; only the figure that is shown stops there."""
+"""Least probability whose loss (87.5) is shown; the gradient is exact beyond it."""
 
 
-class Asked(NamedTuple):
-    """What comes of asking queries.
+class TaskLoss(NamedTuple):
+    """The loss of queries and its gradients.
 
     Args:
-        losses: The loss of each query, ``(B,)``, not weighted.
-        of_queries: The gradient of the weighted sum, of the queries' vectors, ``(B, D)``.
-        of_candidates: The same of the candidates' vectors, added to what was there, ``(C, D)``.
+        losses: The loss of each query, ``(B,)``, unweighted.
+        of_queries: Gradient of the weighted sum in the queries' vectors, ``(B, D)``.
+        of_candidates: Gradient in the candidates' vectors, added to ``sum_CD``, ``(C, D)``.
     """
 
     losses: Tensor
@@ -38,46 +36,46 @@ def sampled_softmax(
     answers_B: Tensor,
     known_M: Tensor | None = None,
     weights_B: Tensor | None = None,
-    discounts_C: Tensor | None = None,
+    logq_C: Tensor | None = None,
     factors: torch.dtype | None = None,
     sum_CD: Tensor | None = None,
-) -> Asked:
-    """Cross-entropy of each query's answer against the step's shared candidates, and its gradients.
+) -> TaskLoss:
+    """Return the cross-entropy of each answer against the batch's candidates, and its gradients.
 
-    A score is the dot product of query and candidate, less the candidate's discount. With the
-    logarithm of its chance to be among the candidates, what comes out is about all entities;
-    without, what is there often, since many facts are about it, is thought seldom right (Bengio
-    and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
-    language model", IEEE Trans. Neural Networks 19(4), 2008; Yi et al., "Sampling-bias-corrected
-    neural modeling for large corpus item recommendations", RecSys 2019).
+    A score is the dot product of query and candidate, less the candidate's logQ correction: the log
+    of its probability of being sampled, which makes the sampled softmax consistent with the one
+    over all entities; without it, frequent entities are underestimated (Bengio and Senécal,
+    "Adaptive importance sampling to accelerate training of a neural probabilistic language model",
+    IEEE Trans. Neural Networks 19(4), 2008; Yi et al., "Sampling-bias-corrected neural modeling for
+    large corpus item recommendations", RecSys 2019).
 
     Args:
         queries_BD: The queries' vectors.
         candidates_CD: The candidates' vectors.
-        answers_B: int64, the place of each query's answer among the candidates.
-        known_M: int64, where the scores of true answers are, in the flattened scores ``(B, C)``:
-            other ones are no negatives, and are left out of the query's softmax.
-        weights_B: How much each query counts in the sum; by default all count 1.
-        discounts_C: What each candidate's scores count less; by default nothing.
-        factors: What the factors of the three products, forward and backward, are rounded to, as
-            ``torch.bfloat16``; by default they are taken as they are. Sums keep the inputs' type.
-        sum_CD: What the candidates' gradient is added to, in place; by default fresh zeros.
+        answers_B: int64, position of each query's answer among the candidates.
+        known_M: int64, positions of true answers in the flattened scores ``(B, C)``; all but the
+            query's own are left out of its softmax.
+        weights_B: Weight of each query in the sum; by default 1.
+        logq_C: logQ correction of each candidate; by default 0.
+        factors: Type that the factors of the three products are rounded to, such as
+            ``torch.bfloat16``; by default unchanged. Sums keep the inputs' type.
+        sum_CD: Tensor that the candidates' gradient is added to, in place; by default zeros.
     """
     weights_B = queries_BD.new_ones(len(answers_B)) if weights_B is None else weights_B
     weights_B1 = weights_B.to(queries_BD)[:, None]
     asked_BD, rows_CD = queries_BD.to(factors), candidates_CD.to(factors)
-    shift_C = None if discounts_C is None else -discounts_C.to(asked_BD)
-    # One matrix of scores becomes chances, then slopes.
+    shift_C = None if logq_C is None else -logq_C.to(asked_BD)
+    # One matrix holds scores, then probabilities, then slopes.
     scores_BC = product(asked_BD, rows_CD, shift_C).to(queries_BD.dtype)
     answers_B1 = answers_B[:, None]
     if known_M is not None:
         own_B1 = scores_BC.gather(1, answers_B1)
         scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         scores_BC.scatter_(1, answers_B1, own_B1)
-    chances_BC = torch.softmax(scores_BC, 1, out=scores_BC)
+    probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)
     # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
-    losses_B = -chances_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
-    slopes_BC = chances_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
+    losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
+    slopes_BC = probabilities_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
     slopes_BC = slopes_BC.to(factors)
     # The weights go to the narrow factors: the slopes are many times as many numbers.
     of_queries_BD = product(slopes_BC, rows_CD.T).to(queries_BD.dtype).mul_(weights_B1)
@@ -88,23 +86,23 @@ def sampled_softmax(
         sum_CD.addmm_(slopes_BC.T, weighed_BD)
     else:
         sum_CD += slopes_BC.T @ weighed_BD
-    return Asked(losses_B, of_queries_BD, sum_CD)
+    return TaskLoss(losses_B, of_queries_BD, sum_CD)
 
 
 def n3(
     rows_ND: Tensor, counts_N: Tensor, *, parts: int, weight: float, gradient_ND: Tensor
 ) -> Tensor:
-    """Return the N3 regularizer of rows, and write its gradient, weighted.
+    """Return the N3 regularizer of rows, and write its weighted gradient.
 
-    The sum of the cubed moduli of each row's numbers, times how often the row counts (Lacroix et
-    al., "Canonical tensor decomposition for knowledge base completion", ICML 2018, eq. 4).
+    The sum of the cubed moduli of each row's numbers, times the row's count (Lacroix et al.,
+    "Canonical tensor decomposition for knowledge base completion", ICML 2018, eq. 4).
 
     Args:
         rows_ND: The rows; with two parts their first half are real, the second imaginary parts.
-        counts_N: How often each counts.
+        counts_N: Count of each row.
         parts: 1 for rows of real numbers, 2 for rows of complex ones.
-        weight: What the gradient is multiplied by, above 0; the regularizer itself is not.
-        gradient_ND: Where the gradient goes.
+        weight: Factor on the gradient, above 0; the returned value is unweighted.
+        gradient_ND: Output: the gradient.
     """
     shape = (len(rows_ND), parts, rows_ND.shape[1] // parts)
     numbers_NPK, slopes_NPK = rows_ND.view(shape), gradient_ND.view(shape)

@@ -1,4 +1,4 @@
-"""The state of torch's generators: set for an epoch, kept in a checkpoint, gone on with."""
+"""The state of torch's random generators: seeded, saved and restored."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 
 GENERATOR = "generator"
-"""What begins the names of their states among a checkpoint's tensors."""
+"""Prefix of the states' names in a checkpoint."""
 
 OF_GPU = f"{GENERATOR}.cuda"
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Let what is drawn on the CPU and a device depend on the seed only; what was before is back
-    when the block ends.
-    """  # noqa: D205
+    """Seed the generators of the CPU and a device; restore their state when the block ends."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -33,7 +31,7 @@ def states(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore(found: Mapping[str, Tensor], device: torch.device) -> None:
-    """Go back to what ``states`` has returned; that of a device of another kind is left out."""
+    """Restore what ``states`` has returned, except the state of a device of another kind."""
     torch.set_rng_state(found[GENERATOR])
     if device.type == "cuda" and OF_GPU in found:
         torch.cuda.set_rng_state(found[OF_GPU], device)

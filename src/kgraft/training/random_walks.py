@@ -70,25 +70,25 @@ class Walker:
         self._n_entities = n_entities
         self._bias = bias or WalkBias()
 
-    def go_on(
-        self, facts: Triples, sources: NDArray[np.integer], steps: int, draw: np.random.Generator
+    def extend(
+        self, facts: Triples, sources: NDArray[np.integer], length: int, draw: np.random.Generator
     ) -> Triples:
-        """Go on from the tails of given facts; the same generator state gives the same paths.
+        """Extend facts to paths by walking on from their tails; a pure function of the generator.
 
         Args:
             facts: int64 ``(n, 3)``: the first fact of each path, relation ``r + n_relations``
                 being a fact read against its direction.
             sources: The source of each of them, ``(n,)``.
-            steps: ``L``, facts in a path, the first one counted.
-            draw: Makes every choice.
+            length: ``L``, facts in a path, the first one counted.
+            draw: Random generator.
 
         Returns:
             int64 ``(n, L, 3)``: the facts of each path, each beginning where the last one ends.
         """
-        path = np.empty((len(facts), steps, 3), dtype=np.int64)
+        path = np.empty((len(facts), length, 3), dtype=np.int64)
         path[:, 0] = facts
         came_from = sources
-        for step in range(1, steps):
+        for step in range(1, length):
             before, here = path[:, step - 1, 0], path[:, step - 1, 2]
             edge = self._choose(before, here, came_from, draw)
             path[:, step] = np.stack([here, self._relation[edge], self._goal[edge]], axis=1)

@@ -1,4 +1,4 @@
-"""One training step: take the rows, compute the named loss terms, move the rows."""
+"""The training step: gather rows, compute the loss and its gradients, update the rows."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch import Tensor, nn
 from kgraft.model.kge import KgeModel
 from kgraft.settings import OptimizerName, Precision
 from kgraft.system.threads import prefetch
-from kgraft.training.auxiliary_loss import Step, Term
+from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
-from kgraft.training.cuda_graph import Computed, CudaGraphStep
+from kgraft.training.cuda_graph import CudaGraphStep, StepResult
 from kgraft.training.losses import n3, sampled_softmax
 from kgraft.training.optimizer import OPTIMIZERS
 from kgraft.training.sampler import TripleSampler
-from kgraft.training.step_metrics import Entry, StepMetrics
+from kgraft.training.step_metrics import StepMetrics, StepRecord
 
-AHEAD = 8
-"""TripleSampler that are made ahead of a GPU."""
+PREFETCHED = 8
+"""Batches made ahead of a GPU."""
 
 
 class Trainer:
-    """A model, the optimizers of its parts, and the loss that moves them.
+    """A model with its optimizers and loss.
 
     Args:
-        model: Trained in place.
-        optimizer: What moves the rows of the tables.
-        learning_rate: Its step size, and Adagrad's for what ``extra`` learns.
-        dense_learning_rate: Adam's step size, for the encoder's own weights.
-        regularization: Weight of the encoder's penalty on the rows of each query.
-        final_rate: What is left of both step sizes at the end of a run.
-        precision: Of the factors of the scores' products.
-        extra: Further loss terms.
-        waits: Whether each step is looked at before it moves anything. Without, the device is not
-            waited for, and nothing moves from a step on that is not sound. By default on the CPU.
+        model: The model, trained in place.
+        optimizer: Optimizer of the tables' rows.
+        learning_rate: Its step size, also of the auxiliary loss's parameters (Adagrad).
+        dense_learning_rate: Step size of Adam, for the encoder's own weights.
+        regularization: Weight of the N3 regularizer of each query's rows.
+        final_rate: Factor on both step sizes at the end of a run; they fall linearly.
+        precision: Precision of the factors of the scores' matrix products.
+        auxiliary: Loss terms beside the task's.
+        synchronous: Whether each step's numbers are read before any row moves, as by default on
+            the CPU. Otherwise nothing moves from the first non-finite step on.
     """
 
     def __init__(
@@ -51,173 +51,150 @@ class Trainer:
         regularization: float,
         final_rate: float = 1.0,
         precision: Precision = "float32",
-        extra: Term | None = None,
-        waits: bool | None = None,
+        auxiliary: AuxiliaryLoss | None = None,
+        synchronous: bool | None = None,
     ) -> None:
         self.model = model
-        self.waits = model.device.type == "cpu" if waits is None else waits
-        self._ledger = StepMetrics()
-        self._recorder: CudaGraphStep | None = None
+        self.synchronous = model.device.type == "cpu" if synchronous is None else synchronous
+        self.metrics = StepMetrics()
+        self._cuda_graph: CudaGraphStep | None = None
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
         tables = {"entities": model.entities, "relations": model.relations}
         self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
         self._final_rate = final_rate
-        self._extra = extra
+        self._auxiliary = auxiliary
         self._weights = {"regularization": regularization}
         self._dense: list[torch.optim.Optimizer] = []
         if own := list(model.encoder.parameters()):
             self._dense.append(_adam(own, dense_learning_rate))
-        if maps := list(extra.parameters() if extra is not None else ()):
+        if maps := list(auxiliary.parameters() if auxiliary is not None else ()):
             fused = model.device.type == "cpu"
             self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=fused))
-        self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self._dense]
+        self._dense_rates = [optimizer.param_groups[0]["lr"] for optimizer in self._dense]
         self._rate = learning_rate
         self.begin_epoch(progress=0.0)
 
     def begin_epoch(self, progress: float) -> None:
-        """Set what follows the share of the run, from 0 to 1, that lies behind: rates, weights."""
+        """Set learning rates and loss weights for a progress of the run from 0 to 1."""
         left = 1.0 - (1.0 - self._final_rate) * progress
         self._rows.learning_rate = left * self._rate
-        for optimizer, rate in zip(self._dense, self._rates, strict=True):
+        for optimizer, rate in zip(self._dense, self._dense_rates, strict=True):
             optimizer.param_groups[0]["lr"] = left * rate
-        if self._extra is not None:
-            self._weights |= self._extra.weights(progress)
+        if self._auxiliary is not None:
+            self._weights |= self._auxiliary.weights(progress)
 
-    def steps(self, batches: TripleSampler, number: int, *, skip: int = 0) -> Generator[None]:
-        """Learn from an epoch, a batch at each turn; ``look`` tells what came of them.
+    def step(self, batch: Batch) -> StepResult:
+        """Take one training step on a batch that is on the model's device.
 
-        Args:
-            batches: What there is to learn from.
-            number: The epoch's.
-            skip: How many of its batches to leave out, the first ones.
+        All gradients are written out but those of the auxiliary loss and of encoders other than
+        ComplEx, which autograd computes.
 
         Raises:
-            NotFiniteError: As ``learn`` does.
+            NotFiniteError: If ``synchronous`` and a loss term or gradient is not finite; no row has
+                moved then.
         """
-        device, maker = self.model.device, batches.maker
-        draws = islice(batches.draws(number), skip, None)
-        if device.type == "cpu" or self._dense:
-            ready = (self._prepared(maker.make(draw)) for draw in draws)
-            for batch in ready if device.type == "cpu" else prefetch(ready, AHEAD):
-                self.learn(batch)
-                yield
-        else:
-            if self._recorder is None or self._recorder.maker is not maker:
-                self._recorder = CudaGraphStep(maker, self._unattended, device)
-            for draw, computed in self._recorder.learn(draws, mark=self._rows.learning_rate):
-                numbers, make = computed.numbers.clone(), partial(maker.make, draw)
-                self._ledger.add(Entry(draw.size, computed.names, numbers, make))
-                yield
-
-    def _prepared(self, batch: Batch) -> Batch:
-        if self._extra is not None:
-            batch = replace(batch, further=self._extra.about(batch))
-        return batch if self.model.device.type == "cpu" else batch.on(self.model.device)
-
-    def step(self, batch: Batch) -> dict[str, float]:
-        """Learn from one batch and return its loss terms, unweighted, and their sum, weighted.
-
-        Args:
-            batch: On the CPU.
-
-        Raises:
-            NotFiniteError: If the loss or its gradient is infinite or no number.
-        """
-        self.learn(self._prepared(batch))
-        return self.look()[-1][1]
-
-    def look(self) -> list[tuple[int, dict[str, float]]]:
-        """Return the queries and the loss terms, as ``step``, of all steps since the last look.
-
-        Raises:
-            NotFiniteError: As ``learn`` does.
-        """
-        return self._ledger.look()
-
-    def learn(self, batch: Batch) -> None:
-        """Learn from a batch that is where the model is; ``look`` tells what came of it.
-
-        Raises:
-            NotFiniteError: Where the learner ``waits``, if a loss term or its gradient is infinite
-                or no number; it has moved nothing then.
-        """
-        computed = self._computed(batch)
-        self._ledger.add(Entry(len(batch), computed.names, computed.numbers, lambda: batch))
-        if self.waits:
-            self._ledger.check()
-        self._move(batch, computed)
-
-    def _unattended(self, batch: Batch) -> Computed:
-        """Learn from a batch and leave it to others to look."""
-        computed = self._computed(batch)
-        self._move(batch, computed)
-        return replace(computed, memory=self._rows.memory)
-
-    def _computed(self, batch: Batch) -> Computed:
+        encoder, n_entities = self.model.encoder, len(batch.entities)
+        if not encoder.training:
+            encoder.train()
+        for optimizer in self._dense:
+            optimizer.zero_grad(set_to_none=True)
+        # 1. Gather the distinct rows of the batch: entities, then relations.
         rows = self._rows.take(batch.entities, batch.relations)
-        terms, gradient = self._gradient(batch, rows)
+        entities, relations = rows[:n_entities], rows[n_entities:]
+        # 2. Regularizer; its gradient begins the sum of gradients.
+        regularizer, gradient = self._regularizer(batch, rows)
+        of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
+        # 3. Encode the queries from their heads and relations.
+        ends = torch.stack([batch.heads, batch.predicates + n_entities])
+        path = rows.index_select(0, ends.view(-1)).view(2, -1, batch.path_length, rows.shape[1])
+        queries, vjp = encoder.forward_with_vjp(path)
+        # 4. Task loss: each answer against all candidates of the batch.
+        query_weights = batch.weights / len(batch)
+        task = sampled_softmax(
+            queries.flatten(0, 1),
+            entities,
+            batch.tails,
+            batch.known,
+            weights_B=query_weights,
+            logq_C=batch.logq,
+            factors=self._factors,
+            sum_CD=of_entities,
+        )
+        # 5. Auxiliary loss: distillation.
+        state = StepState(batch, entities, relations, queries.flatten(0, 1))
+        auxiliary = self._auxiliary_terms(state, (of_entities, of_relations, task.of_queries))
+        # 6. Backward through the encoder to the rows of heads and relations.
+        of_path = vjp(task.of_queries.view_as(queries))
+        gradient.index_add_(0, ends.flip(0).view(-1), of_path.view(-1, rows.shape[1]))
+        # 7. Numbers of the step; non-finite ones move nothing.
+        terms = _task_terms(task.losses * query_weights, batch) | regularizer | auxiliary
+        terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])
         dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
         gradients = [gradient, *(x for x in dense if x is not None)]
-        # A sum is finite where all its numbers are, or nearly, and takes no memory to look at.
+        # A sum is finite where all its numbers are, or nearly, and takes no memory.
         sums = [x.sum().to(terms["loss"]) for x in gradients]
-        return Computed(list(terms), torch.stack([*terms.values(), *sums]), gradients, rows)
-
-    def _move(self, batch: Batch, computed: Computed) -> None:
-        if not self.waits:
-            self._ledger.hold(computed.numbers, computed.gradients)
-        gradient = computed.gradients[0]
-        if batch.copies is not None:
-            # A copy moves as its original does, so that it does not matter which is put back last.
-            gradient = gradient.index_select(0, batch.copies)
-        self._rows.step((batch.entities, batch.relations), computed.rows, gradient)
+        numbers = torch.stack([*terms.values(), *sums])
+        memory = (rows, *gradients, *self._rows.memory)
+        result = StepResult(list(terms), numbers, memory)
+        if self.synchronous:
+            self.metrics.add(_record(batch, result))
+            self.metrics.check()
+        else:
+            self.metrics.zero_if_nonfinite(numbers, gradients)
+        # 8. Update the rows and the dense weights.
+        if batch.original is not None:
+            # A padding row moves as its original does: both are written back to one place.
+            gradient = gradient.index_select(0, batch.original)
+        self._rows.step((batch.entities, batch.relations), rows, gradient)
         for optimizer in self._dense:
             optimizer.step()
+        return result
+
+    def train_epoch(self, sampler: TripleSampler, number: int, *, skip: int = 0) -> Generator[None]:
+        """Train on an epoch's batches, one at each turn; ``metrics`` collects the losses.
+
+        Args:
+            sampler: Samples the batches.
+            number: Number of the epoch.
+            skip: Number of its first batches to leave out.
+
+        Raises:
+            NotFiniteError: As in ``step``.
+        """
+        device, collator = self.model.device, sampler.collator
+        samples = islice(sampler.samples(number), skip, None)
+        if device.type == "cuda" and not self._dense:
+            if self._cuda_graph is None or self._cuda_graph.collator is not collator:
+                self._cuda_graph = CudaGraphStep(collator, self.step, device)
+            for sampled, result in self._cuda_graph.train(samples, key=self._rows.learning_rate):
+                batch = partial(collator.collate, sampled)
+                self.metrics.add(
+                    StepRecord(sampled.size, result.names, result.numbers.clone(), batch)
+                )
+                yield
+            return
+        batches = (self.prepare(collator.collate(sampled)) for sampled in samples)
+        for made in batches if device.type == "cpu" else prefetch(batches, PREFETCHED):
+            result = self.step(made)
+            if not self.synchronous:
+                self.metrics.add(_record(made, result))
+            yield
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Add what the auxiliary loss needs to a batch on the CPU, and move it to the device."""
+        if self._auxiliary is not None:
+            batch = replace(batch, auxiliary=self._auxiliary.prepare_batch(batch))
+        return batch if self.model.device.type == "cpu" else batch.to(self.model.device)
 
     def rows_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the rows that a batch is about, as they are."""
+        """Return the current rows of a batch."""
         ids = (x.to(self.model.device) for x in (batch.entities, batch.relations))
         rows = self._rows.take(*ids)
         entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
         return {"entity_rows": entities, "relation_rows": relations}
 
-    def _gradient(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the loss terms and the gradient of the rows; the encoder's weights keep theirs."""
-        encoder = self.model.encoder
-        if not encoder.training:
-            encoder.train()
-        for optimizer in self._dense:
-            optimizer.zero_grad(set_to_none=True)
-        regularizer, gradient = self._regularized(batch, rows)
-        n_entities = len(batch.entities)
-        entities, relations = rows[:n_entities], rows[n_entities:]
-        of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
-        ends = torch.stack([batch.heads, batch.predicates + n_entities])
-        path = rows.index_select(0, ends.view(-1)).view(2, -1, batch.steps, rows.shape[1])
-        queries, vjp = encoder.forward_with_vjp(path)
-        shares = batch.weights / len(batch)
-        asked = sampled_softmax(
-            queries.flatten(0, 1),
-            entities,
-            batch.tails,
-            batch.known,
-            weights_B=shares,
-            discounts_C=batch.discounts,
-            factors=self._factors,
-            sum_CD=of_entities,
-        )
-        further = self._further(
-            Step(batch, entities, relations, queries.flatten(0, 1)),
-            (of_entities, of_relations, asked.of_queries),
-        )
-        of_path = vjp(asked.of_queries.view_as(queries))
-        gradient.index_add_(0, ends.flip(0).view(-1), of_path.view(-1, rows.shape[1]))
-        terms = _by_origin(asked.losses * shares, batch) | regularizer
-        terms |= further
-        terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])
-        return terms, gradient
-
-    def _regularized(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the regularizer, if there is one, and its gradient, for others to add to."""
+    def _regularizer(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the N3 term, if its weight is not 0, and its weighted gradient."""
         weight = self._weights["regularization"]
         if not weight:
             return {}, torch.zeros_like(rows)
@@ -227,19 +204,19 @@ class Trainer:
         value = n3(rows, counts, parts=parts, weight=weight, gradient_ND=gradient)
         return {"regularization": value}, gradient
 
-    def _further(self, step: Step, gradients: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return the further terms, and add the gradients of their weighted sum.
+    def _auxiliary_terms(self, state: StepState, gradients: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the auxiliary terms, and add the gradients of their weighted sum.
 
         Args:
-            step: What they are about.
+            state: The step's tensors.
             gradients: Of its entities, relations and queries, changed in place.
         """
-        if self._extra is None:
+        if self._auxiliary is None:
             return {}
         leaves = [
-            x.detach().requires_grad_() for x in (step.entities, step.relations, step.queries)
+            x.detach().requires_grad_() for x in (state.entities, state.relations, state.queries)
         ]
-        terms: dict[str, Tensor] = self._extra(Step(step.batch, *leaves))
+        terms: dict[str, Tensor] = self._auxiliary(StepState(state.batch, *leaves))
         if terms:
             torch.autograd.backward(_sum([x * self._weights[name] for name, x in terms.items()]))
         for gradient, leaf in zip(gradients, leaves, strict=True):
@@ -248,10 +225,11 @@ class Trainer:
         return {name: term.detach() for name, term in terms.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that a later step depends on, by name; it shares memory with the learner."""
+        """Return all tensors that a later step depends on, by name; they share memory."""
         state = {**self.model.tensors(), **self._rows.state()}
-        if self._extra is not None:
-            state |= {f"extra.{name}": value for name, value in self._extra.state_dict().items()}
+        if self._auxiliary is not None:
+            own = self._auxiliary.state_dict().items()
+            state |= {f"auxiliary.{name}": value for name, value in own}
         for number, optimizer in enumerate(self._dense):
             for place, parameter in enumerate(optimizer.param_groups[0]["params"]):
                 for name, value in optimizer.state[parameter].items():
@@ -260,10 +238,10 @@ class Trainer:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a state that ``state`` has returned.
+        """Restore what ``state`` has returned.
 
         Raises:
-            ValueError: If it is the state of another learner.
+            ValueError: If it is the state of another trainer.
         """
         own = self.state()
         if {name: x.shape for name, x in own.items()} != {
@@ -274,20 +252,24 @@ class Trainer:
             value.copy_(state[name])
 
 
+def _record(batch: Batch, result: StepResult) -> StepRecord:
+    return StepRecord(len(batch), result.names, result.numbers, lambda: batch)
+
+
 def _sum(numbers: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(numbers)).sum()
 
 
-def _by_origin(losses_B: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """Return the loss about stated facts and, if a step asks for any, about inferred ones."""
-    if not batch.infers:
+def _task_terms(losses_B: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Return the loss of stated facts and, if the batch has any, of pseudo-facts."""
+    if not batch.has_pseudo_facts:
         return {"task": losses_B.sum()}
-    of_inferred_B = losses_B * batch.inferred
-    return {"task": (losses_B - of_inferred_B).sum(), "rules": of_inferred_B.sum()}
+    of_pseudo_B = losses_B * batch.is_pseudo
+    return {"task": (losses_B - of_pseudo_B).sum(), "rules": of_pseudo_B.sum()}
 
 
 def _adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
-    """Return an optimizer whose state is there before its first step, as ``restore`` needs it."""
+    """Return an optimizer whose state exists before its first step, as ``restore`` needs it."""
     optimizer = torch.optim.Adam(parameters, lr=learning_rate)
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)

@@ -1,4 +1,4 @@
-"""What steps have computed: kept on the device until it is looked at, for looking waits for it."""
+"""Losses of training steps, buffered on the device; steps with non-finite numbers found."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from kgraft.training.batch import Batch
 
 
 class NotFiniteError(ArithmeticError):
-    """A step whose loss or gradient is infinite or no number; no row has moved since.
+    """A step with an infinite or undefined loss or gradient; no row has moved since.
 
     Args:
         cause: What is not finite, as a phrase.
         batch: The step's batch.
-        place: How many steps lie between the last look and it.
+        position: Number of steps since the last flush before it.
     """
 
-    def __init__(self, cause: str, batch: Batch, place: int) -> None:
+    def __init__(self, cause: str, batch: Batch, position: int) -> None:
         self.cause = cause
         self.batch = batch
-        self.place = place
+        self.position = position
         super().__init__(cause)
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
-    """A step that nobody has looked at yet.
+class StepRecord:
+    """A step whose numbers are still on the device.
 
     Args:
-        queries: How many it has learned from.
-        names: The names of its loss terms.
-        numbers: The loss terms and the sum of each gradient.
-        batch: Returns its batch, should anybody ask.
+        queries: Number of its queries.
+        names: Names of its loss terms.
+        numbers: The loss terms, then the sum of each gradient.
+        batch: Returns its batch, for an error message.
     """
 
     queries: int
@@ -46,60 +46,63 @@ class Entry:
 
 
 class StepMetrics:
-    """The steps since the last look, and whether all of them were sound."""
+    """Buffer of the steps' losses since the last flush.
+
+    Reading a GPU's numbers synchronises with it, so they are read many steps at a time.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._seen: list[tuple[int, dict[str, float]]] = []
-        self._sound: Tensor | None = None
+        self._records: list[StepRecord] = []
+        self._checked: list[tuple[int, dict[str, float]]] = []
+        self._all_finite: Tensor | None = None
 
-    def add(self, entry: Entry) -> None:
-        """Write down a step."""
-        self._entries.append(entry)
+    def add(self, record: StepRecord) -> None:
+        """Append a step."""
+        self._records.append(record)
 
-    def hold(self, numbers: Tensor, gradients: Sequence[Tensor]) -> None:
-        """Make gradients zero from the first step on that is not sound, without looking.
+    def zero_if_nonfinite(self, numbers: Tensor, gradients: Sequence[Tensor]) -> None:
+        """Zero the gradients of a non-finite step and of all later ones, without synchronising.
 
         Args:
-            numbers: As in ``Entry``.
+            numbers: As in ``StepRecord``.
             gradients: All gradients of the step, changed in place.
         """
         finite = numbers.isfinite().all()
-        if self._sound is None:
-            self._sound = torch.ones_like(finite)
-        self._sound.logical_and_(finite)
+        if self._all_finite is None:
+            self._all_finite = torch.ones_like(finite)
+        self._all_finite.logical_and_(finite)
         for gradient in gradients:
-            gradient.masked_fill_(~self._sound, 0.0)
+            gradient.masked_fill_(~self._all_finite, 0.0)
 
     def check(self) -> None:
-        """Look at the steps that nobody has looked at.
+        """Read the buffered steps.
 
         Raises:
-            NotFiniteError: If one of them is not sound.
+            NotFiniteError: If a step has a loss or gradient that is not finite.
         """
-        entries, self._entries = self._entries, []
-        if not entries:
+        records, self._records = self._records, []
+        if not records:
             return
-        numbers = torch.cat([entry.numbers for entry in entries]).tolist()
-        for entry in entries:
-            own, numbers = numbers[: len(entry.numbers)], numbers[len(entry.numbers) :]
-            terms = dict(zip(entry.names, own, strict=False))
+        numbers = torch.cat([record.numbers for record in records]).tolist()
+        for record in records:
+            own, numbers = numbers[: len(record.numbers)], numbers[len(record.numbers) :]
+            terms = dict(zip(record.names, own, strict=False))
             if not all(map(math.isfinite, own)):
-                lost = (
+                causes = (
                     f"the loss term {name!r} is {value}"
                     for name, value in terms.items()
                     if not math.isfinite(value)
                 )
-                cause = next(lost, "a gradient is not finite")
-                raise NotFiniteError(cause, entry.batch(), len(self._seen))
-            self._seen.append((entry.queries, terms))
+                cause = next(causes, "a gradient is not finite")
+                raise NotFiniteError(cause, record.batch(), len(self._checked))
+            self._checked.append((record.queries, terms))
 
-    def look(self) -> list[tuple[int, dict[str, float]]]:
-        """Return the queries and the loss terms of each step since the last look, in order.
+    def flush(self) -> list[tuple[int, dict[str, float]]]:
+        """Return the queries and loss terms of each step since the last flush, in order.
 
         Raises:
-            NotFiniteError: As ``check``.
+            NotFiniteError: As in ``check``.
         """
         self.check()
-        seen, self._seen = self._seen, []
-        return seen
+        checked, self._checked = self._checked, []
+        return checked

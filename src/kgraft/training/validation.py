@@ -1,4 +1,4 @@
-"""Choosing by validation facts: the mean reciprocal rank of a fixed sample of them."""
+"""Validation: the mean reciprocal rank of a fixed sample of validation facts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
+from kgraft.settings import TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ValidationSample:
     """Validation facts of one graph, in the model's rows.
 
     Args:
@@ -31,27 +32,18 @@ class Sample:
     candidates: Rows
 
 
-def validator(
-    model: KgeModel,
-    space: JointGraph,
-    graphs: Sequence[KnowledgeGraph],
-    *,
-    queries: int,
-    seed: int,
+def validation_mrr(
+    model: KgeModel, samples: Sequence[ValidationSample]
 ) -> Callable[[], float] | None:
-    """Return what measures the model, or ``None`` where no graph has validation facts.
+    """Return a function that measures the model as it is, or ``None`` without samples.
 
-    The measure is the MRR of both sides over a sample of validation facts, each ranked among the
-    entities of its own graph; other facts of train and valid are filtered. Test facts play no part.
+    It returns the MRR of both sides, each fact ranked among the entities of its own graph, other
+    training and validation facts filtered. Test facts play no part.
 
     Args:
-        model: Measured as it is at each call.
-        space: The model's rows; the graphs are parts of it.
-        graphs: Graphs whose validation facts count, each fact the same.
-        queries: The most facts to rank, shared among the graphs by their numbers of facts.
-        seed: Makes the sample.
+        model: The model.
+        samples: Validation facts; each fact counts alike.
     """
-    samples = draw_samples(space, graphs, queries=queries, seed=seed)
     if not samples:
         return None
 
@@ -74,26 +66,25 @@ def validator(
 
 
 def draw_samples(
-    space: JointGraph, graphs: Sequence[KnowledgeGraph], *, queries: int, seed: int
-) -> list[Sample]:
-    """Return a sample of each graph's validation facts, of those graphs that have any.
+    joint: JointGraph, graphs: Sequence[KnowledgeGraph], settings: TrainingSettings
+) -> list[ValidationSample]:
+    """Return a sample of the validation facts of each graph that has any.
 
     Args:
-        space: The model's rows; the graphs are parts of it.
+        joint: The model's id space; the graphs are parts of it.
         graphs: The graphs.
-        queries: The most facts, shared among the graphs by their numbers of facts.
-        seed: Makes the sample.
+        settings: The most facts, shared among the graphs by their numbers of facts; the seed.
     """
     total = sum(len(graph.valid) for graph in graphs)
-    share = min(1.0, queries / max(total, 1))
-    return [_sample(space, graph, share, seed) for graph in graphs if len(graph.valid)]
+    share = min(1.0, settings.validation_queries / max(total, 1))
+    return [_sample(joint, graph, share, settings.seed) for graph in graphs if len(graph.valid)]
 
 
-def _sample(space: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -> Sample:
-    part = space.part(graph.name)
+def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -> ValidationSample:
+    part = joint.part(graph.name)
     size = max(1, round(share * len(graph.valid)))
     chosen = np.random.default_rng(seed).permutation(len(graph.valid))[:size]
-    return Sample(
+    return ValidationSample(
         part.joint(graph.valid[chosen]),
         KnownFacts(part.joint(graph.train), part.joint(graph.valid)),
         part.entity_rows,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -24,15 +25,15 @@ from kgraft.linking.collection import Collection
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.evidence import WAYS, By
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.pretrain import pretraining_run
-from kgraft.pipeline.retrain import retraining_run
-from kgraft.pipeline.run import Run, RunOptions
-from kgraft.pipeline.train import training_run
+from kgraft.pipeline.pretrain import pretrain
+from kgraft.pipeline.retrain import retrain
+from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings
 from kgraft.system.files import write_atomically
 from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
-from kgraft.system.progress import default_listener
+from kgraft.system.progress import Listener, default_listener
 from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links
 
@@ -68,9 +69,9 @@ class Job(BaseModel):
         return self.out / "jobs" / f"{self.name}.json"
 
     @property
-    def checkpoint(self) -> Path:
-        """File of the run's checkpoint."""
-        return self.out / "jobs" / f"{self.name}.checkpoint.safetensors"
+    def run(self) -> Path:
+        """Directory of the run."""
+        return self.out / "jobs" / f"{self.name}.run"
 
     @property
     def model(self) -> Path:
@@ -88,9 +89,9 @@ def run_job(job: Job) -> None:
         links = with_share_of_links(collection.links, case.targets[0], case.share, seed=case.seed)
         linked = replace(collection, links=links)
     begin = time.perf_counter()
-    run = _prepared(job, linked)
-    prepared = time.perf_counter() - begin
-    model = run.train(RunOptions(default_listener(), job.checkpoint), device=job.device)
+    listener = _TrainingBegin(default_listener())
+    model = _train(job, linked, RunOptions(listener, job.run))
+    prepared = max(0.0, listener.at - begin)
     # Epochs of an earlier process, which was stopped, count too.
     seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
     cost = {
@@ -115,7 +116,7 @@ def run_job(job: Job) -> None:
     }
     with write_atomically(job.result) as temporary:
         temporary.write_text(json.dumps(result), encoding="utf-8")
-    job.checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(job.run, ignore_errors=True)
 
 
 def _measure(
@@ -140,22 +141,39 @@ def _measure(
     return rows, rates
 
 
-def _prepared(job: Job, collection: Collection) -> Run:
-    """Return the run of the case's model before its first step."""
-    case = job.case
+class _TrainingBegin:
+    """A listener that passes everything on, and notes when training of embeddings begins."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.at = 0.0
+        self.advance, self.tell, self.end = listener.advance, listener.tell, listener.end
+
+    def begin(self, what: str, total: int) -> None:
+        """Note the time if this is training."""
+        if what.startswith("embeddings"):
+            self.at = time.perf_counter()
+        self._listener.begin(what, total)
+
+
+def _train(job: Job, collection: Collection, options: RunOptions) -> TrainedModel:
+    """Train the model of a job's case."""
+    case, device = job.case, job.device
     match case.system:
         case "target-only":
-            return training_run(collection, case.settings, alone=True)
+            return train(collection, case.settings, alone=True, options=options, device=device)
         case "joint":
-            return training_run(collection, case.settings)
+            return train(collection, case.settings, options=options, device=device)
         case "teacher":
             sources = backgrounds(collection, case.targets)
-            return pretraining_run(collection, case.settings, sources=sources)
+            return pretrain(
+                collection, case.settings, sources=sources, options=options, device=device
+            )
         case "student":
             if job.teacher is None or not isinstance(case.settings, RetrainSettings):
                 raise ValueError(f"{case} has no teacher, or settings of another system")
             teacher = load_model(job.out / "models" / job.teacher)
-            return retraining_run(collection, teacher, case.settings)
+            return retrain(collection, teacher, case.settings, options=options, device=device)
 
 
 def _examples_per_second(model: TrainedModel) -> float:

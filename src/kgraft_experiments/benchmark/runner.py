@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
+from kgraft.pipeline.inputs import add_data
 from kgraft.system.devices import CPU
 from kgraft.system.files import exclusive_lock, remove_leftovers, write_atomically
 from kgraft.system.terminal import visible
-from kgraft.training.checkpoint import fingerprint
+from kgraft.training.checkpoint import Fingerprint
 from kgraft_experiments.benchmark.cases import Case
 from kgraft_experiments.benchmark.job import Job
 
@@ -67,7 +67,7 @@ def run_cases(
     Raises:
         KgraftError: If a job fails, or another benchmark writes to ``out``; finished jobs are kept.
     """
-    data = _data_fingerprint(collection)
+    data = str(add_data(Fingerprint(), collection.graphs.values(), collection.links))
     by_case: dict[Case, Job] = {}
     by_name: dict[str, Job] = {}
     for case in _teachers_first(cases):
@@ -89,19 +89,6 @@ def _teachers_first(cases: Sequence[Case]) -> Iterator[Case]:
         yield case
 
 
-def _data_fingerprint(collection: Collection) -> str:
-    """Return a fingerprint of the collection's facts, links and names."""
-    arrays: list[NDArray[Any]] = []
-    names: list[Any] = []
-    for graph in collection.graphs.values():
-        arrays += [graph.train, graph.valid, graph.test]
-        names += [graph.name, graph.entities.names.to_list(), graph.relations.names.to_list()]
-    for links in collection.links:
-        arrays += [links.pairs, links.confidence]
-        names.append([links.left, links.right, links.kind])
-    return fingerprint(json.dumps(names), *arrays)
-
-
 def _job(
     path: str,
     data: str,
@@ -113,9 +100,8 @@ def _job(
 ) -> Job:
     of_teacher = "" if teacher is None else teacher.fingerprint
     depends_on = [data, case.targets, case.system, case.share, threads, device, of_teacher]
-    own = fingerprint(
-        json.dumps([version("kgraft"), *depends_on]) + case.settings.model_dump_json()
-    )
+    settings = case.settings.model_dump_json()
+    own = str(Fingerprint().add(json.dumps([version("kgraft"), *depends_on]), settings))
     subject = re.sub(r"[^\w.-]+", "_", case.target) if len(case.targets) == 1 else "shared"
     return Job(
         case=case,
@@ -133,7 +119,7 @@ def _run(jobs: Sequence[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, job in enumerate(jobs, start=1):
         result = _finished(job)
         if result is None:
-            remove_leftovers(job.result, job.checkpoint, job.model)
+            remove_leftovers(job.result, job.model)
             print(f"[{place}/{len(jobs)}] {visible(str(job.case))}", file=sys.stderr)
             _start(job)
             result = _finished(job)

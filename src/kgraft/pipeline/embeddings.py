@@ -1,0 +1,202 @@
+"""Training of embeddings: what they are trained on, and the stage that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kgraft.errors import DataError
+from kgraft.linking.joint_graph import JointGraph
+from kgraft.model.kge import KgeModel
+from kgraft.pipeline.run import Run
+from kgraft.rules.pseudo_facts import PseudoFacts
+from kgraft.settings import TrainingSettings, TrainSettings
+from kgraft.system.devices import parse_device
+from kgraft.system.memory import require, require_on_gpu
+from kgraft.training.auxiliary_loss import AuxiliaryLoss
+from kgraft.training.loop import Fit, fit
+from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
+from kgraft.training.validation import ValidationSample, validation_mrr
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingTask:
+    """Embeddings to train, and the facts and losses to train them on.
+
+    Args:
+        name: What the model is called while it trains.
+        graph: The facts and their id space.
+        settings: Model and training.
+        model: The model, trained in place. It may have fewer entities than the graph: facts about
+            the others then have weight 0.
+        samples: Validation facts, which choose the best epoch.
+        weights: Weight of each of the graph's facts, ``(n,)``, 0 leaves one out; by default 1.
+        auxiliary: Loss terms beside the task's.
+        start_mrr: Validation MRR of the state before the first step, if that state may be kept.
+
+    Raises:
+        DataError: If there is no fact to train on.
+    """
+
+    name: str
+    graph: JointGraph
+    settings: TrainSettings
+    model: KgeModel
+    samples: Sequence[ValidationSample]
+    weights: NDArray[np.float64] | None = None
+    auxiliary: AuxiliaryLoss | None = None
+    start_mrr: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (len(self.graph.triples) if self.weights is None else np.any(self.weights)):
+            raise DataError(
+                f"there is no fact to train on in {', '.join(self.graph.sources)}",
+                remedy="Give at least one source with training facts",
+            )
+
+    def validation(self) -> Callable[[], float] | None:
+        """Return a function that measures the model, or ``None`` without validation facts."""
+        return validation_mrr(self.model, self.samples)
+
+    def trainer(self) -> Trainer:
+        """Return the model's trainer."""
+        return make_trainer(self.model, self.settings, auxiliary=self.auxiliary)
+
+    def sampler(self, pseudo_facts: PseudoFacts | None = None) -> TripleSampler:
+        """Return the sampler of batches of the facts, and of pseudo-facts."""
+        return make_sampler(
+            self.graph,
+            self.settings.training,
+            n_entities=self.model.n_entities,
+            weights=self.weights,
+            pseudo_facts=pseudo_facts,
+        )
+
+    def on(self, device: str | torch.device) -> EmbeddingTask:
+        """Return the task with its model on a device, as ``kgraft.system.devices`` names it.
+
+        Raises:
+            SettingsError: If there is no such device.
+            KgraftError: If a GPU's free memory is too small.
+        """
+        found = parse_device(device)
+        if found == self.model.device:
+            return self
+        if found.type != "cpu":
+            free, _ = torch.cuda.mem_get_info(found)
+            sizes = self.model.n_entities, self.model.n_relations, len(self.graph.triples)
+            require_on_gpu(self.settings, *sizes, free=free)
+        auxiliary = None if self.auxiliary is None else self.auxiliary.to_device(found)
+        return replace(self, model=self.model.on(found), auxiliary=auxiliary)
+
+
+def fit_embeddings(
+    task: EmbeddingTask,
+    run: Run,
+    *,
+    pseudo_facts: PseudoFacts | None = None,
+    device: str | torch.device = "cpu",
+) -> Fit:
+    """Train the task's model, and leave it, on the CPU, in its best state.
+
+    Args:
+        task: Model, facts and losses.
+        run: Shows progress and keeps the checkpoint.
+        pseudo_facts: Facts that rules infer.
+        device: Device to train on.
+
+    Raises:
+        SettingsError: If there is no such device.
+        TrainingError: If the numbers do not stay finite.
+    """
+    training = task.settings.training
+    on_device = task.on(device)
+    sampler = task.sampler(pseudo_facts)
+    total = training.epochs_of(sampler.n_steps) * sampler.n_queries
+    with run.showing(task.name, total):
+        outcome = fit(
+            on_device.trainer(),
+            sampler,
+            training,
+            listener=run.listener,
+            validate=on_device.validation(),
+            checkpoint=run.checkpoint("embeddings"),
+            start_mrr=task.start_mrr,
+        )
+    if on_device.model is not task.model:
+        task.model.copy_from(on_device.model.tensors())
+    return outcome
+
+
+def new_model(
+    graph: JointGraph, settings: TrainSettings, *, n_entities: int | None = None
+) -> KgeModel:
+    """Return an untrained model of a graph's rows.
+
+    Args:
+        graph: The id space.
+        settings: Model and seed.
+        n_entities: Number of entities with vectors, the first ones; by default all.
+
+    Raises:
+        KgraftError: If the free memory is too small for a run with it.
+    """
+    rows = graph.n_entities if n_entities is None else n_entities
+    require(settings, rows, graph.n_relations, len(graph.triples))
+    return KgeModel.create(settings.model, rows, graph.n_relations, seed=settings.training.seed)
+
+
+def make_trainer(
+    model: KgeModel, settings: TrainSettings, *, auxiliary: AuxiliaryLoss | None = None
+) -> Trainer:
+    """Return the trainer of a model by its settings."""
+    training = settings.training
+    return Trainer(
+        model,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        dense_learning_rate=training.dense_learning_rate,
+        regularization=training.regularization,
+        final_rate=training.final_rate,
+        precision=training.precision,
+        auxiliary=auxiliary,
+    )
+
+
+def make_sampler(
+    graph: JointGraph,
+    training: TrainingSettings,
+    *,
+    n_entities: int,
+    weights: NDArray[np.float64] | None = None,
+    pseudo_facts: PseudoFacts | None = None,
+) -> TripleSampler:
+    """Return the sampler of a joint graph's facts.
+
+    Args:
+        graph: The facts.
+        training: Sizes and seed.
+        n_entities: Number of entities that are trained, the first ones.
+        weights: Weight of each fact, ``(n,)``, 0 leaves one out; by default 1.
+        pseudo_facts: Facts that rules infer.
+    """
+    fact_weights = np.ones(len(graph.triples)) if weights is None else weights
+    used = fact_weights > 0
+    return TripleSampler(
+        graph.triples[used],
+        n_entities,
+        graph.n_relations,
+        sources=graph.triple_sources[used],
+        weights=fact_weights[used],
+        pseudo_facts=pseudo_facts,
+        path_length=training.path_length,
+        batch_size=training.batch_size,
+        negatives=training.negatives,
+        logq_correction=training.logq_correction,
+        seed=training.seed,
+    )
