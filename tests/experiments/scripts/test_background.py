@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from kgraft.pipeline.retrain import retraining_run
-from kgraft.pipeline.run import Run
+from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.retrain import retrain
 from kgraft_experiments.benchmark import job
 
 
@@ -54,12 +54,12 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many facts each student's vectors learn, as it comes."""
     found: list[int] = []
 
-    def spied(*arguments: Any, **options: Any) -> Run:
-        run = retraining_run(*arguments, **options)
-        found.append(int(run.graph.among_first(run.model.n_entities).sum()))
-        return run
+    def spied(*arguments: Any, **options: Any) -> TrainedModel:
+        student = retrain(*arguments, **options)
+        found.append(int(student.graph.among_first(student.kge.n_entities).sum()))
+        return student
 
-    monkeypatch.setattr(job, "retraining_run", spied)
+    monkeypatch.setattr(job, "retrain", spied)
     return found
 
 
