@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kgraft.serving.batcher import Batcher, BusyError
+from kgraft.serving.request_queue import Batcher, BusyError
 
 
 class Work:

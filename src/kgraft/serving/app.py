@@ -13,10 +13,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from kgraft.errors import UnknownNameError
-from kgraft.serving.batcher import BusyError
 from kgraft.serving.guard import BEARER, LIMITS, Guard, Limits, error_response
 from kgraft.serving.model_reloader import ModelReloader
-from kgraft.serving.request_queue import RequestQueue
+from kgraft.serving.request_queue import BusyError, RequestQueue
 from kgraft.serving.routes import router, v1
 
 MEDIA_TYPES = {
@@ -77,11 +76,8 @@ def create_app(
         path = PATHS.get(file.name, f"/page/{file.name}")
         media_type = MEDIA_TYPES[file.name.rpartition(".")[2]]
         app.add_api_route(path, _page_file(file.read_bytes(), media_type), include_in_schema=False)
-    app.add_exception_handler(UnknownNameError, _unknown_name)
-    app.add_exception_handler(BusyError, _busy)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _internal_error)
+    for kind in (UnknownNameError, BusyError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _error)
     return Guard(app, queue.metrics, limits, token, hosts)
 
 
@@ -94,40 +90,34 @@ def _page_file(content: bytes, media_type: str) -> Callable[[], Awaitable[Respon
     return file
 
 
-async def _unknown_name(_: Request, error: Exception) -> Response:
-    return error_response(404, str(error))
-
-
-async def _internal_error(_: Request, __: Exception) -> Response:
+async def _error(request: Request, error: Exception) -> Response:
+    """Return the response to a request that failed."""
+    match error:
+        case UnknownNameError():
+            return error_response(404, str(error))
+        case BusyError():
+            limits: Limits = request.app.state.queue.limits
+            seconds = str(limits.retry_seconds)
+            problem = (
+                f"{limits.queue_length} requests wait already; try again in {seconds} second(s)"
+            )
+            return error_response(503, problem, {"Retry-After": seconds})
+        case RequestValidationError():
+            return error_response(*_first_problem(error))
+        case HTTPException():
+            problem = SENTENCES.get(error.status_code, error.detail)
+            return error_response(error.status_code, problem, dict(error.headers or {}))
     return error_response(500, "the server failed to answer this; its log says why")
 
 
-async def _busy(request: Request, _: Exception) -> Response:
-    limits: Limits = request.app.state.queue.limits
-    seconds = limits.retry_seconds
-    problem = f"{limits.queue_length} requests wait already; try again in {seconds} second(s)"
-    return error_response(503, problem, {"Retry-After": str(seconds)})
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    """Name the first field with a wrong value."""
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _first_problem(error: RequestValidationError) -> tuple[int, str]:
+    """Return the status and a sentence about the first wrong value."""
     problem = error.errors()[0]
-    field = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query"))
     if problem["loc"] == ("body",):
-        return error_response(
-            422, "the body is a JSON object with the header 'Content-Type: application/json'"
-        )
+        return 422, "the body is a JSON object with the header 'Content-Type: application/json'"
     if problem["type"] == "json_invalid":
-        return error_response(400, SENTENCES[400])
+        return 400, SENTENCES[400]
+    field = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query"))
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    return error_response(422, f"{field}: {message}" if field else message)
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    problem = SENTENCES.get(error.status_code, error.detail)
-    return error_response(error.status_code, problem, dict(error.headers or {}))
+    return 422, f"{field}: {message}" if field else message

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.known_facts import Side
@@ -29,12 +28,9 @@ SIDES: dict[Side, int] = {"head": 0, "tail": 2}
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity.
+    """An entity by its name in the target, or else in another source.
 
-    Args:
-        name: Its name in the model's target, or else in another source.
-        label: Its label, or else its name.
-        queryable: True if the target has it and it has a vector, so that queries can name it.
+    It is queryable if the target has it and the model has a vector for it.
     """
 
     name: str
@@ -44,12 +40,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation.
-
-    Args:
-        name: Its name.
-        label: The readable end of the name.
-    """
+    """A relation by its name, and the readable end of it."""
 
     name: str
     label: str
@@ -57,14 +48,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class EntityFact:
-    """A fact about an entity.
-
-    Args:
-        head: Its head.
-        relation: Its relation.
-        tail: Its tail.
-        stated_by: The sources that state it.
-    """
+    """A fact about an entity, and the sources that state it."""
 
     head: Entity
     relation: Relation
@@ -74,12 +58,9 @@ class EntityFact:
 
 @dataclass(frozen=True)
 class SuggestedQuery:
-    """A query about an entity that may have answers.
+    """A query about an entity by a relation and the side that it asks for.
 
-    Args:
-        relation: The relation.
-        asks_for: The side that is predicted; the entity is at the other one.
-        similar: Number of similar entities, itself included, with facts that answer this query.
+    ``similar`` is the number of similar entities, itself included, whose facts answer it.
     """
 
     relation: Relation
@@ -112,23 +93,22 @@ class EntityIndex:
     """The facts of a model by entity.
 
     Args:
-        named: A model in the names of a source.
+        names: A model's names, seen from a source.
     """
 
-    def __init__(self, named: ModelNames) -> None:
-        graph = named.model.graph
-        self._named = named
+    def __init__(self, names: ModelNames) -> None:
+        graph = names.model.graph
+        self._names = names
         self._facts = graph.triples
         self._sources = graph.triple_sources
-        self._own = graph.sources.index(named.source)
+        self._own = graph.sources.index(names.source)
         self._by_side: dict[Side, GroupedIndex] = {
             side: GroupedIndex.of(self._facts[:, column]) for side, column in SIDES.items()
         }
-        rows = named.part.relation_rows.tolist()
-        names = named.part.relations.names.to_list()
+        part = names.part
         self.relations = {
-            row: Relation(name, named.relation_label(row))
-            for row, name in zip(rows, names, strict=True)
+            row: Relation(name, names.relation_label(row))
+            for row, name in zip(part.relation_rows.tolist(), part.relations.names, strict=True)
         }
 
     def examples(self) -> tuple[Entity, ...]:
@@ -150,69 +130,60 @@ class EntityIndex:
             UnknownNameError: If the name is unknown, a label means several entities, or the entity
                 has no vector.
         """
-        named = self._named
-        row = named.vector(named.entity(entity))
+        names = self._names
+        row = names.vector(names.entity(entity))
         facts, n_facts = self._stated(row, max_facts)
-        parts = named.model.graph.parts.items()
-        places = ((source, part, np.flatnonzero(part.entity_rows == row)) for source, part in parts)
+        places = {
+            source: (part, np.flatnonzero(part.entity_rows == row))
+            for source, part in names.model.graph.parts.items()
+        }
         return EntityView(
-            named.entity_name(row),
-            named.entity_label(row),
-            {source: part.entities.name(at[0]) for source, part, at in places if len(at)},
+            names.entity_name(row),
+            names.entity_label(row),
+            {source: part.entities.name(at[0]) for source, (part, at) in places.items() if len(at)},
             facts,
             n_facts,
             self._suggested(row),
         )
 
-    def _places(self, row: int, side: Side) -> NDArray[np.integer]:
-        """Return the places of the facts with an entity at one side."""
-        _, places = self._by_side[side].rows(np.array([row]))
-        return places
-
     def _stated(self, row: int, max_facts: int) -> tuple[tuple[EntityFact, ...], int]:
         """Return distinct facts with their sources, and the number of all."""
-        places = np.unique(np.concatenate([self._places(row, side) for side in SIDES]))
+        found = [index.rows(np.array([row]))[1] for index in self._by_side.values()]
+        places = np.unique(np.concatenate(found))
         facts, sources = self._facts[places], self._sources[places]
         distinct, which = np.unique(facts, axis=0, return_inverse=True)
         which = which.reshape(-1)
         foreign = np.ones(len(distinct), dtype=np.int64)
         foreign[which[sources == self._own]] = 0
         order = np.lexsort((distinct[:, 2], distinct[:, 0], distinct[:, 1], foreign))[:max_facts]
-        names = self._named.model.graph.sources
-        found = []
+        names = self._names.model.graph.sources
+        listed = []
         for at in order.tolist():
             head, relation, tail = distinct[at].tolist()
             stated_by = tuple(names[x] for x in np.unique(sources[which == at]))
-            found.append(
-                EntityFact(
-                    self._entity(head), self._relation(relation), self._entity(tail), stated_by
-                )
-            )
-        return tuple(found), len(distinct)
+            ends = self._entity(head), self._entity(tail)
+            listed.append(EntityFact(ends[0], self._relation(relation), ends[1], stated_by))
+        return tuple(listed), len(distinct)
 
     def _suggested(self, row: int) -> tuple[SuggestedQuery, ...]:
-        """Return queries that similar entities, or the entity itself, have answers to."""
-        named = self._named
-        similar = neighbours(named, named.entity_name(row), SIMILAR)
-        rows = [named.vector(named.entity(x.name)) for x in similar]
-        counts = Counter(query for other in (*rows, row) for query in self._answered(other))
+        """Return queries that facts of similar entities, or of the entity itself, answer."""
+        names = self._names
+        similar = neighbours(names, names.entity_name(row), SIMILAR)
+        rows = np.array([*(names.vector(names.entity(x.name)) for x in similar), row])
+        counts = Counter[tuple[int, Side]]()
+        for side, asks_for in zip(SIDES, reversed(SIDES), strict=True):
+            which, places = self._by_side[side].rows(rows)
+            pairs = np.unique(np.stack([which, self._facts[places, 1]], axis=1), axis=0)
+            counts.update((relation, asks_for) for relation in pairs[:, 1].tolist())
         best = [x for x in counts.most_common() if x[0][0] in self.relations][:QUERIES]
         return tuple(SuggestedQuery(self.relations[x], side, count) for (x, side), count in best)
 
-    def _answered(self, row: int) -> set[tuple[int, Side]]:
-        """Return the queries that an entity's facts answer, as relation and predicted side."""
-        return {
-            (relation, "tail" if side == "head" else "head")
-            for side in SIDES
-            for relation in np.unique(self._facts[self._places(row, side), 1]).tolist()
-        }
-
     def _entity(self, row: int) -> Entity:
-        named = self._named
-        own = row < named.model.kge.n_entities and bool((named.part.entity_rows == row).any())
-        return Entity(named.entity_name(row), named.entity_label(row), own)
+        names = self._names
+        own = row < names.model.kge.n_entities and bool((names.part.entity_rows == row).any())
+        return Entity(names.entity_name(row), names.entity_label(row), own)
 
     def _relation(self, row: int) -> Relation:
-        return self.relations.get(row) or Relation(
-            self._named.names((0, row, 0))[1], self._named.relation_label(row)
-        )
+        names = self._names
+        own = self.relations.get(row)
+        return own or Relation(names.names((0, row, 0))[1], names.relation_label(row))

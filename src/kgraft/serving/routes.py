@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kgraft.inference import predict as inference
@@ -157,70 +157,66 @@ def _queue(request: Request) -> RequestQueue:
     return queue
 
 
-async def _predict(request: Request, job: PredictJob) -> JSONResponse:
+async def _predict(request: Request, job: PredictJob) -> Predictions:
     answers = await _queue(request).predict(job)
-    return JSONResponse({"answers": [{"predictions": [vars(x) for x in xs]} for xs in answers]})
+    return Predictions([QueryAnswers(list(found)) for found in answers])
 
 
-@v1.post("/predict", response_model=Predictions)
-async def predict(request: Request, asked: PredictMany) -> Response:
+@v1.post("/predict")
+async def predict(request: Request, asked: PredictMany) -> Predictions:
     """Answer queries (h, r, ?), (?, r, t) or (h, ?, t)."""
     queries = tuple(query.query() for query in asked.queries)
     return await _predict(request, PredictJob(queries, asked.k, asked.typed))
 
 
-@v1.get("/predict", response_model=Predictions)
-async def predict_one(request: Request, asked: Annotated[PredictOne, Query()]) -> Response:
+@v1.get("/predict")
+async def predict_one(request: Request, asked: Annotated[PredictOne, Query()]) -> Predictions:
     """Answer one query, given by two of head, relation and tail."""
     return await _predict(request, PredictJob((asked.query(),), asked.k, asked.typed))
 
 
-@v1.get("/similar", response_model=SimilarEntities)
-async def similar(request: Request, entity: EntityName, k: K = 10) -> Response:
+@v1.get("/similar")
+async def similar(request: Request, entity: EntityName, k: K = 10) -> SimilarEntities:
     """Return the entities with the most similar vectors, by cosine."""
-    found = await _queue(request).call(lambda model: model.similar(entity, k))
-    return JSONResponse(asdict(found))
+    return await _queue(request).call(lambda model: model.similar(entity, k))
 
 
-@v1.get("/explain", response_model=Explanation)
+@v1.get("/explain")
 async def explain(
     request: Request,
     head: EntityName,
     relation: Annotated[Text, Query(description="Name of the relation.", examples=["borders"])],
     tail: Annotated[EntityName, Query(examples=["Israel"])],
-) -> Response:
+) -> Explanation:
     """Explain the score of a fact by statements, rules, paths and similar facts."""
-    found = await _queue(request).call(lambda model: model.explain(head, relation, tail))
-    return JSONResponse(asdict(found))
+    return await _queue(request).call(lambda model: model.explain(head, relation, tail))
 
 
-@v1.get("/entities", response_model=Entities)
+@v1.get("/entities")
 async def entities(
     request: Request,
     q: Annotated[
         str, Query(max_length=MAX_NAME_LENGTH, description="Text to find.", examples=["syr"])
     ],
     limit: K = 10,
-) -> Response:
+) -> Entities:
     """Search entities by the beginning of a name, label or word, or by similar spelling."""
-    found = await _queue(request).call(lambda model: model.search.find(q, limit))
-    return JSONResponse({"entities": [vars(x) for x in found]})
+    return Entities(await _queue(request).call(lambda model: model.search.find(q, limit)))
 
 
-@v1.get("/entity", response_model=EntityView)
-async def entity(request: Request, name: EntityName) -> Response:
+@v1.get("/entity")
+async def entity(request: Request, name: EntityName) -> EntityView:
     """Return an entity's facts with their sources, and suggested queries about it."""
     queue = _queue(request)
-    found = await queue.call(lambda model: model.view(name, queue.limits.facts_per_entity))
-    return JSONResponse(asdict(found))
+    return await queue.call(lambda model: model.view(name, queue.limits.facts_per_entity))
 
 
-@v1.get("/model", response_model=ModelInfo)
-async def model(request: Request) -> Response:
+@v1.get("/model")
+async def model(request: Request) -> ModelInfo:
     """Return the sources, relations, metrics and example entities of the model."""
     served = _queue(request).reloader.model
     trained, graph, by = served.model, served.model.graph, served.predictor.by
-    info = ModelInfo(
+    return ModelInfo(
         kind=trained.kind,
         source=served.named.source,
         answers_by=by,
@@ -234,7 +230,6 @@ async def model(request: Request) -> Response:
         examples=list(served.entities.examples()),
         metrics=dict(trained.metrics),
     )
-    return JSONResponse(asdict(info))
 
 
 @v1.get("/map", response_model=Map)
@@ -244,9 +239,9 @@ async def entity_map(request: Request) -> Response:
 
 
 @router.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
-async def health() -> Response:
+async def health() -> dict[str, str]:
     """Confirm that the server answers."""
-    return JSONResponse({"status": "ok"})
+    return {"status": "ok"}
 
 
 @router.get("/metrics", include_in_schema=False)
