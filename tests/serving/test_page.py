@@ -83,7 +83,7 @@ def test_search_open_and_explain_by_keyboard_alone(page: Page, url: str, fact: F
     page.goto(f"{url}/")
     playwright.expect(heading(page)).to_have_text("mine")
     page.keyboard.press("/")
-    playwright.expect(page.get_by_role("combobox", name="Search an entity")).to_be_focused()
+    playwright.expect(page.get_by_role("combobox", name="Search for an entity")).to_be_focused()
     page.keyboard.type(fact[0])
     first = page.get_by_role("option").first
     playwright.expect(first).to_have_text(fact[0])
@@ -98,7 +98,7 @@ def test_search_open_and_explain_by_keyboard_alone(page: Page, url: str, fact: F
     page.keyboard.press("Enter")
     playwright.expect(heading(page)).to_contain_text(" · ")
     drawing = page.locator(".drawing svg")
-    assert drawing.locator(".edge.asked").count() == 1
+    assert drawing.locator(".edge.predicted").count() == 1
     page.go_back()
     playwright.expect(heading(page)).to_have_text(fact[0])
     page.go_back()
@@ -109,19 +109,19 @@ def test_an_entity_by_its_address(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/#/entity/{fact[0]}")
     playwright.expect(heading(page)).to_have_text(fact[0])
     playwright.expect(page).to_have_title(f"{fact[0]} · kgraft")
-    facts = page.locator(".card", has_text="that the model has learned from")
+    facts = page.locator(".card", has_text="training facts, with the sources")
     playwright.expect(facts).to_contain_text(fact[2])
     assert facts.locator(".chip.target").count() > 0
     neighbours = page.locator(".map .near")
     assert neighbours.count() == 12
-    name = page.locator(".alike a").first.inner_text()
+    name = page.locator(".similar a").first.inner_text()
     page.locator(".map a").first.click()
     playwright.expect(heading(page)).to_have_text(name)
 
 
 def test_another_relation_is_asked_for(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/#/entity/{fact[0]}")
-    page.get_by_label(f"Ask about {fact[0]}").select_option(label=f"{fact[1]} · ?")
+    page.get_by_label("Predictions to show").select_option(label=f"{fact[0]} · {fact[1]} · ?")
     shown = page.locator(".relation h3")
     playwright.expect(shown).to_have_count(1)
     playwright.expect(shown).to_have_text(f"{fact[0]} · {fact[1]} · ?")
@@ -130,7 +130,7 @@ def test_another_relation_is_asked_for(page: Page, url: str, fact: Fact) -> None
 def test_a_stated_fact_is_explained_in_two_colours(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/#/fact/{'/'.join(fact)}")
     playwright.expect(heading(page)).to_have_text(" · ".join(fact))
-    playwright.expect(page.locator(".card", has_text="How sure")).to_contain_text("stated by")
+    playwright.expect(page.locator(".card", has_text="Stated by")).to_contain_text("probability")
     target, background = (
         page.locator(f".drawing .box.{layer}").first.evaluate("x => getComputedStyle(x).stroke")
         for layer in ("target", "background")
@@ -148,8 +148,8 @@ def test_what_is_wrong_is_told_and_can_be_tried_again(page: Page, url: str, fact
     page.unroute("**/v1/entity?*")
     page.get_by_role("button", name="Try again").click()
     playwright.expect(heading(page)).to_have_text(fact[0])
-    page.get_by_role("combobox", name="Search an entity").fill("zzzzzz")
-    playwright.expect(page.get_by_role("listbox")).to_contain_text("Nothing is called so")
+    page.get_by_role("combobox", name="Search for an entity").fill("zzzzzz")
+    playwright.expect(page.get_by_role("listbox")).to_contain_text("No entity found")
 
 
 def test_a_token_is_asked_for_once(
@@ -160,7 +160,7 @@ def test_a_token_is_asked_for_once(
         page = context.new_page()
         page.goto(f"http://{host}:{port}/")
         page.get_by_label("Token").fill("wrong")
-        page.get_by_role("button", name="Use it").click()
+        page.get_by_role("button", name="Use token").click()
         # It is refused, and asked for anew.
         playwright.expect(page.get_by_label("Token")).to_have_value("")
         page.get_by_label("Token").fill("secret")
@@ -174,6 +174,8 @@ def test_a_token_is_asked_for_once(
 def test_the_api_is_described(page: Page, url: str) -> None:
     page.goto(f"{url}/docs")
     playwright.expect(page.get_by_role("heading", name="POST /v1/predict")).to_be_visible()
+    examples = page.get_by_label("Example").all_inner_texts()
+    assert any("/v1/predict?head=Syria&relation=borders" in text for text in examples)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

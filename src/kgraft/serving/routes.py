@@ -27,7 +27,7 @@ MAX_NAME_LENGTH = 2_000
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]
-K = Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="The most results.")]
+K = Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="Maximum number of results.")]
 Typed = Annotated[
     bool,
     Field(description="Answer only with entities in the relation's observed domain or range."),
@@ -68,7 +68,9 @@ class PredictMany(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     queries: list[PredictQuery] = Field(
-        min_length=1, max_length=MAX_QUERIES, description="Queries, each with two of the three."
+        min_length=1,
+        max_length=MAX_QUERIES,
+        description="Queries, each with two of head, relation, tail.",
     )
     k: K = 10
     typed: Typed = False

@@ -1,126 +1,103 @@
-// The view of an entity: predictions with probabilities, neighbours on the map, facts by source.
+// The view of an entity: predictions, similar entities on the map, and facts by source.
 
-import { showMap } from "./atlas.js";
-import { aboutModel, ask, card, chips, element, entityPlace, factPlace, percent, shape } from "./parts.js";
+import { card, chips, element, entityAddress, factAddress, grouped, modelInfo, percent, request, shape } from "./common.js";
+import { mapCard } from "./map.js";
 
-const LOOKED_AT = 30; // answers asked for, since those that the graph states itself are left out
-const BEST = 3; // answers of each question that are shown
-const PARTS = 6; // questions that are shown, those with the surest answers
+const ANSWERS = 30; // answers requested for each query; those that the target states are left out
+const BEST = 3; // answers shown for each suggested query
+const CHOSEN = 10; // answers shown for a query that the user chooses
+const QUERIES = 6; // queries shown, those with the most probable answers
+const FACTS = 6; // facts of a relation shown at first
 
 /** Return the view of an entity and its title. */
-export async function showEntity(name) {
-  const [about, around, alike, map] = await Promise.all([
-    aboutModel(), ask("entity", { name }), ask("similar", { entity: name, k: 12 }), ask("map")]);
-  const predictions = element("div", {}, element("p", { class: "waiting" }, "Predicting …"));
-  fillPredictions(predictions, around, about);
-  const names = Object.entries(around.names).map(([source, own]) =>
-    element("span", {}, chips([source], about.source), " ", element("span", { class: "name" }, own)));
+export async function showEntity(name = "") {
+  const [info, entity, similar, map] = await Promise.all([
+    modelInfo(), request("entity", { name }), request("similar", { entity: name, k: 12 }), request("map")]);
+  const names = Object.entries(entity.names).map(([source, name]) =>
+    element("span", {}, chips([source], info.source), " ", element("span", { class: "name" }, name)));
   const title = element("div", { class: "title" },
-    element("h1", {}, around.label), element("div", { class: "names" }, names));
+    element("h1", {}, entity.label), element("div", { class: "names" }, names));
   const columns = element("div", { class: "grid two" },
-    predictionCard(predictions, around, about), showMap(around.label, alike, map));
-  return [element("article", { class: "column" }, title, columns, factsCard(around, about)), around.label];
+    predictionCard(entity, info), mapCard(entity.label, similar, map));
+  return [element("article", { class: "column" }, title, columns, factsCard(entity, info)), entity.label];
 }
 
-function predictionCard(predictions, around, about) {
-  const lead = about.calibrated
-    ? `Most plausible facts that ${about.source} does not state, with their probability.`
-    : `Most plausible facts that ${about.source} does not state. This model's scores are no probabilities.`;
-  return card("Predictions", lead, predictions, chooser(predictions, around, about));
-}
+const heading = (label, relation, asksFor, answer = "?") =>
+  (asksFor === "tail" ? [label, relation, answer] : [answer, relation, label]).join(" · ");
 
-/** Answer the questions that are likely to have answers. */
-async function fillPredictions(place, around, about) {
-  if (!around.queries.length) return place.replaceChildren(element("p", { class: "soft" }, "Entities like this one have no facts to go by."));
-  try {
-    place.replaceChildren(...await answered(around, about, around.queries, BEST));
-    if (!place.childElementCount) place.replaceChildren(element("p", { class: "soft" }, `Whatever seems plausible, ${about.source} states already.`));
-  } catch (error) {
-    place.replaceChildren(element("p", { role: "alert" }, error.message));
-  }
-}
-
-/** Return what is predicted, a part for each question that has new answers. */
-async function answered(around, about, questions, most) {
-  const queries = questions.map((question) => question.asks_for === "tail"
-    ? { head: around.name, relation: question.relation.name }
-    : { relation: question.relation.name, tail: around.name });
-  const { answers } = await ask("predict", {}, { body: { queries, k: LOOKED_AT, typed: true } });
-  const parts = answers.map(({ predictions }, at) => {
-    const fresh = predictions.filter((x) => !x.stated_by.includes(about.source) && x.head !== x.tail).slice(0, most);
-    return { question: questions[at], fresh, best: Math.max(0, ...fresh.map((x) => x.probability ?? 0)) };
-  });
-  parts.sort((one, other) => other.best - one.best);
-  return parts.filter((x) => x.fresh.length).slice(0, PARTS).map(({ question, fresh }) =>
-    element("section", { class: "relation" }, element("h3", {}, heading(question, around.label)),
-      element("ul", {}, fresh.map((x) => predictionRow(x, question, about)))));
-}
-
-const heading = (question, label) => question.asks_for === "tail"
-  ? `${label} · ${question.relation.label} · ?` : `? · ${question.relation.label} · ${label}`;
-
-function predictionRow(prediction, question, about) {
-  const answer = question.asks_for === "tail" ? prediction.tail : prediction.head;
-  const { head, relation, tail, probability, label } = prediction;
-  const sure = probability === null
-    ? [element("span", { class: "share" }, prediction.score.toFixed(2))]
-    : [bar(probability), element("span", { class: "share" }, percent(probability))];
-  return element("li", { class: "row" },
-    element("span", {}, element("a", { href: entityPlace(answer) }, label), " ", chips(prediction.stated_by, about.source)),
-    sure,
-    element("a", { class: "why", href: factPlace(head, relation, tail), "aria-label": `Why ${label}?` }, "Why?"));
-}
-
-function bar(share) {
-  const filled = shape("rect", { x: 0, y: 0, width: 100 * share, height: 6 });
-  return element("span", { class: "bar", "aria-hidden": "true" },
-    shape("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none" }, filled));
-}
-
-/** Let any relation be asked for. */
-function chooser(place, around, about) {
-  const options = about.relations.flatMap((relation) => [
-    element("option", { value: JSON.stringify([relation, "tail"]) }, `${relation.label} · ?`),
-    element("option", { value: JSON.stringify([relation, "head"]) }, `? · ${relation.label}`)]);
-  const select = element("select", { id: "ask" }, element("option", { value: "" }, "what is most likely to have answers"), options);
-  select.addEventListener("change", async () => {
-    if (!select.value) return fillPredictions(place, around, about);
-    const [relation, asks_for] = JSON.parse(select.value);
+/** The card of predictions, with a choice of the relation. */
+function predictionCard(entity, info) {
+  const lead = info.calibrated ? `The most probable facts that ${info.source} does not state.`
+    : `The facts with the highest scores that ${info.source} does not state. Scores are not probabilities.`;
+  const place = element("div", {}, element("p", { class: "waiting" }, "Predicting …"));
+  const fill = async (queries, most, none) => {
     try {
-      const found = await answered(around, about, [{ relation, asks_for }], 10);
-      place.replaceChildren(...(found.length ? found : [element("p", { class: "soft" }, "No new answer has been seen with this relation.")]));
+      const found = queries.length ? await predictions(entity, info, queries, most) : [];
+      place.replaceChildren(...(found.length ? found : [element("p", { class: "soft" }, none)]));
     } catch (error) {
       place.replaceChildren(element("p", { role: "alert" }, error.message));
     }
+  };
+  const fillSuggested = () => fill(entity.queries, BEST, `No fact found that ${info.source} does not state.`);
+  const select = element("select", { id: "relation" }, element("option", { value: "" }, "the most probable facts"),
+    info.relations.flatMap((relation) => ["tail", "head"].map((asks_for) =>
+      element("option", { value: JSON.stringify({ relation, asks_for }) }, heading(entity.label, relation.label, asks_for)))));
+  select.addEventListener("change", () => select.value
+    ? fill([JSON.parse(select.value)], CHOSEN, "No new fact found with this relation.") : fillSuggested());
+  fillSuggested();
+  return card("Predictions", lead, place,
+    element("div", { class: "choice" }, element("label", { for: "relation" }, "Predictions to show"), select));
+}
+
+/** Return a section for each query that has new answers. */
+async function predictions(entity, info, queries, most) {
+  const body = { k: ANSWERS, typed: true, queries: queries.map(({ relation, asks_for }) =>
+    ({ relation: relation.name, [asks_for === "tail" ? "head" : "tail"]: entity.name })) };
+  const { answers } = await request("predict", {}, { body });
+  const sections = answers.map(({ predictions }, at) => {
+    const unstated = predictions.filter((x) => !x.stated_by.includes(info.source) && x.head !== x.tail).slice(0, most);
+    return { ...queries[at], unstated, best: Math.max(0, ...unstated.map((x) => x.probability ?? 0)) };
   });
-  return element("div", { class: "ask" }, element("label", { for: "ask" }, `Ask about ${around.label}`), select);
+  return sections.filter((x) => x.unstated.length).sort((one, other) => other.best - one.best).slice(0, QUERIES)
+    .map(({ relation, asks_for, unstated }) => element("section", { class: "relation" },
+      element("h3", {}, heading(entity.label, relation.label, asks_for)),
+      element("ul", {}, unstated.map((x) => predictionRow(x, asks_for, info)))));
 }
 
-/** The facts, by relation, each with those who state it; long lists unfold. */
-function factsCard(around, about) {
+function predictionRow({ head, relation, tail, label, probability, score, stated_by }, asksFor, info) {
+  const value = probability === null
+    ? [element("span", { class: "share" }, score.toFixed(2))]
+    : [bar(probability), element("span", { class: "share" }, percent(probability))];
+  return element("li", { class: "row" },
+    element("span", {}, element("a", { href: entityAddress(asksFor === "tail" ? tail : head) }, label), " ", chips(stated_by, info.source)),
+    value,
+    element("a", { class: "why", href: factAddress(head, relation, tail), "aria-label": `Why ${label}?` }, "Why?"));
+}
+
+const bar = (share) => element("span", { class: "bar", "aria-hidden": "true" },
+  shape("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none" },
+    shape("rect", { x: 0, y: 0, width: 100 * share, height: 6 })));
+
+/** The card of facts, by relation. */
+function factsCard(entity, info) {
   const groups = new Map();
-  for (const fact of around.facts) {
-    const out = fact.head.name === around.name;
-    const key = `${out}\n${fact.relation.name}`;
-    const group = groups.get(key) ?? { out, label: fact.relation.label, facts: [] };
-    group.facts.push({ other: out ? fact.tail : fact.head, stated_by: fact.stated_by });
-    groups.set(key, group);
+  for (const { head, relation, tail, stated_by } of entity.facts) {
+    const title = heading(entity.label, relation.label, head.name === entity.name ? "tail" : "head", "…");
+    if (!groups.has(title)) groups.set(title, []);
+    groups.get(title).push({ other: head.name === entity.name ? tail : head, stated_by });
   }
-  const counted = around.facts.length < around.n_facts
-    ? `${around.facts.length} of ${around.n_facts.toLocaleString("en")} facts` : `${around.n_facts} facts`;
-  const sections = [...groups.values()].map((group) => factGroup(group, around, about));
-  return card("Facts", `${counted} that the model has learned from, with the sources that state them.`, element("div", { class: "facts" }, sections));
+  const count = entity.facts.length < entity.n_facts ? `${entity.facts.length} of ${grouped(entity.n_facts)}` : entity.n_facts;
+  return card("Facts", `${count} training facts, with the sources that state them.`,
+    element("div", { class: "facts" }, [...groups].map(([title, facts]) => factGroup(title, facts, info))));
 }
 
-const FOLDED = 6;
-
-function factGroup({ out, label, facts }, around, about) {
+function factGroup(title, facts, info) {
   const rows = facts.map(({ other, stated_by }) => element("li", { class: "row" },
-    element("span", {}, other.queryable ? element("a", { href: entityPlace(other.name) }, other.label) : other.label),
-    chips(stated_by, about.source)));
-  const list = element("ul", {}, rows.slice(0, FOLDED));
-  const more = rows.length > FOLDED && element("button", {
-    class: "more", onclick: () => { list.append(...rows.slice(FOLDED)); more.remove(); },
-  }, `Show ${rows.length - FOLDED} more`);
-  return element("section", { class: "group" }, element("h3", {}, out ? label : `is ${label} of`), list, more || null);
+    element("span", {}, other.queryable ? element("a", { href: entityAddress(other.name) }, other.label) : other.label),
+    chips(stated_by, info.source)));
+  const list = element("ul", {}, rows.slice(0, FACTS));
+  const more = rows.length > FACTS ? element("button", {
+    class: "more", onclick: () => { list.append(...rows.slice(FACTS)); more.remove(); },
+  }, `Show ${rows.length - FACTS} more`) : null;
+  return element("section", { class: "group" }, element("h3", {}, title), list, more);
 }

@@ -1,14 +1,15 @@
-// The search field: a combobox whose list comes from the server.
+// The search field: a combobox with a list of entities from the server.
 
-import { ask, element, entityPlace } from "./parts.js";
+import { element, entityAddress, request } from "./common.js";
 
-const PAUSE = 90; // milliseconds without a key after which the server is asked
+const PAUSE = 90; // milliseconds without a key before a request
+const LIMIT = 8; // entities in the list
 
-/** Make the search field work. */
-export function enliven(input, list) {
-  let asked; // the request under way
+/** Connect the search field with its list. */
+export function startSearch(input, list) {
+  let pending; // aborts the current request
   let timer;
-  let options = [];
+  let entities = [];
   let active = -1;
 
   const close = () => {
@@ -21,60 +22,57 @@ export function enliven(input, list) {
     close();
     input.value = "";
     input.blur();
-    location.hash = entityPlace(entity.name);
+    location.hash = entityAddress(entity.name);
   };
   const mark = (place) => {
     active = place;
     [...list.children].forEach((item, at) => item.setAttribute("aria-selected", at === place));
-    if (place < 0) return input.removeAttribute("aria-activedescendant");
     input.setAttribute("aria-activedescendant", `found-${place}`);
     list.children[place].scrollIntoView({ block: "nearest" });
   };
-  const show = (entities) => {
-    options = entities;
-    const items = entities.map((entity, at) => {
-      const name = entity.name === entity.label ? null : element("span", { class: "name" }, entity.name);
-      const item = element("li", { id: `found-${at}`, role: "option", "aria-selected": "false" }, entity.label, name);
-      item.addEventListener("pointerdown", (event) => { event.preventDefault(); open(entity); });
-      return item;
-    });
-    const none = element("li", { class: "none", role: "option", "aria-disabled": "true" }, "Nothing is called so.");
-    list.replaceChildren(...(items.length ? items : [none]));
+  const show = (items) => {
+    list.replaceChildren(...items);
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    mark(items.length ? 0 : -1);
   };
-  const look = async () => {
-    asked?.abort();
-    asked = new AbortController();
+  const message = (text) => show([element("li", { class: "none", role: "option", "aria-disabled": "true" }, text)]);
+  const option = (entity, at) => {
+    const name = entity.name === entity.label ? null : element("span", { class: "name" }, entity.name);
+    const item = element("li", { id: `found-${at}`, role: "option", "aria-selected": "false" }, entity.label, name);
+    item.addEventListener("pointerdown", (event) => { event.preventDefault(); open(entity); });
+    return item;
+  };
+  const find = async () => {
+    pending?.abort();
+    pending = new AbortController();
     try {
-      const found = await ask("entities", { q: input.value, limit: 8 }, { signal: asked.signal });
-      show(found.entities);
+      ({ entities } = await request("entities", { q: input.value, limit: LIMIT }, { signal: pending.signal }));
+      if (!entities.length) return message("No entity found.");
+      show(entities.map(option));
+      mark(0);
     } catch (error) {
-      if (error.name === "AbortError") return;
-      list.replaceChildren(element("li", { class: "none", role: "option", "aria-disabled": "true" }, error.message));
-      list.hidden = false;
+      if (error.name !== "AbortError") message(error.message);
     }
   };
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    asked?.abort();
-    options = [];
-    if (input.value.trim()) timer = setTimeout(look, PAUSE);
+    pending?.abort();
+    entities = [];
+    if (input.value.trim()) timer = setTimeout(find, PAUSE);
     else close();
   });
   input.addEventListener("keydown", async (event) => {
     if (event.key === "Escape") close();
     if (event.key === "Enter" && input.value.trim()) {
       clearTimeout(timer);
-      if (!options.length) await look();
-      if (options.length) open(options[Math.max(active, 0)]);
+      if (!entities.length) await find();
+      if (entities.length) open(entities[Math.max(active, 0)]);
     }
-    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && options.length) {
+    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && entities.length) {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
-      mark((active + step + options.length) % options.length);
+      mark((active + step + entities.length) % entities.length);
     }
   });
   input.addEventListener("blur", close);

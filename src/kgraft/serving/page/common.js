@@ -1,0 +1,78 @@
+// Elements, addresses and requests, shared by all views.
+
+const SVG = "http://www.w3.org/2000/svg";
+const TOKEN = "kgraft-token";
+
+/** Make an HTML element; children are elements or text, never markup. */
+export const element = (tag, attributes = {}, ...children) =>
+  filled(document.createElement(tag), attributes, children);
+
+/** Make an SVG element. */
+export const shape = (tag, attributes = {}, ...children) =>
+  filled(document.createElementNS(SVG, tag), attributes, children);
+
+function filled(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "onclick") made.addEventListener("click", value);
+    else if (value !== undefined && value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/** Return the address of an entity's view. */
+export const entityAddress = (name) => `#/entity/${encodeURIComponent(name)}`;
+
+/** Return the address of a fact's explanation. */
+export const factAddress = (...fact) => `#/fact/${fact.map(encodeURIComponent).join("/")}`;
+
+/** An error with its HTTP status, 0 without a response, and a sentence for the user. */
+export class ApiError extends Error {
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+export const keepToken = (token) => sessionStorage.setItem(TOKEN, token);
+
+/** Request the API; parameters go into the address, a body makes it a POST. */
+export async function request(path, parameters = {}, { body, signal } = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const options = { headers, signal };
+  if (body) {
+    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+    headers["Content-Type"] = "application/json";
+  }
+  const response = await fetch(`/v1/${path}?${new URLSearchParams(parameters)}`, options).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "The server does not answer. Is kgraft serve still running?");
+  });
+  const content = await response.json().catch(() => ({ detail: "The server's answer is not JSON." }));
+  if (!response.ok) throw new ApiError(response.status, content.detail);
+  return content;
+}
+
+let info;
+/** Return the served model's sources, relations and metrics, requested once. */
+export const modelInfo = () => (info ??= request("model").catch((error) => { info = undefined; throw error; }));
+
+/** Show sources, the target in its own colour. */
+export const chips = (sources, target) => element("span", { class: "chips" }, sources.map((source) =>
+  element("span", { class: source === target ? "chip target" : "chip" }, source)));
+
+/** A card with a heading and a sentence about its content. */
+export const card = (title, lead, ...children) => element("section", { class: "card" },
+  element("h2", {}, title), lead ? element("p", { class: "lead" }, lead) : null, ...children);
+
+/** Write a probability in percent. */
+export function percent(share) {
+  if (share >= 0.9995) return "> 99.9 %";
+  if (share < 0.001) return "< 0.1 %";
+  return `${(100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0)} %`;
+}
+
+export const shortened = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+
+export const grouped = (number) => number.toLocaleString("en");
