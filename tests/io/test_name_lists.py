@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgraft.errors import DataError
-from kgraft.io.name_lists import read_names, unique_names
+from kgraft.io.named_facts import read_names, unique_names
 
 
 def test_every_line_is_a_name(tmp_path: Path) -> None:

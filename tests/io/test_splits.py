@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgraft.errors import KgraftWarning
+from kgraft.io.read_graph import split_triples
 from kgraft.io.source import Split
-from kgraft.io.splits import split_triples
 
 
 def dense(n_entities: int = 20) -> np.ndarray:

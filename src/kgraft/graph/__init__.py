@@ -1,1 +1,1 @@
-"""What a knowledge graph is, in memory and on disk."""
+"""Knowledge graphs in memory, and the index of their facts."""

@@ -1,4 +1,4 @@
-"""The names of a graph's entities or relations, and the row that each name has."""
+"""Vocabulary: the names of a graph's entities or relations, by row."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kgraft.errors import UnknownNameError
 
 Rows = NDArray[np.int64]
 
-LOOKED_AT = 50_000
-"""Names that an unknown one is compared with: comparing takes a second for so many."""
+COMPARED = 50_000
+"""Names that an unknown one is compared with, which takes a second."""
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Unique names (IRIs, labels or ids as text); a name's position is its row.
+    """Distinct names (IRIs, labels or ids as text); a name's position is its row.
 
     Args:
         names: String series of length ``n`` without nulls or repeats.
 
     Raises:
-        ValueError: If a name is missing or stands twice.
+        ValueError: If a name is missing or repeated.
     """
 
     names: pl.Series
@@ -92,13 +92,13 @@ class Vocabulary:
 
 
 def unknown(name: str, *known: pl.Series) -> UnknownNameError:
-    """Return the error that nothing is called so, with what is called nearly so.
+    """Return the error for an unknown name, with the most similar known ones.
 
     Args:
         name: The unknown name.
-        known: Names, and labels, that it may have been meant to be.
+        known: Known names and labels.
     """
-    texts = [text for series in known for text in series.head(LOOKED_AT).drop_nulls().to_list()]
+    texts = [text for series in known for text in series.head(COMPARED).drop_nulls().to_list()]
     near = dict.fromkeys(difflib.get_close_matches(name, texts, n=3))
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     return UnknownNameError(f"no entity or relation is called {name!r}{hint}")

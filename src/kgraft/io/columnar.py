@@ -1,4 +1,4 @@
-"""Facts by columns: Parquet, Arrow IPC and frames in memory become String columns."""
+"""Facts from Parquet, Arrow IPC and frames in memory, as String columns."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from kgraft.io.tabular import whole_numbers
 from kgraft.system.memory import require_for_file
 
 UNREADABLE: Final = (MemoryError, OSError, ValueError)
-"""What Arrow raises besides its own errors; a column's name may be no text."""
+"""Errors of Arrow besides its own ones, also where a column's name is no text."""
 
 CELL: Final = 16
-"""The least bytes that a cell of text takes in memory."""
+"""Minimum bytes of a cell of text in memory."""
 
 BATCH: Final = 1_000_000
-"""Rows of a Parquet file that are held as text at once."""
+"""Rows of a Parquet file in memory as text at once."""
 
 
 def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Read facts from Parquet, or from Arrow IPC (a file, as Feather writes, or a stream).
 
     Args:
-        path: Told apart by content, not by ending.
-        columns: The role of each column in the file's order. None: the columns called head,
-            relation and tail when the file has them, else the first three.
+        path: A file whose format is told by its content.
+        columns: The role of each column in the file's order. None: the columns head, relation and
+            tail where the file has them, else the first three.
 
     Yields:
         String columns head, relation, tail, a batch of rows at a time.
 
     Raises:
-        DataError: If the file is missing, damaged, does not fit into the memory that is free, has
-            too few columns, no row, or an empty cell.
+        DataError: If the file is missing, damaged, does not fit into free memory, has too
+            few columns, no row, or an empty cell.
     """
     rows = 0
     for frame in read_batches(path):
@@ -52,29 +52,26 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     """Read a table from Parquet or Arrow IPC.
 
     Args:
-        path: Told apart by content, not by ending.
+        path: A file whose format is told by its content.
         columns: The columns to read; by default all.
 
     Raises:
-        DataError: If the file is missing, damaged, or does not fit into the memory that is free.
+        DataError: If the file is missing, damaged, or does not fit into free memory.
     """
     return pl.concat(read_batches(path, columns))
 
 
 def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-    """Read a table as ``read_table`` does, and yield it in frames, the last of which may be empty.
-
-    What a large table becomes need never stand beside the whole of it.
-    """
+    """Read a table as ``read_table`` does, in frames, the last of which may be empty."""
     if not path.exists():
         raise DataError("there is no such file", remedy="Check the path", path=path)
     if path.is_dir():
         raise DataError("this is a directory", remedy="Name a file in it", path=path)
     try:
         for table in _tables(path, columns):
-            # Arrow believes what a file says of its own offsets, and so would all that comes after.
+            # Arrow does not check a file's offsets otherwise.
             table.validate(full=True)
-            # Nothing is asked of its metadata, of which polars takes no bytes that are not UTF-8.
+            # Without metadata, which polars refuses where it is not UTF-8.
             frame = pl.from_arrow(pa.table(table.columns, names=table.schema.names))
             assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
             yield frame
@@ -93,7 +90,7 @@ def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         # One file, even below a directory whose name looks like a partition (split=train).
         with pa.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            # What repeats takes next to nothing in the file, and much in memory.
+            # Repeated cells take little in the file, and much in memory.
             cells = file.metadata.num_rows * len(columns or schema.names)
             require_for_file(path, CELL * cells)
             for batch in file.iter_batches(BATCH, columns=columns):
@@ -119,8 +116,8 @@ def facts_of(
     Args:
         frame: Columns of text, categories, or whole numbers.
         columns: As for ``read_columnar``.
-        path: Where the frame comes from, for messages.
-        first_row: How many rows of it stand before the frame's.
+        path: The frame's file, for messages.
+        first_row: Rows of the file before the frame's.
 
     Raises:
         DataError: If there are too few columns, an empty cell, or a number that is not whole.

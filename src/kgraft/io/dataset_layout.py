@@ -1,4 +1,4 @@
-"""Directories in the layout of DBP-5L: several graphs, by number, that share their relations.
+"""Directories in the layout of DBP-5L: graphs of numbered entities that share their relations.
 
 ::
 
@@ -18,13 +18,11 @@ from typing import Final
 import numpy as np
 
 from kgraft.errors import DataError
-from kgraft.graph.assemble import FactRows, assemble
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import FactRows, KnowledgeGraph, assemble
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.interchange import numbered_vocabulary
 from kgraft.io.iris import labels_of_iris
-from kgraft.io.name_lists import NameList, read_names
-from kgraft.io.named_facts import ROLES
+from kgraft.io.named_facts import ROLES, NameList, read_names
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 
 LINKS_DIRECTORY: Final = "seed_alignlinks"
@@ -34,15 +32,15 @@ _ENDINGS: Final = {"train": ("-train",), "valid": ("-val", "-valid"), "test": ("
 
 
 def is_layout(directory: Path) -> bool:
-    """Whether a directory holds graphs in this layout: at least one ``kg/XX-train.tsv``."""
+    """Return True for a directory with at least one ``kg/XX-train.tsv``."""
     return bool(_graph_names(directory))
 
 
 def read_layout(directory: Path) -> dict[str, KnowledgeGraph]:
     """Read every graph of a directory in this layout.
 
-    An entity's name is its line in the entity file; a name that stands there again gets its row
-    as a suffix, ``name#row``. Without an entity file, entities are called ``XX:0``, ``XX:1``, …
+    An entity's name is its line in the entity file; a repeated name gets its row as a suffix,
+    ``name#row``. Without an entity file, entities are called ``XX:0``, ``XX:1``, …
     up to the largest id in the graph's facts and links, and without ``relations.txt`` relations
     are called ``0``, ``1``, …. Labels are the entity file's second column, else the readable
     part of names that are IRIs.
@@ -116,7 +114,7 @@ def _graph_names(directory: Path) -> list[str]:
 
 
 def _pair(path: Path, names: list[str]) -> tuple[str, str]:
-    # A graph's name may itself hold hyphens, so the known names decide where the file name splits.
+    # Graph names may hold hyphens, so the known names decide where the file name splits.
     parts = path.stem.split("-")
     pairs = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
     known = [(left, right) for left, right in pairs if left in names and right in names]

@@ -1,4 +1,4 @@
-"""Graphs from what other Python code holds: arrays, frames, PyKEEN factories."""
+"""Graphs from arrays, frames and PyKEEN factories."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.errors import DataError
-from kgraft.graph.assemble import FactRows, assemble
-from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, as_triples
+from kgraft.graph.knowledge_graph import (
+    SPLITS,
+    FactRows,
+    KnowledgeGraph,
+    Triples,
+    as_triples,
+    assemble,
+)
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import facts_of
 from kgraft.io.named_facts import FactNames
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 
 
 SPARSE, UNSUSPECTED = 100, 1_000_000
-"""How many rows an id may stand for where names are made of ids, and how many any number may."""
+"""Limits of the largest id where names are made of ids: a multiple of the ids, and in any case."""
 
 
 def from_arrays(
@@ -48,7 +54,7 @@ def from_arrays(
 
     Raises:
         DataError: If a shape is not ``(n, 3)``, a number is not whole, an id is out of range, or
-            a name stands twice.
+            a name is repeated.
 
     Warns:
         KgraftWarning: When train repeats held-out facts.
@@ -190,5 +196,4 @@ def _names_by_id(row_of: Mapping[str, int]) -> list[str]:
 def _as_polars(frame: Frame) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
-    # A frame with an index of its own: only its columns are facts.
     return pl.from_pandas(frame, include_index=False)

@@ -9,7 +9,7 @@ import polars as pl
 import pyoxigraph
 
 PREFIX: Final = "urn:kgraft:"
-"""Begins the IRI of a name that is no IRI: the name follows percent-encoded."""
+"""Prefix of the IRI of a name that is none; the name follows percent-encoded."""
 
 
 def iri_of(name: str) -> str:
@@ -35,7 +35,7 @@ def names_of_iris(iris: pl.Series) -> pl.Series:
 
 
 def labels_of_iris(names: pl.Series) -> pl.Series:
-    """Return what a person would read of each IRI: its last part, decoded, with spaces.
+    """Return the readable part of each IRI: its last part, decoded, with spaces.
 
     The last part follows ``/resource/`` where there is one (``AC/DC`` is one title), else the
     last slash or hash. A name that is not an http IRI, or has no last part, gives null.

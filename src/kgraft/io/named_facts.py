@@ -1,30 +1,35 @@
-"""Names become rows: the one way in which every reader numbers entities and relations."""
+"""Numbering of entities and relations by name, and lists of names."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from kgraft.errors import DataError
 from kgraft.graph.grouped_index import changes
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.system.files import read_text
 
 ROLES = ("head", "relation", "tail")
-"""The columns of facts by name."""
+"""Columns of facts by name."""
 
 
 class NameTable:
-    """Rows for names, given in the order in which names first appear.
+    """Rows of names in the order of their first appearance, for facts in batches.
 
-    Facts may come in batches: what is kept grows with the number of different names only. A name
-    is found by its hash, as whole columns of numbers are sorted several times faster than a
-    dictionary is asked, and then compared. Should two names have one hash, all are hashed anew.
+    Memory grows with the number of distinct names only. Names are found by sorted hashes, several
+    times faster than in a dictionary, and then compared. Should two have one hash, all are hashed
+    with another seed.
     """
 
     def __init__(self) -> None:
         self._names = pl.Series("name", dtype=pl.String)
         self._seed = 0
-        # The hashes in ascending order, and the row of the name that each is of.
+        # Hashes, ascending, and the row of each one's name.
         self._hashes = np.empty(0, dtype=np.uint64)
         self._row_of_hash = np.empty(0, dtype=np.int64)
 
@@ -32,7 +37,7 @@ class NameTable:
         return len(self._names)
 
     def rows(self, *columns: pl.Series) -> list[Rows]:
-        """Return the rows of the names in ``columns``, adding those not seen before.
+        """Return the rows of names, adding new ones.
 
         Args:
             columns: String columns of one length ``n``, without nulls. Names appear row by row:
@@ -50,9 +55,9 @@ class NameTable:
         return list(rows)
 
     def _added(self, names: pl.Series, n_columns: int) -> Rows | None:
-        """Return the rows of names that stand column by column, ``(n_columns, n)``.
+        """Return the rows of names that are given column by column, ``(n_columns, n)``.
 
-        None, and nothing is added, if that would take two names for one.
+        None, and nothing is added, if two names have one hash.
         """
         hashes = names.hash(self._seed).to_numpy().reshape(n_columns, -1).T.ravel()
         order = np.argsort(hashes)
@@ -69,7 +74,7 @@ class NameTable:
         by_appearance = np.argsort(first)
         row_of_different[new[by_appearance]] = len(self) + np.arange(len(new))
         row, column = np.divmod(first[by_appearance], n_columns)
-        # Through Arrow, for names of their own: otherwise they would keep all of the batch's text.
+        # Through Arrow: a slice would keep all of the batch's text in memory.
         added = pl.Series("name", names.gather(column * (len(names) // n_columns) + row).to_arrow())
         every = pl.concat([self._names, added]).rechunk()
 
@@ -107,10 +112,57 @@ def labels_for(entities: Vocabulary, named: pl.DataFrame) -> pl.Series | None:
 
     Args:
         entities: The entities, ``n``.
-        named: String columns name and label, best label of a name first; names that are not
-            entities are passed over.
+        named: String columns name and label, best label of a name first; other names are ignored.
     """
     best = named.unique("name", keep="first", maintain_order=True)
     names = entities.names.rename("name").to_frame()
     labels = names.join(best, on="name", how="left", maintain_order="left")["label"]
     return labels if labels.null_count() < len(labels) else None
+
+
+@dataclass(frozen=True, eq=False)
+class NameList:
+    """The names of a list file, and their labels where it has a second column.
+
+    Args:
+        vocabulary: ``n`` names; row ``i`` is line ``i + 1``.
+        labels: String ``(n,)`` with nulls; None without a second column.
+    """
+
+    vocabulary: Vocabulary
+    labels: pl.Series | None
+
+
+def read_names(path: Path) -> NameList:
+    """Read a list of names; every line counts, whatever it holds.
+
+    A repeated name gets its row as a suffix, ``name#row``, and a blank line is ``#row``, since
+    other files refer to line numbers.
+
+    Raises:
+        DataError: If the file is missing, empty, or not UTF-8.
+    """
+    text = read_text(path)
+    if not text:
+        raise DataError("the list is empty", remedy="Give one name a line", path=path)
+    lines = pl.Series("line", text.removesuffix("\n").split("\n"), dtype=pl.String)
+    cells = lines.str.strip_suffix("\r").str.splitn("\t", 2).struct.unnest()
+    names = unique_names(cells.to_series(0).fill_null(""))
+    labels = cells.to_series(1).str.strip_chars()
+    labels = labels.set(labels == "", None)
+    has_labels = labels.null_count() < len(labels)
+    return NameList(Vocabulary(names), labels if has_labels else None)
+
+
+def unique_names(names: pl.Series) -> pl.Series:
+    """Make names distinct: repeated and empty ones end in ``#row``."""
+    table = names.alias("name").to_frame().with_row_index("row")
+    suffixed = pl.col("name") + "#" + pl.col("row").cast(pl.String)
+    table = table.with_columns(
+        pl.when(pl.col("name") == "").then(suffixed).otherwise("name").alias("name")
+    )
+    # A suffixed name may equal another one, and is then suffixed again.
+    while table["name"].n_unique() < len(table):
+        first = pl.col("name").is_first_distinct()
+        table = table.with_columns(pl.when(first).then("name").otherwise(suffixed).alias("name"))
+    return table["name"]

@@ -1,4 +1,4 @@
-"""RDF in every common syntax, read as a stream of batches."""
+"""RDF in every common syntax, read in batches; plain N-Triples are read by columns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, p
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.iris import names_of_iris
 from kgraft.io.named_facts import ROLES
-from kgraft.io.ntriples import blocks_of_lines, plain_facts
 from kgraft.io.source import BlankNodes
+from kgraft.io.tabular import LONGEST_LINE
 from kgraft.system.files import open_bytes
 
 RDF_FORMATS: Final = {
@@ -27,17 +27,25 @@ RDF_FORMATS: Final = {
     "rdfxml": RdfFormat.RDF_XML,
     "jsonld": RdfFormat.JSON_LD,
 }
-"""What a graph source calls a syntax -> what pyoxigraph calls it."""
+"""Syntaxes of a graph source and their names in pyoxigraph."""
 
 RDFS_LABEL: Final = "http://www.w3.org/2000/01/rdf-schema#label"
 SKOS_LABEL: Final = "http://www.w3.org/2004/02/skos/core#prefLabel"
 
 BATCH: Final = 100_000
-"""Statements that are held as Python objects at once."""
+"""Statements in memory as Python objects at once."""
 
 LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
 
-# The labels that pyoxigraph draws at random for nodes that the file leaves unlabelled.
+BLOCK: Final = 1 << 26
+"""Bytes of N-Triples in memory as text at once."""
+
+_SIGN: Final = r"(?:[A-Za-z0-9/_.~!$&'()*+,;=:@\u{A0}-\u{D7FF}-]|%[0-9A-Fa-f]{2})"
+_IRI: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.-]+/|[A-Za-z0-9_]){_SIGN}*(?:#{_SIGN}*)?"
+_PLAIN: Final = rf"^<({_IRI})> <({_IRI})> <({_IRI})> \.$"
+"""The common form of a fact, of IRIs that are certainly well-formed (RFC 3987)."""
+
+# Random labels that pyoxigraph gives to unlabelled nodes.
 _DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
 
 
@@ -64,7 +72,7 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
             is the file's ``N``-th node without a label. ``drop``: its statements are left out.
 
     Yields:
-        TripleSampler: of at most ``BATCH`` statements, or of one block of lines.
+        Batches of at most ``BATCH`` statements, or of one block of lines.
 
     Raises:
         DataError: With file and line, where the parser knows it: a missing, damaged, malformed
@@ -76,7 +84,7 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
     """
     terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
     with open_bytes(path) as stream:
-        source = cast("BinaryIO", _WithoutTraps(stream, path)) if syntax == "rdfxml" else stream
+        source = cast("BinaryIO", _WithoutBombs(stream, path)) if syntax == "rdfxml" else stream
         try:
             if syntax == "ntriples":
                 yield from _by_lines(source, path, terms)
@@ -111,7 +119,7 @@ def _by_statements(
 
 
 def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]:
-    """Read N-Triples, in which each line states one thing, whatever stands on the others."""
+    """Read N-Triples by blocks of lines, each of which is a statement of its own."""
     syntax = RdfFormat.N_TRIPLES
     for before, block in blocks_of_lines(source, path):
         collected = _Collected()
@@ -119,23 +127,61 @@ def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]
             plain, others = plain_facts(block.decode())
             terms.statements += len(plain) - plain["head"].null_count()
             quads = parse("\n".join(others["line"]), format=syntax)
-            places = [
-                place
-                for place, quad in zip(others["place"], quads, strict=True)
+            positions = [
+                position
+                for position, quad in zip(others["position"], quads, strict=True)
                 if terms.add(quad, collected)
             ]
         except (SyntaxError, ValueError):
-            # What is wrong is wrong again, now at the line that the file has it at.
+            # Parse the block again, for the error's line in the file.
             yield from _by_statements(b"\n" * before + block, syntax, terms)
         else:
-            yield collected.batch(plain, places)
+            yield collected.batch(plain, positions)
 
 
-class _WithoutTraps:
-    """RDF/XML whose entities are abbreviations, as they are meant to be.
+def blocks_of_lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield blocks of whole lines, each with the number of lines before it.
 
-    An entity that is made of others, or is long, can make memory's worth of text of a few lines.
+    Raises:
+        DataError: At a line that is longer than ``LONGEST_LINE``.
     """
+    before = 0
+    while block := stream.read(BLOCK):
+        rest = stream.readline(LONGEST_LINE)
+        block += rest
+        lines = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+        if len(rest) == LONGEST_LINE:
+            raise DataError(
+                f"the line is longer than {LONGEST_LINE >> 20} MiB",
+                remedy="Check that this is N-Triples, and that its lines end",
+                path=path,
+                line=before + lines + 1,
+            )
+        yield before, block
+        before += lines
+
+
+def plain_facts(text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the plain facts among some lines.
+
+    Returns:
+        String columns head, relation and tail, ``(n,)`` for ``n`` lines, null where a line is no
+        plain fact; and columns position and line of other statements.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = pl.DataFrame({"line": [text]}).select(pl.col("line").str.split("\n").explode())
+    facts = lines.select(pl.col("line").str.extract_groups(_PLAIN)).to_series().struct.unnest()
+    facts.columns = list(ROLES)
+    stripped = pl.col("line").str.strip_chars(" \t")
+    others = lines.with_row_index("position").filter(
+        facts["head"].is_null(), stripped != "", ~stripped.str.starts_with("#")
+    )
+    return facts, others
+
+
+class _WithoutBombs:
+    """RDF/XML without entity bombs: no entity is long or made of others."""
 
     _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
     _LONGEST: Final = 1000
@@ -157,7 +203,7 @@ class _WithoutTraps:
                     remedy="Write the text in its place",
                     path=self._path,
                 )
-        # A declaration may go on in the next bytes.
+        # A declaration may continue in the next bytes.
         self._before = seen[-2 * self._LONGEST :]
         return content
 
@@ -184,13 +230,13 @@ class _Collected:
     facts: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
     literals: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
 
-    def batch(self, plain: pl.DataFrame | None = None, places: Sequence[int] = ()) -> RdfBatch:
-        """Return what was collected; its facts fill places among others, where there are others."""
+    def batch(self, plain: pl.DataFrame | None = None, positions: Sequence[int] = ()) -> RdfBatch:
+        """Return the batch; its facts fill positions among the plain ones, if there are any."""
         facts = pl.DataFrame(
             dict(zip(ROLES, self.facts, strict=True)), schema=dict.fromkeys(ROLES, pl.String)
         )
         if plain is not None:
-            filled = [plain[role].scatter(places, facts[role]) for role in ROLES]
+            filled = [plain[role].scatter(positions, facts[role]) for role in ROLES]
             facts = pl.DataFrame(filled).drop_nulls()
         literals = pl.DataFrame(
             self.literals, schema=dict.fromkeys(LITERAL_COLUMNS, pl.String), orient="row"
@@ -203,7 +249,7 @@ class _Collected:
 
 
 class _Terms:
-    """Turns the terms of one file into names, and counts the statements that have none."""
+    """Names of one file's terms, and counts of statements without names."""
 
     def __init__(self, file: str, blank_nodes: BlankNodes, *, drawn: bool) -> None:
         self._file = file
@@ -215,7 +261,7 @@ class _Terms:
         self._about_statements = 0
 
     def add(self, quad: Quad, collected: _Collected) -> bool:
-        """Collect what a statement states, and say whether that is a fact."""
+        """Collect a statement; return True if it is a fact."""
         self.statements += 1
         subject, predicate, object_ = quad.subject, quad.predicate, quad.object
         head = subject.value if type(subject) is NamedNode else self._name(subject)
@@ -239,7 +285,7 @@ class _Terms:
         return True
 
     def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
-        """Return a blank node's name; count the statement and return None where there is none."""
+        """Return a blank node's name, or count the statement and return None."""
         if not isinstance(term, BlankNode):
             self._about_statements += 1
             return None
@@ -248,7 +294,7 @@ class _Terms:
             return None
         label = term.value
         if self._drawn and _DRAWN_LABEL.fullmatch(label):
-            # Numbered in the file's order, so that two readings give one graph.
+            # Numbered in the file's order, so that reading is reproducible.
             label = f"[{self._number_of.setdefault(label, len(self._number_of))}]"
         return f"_:{self._file}#{label}"
 

@@ -1,4 +1,4 @@
-"""A collection from a TOML file, a directory in the DBP-5L layout, or kgraft itself."""
+"""Read a collection from a TOML file, a directory in the DBP-5L layout, or kgraft itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from kgraft.system.files import read_text
 from kgraft.toml_settings import explain, parse_toml
 
 EMBEDDED = ("world",)
-"""Collections that come with kgraft."""
+"""Collections in the package."""
 
 COLLECTION_FILE = "collection.toml"
 
@@ -126,7 +126,7 @@ class _LinkSource(BaseModel):
 
 
 def _numbered(tables: Any) -> Any:
-    """Number tables from 1, as people count them, so that errors name them so."""
+    """Number tables from 1, for error messages."""
     if not isinstance(tables, list):
         raise ValueError("write it as tables in two brackets, as [[source]] or [[links]]")
     return dict(enumerate(tables, start=1))
@@ -225,7 +225,7 @@ def _check_names(
 
 def _line_of(text: str, key: str, number: int | None = None) -> int | None:
     """Return the line of a key, or of the ``number``-th ``[[key]]``; None if there is no such."""
-    # tomllib keeps no positions; it is the start of a line by which people write both.
+    # tomllib keeps no positions, and neither does tomlkit.
     name = re.escape(key)
     start = rf"{name}\s*=|\[\s*{name}\s*\]" if number is None else rf"\[\[\s*{name}\s*\]\]"
     lines = [n for n, line in enumerate(text.split("\n"), 1) if re.match(rf"\s*(?:{start})", line)]
@@ -234,7 +234,7 @@ def _line_of(text: str, key: str, number: int | None = None) -> int | None:
 
 
 def _placed(source: GraphSource, directory: Path) -> GraphSource:
-    """Return the source with its paths taken from the directory of the collection file."""
+    """Return the source with paths relative to the collection file's directory."""
 
     def many(paths: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(directory / path for path in paths)

@@ -1,25 +1,30 @@
-"""One graph from its files, whatever their format."""
+"""Read a graph from its files, in any format."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from kgraft.errors import DataError
-from kgraft.graph.assemble import FactRows, assemble
-from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.graph.knowledge_graph import (
+    ATTRIBUTE_SCHEMA,
+    FactRows,
+    KnowledgeGraph,
+    Triples,
+    assemble,
+)
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
-from kgraft.io.name_lists import NameList, read_names
-from kgraft.io.named_facts import ROLES, FactNames, labels_for
+from kgraft.io.named_facts import ROLES, FactNames, NameList, labels_for, read_names
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
-from kgraft.io.source import GraphSource
-from kgraft.io.splits import split_triples
+from kgraft.io.source import GraphSource, Split
 from kgraft.io.tabular import LINE, UNUSED, read_columns, whole_numbers
 from kgraft.system.files import content_ending
 
@@ -42,7 +47,7 @@ ENDINGS: Final = {
     ".jsonld": "jsonld",
     ".json": "jsonld",
 }
-"""The format that an ending stands for, with a compression ending looked through."""
+"""Format by the ending of a file's name, before one of compression."""
 
 SYNONYMS: Final = {
     **dict.fromkeys(("h", "subject", "subj", "s", "source", "src", "from", "head_id"), "head"),
@@ -51,17 +56,15 @@ SYNONYMS: Final = {
     ),
     **dict.fromkeys(("t", "object", "obj", "o", "target", "dst", "to", "tail_id"), "tail"),
 }
-"""Words that head the columns of facts elsewhere."""
+"""Common headers of columns of facts."""
 
 
 def read_graph(source: GraphSource) -> KnowledgeGraph:
     """Read a graph from its files.
 
-    Entities and relations get their rows in the order in which the files first name them, or by
-    the lists that the source names. All files share them.
-
-    A table's header that names all three roles, by our words or by common ones, sets the order
-    of columns, unless the source gives ``columns`` itself.
+    Entities and relations get their rows in the order of first appearance in the files, or by the
+    source's lists. A table's header that names all three roles, also by ``SYNONYMS``, sets the
+    order of columns, unless the source gives ``columns``.
 
     Raises:
         DataError: With file, line and remedy, for anything that cannot be read.
@@ -91,10 +94,10 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that the file's ending stands for.
+    """Return the format by a file's ending.
 
     Raises:
-        DataError: If it stands for none.
+        DataError: If the ending is unknown.
     """
     ending = content_ending(path)
     if ending not in ENDINGS:
@@ -107,7 +110,7 @@ def format_of(path: Path) -> str:
 
 
 class _Reading:
-    """What the files of one graph have in common while they are read."""
+    """Names, lists and attributes that the files of one graph share."""
 
     def __init__(self, source: GraphSource) -> None:
         self._source = source
@@ -119,7 +122,7 @@ class _Reading:
     def read(self, path: Path) -> Iterator[FactRows]:
         source = self._source
         kind = format_of(path) if source.format == "auto" else source.format
-        # None, not the default: only columns that were given outrank a header.
+        # Only columns that were given, not the default, outrank a header.
         columns = source.columns if "columns" in source.model_fields_set else None
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
@@ -192,3 +195,52 @@ class _Reading:
             names = entities.names.gather(found["entity"])
             return labels_for(entities, pl.DataFrame({"name": names, "label": found["label"]}))
         return None
+
+
+def split_triples(train: Triples, split: Split) -> tuple[Triples, Triples, Triples]:
+    """Draw valid and test facts from ``train``.
+
+    In an order drawn from the seed, the first fact of each entity and relation stays in train, so
+    that all of them are seen. The last of the other facts are held out.
+
+    Args:
+        train: All facts, ``(n, 3)``, without repeats.
+        split: The shares of ``n`` to hold out, and the seed.
+
+    Returns:
+        train, valid, test: disjoint, together all facts, each in the order of ``train``.
+
+    Warns:
+        KgraftWarning: When too few facts can be held out; valid and test then shrink alike.
+    """
+    order = np.random.default_rng(split.seed).permutation(len(train))
+    drawn = train[order]
+    needed = np.zeros(len(train), dtype=bool)
+    needed[_first_rows(np.stack([drawn[:, 0], drawn[:, 2]], axis=1))] = True
+    needed[_first_rows(drawn[:, 1:2])] = True
+    spare = order[~needed]
+    n_valid, n_test = round(len(train) * split.valid), round(len(train) * split.test)
+    wanted = n_valid + n_test
+    if wanted > len(spare):
+        n_valid = n_valid * len(spare) // wanted
+        n_test = min(n_test, len(spare) - n_valid)
+        warnings.warn(
+            describe(
+                f"only {len(spare)} of {len(train)} facts can be held out, not {wanted}: "
+                "each other one is needed to learn one of its entities or its relation",
+                remedy="Ask for smaller shares to silence this",
+            ),
+            KgraftWarning,
+            stacklevel=2,
+        )
+    role = np.zeros(len(train), dtype=np.int8)
+    role[spare[len(spare) - n_valid - n_test : len(spare) - n_test]] = 1
+    role[spare[len(spare) - n_test :]] = 2
+    return train[role == 0], train[role == 1], train[role == 2]
+
+
+def _first_rows(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first row of each distinct value in ``(n, k)``."""
+    _, first = np.unique(values.ravel(), return_index=True)
+    rows: NDArray[np.int64] = first // values.shape[1]
+    return rows

@@ -23,10 +23,10 @@ from kgraft.system.files import open_bytes
 LinkFormat = Literal[
     "auto", "tsv", "csv", "sssom", "ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"
 ]
-"""How a file of links is read; ``auto`` goes by its ending, ``.sssom.tsv`` being SSSOM."""
+"""Format of a file of links; ``auto`` goes by its ending, ``.sssom.tsv`` being SSSOM."""
 
 Unknown = Literal["error", "skip"]
-"""What becomes of a link whose entity the graph does not have."""
+"""Treatment of links to unknown names."""
 
 _OWL: Final = "http://www.w3.org/2002/07/owl#"
 _SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
@@ -35,7 +35,7 @@ SAME: Final = {
     "entity": (f"{_OWL}sameAs", f"{_SKOS}exactMatch", f"{_OWL}equivalentClass"),
     "relation": (f"{_OWL}equivalentProperty", f"{_OWL}sameAs", f"{_SKOS}exactMatch"),
 }
-"""Predicates that say that two things are one."""
+"""Predicates of sameness."""
 
 _WORDS: Final = {
     **dict.fromkeys(("source", "subject", "subject_id", "entity1", "id1", "from"), "left"),
@@ -65,8 +65,8 @@ def read_links(
 ) -> Links:
     """Read links between two graphs.
 
-    A table has the left name, the right name, and perhaps a confidence; a header that names them
-    sets their order. In SSSOM and RDF a pair may stand in either order; statements other than of
+    A table has the left name, the right name, and optionally a confidence; a header that names them
+    sets their order. In SSSOM and RDF a pair may have either order; statements other than of
     sameness, and SSSOM's negated ones, are left out. A pair given twice keeps its highest
     confidence.
 
@@ -74,10 +74,10 @@ def read_links(
         path: The file, plain or compressed.
         left: The graph of the first column.
         right: The graph of the second column.
-        kind: Whether entities or relations are linked.
-        format: How the file is read.
-        ids: Whether a table holds row numbers in place of names; ``3931.0`` is 3931.
-        confidence: Of links that have none of their own.
+        kind: Kind of what is linked.
+        format: Format of the file.
+        ids: A table holds row numbers in place of names; ``3931.0`` is 3931.
+        confidence: Of links without one of their own.
         unknown: ``error``, or ``skip``: leave out links to names that a graph does not have. A
             row number that a graph does not have is always an error.
 
@@ -107,9 +107,9 @@ def read_links(
     pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=not is_table)
     known = (pairs >= 0).all(axis=1)
     if not known.all():
-        sides.complain(frame, pairs, unknown)
-    trust = _confidence(frame, path, confidence)
-    return _distinct(left.name, right.name, pairs[known], trust[known], kind, path.name)
+        sides.report_unknown(frame, pairs, unknown)
+    confidences = _confidence(frame, path, confidence)
+    return _distinct(left.name, right.name, pairs[known], confidences[known], kind, path.name)
 
 
 def links_by_name(
@@ -119,12 +119,12 @@ def links_by_name(
     kind: LinkKind = "entity",
     confidence: float = 1.0,
 ) -> Links:
-    """Link everything that carries the same name, as one IRI, in both graphs."""
-    places = _vocabulary(right, kind).rows(_vocabulary(left, kind).names)
-    shared = np.flatnonzero(places >= 0)
-    pairs = np.stack([shared, places[shared]], axis=1)
-    trust = np.full(len(pairs), confidence, dtype=np.float32)
-    return Links(left.name, right.name, pairs, trust, kind, "same name")
+    """Link all equal names, such as IRIs, of two graphs."""
+    rows = _vocabulary(right, kind).rows(_vocabulary(left, kind).names)
+    shared = np.flatnonzero(rows >= 0)
+    pairs = np.stack([shared, rows[shared]], axis=1)
+    confidences = np.full(len(pairs), confidence, dtype=np.float32)
+    return Links(left.name, right.name, pairs, confidences, kind, "same name")
 
 
 def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
@@ -147,7 +147,7 @@ def _syntax(path: Path) -> str:
 
 
 def _names_mappings(path: Path) -> bool:
-    """Whether the first line that is no comment names the columns of SSSOM."""
+    """Return True if the first line that is no comment names the columns of SSSOM."""
     with open_bytes(path) as stream:
         for raw in stream:
             if not raw.startswith(b"#"):
@@ -185,7 +185,7 @@ def _mappings(path: Path, kind: LinkKind, sides: _Sides) -> pl.DataFrame:
     if "predicate_modifier" in frame.columns:
         is_same &= (pl.col("predicate_modifier") == "Not").not_().fill_null(value=True)
     same = frame.filter(is_same)
-    _account_for_others(path, kind, len(same), len(frame) - len(same))
+    _check_others(path, kind, len(same), len(frame) - len(same))
     return same.rename({"subject_id": "left", "object_id": "right"})
 
 
@@ -220,7 +220,7 @@ def _check_columns(path: Path, line: int, names: list[str]) -> None:
 
 
 def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
-    """Write CURIEs out in full where their prefix is declared; other names stay."""
+    """Expand CURIEs of declared prefixes; other names stay."""
     parts = names.str.splitn(":", 2).struct.rename_fields(["prefix", "rest"])
     base = parts.struct.field("prefix").replace_strict(
         prefixes, default=None, return_dtype=pl.String
@@ -235,12 +235,12 @@ def _statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
         kept.append(batch.facts.filter(pl.col("relation").is_in(SAME[kind])))
         n_statements += len(batch.facts) + len(batch.literals)
     same = pl.concat(kept)
-    _account_for_others(path, kind, len(same), n_statements - len(same))
+    _check_others(path, kind, len(same), n_statements - len(same))
     return same.select(left="head", right="tail", line=pl.lit(None, dtype=pl.Int64))
 
 
-def _account_for_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
-    """Warn of statements that are left out; raise an error when nothing else is there."""
+def _check_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
+    """Warn of other statements, or raise an error if there is none of sameness."""
     if not same:
         raise DataError(
             f"none of {others} statements says that two {_many(kind)} are the same",
@@ -271,7 +271,7 @@ class _Sides:
         self._graphs = {"left": left.name, "right": right.name}
 
     def know(self, names: pl.Series) -> pl.Series:
-        """Say of each name whether either side has it, Boolean ``(n,)``."""
+        """Mask the names that either side has, Boolean ``(n,)``."""
         left, right = (known.rows(names) >= 0 for known in self._names.values())
         return pl.Series(left | right)
 
@@ -302,7 +302,9 @@ class _Sides:
         rows = [self._names["left"].rows(left), self._names["right"].rows(right)]
         return np.stack(rows, axis=1)
 
-    def complain(self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown) -> None:
+    def report_unknown(
+        self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown
+    ) -> None:
         """Raise an error for the first unknown name, or warn of how many there are."""
         wrong = np.flatnonzero((pairs < 0).any(axis=1))
         row = int(wrong[0])

@@ -1,4 +1,4 @@
-"""Where a graph's files are and how to read them: one entry of a collection, or one call."""
+"""Description of a graph's files: one ``[[source]]`` of a collection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Format = Literal[
     "rdfxml",
     "jsonld",
 ]
-"""How a file is read; ``auto`` goes by its ending, with a compression ending looked through."""
+"""Format of a file; ``auto`` goes by its ending, before one of compression."""
 
 BlankNodes = Literal["scope", "drop"]
-"""``scope``: a blank node is an entity of its file, named ``_:FILE#LABEL``; ``drop``: facts with
-blank nodes are left out and counted."""
+"""``scope``: a blank node is an entity of its file, named ``_:FILE#LABEL``; ``drop``: leave out and
+count facts with blank nodes."""
 
 
 def _as_list(value: Any) -> Any:
@@ -36,7 +36,7 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
 
 
 class Split(BaseModel):
-    """Shares of the facts that are held out, drawn reproducibly from a seed."""
+    """Shares of facts to hold out, and the seed of the draw."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,18 +55,18 @@ class GraphSource(BaseModel):
     """One graph's files.
 
     Args:
-        name: What links and the command line call the graph.
+        name: Name of the graph for links and the command line.
         train: One file of facts, or several.
-        valid: Facts to choose by; empty when ``split`` makes them.
-        test: Facts to measure by; empty when ``split`` makes them.
+        valid: Validation facts; empty when ``split`` makes them.
+        test: Test facts; empty when ``split`` makes them.
         split: Make valid and test from train; not together with ``valid`` or ``test``.
-        format: How the files are read.
+        format: Format of the files.
         columns: For tables, the role of each column; other names are ignored columns.
-        header: For tables, whether the first line names columns; ``None`` finds out.
+        header: For tables, the first line names columns; ``None`` finds out.
         entities: A file of entity names, one a line: then heads and tails are line numbers from 0.
         relations: A file of relation names, one a line: then relations are line numbers from 0.
         labels: A table of two columns, entity name and readable label.
-        blank_nodes: What becomes of RDF blank nodes.
+        blank_nodes: Treatment of RDF blank nodes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

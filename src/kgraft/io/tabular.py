@@ -1,4 +1,4 @@
-"""Tables of text, TSV and CSV, read by columns; a slow second look only to explain what is wrong.
+"""TSV and CSV tables, read by columns; a faulty one is read again by lines for the error message.
 
 A tab-separated file has no quoting, so a cell may hold any sign but tab and line break. Every
 other separator has CSV quoting. Blank lines count as lines and hold no row. The text is UTF-8,
@@ -22,19 +22,19 @@ from kgraft.system.files import compression_of, content_ending, open_bytes, read
 from kgraft.system.memory import require_for_file
 
 UNUSED: Final = "_"
-"""The name of a column that is skipped; any number of columns may have it."""
+"""Name of skipped columns."""
 
 LONGEST_LINE: Final = 1 << 24
-"""Bytes; no name is as long, and what is may not end at all."""
+"""Maximum bytes of a line; a longer one may never end."""
 
 MOST_BLANK: Final = 1_000_000
-"""Blank lines one after the other."""
+"""Maximum number of consecutive blank lines."""
 
 LIKE_ZLIB: Final = (b"x\x01", b"x^")
-"""Beginnings of text that polars takes for those of compressed data."""
+"""Beginnings of text that polars mistakes for compressed data."""
 
 LINE: Final = "line"
-"""The column that ``read_columns`` adds."""
+"""Column that ``read_columns`` adds."""
 
 
 def read_columns(
@@ -52,15 +52,14 @@ def read_columns(
 
     Args:
         path: A file, plain or ending in .gz, .bz2 or .zst.
-        columns: The name of each column in the file's order; ``"_"`` skips a column.
+        columns: Name of each column in the file's order; ``"_"`` skips a column.
         optional: Further columns at the end that a file may have; null where a cell is empty.
         separator: Between cells; None: a comma for ``.csv``, else a tab.
-        header: Whether the first line names columns; None: it does when its cells name all of
-            ``columns``.
+        header: The first line names columns; None: it does if its cells name all of ``columns``.
         synonyms: Other words for a column in a header, lower case word -> column.
-        header_decides: Whether a header that names all of ``columns`` sets their order; columns
-            that it names beyond them are then skipped.
-        comment: Lines before the first row that start so are skipped.
+        header_decides: A header that names all of ``columns`` sets their order; its other columns
+            are then skipped.
+        comment: Start of lines that are skipped before the first row.
 
     Returns:
         String columns ``columns`` without ``"_"``, then the ``optional`` ones that the file has,
@@ -108,11 +107,11 @@ def whole_numbers(
 
     Args:
         values: String or numeric column of length ``n``.
-        path: Where the column comes from, for messages.
-        role: What the ids are, for messages: ``"head"``, ``"entity of el"``.
+        path: The file, for messages.
+        role: Kind of id, for messages: ``"head"``, ``"entity of el"``.
         limit: Ids lie in ``0..limit - 1``; None: any id from 0.
         lines: The line of each value, ``(n,)``, as ``read_columns`` gives it.
-        first_row: Where there are no lines, how many values stand before these.
+        first_row: Without lines, the number of values before these.
 
     Raises:
         DataError: With file and line: not a number, NaN, infinite, not whole, out of range.
@@ -161,7 +160,7 @@ def _bad_number(
 
 @dataclass(frozen=True)
 class _Shape:
-    """How one file is laid out: cells per line, the place of each wanted column, lines to skip."""
+    """Layout of a file: cells per line, the position of each wanted column, lines to skip."""
 
     separator: str
     width: int
@@ -175,7 +174,7 @@ class _Shape:
 
     @property
     def required(self) -> dict[int, str]:
-        """Place -> name of the columns that may have no empty cell."""
+        """Position -> name of the columns that may have no empty cell."""
         return {place: name for name, place in self.places.items() if name not in self.optional}
 
 
@@ -216,7 +215,6 @@ def _find_shape(
 
 def _parse(path: Path, shape: _Shape) -> pl.DataFrame:
     """Read all rows by columns; polars' own errors pass through."""
-    # polars wants to know its input, and reads a plain file without a copy in memory.
     source: Path | bytes = path
     skipped_lines = shape.skipped_lines
     with open_bytes(path) as stream:
@@ -255,7 +253,7 @@ def _with_lines(frame: pl.DataFrame, shape: _Shape) -> pl.DataFrame:
 
 
 def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame:
-    """Return the rows that hold anything, once all required cells are known to be filled."""
+    """Return the rows that are not blank, if all their required cells are filled."""
     blank = frame.select(pl.all_horizontal(pl.exclude(LINE).is_null())).to_series()
     if blank.all():
         raise _no_rows(path)
@@ -265,12 +263,11 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
         for place, name in shape.required.items()
         if len(lines := rows.filter(pl.col(f"column_{place}").fill_null("") == "")[LINE])
     ]
-    # polars sees no difference between a blank line and one of separators only, which is wrong
-    # unless it ends the file.
+    # polars takes a line of separators only for a blank one.
     blank_within = len(rows) <= int(blank.not_().arg_true()[-1])
     if (empty or blank_within) and (fault := _fault(path, shape)):
         raise fault
-    # polars also takes for nothing: a lone carriage return, a byte order mark where it begins.
+    # polars drops a lone carriage return, and a byte order mark at the start.
     if empty:
         line, name = min(empty)
         raise _empty(name, path, line)
@@ -278,7 +275,7 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
 
 
 def _fault(path: Path, shape: _Shape) -> DataError | None:
-    """Look, line by line, for the first row that is wrong, and say what it is."""
+    """Find the first wrong row, line by line."""
     required = shape.required
     try:
         for start, end, cells in _records(path, shape.separator):
@@ -297,7 +294,7 @@ def _fault(path: Path, shape: _Shape) -> DataError | None:
 def _records(
     path: Path, separator: str, comment: str | None = None
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield first line, last line and cells of each row, one by one; blank lines are left out.
+    """Yield first line, last line and cells of each row that is not blank.
 
     Raises:
         DataError: At a line that is not UTF-8, or at a quote that is never closed.

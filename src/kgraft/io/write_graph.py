@@ -1,4 +1,4 @@
-"""A graph onto disk, in files that ``read_graph`` reads back."""
+"""Write a graph to files that ``read_graph`` reads back."""
 
 from __future__ import annotations
 
@@ -33,24 +33,23 @@ def write_graph(
     format: WrittenFormat = "tsv",  # noqa: A002 (the word of GraphSource)
     compression: Compression = "",
 ) -> GraphSource:
-    """Write a graph's splits as ``train``, ``valid`` and ``test``, each whole or not at all.
+    """Write a graph's splits as ``train``, ``valid`` and ``test``, each atomically.
 
-    Facts by name come back equal; entities that no file mentions do not come back. Labels go to
-    ``labels.tsv``, in N-Triples to ``literals.nt`` together with the attributes, which only
-    N-Triples holds. There, a name that is not an IRI is written percent-encoded under
-    ``urn:kgraft:`` and read back as it was.
+    Reading restores facts by name, but no entities without facts. Labels go to ``labels.tsv``, in
+    N-Triples to ``literals.nt`` together with the attributes, which only N-Triples holds. There, a
+    name that is not an IRI is percent-encoded under ``urn:kgraft:``.
 
     Args:
-        graph: Its train facts may not be empty.
-        directory: Where the files go; made if missing.
+        graph: A graph with training facts.
+        directory: The directory to write to; made if missing.
         format: TSV without a header, Parquet, or N-Triples.
         compression: Ending of the compression of TSV and N-Triples; Parquet has its own.
 
     Returns:
-        A source that reads what was written.
+        A source that reads the files.
 
     Raises:
-        DataError: If there is nothing to train on, or a name cannot stand in a TSV file.
+        DataError: If there is nothing to train on, or a name cannot be written to a TSV file.
     """
     if not len(graph.train):
         raise DataError(f"{graph.name!r} has no facts to train on", remedy="Add train facts")
@@ -114,10 +113,10 @@ def _write_tsv(frame: pl.DataFrame, path: Path) -> None:
 
 
 def check_cells(frame: pl.DataFrame) -> None:
-    """Make sure that names can stand in a TSV file, whose cells have no quotes.
+    """Refuse names that a TSV file, whose cells have no quotes, cannot hold.
 
     Raises:
-        DataError: If one cannot.
+        DataError: If there is one.
     """
     for column in frame:
         # A byte order mark at the start of the file would be lost on reading.

@@ -1,1 +1,1 @@
-"""What is the same across knowledge graphs."""
+"""Links between knowledge graphs, joint graphs, and linked subgraphs."""
