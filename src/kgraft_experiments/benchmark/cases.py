@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -220,37 +221,20 @@ def link_sweep(
     for target in targets:
         for seed in seeds:
             seeded = settings.seeded(seed)
-            undistilled = student_variants(seeded.retrain, budget=0)["none"]
-            teacher = teacher_of(target)
+            none = student_variants(seeded.retrain, budget=0)["none"]
             for share in shares:
+                more = {"share": share, "teacher": teacher_of(target)}
                 for case in (
                     _case(target, "joint", seeded.joint, share=share),
-                    _case(target, "student", seeded.retrain, share=share, teacher=teacher),
-                    _case(
-                        target, "student", undistilled, variant="none", share=share, teacher=teacher
-                    ),
+                    _case(target, "student", seeded.retrain, **more),
+                    _case(target, "student", none, variant="none", **more),
                 ):
                     cases[case] = None
     return list(cases)
 
 
-def _case(
-    target: str,
-    system: Trained,
-    settings: TrainSettings,
-    *,
-    variant: str = "all",
-    share: float = 1.0,
-    teacher: Case | None = None,
-) -> Case:
-    return Case(
-        targets=(target,),
-        system=system,
-        settings=settings,
-        variant=variant,
-        share=share,
-        teacher=teacher,
-    )
+def _case(target: str, system: Trained, settings: TrainSettings, **more: Any) -> Case:
+    return Case(targets=(target,), system=system, settings=settings, **more)
 
 
 def _n_induced(collection: Collection, target: str, sources: Sequence[str]) -> int:

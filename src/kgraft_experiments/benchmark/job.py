@@ -93,12 +93,14 @@ def run_job(job: Job) -> None:
     model = _train(job, linked, RunOptions(listener, job.run))
     prepared = max(0.0, listener.at - begin)
     # Epochs of an earlier process, which was stopped, count too.
-    seconds = max(time.perf_counter() - begin, sum(entry["seconds"] for entry in model.log))
+    logged = sum(entry["seconds"] for entry in model.log)
+    queries = sum(entry["seconds"] * entry["queries_per_second"] for entry in model.log)
+    seconds, memory = max(time.perf_counter() - begin, logged), peak()
     cost = {
         "train_seconds": round(seconds, 3),
         "prepare_seconds": round(prepared, 3),
-        "examples_per_second": _examples_per_second(model),
-        "peak_rss_mib": _peak_rss_mib(),
+        "examples_per_second": round(queries / logged, 1) if logged else 0.0,
+        "peak_rss_mib": None if memory is None else round(memory / 2**20, 1),
         "parameters": model.kge.n_parameters,
         "triples": len(model.graph.triples),
         "epochs": len(model.log),
@@ -174,17 +176,6 @@ def _train(job: Job, collection: Collection, options: RunOptions) -> TrainedMode
                 raise ValueError(f"{case} has no teacher, or settings of another system")
             teacher = load_model(job.out / "models" / job.teacher)
             return retrain(collection, teacher, case.settings, options=options, device=device)
-
-
-def _examples_per_second(model: TrainedModel) -> float:
-    seconds = sum(entry["seconds"] for entry in model.log)
-    queries = sum(entry["seconds"] * entry["queries_per_second"] for entry in model.log)
-    return round(queries / seconds, 1) if seconds else 0.0
-
-
-def _peak_rss_mib() -> float | None:
-    held = peak()
-    return None if held is None else round(held / 2**20, 1)
 
 
 def main(arguments: list[str]) -> None:

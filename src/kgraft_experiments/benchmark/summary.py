@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
 from typing import Any
+
+import polars as pl
 
 SIDES = ("tail", "both")
 PARTS = ("all", "covered", "uncovered")
 
 BASELINES = ("none", "all")
 """Variants that the others are compared with, at the same share of links."""
+
+_PAIR = ("share", "target", "seed", "side", "facts")
+_CELL = ("variant", "share", "side", "facts")
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -31,56 +35,32 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         the mean over targets and seeds. ``None`` stands for the deviation of one seed, and for
         figures without a measurement.
     """
-    by_key = {(x["variant"], x["share"], x["target"], x["seed"]): x for x in rows}
-    summary = []
-    for variant, share in dict.fromkeys((x["variant"], x["share"]) for x in rows):
-        own = [x for x in rows if (x["variant"], x["share"]) == (variant, share)]
-        for side in SIDES:
-            for part in PARTS:
-                mean, sd = _over_seeds([(x["seed"], x[side][part]) for x in own])
-                summary.append(
-                    {
-                        "variant": variant,
-                        "share": share,
-                        "side": side,
-                        "facts": part,
-                        "mean": mean,
-                        "sd": sd,
-                        **_differences(own, by_key, side, part),
-                        "train_seconds": fmean(x["train_seconds"] for x in own),
-                    }
-                )
-    return summary
-
-
-def _differences(
-    own: Sequence[Mapping[str, Any]],
-    by_key: Mapping[tuple[str, float, str, int], Mapping[str, Any]],
-    side: str,
-    part: str,
-) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for baseline in BASELINES:
-        differences = []
-        for x in own:
-            other = by_key.get((baseline, x["share"], x["target"], x["seed"]))
-            if other is not None and None not in (x[side][part], other[side][part]):
-                differences.append((x["seed"], x[side][part] - other[side][part]))
-        mean, sd = _over_seeds(differences)
-        found |= {f"minus_{baseline}": mean, f"minus_{baseline}_sd": sd}
-    return found
-
-
-def _over_seeds(
-    figures: Sequence[tuple[int, float | None]],
-) -> tuple[float | None, float | None]:
-    """Return mean and sample standard deviation over seeds of each seed's mean over targets."""
-    by_seed: dict[int, list[float]] = {}
-    for seed, figure in figures:
-        if figure is not None:
-            by_seed.setdefault(seed, []).append(figure)
-    means = [fmean(values) for values in by_seed.values()]
-    return (
-        fmean(means) if means else None,
-        stdev(means) if len(means) > 1 else None,
+    keys = ("variant", "share", "target", "seed", "train_seconds")
+    table = pl.DataFrame(
+        [
+            {**{key: x[key] for key in keys}, "side": side, "facts": part, "mean": x[side][part]}
+            for x in rows
+            for side in SIDES
+            for part in PARTS
+        ],
+        schema_overrides={"mean": pl.Float64, "share": pl.Float64},
+        infer_schema_length=None,
     )
+    mean, own = pl.col("mean"), pl.col("variant")
+    table = table.with_columns(
+        (mean - pl.when(own == baseline).then(mean).max().over(_PAIR)).alias(f"minus_{baseline}")
+        for baseline in BASELINES
+    )
+    figures = ["mean", *(f"minus_{baseline}" for baseline in BASELINES)]
+    by_seed = table.group_by(*_CELL, "seed", maintain_order=True).agg(
+        pl.col(figures).mean(), pl.col("train_seconds").mean(), pl.len()
+    )
+    summary = by_seed.group_by(_CELL, maintain_order=True).agg(
+        *(column for x in figures for column in (pl.col(x).mean(), pl.col(x).std().alias(_std(x)))),
+        (pl.col("train_seconds") * pl.col("len")).sum() / pl.col("len").sum(),
+    )
+    return summary.to_dicts()
+
+
+def _std(figure: str) -> str:
+    return "sd" if figure == "mean" else f"{figure}_sd"

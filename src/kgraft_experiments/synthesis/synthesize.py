@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import Links
@@ -73,11 +73,14 @@ def synthesize(settings: SynthSettings | None = None) -> Synthetic:
     target = view_of_target(hidden, settings.target, settings.world.seed)
     backgrounds = views_of_backgrounds(hidden, target, settings)
     naming = _Naming(hidden.schema, settings)
-    own = _target_graph(hidden, target, naming)
-    others = [
-        _background_graph(naming.background(number), number, view, naming)
-        for number, view in enumerate(backgrounds)
-    ]
+    cluster = hidden.world.cluster
+    labels = naming.labels(cluster % hidden.schema.types, np.arange(len(cluster)))
+    own = naming.graph(TARGET, labels, target)
+    others = []
+    for number, view in enumerate(backgrounds):
+        numbers = np.concatenate([view.common, naming.own_numbers(number, view.own)])
+        labels = naming.labels(view.types, numbers)
+        others.append(naming.graph(naming.background(number), labels, view))
     collection = collect(
         [own, *others],
         _links(hidden, backgrounds, settings, naming),
@@ -119,44 +122,17 @@ class _Naming:
         """Return numbers of a background's own entities, unique among all sources."""
         return self._settings.target.entities + own * self._settings.background.sources + source
 
-    def entities(self, source: str, labels: pl.Series) -> Vocabulary:
-        return Vocabulary(
-            f"https://{source}.example/entity/" + labels.str.replace(" ", "_", literal=True)
-        )
-
-    def relations(self, source: str) -> Vocabulary:
+    def graph(
+        self, source: str, labels: pl.Series, view: TargetView | BackgroundView
+    ) -> KnowledgeGraph:
+        """Return a source's graph, entities named by their labels."""
         private = self._settings.background.vocabulary == "private"
         base = f"https://{source}.example/relation/" if private else SHARED_RELATIONS
-        return Vocabulary.of(base + name for name in self._relations)
-
-
-def _target_graph(hidden: HiddenWorld, view: TargetView, naming: _Naming) -> KnowledgeGraph:
-    cluster = hidden.world.cluster
-    labels = naming.labels(cluster % hidden.schema.types, np.arange(len(cluster)))
-    return KnowledgeGraph(
-        TARGET,
-        naming.entities(TARGET, labels),
-        naming.relations(TARGET),
-        view.train,
-        view.valid,
-        view.test,
-        labels=labels,
-    )
-
-
-def _background_graph(
-    name: str, number: int, view: BackgroundView, naming: _Naming
-) -> KnowledgeGraph:
-    numbers = np.concatenate([view.common, naming.own_numbers(number, view.own)])
-    labels = naming.labels(view.types, numbers)
-    return KnowledgeGraph(
-        name,
-        naming.entities(name, labels),
-        naming.relations(name),
-        view.train,
-        view.valid,
-        labels=labels,
-    )
+        names = f"https://{source}.example/entity/" + labels.str.replace(" ", "_", literal=True)
+        relations = Vocabulary.of(base + name for name in self._relations)
+        test = view.test if isinstance(view, TargetView) else no_triples()
+        splits = view.train, view.valid, test
+        return KnowledgeGraph(source, Vocabulary(names), relations, *splits, labels=labels)
 
 
 def _links(
