@@ -10,8 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kgraft.reporting.figures import Figure, Panel, curve, dots, guide
-from kgraft.reporting.scale import Scale, categories, linear, logarithmic
+from kgraft.reporting.figures import (
+    Figure,
+    Panel,
+    Scale,
+    categories,
+    curve,
+    dots,
+    guide,
+    linear,
+    logarithmic,
+)
 from kgraft.system.files import write_atomically
 from kgraft_experiments.benchmark.figures import (
     OTHER,

@@ -8,8 +8,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kgraft.reporting.figures import SHAPES, Figure, Panel, curve, dots, guide, mark, span
-from kgraft.reporting.scale import categories, linear
+from kgraft.reporting.figures import (
+    SHAPES,
+    Figure,
+    Panel,
+    categories,
+    curve,
+    dots,
+    guide,
+    linear,
+    mark,
+    span,
+)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgraft.reporting.scale import categories, linear, logarithmic
+from kgraft.reporting.figures import categories, linear, logarithmic
 
 
 def texts(scale: object) -> list[str]:

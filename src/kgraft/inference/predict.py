@@ -185,8 +185,7 @@ class Predictor:
                 found[place] += self._relations(head, tail, k, typed=typed)
         for side, rows in asked.items():
             if rows:
-                numbers, anchors, relations = np.array(rows, dtype=np.int64).T
-                self._entities(found, numbers, anchors, relations, side, k, typed=typed)
+                self._entities(found, np.array(rows, dtype=np.int64), side, k, typed=typed)
         return found
 
     def resolve(self, query: Query) -> tuple[int, int, int]:
@@ -206,31 +205,20 @@ class Predictor:
         return head, -1 if query.relation is None else names.relation(query.relation), tail
 
     def _entities(
-        self,
-        found: list[Results[Prediction]],
-        numbers: Rows,
-        anchors: Rows,
-        relations: Rows,
-        side: Side,
-        k: int,
-        *,
-        typed: bool,
+        self, found: list[Results[Prediction]], asked: Rows, side: Side, k: int, *, typed: bool
     ) -> None:
-        """Answer queries for entities, each into its place of ``found``."""
+        """Answer queries for entities: place in ``found``, given entity, relation, ``(n, 3)``."""
+        numbers, anchors, relations = asked.T
         part = self.names.part
-        asked = part.entity_rows[anchors], part.relation_rows[relations]
-        for block, best in self.candidates.top(*asked, side, k, typed=typed):
+        rows = part.entity_rows[anchors], part.relation_rows[relations]
+        for block, best in self.candidates.top(*rows, side, k, typed=typed):
             query, rank = np.nonzero(np.isfinite(best.scores))
             answer, anchor = best.places[query, rank], anchors[block][query]
             ends = (anchor, answer) if side == "tail" else (answer, anchor)
             facts = np.stack([ends[0], relations[block][query], ends[1]], axis=1)
-            rows = part.entity_rows[answer]
-            predictions = self._predictions(
-                facts,
-                [self.names.entity_label(row) for row in rows.tolist()],
-                best.scores[query, rank],
-                best.probability[query, rank],
-            )
+            labels = [self.names.entity_label(row) for row in part.entity_rows[answer].tolist()]
+            scores, probability = best.scores[query, rank], best.probability[query, rank]
+            predictions = self._predictions(facts, labels, scores, probability)
             for number, prediction in zip(numbers[block][query].tolist(), predictions, strict=True):
                 found[number].append(prediction)
 
@@ -240,14 +228,12 @@ class Predictor:
         start, end = part.entity_rows[[head, tail]].tolist()
         places = np.arange(len(part.relation_rows))
         if typed:
-            ends = self.candidates.ends
-            places = np.flatnonzero(
-                [
-                    head in self.candidates.places[ends(row, "head")]
-                    and tail in self.candidates.places[ends(row, "tail")]
-                    for row in part.relation_rows.tolist()
-                ]
-            )
+            own, ends = self.candidates.places, self.candidates.ends
+            fits = [
+                head in own[ends(row, "head")] and tail in own[ends(row, "tail")]
+                for row in part.relation_rows.tolist()
+            ]
+            places = np.flatnonzero(fits)
         rows = part.relation_rows[places]
         heads, tails = (torch.full((len(rows),), row) for row in (start, end))
         best = kge.score_facts(heads, torch.from_numpy(rows), tails).topk(min(k, len(rows)))

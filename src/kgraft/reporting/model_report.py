@@ -15,7 +15,7 @@ from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.entity_map import map_entities, map_figure
-from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide
+from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide, linear
 from kgraft.reporting.page import Macros, macros, page, percent
 from kgraft.reporting.quality import (
     CHECKED,
@@ -30,7 +30,6 @@ from kgraft.reporting.quality import (
     reliability_figure,
     reliability_table,
 )
-from kgraft.reporting.scale import linear
 from kgraft.toml_settings import as_toml
 
 MAX_RULES = 12

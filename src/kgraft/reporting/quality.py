@@ -22,9 +22,18 @@ from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Reliability, reliability
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
-from kgraft.reporting.figures import Figure, Panel, curve, dots, guide, span
+from kgraft.reporting.figures import (
+    Figure,
+    Panel,
+    categories,
+    curve,
+    dots,
+    guide,
+    linear,
+    logarithmic,
+    span,
+)
 from kgraft.reporting.page import macros, percent
-from kgraft.reporting.scale import categories, linear, logarithmic
 
 MAX_FACTS = 5000
 """The maximum number of facts measured, over all graphs: an MRR to within half a point."""

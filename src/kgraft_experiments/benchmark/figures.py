@@ -8,8 +8,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kgraft.reporting.figures import SHAPES, Figure, Panel, curve, dots, guide, span
-from kgraft.reporting.scale import Scale, categories, linear, logarithmic
+from kgraft.reporting.figures import (
+    SHAPES,
+    Figure,
+    Panel,
+    Scale,
+    categories,
+    curve,
+    dots,
+    guide,
+    linear,
+    logarithmic,
+    span,
+)
 from kgraft_experiments.benchmark.summary import PARTS
 from kgraft_experiments.benchmark.tables import by_system, mean_of, quality_by_system
 
