@@ -7,8 +7,8 @@ CHAOS_INPUTS ?= 10000
 WORKERS ?= auto
 
 BIN := .venv/bin
-# As many processes as cores, each with one thread.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# As many processes as cores, each with one thread; tests are compiled once.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 REQUIREMENTS := pyproject.toml constraints.txt
 # Stands while .venv is being changed. A run that was cut off leaves it behind, and the next run
 # then makes .venv anew instead of trusting half of it.

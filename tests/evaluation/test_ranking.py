@@ -357,6 +357,7 @@ PYKEEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_agrees_with_pykeen(seed: int) -> None:
     with warnings.catch_warnings():

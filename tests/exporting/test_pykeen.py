@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from kgraft.io.interchange import from_pykeen
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings
 
-models = pytest.importorskip("pykeen.models", exc_type=ImportError)
-triples = pytest.importorskip("pykeen.triples", exc_type=ImportError)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("pykeen") is None, reason="needs PyKEEN"),
+]
 
 
 def assert_same_scores(model: TrainedModel, made: object) -> None:
@@ -70,6 +73,8 @@ def test_names_that_two_rows_share_are_made_unique(teacher: TrainedModel) -> Non
 def test_the_directory_makes_the_model_without_kgraft(
     student: TrainedModel, tmp_path: Path
 ) -> None:
+    from pykeen import models, triples
+
     export(student, tmp_path / "el", format="pykeen")
     names = json.loads((tmp_path / "el" / "names.json").read_text())
     factory = triples.TriplesFactory(

@@ -1,15 +1,22 @@
 """Apart from test_interchange, because PyKEEN takes seconds to import."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 from kgraft.errors import DataError
 from kgraft.io.interchange import from_pykeen
 
-triples = pytest.importorskip("pykeen.triples", exc_type=ImportError)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("pykeen") is None, reason="needs PyKEEN"),
+]
 
 
 def factory(rows: list[list[str]], **kwargs: object) -> object:
+    from pykeen import triples
+
     return triples.TriplesFactory.from_labeled_triples(np.array(rows), **kwargs)
 
 
