@@ -1,6 +1,6 @@
-"""What ``kgraft`` starts with: from here on, a stop ends in a sentence.
+"""The entry point of ``kgraft``: a signal that comes while modules load ends in a sentence.
 
-It stands beside the package, whose modules cannot be had without loading all of it, PyTorch too.
+It is a module of its own, so that handlers are set before anything of the package is imported.
 """
 
 from __future__ import annotations

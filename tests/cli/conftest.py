@@ -60,7 +60,7 @@ def write_small() -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def fast() -> list[str]:
-    """Options by which a verb trains in no time."""
+    """Options by which a command trains in no time."""
     return [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]
 
 
@@ -82,9 +82,9 @@ def student(collection: Path, teacher: Path, fast: list[str]) -> Path:
     return _made("retrain", collection, place, "--teacher", str(teacher), *fast)
 
 
-def _made(verb: str, collection: Path, directory: Path, *options: str) -> Path:
-    """Let a verb train a model, and return its directory."""
-    made = CliRunner().invoke(app, [verb, str(collection), "-o", str(directory), *options])
+def _made(command: str, collection: Path, directory: Path, *options: str) -> Path:
+    """Let a command train a model, and return its directory."""
+    made = CliRunner().invoke(app, [command, str(collection), "-o", str(directory), *options])
     assert made.exit_code == 0, made.output
     assert str(directory / "report.html") in made.output
     return directory

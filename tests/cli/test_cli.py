@@ -114,7 +114,7 @@ def test_a_second_run_into_one_directory_is_refused(collection: Path, tmp_path: 
     taught = run("pretrain", collection, "-o", tmp_path / "teacher", *FAST)
     assert taught.exit_code == 0, taught.output
     (tmp_path / "deep").symlink_to(tmp_path)
-    verbs = {
+    commands = {
         "train": ["train", collection],
         "pretrain": ["pretrain", collection],
         "retrain": ["retrain", collection, "--teacher", tmp_path / "teacher"],
@@ -123,25 +123,25 @@ def test_a_second_run_into_one_directory_is_refused(collection: Path, tmp_path: 
         "synth": ["synth"],
     }
     with exclusive_lock(tmp_path / ".model.lock"):
-        for verb, arguments in verbs.items():
+        for command, arguments in commands.items():
             for place in (tmp_path / "model", tmp_path / "deep" / "model"):
-                fast = FAST if verb.endswith("train") else ()
+                fast = FAST if command.endswith("train") else ()
                 refused = run(*arguments, "-o", place, *fast)
-                assert refused.exit_code == 1, verb
+                assert refused.exit_code == 1, command
                 assert f"another run writes here (process {os.getpid()} on" in refused.stderr
     assert not (tmp_path / "model").exists()
     assert run("train", collection, "-o", tmp_path / "model", *FAST).exit_code == 0
     assert not (tmp_path / ".model.lock").exists()
 
 
-@pytest.mark.parametrize("verb", ["train", "pretrain", "retrain"])
+@pytest.mark.parametrize("command", ["train", "pretrain", "retrain"])
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(
-    collection: Path, student: Path, tmp_path: Path, verb: str
+    collection: Path, student: Path, tmp_path: Path, command: str
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    taught = ["--teacher", tmp_path / "teacher"] if verb == "retrain" else []
+    taught = ["--teacher", tmp_path / "teacher"] if command == "retrain" else []
     for directory in (tmp_path / "new", student):
-        told = run(verb, collection, "-o", directory, *taught, *FAST, "--dry-run")
+        told = run(command, collection, "-o", directory, *taught, *FAST, "--dry-run")
         assert told.exit_code == 0, told.output
         assert "parameters learn from" in told.stdout
         assert "memory: about" in told.stdout

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from kgraft.cli import predict as verb
+from kgraft.cli import predict as command
 from kgraft.cli.main import app
 
 
@@ -67,7 +67,7 @@ def test_a_file_of_questions(student: Path, questions: Path) -> None:
 def test_answers_to_a_file_go_to_a_file_in_portions(
     student: Path, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verb, "AT_ONCE", 2)
+    monkeypatch.setattr(command, "AT_ONCE", 2)
     written = run(
         "predict", student, "--queries", questions, "-k", "2", "-o", tmp_path / "a.parquet"
     )

@@ -1,4 +1,4 @@
-"""The verb ``report``, and the reports that other verbs leave behind, as a user types them."""
+"""The command ``report``, and the reports that other commands leave behind, as a user types them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb ``benchmark``: what its options ask for, what it shows, and what it refuses."""
+"""The command ``benchmark``: what its options ask for, what it shows, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb that makes a synthetic collection, as a user types it."""
+"""The command that makes a synthetic collection, as a user types it."""
 
 from __future__ import annotations
 
