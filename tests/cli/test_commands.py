@@ -31,6 +31,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 START = "import sys; sys.argv[0] = 'kgraft'; from kgraft_command import main; main()"
 
+LOADED = (
+    "import atexit, sys; atexit.register(lambda: print("
+    "[x for x in ('torch', 'scipy', 'polars', 'pydantic') if x in sys.modules])); " + START
+)
+
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -43,6 +48,20 @@ def started(*arguments: str, program: str = START, **variables: str) -> str:
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["trian"], ["train", "--hepl"]], ids=" ".join
+)
+def test_help_version_and_a_typo_load_nothing_large(arguments: list[str]) -> None:
+    assert started(*arguments, program=LOADED).splitlines().count("[]") == 1
+
+
+def test_help_of_no_command_loads_anything_large() -> None:
+    invoke = "from typer.testing import CliRunner; from kgraft.cli.main import app; "
+    invoke += f"[CliRunner().invoke(app, [name, '--help']) for name in {[*EXAMPLES]}]"
+    program = LOADED.removesuffix(START) + invoke
+    assert started(program=program).splitlines() == ["[]"]
 
 
 def test_a_mistyped_command_and_option_suggest_the_nearest() -> None:

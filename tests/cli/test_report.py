@@ -1,4 +1,4 @@
-"""The command ``report``, and the reports that other commands leave behind, as a user types them."""
+"""The command ``report``, and the reports that other commands write."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,31 +18,24 @@ from kgraft.cli.options import (
     OutOption,
     OverwriteOption,
     ResumeOption,
-    SetOption,
     SettingsOption,
     TargetOption,
     ThreadsOption,
+    TrainingSetOption,
     names,
 )
 from kgraft.cli.report import report_beside
-from kgraft.io.read_collection import read_collection
-from kgraft.linking.collection import Collection
-from kgraft.model.directory import check_free, load_model, save_model
-from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.estimate import BEFORE_EMBEDDINGS, Estimate, estimate
-from kgraft.pipeline.pretrain import pretrain as pretrain_model
-from kgraft.pipeline.pretrain import pretraining_task
-from kgraft.pipeline.retrain import retrain as retrain_model
-from kgraft.pipeline.retrain import retraining_context
-from kgraft.pipeline.run import RunOptions
-from kgraft.pipeline.train import train as train_model
-from kgraft.pipeline.train import training_context
-from kgraft.pipeline.update import UPDATE_METRIC, Change, settings_after
-from kgraft.settings import RetrainSettings, TrainSettings
-from kgraft.system.devices import parse_device
 from kgraft.system.messages import report_errors
 
-S = TypeVar("S", bound=TrainSettings)
+if TYPE_CHECKING:
+    from kgraft.linking.collection import Collection
+    from kgraft.model.trained_model import TrainedModel
+    from kgraft.pipeline.estimate import Estimate
+    from kgraft.pipeline.run import RunOptions
+    from kgraft.pipeline.update import Change
+    from kgraft.settings import RetrainSettings, TrainSettings
+
+S = TypeVar("S", bound="TrainSettings")
 
 
 @dataclass(frozen=True)
@@ -65,10 +58,10 @@ def train(
     directory: OutOption,
     target: TargetOption = None,
     alone: Annotated[
-        bool, typer.Option("--alone", help="Learn from the target's own facts only.")
+        bool, typer.Option("--alone", help="Train on the target's own facts only.")
     ] = False,
     settings: SettingsOption = None,
-    changes: SetOption = None,
+    changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
@@ -76,6 +69,11 @@ def train(
     dry_run: DryRunOption = False,
 ) -> None:
     """Train from scratch: all linked graphs together, or the target alone."""
+    from kgraft.io.read_collection import read_collection
+    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.train import train as train_model
+    from kgraft.pipeline.train import training_context
+    from kgraft.settings import TrainSettings
 
     def prepare(chosen: TrainSettings) -> _Job:
         known = read_collection(collection)
@@ -88,7 +86,7 @@ def train(
         return _Job(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
-        _carry_out(
+        _train(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
@@ -105,14 +103,14 @@ def pretrain(
     directory: OutOption,
     target: Annotated[
         str | None,
-        typer.Option("--target", help="The graph to leave out; by default the target."),
+        typer.Option("--target", help="Graph to leave out; by default the target."),
     ] = None,
     sources: Annotated[
         str | None,
-        typer.Option("--sources", help="Learn from these, as a,b,c; by default all others."),
+        typer.Option("--sources", help="Sources to learn from, as a,b,c; by default all others."),
     ] = None,
     settings: SettingsOption = None,
-    changes: SetOption = None,
+    changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
@@ -120,6 +118,11 @@ def pretrain(
     dry_run: DryRunOption = False,
 ) -> None:
     """Pre-train a teacher on the linked graphs, once for many targets."""
+    from kgraft.io.read_collection import read_collection
+    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.pretrain import pretrain as pretrain_model
+    from kgraft.pipeline.pretrain import pretraining_task
+    from kgraft.settings import TrainSettings
 
     def prepare(chosen: TrainSettings) -> _Job:
         known = read_collection(collection).with_target(target)
@@ -132,7 +135,7 @@ def pretrain(
         return _Job(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
-        _carry_out(
+        _train(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
@@ -153,19 +156,25 @@ def retrain(
     target: TargetOption = None,
     earlier: Annotated[
         Path | None,
-        typer.Option(
-            "--from", help="Go on from this student, in few epochs, and say what has changed."
-        ),
+        typer.Option("--from", help="Student to update in a few epochs; says what has changed."),
     ] = None,
     settings: SettingsOption = None,
-    changes: SetOption = None,
+    changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Re-train a student for the target, taught by a teacher, on the subgraph that links join."""
+    """Re-train a student for the target, on its linked subgraph, to imitate a teacher."""
+    from kgraft.io.read_collection import read_collection
+    from kgraft.model.directory import load_model
+    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.retrain import retrain as retrain_model
+    from kgraft.pipeline.retrain import retraining_context
+    from kgraft.pipeline.update import settings_after
+    from kgraft.settings import RetrainSettings
+
     with report_errors(RESUME):
         start = None if earlier is None else load_model(earlier)
         base = None if start is None else settings_after(start)
@@ -181,7 +190,7 @@ def retrain(
             job = partial(retrain_model, known, model, chosen, target=target, start=start)
             return _Job(known, lambda options: job(options=options, device=device), plan)
 
-        _carry_out(
+        _train(
             prepare,
             chosen_settings(RetrainSettings, settings, changes or (), base=base),
             directory,
@@ -193,7 +202,7 @@ def retrain(
         )
 
 
-def _carry_out(
+def _train(
     prepare: Callable[[S], _Job],
     chosen: S,
     directory: Path,
@@ -205,6 +214,10 @@ def _carry_out(
     dry_run: bool,
 ) -> None:
     """Train a model, save it and report on it; or only estimate what that takes."""
+    from kgraft.model.directory import check_free, save_model
+    from kgraft.pipeline.update import UPDATE_METRIC, Change
+    from kgraft.system.devices import parse_device
+
     use_threads(threads)
     parse_device(device)  # Before the stages that come ahead of training.
     if dry_run:
@@ -253,6 +266,8 @@ def _changed(change: Change) -> Sequence[str]:
 
 
 def _estimate_lines(found: Estimate) -> Sequence[str]:
+    from kgraft.pipeline.estimate import BEFORE_EMBEDDINGS
+
     free = "" if found.available is None else f" of {found.available / 2**30:,.1f} GiB free"
     validations = f", {found.validations} validations" if found.validations else ""
     steps = f"{found.steps:,} steps of {1000 * found.seconds_per_step:.1f} ms{validations}"
