@@ -218,14 +218,14 @@ def test_with_vectors_of_all_they_are_both(collection: Collection, teacher: Trai
     model = retrain(collection, teacher, with_vectors_of_all())
     found = predict(model, source="big", head="A0", relation="r2", k=3 * N)
     assert len(found) == 3 * N
-    assert model.facing(collection, "big").known.all()
+    assert model.scorer_for(collection, "big").known.all()
 
 
 @pytest.mark.parametrize("by", WAYS)
 def test_the_model_faces_a_background_without_knowing_them(
     student: TrainedModel, collection: Collection, by: Any
 ) -> None:
-    known = student.facing(collection, "big", by).known
+    known = student.scorer_for(collection, "big", by).known
     assert known.tolist() == [False] * N + [True] * 2 * N
     ranks = evaluate(student, collection, target="big", by=by).ranks
     # Of X0 r1 ? the answer A1 is unknown: it ties with 8 others behind all known candidates, as A0

@@ -123,7 +123,7 @@ def test_a_loaded_model_answers_as_the_saved_one(
     asked = torch.tensor([0, 1]), torch.tensor([0, 1])
     for side in ("head", "tail"):
         one, other = (
-            x.facing(tiny, "mine").score(*asked, side=side) for x in (model, load_model(saved))
+            x.scorer_for(tiny, "mine").score(*asked, side=side) for x in (model, load_model(saved))
         )
         assert one.equal(other)
 
@@ -137,7 +137,7 @@ def test_entities_without_vectors_come_back_too(tiny: Collection, tmp_path: Path
     assert_same_graph(model.graph, loaded.graph)
     for name in ("mine", "big"):
         asked = torch.tensor([1, 2]), torch.tensor([0, 0])
-        one, other = (x.facing(tiny, name).score(*asked, side="tail") for x in (model, loaded))
+        one, other = (x.scorer_for(tiny, name).score(*asked, side="tail") for x in (model, loaded))
         assert one.equal(other)
 
 

@@ -108,9 +108,9 @@ def test_a_graph_is_answered_by_what_is_asked_for(student: TrainedModel, tiny: C
     asked = torch.tensor([ANN, 3]), torch.tensor([LIKES, 1])
     for by in WAYS:
         wanted = student.scorer(by).score(*asked, side="tail", candidates=torch.arange(5))
-        assert student.facing(tiny, "mine", by).score(*asked, side="tail").equal(wanted)
-    by_default = student.facing(tiny, "mine").score(*asked, side="tail")
-    assert by_default.equal(student.facing(tiny, "mine", "both").score(*asked, side="tail"))
+        assert student.scorer_for(tiny, "mine", by).score(*asked, side="tail").equal(wanted)
+    by_default = student.scorer_for(tiny, "mine").score(*asked, side="tail")
+    assert by_default.equal(student.scorer_for(tiny, "mine", "both").score(*asked, side="tail"))
 
 
 @pytest.mark.parametrize("by", ["rules", "both"])
@@ -177,8 +177,8 @@ def test_entities_that_came_later_take_no_answers_from_others(
     later = KnowledgeGraph("mine", names, mine.relations, mine.train)
     asked = torch.tensor([ANN, CAY]), torch.tensor([LIKES, LIKES])
     for side in SIDES:
-        before = student.facing(tiny, "mine", by).score(*asked, side=side)
-        scores = student.facing(Collection("c", {"mine": later}), "mine", by).score(
+        before = student.scorer_for(tiny, "mine", by).score(*asked, side=side)
+        scores = student.scorer_for(Collection("c", {"mine": later}), "mine", by).score(
             *asked, side=side
         )
         assert scores[:, :-1].equal(before)

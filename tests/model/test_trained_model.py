@@ -12,8 +12,8 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint_graph import join
 from kgraft.linking.links import Links
-from kgraft.model.facing_model import FacingModel
 from kgraft.model.kge import KgeModel
+from kgraft.model.mapped_scorer import MappedScorer
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings
 
@@ -33,24 +33,24 @@ INF = float("inf")
 
 
 def test_scores_come_in_the_rows_of_the_graph() -> None:
-    facing = FacingModel(small_kge(), np.array([3, 0, 1]), np.array([1, 0]))
+    scorer = MappedScorer(small_kge(), np.array([3, 0, 1]), np.array([1, 0]))
     # Entities are 4, 1, 2 and relations 2, 1.
-    assert facing.score(ids(0, 2), ids(0, 1), side="tail").tolist() == [[32, 8, 16], [8, 2, 4]]
-    assert facing.score(ids(1), ids(0), side="head").tolist() == [[-8, -2, -4]]
-    assert facing.known.tolist() == [True, True, True]
+    assert scorer.score(ids(0, 2), ids(0, 1), side="tail").tolist() == [[32, 8, 16], [8, 2, 4]]
+    assert scorer.score(ids(1), ids(0), side="head").tolist() == [[-8, -2, -4]]
+    assert scorer.known.tolist() == [True, True, True]
 
 
 def test_unknown_candidates_come_last() -> None:
-    facing = FacingModel(small_kge(), np.array([3, -1, 1]), np.array([0]))
-    assert facing.score(ids(2), ids(0), side="tail").tolist() == [[8.0, -INF, 4.0]]
-    some = facing.score(ids(2), ids(0), side="head", candidates=ids(2, 1))
+    scorer = MappedScorer(small_kge(), np.array([3, -1, 1]), np.array([0]))
+    assert scorer.score(ids(2), ids(0), side="tail").tolist() == [[8.0, -INF, 4.0]]
+    some = scorer.score(ids(2), ids(0), side="head", candidates=ids(2, 1))
     assert some.tolist() == [[-4.0, -INF]]
-    assert facing.known.tolist() == [True, False, True]
+    assert scorer.known.tolist() == [True, False, True]
 
 
 def test_a_query_that_is_not_understood_ties_all_known_candidates() -> None:
-    facing = FacingModel(small_kge(), np.array([3, -1, 1]), np.array([0, -1]))
-    scores = facing.score(ids(1, 0, 0), ids(0, 1, 0), side="tail")
+    scorer = MappedScorer(small_kge(), np.array([3, -1, 1]), np.array([0, -1]))
+    scores = scorer.score(ids(1, 0, 0), ids(0, 1, 0), side="tail")
     assert scores.tolist() == [[0.0, -INF, 0.0], [0.0, -INF, 0.0], [16.0, -INF, 8.0]]
 
 
@@ -61,13 +61,13 @@ def teacher_of_big(tiny: Collection) -> TrainedModel:
 
 
 def test_a_teacher_meets_a_target_through_links(tiny: Collection) -> None:
-    facing = teacher_of_big(tiny).facing(tiny, "mine")
-    assert facing.known.tolist() == [True, True, True, False, False]
+    scorer = teacher_of_big(tiny).scorer_for(tiny, "mine")
+    assert scorer.known.tolist() == [True, True, True, False, False]
     # ann is A = 4, bob is B = 3, cay is C = 2; mine's relation 0, likes, is big's by name.
-    scores = facing.score(ids(0), ids(0), side="tail")
+    scores = scorer.score(ids(0), ids(0), side="tail")
     assert scores.tolist() == [[32.0, 24.0, 16.0, -INF, -INF]]
     # big does not know "knows"
-    assert facing.score(ids(0), ids(1), side="tail").tolist() == [[0.0, 0.0, 0.0, -INF, -INF]]
+    assert scorer.score(ids(0), ids(1), side="tail").tolist() == [[0.0, 0.0, 0.0, -INF, -INF]]
 
 
 def test_links_are_followed_by_name_when_the_collection_numbers_a_source_anew(
@@ -81,8 +81,8 @@ def test_links_are_followed_by_name_when_the_collection_numbers_a_source_anew(
     pairs = tiny.links[0].pairs * [1, -1] + [0, 3]
     moved = collect([tiny.graphs["mine"], turned], [replace(tiny.links[0], pairs=pairs)])
     queries = ids(0, 1, 2), ids(0, 0, 0)
-    expected = teacher.facing(tiny, "mine").score(*queries, side="tail")
-    assert teacher.facing(moved, "mine").score(*queries, side="tail").equal(expected)
+    expected = teacher.scorer_for(tiny, "mine").score(*queries, side="tail")
+    assert teacher.scorer_for(moved, "mine").score(*queries, side="tail").equal(expected)
 
 
 def test_entities_without_vectors_are_unknown(tiny: Collection) -> None:
@@ -93,18 +93,18 @@ def test_entities_without_vectors_are_unknown(tiny: Collection) -> None:
     relations = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]).repeat(2, 1)
     kge = KgeModel(settings.model, entities, relations)
     model = TrainedModel("student", kge, joint, "mine", settings)
-    assert model.facing(tiny, "mine").known.all()
-    facing = model.facing(tiny, "big")
-    assert facing.known.tolist() == [False, True, True, True]
+    assert model.scorer_for(tiny, "mine").known.all()
+    scorer = model.scorer_for(tiny, "big")
+    assert scorer.known.tolist() == [False, True, True, True]
     # B sees what? And Z? Sees is 3.
-    scores = facing.score(ids(2, 0), ids(0, 0), side="tail")
+    scores = scorer.score(ids(2, 0), ids(0, 0), side="tail")
     assert scores.tolist() == [[-INF, 18.0, 12.0, 6.0], [-INF, 0.0, 0.0, 0.0]]
     # Who comes by links to an entity without a vector is as unknown as that one.
     other = KnowledgeGraph(
         "other", Vocabulary.of(["z", "a"]), Vocabulary.of(["sees"]), np.array([])
     )
     links = Links("other", "big", np.array([[0, 0], [1, 3]]), np.ones(2, dtype=np.float32))
-    through_links = model.facing(collect([other, tiny.graphs["big"]], [links]), "other")
+    through_links = model.scorer_for(collect([other, tiny.graphs["big"]], [links]), "other")
     assert through_links.known.tolist() == [False, True]
     assert through_links.score(ids(1), ids(0), side="tail").tolist() == [[-INF, 3.0]]
 
@@ -117,8 +117,8 @@ def test_a_graph_that_the_model_was_trained_on_is_found_by_names(tiny: Collectio
     joint = join([tiny.graphs["mine"], tiny.graphs["big"]], tiny.links)
     kge = KgeModel.create(settings.model, joint.n_entities, joint.n_relations, seed=1)
     model = TrainedModel("joint", kge, joint, "mine", settings)
-    facing = model.facing(Collection("other", {"mine": mine}), "mine")
-    scores = facing.score(ids(2), ids(0), side="tail")[0]
+    scorer = model.scorer_for(Collection("other", {"mine": mine}), "mine")
+    scores = scorer.score(ids(2), ids(0), side="tail")[0]
     own = kge.score(ids(0), ids(1), side="tail")[0]
     assert scores.tolist() == [float(own[4]), -INF, float(own[0])]
-    assert facing.score(ids(2), ids(1), side="tail").tolist() == [[0.0, -INF, 0.0]]
+    assert scorer.score(ids(2), ids(1), side="tail").tolist() == [[0.0, -INF, 0.0]]

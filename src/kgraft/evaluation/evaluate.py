@@ -152,7 +152,7 @@ def evaluate(
         )
     if max_facts is not None and len(facts) > max_facts:
         facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])]
-    facing = model.facing(collection, graph.name, by)
+    scorer = model.scorer_for(collection, graph.name, by)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),
         "train+valid": KnownFacts(graph.train, graph.valid),
@@ -160,7 +160,7 @@ def evaluate(
     ranks: dict[tuple[Side, Filter], Ranks] = {}
     for side in sides:
         found = ranks_by_filter(
-            facing,
+            scorer,
             facts,
             side=side,
             filters=[known[name] for name in filters],

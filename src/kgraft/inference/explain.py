@@ -158,12 +158,12 @@ class Explainer:
         return found
 
     def _rule(self, row: int) -> dict[str, Any]:
-        evidence, _ = self._predictor.model.ruled()
+        evidence, _ = self._predictor.model.require_evidence()
         return evidence.rules.frame.row(row, named=True)
 
     def _score(self, fact: Edge, left: EvidenceScores) -> FactScore:
         """Score a fact by the evidence that is left."""
         predictor = self._predictor
-        evidence, _ = predictor.model.ruled()
+        evidence, _ = predictor.model.require_evidence()
         scorer = evidence.scorer(predictor.by, predictor.model.kge, left)
         return predictor.candidates.score_fact(fact, scorer)

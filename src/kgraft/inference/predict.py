@@ -148,7 +148,7 @@ class Predictor:
         self.evidence_index: EvidenceIndex | None = None
         scorer: Scorer = model.kge
         if self.by != "vectors":
-            evidence, target = model.ruled()
+            evidence, target = model.require_evidence()
             self.evidence_index = evidence.index_in(model.graph, target)
             scorer = evidence.scorer(self.by, model.kge, self.evidence_index)
         self.candidates = Candidates(self.names, self.by, scorer)

@@ -48,7 +48,7 @@ def rules(
     model: TrainedModel, *, relation: str | None = None, k: int = 20, n_examples: int = 1
 ) -> Results[ReadableRule]:
     """Return a model's rules, as ``TrainedModel.rules`` says."""
-    evidence, target = model.ruled()
+    evidence, target = model.require_evidence()
     names, frame, graph = ModelNames(model, target), evidence.rules.frame, model.graph
     if relation is not None:
         row = int(names.part.relation_rows[names.relation(relation)])

@@ -1,4 +1,4 @@
-"""A trained model with all that it takes to use it: names, facts, settings, what training did."""
+"""A trained model: its vectors, names, facts, settings, rules and training log, and its methods."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
-from kgraft.model.facing_model import FacingModel
 from kgraft.model.kge import KgeModel
+from kgraft.model.mapped_scorer import MappedScorer
 from kgraft.model.scorer import Scorer
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import parse_device
@@ -35,29 +35,29 @@ if TYPE_CHECKING:
     from kgraft.inference.similar import Neighbour
 
 Kind = Literal["single", "joint", "teacher", "student"]
-"""``single``: one graph alone; ``joint``: all from scratch; ``teacher``: to be re-trained from;
+"""``single``: of one graph; ``joint``: of all graphs, from scratch; ``teacher``: pre-trained;
 ``student``: re-trained for a target."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A model and what belongs to it.
+    """A trained model and all that its use needs.
 
-    Its methods for saving, measuring, asking and reporting are functions of higher layers, imported
-    when they are first called.
+    Methods that save, measure, ask and report call functions of higher layers, and import them on
+    the first call.
 
     Args:
-        kind: What it was trained as.
+        kind: Kind of training.
         kge: Weights and encoder.
-        graph: The id space of its rows, their names, and the facts that it has learned from. It may
-            have more entities than the model has vectors: only rules speak of the last ones.
-        target: The graph that it is for; a teacher has none.
-        settings: What it was trained by.
+        graph: Names of its rows, and the facts that it was trained on. The last entities may have
+            no vector, and be answers by rules only.
+        target: The graph that it answers queries about; None for a teacher.
+        settings: Settings of its training.
         log: One entry an epoch: mean loss terms, validation MRR, seconds.
-        metrics: What was measured, by name.
-        evidence: What it knows besides its vectors, where it has rules.
-        calibration: What the scores of each way to answer say about truth, where validation facts
-            could tell.
+        metrics: Measured figures by name.
+        evidence: Rules, source reliability and ensemble weights, where it has rules.
+        calibration: Score-to-probability function of each way to answer, where validation facts
+            allowed to fit one.
     """
 
     kind: Kind
@@ -70,7 +70,7 @@ class TrainedModel:
     evidence: Evidence | None = None
     calibration: Mapping[By, Calibration] = field(default_factory=dict)
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
-    """What was prepared for earlier questions, and is kept for the next ones."""
+    """Predictors made for earlier queries, kept for later ones."""
 
     def __repr__(self) -> str:
         about = ", ".join(f"{name} {cell(value)}" for name, value in self._summary().items())
@@ -290,13 +290,13 @@ class TrainedModel:
 
     @property
     def answers_by(self) -> By:
-        """What the model answers by unless it is told: what its validation facts favour."""
+        """The default way to answer, the best on validation facts."""
         return "vectors" if self.evidence is None else self.evidence.best
 
     def on(self, device: str | torch.device) -> TrainedModel:
-        """Return the model with its vectors on a device, as ``kgraft.system.devices`` calls it.
+        """Return the model with its vectors on a device: ``cpu``, ``cuda``, ``cuda:1`` or ``auto``.
 
-        There it can be measured; what else is done with a model takes it on the CPU.
+        There it can be evaluated; everything else needs it on the CPU.
 
         Raises:
             SettingsError: If there is no such device.
@@ -304,10 +304,10 @@ class TrainedModel:
         return replace(self, kge=self.kge.on(parse_device(device)))
 
     def scorer(self, by: By | None = None) -> Scorer:
-        """Return what scores candidates, in the model's rows.
+        """Return the scorer of candidates in the model's rows.
 
         Args:
-            by: What answers go by; by default ``answers_by``.
+            by: The way to answer; by default ``answers_by``.
 
         Raises:
             ValueError: If the model has no rules to answer by.
@@ -315,11 +315,11 @@ class TrainedModel:
         by = by or self.answers_by
         if by == "vectors":
             return self.kge
-        evidence, target = self.ruled()
+        evidence, target = self.require_evidence()
         return evidence.scorer(by, self.kge, evidence.index_in(self.graph, target))
 
-    def ruled(self) -> tuple[Evidence, str]:
-        """Return what the model knows besides its vectors, and the target that it knows it of.
+    def require_evidence(self) -> tuple[Evidence, str]:
+        """Return the model's evidence and target.
 
         Raises:
             ValueError: If the model has no rules.
@@ -331,12 +331,11 @@ class TrainedModel:
             )
         return self.evidence, self.target
 
-    def facing(self, collection: Collection, name: str, by: By | None = None) -> FacingModel:
-        """Return the model as it answers in the rows of one of a collection's graphs.
+    def scorer_for(self, collection: Collection, name: str, by: By | None = None) -> MappedScorer:
+        """Return a scorer in the rows of one of a collection's graphs.
 
-        A graph that the model was trained on is found by its name, its entities and relations by
-        theirs. Any other graph is met through the collection's links to the model's sources, as a
-        teacher meets a target that it has never seen.
+        Entities and relations of a graph that the model was trained on are found by name; those of
+        any other graph by the collection's links to the model's sources.
         """
         graph, part = collection.graphs[name], self.graph.parts.get(name)
         if part is None:
@@ -349,4 +348,4 @@ class TrainedModel:
             entities = part.entity_rows_of(graph.entities.names)
             relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
-        return FacingModel(self.scorer(by), entities, relations)
+        return MappedScorer(self.scorer(by), entities, relations)

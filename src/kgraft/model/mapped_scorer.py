@@ -1,4 +1,4 @@
-"""A trained model in the rows of a graph, of which it may know only some entities and relations."""
+"""A scorer that takes the rows of a graph in place of those of its model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kgraft.graph.vocabulary import Rows
 from kgraft.model.scorer import Scorer
 
 
-class FacingModel:
-    """A model in the rows of a graph, of which it may know only some entities and relations.
+class MappedScorer:
+    """A model's scorer in the rows of a graph; the model may lack some entities and relations.
 
     Args:
-        scorer: Scores in the model's rows.
+        scorer: A scorer in the model's rows.
         entities: For each entity of the graph its row in the model, or -1, int64 ``(n,)``.
         relations: For each relation of the graph its row in the model, or -1, int64 ``(m,)``.
     """
@@ -28,7 +28,7 @@ class FacingModel:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which of the graph's entities the model knows, bool ``(n,)``."""
+        """True for each of the graph's entities that the model has, bool ``(n,)``."""
         return (self._entities >= 0).numpy()
 
     def score(
@@ -42,8 +42,8 @@ class FacingModel:
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, all ids being rows of the graph.
 
-        A candidate that the model does not know scores -inf; a query that it cannot understand
-        scores all candidates that it knows alike.
+        Candidates that the model lacks score -inf. For a query whose entity or relation it lacks,
+        all others score 0.
         """
         rows = self._entities if candidates is None else self._entities[candidates]
         own_anchors, own_relations = self._entities[anchors], self._relations[relations]
@@ -59,6 +59,6 @@ class FacingModel:
             of_known = scores
             scores = of_known.new_full((len(anchors), len(rows)), float("-inf"))
             scores[:, known.to(scores.device)] = of_known
-        not_understood = ((own_anchors < 0) | (own_relations < 0)).to(scores.device)
-        scores[not_understood] = torch.where(known, 0.0, float("-inf")).to(scores)
+        unanswerable = ((own_anchors < 0) | (own_relations < 0)).to(scores.device)
+        scores[unanswerable] = torch.where(known, 0.0, float("-inf")).to(scores)
         return scores
