@@ -122,7 +122,7 @@ def retraining_context(
         weights=weights,
         auxiliary=distillation,
     )
-    return TargetContext("student", own, task, inputs, start)
+    return TargetContext("student", own, task, inputs, start, reliability)
 
 
 def _distillation(

@@ -62,6 +62,7 @@ class TargetContext:
         task: The embeddings, and the facts of all sources to train them on.
         inputs: Fingerprint of everything that the run depends on.
         earlier: An earlier student of the target, whose rules' weights are the initial ones.
+        known_reliability: The ``reliability``, where it is computed already.
     """
 
     kind: Kind
@@ -69,6 +70,7 @@ class TargetContext:
     task: EmbeddingTask
     inputs: Fingerprint
     earlier: TrainedModel | None = None
+    known_reliability: NDArray[np.float64] | None = None
 
     @property
     def graph(self) -> JointGraph:
@@ -98,6 +100,8 @@ class TargetContext:
     @cached_property
     def reliability(self) -> NDArray[np.float64]:
         """The probability that the target would state each of the graph's facts, ``(n,)``."""
+        if self.known_reliability is not None:
+            return self.known_reliability
         return source_reliability(self.graph, self.target.name)
 
     @property
