@@ -244,7 +244,8 @@ def _measured(model: TrainedModel) -> str:
         ways = ", ".join(f"by {by} {100 * value:.1f}" for by, value in model.evidence.mrr.items())
         look += f" ({ways}; it answers by {model.answers_by})"
     best = model.metrics["best_epoch"]
-    return f"{model.kind}: {len(model.log)} epochs, best {best}, {look}"
+    n = len(model.log)
+    return f"{model.kind}: {n} epoch{'s' * (n > 1)}, best {best}, {look}"
 
 
 def _changed(change: Change) -> Sequence[str]:
@@ -269,7 +270,8 @@ def _estimate_lines(found: Estimate) -> Sequence[str]:
     from kgraft.pipeline.estimate import BEFORE_EMBEDDINGS
 
     free = "" if found.available is None else f" of {found.available / 2**30:,.1f} GiB free"
-    validations = f", {found.validations} validations" if found.validations else ""
+    n = found.validations
+    validations = f", {n:,} validation{'s' * (n > 1)}" if n else ""
     steps = f"{found.steps:,} steps of {1000 * found.seconds_per_step:.1f} ms{validations}"
     stages = [f"  {name}: about {_duration(seconds)}" for name, seconds in found.stages.items()]
     embeddings = f"  embeddings: about {_duration(found.training_seconds)} ({steps})"
