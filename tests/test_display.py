@@ -23,8 +23,10 @@ from kgraft.inference.similar import similar
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspection import inspect
 from kgraft.linking.joint_graph import join
+from kgraft.linking.links import Links
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.tables import SHOWN, html_table
+from kgraft.system.terminal import HIDDEN
 
 NAMELESS = AlignSettings(labels=LabelSettings(use=False))
 
@@ -73,6 +75,22 @@ def test_names_from_data_are_escaped() -> None:
         assert "<b>" not in html
     assert "&lt;script&gt;alert(1)" in shown[0]
     assert "b&amp;c" in shown[0]
+
+
+def test_names_from_data_do_not_steer_a_terminal() -> None:
+    evil = "a\x1b]0;b\x07\r\nError: \u2028c"
+    graph = KnowledgeGraph(evil, Vocabulary.of([evil]), Vocabulary.of([evil]), np.zeros((1, 3)))
+    known = collect([graph])
+    shown = [graph, known, inspect(known), join([graph]), Links(evil, "b", *no_links())]
+    shown += [Results(Prediction, [Prediction(evil, evil, evil, evil, 1.0, (evil,))])]
+    for found in shown:
+        assert not HIDDEN.search(repr(found).replace("\n  ", ""))
+        if hasattr(found, "_repr_html_"):
+            assert not HIDDEN.search(found._repr_html_())
+
+
+def no_links() -> tuple[np.ndarray, np.ndarray]:
+    return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.float32)
 
 
 def test_a_long_table_is_cut() -> None:

@@ -26,6 +26,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tables import html_table
+from kgraft.system.terminal import visible
 
 GIVEN_REASON = "it follows from the links that were given"
 
@@ -62,7 +63,7 @@ class Alignment:
     unmatched: Candidates
 
     def __repr__(self) -> str:
-        return (
+        return visible(
             f"<Alignment of {', '.join(graph.name for graph in self.nodes.graphs)}: "
             f"{sum(len(x.links) for x in self.proposed):,} links of entities proposed, "
             f"{len(self.relations):,} correspondences of relations>"

@@ -57,5 +57,5 @@ def explain(
         if as_json:
             print_json(asdict(found))
             return
-        for line in str(found).splitlines():
+        for line in str(found).split("\n"):
             out.print(line, highlight=False, soft_wrap=True)

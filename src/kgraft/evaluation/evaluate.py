@@ -20,6 +20,7 @@ from kgraft.linking.joint_graph import JointGraph, covered, join
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.tables import cell, html_table
+from kgraft.system.terminal import visible
 
 Split = Literal["valid", "test"]
 
@@ -62,7 +63,7 @@ class Evaluation:
             f"MRR {cell(x['mrr'])}, Hits@1 {cell(x['hits@1'])}, Hits@10 {cell(x['hits@10'])}"
             for x in self._summary()
         ]
-        return "\n  ".join(lines) + ">"
+        return "\n  ".join(map(visible, lines)) + ">"
 
     def _repr_html_(self) -> str:
         caption = f"{len(self.facts):,} {self.split} facts of {self.graph.name}"

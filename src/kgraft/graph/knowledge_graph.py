@@ -15,6 +15,7 @@ from kgraft.errors import KgraftWarning, describe
 from kgraft.graph.grouped_index import Ints, changes, row_keys
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.system.tables import html_table
+from kgraft.system.terminal import visible
 
 Triples = NDArray[np.int64]
 """int64 ``(n, 3)``: head row, relation row, tail row, always in this order."""
@@ -76,7 +77,7 @@ class KnowledgeGraph:
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{len(getattr(self, split)):,} {split}" for split in SPLITS)
-        return (
+        return visible(
             f"<KnowledgeGraph {self.name}: {len(self.entities):,} entities, "
             f"{len(self.relations):,} relations, facts: {facts}>"
         )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from kgraft.inference.names import StatedFact, Statement, stated
 from kgraft.model.evidence import By
+from kgraft.system.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,14 @@ class Explanation:
         value = f"score {self.score:.3f}"
         if self.probability is not None:
             value = f"probability {self.probability:.3f}"
-        return (
+        return visible(
             f"<Explanation of {relation}({head}, {tail}): {value}, rank {self.rank:,} of "
             f"{self.candidates:,}; statements {len(self.stated_by)}, rules {len(self.rules)}, "
             f"paths {len(self.paths)}>"
         )
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(map(visible, self._lines()))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

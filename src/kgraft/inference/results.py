@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import polars as pl
 
 from kgraft.system.tables import html_table
+from kgraft.system.terminal import visible
 
 SHOWN = 10
 """Records that are shown in plain text."""
@@ -41,7 +42,7 @@ class Results(list[R]):
         return pl.DataFrame(rows, schema=columns, orient="row")
 
     def __repr__(self) -> str:
-        lines = [str(record) for record in self[:SHOWN]]
+        lines = [visible(str(record)) for record in self[:SHOWN]]
         if len(self) > SHOWN:
             lines.append(f"and {len(self) - SHOWN:,} more")
         return "\n".join(lines) or f"no {self._kind.__name__}"

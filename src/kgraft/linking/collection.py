@@ -13,6 +13,7 @@ from kgraft.errors import DataError, KgraftWarning, UnknownNameError, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.linking.links import Links
 from kgraft.system.tables import html_table
+from kgraft.system.terminal import visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Collection:
 
     def __repr__(self) -> str:
         target = "" if self.target is None else f", target {self.target}"
-        lines = [f"<Collection {self.name}: {len(self.graphs)} graphs{target}"]
+        lines = [visible(f"<Collection {self.name}: {len(self.graphs)} graphs{target}")]
         lines += map(repr, (*self.graphs.values(), *self.links))
         return "\n  ".join(lines) + ">"
 

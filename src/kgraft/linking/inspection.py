@@ -105,7 +105,7 @@ class Inspection:
     conflicts: tuple[LinkConflict, ...]
 
     def __repr__(self) -> str:
-        return (
+        return visible(
             f"<Inspection of {self.name}: {len(self.sources)} sources, "
             f"{self.joint_entities:,} joint entities, {self.joint_relations:,} joint relations, "
             f"{len(self.conflicts):,} conflicts>"

@@ -15,6 +15,7 @@ from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.merge import Conflict, merge
+from kgraft.system.terminal import visible
 
 _CERTAIN = 2.0
 """Confidence of certain links, above that of all others."""
@@ -101,7 +102,7 @@ class JointGraph:
     conflicts: tuple[LinkConflict, ...] = ()
 
     def __repr__(self) -> str:
-        return (
+        return visible(
             f"<JointGraph of {', '.join(self.parts)}: {self.n_entities:,} entities, "
             f"{self.n_relations:,} relations, {len(self.triples):,} facts, "
             f"{len(self.conflicts):,} conflicts>"

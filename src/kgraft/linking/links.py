@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.system.terminal import visible
+
 LinkKind = Literal["entity", "relation"]
 
 
@@ -45,7 +47,7 @@ class Links:
             raise ValueError("a confidence lies above 0 and at most at 1")
 
     def __repr__(self) -> str:
-        return f"<Links {self.left} - {self.right}: {len(self):,} {self.kind} links>"
+        return visible(f"<Links {self.left} - {self.right}: {len(self):,} {self.kind} links>")
 
     def __len__(self) -> int:
         return len(self.pairs)

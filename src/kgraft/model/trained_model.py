@@ -24,6 +24,7 @@ from kgraft.model.scorer import Scorer
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import parse_device
 from kgraft.system.tables import cell, html_table
+from kgraft.system.terminal import visible
 
 if TYPE_CHECKING:
     from kgraft.evaluation.evaluate import Evaluation, Filter, Split
@@ -74,7 +75,7 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         about = ", ".join(f"{name} {cell(value)}" for name, value in self._summary().items())
-        return f"<TrainedModel: {about}>"
+        return visible(f"<TrainedModel: {about}>")
 
     def _repr_html_(self) -> str:
         names, values = zip(*self._summary().items(), strict=True)
