@@ -36,19 +36,20 @@ asked = json.loads(sys.argv[1])
 if not Path(kgraft.__file__).is_relative_to(asked["source"]):
     sys.exit(f"kgraft is imported from {kgraft.__file__}")
 torch.set_num_threads(asked["threads"])
-def settings(name):
-    given = asked[name]
-    kind = {"teacher": "TrainSettings", "student": "RetrainSettings"}[name]
-    return None if given is None else getattr(kgraft, kind).model_validate_json(given)
+kgraft.pretrain, kgraft.retrain  # imported before they are timed
+def settings(name, kind):
+    return asked[name] and kind.model_validate_json(asked[name])
+clock = getattr(time, asked["clock"])
 found = {}
 def timed(name, do):
-    begin = time.perf_counter()
+    begin = clock()
     result = do()
-    found[name] = min(found.get(name, 1e9), time.perf_counter() - begin)
+    found[name] = min(found.get(name, 1e9), clock() - begin)
     return result
 collection = kgraft.read_collection(asked["collection"])
-teacher = timed("pretrain", lambda: kgraft.pretrain(collection, settings("teacher")))
-student = timed("retrain", lambda: kgraft.retrain(collection, teacher, settings("student")))
+how = settings("teacher", kgraft.TrainSettings), settings("student", kgraft.RetrainSettings)
+teacher = timed("pretrain", lambda: kgraft.pretrain(collection, how[0]))
+student = timed("retrain", lambda: kgraft.retrain(collection, teacher, how[1]))
 for _ in range(3):
     timed("rank by vectors", lambda: evaluate(student, collection, by="vectors"))
     ranked = timed("rank", lambda: evaluate(student, collection))
@@ -63,7 +64,7 @@ print(json.dumps({"seconds": found, "mrr": ranked.mrr()}))
 def measured(checkout: Path, asked: Namespace) -> dict[str, Any]:
     """Run the driver with a checkout's sources, and return the seconds of each figure."""
     source = checkout.resolve() / "src"
-    names = ("collection", "threads", "teacher", "student")
+    names = ("collection", "threads", "teacher", "student", "clock")
     given = json.dumps({**{x: getattr(asked, x) for x in names}, "source": str(source)})
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(asked.threads))
     ended = subprocess.run(  # noqa: S603
@@ -100,16 +101,17 @@ def measure(asked: Namespace) -> dict[str, Any]:
     command = f"python benchmarks/compare.py OTHER --rounds {asked.rounds}"
     return {
         "settings": {"other": Path(asked.other).name},
-        "command": f"{command} --threads {asked.threads} --collection {asked.collection}",
+        "command": f"{command} --threads {asked.threads} --clock {asked.clock}",
         "mrr": {name: [row["mrr"] for row in rows] for name, rows in rounds.items()},
         "figures": compared(rounds),
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    clock = ("perf_counter", "process_time counts CPU time, on a machine with other work")
     given = (str, "its settings as JSON, which have to mean the same in both checkouts")
     parser = options_of(
-        __doc__, "other", collection="world", rounds=5, teacher=given, student=given
+        __doc__, "other", collection="world", rounds=5, teacher=given, student=given, clock=clock
     )
     for row in run(parser, measure, arguments)["figures"]:
         ratio = row["times_as_fast"]

@@ -27,7 +27,7 @@ def test_a_checkout_beside_itself(tmp_path: Path, capsys: pytest.CaptureFixture[
     script("compare").main([str(ROOT), "--rounds=1", "--threads=1", f"--out={out}", *settings])
     report = json.loads(out.read_text())
     assert report["settings"]["threads"] == 1
-    assert "--rounds 1 --threads 1 --collection world" in report["command"]
+    assert "--rounds 1 --threads 1 --clock perf_counter" in report["command"]
     assert str(ROOT) not in out.read_text()
     assert report["mrr"]["this"] == report["mrr"]["other"]
     figures = [row["figure"] for row in report["figures"]]
