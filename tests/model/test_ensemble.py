@@ -104,7 +104,7 @@ BY_RULES = [
 def test_mixed_by_hand() -> None:
     features = Features(
         vectors=torch.tensor([[2.0, -1.0], [2.0, 0.0]]),
-        is_pseudo=torch.tensor([[0.5, 1.0], [0.0, 3.0]]),
+        inferred=torch.tensor([[0.5, 1.0], [0.0, 3.0]]),
         stated=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
         reliability=torch.tensor([[-2.0, 0.0], [0.0, 0.0]]),
         unstated=torch.tensor([[0.25], [1.0]]),

@@ -73,7 +73,7 @@ def test_vectors_and_queries_are_as_they_were(plain: KgeModel, model: KgeModel) 
 
 def test_tables_of_another_model_are_refused(plain: KgeModel) -> None:
     for entities, relations in (((2, 1), (4, 1)), ((3, 1), (3, 1)), ((3, 1), (4, 2))):
-        with pytest.raises(ValueError, match="do not fit those of the vectors"):
+        with pytest.raises(ValueError, match="does not fit the tables"):
             plain.with_prior(FrequencyPrior(torch.zeros(entities), torch.zeros(relations)))
 
 

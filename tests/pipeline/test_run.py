@@ -14,7 +14,8 @@ from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import run as training_run
+from kgraft.pipeline import run as run_module
+from kgraft.pipeline.embeddings import EmbeddingTask, make_sampler, new_model
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import RunOptions
@@ -87,7 +88,7 @@ def test_facts_of_no_weight_are_not_learned(tiny: Collection, steps: int) -> Non
     training = TrainingSettings(path_length=steps, batch_size=4, negatives=50)
     # Not to be learned are bob sees Z, the last of big's facts, and ann likes cay, its first.
     weights = np.array([1.0, 2.0, 0.5, 0.0, 1.0, 0.0])
-    batches = training_run.batches_of(joint, training, n_entities=5, weights=weights)
+    batches = make_sampler(joint, training, n_entities=5, weights=weights)
     facts = [[0, 0, 1], [1, 1, 2], [2, 0, 3]]
     assert batches.facts.tolist() == facts
     seen, counted = set[int](), dict[tuple[int, ...], float]()
@@ -107,7 +108,7 @@ def test_facts_of_no_weight_are_not_learned(tiny: Collection, steps: int) -> Non
 
 def test_all_facts_are_learned_unless_weights_say_otherwise(tiny: Collection) -> None:
     joint = join(list(tiny.graphs.values()), tiny.links)
-    batches = training_run.batches_of(joint, TrainingSettings(), n_entities=joint.n_entities)
+    batches = make_sampler(joint, TrainingSettings(), n_entities=joint.n_entities)
     distinct = np.unique(joint.triples, axis=0)
     assert batches.facts.tolist() == distinct.tolist()
     assert {x for batch in batches.epoch(1) for x in batch.weights.tolist()} == {1.0}
@@ -117,9 +118,9 @@ def test_without_a_fact_of_any_weight_there_is_nothing_to_train_on(
     tiny: Collection, fast: TrainSettings
 ) -> None:
     joint = join(list(tiny.graphs.values()), tiny.links)
-    model = training_run.new_model(joint, fast)
+    model = new_model(joint, fast)
     with pytest.raises(DataError, match="no fact to train on in mine, big"):
-        training_run.Run("student", joint, fast, model, [], target="mine", weights=np.zeros(6))
+        EmbeddingTask("student", joint, fast, model, [], weights=np.zeros(6))
 
 
 class Stop(Silence):
@@ -136,7 +137,7 @@ class Stop(Silence):
 @pytest.fixture
 def always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a run after every step."""
-    monkeypatch.setattr(training_run, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
+    monkeypatch.setattr(run_module, "Checkpoint", partial(Checkpoint, every_seconds=0.0))
     monkeypatch.setattr(checkpoint, "TIME_SHARE", math.inf)
 
 
@@ -145,7 +146,7 @@ def always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_run_ends_in_the_same_weights_and_log(
     run: Run, whole: TrainedModel, tmp_path: Path, epoch: int
 ) -> None:
-    kept = tmp_path / "run.safetensors"
+    kept = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run(0, RunOptions(Stop(epoch), kept))
     assert kept.exists()
@@ -154,21 +155,24 @@ def test_an_interrupted_run_ends_in_the_same_weights_and_log(
 
 @pytest.mark.usefixtures("always_kept")
 def test_the_checkpoint_of_another_seed_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
-    kept = tmp_path / "run.safetensors"
+    kept = tmp_path / "run"
     run(1, RunOptions(directory=kept))
-    before = kept.read_bytes()
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
     with pytest.raises(DataError, match="another run is kept here"):
         run(0, RunOptions(directory=kept))
-    assert kept.read_bytes() == before
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 
 
 @pytest.mark.usefixtures("always_kept")
 def test_a_damaged_checkpoint_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
-    kept = tmp_path / "run.safetensors"
+    kept = tmp_path / "run"
     run(0, RunOptions(directory=kept))
-    kept.write_bytes(kept.read_bytes()[:-100])
-    with pytest.raises(DataError, match="is damaged"):
-        run(0, RunOptions(directory=kept))
+    for path in kept.glob("*.safetensors"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100])
+        with pytest.raises(DataError, match="is damaged"):
+            run(0, RunOptions(directory=kept))
+        path.write_bytes(whole)
 
 
 @pytest.mark.slow
@@ -189,7 +193,7 @@ def test_a_student_of_another_teacher_is_not_gone_on_with(
             "distillation": DistillationSettings(warm_start=False),
         }
     )
-    kept = tmp_path / "run.safetensors"
+    kept = tmp_path / "run"
     retrain(generated, another, settings, options=RunOptions(directory=kept))
-    with pytest.raises(DataError, match="settings, facts or teacher"):
+    with pytest.raises(DataError, match=r"another run is kept here.*parent models"):
         retrain(generated, teacher, settings, options=RunOptions(directory=kept))

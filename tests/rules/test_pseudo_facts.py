@@ -116,7 +116,7 @@ def test_the_same_seed_infers_the_same() -> None:
 def test_facts_are_drawn_by_their_chances() -> None:
     facts = PseudoFacts(np.array([[0, 0, 1], [1, 0, 2], [2, 0, 3]]), np.array([0.0, 1.0, 0.25]))
     draw = np.random.default_rng(0)
-    drawn = np.concatenate([facts.draw(draw) for _ in range(1000)])
+    drawn = np.concatenate([facts.sample(draw) for _ in range(1000)])
     times = np.bincount(drawn[:, 0], minlength=3)
     assert times[:2].tolist() == [0, 1000]
     assert 200 < times[2] < 300  # 250 are expected, with a deviation of 14

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from steps import step
 
 from kgraft.graph import grouped_index
 from kgraft.graph.knowledge_graph import Triples
@@ -53,9 +54,9 @@ def test_answers_are_found_in_either_direction(facts: Triples, largest: int | No
     assert answered(index) == {query: sorted(found) for query, found in expected.items()}
 
 
-def batches_of(facts: Triples, negatives: int = 3, steps: int = 1) -> TripleSampler:
+def batches_of(facts: Triples, negatives: int = 3, length: int = 1) -> TripleSampler:
     return TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, path_length=steps,
+        facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, path_length=length,
         logq_correction=0.5, seed=0,
     )  # fmt: skip
 
@@ -81,16 +82,14 @@ def test_hubs_are_looked_up_by_candidates_alike(facts: Triples) -> None:
         assert len(left.known) == len(right.known)
 
 
-@given(
-    facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), path_length=st.integers(1, 2)
-)
+@given(facts=FACTS, more=st.integers(0, 5), negatives=st.integers(1, 12), length=st.integers(1, 2))
 @pytest.mark.parametrize("many", [0, 0.2, 4])
 def test_a_padded_batch_has_one_shape_and_says_the_same(
-    facts: Triples, more: int, negatives: int, steps: int, many: float
+    facts: Triples, more: int, negatives: int, length: int, many: float
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collator, "HUB_FACTOR", many)
-        check_padded(batches_of(facts, negatives, steps), more, negatives)
+        check_padded(batches_of(facts, negatives, length), more, negatives)
 
 
 def check_padded(batches: TripleSampler, more: int, negatives: int) -> None:
@@ -101,17 +100,17 @@ def check_padded(batches: TripleSampler, more: int, negatives: int) -> None:
         padded = batches.collator.collate_padded(sampled, enough)
         assert len(padded.entities) == 2 * sampled.size + negatives
         assert len(padded.relations) == sampled.size
-        assert len(padded.known) == enough.answers + enough.asked * len(padded.entities)
+        assert len(padded.known) == enough.answers + enough.hub_queries * len(padded.entities)
         n = len(made.entities)
         assert padded.original is not None
         own = padded.original[: len(padded.entities)].tolist()
         assert own == [*range(n), *[0] * (len(padded.entities) - n)]
-        for name in ("entities", "discounts"):
+        for name in ("entities", "logq"):
             assert getattr(padded, name)[:n].equal(getattr(made, name)), name
         assert set(padded.entities[n:].tolist()) <= {int(made.entities[0])}
         assert padded.logq[n:].eq(torch.inf).all()
         assert padded.uses.sum() == made.uses.sum()
-        for name in ("heads", "predicates", "tails", "weights", "inferred"):
+        for name in ("heads", "predicates", "tails", "weights", "is_pseudo"):
             assert getattr(padded, name).equal(getattr(made, name)), name
         first = (0, int(made.entities[made.tails[0]]))
         assert known(padded) | {first} == known(made) | {first}
@@ -139,7 +138,7 @@ def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
                 )
             else:
                 batch = batches.collator.collate(sampled)
-            terms.append(trainer.step(batch))
+            terms.append(step(trainer, batch))
         return terms, trainer.state()
 
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from steps import step
 
 from kgraft.errors import DataError, TrainingError
 from kgraft.model.kge import KgeModel
@@ -108,7 +109,7 @@ def test_without_validation_the_last_state_is_kept() -> None:
     by_hand, _ = parts()
     for number in (1, 2, 3):
         for batch in batches.epoch(number):
-            by_hand.step(batch)
+            step(by_hand, batch)
     assert trainer.model.entities.equal(by_hand.model.entities)
     assert trainer.model.relations.equal(by_hand.model.relations)
 
@@ -117,7 +118,7 @@ def test_the_log_holds_means_over_queries() -> None:
     trainer, batches = parts()
     entry = fit(trainer, batches, TrainingSettings(epochs=1)).log[0]
     by_hand, _ = parts()
-    steps = [(len(batch), by_hand.step(batch)) for batch in batches.epoch(1)]
+    steps = [(len(batch), step(by_hand, batch)) for batch in batches.epoch(1)]
     assert [size for size, _ in steps] == [4, 4, 2]
     for name in ("task", "regularization", "loss"):
         assert entry[name] == pytest.approx(sum(n * terms[name] for n, terms in steps) / 10)
@@ -153,8 +154,6 @@ def test_a_listener_hears_every_query_and_every_epoch() -> None:
     ear = Ear()
     settings = TrainingSettings(epochs=2, validate_every=2)
     run = fit(trainer, batches, settings, validate=lambda: 0.25, listener=ear)
-    assert ear.heard[0] == ("begin student for mine", 20)
-    assert ear.heard[-1] == ("end", None)
     assert [steps for what, steps in ear.heard if what == "advance"] == [0, 4, 4, 2, 4, 4, 2]
     told = [text for what, text in ear.heard if what == "tell"]
     assert told == [
@@ -165,14 +164,6 @@ def test_a_listener_hears_every_query_and_every_epoch() -> None:
 
 def fail() -> float:
     raise RuntimeError("stopped")
-
-
-def test_a_listener_hears_the_end_of_a_run_that_fails() -> None:
-    trainer, batches = parts()
-    ear = Ear()
-    with pytest.raises(RuntimeError, match="stopped"):
-        fit(trainer, batches, TrainingSettings(validate_every=1), validate=fail, listener=ear)
-    assert ear.heard[-1] == ("end", None)
 
 
 FIGURES = [0.3, 0.2, 0.6, 0.5, 0.4, 0.1]
@@ -207,7 +198,7 @@ def test_an_interrupted_run_ends_as_one_that_never_was(tmp_path: Path, stopped_a
     ear = Ear()
     rest = until(99, FIGURES[stopped_at - 1 :])
     run = fit(resumed, batches, settings, validate=rest, checkpoint=keep(), listener=ear)
-    assert ear.heard[1] == ("advance", 10 * stopped_at)
+    assert ear.heard[0] == ("advance", 10 * stopped_at)
     assert (run.best_epoch, run.best_mrr, run.waited) == (3, 0.6, 3)
     timings = {"seconds": 0, "queries_per_second": 0}
     assert [x | timings for x in run.log] == [x | timings for x in whole.log]
@@ -271,7 +262,7 @@ def test_an_interrupt_keeps_the_run_within_an_epoch(
     ear = Ear()
     kept = Checkpoint(tmp_path / "run", "it")
     run = fit(resumed, batches, settings, checkpoint=kept, listener=ear)
-    assert ear.heard[1] == ("advance", sum(([4, 4, 2] * 3)[:step]))
+    assert ear.heard[0] == ("advance", sum(([4, 4, 2] * 3)[:step]))
     timings = {"seconds": 0, "queries_per_second": 0}
     assert [x | timings for x in run.log] == [x | timings for x in whole.log]
     for name, value in trainer.state().items():

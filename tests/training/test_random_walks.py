@@ -24,7 +24,7 @@ def directed(facts: np.ndarray) -> np.ndarray:
 def paths(
     facts: np.ndarray,
     first: np.ndarray,
-    steps: int,
+    length: int,
     *,
     sources: np.ndarray | None = None,
     first_sources: np.ndarray | None = None,
@@ -34,15 +34,15 @@ def paths(
     stated = np.zeros(len(facts), dtype=np.int16) if sources is None else sources
     came_from = np.zeros(len(first), dtype=np.int16) if first_sources is None else first_sources
     walker = Walker(facts, stated, int(facts[:, ::2].max()) + 1, N_RELATIONS, bias)
-    return walker.extend(first, came_from, steps, np.random.default_rng(seed))
+    return walker.extend(first, came_from, length, np.random.default_rng(seed))
 
 
-@given(seed=st.integers(0, 1000), path_length=st.integers(1, 5))
-def test_every_step_is_a_fact_that_begins_where_the_last_one_ends(seed: int, steps: int) -> None:
+@given(seed=st.integers(0, 1000), length=st.integers(1, 5))
+def test_every_step_is_a_fact_that_begins_where_the_last_one_ends(seed: int, length: int) -> None:
     facts = random_facts(seed)
     first = directed(facts)
-    walked = paths(facts, first, steps, seed=seed)
-    assert walked.shape == (len(first), steps, 3)
+    walked = paths(facts, first, length, seed=seed)
+    assert walked.shape == (len(first), length, 3)
     np.testing.assert_array_equal(walked[:, 0], first)
     np.testing.assert_array_equal(walked[:, 1:, 0], walked[:, :-1, 2])
     known = set(map(tuple, first.tolist()))

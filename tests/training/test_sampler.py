@@ -104,7 +104,7 @@ def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, infe
     more = PseudoFacts(np.array([[0, 1, 90], [91, 0, 1]]), np.array([0.5, 1.0]))
     batches = TripleSampler(
         facts, 100, N_RELATIONS, batch_size=4, negatives=negatives, logq_correction=0.5, seed=0,
-        inferred=more if inferred else None,
+        pseudo_facts=more if inferred else None,
     )  # fmt: skip
     seen, told, n_batches = np.zeros(100), np.full(100, np.nan), 0
     for number in range(300):
@@ -141,23 +141,23 @@ def test_a_fact_that_two_sources_state_counts_once(repeats: int) -> None:
     assert len(batches_of(facts).facts) == 2
 
 
-@given(facts=FACTS, path_length=st.integers(2, 4), number=st.integers(0, 100))
+@given(facts=FACTS, length=st.integers(2, 4), number=st.integers(0, 100))
 def test_paths_begin_with_every_fact_and_stay_together(
-    facts: Triples, steps: int, number: int
+    facts: Triples, length: int, number: int
 ) -> None:
     batches = TripleSampler(
-        facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, path_length=steps
+        facts, N_ENTITIES, N_RELATIONS, batch_size=8, negatives=3, seed=0, path_length=length
     )
     drawn = list(batches.epoch(number))
     assert sum(map(len, drawn)) == batches.n_queries
     firsts = []
     for batch in drawn:
-        assert batch.path_length == steps
-        assert len(batch) % steps == 0
+        assert batch.path_length == length
+        assert len(batch) % length == 0
         queries = asked(batch)
         assert set(queries) <= both_ways(facts)
-        for place in range(0, len(queries), steps):
-            path = queries[place : place + steps]
+        for place in range(0, len(queries), length):
+            path = queries[place : place + length]
             assert [head for head, _, _ in path[1:]] == [tail for _, _, tail in path[:-1]]
             firsts.append(path[0])
     assert Counter(firsts) == dict.fromkeys(both_ways(facts), 1)
@@ -197,19 +197,19 @@ def test_a_known_answer_is_no_negative_of_an_inferred_one_but_the_other_way_roun
     assert left_out == {((0, 0, 2), 1)}
 
 
-@given(facts=FACTS, path_length=st.integers(1, 3))
-def test_only_the_first_fact_of_a_path_is_inferred(facts: Triples, steps: int) -> None:
+@given(facts=FACTS, length=st.integers(1, 3))
+def test_only_the_first_fact_of_a_path_is_inferred(facts: Triples, length: int) -> None:
     inferred = PseudoFacts(facts[:1, ::-1][:, [2, 1, 0]], np.ones(1))
     batches = TripleSampler(
         facts,
         N_ENTITIES,
         N_RELATIONS,
         pseudo_facts=inferred,
-        path_length=steps,
+        path_length=length,
         batch_size=8,
         negatives=1,
         seed=0,
     )
     flags = np.concatenate([batch.is_pseudo.numpy() for batch in batches.epoch(1)])
     assert flags.sum() == 2
-    assert flags.reshape(-1, steps)[:, 1:].sum() == 0
+    assert flags.reshape(-1, length)[:, 1:].sum() == 0

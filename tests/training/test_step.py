@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from steps import step
 from torch import Tensor
 
 from kgraft.linking.linked_subgraph import LinkedSubgraph
@@ -49,12 +50,6 @@ def one_query(known: Tensor = NONE_KNOWN) -> Batch:
 def trainer_of(model: KgeModel, regularization: float = 0.0, **more: Any) -> Trainer:
     rates = {"learning_rate": 0.1, "dense_learning_rate": 1e-3}
     return Trainer(model, **rates, regularization=regularization, **more)
-
-
-def step(trainer: Trainer, batch: Batch) -> dict[str, float]:
-    """Take a step, and return its loss terms."""
-    trainer.step(trainer.prepare(batch))
-    return trainer.metrics.flush()[-1][1]
 
 
 def test_terms_by_hand() -> None:

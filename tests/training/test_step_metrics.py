@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from steps import step
 from torch import Tensor
 
 from kgraft.errors import TrainingError
 from kgraft.model.kge import KgeModel
 from kgraft.settings import EncoderName, ModelSettings, TrainingSettings
-from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
@@ -20,26 +20,24 @@ FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 
 N_ENTITIES = 6
 
 
-def parts(encoder: EncoderName = "complex", *, waits: bool) -> tuple[Trainer, TripleSampler]:
+def parts(encoder: EncoderName = "complex", *, synchronous: bool) -> tuple[Trainer, TripleSampler]:
     settings = ModelSettings(encoder=encoder, width=4, init_scale=0.5, dropout=0.0)
     model = KgeModel.create(settings, N_ENTITIES, 2, seed=1)
     trainer = Trainer(
-        model, learning_rate=0.1, dense_learning_rate=1e-3, regularization=0.01, synchronous=waits
+        model,
+        learning_rate=0.1,
+        dense_learning_rate=1e-3,
+        regularization=0.01,
+        synchronous=synchronous,
     )
     return trainer, TripleSampler(FACTS, N_ENTITIES, 2, batch_size=2, negatives=1, seed=0)
-
-
-def step(trainer: Trainer, batch: Batch) -> dict[str, float]:
-    """Take a step, and return its loss terms."""
-    trainer.step(batch)
-    return trainer.metrics.flush()[-1][1]
 
 
 @pytest.mark.parametrize("encoder", ["complex", "gru"])
 def test_a_run_that_does_not_wait_is_the_same_run(encoder: EncoderName) -> None:
     found = []
-    for waits in (True, False):
-        trainer, batches = parts(encoder, synchronous=waits)
+    for synchronous in (True, False):
+        trainer, batches = parts(encoder, synchronous=synchronous)
         run = fit(trainer, batches, TrainingSettings(epochs=3))
         found.append((trainer.state(), [entry["loss"] for entry in run.log]))
     assert found[0][1] == found[1][1]

@@ -65,7 +65,7 @@ class KgeModel:
         if len(relations) % 2:
             raise ValueError("every relation needs a row and an inverse row")
         if prior is not None and not prior.fits(len(entities), len(relations)):
-            raise ValueError("the frequency prior does not fit those of the vectors")
+            raise ValueError("the frequency prior does not fit the tables of the vectors")
         self.settings = settings
         self.entities = entities
         self.relations = relations
