@@ -1,1 +1,1 @@
-"""Finding, checking and measuring what is the same across knowledge graphs."""
+"""Alignment of knowledge graphs: find links, audit them, and evaluate them."""

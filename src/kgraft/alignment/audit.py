@@ -78,9 +78,7 @@ class Audit:
             confidence = np.maximum(confidence, MIN_CONFIDENCE)
             left.append(
                 replace(
-                    x.links,
-                    pairs=x.links.pairs[kept],
-                    confidence=confidence.astype(np.float32),
+                    x.links, pairs=x.links.pairs[kept], confidence=confidence.astype(np.float32)
                 )
             )
         return tuple(left)

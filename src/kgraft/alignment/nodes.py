@@ -26,8 +26,8 @@ class Nodes:
 
     Args:
         graphs: The graphs.
-        joint: Their facts in rows of nodes; relations are one where they have one name, or where
-            relation links say so.
+        joint: Their facts in rows of nodes; relations of one name, and
+            linked ones, are one.
         source_of: Index of each node's graph, int64 ``(n,)``.
         first: The first node of each graph, and at the end their number, int64 ``(g + 1,)``.
     """

@@ -18,7 +18,7 @@ SHOWN = 3
 def reasons(
     nodes: Nodes, clusters: Ints, left: Ints, right: Ints, around: Neighbours, names: Names
 ) -> list[str]:
-    """Return a sentence on what each pair of clusters has in common, the strongest first.
+    """Return a sentence on the evidence that each pair of clusters shares, the strongest first.
 
     Args:
         nodes: All entities.

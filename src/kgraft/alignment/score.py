@@ -190,34 +190,22 @@ class _Partners:
         linked, true = self._linked[ours, right], self._true[ours, right]
         new = (linked >= 0) & (self._given[ours, right] < 0)
         known = (true >= 0) | (self._true[linked, left] >= 0)
-        dangling = np.concatenate(
-            [
-                self._linked[ours, right][true < 0],
-                self._linked[theirs, left][self._true[theirs, left] < 0],
-            ]
-        )
-        pairs, _ = nodes.pairs([held_out])
-        ranks = np.concatenate(
-            [
-                self._ranks(pairs[:, 0], pairs[:, 1], right),
-                self._ranks(pairs[:, 1], pairs[:, 0], left),
-            ]
-        )
+        others = self._linked[theirs, left][self._true[theirs, left] < 0]
+        dangling = np.append(linked[true < 0], others)
+        (one, other), given = nodes.pairs([held_out])[0].T, nodes.pairs(seeds)[0]
+        ranks = np.append(self._ranks(one, other, right), self._ranks(other, one, left))
+        ends = np.sort(nodes.source_of[given], axis=1)
         return PairScore(
             held_out.left,
             held_out.right,
-            sum(
-                len(x)
-                for x in seeds
-                if x.kind == "entity" and x.between(held_out.left, held_out.right)
-            ),
+            int((ends == sorted((left, right))).all(axis=1).sum()),
             len(held_out),
             int(new.sum()),
             int((new & (linked == true)).sum()),
             int((new & known).sum()),
             len(dangling),
             float((dangling < 0).mean()) if len(dangling) else 1.0,
-            float((self._linked[pairs[:, 0], right] == pairs[:, 1]).mean()),
+            float((self._linked[one, right] == other).mean()),
             {k: float((ranks <= k).mean()) for k in HITS},
             float((1 / ranks).mean()),
         )

@@ -47,9 +47,9 @@ def neighbours(
 ) -> Neighbours:
     """Collect the statements about every node.
 
-    A statement about at most ``d`` entities of a graph tells with a probability of about ``1 / d``
-    which of them is meant: functionality, measured at the neighbour itself. For small ``d`` it is
-    held near the inverse functionality of the relation (PARIS, equation 2).
+    Two entities that share a statement about at most ``d`` entities of a graph are the same with a
+    probability of about ``1 / d``: functionality, measured at the neighbour itself. For small ``d``
+    it is held near the inverse functionality of the relation (PARIS, equation 2).
 
     Args:
         nodes: All entities.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,16 +139,11 @@ def nearest(asked: Vectors, among: Vectors) -> tuple[Ints, Floats]:
         Pairs of rows ``(p, 2)``, in the order of the first, and cosines ``(p,)``.
     """
     if len(among) <= EXACT:
-        parts = [
-            _top(
-                np.arange(start, min(start + ROWS, len(asked))), asked, np.arange(len(among)), among
-            )
-            for start in range(0, len(asked), ROWS)
-        ]
+        columns = np.arange(len(among))
+        parts = [_top(rows, asked, columns, among) for rows in _blocks(np.arange(len(asked)))]
     else:
         parts = _by_lists(asked, among)
-    pairs = np.concatenate([pairs for pairs, _ in parts])
-    cosine = np.concatenate([cosine for _, cosine in parts])
+    pairs, cosine = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((pairs[:, 1], -cosine, pairs[:, 0]))
     pairs, cosine = pairs[order], cosine[order]
     kept = rank_in_group(pairs[:, 0]) < NEAREST
@@ -165,23 +161,18 @@ def _top(rows: Ints, asked: Vectors, columns: Ints, among: Vectors) -> tuple[Int
 
 def _by_lists(asked: Vectors, among: Vectors) -> list[tuple[Ints, Floats]]:
     centres = among[np.random.default_rng(0).choice(len(among), CENTRES, replace=False)]
-    listed = np.concatenate(
-        [
-            (among[start : start + ROWS] @ centres.T).argmax(axis=1)
-            for start in range(0, len(among), ROWS)
-        ]
-    )
+    listed = np.concatenate([(x @ centres.T).argmax(axis=1) for x in _blocks(among)])
     probes = np.concatenate(
-        [
-            np.argpartition(-(asked[start : start + ROWS] @ centres.T), PROBES, axis=1)[:, :PROBES]
-            for start in range(0, len(asked), ROWS)
-        ]
+        [np.argpartition(-(x @ centres.T), PROBES, axis=1)[:, :PROBES] for x in _blocks(asked)]
     )
     parts = []
     for centre in range(CENTRES):
         columns = np.flatnonzero(listed == centre)
         rows = np.flatnonzero((probes == centre).any(axis=1))
         if len(columns):
-            starts = range(0, len(rows), ROWS)
-            parts += [_top(rows[start : start + ROWS], asked, columns, among) for start in starts]
+            parts += [_top(block, asked, columns, among) for block in _blocks(rows)]
     return parts
+
+
+def _blocks(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    return [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]

@@ -18,7 +18,7 @@ Column = NDArray[np.integer[Any]]
 LARGEST = np.iinfo(np.int64).max
 
 SIEVE_BITS = 22
-"""Most bits of a key by which absent keys are told apart without a search."""
+"""Maximum bits of a key by which absent keys are recognized without a search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class GroupedIndex:
             sizes: See the class; by default the largest number of each column and one.
 
         Raises:
-            ValueError: If the numbers are too large to be told apart by one int64.
+            ValueError: If the numbers are too large for one int64 key.
         """
         if sizes is None:
             sizes = tuple(int(column.max(initial=-1)) + 1 for column in columns)
@@ -86,7 +86,7 @@ class GroupedIndex:
             Positions of the keys that have a group, ascending, and the group of each, int64.
         """
         keys = _joined(columns, self.sizes)
-        # Most keys that rules ask for are absent, and most of those are told by a few bits.
+        # Most keys that rules ask for are absent, and their last bits show it.
         position = np.flatnonzero(self._sieve[keys & (len(self._sieve) - 1)])
         keys = keys[position]
         group = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)

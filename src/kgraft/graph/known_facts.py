@@ -47,7 +47,7 @@ class KnownFacts:
         triples: Arrays of facts, each ``(n, 3)``; a fact may occur in several.
 
     Raises:
-        ValueError: If an id is negative, or the ids are too large to be told apart by one int64.
+        ValueError: If an id is negative, or the ids are too large for one int64 key.
     """
 
     def __init__(self, *triples: ArrayLike) -> None:

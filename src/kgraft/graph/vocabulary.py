@@ -39,7 +39,7 @@ class Vocabulary:
             raise ValueError("a vocabulary has no missing names")
         if self.names.n_unique() != len(self.names):
             repeated = self.names.filter(self.names.is_duplicated())[0]
-            raise ValueError(f"the name {repeated!r} stands twice in one vocabulary")
+            raise ValueError(f"the name {repeated!r} is repeated in one vocabulary")
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Vocabulary:

@@ -30,7 +30,7 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[
     """Read facts from Parquet, or from Arrow IPC (a file, as Feather writes, or a stream).
 
     Args:
-        path: A file whose format is told by its content.
+        path: A file; its content decides the format.
         columns: The role of each column in the file's order. None: the columns head, relation and
             tail where the file has them, else the first three.
 
@@ -52,7 +52,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     """Read a table from Parquet or Arrow IPC.
 
     Args:
-        path: A file whose format is told by its content.
+        path: A file; its content decides the format.
         columns: The columns to read; by default all.
 
     Raises:
@@ -154,8 +154,6 @@ def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl
     if empty.any():
         row = first_row + int(empty.arg_max() or 0) + 1
         raise DataError(
-            f"the {role} in row {row} is empty",
-            remedy="Fill it in or remove the row",
-            path=path,
+            f"the {role} in row {row} is empty", remedy="Fill it in or remove the row", path=path
         )
     return text

@@ -85,11 +85,7 @@ def from_arrays(
 
 
 def from_frame(
-    name: str,
-    train: Frame,
-    *,
-    valid: Frame | None = None,
-    test: Frame | None = None,
+    name: str, train: Frame, *, valid: Frame | None = None, test: Frame | None = None
 ) -> KnowledgeGraph:
     """Make a graph from polars or pandas frames of names (numbers are taken as names).
 

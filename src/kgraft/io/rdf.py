@@ -243,8 +243,7 @@ class _Collected:
         )
         decoded = [names_of_iris(literals["entity"]), names_of_iris(literals["attribute"])]
         return RdfBatch(
-            facts.select(names_of_iris(column) for column in facts),
-            literals.with_columns(*decoded),
+            facts.select(names_of_iris(column) for column in facts), literals.with_columns(*decoded)
         )
 
 

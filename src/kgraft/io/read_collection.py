@@ -9,14 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -235,15 +228,11 @@ def _line_of(text: str, key: str, number: int | None = None) -> int | None:
 
 def _placed(source: GraphSource, directory: Path) -> GraphSource:
     """Return the source with paths relative to the collection file's directory."""
-
-    def many(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(directory / path for path in paths)
-
-    def one(path: Path | None) -> Path | None:
-        return None if path is None else directory / path
-
-    changes = {name: many(getattr(source, name)) for name in ("train", "valid", "test")}
-    files_of_names = {
-        name: one(getattr(source, name)) for name in ("entities", "relations", "labels")
-    }
-    return source.model_copy(update={**changes, **files_of_names})
+    changes: dict[str, Path | tuple[Path, ...]] = {}
+    for name in ("train", "valid", "test", "entities", "relations", "labels"):
+        value: Path | tuple[Path, ...] | None = getattr(source, name)
+        if isinstance(value, tuple):
+            changes[name] = tuple(directory / path for path in value)
+        elif value is not None:
+            changes[name] = directory / value
+    return source.model_copy(update=changes)

@@ -74,7 +74,7 @@ def read_links(
         path: The file, plain or compressed.
         left: The graph of the first column.
         right: The graph of the second column.
-        kind: Kind of what is linked.
+        kind: Kind of the links.
         format: Format of the file.
         ids: A table holds row numbers in place of names; ``3931.0`` is 3931.
         confidence: Of links without one of their own.
@@ -170,11 +170,7 @@ def _mappings(path: Path, kind: LinkKind, sides: _Sides) -> pl.DataFrame:
     """Read SSSOM (Matentzoglu et al., Database, 2022): a table after a commented YAML header."""
     prefixes = _prefixes(path)
     frame = read_columns(
-        path,
-        _SSSOM,
-        optional=["confidence", "predicate_modifier"],
-        header=True,
-        comment="#",
+        path, _SSSOM, optional=["confidence", "predicate_modifier"], header=True, comment="#"
     )
     in_full = {name: _expanded(frame[name], prefixes) for name in _SSSOM}
     for name in ("subject_id", "object_id"):

@@ -88,8 +88,8 @@ class JointGraph:
         parts: Each source by its name, in the order in which they were joined.
         n_entities: Number of joint entity rows.
         n_relations: Number of joint relation rows.
-        triples: The sources' training facts in joint rows, int64 ``(n, 3)``; a fact that two
-            sources state stands twice.
+        triples: The sources' training facts in joint rows, int64 ``(n, 3)``; a fact of two
+            sources occurs twice.
         triple_sources: For each fact, the position of its source in ``parts``, int16 ``(n,)``.
         conflicts: Links that were left out.
     """
@@ -233,17 +233,13 @@ def covered(joint: JointGraph, source: str, triples: Triples) -> NDArray[np.bool
 
 
 def join(
-    graphs: Sequence[KnowledgeGraph],
-    links: Sequence[Links] = (),
-    *,
-    certain: Sequence[Links] = (),
+    graphs: Sequence[KnowledgeGraph], links: Sequence[Links] = (), *, certain: Sequence[Links] = ()
 ) -> JointGraph:
     """Join graphs into one id space by their links.
 
-    Entities are one where links say so; relations are one where they have one name, or where
-    relation links say so. A link that would make two entities (or relations) of one source one is
-    left out and listed. The first graph's entities keep their rows. Links to graphs that are not
-    among ``graphs`` are ignored.
+    Linked entities become one, and so do relations of one name and linked ones. A link that would
+    join two entities (or relations) of one source is left out and listed. The first graph's
+    entities keep their rows. Links to graphs that are not among ``graphs`` are ignored.
 
     Args:
         graphs: The graphs, with distinct names; only their training facts are taken over.

@@ -39,13 +39,15 @@ def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | Non
         for name in {x.left, x.right} - {target}:
             rows, place = left[followed], graph.sources.index(name)
             np.maximum.at(direct[place], rows, x.confidence[followed])
-    sure = np.where(direct > 0, direct, 1.0)
+    confidence = np.where(direct > 0, direct, 1.0)
     if target is not None:
-        surest = direct.max(axis=0)
-        sure = np.where((direct == 0) & (surest > 0), surest, sure)
-        sure[graph.sources.index(target)] = 1.0
+        best = direct.max(axis=0)
+        confidence = np.where((direct == 0) & (best > 0), best, confidence)
+        confidence[graph.sources.index(target)] = 1.0
     heads, _, tails = graph.triples.T
-    found: Floats = sure[graph.triple_sources, heads] * sure[graph.triple_sources, tails]
+    found: Floats = (
+        confidence[graph.triple_sources, heads] * confidence[graph.triple_sources, tails]
+    )
     return found
 
 

@@ -10,8 +10,8 @@ worked off from the highest to the lowest, all links of one rank together:
 1. A link whose ends would join two nodes of one source, given what higher ranks have joined, is
    rejected: reason ``"confidence"``.
 2. Among the links of one rank, a contradiction is a shortest chain of links that leads from one
-   node of a source to another node of it. Nothing says which link of the chain is the wrong one,
-   so all of them are rejected: reason ``"apart"``. Short contradictions go first, since breaking
+   node of a source to another node of it. Any link of the chain may be the wrong one, so all of
+   them are rejected: reason ``"apart"``. Short contradictions go first, since breaking
    one of them often resolves the longer ones around it: in ``c1-b1-a1-b2-c2`` only the two links
    of ``a1`` fall, and ``b1-c1`` and ``b2-c2`` stay.
 3. The links that are left are followed.
