@@ -13,7 +13,18 @@ import pytest
 
 import kgraft
 
-HEAVY = {"torch", "numpy", "scipy", "polars", "pyarrow", "pydantic", "rich", "typer", "tomllib"}
+HEAVY = {
+    "typing",
+    "torch",
+    "numpy",
+    "scipy",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "typer",
+    "tomllib",
+}
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,9 +15,11 @@ other library.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # Type checkers take it for true; importing typing doubles the time.
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from kgraft.alignment.align import align
     from kgraft.alignment.audit import audit
     from kgraft.alignment.settings import AlignSettings
@@ -104,20 +106,22 @@ _MODULES = {
 """The module of each name, below ``kgraft``."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name on its first use (PEP 562)."""
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # Else any name would do for them.
 
-        found: Any = version("kgraft")
-    elif name in _MODULES:
-        from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        """Import a public name on its first use (PEP 562)."""
+        if name == "__version__":
+            from importlib.metadata import version
 
-        found = getattr(import_module(f"kgraft.{_MODULES[name]}"), name)
-    else:
-        raise AttributeError(f"module 'kgraft' has no attribute {name!r}")
-    globals()[name] = found
-    return found
+            found: Any = version("kgraft")
+        elif name in _MODULES:
+            from importlib import import_module
+
+            found = getattr(import_module(f"kgraft.{_MODULES[name]}"), name)
+        else:
+            raise AttributeError(f"module 'kgraft' has no attribute {name!r}")
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
