@@ -156,11 +156,6 @@ class RuleSettings(Settings):
     answered_rate: float = Field(0.1, ge=0, le=1)
     """Factor on that probability where head and relation have a stated answer."""
 
-    @property
-    def teaches(self) -> bool:
-        """True if pseudo-facts are part of the training."""
-        return bool(self.longest and self.pseudo_fact_rate)
-
 
 class PriorSettings(Settings):
     """The frequency prior: per-relation answer frequencies, added to the score after training."""

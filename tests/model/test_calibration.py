@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgraft.model.calibration import (
+    CERTAIN,
     RIVALS,
-    SUREST,
     Calibration,
     Reliability,
     calibration_error,
@@ -49,7 +49,7 @@ def test_only_the_best_are_rivals() -> None:
 
 def test_chances_by_rules_count_as_log_odds() -> None:
     unknown = torch.tensor([[0.5, 1.0, 0.0, NO]])
-    least = math.log(SUREST / (1 - SUREST))
+    least = math.log(CERTAIN / (1 - CERTAIN))
     together = math.log(1 + math.exp(least) + math.exp(-least))
     found = shares(unknown, unknown, "rules")[0].tolist()
     assert found[:3] == pytest.approx([-together, least - together, -least - together], abs=1e-4)

@@ -96,5 +96,5 @@ def test_walkers_prefer_depth() -> None:
 @pytest.mark.parametrize("name", ["stay", "back", "shallow"])
 @pytest.mark.parametrize("chance", [0.0, -0.1, 1.1])
 def test_a_bias_is_a_chance(name: str, chance: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} is a chance"):
+    with pytest.raises(ValueError, match=f"{name} is a probability"):
         WalkBias(**{name: chance})

@@ -207,8 +207,8 @@ def _show(found: Alignment) -> None:
             x.links.left, x.links.right, f"{counts['found']:,}", f"{counts['confidence']:.2f}"
         )
     out.print(shown)
-    told = [r for r in found.relations if r.relation != r.other]
-    for r in told[:RELATIONS_SHOWN]:
+    named = [r for r in found.relations if r.relation != r.other]
+    for r in named[:RELATIONS_SHOWN]:
         kind = {"same": "the same as", "narrower": "part of", "broader": "more than"}[r.kind]
         turned = " the inverse of" if r.inverse else ""
         out.print(
@@ -217,7 +217,7 @@ def _show(found: Alignment) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    if rest := len(found.relations) - min(len(told), RELATIONS_SHOWN):
+    if rest := len(found.relations) - min(len(named), RELATIONS_SHOWN):
         out.print(f"and {rest:,} more, those of one name among them, in {RELATIONS_FILE}")
 
 

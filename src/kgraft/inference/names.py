@@ -237,7 +237,7 @@ class ModelNames:
 
     @cached_property
     def _endings(self) -> Counter[str]:
-        """How many of the model's relation names share each ending."""
+        """Number of the model's relation names with each ending."""
         names = {x for part in self._parts for x in part.relations.names}
         found = (re.search(ending, name) for name in names for ending in _ENDINGS)
         return Counter(ending[0] for ending in found if ending)

@@ -19,13 +19,13 @@ from kgraft.model.evidence import By
 RIVALS = 100
 """The best candidates of a query, of what the target does not state, that share its answer."""
 
-SUREST = 0.999
+CERTAIN = 0.999
 """The most that a chance by rules counts as, and one minus it the least."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a candidate's share of its query says about its truth.
+    """Curves from a candidate's share of its query to the probability that it is true.
 
     The probability is this: someone asks for a missing fact of the target, gives two thirds of it,
     and is right that there is one. Of the candidates that the target does not state already, and
@@ -60,7 +60,7 @@ def shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
     best = unknown_BC.topk(min(RIVALS, unknown_BC.shape[1])).values
     if by == "rules":
         scores_BK, best = (
-            x.clamp(1 - SUREST, SUREST).logit().where(x.isfinite(), x) for x in (scores_BK, best)
+            x.clamp(1 - CERTAIN, CERTAIN).logit().where(x.isfinite(), x) for x in (scores_BK, best)
         )
     return scores_BK - torch.logsumexp(best, dim=1, keepdim=True)
 
@@ -92,14 +92,15 @@ def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> lis
         truth: Whether it is so, bool ``(n,)``.
         bins: How many bins.
     """
-    chances, facts = np.asarray(probability, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    bin_of = np.minimum((chances * bins).astype(np.int64), bins - 1)
+    predicted = np.asarray(probability, dtype=np.float64)
+    facts = np.asarray(truth, dtype=np.float64)
+    bin_of = np.minimum((predicted * bins).astype(np.int64), bins - 1)
     return [
         Reliability(
             number / bins,
             (number + 1) / bins,
             int(inside.sum()),
-            float(chances[inside].mean()),
+            float(predicted[inside].mean()),
             float(facts[inside].mean()),
         )
         for number in range(bins)

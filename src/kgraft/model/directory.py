@@ -69,7 +69,7 @@ ROWS = 1 << 16
 MANIFEST = "manifest.json"
 
 REPORT = "report.html"
-"""Where the commands that train put their report."""
+"""File of the report that commands write after training."""
 
 FILES = (
     "settings.toml",
@@ -80,7 +80,7 @@ FILES = (
     "training.jsonl",
     "metrics.json",
 )
-"""What a model cannot do without, beside the manifest."""
+"""Files that every model has, beside the manifest."""
 
 UNFIT = (
     AttributeError,
@@ -91,7 +91,7 @@ UNFIT = (
     TypeError,
     ValueError,
 )
-"""What comes of files that do not fit together."""
+"""Errors that files raise which do not fit together."""
 
 
 def save_model(

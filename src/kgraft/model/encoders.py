@@ -20,7 +20,7 @@ class Encoder(ABC, nn.Module):
     """Turns every prefix of a path into a query vector for the entity that comes next."""
 
     parts = 1
-    """How many parts the numbers of a vector have: 2 where they are complex, real parts first."""
+    """Parts of each number of a vector: 2 where they are complex, real parts first."""
 
     @abstractmethod
     def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class KgeModel:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """Device of the weights."""
         return self.entities.device
 
     @property

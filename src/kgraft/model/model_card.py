@@ -26,7 +26,7 @@ tags:
 - link-prediction
 ---
 """
-"""What the Hugging Face Hub reads of a card."""
+"""The part of a card that the Hugging Face Hub reads."""
 
 
 def model_card(model: TrainedModel) -> str:

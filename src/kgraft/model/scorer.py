@@ -1,4 +1,4 @@
-"""What ranking and prediction ask of a model, whatever it answers by."""
+"""Protocol of scorers, which ranking and prediction use whatever a model answers by."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ANSWERED_PER_SECOND = 1_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take.
+    """Time, memory and sizes of a run.
 
     Args:
         parameters: Number of trained parameters.

@@ -1,4 +1,4 @@
-"""How the results of stages are stored in a run's directory."""
+"""Formats in which a run's directory stores the results of stages."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is watched, and where it is kept.
+    """Listener and directory of a run.
 
     Args:
         listener: Receives progress; by default a bar on a terminal or in a notebook, else lines of
@@ -49,7 +49,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Format(Generic[T]):
-    """How a stage's result is stored.
+    """Form in which a stage's result is stored.
 
     Args:
         pack: Returns the tensors and the description of a result.

@@ -54,7 +54,7 @@ Showing = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 @dataclass(frozen=True, eq=False)
 class TargetContext:
-    """What the stages of one target share, each part made once.
+    """Parts that the stages of one target share, each made once.
 
     Args:
         kind: What the model is trained as.

@@ -1,4 +1,4 @@
-"""How entities are connected: along a relation, at all, and with each other."""
+"""Frequencies of entities: as answers along a relation, in any fact, and with each other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kgraft.rules.rule_bodies import Adjacency
 
 
 class EntityFrequencies:
-    """What facts tell of answers, rules aside. Counts are ``log(1 + n)``.
+    """Counts of facts that an answer is in, as ``log(1 + n)``.
 
-    Vectors under a regularizer think too little of what is usual along a relation, and too much of
-    what is usual everywhere.
+    Regularized vectors score frequent answers of a relation too low, and entities that are frequent
+    everywhere too high.
 
     Args:
         graph: The target joined with other sources.

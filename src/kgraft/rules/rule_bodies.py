@@ -63,7 +63,7 @@ class Adjacency:
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """Where questions have come to, distinct and in order.
+    """Entities that questions have reached, distinct and in order.
 
     Args:
         question: The number of the question, int64 ``(n,)``.

@@ -139,11 +139,11 @@ def _labelled(found: pl.DataFrame, known: pl.DataFrame) -> _Answered:
     order, first = by_answer(found)
     rules = np.diff(first, append=len(order))
     answers = found[["x", "relation", "y"]][order[first]]
-    said = answers.join(known, on=answers.columns, how="left", maintain_order="left")["right"]
-    right = said.fill_null(value=False).to_numpy()
+    joined = answers.join(known, on=answers.columns, how="left", maintain_order="left")["right"]
+    right = joined.fill_null(value=False).to_numpy()
     asked = np.cumsum(changes(answers["x"].to_numpy(), answers["relation"].to_numpy())) - 1
     hits = np.bincount(asked, weights=right)
-    kept = (hits[asked] > 0) & (right | said.is_null().to_numpy())
+    kept = (hits[asked] > 0) & (right | joined.is_null().to_numpy())
     row = order[np.repeat(kept, rules)]
     of_row = found["confidence"].to_numpy()[row]
     rules = rules[kept]

@@ -199,10 +199,10 @@ def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -
         student.encoder.load_state_dict(weights)
 
 
-def _start_rows(own: Tensor, taught: Tensor, rows: Tensor, projection: Tensor) -> None:
+def _start_rows(own: Tensor, teacher_rows: Tensor, rows: Tensor, projection: Tensor) -> None:
     known = rows >= 0
     # A wider student keeps its random start in the coordinates that the teacher lacks: where all
     # vectors are 0, so is the gradient.
     kept = projection.any(dim=0)
-    start = taught[rows[known]].to(projection) @ projection
+    start = teacher_rows[rows[known]].to(projection) @ projection
     own[known] = torch.where(kept, start.to(own), own[known])

@@ -41,7 +41,7 @@ class RowOptimizer(ABC):
 
     @property
     def memory(self) -> list[Tensor]:
-        """What it works in; where more is needed, it takes other memory from then on."""
+        """Its working memory; it takes other memory once it needs more."""
         return list(self._room.values())
 
     @torch.no_grad()

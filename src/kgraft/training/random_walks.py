@@ -20,7 +20,7 @@ TRIES = 8
 
 @dataclass(frozen=True)
 class WalkBias:
-    """What a walker prefers; each is a chance in (0, 1] to accept a proposal that goes against it.
+    """A walker's preferences: probabilities in (0, 1] of accepting a proposal against each.
 
     After Guo et al. (RSN, ICML 2019, section 3.2), who prefer depth and crossing.
 
@@ -35,9 +35,9 @@ class WalkBias:
     shallow: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, chance in vars(self).items():
-            if not 0 < chance <= 1:
-                raise ValueError(f"{name} is a chance above 0 and at most 1, not {chance}")
+        for name, value in vars(self).items():
+            if not 0 < value <= 1:
+                raise ValueError(f"{name} is a probability above 0 and at most 1, not {value}")
 
 
 class Walker:
@@ -117,7 +117,7 @@ class Walker:
     def _odds(
         self, before: Rows, came_from: NDArray[np.integer], edge: Rows
     ) -> NDArray[np.float64]:
-        """Return the chance to accept each proposal."""
+        """Return the probability of accepting each proposal."""
         goal = self._goal[edge]
         odds = np.where(self._source[edge] == came_from, self._bias.stay, 1.0)
         key = before * self._n_entities + goal

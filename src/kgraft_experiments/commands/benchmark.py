@@ -208,12 +208,12 @@ def _named(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     named = []
     for row in rows:
         same = [other for other in rows if other["system"] == row["system"]]
-        told = [
+        varied = [
             f", {key} {row[key]}"
             for key in ("width", "seed")
             if len({other[key] for other in same}) > 1
         ]
-        named.append({**row, "system": row["system"] + "".join(told)})
+        named.append({**row, "system": row["system"] + "".join(varied)})
     return named
 
 
