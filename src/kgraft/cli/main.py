@@ -133,13 +133,15 @@ def _root(
 def _logging(level: int) -> Iterator[None]:
     """Let the logger ``kgraft`` write to standard error from a level on."""
     logger, handler = logging.getLogger("kgraft"), logging.StreamHandler()
-    earlier = logger.level
+    earlier = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(level)
+    logger.propagate = False
     try:
         yield
     finally:
-        logger.setLevel(earlier)
+        logger.setLevel(earlier[0])
+        logger.propagate = earlier[1]
         logger.removeHandler(handler)
 
 

@@ -16,7 +16,10 @@ CollectionArgument = Annotated[
     ),
 ]
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model directory.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A model directory, or hf://USER/NAME.", show_default=False
+    ),
 ]
 TargetOption = Annotated[
     str | None,

@@ -150,7 +150,12 @@ def pretrain(
 def retrain(
     collection: CollectionArgument,
     teacher: Annotated[
-        Path, typer.Option("--teacher", help="The teacher's directory.", show_default=False)
+        Path,
+        typer.Option(
+            "--teacher",
+            help="Teacher to imitate: its directory, or hf://USER/NAME.",
+            show_default=False,
+        ),
     ],
     directory: OutOption,
     target: TargetOption = None,

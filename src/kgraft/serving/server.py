@@ -64,7 +64,6 @@ def serve(
     limits = within_file_limit(limits)
     config = server_config(create_app(reloader, limits=limits, token=token, hosts=hosts), limits)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("kgraft").setLevel(logging.INFO)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listener.getsockname()[1]}")
     Server(config).run(sockets=[listener])
