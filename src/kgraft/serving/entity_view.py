@@ -13,17 +13,11 @@ from kgraft.graph.known_facts import Side
 from kgraft.inference.names import ModelNames
 from kgraft.inference.similar import neighbours
 
-SIMILAR = 20
-"""Similar entities whose relations suggest queries."""
+N_SIMILAR = 20  # similar entities whose relations suggest queries
+N_EXAMPLES = 8  # example entities on the start page
+N_QUERIES = 12  # suggested queries about an entity
 
-EXAMPLES = 8
-"""Example entities on the first page."""
-
-QUERIES = 12
-"""Suggested queries about an entity."""
-
-SIDES: dict[Side, int] = {"head": 0, "tail": 2}
-"""Columns of the two sides in triples."""
+COLUMNS: dict[Side, int] = {"head": 0, "tail": 2}
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,7 @@ class EntityIndex:
         self._sources = graph.triple_sources
         self._own = graph.sources.index(names.source)
         self._by_side: dict[Side, GroupedIndex] = {
-            side: GroupedIndex.of(self._facts[:, column]) for side, column in SIDES.items()
+            side: GroupedIndex.of(self._facts[:, column]) for side, column in COLUMNS.items()
         }
         part = names.part
         self.relations = {
@@ -116,7 +110,7 @@ class EntityIndex:
         facts = pl.DataFrame(self._facts[self._sources == self._own], schema=["x", "relation", "y"])
         ends = pl.concat([facts.select("x", "relation"), facts.select(x="y", relation="relation")])
         counts = ends.group_by("x").agg(n=pl.col("relation").n_unique())
-        first = counts.sort("n", "x", descending=[True, False])["x"].head(EXAMPLES)
+        first = counts.sort("n", "x", descending=[True, False])["x"].head(N_EXAMPLES)
         return tuple(self._entity(row) for row in first.to_list())
 
     def view(self, entity: str, max_facts: int) -> EntityView:
@@ -168,14 +162,14 @@ class EntityIndex:
     def _suggested(self, row: int) -> tuple[SuggestedQuery, ...]:
         """Return queries that facts of similar entities, or of the entity itself, answer."""
         names = self._names
-        similar = neighbours(names, names.entity_name(row), SIMILAR)
+        similar = neighbours(names, names.entity_name(row), N_SIMILAR)
         rows = np.array([*(names.vector(names.entity(x.name)) for x in similar), row])
         counts = Counter[tuple[int, Side]]()
-        for side, asks_for in zip(SIDES, reversed(SIDES), strict=True):
+        for side, asks_for in zip(COLUMNS, reversed(COLUMNS), strict=True):
             which, places = self._by_side[side].rows(rows)
             pairs = np.unique(np.stack([which, self._facts[places, 1]], axis=1), axis=0)
             counts.update((relation, asks_for) for relation in pairs[:, 1].tolist())
-        best = [x for x in counts.most_common() if x[0][0] in self.relations][:QUERIES]
+        best = [x for x in counts.most_common() if x[0][0] in self.relations][:N_QUERIES]
         return tuple(SuggestedQuery(self.relations[x], side, count) for (x, side), count in best)
 
     def _entity(self, row: int) -> Entity:

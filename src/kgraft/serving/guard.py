@@ -62,9 +62,9 @@ class Limits:
 
 
 LIMITS = Limits()
-"""The default limits."""
 
 
+@dataclass(frozen=True)
 class Guard:
     """ASGI middleware that checks host, token and body, adds security headers, counts requests.
 
@@ -80,19 +80,11 @@ class Guard:
             machine (DNS rebinding) sends that name, and is refused.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        metrics: Metrics,
-        limits: Limits = LIMITS,
-        token: str | None = None,
-        hosts: Collection[str] | None = None,
-    ) -> None:
-        self.app = app
-        self.hosts = hosts
-        self._metrics = metrics
-        self._limits = limits
-        self._token = None if token is None else token.encode()
+    app: ASGIApp
+    metrics: Metrics
+    limits: Limits
+    token: str | None
+    hosts: Collection[str] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the app, or refuse it."""
@@ -112,34 +104,31 @@ class Guard:
             await app(scope, self._limited(receive), send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.count_request(route, status, time.perf_counter() - start)
+            self.metrics.count_request(route, status, time.perf_counter() - start)
 
     async def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Return the response to a request that is refused."""
         headers = Headers(scope=scope)
         host = _host_name(headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
-            known = " or ".join(sorted(self.hosts))
-            return error_response(
-                421, f"this server does not go by the name {host!r}; ask for {known}"
-            )
-        if self._token is not None and scope["path"].startswith(PROTECTED):
+            names = " or ".join(sorted(self.hosts))
+            return error_response(421, f"this server is not {host!r}; ask for {names}")
+        if self.token is not None and scope["path"].startswith(PROTECTED):
             sent = await BEARER(HTTPConnection(scope))
             token = b"" if sent is None else sent.credentials.encode()
-            if not hmac.compare_digest(token, self._token):
-                return error_response(
-                    401,
-                    "this server asks for a token; send the header 'Authorization: Bearer TOKEN'",
-                    {"WWW-Authenticate": "Bearer"},
+            if not hmac.compare_digest(token, self.token.encode()):
+                problem = (
+                    "this server asks for a token; send the header 'Authorization: Bearer TOKEN'"
                 )
+                return error_response(401, problem, {"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length[:20]) > self._limits.body_bytes:
+        if not length.isdigit() or int(length[:20]) > self.limits.body_bytes:
             return error_response(413, self._too_large(), CLOSE)
         return None
 
     def _limited(self, receive: Receive) -> Receive:
         """Return a channel that fails if the body is too large or arrives too slowly."""
-        deadline = asyncio.get_running_loop().time() + self._limits.timeout_seconds
+        deadline = asyncio.get_running_loop().time() + self.limits.timeout_seconds
         size, complete = 0, False
 
         async def limited() -> Message:
@@ -150,19 +139,19 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                seconds = f"{self._limits.timeout_seconds:g} seconds"
+                seconds = f"{self.limits.timeout_seconds:g} seconds"
                 problem = f"the body did not arrive within {seconds}; send it"
                 raise HTTPException(408, problem, CLOSE) from None
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if size > self._limits.body_bytes:
+            if size > self.limits.body_bytes:
                 raise HTTPException(413, self._too_large(), CLOSE)
             return message
 
         return limited
 
     def _too_large(self) -> str:
-        return f"a request's body has at most {self._limits.body_bytes:,} bytes; send fewer"
+        return f"a request's body has at most {self.limits.body_bytes:,} bytes; send fewer"
 
 
 def error_response(

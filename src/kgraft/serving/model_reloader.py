@@ -13,11 +13,8 @@ from kgraft.serving.served_model import ServedModel
 
 LOG = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-"""Time between two checks of the manifest."""
-
-RETRY_POLLS = 5
-"""Checks until a directory that failed to load is tried again: it may be half copied."""
+POLL_SECONDS = 1.0  # between two checks of the manifest
+RETRY_POLLS = 5  # until a directory that failed to load is tried again: it may be half copied
 
 
 class ModelReloader:

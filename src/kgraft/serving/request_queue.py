@@ -6,8 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from kgraft.serving.guard import Limits
 from kgraft.serving.metrics import Metrics
@@ -22,8 +21,7 @@ class BusyError(Exception):
     """The queue is full, or closed."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Waiting(Generic[J, A]):
+class _Waiting(NamedTuple, Generic[J, A]):
     job: J
     size: int
     loop: asyncio.AbstractEventLoop
@@ -141,25 +139,18 @@ class RequestQueue:
             self._predict, max_size=limits.block_queries, max_waiting=room, name="predict"
         )
         self._others = Batcher[Callable[[ServedModel], Any], Any](
-            self._call, max_size=1, max_waiting=room, name="call"
+            lambda functions: [function(reloader.model) for function in functions],
+            max_size=1,
+            max_waiting=room,
+            name="call",
         )
 
     async def predict(self, job: PredictJob) -> Answers:
-        """Return the predictions of each query.
-
-        Raises:
-            BusyError: If too many requests wait.
-            UnknownNameError: If a query has a name that the model does not know.
-        """
+        """Return the predictions of each query; raise ``BusyError`` if too many requests wait."""
         return await self._predictions.submit(job, len(job.queries))
 
     async def call(self, function: Callable[[ServedModel], A]) -> A:
-        """Return the result of a function of the model, computed off the event loop.
-
-        Raises:
-            BusyError: If too many requests wait.
-            Exception: Any error of the function.
-        """
+        """Return the result of a function of the model; raise as ``predict`` and the function."""
         result: A = await self._others.submit(function)
         return result
 
@@ -171,6 +162,3 @@ class RequestQueue:
     def _predict(self, jobs: Sequence[PredictJob]) -> Sequence[Answers | Exception]:
         self.metrics.block_queries.observe(sum(len(job.queries) for job in jobs))
         return self.reloader.model.predict(jobs)
-
-    def _call(self, functions: Sequence[Callable[[ServedModel], Any]]) -> list[Any]:
-        return [function(self.reloader.model) for function in functions]

@@ -16,14 +16,9 @@ from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.request_queue import RequestQueue
 from kgraft.serving.served_model import PredictJob, SimilarEntities
 
-MAX_ANSWERS = 100
-"""Answers to one query."""
-
-MAX_QUERIES = 64
-"""Queries in one request."""
-
-MAX_NAME_LENGTH = 2_000
-"""Characters of a name or a search."""
+MAX_ANSWERS = 100  # to one query
+MAX_QUERIES = 64  # in one request
+MAX_NAME_LENGTH = 2_000  # characters of a name or a search
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]

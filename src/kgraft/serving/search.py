@@ -12,19 +12,12 @@ from rapidfuzz import fuzz, process
 from kgraft.inference.names import ModelNames
 from kgraft.serving.entity_view import Entity
 
-MIN_SIMILARITY = 0.7
-"""Least similarity, up to 1, of a text with another spelling; also least ratio of the lengths."""
-
-MAX_RANKED = 1_000
-"""Matching texts that are ranked; short prefixes match very many."""
-
-MAX_TEXT = 100
-"""Characters of a search or a label that are compared."""
+MIN_SIMILARITY = 0.7  # of another spelling, from 0 to 1; also the least ratio of the lengths
+MAX_RANKED = 1_000  # matching texts that are ranked; short prefixes match very many
+MAX_TEXT = 100  # characters of a search or a label that are compared
 
 _WORDS = re.compile(r"[^\W_]+")
-
-_LAST = chr(0x10FFFF)
-"""The last character: texts with a prefix sort before ``prefix + _LAST``."""
+_LAST = chr(0x10FFFF)  # texts with a prefix sort before ``prefix + _LAST``
 
 
 class EntitySearch:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.errors import UnknownNameError
-from kgraft.graph.vocabulary import Rows
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Prediction, Predictor, Query
@@ -68,7 +67,6 @@ class Projection:
 
     Attributes:
         positions: Coordinates from -1 to 1, float ``(N, 2)``.
-        shown: An even sample of at most ``MAX_POINTS`` rows, ``(m,)``.
         explained_variance: Each component's share of the variance.
     """
 
@@ -77,12 +75,12 @@ class Projection:
         # A few entities lie far out; they move to the edge, so that the others fill the map.
         scale = max(np.quantile(np.abs(positions), 0.995, axis=0).max(), 1e-12)
         self.positions: NDArray[np.float64] = np.clip(positions / scale, -1, 1)
-        n = len(positions)
-        self.shown: Rows = np.linspace(0, n - 1, min(MAX_POINTS, n)).astype(np.int64)
 
     def json(self) -> bytes:
-        """Return the sample's positions and the explained variance as JSON."""
-        points = self.positions[self.shown].round(3).tolist()
+        """Return the explained variance and an even sample of the positions as JSON."""
+        n = len(self.positions)
+        sample = np.linspace(0, n - 1, min(MAX_POINTS, n)).astype(np.int64)
+        points = self.positions[sample].round(3).tolist()
         return dumps({"points": points, "explained_variance": self.explained_variance}).encode()
 
 

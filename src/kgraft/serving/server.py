@@ -19,13 +19,8 @@ from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.protocol import limited_protocol
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-"""Host names of a server that only this machine can reach."""
-
-BURST = 16
-"""Connections accepted at once, each of which takes a file before an idle one is closed."""
-
-BACKLOG = 1024
-"""Connections that the operating system holds until they are accepted."""
+BURST = 16  # connections accepted at once; each takes a file before an idle one is closed
+BACKLOG = 1024  # connections that the operating system holds until they are accepted
 
 
 def serve(
@@ -82,8 +77,8 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket whose connections send small packets at once.
 
-    asyncio sets TCP_NODELAY only on sockets that name their protocol, and ``create_server`` makes
-    none such. Without it the body of each response waits for the client's delayed ACK, 40 ms.
+    asyncio sets TCP_NODELAY on sockets that name their protocol, unlike those of ``create_server``.
+    Without it a response's body waits 40 ms for the client's delayed ACK.
 
     Raises:
         KgraftError: If the address cannot be listened on.
