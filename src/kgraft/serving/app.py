@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from mimetypes import MimeTypes
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,10 +19,6 @@ from kgraft.serving.guard import BEARER, LIMITS, Guard, Limits, error_response
 from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.request_queue import BusyError, RequestQueue
 from kgraft.serving.routes import router, v1
-
-MEDIA_TYPES = {
-    "html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml",
-}  # fmt: skip
 
 PATHS = {"index.html": "/", "docs.html": "/docs", "icon.svg": "/favicon.ico"}
 """Paths of page files; all others are under ``/page/``."""
@@ -74,20 +72,21 @@ def create_app(
     app.include_router(v1, dependencies=[] if token is None else [Depends(BEARER)])
     for file in (files("kgraft.serving") / "page").iterdir():
         path = PATHS.get(file.name, f"/page/{file.name}")
-        media_type = MEDIA_TYPES[file.name.rpartition(".")[2]]
-        app.add_api_route(path, _page_file(file.read_bytes(), media_type), include_in_schema=False)
+        app.add_api_route(path, _page_file(file), include_in_schema=False)
     for kind in (UnknownNameError, BusyError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
     return Guard(app, queue.metrics, limits, token, hosts)
 
 
-def _page_file(content: bytes, media_type: str) -> Callable[[], Awaitable[Response]]:
-    """Return an endpoint with the content of a file, so that no request reads a file."""
+def _page_file(file: Traversable) -> Callable[[], Awaitable[Response]]:
+    """Return an endpoint with a file's content, which is read now: no request reads a file."""
+    content = file.read_bytes()
+    media_type, _ = MimeTypes().guess_type(file.name)
 
-    async def file() -> Response:
+    async def endpoint() -> Response:
         return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
-    return file
+    return endpoint
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -6,9 +6,6 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUERIES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -26,7 +23,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "kgraft_request_seconds", "Seconds from a request to its response.", ["route"],
-            buckets=SECONDS, registry=registry,
+            registry=registry,
         )  # fmt: skip
         self.block_queries = Histogram(
             "kgraft_block_queries", "Queries answered in one block.",

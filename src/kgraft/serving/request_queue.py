@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from kgraft.serving.guard import Limits
@@ -24,15 +24,14 @@ class BusyError(Exception):
 class _Waiting(NamedTuple, Generic[J, A]):
     job: J
     size: int
-    loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[A]
 
 
 class Batcher(Generic[J, A]):
-    """A queue of jobs and a thread that answers them in blocks.
+    """A queue of jobs, answered in blocks by a thread.
 
     While one block is being answered the next one gathers, so that blocks grow with the load and
-    a lone job is answered at once.
+    a lone job is answered at once. All calls come from one event loop.
 
     Args:
         work: Answers jobs, each with its answer or its own exception.
@@ -52,11 +51,9 @@ class Batcher(Generic[J, A]):
         self._work = work
         self._max_size = max_size
         self._max_waiting = max_waiting
-        self._jobs: deque[_Waiting[J, A]] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._jobs = deque[_Waiting[J, A]]()
+        self._thread = ThreadPoolExecutor(1, name)
+        self._running: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """Return the number of waiting jobs."""
@@ -69,55 +66,52 @@ class Batcher(Generic[J, A]):
             BusyError: If too many jobs wait, or the batcher is closed.
             Exception: The job's own error.
         """
+        if len(self._jobs) >= self._max_waiting:
+            raise BusyError
         loop = asyncio.get_running_loop()
-        waiting = _Waiting[J, A](job, size, loop, loop.create_future())
-        with self._changed:
-            if self._closed or len(self._jobs) >= self._max_waiting:
-                raise BusyError
-            self._jobs.append(waiting)
-            self._changed.notify()
+        waiting = _Waiting[J, A](job, size, loop.create_future())
+        self._jobs.append(waiting)
+        if self._running is None:
+            self._running = loop.create_task(self._run())
         return await waiting.answer
 
     def close(self) -> None:
-        """Answer the waiting jobs, accept no more, and end the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join()
+        """Accept no more jobs, and end the thread after its block."""
+        self._max_waiting = 0
+        self._thread.shutdown()
 
-    def _run(self) -> None:
-        while block := self._next_block():
-            block = [x for x in block if not x.answer.cancelled()]
-            try:
-                answers = self._work([x.job for x in block]) if block else []
-            except Exception as error:
-                answers = [error] * len(block)
-            for loop in {x.loop for x in block}:
-                own = [(x, y) for x, y in zip(block, answers, strict=True) if x.loop is loop]
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(_deliver, own)
+    async def _run(self) -> None:
+        """Answer blocks until no job waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._jobs:
+                # Jobs whose client has left are not worked on.
+                block = [x for x in self._next_block() if not x.answer.cancelled()]
+                if not block:
+                    continue
+                jobs = [x.job for x in block]
+                try:
+                    answers = await loop.run_in_executor(self._thread, self._work, jobs)
+                except Exception as error:
+                    answers = [error] * len(block)
+                for waiting, answer in zip(block, answers, strict=True):
+                    if waiting.answer.done():
+                        continue
+                    if isinstance(answer, Exception):
+                        waiting.answer.set_exception(answer)
+                    else:
+                        waiting.answer.set_result(answer)
+        finally:
+            self._running = None
 
     def _next_block(self) -> list[_Waiting[J, A]]:
-        """Wait for jobs and take as many as fit; return none when the batcher is closed."""
-        with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
-            taken: list[_Waiting[J, A]] = []
-            size = 0
-            while self._jobs and (not taken or size + self._jobs[0].size <= self._max_size):
-                size += self._jobs[0].size
-                taken.append(self._jobs.popleft())
-            return taken
-
-
-def _deliver(answers: Sequence[tuple[_Waiting[J, A], A | Exception]]) -> None:
-    for waiting, answer in answers:
-        if waiting.answer.done():
-            continue
-        if isinstance(answer, Exception):
-            waiting.answer.set_exception(answer)
-        else:
-            waiting.answer.set_result(answer)
+        """Take as many jobs as fit into a block."""
+        taken: list[_Waiting[J, A]] = []
+        size = 0
+        while self._jobs and (not taken or size + self._jobs[0].size <= self._max_size):
+            size += self._jobs[0].size
+            taken.append(self._jobs.popleft())
+        return taken
 
 
 class RequestQueue:

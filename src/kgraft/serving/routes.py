@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kgraft.inference import predict as inference
 from kgraft.inference.explanation import Explanation
 from kgraft.serving.entity_view import Entity, EntityView, Relation
-from kgraft.serving.metrics import CONTENT_TYPE
 from kgraft.serving.request_queue import RequestQueue
 from kgraft.serving.served_model import PredictJob, SimilarEntities
 
@@ -244,4 +244,4 @@ async def health() -> dict[str, str]:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """Return the server's counters, for Prometheus."""
-    return Response(_queue(request).metrics.text(), media_type=CONTENT_TYPE)
+    return Response(_queue(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

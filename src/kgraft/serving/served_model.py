@@ -109,26 +109,21 @@ class ServedModel:
 
     def predict(self, jobs: Sequence[PredictJob]) -> list[Answers | Exception]:
         """Answer jobs together, typed and untyped apart; each gets answers or an error."""
-        found: list[Answers | Exception] = []
+        errors: dict[int, Exception] = {}
         blocks: dict[bool, list[tuple[int, Query]]] = {False: [], True: []}
         for number, job in enumerate(jobs):
             try:
-                queries = [self._resolve(query) for query in job.queries]
+                blocks[job.typed] += [(number, self._resolve(query)) for query in job.queries]
             except UnknownNameError as error:
-                found.append(error)
-            else:
-                found.append(())
-                blocks[job.typed] += [(number, query) for query in queries]
+                errors[number] = error
+        found = [list[tuple[Prediction, ...]]() for _ in jobs]
         for typed, block in blocks.items():
-            if not block:
-                continue
-            k = max(jobs[number].k for number, _ in block)
-            answers = self.predictor.answer([query for _, query in block], k, typed=typed)
-            for (number, _), predictions in zip(block, answers, strict=True):
-                earlier = found[number]
-                if isinstance(earlier, tuple):
-                    found[number] = (*earlier, tuple(predictions[: jobs[number].k]))
-        return found
+            if block:
+                k = max(jobs[number].k for number, _ in block)
+                answers = self.predictor.answer([query for _, query in block], k, typed=typed)
+                for (number, _), predictions in zip(block, answers, strict=True):
+                    found[number].append(tuple(predictions[: jobs[number].k]))
+        return [errors.get(number) or tuple(answers) for number, answers in enumerate(found)]
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
         """Return an entity's position on the map, and the most similar entities with theirs."""
