@@ -82,7 +82,7 @@ def test_the_load_is_measured(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], talk: Callable[..., Any]
 ) -> None:
     script = import_module("serve")
-    measured = script.measure(directory, clients=3, seconds=0.5, threads=1)
+    measured = script.measured(directory, clients=3, seconds=0.5, threads=1)
     assert measured["errors"] == 0
     assert measured["clients"] == 3
     assert measured["predictions"] > 0
