@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates
 from kgraft.alignment.labels import Names
-from kgraft.alignment.nodes import Floats, Ints, Nodes
+from kgraft.alignment.nodes import Floats, Ints, Nodes, incidence
 from kgraft.alignment.relations import correspondences, same_relations, unified
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import neighbours
@@ -93,11 +93,11 @@ class FeatureExtractor:
     ) -> None:
         self._nodes = nodes
         self._names = names
-        size = (len(nodes), len(nodes))
-        both = np.concatenate([links[followed], links[followed][:, ::-1]])
-        ones = np.ones(len(both))
-        self._linked = sp.csr_array((ones, (both[:, 0], both[:, 1])), shape=size)
-        self._linked.data[:] = 1
+        one, other = np.concatenate([links[followed], links[followed][:, ::-1]]).T
+        self._linked = incidence(one, other, (len(nodes), len(nodes)))
+        self._n_links = np.zeros((len(nodes), len(nodes.graphs)))
+        pairs = self._linked.tocoo()
+        np.add.at(self._n_links, (pairs.row, nodes.source_of[pairs.col]), 1)
         found = correspondences(nodes, clusters, settings.relations)
         same = same_relations(nodes, found, settings.relations.threshold)
         self._relations = unified(same, nodes.joint.n_relations)
@@ -125,7 +125,7 @@ class FeatureExtractor:
         rival, rival_support = self._rivals(left, right)
         # A made pair takes the place of one of its ends' links, as a real one is its own.
         own = np.asarray(self._linked[left, right]).ravel() if real else 1.0
-        further = [self._to_graph(*ends) for ends in ((left, right), (right, left))]
+        further = (self._n_links[left, source[right]], self._n_links[right, source[left]])
         return LinkFeatures(
             agreeing,
             contradicting,
@@ -141,25 +141,13 @@ class FeatureExtractor:
             np.asarray(named).ravel(),
         )
 
-    def _to_graph(self, one: Ints, other: Ints) -> Floats:
-        """Count the links from each node to the graph of the other."""
-        source = self._nodes.source_of
-        counts = np.zeros((len(source), len(self._nodes.graphs)))
-        links = self._linked.tocoo()
-        np.add.at(counts, (links.row, source[links.col]), 1)
-        found: Floats = counts[one, source[other]]
-        return found
-
     def _third_graphs(self, left: Ints, right: Ints) -> tuple[Ints, Ints]:
         """Count other graphs in which both are linked to one entity, and to different ones."""
-        source, n_graphs = self._nodes.source_of, len(self._nodes.graphs)
+        source = self._nodes.source_of
+        both = (self._n_links[left] > 0) & (self._n_links[right] > 0)
         common = (self._linked[left] * self._linked[right]).tocoo()
-        agrees = np.zeros((len(left), n_graphs), dtype=bool)
+        agrees = np.zeros(both.shape, dtype=bool)
         agrees[common.row, source[common.col]] = True
-        reaches = np.zeros((len(source), n_graphs), dtype=bool)
-        links = self._linked.tocoo()
-        reaches[links.row, source[links.col]] = True
-        both = reaches[left] & reaches[right]
         both[np.arange(len(left)), source[left]] = False
         both[np.arange(len(left)), source[right]] = False
         return agrees.sum(axis=1), (both & ~agrees).sum(axis=1)
@@ -186,22 +174,16 @@ class FeatureExtractor:
 def _checkable(nodes: Nodes, clusters: Ints) -> Ints:
     """Count the facts of each node that lead to an entity linked to each graph."""
     members = nodes.members(clusters) >= 0
-    heads, _, tails = nodes.joint.triples.T
+    subjects, _, objects = nodes.directed_facts()
     counts = np.zeros((len(nodes), len(nodes.graphs)), dtype=np.int64)
-    for one, other in ((heads, tails), (tails, heads)):
-        np.add.at(counts, one, members[clusters[other]].astype(np.int64))
+    np.add.at(counts, subjects, members[clusters[objects]].astype(np.int64))
     return counts
 
 
 def _profiles(nodes: Nodes, relations: Ints) -> sp.csr_array:
     """Return nodes and their relations, 0 or 1."""
-    heads, stated, tails = nodes.joint.triples.T
-    rows = np.concatenate([heads, tails])
-    columns = relations[np.concatenate([stated, stated + nodes.joint.n_relations])]
-    size = (len(nodes), 2 * nodes.joint.n_relations)
-    found = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)
-    found.sum_duplicates()
-    found.data[:] = 1
+    subjects, stated, _ = nodes.directed_facts()
+    found = incidence(subjects, relations[stated], (len(nodes), 2 * nodes.joint.n_relations))
     frequent = np.argsort(-found.sum(axis=0), kind="stable")[: 2 * FREQUENT]
     return found[:, np.sort(frequent)].tocsr()
 

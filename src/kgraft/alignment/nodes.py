@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
@@ -91,6 +92,15 @@ class Nodes:
             found[left, right] = members[both][:, [left, right]]
         return found
 
+    def directed_facts(self) -> tuple[Ints, Ints, Ints]:
+        """Return subjects, relations and objects, each ``(2 n,)``; inverses come second."""
+        heads, relations, tails = self.joint.triples.T
+        return (
+            np.concatenate([heads, tails]),
+            np.concatenate([relations, relations + self.joint.n_relations]),
+            np.concatenate([tails, heads]),
+        )
+
     def rows(self, nodes: Ints) -> Ints:
         """Return the rows of nodes in their own graphs."""
         return nodes - self.first[self.source_of[nodes]]
@@ -99,6 +109,14 @@ class Nodes:
         """Return a node's readable label."""
         source = int(self.source_of[node])
         return self.graphs[source].label(int(node - self.first[source]))
+
+
+def incidence(rows: Ints, columns: Ints, shape: tuple[int, int]) -> sp.csr_array:
+    """Return a sparse matrix with ones at the given positions, which may be repeated."""
+    found = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    found.sum_duplicates()
+    found.data[:] = 1
+    return found
 
 
 def first_members(clusters: Ints) -> Ints:

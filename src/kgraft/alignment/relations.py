@@ -10,7 +10,7 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from kgraft.alignment.nodes import Ints, Nodes
+from kgraft.alignment.nodes import Ints, Nodes, incidence
 from kgraft.alignment.settings import RelationSettings
 
 Kind = Literal["same", "narrower", "broader"]
@@ -66,20 +66,14 @@ def correspondences(nodes: Nodes, clusters: Ints, settings: RelationSettings) ->
         facts of ``relation`` that ``other`` states too, and the reverse.
     """
     facts = _facts(nodes, clusters)
-    turned = facts.select(
-        head="tail", tail="head", other="relation", other_source="source", inverse=pl.lit(True)
-    )
-    straight = facts.select(
-        "head", "tail", other="relation", other_source="source", inverse=pl.lit(False)
-    )
+    others = facts.rename({"relation": "other", "source": "other_source"})
     shared = pl.concat(
-        [
-            facts.join(others.select(sorted(others.columns)), on=["head", "tail"])
-            .filter(pl.col("source") != pl.col("other_source"))
-            .group_by("source", "relation", "other_source", "other", "inverse")
-            .agg(support=pl.len())
-            for others in (straight, turned)
-        ]
+        facts.join(others, left_on=["head", "tail"], right_on=ends)
+        .filter(pl.col("source") != pl.col("other_source"))
+        .group_by("source", "relation", "other_source", "other")
+        .agg(support=pl.len())
+        .with_columns(inverse=pl.lit(ends[0] == "tail"))
+        for ends in (["head", "tail"], ["tail", "head"])
     ).filter(pl.col("support") >= settings.support)
     return _with_shares(shared, nodes, clusters, facts)
 
@@ -107,9 +101,8 @@ def _with_shares(
     ]
     stating = []
     for heads, relations, tails in (facts_of.T for facts_of in own):
-        rows = np.concatenate([heads, tails])
         columns = np.concatenate([relations, relations + nodes.joint.n_relations])
-        stating.append(sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=size).astype(bool))
+        stating.append(incidence(np.concatenate([heads, tails]), columns, size))
     possible = np.zeros(len(shared))
     keys = shared.select(
         "source", "relation", "other_source", "other", pl.col("inverse").cast(pl.Int64)
@@ -122,22 +115,16 @@ def _with_shares(
             stated = sp.csr_array(
                 (np.ones(linked.sum()), (relations[linked], ends[linked])), shape=size[::-1]
             )
-            counts = (stated @ stating[other].astype(np.float64)).tocsr()
+            counts = (stated @ stating[other]).tocsr()
             # Its heads are the other's heads, unless one is the inverse of the other.
             columns = keys[at, 3] + nodes.joint.n_relations * (keys[at, 4] ^ shift)
             found = np.asarray(counts[keys[at, 1], columns]).ravel()
             possible[at] = np.maximum(possible[at], found)
     shares = shared.with_columns(forward=pl.Series(shared["support"].to_numpy() / (possible + 1)))
-    back = shares.select(
-        source="other_source",
-        relation="other",
-        other_source="source",
-        other="relation",
-        inverse="inverse",
-        backward="forward",
-    )
+    back = shares.drop("support").rename({"forward": "backward"})
     on = ["source", "relation", "other_source", "other", "inverse"]
-    return shares.join(back, on=on).sort(on)
+    turned = ["other_source", "other", "source", "relation", "inverse"]
+    return shares.join(back, left_on=on, right_on=turned).sort(on)
 
 
 def same_relations(nodes: Nodes, found: pl.DataFrame, threshold: float) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from kgraft.alignment.nodes import Floats, Ints, Nodes
+from kgraft.alignment.nodes import Floats, Ints, Nodes, incidence
 from kgraft.alignment.settings import StructureSettings
 
 MOST = 0.99
@@ -33,10 +33,7 @@ class Neighbours:
     def of_clusters(self, clusters: Ints) -> sp.csr_array:
         """Return clusters and the square roots of their statements' evidence, ``(clusters, f)``."""
         n_clusters = int(clusters.max(initial=-1)) + 1
-        ones = np.ones(len(clusters))
-        belongs = sp.csr_array(
-            (ones, (clusters, np.arange(len(clusters)))), shape=(n_clusters, len(clusters))
-        )
+        belongs = incidence(clusters, np.arange(len(clusters)), (n_clusters, len(clusters)))
         stated = (belongs @ self.statements).tocsr()
         stated.data[:] = 1
         return (stated @ sp.diags_array(np.sqrt(-np.log1p(-self.probability)))).tocsr()
@@ -57,16 +54,11 @@ def neighbours(
         relations: Each relation's class, and behind them those of inverses, ``(2 r,)``.
         settings: Weights of neighbours.
     """
-    heads, stated, tails = nodes.joint.triples.T
-    subject = np.concatenate([heads, tails])
-    relation = relations[np.concatenate([stated, stated + nodes.joint.n_relations])]
-    other = clusters[np.concatenate([tails, heads])]
+    subject, relation, other = nodes.directed_facts()
     size = int(clusters.max(initial=-1)) + 1
-    kinds, column = np.unique(relation * size + other, return_inverse=True)
-    ones = np.ones(len(subject))
-    stated = sp.csr_array((ones, (subject, column)), shape=(len(nodes), len(kinds)))
-    stated.sum_duplicates()
-    stated.data[:] = 1
+    keys = relations[relation] * size + clusters[other]
+    kinds, column = np.unique(keys, return_inverse=True)
+    stated = incidence(subject, column, (len(nodes), len(kinds)))
     counts = np.stack(
         [
             stated[first:last].sum(axis=0)
