@@ -1,4 +1,4 @@
-"""A served model, asked in the process or over a socket."""
+"""A served model, and clients in the process or over a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that mean harm, over real sockets: whoever else asks is still answered."""
+"""Hostile clients over real sockets; all other clients are still answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs answered together, in order, and no more of them than there is room for."""
+"""Jobs answered in blocks, in order, by a queue of limited length."""
 
 from __future__ import annotations
 

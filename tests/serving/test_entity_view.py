@@ -1,4 +1,4 @@
-"""What is around an entity, worked out by hand on the five people of ``tiny``."""
+"""Entity views, worked out by hand on the five people of ``tiny``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_questions_are_those_that_similar_entities_answer(index: EntityIndex) ->
     found = index.view("eve", 10)
     assert found.facts == ()
     likes, knows = Relation("likes", "likes"), Relation("knows", "knows")
-    # cay and bob are liked; ann and cay like somebody; bob knows cay. sees is none of mine's.
+    # cay and bob are liked; ann and cay like another; bob knows cay. sees is none of mine's.
     assert set(found.queries) == {
         SuggestedQuery(likes, "tail", 2),
         SuggestedQuery(likes, "head", 3),

@@ -1,4 +1,4 @@
-"""A model directory that is replaced while it is served."""
+"""Reloading of a model directory that is replaced while it is served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from kgraft.errors import ModelDirectoryError
 from kgraft.model.directory import save_model
 from kgraft.model.trained_model import TrainedModel
-from kgraft.serving import model_reloader as live_module
+from kgraft.serving import model_reloader
 from kgraft.serving.model_reloader import ModelReloader
 
 Fact = tuple[str, str, str]
@@ -99,7 +99,7 @@ def test_no_request_is_dropped_by_a_replacement(
     fact: Fact,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(model_reloader, "POLL_SECONDS", 0.01)
     reloader = ModelReloader(place)
     asked = {"head": fact[0], "relation": fact[1], "k": 3}
 

@@ -1,4 +1,4 @@
-"""Requests that wait for the model, and those that do not."""
+"""Full queues, and errors of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients ask, and what they are told when they ask wrongly."""
+"""Responses of the API, and sentences for wrong requests."""
 
 from __future__ import annotations
 

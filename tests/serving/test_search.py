@@ -1,4 +1,4 @@
-"""Entities by what people type."""
+"""Entity search."""
 
 from __future__ import annotations
 
