@@ -21,6 +21,7 @@ from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
 from kgraft.training.batch import Batch
 from kgraft.training.sampler import TripleSampler
+from kgraft.training.step import Trainer
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 
@@ -138,6 +139,12 @@ def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> dict[s
     found = [one / other for one, other in zip(numerators, denominators, strict=True)]
     values = {"median": median(found), "least": min(found), "largest": max(found)}
     return {name: round(value, 4) for name, value in values.items()}
+
+
+def one_step(trainer: Trainer, batch: Batch) -> None:
+    """Take a training step, and read its losses."""
+    trainer.step(batch)
+    trainer.metrics.flush()
 
 
 def endless(batches: TripleSampler) -> Iterator[Batch]:

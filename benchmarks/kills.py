@@ -12,7 +12,7 @@ end
 full
     The disk is full: files cannot grow beyond a random size; then ``--resume`` without the limit.
 damage
-    SIGKILL, then the checkpoint is truncated or a bit of it flips: this is reported and refused.
+    SIGKILL, then a file of the run is truncated or a bit of it flips: this is reported and refused.
 second
     A second run into the same directory while the first one goes on: it is refused.
 
@@ -297,16 +297,17 @@ def damage(place: Place, draw: Random) -> list[str]:
     kept: list[Path] = []
     while not kept:
         stopped(place, draw, signal.SIGKILL)
-        kept = list(place.out.parent.glob(".result.run/*.safetensors"))
-    whole = kept[0].read_bytes()
+        kept = sorted(place.out.parent.glob(".result.run/*.safetensors"))
+    file = draw.choice(kept)
+    whole = file.read_bytes()
     at = draw.randrange(len(whole))
     flipped = whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :]
-    kept[0].write_bytes(flipped if draw.random() < 0.5 else whole[:at])
+    file.write_bytes(flipped if draw.random() < 0.5 else whole[:at])
     child = place._go_on()
     found = [] if child.status == 1 else [f"it ended with status {child.status}: {child.said()}"]
     if "is damaged" not in child.said():
         found.append(f"damage at byte {at} was not told: {child.said()}")
-    kept[0].write_bytes(whole)
+    file.write_bytes(whole)
     return [*found, *place.problems(child)]
 
 

@@ -28,7 +28,7 @@ from kgraft.io.named_facts import read_names
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.settings import RetrainSettings
 from kgraft.toml_settings import read_settings
-from kgraft.training.checkpoint import fingerprint
+from kgraft.training.checkpoint import Fingerprint
 from kgraft_experiments.benchmark.cases import Case
 from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare
 from kgraft_experiments.benchmark.run import outcome_row
@@ -166,7 +166,9 @@ def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
     for scenario in asked.scenarios:
         for seed in range(asked.seeds):
             settings = synth_settings(asked, scenario, seed)
-            place = asked.work / "collections" / fingerprint(settings.model_dump_json())[:12]
+            place = (
+                asked.work / "collections" / str(Fingerprint().add(settings.model_dump_json()))[:12]
+            )
             if not place.exists():
                 write_synthetic(synthesize(settings), place)
             yield scenario, seed, place

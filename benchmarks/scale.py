@@ -30,7 +30,7 @@ from typing import Any
 
 import polars as pl
 import torch
-from common import apart, endless, options_of, peak_gib, run, timed
+from common import apart, endless, one_step, options_of, peak_gib, run, timed
 
 import kgraft
 from kgraft.evaluation.ranking import rank
@@ -105,15 +105,13 @@ def rates(runs: Sequence[EmbeddingTask], steps: int, rounds: int) -> list[list[f
     sources = [endless(run.sampler()) for run in runs]
     found: list[list[float]] = [[] for _ in runs]
     for trainer, batches in zip(trainers, sources, strict=True):
-        trainer.step(next(batches))
-        trainer.metrics.flush()
+        one_step(trainer, next(batches))
     for _ in range(rounds):
         for trainer, batches, own in zip(trainers, sources, found, strict=True):
             begin, examples = time.perf_counter(), 0
             for _ in range(-(-steps // rounds)):
                 batch = next(batches)
-                trainer.step(batch)
-                trainer.metrics.flush()
+                one_step(trainer, batch)
                 examples += len(batch)
             own.append(examples / (time.perf_counter() - begin))
     return found

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import apart, options_of, peak_gib, run
+from common import apart, one_step, options_of, peak_gib, run
 
 import kgraft
 from kgraft.io.interchange import from_arrays
@@ -54,13 +54,11 @@ def point(sizes: Mapping[str, int], steps: int, threads: int) -> dict[str, Any]:
     trainer, batches = training.trainer(), training.sampler()
     begin = time.perf_counter()
     epoch = batches.epoch(1)
-    trainer.step(trainer.prepare(next(epoch)))
-    trainer.metrics.flush()
+    one_step(trainer, trainer.prepare(next(epoch)))
     begun = time.perf_counter()
     ends = [begun]
     for batch in islice(epoch, steps):
-        trainer.step(trainer.prepare(batch))
-        trainer.metrics.flush()
+        one_step(trainer, trainer.prepare(batch))
         ends.append(time.perf_counter())
     # The median, since another process may delay a step.
     seconds = float(np.median(np.diff(ends)))

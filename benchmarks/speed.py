@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import in_turns, options_of, ratios, run
+from common import in_turns, one_step, options_of, ratios, run
 from peers import (
     PYKEEN_SUITED,
     pykeen_curve,
@@ -60,7 +60,6 @@ from kgraft.settings import TrainingSettings, TrainSettings
 from kgraft.system.memory import peak
 from kgraft.training.batch import Batch
 from kgraft.training.loop import fit
-from kgraft.training.step import Trainer
 
 SIDES: tuple[Side, ...] = ("tail", "head")
 
@@ -127,12 +126,6 @@ def step(data: Data, settings: TrainSettings, asked: Namespace) -> dict[str, Any
         ),
         "pykeen_examples_per_second": peers,
     }
-
-
-def one_step(trainer: Trainer, batch: Batch) -> None:
-    """Take a training step, and read its losses."""
-    trainer.step(batch)
-    trainer.metrics.flush()
 
 
 def products_of(batches: Sequence[Batch], width: int, *, as_kgraft: bool = False) -> Work:

@@ -18,7 +18,7 @@ from statistics import median_low
 from typing import Any
 
 import numpy as np
-from common import endless, options_of, run
+from common import endless, one_step, options_of, run
 
 import kgraft
 from kgraft.linking.joint_graph import JointGraph, join
@@ -39,7 +39,7 @@ def walking(graph: JointGraph, *, steps: int, walkers: int, seconds: float) -> d
     calls, begin, spent = 0, time.perf_counter(), 0.0
     while spent < seconds:
         chosen = draw.integers(len(graph.triples), size=walkers)
-        walker.go_on(graph.triples[chosen], graph.triple_sources[chosen], steps, draw)
+        walker.extend(graph.triples[chosen], graph.triple_sources[chosen], steps, draw)
         calls, spent = calls + 1, time.perf_counter() - begin
     paths = calls * walkers / spent
     return {
@@ -77,8 +77,7 @@ def turns(batches: Iterator[Batch], trainer: Trainer, n: int) -> tuple[int, floa
         begin = time.perf_counter()
         batch = next(batches)
         between = time.perf_counter()
-        trainer.step(batch)
-        trainer.metrics.flush()
+        one_step(trainer, batch)
         end = time.perf_counter()
         if place >= WARM_UP:
             queries += len(batch)

@@ -59,6 +59,8 @@ def test_rates_count_the_examples_of_each_round(
     class Trainer:
         """Learns nothing."""
 
+        metrics = SimpleNamespace(flush=list)
+
         def step(self, batch: list[int]) -> None:
             assert batch
 
@@ -68,10 +70,10 @@ def test_rates_count_the_examples_of_each_round(
         def __init__(self, size: int) -> None:
             self.size = size
 
-        def learner(self) -> Trainer:
+        def trainer(self) -> Trainer:
             return Trainer()
 
-        def batches(self) -> Any:
+        def sampler(self) -> Any:
             return self
 
         def epoch(self, number: int) -> Any:

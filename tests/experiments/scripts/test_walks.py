@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from importlib import import_module as script
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ class Clock:
 
 class Slow:
     """Batches that take 2 s each, and a trainer that takes 6 s for one, on a clock of their own."""
+
+    metrics = SimpleNamespace(flush=list)
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
