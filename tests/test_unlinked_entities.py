@@ -26,7 +26,7 @@ from kgraft.model.evidence import WAYS
 from kgraft.model.kge import KgeModel
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import run as training_run
+from kgraft.pipeline import embeddings
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
 from kgraft.rules.rule_answers import FAINT, NONE_ODDS
@@ -105,11 +105,11 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[tuple[int, ...]],
 
     class Spied(TripleSampler):
         def __init__(self, triples: Triples, n_entities: int, *rest: Any, **options: Any) -> None:
-            every = np.concatenate([triples, options["inferred"].triples])
+            every = np.concatenate([triples, options["pseudo_facts"].triples])
             found.append(({*map(tuple, every.tolist())}, n_entities))
             super().__init__(triples, n_entities, *rest, **options)
 
-    monkeypatch.setattr(training_run, "TripleSampler", Spied)
+    monkeypatch.setattr(embeddings, "TripleSampler", Spied)
     return found
 
 

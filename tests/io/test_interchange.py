@@ -24,7 +24,7 @@ def test_arrays_with_names_and_without() -> None:
         ([[0, 0, float("nan")]], None, "whole numbers"),
         ([[0, 0, 2]], ["a", "b"], "tail lies outside 0 to 1"),
         ([[-1, 0, 0]], None, "head lies outside"),
-        ([[0, 0, 1]], ["a", "a"], "twice"),
+        ([[0, 0, 1]], ["a", "a"], "repeated"),
     ],
 )
 def test_bad_arrays(train: list[list[float]], names: list[str] | None, problem: str) -> None:
