@@ -32,7 +32,7 @@ from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.joint_graph import join
-from kgraft.model.calibration import calibration_error, reliability
+from kgraft.model.calibration import calibration_error, reliability_bins
 from kgraft_experiments.benchmark.runner import machine
 
 BEST = (1, 10, 100)
@@ -47,7 +47,7 @@ def calibration(model: kgraft.TrainedModel, graph: kgraft.KnowledgeGraph) -> lis
             found = check_probabilities(predictor, graph, k=best)
             kinds = {"all": found.covered | True, "covered": found.covered}
             for facts, kept in {**kinds, "uncovered": ~found.covered}.items():
-                table = reliability(found.probability[kept], found.correct[kept])
+                table = reliability_bins(found.probability[kept], found.correct[kept])
                 rows.append(
                     {
                         "by": by,

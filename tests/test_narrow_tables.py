@@ -107,7 +107,7 @@ def test_an_update_goes_on_from_such_rows(
     assert updated.kge.entities.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("most", ["MOST_ROWS", "MOST_SCORES"])
+@pytest.mark.parametrize("most", ["BLOCK_ROWS", "BLOCK_SCORES"])
 def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
     most: str,
     monkeypatch: pytest.MonkeyPatch,

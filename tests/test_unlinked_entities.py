@@ -29,7 +29,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import embeddings
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
-from kgraft.rules.rule_answers import FAINT, NONE_ODDS
+from kgraft.rules.rule_answers import CONFIDENCE_OFFSET, NO_ANSWER_ODDS
 from kgraft.settings import (
     DistillationSettings,
     ModelSettings,
@@ -149,8 +149,8 @@ def test_vectors_of_all_learn_all_facts(
 def test_rules_infer_by_way_of_them(student: TrainedModel) -> None:
     [found] = predict(student, head="x9", relation="r", k=1, by="rules")
     assert (found.tail, found.stated_by) == ("y9", ())
-    said = 8 / (10 + 5) + FAINT  # 8 of 10 paths, and 5 wrong ones charged
-    assert found.score == pytest.approx(said / (said + NONE_ODDS))
+    said = 8 / (10 + 5) + CONFIDENCE_OFFSET  # 8 of 10 paths, and 5 wrong ones charged
+    assert found.score == pytest.approx(said / (said + NO_ANSWER_ODDS))
     [back] = predict(student, relation="r", tail="y9", k=1, by="rules")
     assert (back.head, back.score) == ("x9", found.score)
 

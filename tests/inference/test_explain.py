@@ -27,7 +27,7 @@ from kgraft.model.ensemble import RULE_SCALE as LEAST
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.rules.rule_answers import FAINT, NONE_ODDS
+from kgraft.rules.rule_answers import CONFIDENCE_OFFSET, NO_ANSWER_ODDS
 from kgraft.rules.rules import rules_from
 from kgraft.settings import ModelSettings, RetrainSettings
 
@@ -63,7 +63,9 @@ def model(tiny: Collection) -> TrainedModel:
 
 def share(own: float, *others: float) -> float:
     """Return the probability of an answer by its confidence and those of the other answers."""
-    return (own + FAINT) / (own + sum(others) + FAINT * (1 + len(others)) + NONE_ODDS)
+    return (own + CONFIDENCE_OFFSET) / (
+        own + sum(others) + CONFIDENCE_OFFSET * (1 + len(others)) + NO_ANSWER_ODDS
+    )
 
 
 def test_a_copy_that_a_rule_infers_too(model: TrainedModel) -> None:

@@ -15,7 +15,7 @@ from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
-from kgraft.model.calibration import Calibration, calibration_error, reliability
+from kgraft.model.calibration import Calibration, calibration_error, reliability_bins
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings
@@ -89,6 +89,6 @@ def test_probabilities_of_a_trained_student_hold(
     student: TrainedModel, generated: Collection
 ) -> None:
     found = check_probabilities(Predictor(student), generated.target_graph)
-    rows = reliability(found.probability, found.correct)
+    rows = reliability_bins(found.probability, found.correct)
     assert sum(row.count for row in rows) == len(found.correct)
     assert calibration_error(rows) < 0.05

@@ -21,7 +21,7 @@ from kgraft.model.ensemble import DEFAULT_WEIGHTS, EnsembleScorer, EvidenceScore
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.rules.rule_answers import FAINT, NONE_ODDS
+from kgraft.rules.rule_answers import CONFIDENCE_OFFSET, NO_ANSWER_ODDS
 from kgraft.rules.rules import SCHEMA, Rules, rules_from
 from kgraft.settings import ModelSettings, RetrainSettings
 
@@ -96,7 +96,7 @@ def test_a_model_answers_by_what_it_is_told(student: TrainedModel) -> None:
     asked = torch.tensor([ANN]), torch.tensor([LIKES])
     # A rule says 0.7, and big, with which mine agrees by a third, says so too.
     scores = student.scorer("rules").score(*asked, side="tail", candidates=None)
-    by_rule = (0.7 + FAINT) / (0.7 + FAINT + NONE_ODDS)
+    by_rule = (0.7 + CONFIDENCE_OFFSET) / (0.7 + CONFIDENCE_OFFSET + NO_ANSWER_ODDS)
     wanted = 1 - (1 - by_rule) * (1 - 1 / 3)
     assert scores.numpy() == pytest.approx(np.array([[0, 0, wanted, 0, 0, 0]]), abs=1e-6)
     both = student.scorer("both").score(*asked, side="tail", candidates=None)

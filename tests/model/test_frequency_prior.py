@@ -51,7 +51,7 @@ def test_some_candidates_are_columns_of_the_whole(
     candidates = torch.tensor(rows, dtype=torch.int64)
     whole = model.score(*ASKED, side="tail")
     assert model.score(*ASKED, side="tail", candidates=candidates).equal(whole[:, candidates])
-    monkeypatch.setattr(kge_module, "MOST_SCORES", 2)
+    monkeypatch.setattr(kge_module, "BLOCK_SCORES", 2)
     room = torch.full((2, 3), torch.nan)
     assert model.score(*ASKED, side="tail", out=room).equal(whole)
     assert room.equal(whole)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kgraft.model.encoders import Encoder, principal_directions
-from kgraft.model.make_encoder import make_encoder
+from kgraft.model.kge import make_encoder
 from kgraft.model.recurrent import Gru, Rsn
 from kgraft.model.transformer import LONGEST_PATH, Transformer
 from kgraft.settings import EncoderName, ModelSettings

@@ -18,8 +18,8 @@ from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
-from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges
+from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.rule_bodies import Adjacency
 from kgraft.rules.rules import rules_from
 from kgraft.settings import ModelSettings, PriorSettings, RuleSettings, TrainSettings

@@ -245,7 +245,7 @@ def test_later_stages_depend_on_what_earlier_ones_found(
     (tmp_path / "run" / "rules.safetensors").unlink()
     with pytest.MonkeyPatch.context() as patch:
         mine = stages.mine_rules
-        patch.setattr(stages, "mine_rules", lambda *a, **o: mine(*a, **o).of_confidence(0.5))
+        patch.setattr(stages, "mine_rules", lambda *a, **o: mine(*a, **o).with_min_confidence(0.5))
         with pytest.raises(DataError, match="belongs to another run"):
             retrain(generated, teacher, short, options=options)
 

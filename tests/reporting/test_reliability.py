@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.model.calibration import Calibration, Reliability
+from kgraft.model.calibration import Calibration, ReliabilityBin
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.quality import (
     held_out_reliability,
@@ -31,7 +31,7 @@ def test_candidates_of_test_questions(unsure: TrainedModel, tiny: Collection) ->
     bins = held_out_reliability(unsure, found, "vectors")
     # Seven questions, of five candidates each but for two that training facts answer already; one
     # of them has two true answers.
-    assert bins == [Reliability(0.5, 0.6, 33, 0.5, pytest.approx(8 / 33))]
+    assert bins == [ReliabilityBin(0.5, 0.6, 33, 0.5, pytest.approx(8 / 33))]
 
 
 def test_what_validation_facts_state_is_not_wrong(unsure: TrainedModel, tiny: Collection) -> None:
@@ -40,13 +40,13 @@ def test_what_validation_facts_state_is_not_wrong(unsure: TrainedModel, tiny: Co
     [found] = measure_held_out(unsure, changed, split="test")
     bins = held_out_reliability(unsure, found, "vectors")
     # ann likes dan is a candidate twice, and counts neither as right nor as wrong.
-    assert bins == [Reliability(0.5, 0.6, 31, 0.5, pytest.approx(8 / 31))]
+    assert bins == [ReliabilityBin(0.5, 0.6, 31, 0.5, pytest.approx(8 / 31))]
 
 
 def test_candidates_of_validation_questions(unsure: TrainedModel, tiny: Collection) -> None:
     [found] = measure_held_out(unsure, tiny)
     bins = held_out_reliability(unsure, found, "vectors")
-    assert bins == [Reliability(0.5, 0.6, 9, 0.5, pytest.approx(2 / 9))]
+    assert bins == [ReliabilityBin(0.5, 0.6, 9, 0.5, pytest.approx(2 / 9))]
 
 
 def test_names_count_not_rows(unsure: TrainedModel, tiny: Collection) -> None:
@@ -65,7 +65,7 @@ def test_names_count_not_rows(unsure: TrainedModel, tiny: Collection) -> None:
     changed = replace(tiny, graphs={"mine": moved}, links=())
     [found] = measure_held_out(unsure, changed, split="test")
     bins = held_out_reliability(unsure, found, "vectors")
-    assert bins == [Reliability(0.5, 0.6, 33, 0.5, pytest.approx(8 / 33))]
+    assert bins == [ReliabilityBin(0.5, 0.6, 33, 0.5, pytest.approx(8 / 33))]
 
 
 def test_facts_about_what_the_model_does_not_know(unsure: TrainedModel, tiny: Collection) -> None:
@@ -86,7 +86,7 @@ def test_without_probabilities_there_is_nothing_to_compare(
 def test_a_figure(
     parse: Callable[[str], ET.Element], rows: Callable[[str], list[list[str]]]
 ) -> None:
-    bins = [Reliability(0.0, 0.1, 40, 0.05, 0.0), Reliability(0.9, 1.0, 10, 0.95, 1.0)]
+    bins = [ReliabilityBin(0.0, 0.1, 40, 0.05, 0.0), ReliabilityBin(0.9, 1.0, 10, 0.95, 1.0)]
     drawn = parse(reliability_figure(bins).html())
     # Left of the axis is room for "100": 30.6; from there to 320 are 100 percent.
     places = [(x.attrib["cx"], x.attrib["cy"]) for x in drawn.iter("circle")]

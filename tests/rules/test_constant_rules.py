@@ -60,7 +60,7 @@ def test_slices_hold_whole_answers(
 ) -> None:
     edges = edges_of([(i, r, 40 + i // (r + 3)) for i in range(40) for r in range(3)])
     whole = mine_rules(edges, np.arange(3), everything)
-    monkeypatch.setattr(constant_rules, "SLICE", 5)
+    monkeypatch.setattr(constant_rules, "SLICE_FACTS", 5)
     assert mine_rules(edges, np.arange(3), everything).frame.equals(whole.frame)
     facts = edges.frame.with_columns(weight=1.0)
     parts = list(constant_rules._by_answer(facts, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kgraft.rules.edges import Edges, inverse, sampled
+from kgraft.rules.edges import Edges, inverse, sample_per_group
 
 EdgesOf = Callable[..., Edges]
 INTS = {"x": pl.Int32, "relation": pl.Int32, "y": pl.Int32}
@@ -34,7 +34,7 @@ def test_inverse_leads_there_and_back() -> None:
 
 def test_samples_stand_for_all_rows_of_their_group() -> None:
     frame = pl.DataFrame({"by": [0] * 7 + [1] * 2, "row": range(9)})
-    few = sampled(frame, "by", 3, seed=0)
+    few = sample_per_group(frame, "by", 3, seed=0)
     assert few.filter(by=0)["weight"].to_list() == pytest.approx([7 / 3] * 3)
     assert sorted(few.filter(by=1).select("row", "weight").rows()) == [(7, 1.0), (8, 1.0)]
     assert few["row"].n_unique() == 5
@@ -43,8 +43,8 @@ def test_samples_stand_for_all_rows_of_their_group() -> None:
 
 def test_samples_repeat_by_seed_and_are_fair() -> None:
     frame = pl.DataFrame({"by": [0] * 10, "row": range(10)})
-    assert sampled(frame, "by", 3, seed=1).equals(sampled(frame, "by", 3, seed=1))
-    rows = [sampled(frame, "by", 3, seed=seed)["row"].to_numpy() for seed in range(400)]
+    assert sample_per_group(frame, "by", 3, seed=1).equals(sample_per_group(frame, "by", 3, seed=1))
+    rows = [sample_per_group(frame, "by", 3, seed=seed)["row"].to_numpy() for seed in range(400)]
     times = np.bincount(np.concatenate(rows), minlength=10)
     assert times.sum() == 1200
     # 120 are expected, with a deviation of 9

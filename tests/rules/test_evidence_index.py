@@ -14,7 +14,7 @@ from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.rules import evidence_index
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceIndex
-from kgraft.rules.rule_answers import FAINT, NONE_ODDS, RuleApplier, combine_rules
+from kgraft.rules.rule_answers import CONFIDENCE_OFFSET, NO_ANSWER_ODDS, RuleApplier, combine_rules
 from kgraft.rules.rules import Rules, rules_from
 
 RulesOf = Callable[..., Rules]
@@ -31,7 +31,7 @@ def asked(*rows: tuple[int, int]) -> pl.DataFrame:
 
 def alone(confidence: float) -> float:
     """Return the chance of an answer that no other answer rivals."""
-    return (confidence + FAINT) / (confidence + FAINT + NONE_ODDS)
+    return (confidence + CONFIDENCE_OFFSET) / (confidence + CONFIDENCE_OFFSET + NO_ANSWER_ODDS)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_where_several_state_a_fact_the_largest_agreement_counts(
 def test_rules_answer_from_all_facts_with_combined_confidence(
     graph: JointGraph, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(evidence_index, "AT_ONCE", at_once)
+    monkeypatch.setattr(evidence_index, "BATCH_QUERIES", at_once)
     rules = rules_of(
         {"relation": LIKES, "first": LIKES, "second": KNOWS, "confidence": 0.5},
         {"relation": LIKES, "first": LIKES, "answer": CAY, "confidence": 0.25},

@@ -84,7 +84,7 @@ def test_nothing_may_be_explained(edges_of: EdgesOf, a_rule: dict[str, Any]) -> 
 
 def test_a_limit_keeps_the_first(edges_of: EdgesOf, monkeypatch: pytest.MonkeyPatch) -> None:
     edges = edges_of([(x, relation, x + 50) for x in range(9) for relation in (0, 1)])
-    monkeypatch.setattr(groundings_module, "SLICE", 2)
+    monkeypatch.setattr(groundings_module, "SLICE_HEADS", 2)
     for limit in (1, 3, 9, 20):
         wanted = [{"x": x, "y": x + 50} for x in range(min(limit, 9))]
         assert found(rule(0, 1), edges, limit) == wanted
@@ -100,7 +100,7 @@ def test_no_more_is_looked_at_than_a_limit_asks_for(
         looked_at.append(len(heads))
         return whole(heads, bodies)
 
-    monkeypatch.setattr(groundings_module, "SLICE", 2)
+    monkeypatch.setattr(groundings_module, "SLICE_HEADS", 2)
     monkeypatch.setattr(groundings_module, "_grounded", watched)
     assert len(found(rule(0, 1), edges, 3)) == 3
     assert looked_at == [2, 2]
@@ -151,7 +151,7 @@ def test_every_fact_with_a_grounding_is_an_example(
 ) -> None:
     every = groundings(a_rule, set(facts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(groundings_module, "SLICE", size)
+        patch.setattr(groundings_module, "SLICE_HEADS", size)
         shown = found(a_rule, edges_of(facts, M))
     assert all(way in every for way in shown)
     ends = [(way["x"], way["y"]) for way in shown]

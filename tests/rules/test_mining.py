@@ -192,7 +192,7 @@ mine_rules(edges, np.arange({M}), settings, seed=4).frame.write_ipc(sys.stdout.b
 def test_where_time_runs_out_rules_are_fewer_and_no_surer(
     edges_of: EdgesOf, everything: RuleSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(path_rules, "AT_ONCE", 1)
+    monkeypatch.setattr(path_rules, "MAX_JOINED_ROWS", 1)
     draw = np.random.default_rng(0)
     edges = edges_of(np.unique(draw.integers(0, [30, M, 30], size=(200, 3)), axis=0).tolist(), M)
     key = ["relation", "first", "second", "third", "entity", "answer"]

@@ -9,7 +9,7 @@ import pytest
 
 from kgraft.rules.edges import Edges
 from kgraft.rules.mining import mine_rules
-from kgraft.rules.path_rules import FINENESS, kept
+from kgraft.rules.path_rules import WEIGHT_UNIT, confident_rules
 from kgraft.rules.rules import Rules
 from kgraft.settings import RuleSettings
 
@@ -86,9 +86,9 @@ def test_few_hits_that_stand_for_many_are_trusted_little() -> None:
             "first": [1, 2],
             "support": [3, 300],
             "seen": [3, 300],
-            "hits": [600 * FINENESS, 300 * FINENESS],
+            "hits": [600 * WEIGHT_UNIT, 300 * WEIGHT_UNIT],
         }
     )
     groundings = pl.DataFrame({"first": [1, 2], "groundings": [6, 600]})
-    found = kept(counted, groundings, RuleSettings(confidence=1e-4)).sort("first")
+    found = confident_rules(counted, groundings, RuleSettings(confidence=1e-4)).sort("first")
     assert found["confidence"].to_list() == pytest.approx([6 / 1006, 300 / 605])

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from kgraft.rules import rule_answers
 from kgraft.rules.edges import Edges
-from kgraft.rules.rule_answers import FAINT, NONE_ODDS, SCHEMA, RuleApplier, combine_rules
+from kgraft.rules.rule_answers import (
+    CONFIDENCE_OFFSET,
+    NO_ANSWER_ODDS,
+    SCHEMA,
+    RuleApplier,
+    combine_rules,
+)
 from kgraft.rules.rules import Rules, rules_from
 
 EdgesOf = Callable[..., Edges]
@@ -170,9 +176,12 @@ def test_the_weights_of_all_rules_make_the_chance() -> None:
         schema=SCHEMA,
     )
     # the fourth rule comes too late for the confidence, and counts by its weight
-    three, four = (0.875 + FAINT) * math.exp(2.75), (0.75 + FAINT) * math.exp(-1.0)
-    of_all = three + four + NONE_ODDS
-    alone = (0.25 + FAINT) / (0.25 + FAINT + NONE_ODDS)
+    three, four = (
+        (0.875 + CONFIDENCE_OFFSET) * math.exp(2.75),
+        (0.75 + CONFIDENCE_OFFSET) * math.exp(-1.0),
+    )
+    of_all = three + four + NO_ANSWER_ODDS
+    alone = (0.25 + CONFIDENCE_OFFSET) / (0.25 + CONFIDENCE_OFFSET + NO_ANSWER_ODDS)
     chances = [three / of_all, four / of_all, alone]
     assert combine_rules(found)["probability"].to_list() == pytest.approx(chances, rel=1e-6)
     assert combine_rules(found.reverse()).equals(combine_rules(found))
@@ -201,7 +210,7 @@ def test_consequences_are_new_facts_among_the_candidates(
         (4, 0, 2, 0.125),
         (4, 0, 3, 0.125),
     ]
-    monkeypatch.setattr(rule_answers, "ENTITIES", 1)
+    monkeypatch.setattr(rule_answers, "BATCH_ENTITIES", 1)
     assert answerer.infer_facts().equals(whole)
     with ThreadPoolExecutor(3) as threads:
         assert answerer.infer_facts(threads.map).equals(whole)

@@ -8,7 +8,7 @@ import pytest
 
 from kgraft.rules import rule_bodies
 from kgraft.rules.edges import Edges
-from kgraft.rules.rule_bodies import Adjacency, Bodies
+from kgraft.rules.rule_bodies import Adjacency, BodyTree
 from kgraft.rules.rules import Rules
 
 EdgesOf = Callable[..., Edges]
@@ -29,7 +29,7 @@ def test_bodies_that_begin_alike_share_nodes(rules_of: RulesOf) -> None:
         {"relation": 0, "first": 1, "second": 2, "third": 1, "confidence": 0.4},
         {"relation": 1, "first": 1, "second": 2, "confidence": 0.3},
     ).paths
-    together, apart = (Bodies(paths, 3, by_relation=by) for by in (False, True))
+    together, apart = (BodyTree(paths, 3, by_relation=by) for by in (False, True))
     assert len(together.start) - 1 == 1 + 3  # the root, and a node for each step
     assert len(apart.start) - 1 == 6 + 2 + 2 + 1
     assert together.relation.tolist() == [0, 1, 0]
@@ -47,7 +47,7 @@ def test_questions_are_followed_in_parts_with_the_same_result(
         {"relation": 0, "first": 1, "second": 5, "third": 0, "confidence": 0.5},
         {"relation": 0, "first": 1, "second": 2, "confidence": 0.4},
     )
-    tree = Bodies(rules.paths, 3, by_relation=False)
+    tree = BodyTree(rules.paths, 3, by_relation=False)
     entities = np.arange(40)
 
     def reached() -> tuple[int, pl.DataFrame]:
@@ -58,7 +58,7 @@ def test_questions_are_followed_in_parts_with_the_same_result(
         return len(parts), pl.DataFrame(rows).sort(pl.all())
 
     n_whole, whole = reached()
-    monkeypatch.setattr(rule_bodies, "AT_ONCE", 10)
+    monkeypatch.setattr(rule_bodies, "BATCH_EDGES", 10)
     n_parts, parts = reached()
     assert n_whole == 3 < n_parts
     assert parts.equals(whole)
@@ -71,7 +71,7 @@ def test_hubs_are_sampled_for_each_question(
     leaves = [(leaf, 0, 0) for leaf in range(1, 201)]
     graph = Adjacency(edges_of([*leaves, (201, 0, 202), (203, 0, 202)]))
     rules = rules_of({"relation": 1, "first": 0, "second": 3, "confidence": 0.5})
-    tree = Bodies(rules.paths, 3, by_relation=False)
+    tree = BodyTree(rules.paths, 3, by_relation=False)
 
     def siblings(*entities: int) -> list[set[int]]:
         wanted = np.ones(204, dtype=np.bool_)
@@ -81,7 +81,7 @@ def test_hubs_are_sampled_for_each_question(
         return [set(last.entity[last.question == i].tolist()) for i in range(len(entities))]
 
     assert siblings(1, 201) == [set(range(2, 201)), {203}]
-    monkeypatch.setattr(rule_bodies, "REACH", 50)
+    monkeypatch.setattr(rule_bodies, "MAX_QUERY_EDGES", 50)
     few, rest = siblings(1, 201)
     assert 49 <= len(few) <= 50
     assert few < set(range(2, 201))

@@ -37,8 +37,8 @@ def test_surer_rules_are_those_of_at_least_a_confidence(rules_of: RulesOf) -> No
         {"relation": 0, "first": 2, "confidence": 0.25},
         {"relation": 0, "first": 4, "confidence": 0.125},
     )
-    assert rules.of_confidence(0.25).frame["first"].to_list() == [1, 2]
-    assert rules.of_confidence(0.25).n_relations == 3
+    assert rules.with_min_confidence(0.25).frame["first"].to_list() == [1, 2]
+    assert rules.with_min_confidence(0.25).n_relations == 3
 
 
 def test_weights_come_from_the_same_rules_about_an_earlier_graph(rules_of: RulesOf) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kgraft.training.distillation_losses import (
-    CONTRAST,
+    CONTRASTIVE_TEMPERATURE,
     contrastive_loss,
     feature_loss,
     hint_loss,
@@ -33,7 +33,8 @@ def test_contrastive_loss_by_hand() -> None:
     student = torch.tensor([[5.0, 0.0], [3.0, 4.0]])
     # cosines to its own and to the other: 1 and 0; 0.8 and 0.6
     losses = [
-        math.log(1 + math.exp((other - own) / CONTRAST)) for own, other in ((1, 0), (0.8, 0.6))
+        math.log(1 + math.exp((other - own) / CONTRASTIVE_TEMPERATURE))
+        for own, other in ((1, 0), (0.8, 0.6))
     ]
     assert float(contrastive_loss(teacher, student)) == pytest.approx(sum(losses) / 2, rel=1e-5)
     trust = torch.tensor([0.0, 0.5])

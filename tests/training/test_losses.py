@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgraft.training.losses import TINIEST, n3, sampled_softmax
+from kgraft.training.losses import MIN_PROBABILITY, n3, sampled_softmax
 
 
 def scored(*rows: list[float]) -> tuple[Tensor, Tensor]:
@@ -134,7 +134,7 @@ def test_an_answer_that_underflows_still_has_a_finite_loss_and_its_gradient() ->
     # A known answer far above all others must not push them below what a float can hold.
     queries, candidates = scored([500.0, 0.0, -300.0])
     asked = sampled_softmax(queries, candidates, torch.tensor([2]), torch.tensor([0]))
-    assert asked.losses.tolist() == pytest.approx([-math.log(TINIEST)])
+    assert asked.losses.tolist() == pytest.approx([-math.log(MIN_PROBABILITY)])
     assert asked.of_queries.tolist() == [[0.0, 1.0, -1.0]]
 
 

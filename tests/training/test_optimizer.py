@@ -15,7 +15,7 @@ from kgraft.training.optimizer import (
     RowOptimizer,
     RowwiseAdagrad,
     put,
-    rounded_at_random,
+    stochastic_round,
 )
 
 N_ROWS = 8
@@ -187,7 +187,7 @@ def test_rows_of_any_width_are_written_whole(width: int, kind: torch.dtype) -> N
 def test_rounding_at_random_is_right_in_expectation() -> None:
     torch.manual_seed(0)
     numbers = torch.tensor([1.0, 1.001, -1.001, 3.14159, 0.0, -2e-30])
-    rounded = torch.stack([rounded_at_random(numbers).float() for _ in range(4000)])
+    rounded = torch.stack([stochastic_round(numbers).float() for _ in range(4000)])
     # Of each number only the two neighbours come out, 2 ** -7 of their size apart.
     assert all(len(column.unique()) <= 2 for column in rounded.T)
     torch.testing.assert_close(rounded.mean(0), numbers, rtol=2e-4, atol=0)

@@ -19,7 +19,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import positions_of
-from kgraft.model.calibration import shares
+from kgraft.model.calibration import log_shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
 
@@ -111,7 +111,7 @@ class Candidates:
             top = shown.topk(min(k, len(self)))
             probability = torch.full(top.values.shape, torch.nan, dtype=torch.float64)
             if self._calibration is not None:
-                share = shares(top.values, unknown, self._by)
+                share = log_shares(top.values, unknown, self._by)
                 probability = self._calibration.probability(share)
             places = self.places[top.indices.numpy()]
             yield block, TopCandidates(places, top.values.numpy(), probability.numpy())
@@ -129,7 +129,7 @@ class Candidates:
         own = scores[:, self._column[tail]]
         probability = None
         if self._calibration is not None:
-            share = shares(own, unknown, self._by)
+            share = log_shares(own, unknown, self._by)
             probability = self._calibration.probability(share).item()
         return FactScore(own.item(), probability, 1 + int((unknown > own).sum()))
 

@@ -1,4 +1,4 @@
-"""From scores to probabilities, and how far those can be trusted.
+"""Calibration: from scores to probabilities, and the error of those probabilities.
 
 Shapes: B queries, C candidates of each, K of them.
 """
@@ -16,102 +16,100 @@ from torch import Tensor
 
 from kgraft.model.evidence import By
 
-RIVALS = 100
-"""The best candidates of a query, of what the target does not state, that share its answer."""
+TOP_CANDIDATES = 100
+"""Candidates in a query's softmax: the best of those that the target does not state."""
 
-CERTAIN = 0.999
-"""The most that a chance by rules counts as, and one minus it the least."""
+MAX_PROBABILITY = 0.999
+"""Upper bound of a rule's probability in log odds; one minus it is the lower bound."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Curves from a candidate's share of its query to the probability that it is true.
+    """A function from a candidate's log share to a probability.
 
-    The probability is this: someone asks for a missing fact of the target, gives two thirds of it,
-    and is right that there is one. Of the candidates that the target does not state already, and
-    that have as large a share as this one, so many are such a fact. It is fitted to the
-    ``RIVALS`` best candidates of each query that validation facts answer, which are the hardest
-    wrong answers there are. To a query that has no answer missing, it promises too much.
+    The probability is that of ``(h, r, t)`` being a fact that the target lacks, if someone asks
+    ``(h, r, ?)`` and an answer is missing. It is fitted to validation facts, among the
+    ``TOP_CANDIDATES`` best candidates of each query that they answer. For a query without a missing
+    answer it is too high.
 
     Args:
-        points: Shares, ascending, with the log odds that go with them; linear between them, level
-            beyond them.
+        points: Pairs of a log share, ascending, and log odds; linear between them, constant beyond.
     """
 
     points: tuple[tuple[float, float], ...]
 
     def probability(self, shares: Tensor) -> Tensor:
-        """Return the probabilities of candidates, float64, by what ``shares`` says of them."""
+        """Return the probabilities of candidates, float64, by their ``log_shares``."""
         places, log_odds = np.array(self.points, dtype=np.float64).reshape(-1, 2).T
         return torch.from_numpy(expit(np.interp(shares.numpy(), places, log_odds)))
 
 
-def shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
-    """Return the log of the share that candidates have of their query's answer, ``(B, K)``.
-
-    It is a softmax over the ``RIVALS`` best candidates.
+def log_shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
+    """Return log-softmax scores ``(B, K)``, normalised by the ``TOP_CANDIDATES`` best candidates.
 
     Args:
         scores_BK: Scores of candidates.
         unknown_BC: Scores of all candidates of the same queries, -inf for those that the target
             states.
-        by: What the scores go by; those by rules are chances and are taken as log odds.
+        by: The way to answer; scores by rules are probabilities and are converted to log odds.
     """
-    best = unknown_BC.topk(min(RIVALS, unknown_BC.shape[1])).values
+    best = unknown_BC.topk(min(TOP_CANDIDATES, unknown_BC.shape[1])).values
     if by == "rules":
         scores_BK, best = (
-            x.clamp(1 - CERTAIN, CERTAIN).logit().where(x.isfinite(), x) for x in (scores_BK, best)
+            x.clamp(1 - MAX_PROBABILITY, MAX_PROBABILITY).logit().where(x.isfinite(), x)
+            for x in (scores_BK, best)
         )
     return scores_BK - torch.logsumexp(best, dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """Candidates of about the same probability.
+class ReliabilityBin:
+    """A bin of a reliability diagram: candidates of similar probability.
 
     Args:
-        low: The least probability of the bin.
-        high: The bound of the bin.
-        count: How many candidates are in it.
+        low: Lower bound of the bin.
+        high: Upper bound of the bin.
+        count: Number of candidates in it.
         probability: Their mean probability.
-        truth: The share of them that is true.
+        observed: The share of them that is right.
     """
 
     low: float
     high: float
     count: int
     probability: float
-    truth: float
+    observed: float
 
 
-def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> list[Reliability]:
-    """Compare probabilities with what came true, in bins of equal width; empty ones are left out.
+def reliability_bins(
+    probability: ArrayLike, labels: ArrayLike, bins: int = 10
+) -> list[ReliabilityBin]:
+    """Compare probabilities with labels, in bins of equal width; empty ones are left out.
 
     Args:
         probability: From 0 to 1, ``(n,)``.
-        truth: Whether it is so, bool ``(n,)``.
-        bins: How many bins.
+        labels: True for candidates that are right, bool ``(n,)``.
+        bins: Number of bins.
     """
-    predicted = np.asarray(probability, dtype=np.float64)
-    facts = np.asarray(truth, dtype=np.float64)
+    predicted, right = (np.asarray(x, dtype=np.float64) for x in (probability, labels))
     bin_of = np.minimum((predicted * bins).astype(np.int64), bins - 1)
     return [
-        Reliability(
+        ReliabilityBin(
             number / bins,
             (number + 1) / bins,
             int(inside.sum()),
             float(predicted[inside].mean()),
-            float(facts[inside].mean()),
+            float(right[inside].mean()),
         )
         for number in range(bins)
         if (inside := bin_of == number).any()
     ]
 
 
-def calibration_error(rows: Sequence[Reliability]) -> float:
-    """Return the expected calibration error: the mean distance of probability and truth.
+def calibration_error(rows: Sequence[ReliabilityBin]) -> float:
+    """Return the expected calibration error: the mean distance of probability and observed share.
 
-    Each bin counts by its candidates (Naeini et al., AAAI 2015).
+    Bins are weighted by their number of candidates (Naeini et al., AAAI 2015).
     """
     total = sum(row.count for row in rows)
-    return sum(row.count * abs(row.probability - row.truth) for row in rows) / max(total, 1)
+    return sum(row.count * abs(row.probability - row.observed) for row in rows) / max(total, 1)

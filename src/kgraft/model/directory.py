@@ -63,7 +63,7 @@ FORMAT = 6
 """Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
 written in an earlier format is read where it still fits."""
 
-ROWS = 1 << 16
+BLOCK_ROWS = 1 << 16
 """Rows of a table that are looked at at once."""
 
 MANIFEST = "manifest.json"
@@ -82,7 +82,7 @@ FILES = (
 )
 """Files that every model has, beside the manifest."""
 
-UNFIT = (
+READ_ERRORS = (
     AttributeError,
     LookupError,
     OSError,
@@ -150,7 +150,13 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
         for name in dict.fromkeys((*FILES, *manifest["files"])):
             _check(directory, name, manifest["files"].get(name))
         return _read(directory, manifest)
-    except (*UNFIT, DataError, SettingsError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except (
+        *READ_ERRORS,
+        DataError,
+        SettingsError,
+        SafetensorError,
+        pl.exceptions.PolarsError,
+    ) as error:
         if int(manifest["format"]) < FORMAT:
             raise ModelDirectoryError(
                 f"{directory}: this model has format {manifest['format']}, written by an earlier "
@@ -238,7 +244,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
             "retrain has written."
         ) from None
-    except UNFIT as error:
+    except READ_ERRORS as error:
         raise ModelDirectoryError(
             f"{path}: this cannot be read ({error}). Copy or train the model again."
         ) from error
@@ -283,7 +289,9 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     ):
         raise ValueError("the tables have more or fewer rows than there are names")
     if not all(
-        part.isfinite().all() for value in weights.values() for part in torch.split(value, ROWS)
+        part.isfinite().all()
+        for value in weights.values()
+        for part in torch.split(value, BLOCK_ROWS)
     ):
         raise ValueError("there are weights that are no finite numbers")
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-PullBack = Callable[[Tensor], Tensor]
+Vjp = Callable[[Tensor], Tensor]
 """Takes the gradient of queries ``(B, L, D)`` and returns those of relations, then of entities,
 ``(2, B, L, D)``."""
 
@@ -34,7 +34,7 @@ class Encoder(ABC, nn.Module):
             Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
         """
 
-    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, Vjp]:
         """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
 
         The latter may be called once, and adds to the gradients of the encoder's own weights.
@@ -83,7 +83,7 @@ class ComplEx(Encoder):
             queries_BLD[:, step] = query_BD
         return queries_BLD
 
-    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, PullBack]:
+    def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, Vjp]:
         """Encode; the gradients are written out, for autograd takes longer than they do.
 
         The gradient of a factor is the product's, times the other factor's conjugate.

@@ -19,7 +19,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
-from kgraft.rules.answer_frequencies import EntityFrequencies
+from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.evidence_index import EvidenceSource
 
 DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)

@@ -9,33 +9,34 @@ import torch
 from torch import Tensor
 
 from kgraft.graph.known_facts import Side
-from kgraft.model.encoders import Encoder
+from kgraft.model.encoders import ComplEx, Encoder
 from kgraft.model.frequency_prior import FrequencyPrior
-from kgraft.model.make_encoder import default_scale, make_encoder
 from kgraft.model.products import product
+from kgraft.model.recurrent import Gru, Rsn
 from kgraft.model.scorer import directed
+from kgraft.model.transformer import Transformer
 from kgraft.settings import ModelSettings
 
-MOST_SCORES = 2**21
-"""Scores made at once: 8 MiB, which are still in the cache when they go to their place."""
+BLOCK_SCORES = 2**21
+"""Scores of a block on a CPU: 8 MiB, which fit into its cache."""
 
-MOST_ROWS = 2**16
-"""Rows scored at once; those of a narrow type are widened first."""
+BLOCK_ROWS = 2**16
+"""The maximum number of rows of a block on a CPU; those of a narrow type are widened first."""
 
-MOST_ON_GPU = 2**20
-"""The same on a GPU, where many small products take longer than one."""
+BLOCK_ROWS_GPU = 2**20
+"""Rows of a block on a GPU."""
 
 
 class KgeModel:
     """A knowledge graph embedding model.
 
-    A query ``(h, r, ?)`` is a path of length one: the encoder makes a vector of it, and an entity's
-    score is that vector's dot product with the entity's row. A query ``(?, r, t)`` is the same with
-    the inverse relation, which has a row of its own (Lacroix et al., ICML 2018, "reciprocal").
+    The score of ``(h, r, t)`` is the dot product of the encoded query ``(h, r)`` with the row of
+    ``t``. A query ``(?, r, t)`` is encoded with the inverse relation, which has a row of its own
+    (Lacroix et al., ICML 2018, "reciprocal").
 
     Args:
-        settings: Encoder, width ``D``, and what ``entities`` are kept in.
-        entities: ``(n, D)`` of the settings' type; ``vectors`` returns rows to calculate with.
+        settings: Encoder, width ``D``, and type of ``entities``.
+        entities: ``(n, D)`` of the settings' type; ``vectors`` returns them as floats.
         relations: float ``(2 m, D)``: row ``r + m`` is the inverse of relation ``r``.
         encoder: The encoder; by default a new one by the settings.
         prior: The frequency prior, if one has been fitted.
@@ -59,7 +60,7 @@ class KgeModel:
             )
         if (entities.dtype == torch.bfloat16) != (settings.tables == "bfloat16"):
             raise ValueError(
-                f"a table of {entities.dtype} is not that of a model that keeps entities in "
+                f"a table of {entities.dtype} does not have the type of the settings, "
                 f"{settings.tables}"
             )
         if len(relations) % 2:
@@ -79,14 +80,14 @@ class KgeModel:
         """Make an untrained model with normally distributed rows."""
         draw = torch.Generator().manual_seed(seed)
         entities, relations = (
-            torch.randn(n_rows, settings.width, generator=draw) * default_scale(settings)
+            torch.randn(n_rows, settings.width, generator=draw) * _initial_std(settings)
             for n_rows in (n_entities, 2 * n_relations)
         )
-        kept = entities.to(getattr(torch, settings.tables))
-        return cls(settings, kept, relations, make_encoder(settings, seed))
+        entities = entities.to(getattr(torch, settings.tables))
+        return cls(settings, entities, relations, make_encoder(settings, seed))
 
     def on(self, device: torch.device) -> KgeModel:
-        """Return the model on a device: itself where it is there, or else a copy."""
+        """Return the model if it is on the device, otherwise a copy there."""
         if device == self.device:
             return self
         encoder = copy.deepcopy(self.encoder).to(device)
@@ -95,14 +96,14 @@ class KgeModel:
         return KgeModel(self.settings, *tables, encoder, prior)
 
     def with_prior(self, prior: FrequencyPrior | None) -> KgeModel:
-        """Return the model with this frequency prior, or without one; the rest is shared."""
+        """Return the model with another frequency prior; other weights are shared."""
         if prior is self.prior:
             return self
         return KgeModel(self.settings, self.entities, self.relations, self.encoder, prior)
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights."""
+        """The device of the weights."""
         return self.entities.device
 
     @property
@@ -117,20 +118,20 @@ class KgeModel:
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained and fitted numbers."""
+        """Number of trained and fitted parameters."""
         fitted = () if self.prior is None else self.prior.tensors().values()
         own = (self.entities, self.relations, *self.encoder.parameters(), *fitted)
         return sum(x.numel() for x in own)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all weights by name; they share memory with the model."""
+        """Return all weights by name, sharing memory with the model."""
         dense = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
         prior = {} if self.prior is None else self.prior.tensors()
         return {"entities": self.entities, "relations": self.relations, **dense, **prior}
 
     @torch.no_grad()
     def copy_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Overwrite all weights with those that ``tensors`` holds by the same names."""
+        """Overwrite all weights with those of the same names."""
         for name, own in self.tensors().items():
             own.copy_(tensors[name])
 
@@ -149,8 +150,8 @@ class KgeModel:
         """Encode the prefixes of paths as query vectors ``(B, L, D)``, without dropout.
 
         Args:
-            entities_BL: int64 rows of the entities that the steps leave from.
-            relations_BL: int64 rows of the relations that they follow, as in ``queries``.
+            entities_BL: int64 rows of the entity before each relation.
+            relations_BL: int64 rows of relations, as in ``queries``.
         """
         self.encoder.eval()
         encoded: Tensor = self.encoder(self.vectors(entities_BL), self.relations[relations_BL])
@@ -169,18 +170,18 @@ class KgeModel:
         """Score candidates for queries.
 
         Args:
-            anchors: int64 ``(B,)``: heads where tails are asked for, and the other way round.
+            anchors: int64 ``(B,)``, heads if ``side`` is ``tail``, and vice versa.
             relations: int64 ``(B,)``, below ``n_relations``.
-            side: The place that is asked for.
-            candidates: int64 ``(C,)`` entity rows; ``None`` takes all.
-            out: float32 ``(B, C)``, memory that the scores may go to.
+            side: The missing end of the fact.
+            candidates: int64 ``(C,)`` entity rows; by default all.
+            out: float32 ``(B, C)``, memory that may be used for the scores.
 
         Returns:
-            Scores ``(B, C)``, higher is more plausible, where the model is.
+            Scores ``(B, C)`` on the model's device; higher is more plausible.
         """
         anchors = anchors.to(self.device)
         asked = directed(relations, side, self.n_relations).to(self.device)
-        queries, chosen = self.queries(anchors, asked), self._chosen(candidates)
+        queries, chosen = self.queries(anchors, asked), self._selection(candidates)
         rows = self.entities[chosen]
         if self.prior is not None:
             prior_queries, own = self.prior.queries(anchors, asked)
@@ -195,7 +196,7 @@ class KgeModel:
 
     @torch.no_grad()
     def score_facts(self, heads_B: Tensor, relations_B: Tensor, tails_B: Tensor) -> Tensor:
-        """Score facts, ``(B,)``, each as ``score`` does its tail; all int64, on the CPU."""
+        """Return the scores ``(B,)`` of facts, of int64 rows on the CPU."""
         found = (self.queries(heads_B, relations_B) * self.vectors(tails_B)).sum(1)
         if self.prior is not None:
             prior_queries, own = self.prior.queries(heads_B, relations_B)
@@ -203,25 +204,41 @@ class KgeModel:
         return found
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
-        """Return rows of entities to calculate with, by default all, perhaps the table itself.
-
-        Args:
-            rows: int64, of any shape; the vectors have one dimension more.
-        """
+        """Return float vectors ``(..., D)`` of entity rows ``(...)``, by default all."""
         return (self.entities if rows is None else self.entities[rows]).to(self.relations.dtype)
 
-    def _chosen(self, candidates: Tensor | None) -> slice | Tensor:
-        """Return what chooses rows of entities; those that follow each other are not copied."""
+    def _selection(self, candidates: Tensor | None) -> slice | Tensor:
+        """Return an index of entity rows, a slice (which copies nothing) for adjacent ones."""
         if candidates is None:
             return slice(None)
         first = int(candidates[0]) if len(candidates) else 0
         block = slice(first, first + len(candidates))
-        if candidates.equal(torch.arange(block.start, block.stop)):
-            return block
-        return candidates.to(self.device)
+        adjacent = candidates.equal(torch.arange(block.start, block.stop))
+        return block if adjacent else candidates.to(self.device)
+
+
+def make_encoder(settings: ModelSettings, seed: int = 0) -> Encoder:
+    """Make a new encoder; the same seed gives the same weights."""
+    width, layers, dropout = settings.width, settings.layers, settings.dropout
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        match settings.encoder:
+            case "complex":
+                return ComplEx()
+            case "gru":
+                return Gru(width, layers=layers, dropout=dropout)
+            case "rsn":
+                return Rsn(width, layers=layers, dropout=dropout)
+            case "transformer":
+                return Transformer(width, layers=layers, heads=settings.heads, dropout=dropout)
+
+
+def _initial_std(settings: ModelSettings) -> float:
+    if settings.init_scale is not None:
+        return settings.init_scale
+    return 1e-3 if settings.encoder == "complex" else 0.1
 
 
 def _blocks(n_queries: int, n_rows: int, *, on_cpu: bool) -> Iterator[slice]:
-    """Split rows into those scored at once."""
-    most = min(max(MOST_SCORES // max(n_queries, 1), 1), MOST_ROWS) if on_cpu else MOST_ON_GPU
-    return (slice(start, start + most) for start in range(0, n_rows, most))
+    size = min(max(BLOCK_SCORES // max(n_queries, 1), 1), BLOCK_ROWS) if on_cpu else BLOCK_ROWS_GPU
+    return (slice(start, start + size) for start in range(0, n_rows, size))

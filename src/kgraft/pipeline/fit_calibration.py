@@ -18,7 +18,13 @@ from kgraft.graph.grouped_index import changes
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
 from kgraft.linking.joint_graph import JointGraph, positions_of
-from kgraft.model.calibration import RIVALS, Calibration, calibration_error, reliability, shares
+from kgraft.model.calibration import (
+    TOP_CANDIDATES,
+    Calibration,
+    calibration_error,
+    log_shares,
+    reliability_bins,
+)
 from kgraft.model.ensemble import EnsembleScorer, ensemble_scores, evidence_probability
 from kgraft.model.evidence import By
 from kgraft.model.kge import KgeModel
@@ -164,11 +170,11 @@ def _labelled_shares(
         found = []
         for by, scores in score(anchors, relations, side, fold[anchors]).items():
             scores[left_out] = -torch.inf
-            best = scores.topk(min(RIVALS, scores.shape[1]))
+            best = scores.topk(min(TOP_CANDIDATES, scores.shape[1]))
             labels = torch.zeros(scores.shape, dtype=torch.bool)
             labels[answers] = True
             own = _LabelledShares(
-                shares(best.values, scores, by).double().numpy(),
+                log_shares(best.values, scores, by).double().numpy(),
                 labels.gather(1, best.indices).numpy(),
                 fold[anchors],
             )
@@ -203,7 +209,7 @@ def _choose(labelled: _LabelledShares) -> tuple[Calibration, float]:
         probability, key=lambda fit: _log_loss(probability[fit][there], labelled.labels[there])
     )
     shown = there[:, :SHOWN]
-    rows = reliability(probability[best][:, :SHOWN][shown], labelled.labels[:, :SHOWN][shown])
+    rows = reliability_bins(probability[best][:, :SHOWN][shown], labelled.labels[:, :SHOWN][shown])
     return best(*labelled.of(np.ones_like(labelled.fold, dtype=np.bool_))), calibration_error(rows)
 
 

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from kgraft.model.frequency_prior import FrequencyPrior
-from kgraft.rules.answer_frequencies import EntityFrequencies
+from kgraft.rules.entity_frequencies import EntityFrequencies
 
 Floats = NDArray[np.float64]
 

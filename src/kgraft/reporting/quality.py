@@ -19,7 +19,7 @@ from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
-from kgraft.model.calibration import Reliability, reliability
+from kgraft.model.calibration import ReliabilityBin, reliability_bins
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.figures import (
@@ -244,7 +244,7 @@ def _ticks(degrees: Sequence[int]) -> list[str]:
 
 def held_out_reliability(
     model: TrainedModel, evaluation: Evaluation, by: By
-) -> list[Reliability] | None:
+) -> list[ReliabilityBin] | None:
     """Compare probabilities with held-out facts, in ten bins.
 
     Args:
@@ -262,14 +262,14 @@ def held_out_reliability(
         graph = replace(graph, test=no_triples())  # play no part
     predictor = Predictor(model, graph.name, by)
     found = check_probabilities(predictor, graph, split=split, k=CHECKED, facts=evaluation.facts)
-    return reliability(found.probability, found.correct)
+    return reliability_bins(found.probability, found.correct)
 
 
-def reliability_figure(bins: Sequence[Reliability]) -> Figure:
+def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     """Draw the share of right answers over their predicted probability, and the diagonal."""
     whole = linear([0.0, 100.0])
     panel = Panel("Right answers, percent", whole, whole, "predicted probability, percent")
-    points = [(100 * x.probability, 100 * x.truth) for x in bins]
+    points = [(100 * x.probability, 100 * x.observed) for x in bins]
     marks = [guide(panel, (0, 0), (100, 100)), curve(panel, points, 0), dots(panel, points, 0)]
     text = "; ".join(f"predicted {x:.0f} %, right {y:.0f} %" for x, y in points)
     return Figure(
@@ -278,14 +278,14 @@ def reliability_figure(bins: Sequence[Reliability]) -> Figure:
     )
 
 
-def reliability_table(bins: Sequence[Reliability]) -> Markup:
+def reliability_table(bins: Sequence[ReliabilityBin]) -> Markup:
     """Return the same as a table."""
     rows = [
         [
             f"{100 * x.low:.0f} to {100 * x.high:.0f}",
             f"{x.count:,}",
             percent(x.probability),
-            percent(x.truth),
+            percent(x.observed),
         ]
         for x in bins
     ]

@@ -12,16 +12,20 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from kgraft.rules.edges import Edges, sampled
-from kgraft.rules.path_rules import Limited, exact_sum, kept
+from kgraft.rules.edges import Edges, sample_per_group
+from kgraft.rules.path_rules import UntilDeadline, confident_rules, weight_sum
 from kgraft.settings import RuleSettings
 
-SLICE = 10_000
+SLICE_FACTS = 10_000
 """About the most facts that are joined at once; those of one answer are never parted."""
 
 
 def constant_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
+    edges: Edges,
+    facts: pl.DataFrame,
+    settings: RuleSettings,
+    seed: int,
+    until_deadline: UntilDeadline,
 ) -> list[pl.DataFrame]:
     """Return the rules with constants.
 
@@ -30,16 +34,16 @@ def constant_rules(
         facts: The edges to explain, in both directions, with the ``weight`` of each.
         settings: Samples, and what a rule needs to be kept.
         seed: Seed of the samples.
-        limited: Passes slices of facts on until the time is over.
+        until_deadline: Passes slices of facts on until the time is over.
     """
     properties = edges.frame.rename({"relation": "first", "y": "entity"})
     values = properties.group_by("first", "entity").agg(groundings=pl.len())
     kinds = properties.select("x", "first").unique()
     common = properties.filter(pl.len().over("first", "entity") >= settings.support)
-    held = sampled(common, "x", settings.samples, seed)
+    held = sample_per_group(common, "x", settings.samples, seed)
     anything = kinds.group_by("first").agg(groundings=pl.len())
     special, general = [], []
-    for part in limited(_by_answer(facts, settings.support)):
+    for part in until_deadline(_by_answer(facts, settings.support)):
         of_values = part.join(held, on="x", suffix="_x").filter(
             (pl.col("relation") != pl.col("first")) | (pl.col("answer") != pl.col("entity"))
         )
@@ -58,7 +62,7 @@ def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
         .sort(*answer, "x")
         .with_row_index("row")
     )
-    begins = frequent.select(pl.col("row").min().over(answer) // SLICE).to_series()
+    begins = frequent.select(pl.col("row").min().over(answer) // SLICE_FACTS).to_series()
     for _, part in frequent.drop("row").group_by(begins, maintain_order=True):
         yield part
 
@@ -66,9 +70,9 @@ def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
 def _kept(found: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
     body = [name for name in groundings.columns if name != "groundings"]
     counted = found.group_by("relation", "answer", *body).agg(
-        support=pl.len(), seen=pl.len(), hits=exact_sum(pl.col("weight") * pl.col("weight_x"))
+        support=pl.len(), seen=pl.len(), hits=weight_sum(pl.col("weight") * pl.col("weight_x"))
     )
-    return kept(counted, groundings, settings)
+    return confident_rules(counted, groundings, settings)
 
 
 def _without_specialisations(

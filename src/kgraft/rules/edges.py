@@ -42,7 +42,7 @@ def inverse(relation: pl.Expr, n_relations: int) -> pl.Expr:
     return pl.when(there).then(relation + n_relations).otherwise(relation - n_relations)
 
 
-def sampled(frame: pl.DataFrame, by: str, limit: int, seed: int) -> pl.DataFrame:
+def sample_per_group(frame: pl.DataFrame, by: str, limit: int, seed: int) -> pl.DataFrame:
     """Keep at most ``limit`` rows for each value of ``by``, all alike.
 
     A column ``weight`` says how many rows each kept one stands for. Rows in the same order give the

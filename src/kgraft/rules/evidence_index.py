@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges, inverse
+from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.rule_answers import RuleApplier, combine_rules
 from kgraft.rules.rules import Rules
 
-AT_ONCE = 500
+BATCH_QUERIES = 500
 """Queries answered at once."""
 
 
@@ -81,7 +81,7 @@ class EvidenceIndex:
         Returns:
             ``x``, ``relation``, ``y`` and ``confidence``: the rules' probability of each answer.
         """
-        parts = [_inferred(self._applier.answers(x)) for x in asked.iter_slices(AT_ONCE)]
+        parts = [_inferred(self._applier.answers(x)) for x in asked.iter_slices(BATCH_QUERIES)]
         return pl.concat(parts or [_inferred(self._applier.answers(asked))])
 
     def scores_of(self, asked: pl.DataFrame) -> EvidenceScores:

@@ -15,7 +15,7 @@ VARIABLES = ("x", "a", "b", "y")
 """The entities along a body of three relations; shorter ones leave out ``a`` and ``b``."""
 
 
-SLICE = 50
+SLICE_HEADS = 50
 """Heads whose bodies are looked for at once."""
 
 
@@ -53,7 +53,7 @@ def examples(rule: Mapping[str, Any], edges: Edges, limit: int) -> pl.DataFrame:
     bodies, apart = _bodies(rule, edges), _apart(rule)
     found = [heads.select(pl.lit(None, pl.Int32).alias(x) for x in _variables(rule)).clear()]
     # Slices, so that a hub costs no more than the examples that are asked for.
-    for part in heads.iter_slices(SLICE):
+    for part in heads.iter_slices(SLICE_HEADS):
         grounded = _grounded(part, bodies).filter(pl.lit(True), *apart)
         one_each = grounded.unique(["x", "y"], keep="first", maintain_order=True)
         found.append(one_each.select(found[0].columns))

@@ -11,7 +11,7 @@ import polars as pl
 
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.constant_rules import constant_rules
-from kgraft.rules.edges import Edges, sampled
+from kgraft.rules.edges import Edges, sample_per_group
 from kgraft.rules.path_rules import path_rules
 from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import RuleSettings
@@ -49,7 +49,7 @@ def mine_rules(
         return rules_from([], edges.n_relations)
     deadline = monotonic() + (settings.seconds or inf)
 
-    def limited(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    def until_deadline(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         for part in parts:
             yield part
             advance(len(part))
@@ -57,10 +57,10 @@ def mine_rules(
                 return
 
     # In random order, so that if time runs out all relations have had their share of it.
-    facts = sampled(explained, "relation", settings.facts_per_relation, seed)
+    facts = sample_per_group(explained, "relation", settings.facts_per_relation, seed)
     forward = facts.filter(pl.col("relation") < edges.n_relations)
-    parts = path_rules(edges, forward, settings, seed, limited)
-    parts += constant_rules(edges, facts, settings, seed, limited)
+    parts = path_rules(edges, forward, settings, seed, until_deadline)
+    parts += constant_rules(edges, facts, settings, seed, until_deadline)
     return rules_from(parts, edges.n_relations)
 
 

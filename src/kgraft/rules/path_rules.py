@@ -3,7 +3,7 @@
 A *grounding* of a body is one path of its relations, through entities of any kind; a *hit* is a
 grounding that meets no entity twice and whose two ends are a fact; the *support* is the number of
 different facts among the hits. A rule's confidence is its hits' share of the groundings, after
-adding ``PESSIMISM`` that are wrong: so many of those that were looked at, so that what few seen
+adding ``ADDED_WRONG`` that are wrong: so many of those that were looked at, so that what few seen
 hits stand for is trusted no more than so few hits can be.
 
 Hits are found by joins: edges are expanded from the ends of facts and looked up in between. What is
@@ -17,27 +17,31 @@ from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
-from kgraft.rules.edges import Edges, inverse, sampled
+from kgraft.rules.edges import Edges, inverse, sample_per_group
 from kgraft.settings import RuleSettings
 
-PESSIMISM = 5
+ADDED_WRONG = 5
 """Wrong groundings that every rule is charged with (Meilicke et al., IJCAI 2019, section 4)."""
 
-FINENESS = 1 << 20
+WEIGHT_UNIT = 1 << 20
 """Weights are added as whole multiples of one part in so many."""
 
-AT_ONCE = 4_000_000
+MAX_JOINED_ROWS = 4_000_000
 """The most rows that a join of facts with the edges at their ends makes at once."""
 
-Limited = Callable[[Iterable[pl.DataFrame]], Iterator[pl.DataFrame]]
+UntilDeadline = Callable[[Iterable[pl.DataFrame]], Iterator[pl.DataFrame]]
 """Passes slices of facts on, in order, until the time for mining is over."""
 
-SLICE = 20_000
+SLICE_ROWS = 20_000
 """Rows that are joined at once where paths are counted."""
 
 
 def path_rules(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
+    edges: Edges,
+    facts: pl.DataFrame,
+    settings: RuleSettings,
+    seed: int,
+    until_deadline: UntilDeadline,
 ) -> list[pl.DataFrame]:
     """Return the path rules of each length, up to the settings' longest.
 
@@ -46,26 +50,30 @@ def path_rules(
         facts: The facts to explain, some of ``edges.facts``, with the ``weight`` of each.
         settings: Lengths, samples, and what a rule needs to be kept.
         seed: Seed of the samples.
-        limited: Passes slices of facts on until the time is over.
+        until_deadline: Passes slices of facts on until the time is over.
     """
-    miners = (_length_one, _length_two, _length_three)
-    return [miner(edges, facts, settings, seed, limited) for miner in miners[: settings.longest]]
+    miners = (_mine_length_one, _mine_length_two, _mine_length_three)
+    return [
+        miner(edges, facts, settings, seed, until_deadline) for miner in miners[: settings.longest]
+    ]
 
 
-def kept(counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
+def confident_rules(
+    counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings
+) -> pl.DataFrame:
     """Give rules their confidence and keep those that are sure enough.
 
     Args:
         counted: Rules with ``support``, ``seen`` hits, and ``hits`` that those stand for, these
-            in parts of ``FINENESS``.
+            in parts of ``WEIGHT_UNIT``.
         groundings: ``groundings`` in all, by the columns of the body.
         settings: What a rule needs.
     """
     body = [name for name in groundings.columns if name != "groundings"]
-    hits = pl.col("hits") / FINENESS
+    hits = pl.col("hits") / WEIGHT_UNIT
     # Estimated hits may be more than there are groundings; seen ones never are.
     right = pl.min_horizontal(hits, "groundings")
-    share = right / (pl.col("groundings") + PESSIMISM * hits / pl.col("seen"))
+    share = right / (pl.col("groundings") + ADDED_WRONG * hits / pl.col("seen"))
     return (
         counted.filter(pl.col("support") >= settings.support)
         .join(groundings, on=body)
@@ -75,25 +83,35 @@ def kept(counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings
     )
 
 
-def exact_sum(weight: pl.Expr) -> pl.Expr:
+def weight_sum(weight: pl.Expr) -> pl.Expr:
     """Add up weights so that the sum does not depend on their order."""
-    return (weight * FINENESS).round().cast(pl.Int64).sum()
+    return (weight * WEIGHT_UNIT).round().cast(pl.Int64).sum()
 
 
-def _length_one(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int, _limited: Limited
+def _mine_length_one(
+    edges: Edges,
+    facts: pl.DataFrame,
+    settings: RuleSettings,
+    _seed: int,
+    _until_deadline: UntilDeadline,
 ) -> pl.DataFrame:
     body = edges.frame.rename({"relation": "first"})
     found = facts.join(body, on=["x", "y"]).filter(pl.col("relation") != pl.col("first"))
     groundings = body.group_by("first").agg(groundings=pl.len())
-    return kept(_counted([_by_answer(found, ["first"])], ["first"]), groundings, settings)
+    return confident_rules(
+        _counted([_by_answer(found, ["first"])], ["first"]), groundings, settings
+    )
 
 
-def _length_two(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
+def _mine_length_two(
+    edges: Edges,
+    facts: pl.DataFrame,
+    settings: RuleSettings,
+    seed: int,
+    until_deadline: UntilDeadline,
 ) -> pl.DataFrame:
     body = ["first", "second"]
-    first = sampled(
+    first = sample_per_group(
         edges.frame.rename({"relation": "first", "y": "a"}), "x", settings.samples, seed
     )
     second = edges.frame.rename({"x": "a", "relation": "second"})
@@ -107,19 +125,25 @@ def _length_two(
         )
 
     lesser = _from_the_lesser_end(edges, facts)
-    slices = limited(_slices(lesser, settings.samples))
+    slices = until_deadline(_slices(lesser, settings.samples))
     parts = [_by_answer(found(part), body) for part in slices]
     counted = _counted([_forwards(part, body, edges.n_relations) for part in parts], body)
-    return kept(counted, _groundings_of_two(edges, counted.select(body).unique()), settings)
+    return confident_rules(
+        counted, _groundings_of_two(edges, counted.select(body).unique()), settings
+    )
 
 
-def _length_three(
-    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, limited: Limited
+def _mine_length_three(
+    edges: Edges,
+    facts: pl.DataFrame,
+    settings: RuleSettings,
+    seed: int,
+    until_deadline: UntilDeadline,
 ) -> pl.DataFrame:
     body = ["first", "second", "third"]
     few = max(1, settings.samples // 3)
-    first = sampled(edges.frame.rename({"relation": "first", "y": "a"}), "x", few, seed)
-    third = sampled(edges.frame.rename({"x": "b", "relation": "third"}), "y", few, seed)
+    first = sample_per_group(edges.frame.rename({"relation": "first", "y": "a"}), "x", few, seed)
+    third = sample_per_group(edges.frame.rename({"x": "b", "relation": "third"}), "y", few, seed)
     second = edges.frame.rename({"x": "a", "relation": "second", "y": "b"})
 
     def found(part: pl.DataFrame) -> pl.DataFrame:
@@ -135,10 +159,12 @@ def _length_three(
             .join(second, on=["a", "b"])
         )
 
-    slices = limited(_slices(facts, few**2))
+    slices = until_deadline(_slices(facts, few**2))
     counted = _counted([_by_answer(found(part), body) for part in slices], body)
     counted = counted.filter(pl.col("support") >= settings.support)
-    return kept(counted, _groundings_of_three(edges, counted.select(body).unique()), settings)
+    return confident_rules(
+        counted, _groundings_of_three(edges, counted.select(body).unique()), settings
+    )
 
 
 def _from_the_lesser_end(edges: Edges, facts: pl.DataFrame) -> pl.DataFrame:
@@ -165,7 +191,7 @@ def _forwards(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.Da
 def _by_answer(found: pl.DataFrame, body: list[str]) -> pl.DataFrame:
     """Count the answers and the groundings of each rule among the paths of one slice."""
     answers = found.group_by("relation", *body, "x", "y").agg(
-        hits=exact_sum(pl.col("weight")), seen=pl.len()
+        hits=weight_sum(pl.col("weight")), seen=pl.len()
     )
     return answers.group_by("relation", *body).agg(pl.col("hits", "seen").sum(), support=pl.len())
 
@@ -184,7 +210,7 @@ def _groundings_of_three(edges: Edges, bodies: pl.DataFrame) -> pl.DataFrame:
     middle = edges.frame.rename({"x": "a", "relation": "second", "y": "b"})
     beginnings = bodies.select("first", "second").unique()
     parts = []
-    for part in middle.iter_slices(SLICE):
+    for part in middle.iter_slices(SLICE_ROWS):
         reached = (
             part.join(arriving, on="a")
             .join(beginnings, on=["first", "second"], how="semi")
@@ -214,7 +240,7 @@ def _sum_of_products(
         .join(bodies, on=bodies.columns, how="semi")
         .group_by(bodies.columns)
         .agg(groundings=(pl.col("arriving") * pl.col("leaving")).sum())
-        for part in arriving.iter_slices(SLICE)
+        for part in arriving.iter_slices(SLICE_ROWS)
     ]
     empty = bodies.with_columns(groundings=pl.lit(0, pl.Int64)).clear()
     return pl.concat([empty, *parts]).group_by(bodies.columns).agg(pl.col("groundings").sum())
@@ -222,4 +248,4 @@ def _sum_of_products(
 
 def _slices(facts: pl.DataFrame, paths: int) -> Iterator[pl.DataFrame]:
     """Cut facts into slices, each fact being joined with so many paths at most."""
-    return facts.iter_slices(max(1, AT_ONCE // paths))
+    return facts.iter_slices(max(1, MAX_JOINED_ROWS // paths))

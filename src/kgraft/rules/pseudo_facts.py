@@ -67,7 +67,7 @@ def infer_pseudo_facts(
     """
     if not (settings.longest and settings.pseudo_fact_rate):
         return PseudoFacts(as_triples(()), np.empty(0))
-    facts = RuleApplier(rules.of_confidence(MIN_CONFIDENCE), edges, entities).infer_facts(
+    facts = RuleApplier(rules.with_min_confidence(MIN_CONFIDENCE), edges, entities).infer_facts(
         each, advance
     )
     asked = edges.facts.select(pl.col("x").alias("head"), "relation").unique()

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from kgraft.graph.grouped_index import Column, GroupedIndex, Ints, changes, row_keys, spans
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges, inverse
-from kgraft.rules.rule_bodies import Adjacency, Bodies
+from kgraft.rules.rule_bodies import Adjacency, BodyTree
 from kgraft.rules.rules import BODY, Rules
 from kgraft.system.threads import Map
 
 TOP_RULES = 3
 """Rules that count for an answer's confidence: its surest."""
 
-FAINT = 0.01
+CONFIDENCE_OFFSET = 0.01
 """A confidence below this hardly counts."""
 
-NONE_ODDS = 0.3
+NO_ANSWER_ODDS = 0.3
 """Odds that the answer is none of those that rules give, in the same measure."""
 
-ENTITIES = 500
+BATCH_ENTITIES = 500
 """Entities whose inferred facts are joined at once."""
 
 SCHEMA = {
@@ -69,7 +69,7 @@ class RuleApplier:
             constants = constants.filter(pl.col("answer").is_in(among))
         paths = _both_ways(rules)
         self._bodies = {
-            by: Bodies(paths, rules.n_relations, by_relation=by) for by in (True, False)
+            by: BodyTree(paths, rules.n_relations, by_relation=by) for by in (True, False)
         }
         general = pl.col("entity").is_null()
         self._special = _Constants(constants.filter(~general), ["first", "entity"])
@@ -82,7 +82,7 @@ class RuleApplier:
         """Return every answer that a rule gives.
 
         Of a question that leads through hubs to very many entities only a sample of the paths is
-        followed, always the same (``kgraft.rules.rule_bodies.REACH``).
+        followed, always the same (``kgraft.rules.rule_bodies.MAX_QUERY_EDGES``).
 
         Args:
             asked: Distinct int32 ``x``, with ``relation`` for queries (inverses ask for heads), or
@@ -120,7 +120,7 @@ class RuleApplier:
         """
         n_relations = self._edges.n_relations
         own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
-        slices = list(own.iter_slices(ENTITIES))
+        slices = list(own.iter_slices(BATCH_ENTITIES))
         parts = []
         found = each(lambda part: combine_rules(self.answers(part)), slices)
         for part, inferred in zip(slices, found, strict=True):
@@ -204,7 +204,7 @@ def combine_rules(found: pl.DataFrame) -> pl.DataFrame:
     if len(first):
         odds = np.exp(log_odds(confidence) + np.add.reduceat(weight, first))
         query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
-        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + NONE_ODDS
+        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + NO_ANSWER_ODDS
         probability = odds / of_all[np.cumsum(query) - 1]
     columns = {"confidence": confidence, "probability": probability}
     return answers.hstack(
@@ -239,7 +239,7 @@ def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64
 
 def log_odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the log odds of an answer by its confidence, which weights add to."""
-    return np.log(confidence + FAINT)
+    return np.log(confidence + CONFIDENCE_OFFSET)
 
 
 def _both_ways(rules: Rules) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Following the bodies of many path rules through a graph at once.
 
-Bodies that begin alike are followed together: they form a tree whose steps are relations, and a
+BodyTree that begin alike are followed together: they form a tree whose steps are relations, and a
 rule stands at the node where its body ends. Edges and steps are sorted arrays, so that following
 them is a search and a repetition of rows.
 """
@@ -18,10 +18,10 @@ from kgraft.graph.grouped_index import GroupedIndex, Ints, changes, offsets, spa
 from kgraft.rules.edges import Edges
 from kgraft.rules.rules import BODY
 
-REACH = 200_000
+MAX_QUERY_EDGES = 200_000
 """About the most edges that are followed at one step for one question."""
 
-AT_ONCE = 200_000
+BATCH_EDGES = 200_000
 """About the most edges that are followed at once, for all questions."""
 
 
@@ -62,7 +62,7 @@ class Adjacency:
 
 
 @dataclass(frozen=True, eq=False)
-class Reached:
+class Frontier:
     """Entities that questions have reached, distinct and in order.
 
     Args:
@@ -75,12 +75,12 @@ class Reached:
     node: Ints
     entity: Ints
 
-    def where(self, mask: NDArray[np.bool_]) -> Reached:
+    def where(self, mask: NDArray[np.bool_]) -> Frontier:
         """Return those that a mask ``(n,)`` keeps."""
-        return Reached(self.question[mask], self.node[mask], self.entity[mask])
+        return Frontier(self.question[mask], self.node[mask], self.entity[mask])
 
 
-class Bodies:
+class BodyTree:
     """The tree of the bodies of path rules.
 
     Args:
@@ -119,12 +119,12 @@ class Bodies:
 
     def follow(
         self, graph: Adjacency, entities: Ints, roots: Ints, wanted: NDArray[np.bool_]
-    ) -> Iterator[Reached]:
+    ) -> Iterator[Frontier]:
         """Follow all bodies, each question in steps away from its own entity.
 
         Args:
-            graph: The edges to follow. Where a step would follow more than ``REACH`` edges for one
-                question, a sample of them is followed; everything else is exact.
+            graph: The edges to follow, a sample where there are more than ``MAX_QUERY_EDGES``
+                for one query at one step.
             entities: Where each question begins, ``(n,)``.
             roots: The node at which it begins, ``(n,)``.
             wanted: Whether an entity may be an answer, for all of the graph's entities.
@@ -133,17 +133,17 @@ class Bodies:
             The wanted ones of what is reached after one step, two, three: for some of the questions
             at a time.
         """
-        start = Reached(np.arange(len(entities)), roots, entities)
+        start = Frontier(np.arange(len(entities)), roots, entities)
         yield from self._onwards(graph, entities, start, wanted, len(BODY))
 
     def _onwards(
         self,
         graph: Adjacency,
         entities: Ints,
-        here: Reached,
+        here: Frontier,
         wanted: NDArray[np.bool_],
         left: int,
-    ) -> Iterator[Reached]:
+    ) -> Iterator[Frontier]:
         if not (left and len(here.question) and len(self._steps)):
             return
         place, group, step = self._possible(graph, here)
@@ -162,7 +162,7 @@ class Bodies:
             yield there if left == 1 else there.where(wanted[there.entity])
             yield from self._onwards(graph, entities, there, wanted, left - 1)
 
-    def _possible(self, graph: Adjacency, here: Reached) -> tuple[Ints, Ints, Ints]:
+    def _possible(self, graph: Adjacency, here: Frontier) -> tuple[Ints, Ints, Ints]:
         """Return which steps can be made: a place in ``here``, in order, its group, and the step.
 
         Either each group of an entity is looked up among the steps, or each step among the groups,
@@ -182,7 +182,7 @@ class Bodies:
         order = np.argsort(place, kind="stable")
         return place[order], group[order], step[order]
 
-    def _distinct(self, question: Ints, step: Ints, entity: Ints, entities: Ints) -> Reached:
+    def _distinct(self, question: Ints, step: Ints, entity: Ints, entities: Ints) -> Frontier:
         """Order what is reached, leaving out repetitions and the questions' own entities."""
         away = entity != entities[question]
         question, step, entity = question[away], step[away], entity[away]
@@ -190,19 +190,19 @@ class Bodies:
         numbers = np.sort(((question - first) * len(self._steps) + step) * width + entity)
         rest, entity = np.divmod(numbers[changes(numbers)], width)
         question, step = np.divmod(rest, len(self._steps))
-        return Reached(question + first, self.roots + step, entity)
+        return Frontier(question + first, self.roots + step, entity)
 
 
 def _shared(sizes: Ints, question: Ints) -> Ints:
-    """Cut what a question follows down to about ``REACH`` edges, in proportion."""
+    """Cut what a question follows down to about ``MAX_QUERY_EDGES`` edges, in proportion."""
     if not len(sizes):
         return sizes
     total = np.bincount(question, weights=sizes)[question]
-    return np.ceil(sizes * np.minimum(1.0, REACH / total)).astype(np.int64)
+    return np.ceil(sizes * np.minimum(1.0, MAX_QUERY_EDGES / total)).astype(np.int64)
 
 
 def _portions(question: Ints, sizes: Ints, most: int) -> Iterator[slice]:
-    """Cut rows, in order of their questions, into portions of about ``AT_ONCE`` edges.
+    """Cut rows, in order of their questions, into portions of about ``BATCH_EDGES`` edges.
 
     A question's rows are never parted.
 
@@ -216,7 +216,7 @@ def _portions(question: Ints, sizes: Ints, most: int) -> Iterator[slice]:
     start = 0
     while start < len(begins):
         before = edges[start - 1] if start else 0
-        stop = int(np.searchsorted(edges, before + AT_ONCE, side="right"))
+        stop = int(np.searchsorted(edges, before + BATCH_EDGES, side="right"))
         within = int(np.searchsorted(question[begins], question[begins[start]] + most))
         stop = max(start + 1, min(stop, within))
         yield slice(begins[start], begins[stop] if stop < len(begins) else len(question))

@@ -34,7 +34,7 @@ MAX_FACTS_UPDATE = 2_500
 FOLDS = 4
 """Parts in which they are held out, so that most facts are there to answer by."""
 
-AT_ONCE = 250
+BATCH_QUERIES = 250
 """Queries answered at once."""
 
 EPOCHS, BATCH, RATE = 4, 256, 3.0
@@ -125,7 +125,7 @@ def _ask(rules: Rules, edges: Edges, candidates: Rows, held_out: Triples) -> lis
     )
     return [
         _labelled(applier.answers(part), known.join(part, on=key, how="semi"))
-        for part in queries.iter_slices(AT_ONCE)
+        for part in queries.iter_slices(BATCH_QUERIES)
     ]
 
 

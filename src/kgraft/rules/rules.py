@@ -84,7 +84,7 @@ class Rules:
         )
         return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
 
-    def of_confidence(self, confidence: float) -> Rules:
+    def with_min_confidence(self, confidence: float) -> Rules:
         """Return the rules with at least a confidence."""
         return Rules(self.frame.filter(pl.col("confidence") >= confidence), self.n_relations)
 

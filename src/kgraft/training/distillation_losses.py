@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, normalize
 
-SHORTEST = 1.0
+MIN_NORM = 1.0
 """A student's vectors shorter than this count as of this length. The gradient of a cosine grows
 as a vector shrinks, so fresh rows near zero would drown the task's gradient in Adagrad's state."""
 
 
-CONTRAST = 0.1
+CONTRASTIVE_TEMPERATURE = 0.1
 """The temperature of ``contrastive_loss``."""
 
 
 def feature_loss(teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | None = None) -> Tensor:
     """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
 
-    A student's row shorter than ``SHORTEST`` counts as of that length.
+    A student's row shorter than ``MIN_NORM`` counts as of that length.
 
     Args:
         teacher_ND: The teacher's rows, already projected to the student's width.
@@ -32,7 +32,7 @@ def feature_loss(teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | Non
     Returns:
         A scalar in [0, 2].
     """
-    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
+    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=MIN_NORM)
     return _mean(1.0 - (teacher * student).sum(-1), weights_N)
 
 
@@ -41,7 +41,7 @@ def contrastive_loss(
 ) -> Tensor:
     """Feature level, InfoNCE: which of the teacher's rows is each student's row?
 
-    Mean of ``-log softmax_j(cos(P e_T(j), e_S(i)) / CONTRAST)`` at ``j = i`` (van den Oord et al.,
+    Mean of ``-log softmax_j(cos(P e_T(j), e_S(i)) / t)`` at ``j = i`` (van den Oord et al.,
     2018; between networks Tian et al., "Contrastive representation distillation", ICLR 2020).
 
     Args:
@@ -52,9 +52,9 @@ def contrastive_loss(
     Returns:
         A scalar, at least 0.
     """
-    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=SHORTEST)
+    teacher, student = normalize(teacher_ND, dim=-1), normalize(student_ND, dim=-1, eps=MIN_NORM)
     own = torch.arange(len(student), device=student.device)
-    losses = cross_entropy(student @ teacher.T / CONTRAST, own, reduction="none")
+    losses = cross_entropy(student @ teacher.T / CONTRASTIVE_TEMPERATURE, own, reduction="none")
     return _mean(losses, weights_N)
 
 
@@ -85,7 +85,7 @@ def similarity_loss(teacher_BD: Tensor, student_BE: Tensor) -> Tensor:
     Returns:
         A scalar.
     """
-    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1, eps=SHORTEST)
+    teacher, student = normalize(teacher_BD, dim=-1), normalize(student_BE, dim=-1, eps=MIN_NORM)
     return mse_loss(student @ student.T, teacher @ teacher.T)
 
 

@@ -14,26 +14,26 @@ class Interrupts:
     """Deferred signals."""
 
     def __init__(self) -> None:
-        self._waiting: list[int] = []
+        self._pending: list[int] = []
 
     @property
-    def waiting(self) -> bool:
+    def pending(self) -> bool:
         """Whether a signal is deferred."""
-        return bool(self._waiting)
+        return bool(self._pending)
 
-    def hold(self, number: int) -> None:
+    def defer(self, number: int) -> None:
         """Defer a signal."""
-        self._waiting.append(number)
+        self._pending.append(number)
 
-    def let_through(self) -> None:
+    def release(self) -> None:
         """Raise the deferred signals."""
-        while self._waiting:
-            signal.raise_signal(self._waiting.pop())
+        while self._pending:
+            signal.raise_signal(self._pending.pop())
 
 
 @contextmanager
-def held_back(wanted: bool = True) -> Iterator[Interrupts]:
-    """Defer the first signal that would end the process, until ``let_through``.
+def defer_signals(wanted: bool = True) -> Iterator[Interrupts]:
+    """Defer the first signal that would end the process, until ``release``.
 
     A second signal finds the earlier handlers.
     """
@@ -44,14 +44,14 @@ def held_back(wanted: bool = True) -> Iterator[Interrupts]:
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
-    def hold(number: int, _: FrameType | None) -> None:
+    def defer(number: int, _: FrameType | None) -> None:
         put_back()
-        interrupts.hold(number)
+        interrupts.defer(number)
 
     for number in earlier:
-        signal.signal(number, hold)
+        signal.signal(number, defer)
     try:
         yield interrupts
-        interrupts.let_through()
+        interrupts.release()
     finally:
         put_back()

@@ -14,7 +14,7 @@ from kgraft.errors import TrainingError
 from kgraft.settings import TrainingSettings
 from kgraft.system.progress import Listener, Silence
 from kgraft.training.checkpoint import Checkpoint
-from kgraft.training.interrupts import Interrupts, held_back
+from kgraft.training.interrupts import Interrupts, defer_signals
 from kgraft.training.random_state import GENERATOR, restore, seeded, states
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
@@ -117,7 +117,7 @@ def fit(
     """
     listener = listener or Silence()
     epochs = settings.epochs_of(sampler.n_steps)
-    with held_back(checkpoint is not None) as interrupts:
+    with defer_signals(checkpoint is not None) as interrupts:
         loop = _Loop(trainer, sampler, settings, checkpoint, listener, interrupts, start_mrr)
         run = loop.run
         while run.epochs < epochs and run.waited < settings.patience:
@@ -245,12 +245,12 @@ class _Loop:
 
     def save_if_due(self) -> None:
         """Save the run when it is time to, or when an interrupt waits, which then takes effect."""
-        if self._checkpoint is not None and (self._interrupts.waiting or self._checkpoint.due):
+        if self._checkpoint is not None and (self._interrupts.pending or self._checkpoint.due):
             self._flush()
             state = {**self._trainer.state(), **states(self._trainer.model.device)}
             self._checkpoint.save(state, self.best, asdict(self.run))
             self._timer = time.perf_counter()
-        self._interrupts.let_through()
+        self._interrupts.release()
 
 
 def _epoch_line(entry: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kgraft.model.products import product
 
-TINIEST = 1e-38
+MIN_PROBABILITY = 1e-38
 """Least probability whose loss (87.5) is shown; the gradient is exact beyond it."""
 
 
@@ -73,8 +73,8 @@ def sampled_softmax(
         scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         scores_BC.scatter_(1, answers_B1, own_B1)
     probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)
-    # The gradient does not go through the logarithm, so it is right beyond TINIEST, too.
-    losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(TINIEST).log()
+    # The gradient does not go through the logarithm, so it is right beyond MIN_PROBABILITY, too.
+    losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(MIN_PROBABILITY).log()
     slopes_BC = probabilities_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
     slopes_BC = slopes_BC.to(factors)
     # The weights go to the narrow factors: the slopes are many times as many numbers.

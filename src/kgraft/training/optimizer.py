@@ -189,7 +189,7 @@ class Adam(RowOptimizer):
 def _put_back(tables: Sequence[Tensor], rows: Sequence[Tensor], values_UD: Tensor) -> None:
     """Write values into distinct rows of each table, the tables one after the other."""
     for table, own, part_UD in zip(tables, rows, _parts(values_UD, rows), strict=True):
-        put(table, own, rounded_at_random(part_UD) if table.dtype == torch.bfloat16 else part_UD)
+        put(table, own, stochastic_round(part_UD) if table.dtype == torch.bfloat16 else part_UD)
 
 
 def _parts(values_UD: Tensor, rows: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -215,7 +215,7 @@ def put(table: Tensor, rows: Tensor, values_UD: Tensor) -> None:
     table.index_copy_(0, rows, values_UD)
 
 
-def rounded_at_random(values: Tensor) -> Tensor:
+def stochastic_round(values: Tensor) -> Tensor:
     """Return float32 numbers as bfloat16: one of the two neighbours, in expectation the number."""
     bits = values.view(torch.int32)
     # bfloat16 is the first half of a float32; what the second half holds is the chance to go up.

@@ -14,7 +14,7 @@ from kgraft.graph.grouped_index import offsets
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 
-TRIES = 8
+MAX_PROPOSALS = 8
 """Proposals for a step; the last one is taken whatever its odds."""
 
 
@@ -106,15 +106,15 @@ class Walker:
         """Return each walker's next edge: propose and accept by the bias, a few times."""
         chosen = self._propose(here, draw)
         open_ = np.arange(len(here))
-        for _ in range(TRIES):
-            odds = self._odds(before[open_], came_from[open_], chosen[open_])
+        for _ in range(MAX_PROPOSALS):
+            odds = self._acceptance(before[open_], came_from[open_], chosen[open_])
             open_ = open_[draw.random(len(open_)) >= odds]
             if not len(open_):
                 break
             chosen[open_] = self._propose(here[open_], draw)
         return chosen
 
-    def _odds(
+    def _acceptance(
         self, before: Rows, came_from: NDArray[np.integer], edge: Rows
     ) -> NDArray[np.float64]:
         """Return the probability of accepting each proposal."""

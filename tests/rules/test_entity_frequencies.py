@@ -9,8 +9,8 @@ import pytest
 
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, join
-from kgraft.rules.answer_frequencies import EntityFrequencies
 from kgraft.rules.edges import Edges
+from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.rule_bodies import Adjacency
 
 ANN, BOB, CAY, DAN, EVE, Z = range(6)
