@@ -29,20 +29,20 @@ def reasons(
         names: Evidence by names.
     """
     found: dict[int, list[tuple[float, str]]] = defaultdict(list)
-    evidence = around.of_clusters(clusters)
-    shared = (evidence[left] * evidence[right]).tocoo()
     relations, example = _relation_names(nodes), first_members(clusters)
-    for pair, column, weight in zip(
-        shared.row.tolist(), shared.col.tolist(), shared.data.tolist(), strict=True
-    ):
+
+    def statement(column: int) -> str:
         other = nodes.label(int(example[around.other[column]]))
-        found[pair].append((weight, f"{relations[around.relation[column]]} {other}"))
-    keys, _ = names.of_clusters(clusters)
-    alike = (keys[left] * keys[right]).tocoo()
-    for pair, column, weight in zip(
-        alike.row.tolist(), alike.col.tolist(), alike.data.tolist(), strict=True
+        return f"{relations[around.relation[column]]} {other}"
+
+    for evidence, text in (
+        (around.of_clusters(clusters), statement),
+        (names.of_clusters(clusters)[0], lambda column: f'name "{names.keys[column]}"'),
     ):
-        found[pair].append((weight, f'name "{names.keys[column]}"'))
+        shared = (evidence[left] * evidence[right]).tocoo()
+        columns = (shared.row.tolist(), shared.col.tolist(), shared.data.tolist())
+        for pair, column, weight in zip(*columns, strict=True):
+            found[pair].append((weight, text(column)))
     for pair, texts in _spelt_alike(nodes, clusters, left, right, names).items():
         found[pair].extend(texts)
     return [_sentence(found[pair]) for pair in range(len(left))]

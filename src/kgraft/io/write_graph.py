@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
@@ -139,22 +140,14 @@ def _write_literals(graph: KnowledgeGraph, path: Path) -> None:
 
 def _literals(graph: KnowledgeGraph, entities: pl.Series) -> Iterator[pyoxigraph.Triple]:
     """Yield the labels that attributes do not already give, then the attributes."""
-    label_iri = pyoxigraph.NamedNode(RDFS_LABEL)
-    for row, label in _own_labels(graph).rows():
+    labels = ((row, RDFS_LABEL, label, None, None) for row, label in _own_labels(graph).rows())
+    attributes = () if graph.attributes is None else graph.attributes.iter_rows()
+    for row, attribute, value, datatype, language in chain(labels, attributes):
+        own_type = pyoxigraph.NamedNode(datatype) if datatype and language is None else None
         yield pyoxigraph.Triple(
-            pyoxigraph.NamedNode(entities[row]), label_iri, pyoxigraph.Literal(label)
-        )
-    if graph.attributes is None:
-        return
-    for row, attribute, value, datatype, language in graph.attributes.iter_rows():
-        if language is not None:
-            literal = pyoxigraph.Literal(value, language=language)
-        elif datatype is not None:
-            literal = pyoxigraph.Literal(value, datatype=pyoxigraph.NamedNode(datatype))
-        else:
-            literal = pyoxigraph.Literal(value)
-        yield pyoxigraph.Triple(
-            pyoxigraph.NamedNode(entities[row]), pyoxigraph.NamedNode(iri_of(attribute)), literal
+            pyoxigraph.NamedNode(entities[row]),
+            pyoxigraph.NamedNode(iri_of(attribute)),
+            pyoxigraph.Literal(value, datatype=own_type, language=language),
         )
 
 
@@ -162,12 +155,8 @@ def _own_labels(graph: KnowledgeGraph) -> pl.DataFrame:
     """Return columns entity and label for the labels that reading would not find in attributes."""
     if graph.labels is None:
         return pl.DataFrame(schema={"entity": pl.Int64, "label": pl.String})
-    labels = (
-        graph.labels.alias("label")
-        .to_frame()
-        .select(pl.int_range(pl.len(), dtype=pl.Int64).alias("entity"), "label")
-        .drop_nulls()
-    )
+    rows = pl.int_range(len(graph.labels), dtype=pl.Int64, eager=True)
+    labels = pl.DataFrame({"entity": rows, "label": graph.labels}).drop_nulls()
     if graph.attributes is None:
         return labels
     given = label_literals(graph.attributes).unique("entity", keep="first", maintain_order=True)
