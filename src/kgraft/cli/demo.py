@@ -76,7 +76,7 @@ def run_demo(directory: Path) -> None:
     out.print("Asked for held-out facts, the student answers, best first:")
     for answers in _answer_lines(student, own):
         out.print(answers)
-    out.print("The surest rule about each of the most frequent relations:")
+    out.print("The most confident rule for each of the most frequent relations:")
     for line in _rule_lines(student, own):
         out.print(f"  {line}", highlight=False, soft_wrap=True)
     out.print(
