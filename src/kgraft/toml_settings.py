@@ -124,7 +124,8 @@ def read_settings(
         try:
             values = parse_toml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{where}settings cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SettingsError(f"{where}settings cannot be read: {why}") from error
     for key, value in (changes or {}).items():
         *parts, name = key.split(".")
         table = values

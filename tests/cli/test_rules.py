@@ -114,3 +114,9 @@ def test_unknown_relations_and_ways_are_named(student: Path) -> None:
     wrong = run("predict", student, "--head", "mine:3", "-r", "r1", "--by", "magic")
     assert wrong.exit_code == 2
     assert "magic" in wrong.stderr
+
+
+def test_an_unknown_relation_lists_those_there_are(student: Path) -> None:
+    asked = run("rules", student, "--relation", "unheard")
+    assert asked.exit_code == 1
+    assert "there are r1, r2, r3" in asked.stderr

@@ -18,6 +18,9 @@ Rows = NDArray[np.int64]
 COMPARED = 50_000
 """Names that an unknown one is compared with, which takes a second."""
 
+LISTED = 30
+"""Names that are listed all where none is similar to an unknown one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -92,7 +95,7 @@ class Vocabulary:
 
 
 def unknown(name: str, *known: pl.Series) -> UnknownNameError:
-    """Return the error for an unknown name, with the most similar known ones.
+    """Return the error for an unknown name, with the most similar known ones, or all of a few.
 
     Args:
         name: The unknown name.
@@ -101,4 +104,6 @@ def unknown(name: str, *known: pl.Series) -> UnknownNameError:
     texts = [text for series in known for text in series.head(COMPARED).drop_nulls().to_list()]
     near = dict.fromkeys(difflib.get_close_matches(name, texts, n=3))
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    if not near and 0 < len(texts) <= LISTED:
+        hint = f"; there are {', '.join(dict.fromkeys(texts))}"
     return UnknownNameError(f"no entity or relation is called {name!r}{hint}")

@@ -167,7 +167,9 @@ def check_empty(directory: Path) -> None:
         DataError: If there is.
     """
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise DataError("there is something here already", remedy="Name another", path=directory)
+        raise DataError(
+            "there is something here already", remedy="Name another directory", path=directory
+        )
 
 
 @contextmanager
