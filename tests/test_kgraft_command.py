@@ -54,7 +54,6 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "it runs\n")
 
 
-@pytest.mark.slow
 def test_it_is_the_command() -> None:
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
     assert project["scripts"]["kgraft"] == "kgraft_command:main"
