@@ -1,25 +1,23 @@
-"""A model directory: everything a trained model is, readable by other programs, with no pickle.
+"""Model directories: all parts of a trained model in open formats, without pickle.
 
 =====================  =====================================================================
 manifest.json          format, kgraft's version, kind, target, sources, and the other files
-settings.toml          what the model was trained by
+settings.toml          settings of the training
 entities.parquet       source, name, label, row: the names of each entity row, in each source
 relations.parquet      source, name, row
-facts.parquet          head, relation, tail (rows), source: what the model learned from; where
-                       it has rules, reliability: the probability that the target states it
-rules.parquet          where it has rules: the columns of ``kgraft.rules.rules``, in its rows
-weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``; where it has
-                       rules, ``ensemble`` (2 m, F)
-calibration.json       where there were validation facts: the points of
-                       ``kgraft.model.calibration``, by way to answer
-training.jsonl         one line an epoch
-metrics.json           what was measured
+facts.parquet          head, relation, tail (rows), source: the training facts; with rules also
+                       reliability, the probability that the target states a fact
+rules.parquet          with rules: the columns of ``kgraft.rules.rules``
+weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``, ``prior.*``;
+                       with rules, ``ensemble`` (2 m, F)
+calibration.json       with validation facts: points of ``Calibration``, by way to answer
+training.jsonl         a line for each epoch
+metrics.json           measured figures
 README.md              the model card
 =====================  =====================================================================
 
-The manifest is written last and names every file's size and SHA-256, so a directory that lost
-something is told from a whole one. ``report.html`` may be there too: it is made from the model and
-can be made again, so the manifest does not name it.
+The manifest is written last and holds the size and SHA-256 of every file, so that missing and
+damaged files are found. ``report.html``, which can be made again, is not in the manifest.
 """
 
 from __future__ import annotations
@@ -60,11 +58,11 @@ from kgraft.system.files import write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
 FORMAT = 6
-"""Rises when an older kgraft could no longer read a directory, as where a setting is new. What was
-written in an earlier format is read where it still fits."""
+"""Version of the format, raised when an earlier kgraft could not read a new directory. Directories
+of an earlier format are read where they still fit."""
 
 BLOCK_ROWS = 1 << 16
-"""Rows of a table that are looked at at once."""
+"""Rows of a table that are checked at a time."""
 
 MANIFEST = "manifest.json"
 
@@ -91,19 +89,22 @@ READ_ERRORS = (
     TypeError,
     ValueError,
 )
-"""Errors that files raise which do not fit together."""
+"""Errors of reading files that are damaged or do not fit together."""
+
+FORMAT_ERRORS = (SafetensorError, pl.exceptions.PolarsError)
+"""Errors of the libraries that read and write tensors and tables."""
 
 
 def save_model(
     model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
-    """Write a model to a directory, as ``TrainedModel.save`` says."""
+    """Write a model to a directory, see ``TrainedModel.save``."""
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     try:
         with write_directory(directory) as temporary:
             _write(model, temporary)
-    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except (OSError, *FORMAT_ERRORS) as error:
         raise ModelDirectoryError(
             f"{directory}: the model cannot be written ({error}). "
             "Make room on the disk, or name a directory that may be written to."
@@ -111,20 +112,19 @@ def save_model(
 
 
 def check_free(directory: Path, *, overwrite: bool) -> None:
-    """Make sure that a model may be written to a directory, before long work begins.
+    """Check that a model may be written to a directory, before long work begins.
 
     Raises:
-        ModelDirectoryError: If there is something that may not be overwritten.
+        ModelDirectoryError: If it holds files that may not be overwritten.
     """
     if not directory.exists():
         return
-    if not directory.is_dir() or not (
-        (directory / MANIFEST).is_file() or not any(directory.iterdir())
-    ):
+    has_model = (directory / MANIFEST).is_file()
+    if not directory.is_dir() or not (has_model or not any(directory.iterdir())):
         raise ModelDirectoryError(
             f"{directory}: this holds something else than a model. Name another directory."
         )
-    if not overwrite and (directory / MANIFEST).is_file():
+    if has_model and not overwrite:
         raise ModelDirectoryError(
             f"{directory}: there is a model already. Name another directory, or replace it with "
             "--overwrite (in Python overwrite=True)."
@@ -148,15 +148,9 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
     manifest = read_manifest(directory)
     try:
         for name in dict.fromkeys((*FILES, *manifest["files"])):
-            _check(directory, name, manifest["files"].get(name))
+            _check_file(directory, name, manifest["files"].get(name))
         return _read(directory, manifest)
-    except (
-        *READ_ERRORS,
-        DataError,
-        SettingsError,
-        SafetensorError,
-        pl.exceptions.PolarsError,
-    ) as error:
+    except (*READ_ERRORS, DataError, SettingsError, *FORMAT_ERRORS) as error:
         if int(manifest["format"]) < FORMAT:
             raise ModelDirectoryError(
                 f"{directory}: this model has format {manifest['format']}, written by an earlier "
@@ -199,7 +193,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
         "sources": list(model.graph.sources),
         "entities": model.graph.n_entities,
         "relations": model.graph.n_relations,
-        "files": {path.name: _about(path) for path in sorted(directory.iterdir())},
+        "files": {path.name: _checksum(path) for path in sorted(directory.iterdir())},
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
@@ -223,7 +217,7 @@ def _facts(graph: JointGraph) -> pl.DataFrame:
     return rows.with_columns(sources.rename("source"))
 
 
-def _about(path: Path) -> dict[str, Any]:
+def _checksum(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
@@ -233,7 +227,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Return a model directory's manifest.
 
     Raises:
-        ModelDirectoryError: If there is none that can be read, or it is of a newer format.
+        ModelDirectoryError: If it is missing, unreadable, or of a newer format.
     """
     path = directory / MANIFEST
     try:
@@ -257,14 +251,14 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _check(directory: Path, name: str, about: Any) -> None:
-    """Make sure that a file is in the directory itself, and what the manifest says of it."""
+def _check_file(directory: Path, name: str, checksum: Any) -> None:
+    """Check that a file is in the directory itself and has the manifest's size and checksum."""
     path = directory / name
     if path.parent != directory or name in ("", ".", ".."):
         raise ValueError(f"the manifest names {name!r}, which is no file in this directory")
     if not path.is_file():
         raise ModelDirectoryError(f"{path}: this file is missing. Copy or train the model again.")
-    if _about(path) != about:
+    if _checksum(path) != checksum:
         raise ModelDirectoryError(
             f"{path}: this file was changed or cut off since it was written. "
             "Copy or train the model again."
@@ -278,22 +272,20 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         raise ValueError(f"the target {manifest['target']!r} is no source")
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
-    graph = _read_graph(directory, manifest)
+    facts = _read_facts(directory / "facts.parquet", manifest)
+    sizes = manifest["entities"], manifest["relations"]
+    graph = JointGraph(_read_parts(directory, manifest), *sizes, *facts)
     weights = load_file(directory / "weights.safetensors")
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     if "prior.entities" in weights:
         kge = kge.with_prior(FrequencyPrior(weights["prior.entities"], weights["prior.relations"]))
     kge.copy_from(weights)
-    if not _n_asked(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities or (
-        kge.n_relations != graph.n_relations
-    ):
+    enough = _min_vectors(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities
+    if not enough or kge.n_relations != graph.n_relations:
         raise ValueError("the tables have more or fewer rows than there are names")
-    if not all(
-        part.isfinite().all()
-        for value in weights.values()
-        for part in torch.split(value, BLOCK_ROWS)
-    ):
-        raise ValueError("there are weights that are no finite numbers")
+    blocks = (block for value in weights.values() for block in torch.split(value, BLOCK_ROWS))
+    if not all(block.isfinite().all() for block in blocks):
+        raise ValueError("some weights are no finite numbers")
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
     return TrainedModel(
@@ -316,8 +308,8 @@ def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibrat
     return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
 
 
-def _n_asked(graph: JointGraph, target: str | None) -> int:
-    """Return how many entities need a vector, the first ones: the target's, or else all."""
+def _min_vectors(graph: JointGraph, target: str | None) -> int:
+    """Return the number of first entities that need a vector: the target's, or else all."""
     if target is None:
         return graph.n_entities
     return int(graph.parts[target].entity_rows.max(initial=-1)) + 1
@@ -332,9 +324,9 @@ def _read_evidence(
     reliability = read_table(directory / "facts.parquet", ["reliability"])["reliability"]
     _check_rules(rules, graph)
     if reliability.dtype != pl.Float64 or reliability.null_count():
-        raise ValueError("there is a fact without a reliability")
+        raise ValueError("a fact has no reliability")
     if weights["ensemble"].shape != (2 * graph.n_relations, len(DEFAULT_WEIGHTS)):
-        raise ValueError("the ensemble does not have weights for each relation both ways")
+        raise ValueError("the ensemble does not have weights for each relation and its inverse")
     mrr = {by: float(metrics[EVIDENCE_METRIC][by]) for by in metrics[EVIDENCE_METRIC]}
     if not mrr.keys() <= {*WAYS}:
         raise ValueError(f"a model answers by one of {', '.join(WAYS)}")
@@ -345,23 +337,17 @@ def _read_evidence(
 
 def _check_rules(rules: pl.DataFrame, graph: JointGraph) -> None:
     if dict(rules.schema) != SCHEMA:
-        raise ValueError("the columns of the rules are not those of rules")
+        raise ValueError(f"the columns of the rules are not {', '.join(SCHEMA)}")
     for name in ("relation", *BODY, "entity", "answer"):
         limit = graph.n_entities if name in ("entity", "answer") else 2 * graph.n_relations
         _check_rows(rules[name].drop_nulls(), limit, f"{name} of a rule")
 
 
-def _check_rows(rows: pl.Series, limit: int, what: str) -> None:
+def _check_rows(rows: pl.Series, limit: int, name: str) -> None:
     if not rows.dtype.is_integer() or rows.null_count():
-        raise ValueError(f"a {what} is no row")
+        raise ValueError(f"a {name} is no row number")
     if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < limit:  # type: ignore[arg-type]
-        raise ValueError(f"a {what} lies outside 0 to {limit - 1}")
-
-
-def _read_graph(directory: Path, manifest: dict[str, Any]) -> JointGraph:
-    parts = _read_parts(directory, manifest)
-    triples, sources = _read_facts(directory / "facts.parquet", manifest)
-    return JointGraph(parts, manifest["entities"], manifest["relations"], triples, sources)
+        raise ValueError(f"a {name} lies outside 0 to {limit - 1}")
 
 
 def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, JointSource]:
@@ -389,10 +375,7 @@ def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, JointSou
 
 
 def _read_facts(path: Path, manifest: dict[str, Any]) -> tuple[Triples, NDArray[np.int16]]:
-    """Return the facts ``(n, 3)`` and the place of each one's source.
-
-    Batch by batch, in small numbers: the file's columns as a whole take several times as much.
-    """
+    """Return the facts ``(n, 3)`` and the number of each one's source, read in batches."""
     limits = {role: manifest["relations" if role == "relation" else "entities"] for role in ROLES}
     places = {source: place for place, source in enumerate(manifest["sources"])}
     kind = smallest_ints(max(limits.values()))
