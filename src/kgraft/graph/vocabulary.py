@@ -105,5 +105,5 @@ def unknown(name: str, *known: pl.Series) -> UnknownNameError:
     near = dict.fromkeys(difflib.get_close_matches(name, texts, n=3))
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     if not near and 0 < len(texts) <= LISTED:
-        hint = f"; there are {', '.join(dict.fromkeys(texts))}"
+        hint = f"; there are {', '.join(sorted({*texts}))}"
     return UnknownNameError(f"no entity or relation is called {name!r}{hint}")
