@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgraft.alignment.normal_forms import endings, normal_form, numbers, without_remark
+from kgraft.alignment.labels import endings, normal_form, numbers, without_remark
 from kgraft.errors import KgraftError
 
 

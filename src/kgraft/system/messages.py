@@ -37,15 +37,14 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             warnings.simplefilter("always", KgraftWarning)
             warnings.showwarning = _show_warning
             yield
-    except (KgraftError, ValueError) as error:
-        _print(f"Error: {error}", "red")
-        raise SystemExit(FAILED) from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _print(f"Error: {where}{error.strerror or error}. {after_interrupt or ''}".rstrip(), "red")
-        raise SystemExit(FAILED) from error
-    except MemoryError as error:
-        _print("Error: the memory is used up. Give it less data, or a larger machine.", "red")
+    except (KgraftError, ValueError, OSError, MemoryError) as error:
+        text = str(error)
+        if isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            text = f"{where}{error.strerror or error}. {after_interrupt or ''}".rstrip()
+        elif isinstance(error, MemoryError):
+            text = "the memory is used up. Give it less data, or a larger machine."
+        _print(f"Error: {text}", "red")
         raise SystemExit(FAILED) from error
     except KeyboardInterrupt as stop:
         if after_interrupt is not None:
