@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from random import Random
 from typing import Any
 
 import pytest
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_an_input_is_made_by_its_seed_and_number(tmp_path: Path) -> None:
@@ -84,6 +87,14 @@ def test_every_check_names_tests_that_exist() -> None:
         files = [Path(__file__).parents[3] / x for x in arguments if x.endswith(".py")]
         assert files
         assert all(file.exists() for file in files), arguments
+
+
+def test_every_check_selects_tests_that_there_are() -> None:
+    for arguments in script("chaos").TESTS.values():
+        paths, _, words = " ".join(arguments).partition(" -k ")
+        texts = [(ROOT / path).read_text(encoding="utf-8") for path in paths.split()]
+        names = re.findall(r"def (test_\w+)", "".join(texts))
+        assert all(any(word in name for name in names) for word in words.split(" or ")), words
 
 
 def test_what_has_passed_by_the_same_command_is_not_run_again(
