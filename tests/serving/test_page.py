@@ -171,11 +171,15 @@ def test_a_token_is_asked_for_once(
         context.close()
 
 
-def test_the_api_is_described(page: Page, url: str) -> None:
+def test_the_api_is_described(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/docs")
     playwright.expect(page.get_by_role("heading", name="POST /v1/predict")).to_be_visible()
     examples = page.get_by_label("Example").all_inner_texts()
     assert any("/v1/predict?head=Syria&relation=borders" in text for text in examples)
+    page.get_by_role("combobox").fill(fact[0])
+    playwright.expect(page.get_by_role("option").first).to_have_text(fact[0])
+    page.keyboard.press("Enter")
+    playwright.expect(heading(page)).to_have_text(fact[0])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -20,8 +20,8 @@ from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.request_queue import BusyError, RequestQueue
 from kgraft.serving.routes import router, v1
 
-PATHS = {"index.html": "/", "docs.html": "/docs", "icon.svg": "/favicon.ico"}
-"""Paths of page files; all others are under ``/page/``."""
+PATHS = {"/": "index.html", "/docs": "index.html", "/favicon.ico": "icon.svg"}
+"""Page files by path; all are also under ``/page/``."""
 
 SENTENCES = {
     400: "the body is no JSON; send an object as /docs describes it",
@@ -70,9 +70,10 @@ def create_app(
     app.include_router(router)
     # Guard checks the token; the dependency declares it in openapi.json.
     app.include_router(v1, dependencies=[] if token is None else [Depends(BEARER)])
-    for file in (files("kgraft.serving") / "page").iterdir():
-        path = PATHS.get(file.name, f"/page/{file.name}")
-        app.add_api_route(path, _page_file(file), include_in_schema=False)
+    page = files("kgraft.serving") / "page"
+    paths = PATHS | {f"/page/{file.name}": file.name for file in page.iterdir()}
+    for path, name in paths.items():
+        app.add_api_route(path, _page_file(page / name), include_in_schema=False)
     for kind in (UnknownNameError, BusyError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
     return Guard(app, queue.metrics, limits, token, hosts)

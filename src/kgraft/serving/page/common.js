@@ -21,10 +21,10 @@ function filled(made, attributes, children) {
 }
 
 /** Return the address of an entity's view. */
-export const entityAddress = (name) => `#/entity/${encodeURIComponent(name)}`;
+export const entityAddress = (name) => `/#/entity/${encodeURIComponent(name)}`;
 
 /** Return the address of a fact's explanation. */
-export const factAddress = (...fact) => `#/fact/${fact.map(encodeURIComponent).join("/")}`;
+export const factAddress = (...fact) => `/#/fact/${fact.map(encodeURIComponent).join("/")}`;
 
 /** An error with its HTTP status, 0 without a response, and a sentence for the user. */
 export class ApiError extends Error {

@@ -5,13 +5,14 @@ import { card, element } from "./common.js";
 const BOUNDS = [["minimum", "from"], ["maximum", "to"], ["maxItems", "at most"], ["default", "by default"]];
 const MANY = { queries: [{ head: "Syria", relation: "borders" }], k: 3 };
 
-const content = document.getElementById("content");
-
-/** Return a value's type and bounds in words. */
-function kind(schema) {
-  const type = schema.type ?? schema.anyOf?.map((x) => x.type).filter((x) => x !== "null").join(" or ") ?? "object";
-  const bounds = BOUNDS.filter(([name]) => (schema[name] ?? null) !== null).map(([name, word]) => `${word} ${schema[name]}`);
-  return [type, ...bounds].join(", ");
+/** Return the view of the API and its title. */
+export async function showDocs() {
+  const { info, paths, components } = await (await fetch("/openapi.json")).json();
+  return [element("article", { class: "docs" }, element("h1", {}, "API"),
+    element("p", { class: "soft" }, info.summary, ' Responses are JSON. An error has a status from 400 on and a sentence in "detail". If the server needs a token, send the header "Authorization: Bearer TOKEN". Programs read ',
+      element("a", { href: "/openapi.json" }, "openapi.json"), "."),
+    Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods)
+      .map(([method, operation]) => operationCard(path, method, operation, components.schemas)))), "API"];
 }
 
 function operationCard(path, method, { description, parameters = [], requestBody }, schemas) {
@@ -28,13 +29,9 @@ function operationCard(path, method, { description, parameters = [], requestBody
     element("pre", { tabindex: "0", "aria-label": "Example" }, call));
 }
 
-try {
-  const api = await (await fetch("/openapi.json")).json();
-  const cards = Object.entries(api.paths).flatMap(([path, methods]) => Object.entries(methods)
-    .map(([method, operation]) => operationCard(path, method, operation, api.components.schemas)));
-  content.replaceChildren(element("h1", {}, "API"),
-    element("p", { class: "soft" }, `${api.info.summary} Responses are JSON. An error has a status from 400 on and a sentence in "detail". If the server needs a token, send the header "Authorization: Bearer TOKEN".`),
-    ...cards);
-} catch (error) {
-  content.replaceChildren(element("p", { class: "notice", role: "alert" }, `openapi.json cannot be read: ${error.message}`));
+/** Return a value's type and bounds in words. */
+function kind(schema) {
+  const type = schema.type ?? schema.anyOf?.map((x) => x.type).filter((x) => x !== "null").join(" or ") ?? "object";
+  const bounds = BOUNDS.filter(([name]) => (schema[name] ?? null) !== null).map(([name, word]) => `${word} ${schema[name]}`);
+  return [type, ...bounds].join(", ");
 }

@@ -1,6 +1,7 @@
 // The view of each address, the start page, and errors.
 
 import { element, entityAddress, grouped, keepToken, modelInfo } from "./common.js";
+import { showDocs } from "./docs.js";
 import { showEntity } from "./entity.js";
 import { showFact } from "./explanation.js";
 import { startSearch } from "./search.js";
@@ -54,11 +55,11 @@ function errorView(error) {
 async function route() {
   const number = ++latest;
   const [kind, ...names] = location.hash.replace(/^#\/?/, "").split("/");
-  const views = { entity: showEntity, fact: showFact };
+  const show = location.pathname === "/docs" ? showDocs : { entity: showEntity, fact: showFact }[kind] ?? showStart;
   content.setAttribute("aria-busy", "true");
   let view, title;
   try {
-    [view, title] = await (views[kind] ?? showStart)(...names.map(decodeURIComponent));
+    [view, title] = await show(...names.map(decodeURIComponent));
   } catch (error) {
     if (error.status === undefined) console.error(error);
     [view, title] = [errorView(error), error.message];

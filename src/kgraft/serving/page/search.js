@@ -22,7 +22,7 @@ export function startSearch(input, list) {
     close();
     input.value = "";
     input.blur();
-    location.hash = entityAddress(entity.name);
+    location.assign(entityAddress(entity.name));
   };
   const mark = (place) => {
     active = place;
