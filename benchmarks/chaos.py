@@ -86,7 +86,7 @@ def commands(inputs: int) -> dict[str, list[str]]:
     found["bombs"] = ["benchmarks/bombs.py"]
     found["same seed, same numbers"] = ["benchmarks/same.py"]
     found["load"] = ["benchmarks/serve.py", "--clients", "64", "--seconds", "10"]
-    found["known holes of dependencies"] = ["scripts/audit.py", "constraints.txt"]
+    found["known vulnerabilities of dependencies"] = ["scripts/audit.py", "constraints.txt"]
     for name in READERS:
         found[f"fuzz {name}"] = ["benchmarks/fuzz.py", name, "--inputs", str(inputs)]
     for name, arguments in TESTS.items():

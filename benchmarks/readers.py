@@ -16,47 +16,23 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.feather
+import samples
 import torch
 from mutate import WORDS, Files, mutated, with_true_manifest
-from samples import (
-    COLLECTION_FILES,
-    CSV,
-    JSONLD,
-    LAYOUT_FILES,
-    LINK_FILES,
-    MODEL_WORDS,
-    NAMES,
-    QUESTIONS,
-    RDF_WORDS,
-    TOML_WORDS,
-    TRIG,
-    TSV,
-    TURTLE,
-    VALUES,
-    XML,
-)
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+import kgraft
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.predict import Predictor
 from kgraft.inference.prediction_files import read_queries
 from kgraft.io.dataset_layout import read_layout
-from kgraft.io.interchange import from_arrays, from_frame, from_pykeen
-from kgraft.io.read_collection import read_collection
-from kgraft.io.read_graph import read_graph
-from kgraft.io.read_links import read_links
+from kgraft.io.interchange import from_arrays, from_pykeen
 from kgraft.io.source import GraphSource
 from kgraft.io.write_graph import write_graph
-from kgraft.linking.collection import Collection, collect
-from kgraft.linking.links import Links
-from kgraft.model.directory import load_model, save_model
+from kgraft.model.directory import save_model
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.embeddings import make_trainer
-from kgraft.pipeline.pretrain import pretrain
-from kgraft.pipeline.retrain import retrain
-from kgraft.pipeline.train import train
-from kgraft.settings import ModelSettings, RetrainSettings, TrainingSettings, TrainSettings
-from kgraft.toml_settings import as_toml, read_settings
+from kgraft.settings import ModelSettings, TrainingSettings
+from kgraft.toml_settings import as_toml
 from kgraft.training import checkpoint
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.loop import fit
@@ -68,7 +44,7 @@ from kgraft_experiments.synthesis.settings import SynthSettings
 
 FACTS = np.array([[0, 0, 1], [1, 0, 2], [2, 1, 3], [3, 1, 0], [0, 1, 2], [4, 0, 3]])
 RESULTS = Path(__file__).parent / "results" / "dbp5l"
-SMALL = TrainSettings(
+SMALL = kgraft.TrainSettings(
     model=ModelSettings(width=2), training=TrainingSettings(epochs=1, batch_size=8, negatives=2)
 )
 
@@ -96,11 +72,11 @@ class Reader:
         return self.change(seeds, Random(f"{seed} {number}"), (*WORDS, *self.words))
 
 
-def graph(name: str) -> KnowledgeGraph:
+def graph(name: str) -> kgraft.KnowledgeGraph:
     """A graph of five entities with odd names, labels, and all splits."""
-    return KnowledgeGraph(
+    return kgraft.KnowledgeGraph(
         name,
-        Vocabulary.of(NAMES),
+        Vocabulary.of(samples.NAMES),
         Vocabulary.of(["http://a.org/r", "s"]),
         train=FACTS[:4],
         valid=FACTS[4:5],
@@ -109,12 +85,12 @@ def graph(name: str) -> KnowledgeGraph:
     )
 
 
-def collection() -> Collection:
+def collection() -> kgraft.Collection:
     """Two such graphs with links between entities and relations."""
     pairs, sure = np.array([[0, 0], [2, 2], [4, 1]]), np.array([1, 0.5, 1], dtype=np.float32)
-    relations = Links("mine", "big", np.array([[0, 0]]), sure[:1], "relation")
-    links = [Links("mine", "big", pairs, sure), relations]
-    return collect([graph("mine"), graph("big")], links, target="mine", name="two")
+    relations = kgraft.Links("mine", "big", np.array([[0, 0]]), sure[:1], "relation")
+    links = [kgraft.Links("mine", "big", pairs, sure), relations]
+    return kgraft.collect([graph("mine"), graph("big")], links, target="mine", name="two")
 
 
 def files_of(directory: Path) -> Files:
@@ -137,7 +113,7 @@ def written(kind: Any, *compressions: Any) -> Callable[[Path], list[Files]]:
     def make(directory: Path) -> list[Files]:
         for number, compression in enumerate(("", *compressions)):
             place = directory / str(number)
-            plain = KnowledgeGraph("g", Vocabulary.of("abcde"), Vocabulary.of("rs"), FACTS)
+            plain = kgraft.KnowledgeGraph("g", Vocabulary.of("abcde"), Vocabulary.of("rs"), FACTS)
             write_graph(
                 graph("g") if kind == "ntriples" else plain,
                 place,
@@ -158,7 +134,7 @@ def texts(**contents: str) -> Callable[[Path], list[Files]]:
 def read_one(directory: Path) -> object:
     """Read the one file of facts as a graph, with names from a list where there is one."""
     listed = directory / "entities.txt"
-    return read_graph(
+    return kgraft.read_graph(
         GraphSource(
             name="g",
             train=(only(directory),),
@@ -195,7 +171,7 @@ def read_link_file(directory: Path) -> object:
     """Read links between two graphs in a way that the file's length chooses."""
     path = next(iter(directory.iterdir()), directory / "links.tsv")
     way = path.stat().st_size % 3 if path.exists() else 0
-    return read_links(path, *GRAPHS, ids=way == 1, unknown="skip" if way else "error")
+    return kgraft.read_links(path, *GRAPHS, ids=way == 1, unknown="skip" if way else "error")
 
 
 def encoded(files: dict[str, str]) -> list[Files]:
@@ -205,16 +181,16 @@ def encoded(files: dict[str, str]) -> list[Files]:
 
 def settings_files(_: Path) -> list[Files]:
     """The defaults of each kind of settings."""
-    kinds = (RetrainSettings(), BenchmarkSettings(), SynthSettings())
+    kinds = (kgraft.RetrainSettings(), BenchmarkSettings(), SynthSettings())
     return [{"settings.toml": as_toml(kind).encode()} for kind in kinds]
 
 
 def read_all_settings(directory: Path) -> object:
     """Read a file as the kind of settings that its length chooses."""
     path = directory / "settings.toml"
-    kinds: tuple[Any, ...] = (RetrainSettings, BenchmarkSettings, SynthSettings)
+    kinds: tuple[Any, ...] = (kgraft.RetrainSettings, BenchmarkSettings, SynthSettings)
     size = path.stat().st_size if path.exists() else 0
-    return read_settings(kinds[size % 3], path)
+    return kgraft.read_settings(kinds[size % 3], path)
 
 
 # ------------------------------------------------------------------------ interchange, models, runs
@@ -237,18 +213,18 @@ def read_values(directory: Path) -> object:
     if way == 0 and all(isinstance(x.entity_to_id, dict) for x in factories):
         return from_pykeen("g", factories[0], valid=factories[1])  # type: ignore[arg-type]
     if way == 1:
-        return from_frame("g", frame)
+        return kgraft.from_frame("g", frame)
     return from_arrays("g", facts, entities=ids if isinstance(ids, dict) else None)
 
 
 def model_files(directory: Path) -> list[Files]:
     """A teacher and its student."""
     known = collection()
-    teacher = pretrain(known, SMALL)
-    made = retrain(
+    teacher = kgraft.pretrain(known, SMALL)
+    made = kgraft.retrain(
         known,
         teacher,
-        RetrainSettings.model_validate(
+        kgraft.RetrainSettings.model_validate(
             {"model": SMALL.model, "training": SMALL.training.model_dump()}
         ),
     )
@@ -307,7 +283,7 @@ def go_on(directory: Path) -> object:
 @cache
 def predictor() -> Predictor:
     """A predictor for the target of that collection."""
-    return Predictor(train(collection(), SMALL, alone=True))
+    return Predictor(kgraft.train(collection(), SMALL, alone=True))
 
 
 def report_files(_: Path) -> list[Files]:
@@ -324,27 +300,36 @@ def report_files(_: Path) -> list[Files]:
 
 READERS = {
     "tsv": Reader(written("tsv", ".gz", ".bz2", ".zst"), read_one),
-    "csv": Reader(texts(csv=CSV, tsv_1=TSV), read_one, (b'""', b'","')),
+    "csv": Reader(texts(csv=samples.CSV, tsv_1=samples.TSV), read_one, (b'""', b'","')),
     "columnar": Reader(arrow_files, read_one, (b"PAR1", b"ARROW1\0\0")),
-    "ntriples": Reader(written("ntriples", ".gz", ".zst"), read_one, RDF_WORDS),
+    "ntriples": Reader(written("ntriples", ".gz", ".zst"), read_one, samples.RDF_WORDS),
     "turtle": Reader(
-        texts(ttl=TURTLE, trig=TRIG, nq="<a:a> <a:r> <a:b> <a:g> .\n"), read_one, RDF_WORDS
+        texts(ttl=samples.TURTLE, trig=samples.TRIG, nq="<a:a> <a:r> <a:b> <a:g> .\n"),
+        read_one,
+        samples.RDF_WORDS,
     ),
-    "rdfxml": Reader(texts(rdf=XML), read_one, RDF_WORDS),
-    "jsonld": Reader(texts(jsonld=JSONLD), read_one, RDF_WORDS),
-    "links": Reader(lambda _: [{k: v.encode()} for k, v in LINK_FILES.items()], read_link_file),
+    "rdfxml": Reader(texts(rdf=samples.XML), read_one, samples.RDF_WORDS),
+    "jsonld": Reader(texts(jsonld=samples.JSONLD), read_one, samples.RDF_WORDS),
+    "links": Reader(
+        lambda _: [{k: v.encode()} for k, v in samples.LINK_FILES.items()], read_link_file
+    ),
     "collection": Reader(
-        lambda _: encoded(COLLECTION_FILES), read_collection, TOML_WORDS, anywhere=True
+        lambda _: encoded(samples.COLLECTION_FILES),
+        kgraft.read_collection,
+        samples.TOML_WORDS,
+        anywhere=True,
     ),
-    "layout": Reader(lambda _: encoded(LAYOUT_FILES), read_layout),
-    "settings": Reader(settings_files, read_all_settings, TOML_WORDS),
-    "interchange": Reader(lambda _: encoded({"values.json": json.dumps(VALUES)}), read_values),
-    "model": Reader(model_files, load_model, MODEL_WORDS, changed_model),
+    "layout": Reader(lambda _: encoded(samples.LAYOUT_FILES), read_layout),
+    "settings": Reader(settings_files, read_all_settings, samples.TOML_WORDS),
+    "interchange": Reader(
+        lambda _: encoded({"values.json": json.dumps(samples.VALUES)}), read_values
+    ),
+    "model": Reader(model_files, kgraft.load_model, samples.MODEL_WORDS, changed_model),
     "checkpoint": Reader(run_files, go_on),
     "questions": Reader(
-        lambda _: encoded({"asked.tsv": QUESTIONS}),
+        lambda _: encoded({"asked.tsv": samples.QUESTIONS}),
         lambda directory: read_queries(directory / "asked.tsv", predictor()),
-        tuple(name.encode() for name in NAMES),
+        tuple(name.encode() for name in samples.NAMES),
     ),
     "report": Reader(report_files, lambda directory: report_on_file(directory / "report.json")),
 }

@@ -1,9 +1,9 @@
-"""Look up known holes of the packages that a requirements file pins.
+"""Look up known vulnerabilities of the packages that a requirements file pins.
 
 Usage: python scripts/audit.py constraints.txt
 
-Fails where there are some. Where the network does not answer, or the index knows nothing of some
-packages, it says so and passes.
+Fails where there are any. Where the network is unreachable, or the index does not know a package,
+it reports this and passes.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ def main(file: str) -> int:
         text=True,
     )
     if not ended.stdout.strip():
-        said = ended.stderr.strip()
-        if not any(word in said for word in UNREACHABLE):
-            print(said)
+        error = ended.stderr.strip()
+        if not any(word in error for word in UNREACHABLE):
+            print(error)
             return ended.returncode or 1
-        print(f"Dependencies were not audited: {said.splitlines()[-1][:200]}")
+        print(f"Dependencies were not audited: {error.splitlines()[-1][:200]}")
         return 0
     packages = json.loads(ended.stdout)["dependencies"]
     known = [package for package in packages if "vulns" in package]
-    holes = [(package, hole) for package in known for hole in package["vulns"]]
-    for package, hole in holes:
-        mended = ", ".join(hole["fix_versions"]) or "no version"
-        print(f"{package['name']} {package['version']}: {hole['id']}, mended in {mended}")
+    found = [(package, entry) for package in known for entry in package["vulns"]]
+    for package, entry in found:
+        fixed = ", ".join(entry["fix_versions"]) or "no version"
+        print(f"{package['name']} {package['version']}: {entry['id']}, fixed in {fixed}")
     print(
         f"{len(known)} of {len(packages)} dependencies could be looked up; "
-        f"{len(holes)} holes are known of them"
+        f"{len(found)} known vulnerabilities"
     )
-    return 1 if holes else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

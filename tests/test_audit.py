@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "audit.py"
 
-HOLE = {"id": "CVE-1", "fix_versions": ["2.1", "3"]}
+VULNERABILITY = {"id": "CVE-1", "fix_versions": ["2.1", "3"]}
 UNKNOWN = {"name": "b", "skip_reason": "not found"}
 
 
@@ -20,17 +20,17 @@ UNKNOWN = {"name": "b", "skip_reason": "not found"}
     ("stdout", "stderr", "status", "said"),
     [
         ([{"name": "a", "version": "2", "vulns": []}], "", 0, "1 of 1 dependencies could be"),
-        ([UNKNOWN, UNKNOWN], "", 0, "0 of 2 dependencies could be looked up; 0 holes"),
+        ([UNKNOWN, UNKNOWN], "", 0, "0 of 2 dependencies could be looked up; 0 known"),
         (
-            [{"name": "a", "version": "2", "vulns": [HOLE]}, UNKNOWN],
+            [{"name": "a", "version": "2", "vulns": [VULNERABILITY]}, UNKNOWN],
             "Found 1 known vulnerability",
             1,
-            "a 2: CVE-1, mended in 2.1, 3\n1 of 2 dependencies could be looked up; 1 holes",
+            "a 2: CVE-1, fixed in 2.1, 3\n1 of 2 dependencies could be looked up; 1 known",
         ),
         (None, "requests.exceptions.ConnectionError: no route", 0, "were not audited"),
         (None, "no such file", 1, "no such file"),
     ],
-    ids=["clean", "unknown", "hole", "no network", "failed"],
+    ids=["clean", "unknown", "vulnerability", "no network", "failed"],
 )
 def test_what_is_known_of_dependencies(
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What every source becomes: facts, labels, and the identifiers by which others may find it."""
+"""A source as a graph: facts, labels, and identifiers that link it to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which entities of two sources are the same, by the identifiers that both give."""
+"""Links between two sources, by identifiers that both give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds facts out of a graph so that nothing held out is unknown, or known the other way round."""
+"""Splits of a graph whose held-out facts have known entities and no inverse in training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SYMMETRIC = {"borders"}
 def split(facts: set[Fact], *, valid: float, test: float, seed: int) -> dict[str, list[Fact]]:
     """Return sorted ``train``, ``valid`` and ``test`` facts.
 
-    Each fact (or symmetric pair) is drawn for a split with the given chances. It is held out only
-    if each of its entities, and its relation, still has a fact in train; so the shares hold among
-    the facts that can be held out at all.
+    Each fact (or symmetric pair) is drawn for a split with the given probabilities. It is held
+    out only if each of its entities, and its relation, still has a fact in train; so the shares
+    hold among the facts that can be held out at all.
     """
     rng = random.Random(seed)  # noqa: S311
     groups: dict[tuple[str, ...], list[Fact]] = {}

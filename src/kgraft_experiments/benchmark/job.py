@@ -144,7 +144,7 @@ def _measure(
 
 
 class _TrainingBegin:
-    """A listener that passes everything on, and notes when training of embeddings begins."""
+    """A listener that also records when training of embeddings begins."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -152,7 +152,7 @@ class _TrainingBegin:
         self.advance, self.tell, self.end = listener.advance, listener.tell, listener.end
 
     def begin(self, what: str, total: int) -> None:
-        """Note the time if this is training."""
+        """Record the time if this is training."""
         if what.startswith("embeddings"):
             self.at = time.perf_counter()
         self._listener.begin(what, total)
@@ -160,22 +160,19 @@ class _TrainingBegin:
 
 def _train(job: Job, collection: Collection, options: RunOptions) -> TrainedModel:
     """Train the model of a job's case."""
-    case, device = job.case, job.device
+    case = job.case
+    more: dict[str, Any] = {"options": options, "device": job.device}
     match case.system:
-        case "target-only":
-            return train(collection, case.settings, alone=True, options=options, device=device)
-        case "joint":
-            return train(collection, case.settings, options=options, device=device)
+        case "target-only" | "joint":
+            return train(collection, case.settings, alone=case.system == "target-only", **more)
         case "teacher":
             sources = backgrounds(collection, case.targets)
-            return pretrain(
-                collection, case.settings, sources=sources, options=options, device=device
-            )
+            return pretrain(collection, case.settings, sources=sources, **more)
         case "student":
             if job.teacher is None or not isinstance(case.settings, RetrainSettings):
                 raise ValueError(f"{case} has no teacher, or settings of another system")
             teacher = load_model(job.out / "models" / job.teacher)
-            return retrain(collection, teacher, case.settings, options=options, device=device)
+            return retrain(collection, teacher, case.settings, **more)
 
 
 def main(arguments: list[str]) -> None:
