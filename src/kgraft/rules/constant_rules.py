@@ -1,9 +1,9 @@
-"""Mining rules with constants: ``relation(x, answer) <= first(x, entity)``, or ``first(x, _)``.
+"""Rules with constants: ``relation(x, answer) <= first(x, entity)``, or ``first(x, _)``.
 
-They say what entities that share a property have in common, in both directions of each relation.
-Answers are handled in slices, so that a rule is counted whole in one of them and most are dropped
-at once. Of an entity at most ``samples`` properties that others share are looked at, and hits are
-weighted by what they stand for; rules about anything, and all groundings, are counted in full.
+They state a common property of entities, in both directions of each relation. Facts are processed
+in slices that hold all facts of an answer, so that each rule is counted in one of them. Of an
+entity at most ``samples`` shared properties are used, and hits are weighted accordingly; rules with
+an unbound entity, and all groundings, are counted in full.
 """
 
 from __future__ import annotations
@@ -13,48 +13,36 @@ from collections.abc import Iterator
 import polars as pl
 
 from kgraft.rules.edges import Edges, sample_per_group
-from kgraft.rules.path_rules import UntilDeadline, confident_rules, weight_sum
+from kgraft.rules.path_rules import TimeLimit, confident_rules, weight_sum
 from kgraft.settings import RuleSettings
 
 SLICE_FACTS = 10_000
-"""About the most facts that are joined at once; those of one answer are never parted."""
+"""Target number of facts in a slice."""
 
 
 def constant_rules(
-    edges: Edges,
-    facts: pl.DataFrame,
-    settings: RuleSettings,
-    seed: int,
-    until_deadline: UntilDeadline,
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, time_limit: TimeLimit
 ) -> list[pl.DataFrame]:
-    """Return the rules with constants.
-
-    Args:
-        edges: The graph.
-        facts: The edges to explain, in both directions, with the ``weight`` of each.
-        settings: Samples, and what a rule needs to be kept.
-        seed: Seed of the samples.
-        until_deadline: Passes slices of facts on until the time is over.
-    """
+    """Return the rules with constants, for ``facts`` in both directions; see ``path_rules``."""
     properties = edges.frame.rename({"relation": "first", "y": "entity"})
-    values = properties.group_by("first", "entity").agg(groundings=pl.len())
-    kinds = properties.select("x", "first").unique()
-    common = properties.filter(pl.len().over("first", "entity") >= settings.support)
-    held = sample_per_group(common, "x", settings.samples, seed)
-    anything = kinds.group_by("first").agg(groundings=pl.len())
-    special, general = [], []
-    for part in until_deadline(_by_answer(facts, settings.support)):
-        of_values = part.join(held, on="x", suffix="_x").filter(
+    bound_groundings = properties.group_by("first", "entity").agg(groundings=pl.len())
+    ends = properties.select("x", "first").unique()
+    unbound_groundings = ends.group_by("first").agg(groundings=pl.len())
+    shared = properties.filter(pl.len().over("first", "entity") >= settings.support)
+    sample = sample_per_group(shared, "x", settings.samples, seed)
+    bound, unbound = [], []
+    for part in time_limit(_by_answer(facts, settings.support)):
+        hits = part.join(sample, on="x", suffix="_x").filter(
             (pl.col("relation") != pl.col("first")) | (pl.col("answer") != pl.col("entity"))
         )
-        special.append(_kept(of_values, values, settings))
-        of_kinds = part.join(kinds, on="x").filter(pl.col("relation") != pl.col("first"))
-        general.append(_kept(of_kinds.with_columns(weight_x=pl.lit(1.0)), anything, settings))
-    return _without_specialisations(special, general) if general else []
+        bound.append(_rules(hits, bound_groundings, settings))
+        hits = part.join(ends, on="x").filter(pl.col("relation") != pl.col("first"))
+        unbound.append(_rules(hits.with_columns(weight_x=1.0), unbound_groundings, settings))
+    return _without_specialisations(bound, unbound) if unbound else []
 
 
 def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
-    """Cut facts into slices that hold all facts of an answer, leaving out rare answers."""
+    """Yield slices with all facts of an answer, leaving out answers of fewer than ``support``."""
     answer = ["relation", "answer"]
     frequent = (
         facts.rename({"y": "answer"})
@@ -67,23 +55,23 @@ def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
         yield part
 
 
-def _kept(found: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
+def _rules(hits: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
     body = [name for name in groundings.columns if name != "groundings"]
-    counted = found.group_by("relation", "answer", *body).agg(
+    counted = hits.group_by("relation", "answer", *body).agg(
         support=pl.len(), seen=pl.len(), hits=weight_sum(pl.col("weight") * pl.col("weight_x"))
     )
     return confident_rules(counted, groundings, settings)
 
 
 def _without_specialisations(
-    special: list[pl.DataFrame], general: list[pl.DataFrame]
+    bound: list[pl.DataFrame], unbound: list[pl.DataFrame]
 ) -> list[pl.DataFrame]:
-    """Drop rules about one entity that are no surer than the same about anything."""
+    """Drop rules about one entity that are no more confident than the rule about any entity."""
     key = ["relation", "answer", "first"]
-    anything = pl.concat(general)
-    known = anything.select(*key, general="confidence")
-    surer = pl.col("general").is_null() | (pl.col("confidence") > pl.col("general"))
+    general = pl.concat(unbound)
+    known = general.select(*key, general="confidence")
+    better = pl.col("general").is_null() | (pl.col("confidence") > pl.col("general"))
     return [
-        anything,
-        pl.concat(special).join(known, on=key, how="left").filter(surer).drop("general"),
+        general,
+        pl.concat(bound).join(known, on=key, how="left").filter(better).drop("general"),
     ]

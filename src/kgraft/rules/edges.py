@@ -1,4 +1,4 @@
-"""A graph's facts as edges in both directions, and how hubs are kept from blowing up."""
+"""The facts of a graph as edges in both directions, and sampling of edges per entity."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Edges:
     """Distinct facts, each once in either direction.
 
     Args:
-        frame: int32 columns ``x``, ``relation`` and ``y``, ordered; relation ``r + n_relations``
-            leads from tail to head along relation ``r``.
+        frame: int32 columns ``x``, ``relation`` and ``y``, sorted; relation ``r + n_relations``
+            leads from tail to head of relation ``r``.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -32,27 +32,23 @@ class Edges:
 
     @property
     def facts(self) -> pl.DataFrame:
-        """The edges along their relation's direction."""
+        """The edges from heads to tails."""
         return self.frame.filter(pl.col("relation") < self.n_relations)
 
 
 def inverse(relation: pl.Expr, n_relations: int) -> pl.Expr:
-    """Return the same relation read the other way round."""
+    """Return the inverse relation."""
     there = relation < n_relations
     return pl.when(there).then(relation + n_relations).otherwise(relation - n_relations)
 
 
 def sample_per_group(frame: pl.DataFrame, by: str, limit: int, seed: int) -> pl.DataFrame:
-    """Keep at most ``limit`` rows for each value of ``by``, all alike.
+    """Sample at most ``limit`` rows for each value of ``by``, uniformly.
 
-    A column ``weight`` says how many rows each kept one stands for. Rows in the same order give the
-    same sample; where nothing is left out, all weights are 1.
+    A column ``weight`` is added, the inverse of a row's sampling probability. The sample depends on
+    the order of rows.
     """
     order = np.random.default_rng(seed).permutation(len(frame))
     size, place = pl.len().over(by), pl.int_range(pl.len()).over(by)
-    kept = (
-        frame[order]
-        .with_columns(weight=pl.max_horizontal(size, limit) / limit, place=place)
-        .filter(pl.col("place") < limit)
-    )
-    return kept.drop("place")
+    shuffled = frame[order].with_columns(weight=pl.max_horizontal(size, limit) / limit, place=place)
+    return shuffled.filter(pl.col("place") < limit).drop("place")

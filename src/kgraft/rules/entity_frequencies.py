@@ -11,18 +11,18 @@ from kgraft.rules.rule_bodies import Adjacency
 
 
 class EntityFrequencies:
-    """Counts of facts that an answer is in, as ``log(1 + n)``.
+    """Frequencies of entities as answers of a relation, degrees, and neighbours.
 
-    Regularized vectors score frequent answers of a relation too low, and entities that are frequent
-    everywhere too high.
+    Regularised vectors score frequent answers of a relation too low, and entities of high degree
+    too high.
 
     Args:
         graph: The target joined with other sources.
         target: The target's name.
-        adjacency: All facts of the graph, by entity.
+        adjacency: The edges of the graph, by entity.
 
     Attributes:
-        degree: In how many facts of any source an entity is an end, float32 ``(n,)``.
+        degree: ``log(1 + n)`` of the number of an entity's facts in any source, float32 ``(n,)``.
     """
 
     def __init__(self, graph: JointGraph, target: str, adjacency: Adjacency) -> None:
@@ -39,26 +39,24 @@ class EntityFrequencies:
         self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
 
     def answers(self, relations: Ints) -> tuple[Ints, Ints, NDArray[np.float32]]:
-        """Return what answers along relations in the target's facts.
+        """Return the answers of relations in the target's facts.
 
         Args:
             relations: int64 ``(b,)``, inverses from ``n_relations`` on.
 
         Returns:
-            The place of the relation, the entity, and its count, each ``(m,)``.
+            Position in ``relations``, entity, and ``log(1 + n)`` of its number of facts, ``(m,)``
+            each.
         """
         first = self._of_relation[relations]
         place, row = spans(first, self._of_relation[relations + 1] - first)
         return place, self._entity[row], self._count[row]
 
     def neighbours(self, entities: Ints) -> tuple[Ints, Ints]:
-        """Return what any fact of any source joins with entities.
-
-        Args:
-            entities: int64 ``(b,)``.
+        """Return the neighbours of entities ``(b,)`` in facts of any source.
 
         Returns:
-            The place of the entity and its neighbour, each ``(m,)``: once for each relation.
+            Position in ``entities``, and neighbour, ``(m,)`` each; repeated for each relation.
         """
         place, _, neighbour = self._adjacency.edges(entities)
         return place, neighbour

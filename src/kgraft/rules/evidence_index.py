@@ -1,4 +1,4 @@
-"""An index of evidence: rules that infer an answer, and sources that state it."""
+"""An index of evidence for answers: rules that infer them, and sources that state them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from kgraft.rules.rule_answers import RuleApplier, combine_rules
 from kgraft.rules.rules import Rules
 
 BATCH_QUERIES = 500
-"""Queries answered at once."""
+"""Queries answered by rules at a time."""
 
 
 class EvidenceSource(Protocol):
-    """Answers to distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
+    """Answers of rules and sources to queries.
 
-    Both methods return ``x``, ``relation``, ``y`` and ``confidence``, a probability.
+    Queries are distinct rows of int32 ``x`` and ``relation``; inverses ask for heads. Answers are
+    rows of ``x``, ``relation``, ``y`` and ``confidence``, a probability.
     """
 
     @property
@@ -33,11 +34,11 @@ class EvidenceSource(Protocol):
         ...
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of rules, and the probability of each."""
+        """Return the answers of rules."""
         ...
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of other sources, and the reliability of each."""
+        """Return the answers of other sources, with their reliability."""
         ...
 
 
@@ -49,7 +50,7 @@ class EvidenceIndex:
         target: The target's name.
         rules: Rules for the target's relations.
         reliability: Probability that the target would state each of the graph's facts, ``(n,)``.
-        edges: The graph's facts in both directions; by default made here.
+        edges: The graph's facts in both directions; by default ``Edges.of(graph)``.
 
     Attributes:
         edges: The graph's facts in both directions.
@@ -73,34 +74,23 @@ class EvidenceIndex:
         )
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of rules.
-
-        Args:
-            asked: Distinct queries, int32 ``x`` and ``relation``; inverses ask for heads.
-
-        Returns:
-            ``x``, ``relation``, ``y`` and ``confidence``: the rules' probability of each answer.
-        """
+        """Return the answers of rules, see ``EvidenceSource``."""
         parts = [_inferred(self._applier.answers(x)) for x in asked.iter_slices(BATCH_QUERIES)]
         return pl.concat(parts or [_inferred(self._applier.answers(asked))])
 
     def scores_of(self, asked: pl.DataFrame) -> EvidenceScores:
-        """Return all evidence about a few queries, rule by rule."""
+        """Return all evidence for a few queries, rule by rule."""
         return EvidenceScores(self._applier.answers(asked), self.stated(asked), self.frequencies)
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of other sources, in the form of ``inferred``.
-
-        An answer's confidence is its reliability. What the target states itself is no evidence for
-        what else it might state, and is left out.
-        """
+        """Return the answers of sources, see ``EvidenceSource``, except those the target states."""
         _, row = self._by_query.rows(*(asked[name].to_numpy() for name in ("x", "relation")))
         return self._statements[row]
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceScores:
-    """Evidence about a few queries, of which parts can be taken away.
+    """Evidence for a few queries, from which parts can be removed.
 
     Args:
         by_rules: Rows of ``kgraft.rules.rule_answers.SCHEMA``.
@@ -113,31 +103,31 @@ class EvidenceScores:
     frequencies: EntityFrequencies
 
     def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of rules, as ``EvidenceIndex`` does."""
+        """Return the answers of rules, see ``EvidenceSource``."""
         return _inferred(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
 
     def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of other sources, as ``EvidenceIndex`` does."""
+        """Return the answers of other sources, see ``EvidenceSource``."""
         return self.by_sources.join(asked, on=["x", "relation"], how="semi")
 
     def without_rules(self, rules: Sequence[int], y: int) -> EvidenceScores:
-        """Return the evidence if some rules did not infer an answer."""
-        taken = pl.col("rule").is_in(list(rules)) & (pl.col("y") == y)
-        return replace(self, by_rules=self.by_rules.filter(~taken))
+        """Return the evidence without some rules for an answer."""
+        removed = pl.col("rule").is_in(list(rules)) & (pl.col("y") == y)
+        return replace(self, by_rules=self.by_rules.filter(~removed))
 
     def without_statement(self, y: int) -> EvidenceScores:
-        """Return the evidence if no source stated an answer."""
+        """Return the evidence without the statements of an answer."""
         return replace(self, by_sources=self.by_sources.filter(pl.col("y") != y))
 
 
 def _inferred(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the probability of each answer of rules."""
+    """Return the answers of rules, with their probability as confidence."""
     answers = combine_rules(found)
     return answers[["x", "relation", "y"]].hstack([answers["probability"].alias("confidence")])
 
 
 def _statements(graph: JointGraph, target: str, reliability: NDArray[np.float64]) -> pl.DataFrame:
-    """Return the other sources' statements about the target's entities, in both directions."""
+    """Return statements of other sources between the target's entities, in both directions."""
     key = ["x", "relation", "y"]
     entities = pl.Series(graph.part(target).entity_rows, dtype=pl.Int32).implode()
     facts = pl.DataFrame(graph.triples, schema=dict.fromkeys(key, pl.Int32)).with_columns(

@@ -1,14 +1,14 @@
-"""Mining closed paths: ``relation(x, y) <= first(x, a), second(a, b), third(b, y)``.
+"""Path rules, mined as closed paths: ``relation(x, y) <= first(x, a), second(a, b), third(b, y)``.
 
-A *grounding* of a body is one path of its relations, through entities of any kind; a *hit* is a
-grounding that meets no entity twice and whose two ends are a fact; the *support* is the number of
-different facts among the hits. A rule's confidence is its hits' share of the groundings, after
-adding ``ADDED_WRONG`` that are wrong: so many of those that were looked at, so that what few seen
-hits stand for is trusted no more than so few hits can be.
+A *grounding* of a body is a path of its relations, through entities of any type; a *hit* is a
+grounding without repeated entities whose ends are a fact; the *support* is the number of different
+facts among the hits. The confidence is the number of hits, divided by the number of groundings plus
+``ADDED_WRONG``. Where edges are sampled, hits are weighted, and ``ADDED_WRONG`` is scaled by their
+mean weight, so that estimates from few sampled hits are as cautious as counts of few hits.
 
-Hits are found by joins: edges are expanded from the ends of facts and looked up in between. What is
-expanded is sampled at hubs, where hits are then weighted by what they stand for, so the work is
-bounded by facts times samples. Groundings are counted in full, by multiplying degrees.
+Hits are found by joining facts with the edges at their ends and the edges between those. Edges of
+hubs are sampled, so the work is bounded by facts times samples. Groundings are counted in full, by
+multiplying degrees.
 """
 
 from __future__ import annotations
@@ -21,57 +21,51 @@ from kgraft.rules.edges import Edges, inverse, sample_per_group
 from kgraft.settings import RuleSettings
 
 ADDED_WRONG = 5
-"""Wrong groundings that every rule is charged with (Meilicke et al., IJCAI 2019, section 4)."""
+"""Wrong groundings added to those of every rule (Meilicke et al., IJCAI 2019, section 4)."""
 
 WEIGHT_UNIT = 1 << 20
-"""Weights are added as whole multiples of one part in so many."""
+"""Fixed-point scale of weights: integer sums do not depend on the order of addition."""
 
 MAX_JOINED_ROWS = 4_000_000
-"""The most rows that a join of facts with the edges at their ends makes at once."""
-
-UntilDeadline = Callable[[Iterable[pl.DataFrame]], Iterator[pl.DataFrame]]
-"""Passes slices of facts on, in order, until the time for mining is over."""
+"""The maximum number of rows of a join of facts with the edges at their ends."""
 
 SLICE_ROWS = 20_000
-"""Rows that are joined at once where paths are counted."""
+"""Rows of a slice where groundings are counted."""
+
+TimeLimit = Callable[[Iterable[pl.DataFrame]], Iterator[pl.DataFrame]]
+"""Yields slices of facts in order, until the time for mining is over."""
 
 
 def path_rules(
-    edges: Edges,
-    facts: pl.DataFrame,
-    settings: RuleSettings,
-    seed: int,
-    until_deadline: UntilDeadline,
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, time_limit: TimeLimit
 ) -> list[pl.DataFrame]:
     """Return the path rules of each length, up to the settings' longest.
 
     Args:
         edges: The graph.
-        facts: The facts to explain, some of ``edges.facts``, with the ``weight`` of each.
-        settings: Lengths, samples, and what a rule needs to be kept.
+        facts: Edges to explain, some of ``edges.facts``, with the ``weight`` of each.
+        settings: Lengths, samples, minimum support and confidence.
         seed: Seed of the samples.
-        until_deadline: Passes slices of facts on until the time is over.
+        time_limit: Yields slices of facts until the time is over.
     """
-    miners = (_mine_length_one, _mine_length_two, _mine_length_three)
-    return [
-        miner(edges, facts, settings, seed, until_deadline) for miner in miners[: settings.longest]
-    ]
+    miners = (_mine_length_one, _mine_length_two, _mine_length_three)[: settings.longest]
+    return [miner(edges, facts, settings, seed, time_limit) for miner in miners]
 
 
 def confident_rules(
     counted: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings
 ) -> pl.DataFrame:
-    """Give rules their confidence and keep those that are sure enough.
+    """Add the confidence of rules, and drop those below the settings' minima.
 
     Args:
-        counted: Rules with ``support``, ``seen`` hits, and ``hits`` that those stand for, these
-            in parts of ``WEIGHT_UNIT``.
-        groundings: ``groundings`` in all, by the columns of the body.
-        settings: What a rule needs.
+        counted: Rules with ``support``, number ``seen`` of sampled hits, and ``hits``, their
+            summed weights in multiples of ``1 / WEIGHT_UNIT``.
+        groundings: Number of ``groundings``, by the columns of the body.
+        settings: Minimum support and confidence.
     """
     body = [name for name in groundings.columns if name != "groundings"]
     hits = pl.col("hits") / WEIGHT_UNIT
-    # Estimated hits may be more than there are groundings; seen ones never are.
+    # An estimated number of hits may exceed the number of groundings.
     right = pl.min_horizontal(hits, "groundings")
     share = right / (pl.col("groundings") + ADDED_WRONG * hits / pl.col("seen"))
     return (
@@ -84,39 +78,28 @@ def confident_rules(
 
 
 def weight_sum(weight: pl.Expr) -> pl.Expr:
-    """Add up weights so that the sum does not depend on their order."""
+    """Sum weights in fixed point, in multiples of ``1 / WEIGHT_UNIT``."""
     return (weight * WEIGHT_UNIT).round().cast(pl.Int64).sum()
 
 
 def _mine_length_one(
-    edges: Edges,
-    facts: pl.DataFrame,
-    settings: RuleSettings,
-    _seed: int,
-    _until_deadline: UntilDeadline,
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, _seed: int, _: TimeLimit
 ) -> pl.DataFrame:
     body = edges.frame.rename({"relation": "first"})
     found = facts.join(body, on=["x", "y"]).filter(pl.col("relation") != pl.col("first"))
-    groundings = body.group_by("first").agg(groundings=pl.len())
-    return confident_rules(
-        _counted([_by_answer(found, ["first"])], ["first"]), groundings, settings
-    )
+    counted = _sum_counts([_count_hits(found, ["first"])], ["first"])
+    return confident_rules(counted, body.group_by("first").agg(groundings=pl.len()), settings)
 
 
 def _mine_length_two(
-    edges: Edges,
-    facts: pl.DataFrame,
-    settings: RuleSettings,
-    seed: int,
-    until_deadline: UntilDeadline,
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, time_limit: TimeLimit
 ) -> pl.DataFrame:
-    body = ["first", "second"]
-    first = sample_per_group(
-        edges.frame.rename({"relation": "first", "y": "a"}), "x", settings.samples, seed
-    )
+    body, samples = ["first", "second"], settings.samples
+    first = edges.frame.rename({"relation": "first", "y": "a"})
+    first = sample_per_group(first, "x", samples, seed)
     second = edges.frame.rename({"x": "a", "relation": "second"})
 
-    def found(part: pl.DataFrame) -> pl.DataFrame:
+    def hits(part: pl.DataFrame) -> pl.DataFrame:
         return (
             part.join(first, on="x", suffix="_x")
             .filter(pl.col("a") != pl.col("y"), pl.col("a") != pl.col("x"))
@@ -124,51 +107,43 @@ def _mine_length_two(
             .with_columns(weight=pl.col("weight") * pl.col("weight_x"))
         )
 
-    lesser = _from_the_lesser_end(edges, facts)
-    slices = until_deadline(_slices(lesser, settings.samples))
-    parts = [_by_answer(found(part), body) for part in slices]
-    counted = _counted([_forwards(part, body, edges.n_relations) for part in parts], body)
-    return confident_rules(
-        counted, _groundings_of_two(edges, counted.select(body).unique()), settings
-    )
+    slices = time_limit(_slices(_from_smaller_end(edges, facts), samples))
+    parts = [_count_hits(hits(part), body) for part in slices]
+    counted = _sum_counts([_forward(part, body, edges.n_relations) for part in parts], body)
+    ends = _arriving(edges, "a"), _leaving(edges, "a", "second")
+    groundings = _count_groundings(*ends, "a", counted.select(body).unique())
+    return confident_rules(counted, groundings, settings)
 
 
 def _mine_length_three(
-    edges: Edges,
-    facts: pl.DataFrame,
-    settings: RuleSettings,
-    seed: int,
-    until_deadline: UntilDeadline,
+    edges: Edges, facts: pl.DataFrame, settings: RuleSettings, seed: int, time_limit: TimeLimit
 ) -> pl.DataFrame:
     body = ["first", "second", "third"]
-    few = max(1, settings.samples // 3)
-    first = sample_per_group(edges.frame.rename({"relation": "first", "y": "a"}), "x", few, seed)
-    third = sample_per_group(edges.frame.rename({"x": "b", "relation": "third"}), "y", few, seed)
+    samples = max(1, settings.samples // 3)
+    first = edges.frame.rename({"relation": "first", "y": "a"})
+    first = sample_per_group(first, "x", samples, seed)
+    third = edges.frame.rename({"x": "b", "relation": "third"})
+    third = sample_per_group(third, "y", samples, seed)
     second = edges.frame.rename({"x": "a", "relation": "second", "y": "b"})
 
-    def found(part: pl.DataFrame) -> pl.DataFrame:
+    def hits(part: pl.DataFrame) -> pl.DataFrame:
         return (
             part.join(first, on="x", suffix="_x")
             .filter(pl.col("a") != pl.col("y"), pl.col("a") != pl.col("x"))
             .join(third, on="y", suffix="_y")
-            .filter(
-                pl.col("b") != pl.col("x"),
-                pl.col("b") != pl.col("y"),
-                pl.col("b") != pl.col("a"),
-            )
+            .filter(*(pl.col("b") != pl.col(other) for other in ("x", "y", "a")))
             .join(second, on=["a", "b"])
         )
 
-    slices = until_deadline(_slices(facts, few**2))
-    counted = _counted([_by_answer(found(part), body) for part in slices], body)
+    slices = time_limit(_slices(facts, samples**2))
+    counted = _sum_counts([_count_hits(hits(part), body) for part in slices], body)
     counted = counted.filter(pl.col("support") >= settings.support)
-    return confident_rules(
-        counted, _groundings_of_three(edges, counted.select(body).unique()), settings
-    )
+    groundings = _groundings_of_three(edges, counted.select(body).unique())
+    return confident_rules(counted, groundings, settings)
 
 
-def _from_the_lesser_end(edges: Edges, facts: pl.DataFrame) -> pl.DataFrame:
-    """Read each fact so that ``x`` is the end with fewer edges."""
+def _from_smaller_end(edges: Edges, facts: pl.DataFrame) -> pl.DataFrame:
+    """Direct each fact so that ``x`` is the end with fewer edges."""
     degree = edges.frame.group_by("x").agg(degree=pl.len())
     ends = facts.join(degree, on="x").join(degree.rename({"x": "y", "degree": "degree_y"}), on="y")
     straight = pl.col("degree") <= pl.col("degree_y")
@@ -178,8 +153,8 @@ def _from_the_lesser_end(edges: Edges, facts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([ends.filter(straight).select(turned.columns), turned])
 
 
-def _forwards(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.DataFrame:
-    """Turn rules for inverse relations round: their body is read from its end."""
+def _forward(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.DataFrame:
+    """Replace rules for inverse relations by those for the relations, with reversed bodies."""
     back = pl.col("relation") >= n_relations
     turned = [
         pl.when(back).then(inverse(pl.col(other), n_relations)).otherwise(pl.col(own)).alias(own)
@@ -188,21 +163,17 @@ def _forwards(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.Da
     return counted.with_columns(pl.col("relation") % n_relations, *turned)
 
 
-def _by_answer(found: pl.DataFrame, body: list[str]) -> pl.DataFrame:
-    """Count the answers and the groundings of each rule among the paths of one slice."""
-    answers = found.group_by("relation", *body, "x", "y").agg(
+def _count_hits(hits: pl.DataFrame, body: list[str]) -> pl.DataFrame:
+    """Count the facts and the hits of each rule in one slice."""
+    by_fact = hits.group_by("relation", *body, "x", "y").agg(
         hits=weight_sum(pl.col("weight")), seen=pl.len()
     )
-    return answers.group_by("relation", *body).agg(pl.col("hits", "seen").sum(), support=pl.len())
+    return by_fact.group_by("relation", *body).agg(pl.col("hits", "seen").sum(), support=pl.len())
 
 
-def _counted(parts: list[pl.DataFrame], body: list[str]) -> pl.DataFrame:
-    """Add up what slices have counted; no answer stands in two of them."""
+def _sum_counts(parts: list[pl.DataFrame], body: list[str]) -> pl.DataFrame:
+    """Sum the counts of slices, which have no fact in common."""
     return pl.concat(parts).group_by("relation", *body).sum()
-
-
-def _groundings_of_two(edges: Edges, bodies: pl.DataFrame) -> pl.DataFrame:
-    return _sum_of_products(_arriving(edges, "a"), _leaving(edges, "a", "second"), "a", bodies)
 
 
 def _groundings_of_three(edges: Edges, bodies: pl.DataFrame) -> pl.DataFrame:
@@ -217,7 +188,7 @@ def _groundings_of_three(edges: Edges, bodies: pl.DataFrame) -> pl.DataFrame:
             .group_by("first", "second", "b")
             .agg(pl.col("arriving").sum())
         )
-        parts.append(_sum_of_products(reached, leaving, "b", bodies))
+        parts.append(_count_groundings(reached, leaving, "b", bodies))
     return pl.concat(parts).group_by("first", "second", "third").agg(pl.col("groundings").sum())
 
 
@@ -231,10 +202,10 @@ def _leaving(edges: Edges, at: str, relation: str) -> pl.DataFrame:
     return named.group_by(at, relation).agg(leaving=pl.len().cast(pl.Int64))
 
 
-def _sum_of_products(
+def _count_groundings(
     arriving: pl.DataFrame, leaving: pl.DataFrame, at: str, bodies: pl.DataFrame
 ) -> pl.DataFrame:
-    """Count the paths of each body that pass an entity, from those to it and those from it."""
+    """Sum over entities: the number of paths to an entity times that of paths from it."""
     parts = [
         part.join(leaving, on=at)
         .join(bodies, on=bodies.columns, how="semi")
@@ -246,6 +217,5 @@ def _sum_of_products(
     return pl.concat([empty, *parts]).group_by(bodies.columns).agg(pl.col("groundings").sum())
 
 
-def _slices(facts: pl.DataFrame, paths: int) -> Iterator[pl.DataFrame]:
-    """Cut facts into slices, each fact being joined with so many paths at most."""
-    return facts.iter_slices(max(1, MAX_JOINED_ROWS // paths))
+def _slices(facts: pl.DataFrame, paths_per_fact: int) -> Iterator[pl.DataFrame]:
+    return facts.iter_slices(max(1, MAX_JOINED_ROWS // paths_per_fact))

@@ -1,4 +1,4 @@
-"""Pseudo-facts: facts that rules infer, and the probability of each to join an epoch."""
+"""Pseudo-facts: facts inferred by rules, sampled in each epoch with a probability."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
@@ -18,11 +17,11 @@ from kgraft.settings import RuleSettings
 from kgraft.system.threads import Map
 
 MIN_CONFIDENCE = 0.1
-"""Inferred facts below this confidence are left out; they are many, and mostly wrong."""
+"""Minimum confidence of a pseudo-fact; below it facts are many and mostly wrong."""
 
 EXPONENT = 2
-"""Exponent of the confidence in the probability. A confidence counts stated facts as hits; of the
-facts that no source states fewer are true, and the fewer the lower the confidence."""
+"""Exponent of the confidence in the sampling probability. Unstated facts are right less often than
+the confidence, which is measured on stated facts, and the more so the lower it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class PseudoFacts:
 
     Args:
         triples: int64 ``(n, 3)``.
-        probabilities: Probability of each to join an epoch, float ``(n,)`` in [0, 1].
+        probabilities: Probability of sampling each in an epoch, float ``(n,)`` in [0, 1].
     """
 
     triples: Triples
@@ -53,33 +52,26 @@ def infer_pseudo_facts(
 ) -> PseudoFacts:
     """Infer new facts between some entities.
 
-    Rules are a second teacher of the prediction level: a fact joins an epoch with a probability
-    that follows its confidence, so that in expectation the student learns the rules' soft answers,
-    also to queries that no stated fact gives rise to.
+    The student is trained on them with a probability that grows with their confidence, so that in
+    expectation it learns the rules' soft answers, also to queries without a stated answer.
 
     Args:
         rules: The rules.
         edges: The graph that they were mined on.
-        entities: Rows that both ends of each fact are among.
-        settings: Rate of pseudo-facts.
+        entities: Rows of the entities, int64.
+        settings: Rate of pseudo-facts, and their rate for queries with stated answers.
         each: Maps over parts of the entities.
         advance: Receives the number of entities done.
     """
     if not (settings.longest and settings.pseudo_fact_rate):
         return PseudoFacts(as_triples(()), np.empty(0))
-    facts = RuleApplier(rules.with_min_confidence(MIN_CONFIDENCE), edges, entities).infer_facts(
-        each, advance
-    )
-    asked = edges.facts.select(pl.col("x").alias("head"), "relation").unique()
-    answered = facts.join(
-        asked.with_columns(answered=True),
-        on=["head", "relation"],
-        how="left",
-        maintain_order="left",
-    )["answered"].is_not_null()
-    probabilities = (
-        settings.pseudo_fact_rate * facts["confidence"].to_numpy().astype(np.float64) ** EXPONENT
-    )
+    applier = RuleApplier(rules.with_min_confidence(MIN_CONFIDENCE), edges, entities)
+    facts = applier.infer_facts(each, advance)
+    stated = edges.facts.select(head="x", relation="relation", stated=True).unique()
+    key = ["head", "relation"]
+    answered = facts.join(stated, on=key, how="left", maintain_order="left")["stated"].is_not_null()
+    confidence = facts["confidence"].to_numpy().astype(np.float64)
+    probabilities = settings.pseudo_fact_rate * confidence**EXPONENT
     factor = np.where(answered.to_numpy(), settings.answered_rate, 1.0)
     triples = facts.select("head", "relation", "tail").to_numpy().astype(np.int64)
     return PseudoFacts(triples, np.clip(probabilities * factor, 0.0, 1.0))
