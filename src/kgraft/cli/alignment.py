@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.box import SIMPLE
 
-from kgraft.cli.console import ANEW, chosen_settings, out, print_json, table, writing
+from kgraft.cli.console import ANEW, chosen_settings, out, print_json, say, table, writing
 from kgraft.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -77,11 +77,9 @@ def align(
             return
         _show(found)
         where = directory / LINKS_FILE
-        out.print(
+        say(
             f"The links are in {directory}; a collection.toml beside it reads them with the tables "
-            f"of {where}",
-            highlight=False,
-            soft_wrap=True,
+            f"of {where}"
         )
 
 
@@ -131,14 +129,12 @@ def audit(
             )
             return
         for probability, _, _, why in doubtful[:k]:
-            out.print(f"{probability:.2f}  {why}", highlight=False, soft_wrap=True)
+            say(f"{probability:.2f}  {why}")
         n_links = sum(len(x.links) for x in found.audited)
-        out.print(
+        say(
             f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "
             f"collection.toml beside it reads the others with the tables of "
-            f"{directory / LINKS_FILE}",
-            highlight=False,
-            soft_wrap=True,
+            f"{directory / LINKS_FILE}"
         )
 
 
@@ -188,11 +184,10 @@ def _show_score(rows: Sequence[dict[str, Any]], given: float, *, as_json: bool) 
         shown.add_row(f"{row['left']} {row['right']}", *counts[:2], *shares, counts[2])
     out.print(shown)
     unlinked = 100 * rows[-1]["dangling_unlinked"]
-    out.print(
+    say(
         f"{given:.0%} of the links were given, the others held out; shares in percent. Precision "
         "is among links with an end whose partner is known; of the ends without a known partner, "
-        f"which dangle, {unlinked:.1f} % were left unlinked.",
-        highlight=False,
+        f"which dangle, {unlinked:.1f} % were left unlinked."
     )
 
 
@@ -211,11 +206,9 @@ def _show(found: Alignment) -> None:
     for r in named[:RELATIONS_SHOWN]:
         kind = {"same": "the same as", "narrower": "part of", "broader": "more than"}[r.kind]
         turned = " the inverse of" if r.inverse else ""
-        out.print(
+        say(
             f"{r.confidence:.2f}  {r.left}:{r.relation} is {kind}{turned} {r.right}:{r.other} "
-            f"({r.support:,} pairs)",
-            highlight=False,
-            soft_wrap=True,
+            f"({r.support:,} pairs)"
         )
     if rest := len(found.relations) - min(len(named), RELATIONS_SHOWN):
         out.print(f"and {rest:,} more, those of one name among them, in {RELATIONS_FILE}")

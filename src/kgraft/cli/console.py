@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.table import Table
+from rich.text import Text
 
 from kgraft.errors import KgraftError, SettingsError
 from kgraft.system.terminal import Terminal, visible_lines
@@ -105,6 +106,11 @@ def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
             )
         yield RunOptions(default_listener(), kept)
         shutil.rmtree(kept, ignore_errors=True)
+
+
+def say(line: str | Text) -> None:
+    """Print a line as it is, left to the terminal to wrap."""
+    out.print(line, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

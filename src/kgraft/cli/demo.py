@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgraft.cli.console import out, use_threads
+from kgraft.cli.console import out, say, use_threads
 from kgraft.cli.options import ThreadsOption
 from kgraft.system.messages import report_errors
 
@@ -59,9 +59,9 @@ def run_demo(directory: Path) -> None:
     begin = time.perf_counter()
     collection = read_collection("world")
     own = collection.target_graph
-    out.print(f"target      {own.name}: {_size(own)}", highlight=False)
+    say(f"target      {own.name}: {_size(own)}")
     for name in collection.backgrounds():
-        out.print(f"background  {name}: {_size(collection.graphs[name])}", highlight=False)
+        say(f"background  {name}: {_size(collection.graphs[name])}")
     options = RunOptions(default_listener())
     alone = train(collection, TrainSettings(), alone=True, options=options)
     # The backgrounds hold no validation facts that could stop the teacher, so its epochs are few.
@@ -78,19 +78,17 @@ def run_demo(directory: Path) -> None:
         out.print(answers)
     out.print("The most confident rule for each of the most frequent relations:")
     for line in _rule_lines(student, own):
-        out.print(f"  {line}", highlight=False, soft_wrap=True)
-    out.print(
+        say(f"  {line}")
+    say(
         f"That took {time.perf_counter() - begin:.0f} seconds. The student is in {student_place}, "
-        f"its teacher in {teacher_place}, a report with figures in {report_place}. Ask it more:",
-        highlight=False,
-        soft_wrap=True,
+        f"its teacher in {teacher_place}, a report with figures in {report_place}. Ask it more:"
     )
     head, relation, _ = _shown(own)[0]
     question = f'--head "{own.entities.name(head)}" --relation {own.relations.name(relation)}'
-    out.print(f"  kgraft predict {student_place} {question}", highlight=False)
-    out.print(f"  kgraft rules {student_place}", highlight=False)
-    out.print("Or look at its page, which this starts at http://127.0.0.1:8000:", highlight=False)
-    out.print(f"  kgraft serve {student_place}", highlight=False)
+    say(f"  kgraft predict {student_place} {question}")
+    say(f"  kgraft rules {student_place}")
+    say("Or look at its page, which this starts at http://127.0.0.1:8000:")
+    say(f"  kgraft serve {student_place}")
 
 
 def _size(graph: KnowledgeGraph) -> str:

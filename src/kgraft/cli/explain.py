@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kgraft.cli.console import out, print_json, table
+from kgraft.cli.console import out, print_json, say, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.system.messages import report_errors
 
@@ -58,4 +58,4 @@ def explain(
             print_json(asdict(found))
             return
         for line in str(found).split("\n"):
-            out.print(line, highlight=False, soft_wrap=True)
+            say(line)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kgraft.cli.console import out, writing
+from kgraft.cli.console import say, writing
 from kgraft.cli.options import ModelArgument, names
 from kgraft.system.messages import report_errors
 
@@ -65,9 +65,7 @@ def export(
             name=name,
             overwrite=overwrite,
         )
-        out.print(
+        say(
             f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
-            f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}",
-            highlight=False,
-            soft_wrap=True,
+            f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kgraft.cli.console import out, print_json, table
+from kgraft.cli.console import out, print_json, say, table
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.errors import KgraftError
 from kgraft.system.messages import report_errors
@@ -99,11 +99,7 @@ def _complete(
             append(facts)
             count += len(facts)
     likely = f" with a probability of {min_probability:g} or more" if min_probability else ""
-    out.print(
-        f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}")
 
 
 def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:
@@ -120,11 +116,7 @@ def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, type
             count += len(facts)
             listener.advance(len(block))
         listener.end()
-    out.print(
-        f"{count:,} answers to {len(asked):,} queries are in {file}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"{count:,} answers to {len(asked):,} queries are in {file}")
 
 
 def _plain(prediction: Prediction) -> dict[str, object]:

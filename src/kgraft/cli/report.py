@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kgraft.cli.console import out, use_threads
+from kgraft.cli.console import say, use_threads
 from kgraft.cli.options import ByOption, ThreadsOption
 from kgraft.system.messages import report_errors
 
@@ -76,7 +76,7 @@ def report(
                 trained, known, target=target, split=split, by=by, origin=_origin(model)
             )
             write_page(place, text)
-        out.print(f"The report is in {place}", highlight=False, soft_wrap=True)
+        say(f"The report is in {place}")
 
 
 def report_beside(trained: TrainedModel, directory: Path, collection: Collection) -> Path:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from kgraft.cli.console import out, print_json
+from kgraft.cli.console import print_json, say
 from kgraft.cli.options import JsonOption, ModelArgument
 from kgraft.system.messages import report_errors
 from kgraft.system.terminal import visible
@@ -42,7 +42,7 @@ def rules(
             line = Text.assemble(
                 (f"{rule.confidence:.2f}", "bold"), f"  {visible(rule.text)}  ", explains
             )
-            out.print(line, soft_wrap=True)
+            say(line)
             for head, *body in rule.examples:
                 text = f"      {stated([head])} because {stated(body)}"
-                out.print(text, highlight=False, soft_wrap=True)
+                say(text)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kgraft.cli.console import out, use_threads
+from kgraft.cli.console import say, use_threads
 from kgraft.cli.options import ModelArgument, ThreadsOption
 from kgraft.errors import KgraftError
 from kgraft.system.messages import report_errors
@@ -63,8 +63,4 @@ def _token(file: Path | None) -> str | None:
 
 
 def _show_address(url: str) -> None:
-    out.print(
-        f"The page is at {url}, the API is described at {url}/docs. Stop with Ctrl-C.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"The page is at {url}, the API is described at {url}/docs. Stop with Ctrl-C.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from kgraft.cli.console import RESUME, chosen_settings, out, run_options, use_threads
+from kgraft.cli.console import RESUME, chosen_settings, run_options, say, use_threads
 from kgraft.cli.options import (
     CollectionArgument,
     DeviceOption,
@@ -227,33 +227,33 @@ def _train(
     parse_device(device)  # Before the stages that come ahead of training.
     if dry_run:
         for line in _estimate_lines(prepare(chosen).estimate()):
-            out.print(line, highlight=False)
+            say(line)
         return
     with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
         job = prepare(chosen)
         model = job.train(options)
         save_model(model, directory, overwrite=overwrite)
-    out.print(f"{_measured(model)}; the model is in {directory}", highlight=False)
+    say(f"{_summary(model)}; the model is in {directory}")
     if UPDATE_METRIC in model.metrics:
-        for line in _changed(Change(**model.metrics[UPDATE_METRIC])):
-            out.print(line, highlight=False)
+        for line in _change_lines(Change(**model.metrics[UPDATE_METRIC])):
+            say(line)
     place = report_beside(model, directory, job.collection)
-    out.print(f"A report on it is in {place}", highlight=False, soft_wrap=True)
+    say(f"A report on it is in {place}")
 
 
-def _measured(model: TrainedModel) -> str:
+def _summary(model: TrainedModel) -> str:
     mrr = model.metrics["validation_mrr"]
-    look = "no validation facts" if mrr is None else f"validation MRR {100 * mrr:.1f}"
+    quality = "no validation facts" if mrr is None else f"validation MRR {100 * mrr:.1f}"
     if model.evidence is not None and model.evidence.mrr:
         ways = ", ".join(f"by {by} {100 * value:.1f}" for by, value in model.evidence.mrr.items())
-        look += f" ({ways}; it answers by {model.answers_by})"
+        quality += f" ({ways}; it answers by {model.answers_by})"
     best = model.metrics["best_epoch"]
     n = len(model.log)
-    return f"{model.kind}: {n} epoch{'s' * (n > 1)}, best {best}, {look}"
+    return f"{model.kind}: {n} epoch{'s' * (n > 1)}, best {best}, {quality}"
 
 
-def _changed(change: Change) -> Sequence[str]:
+def _change_lines(change: Change) -> Sequence[str]:
     lines = [
         (
             f"facts: {change.facts_added:,} new, {change.facts_removed:,} gone; of other sources "

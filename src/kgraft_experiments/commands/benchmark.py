@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kgraft.cli.console import AGAIN, chosen_settings, out, print_json, quality_table, table
+from kgraft.cli.console import AGAIN, chosen_settings, out, print_json, quality_table, say, table
 from kgraft.cli.options import (
     CollectionArgument,
     DeviceOption,
@@ -140,7 +140,7 @@ def benchmark(
             return
         for shown in _comparison(report) if "cost" in report else [_summary(report)]:
             out.print(shown)
-        out.print(f"Everything is in {data}, and to look at in {page}", highlight=False)
+        say(f"Everything is in {data}, and to look at in {page}")
 
 
 def _refuse_what_has_no_effect(

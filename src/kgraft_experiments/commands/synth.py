@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kgraft.cli.console import ANEW, chosen_settings, out, writing
+from kgraft.cli.console import ANEW, chosen_settings, say, writing
 from kgraft.cli.options import SetOption, SettingsOption
 from kgraft.system.messages import report_errors
 
@@ -36,12 +36,8 @@ def synth(
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)
         for line in _lines(made):
-            out.print(line, highlight=False, soft_wrap=True)
-        out.print(
-            f"The collection and its {RULES_FILE} are in {directory}",
-            highlight=False,
-            soft_wrap=True,
-        )
+            say(line)
+        say(f"The collection and its {RULES_FILE} are in {directory}")
 
 
 def _lines(made: Synthetic) -> list[str]:
