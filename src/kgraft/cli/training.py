@@ -282,9 +282,8 @@ def _estimate_lines(found: Estimate) -> Sequence[str]:
     embeddings = f"  embeddings: about {_duration(found.training_seconds)} ({steps})"
     before = [name for name in found.stages if name in BEFORE_EMBEDDINGS]
     stages.insert(len(before), embeddings)
-    more = "; pseudo-facts add steps" if before else ""
     return (
-        f"{found.parameters:,} parameters, trained on {found.facts:,} facts{more}",
+        f"{found.parameters:,} parameters, trained on {found.facts:,} facts",
         f"memory: about {found.memory / 2**30:,.1f} GiB{free}",
         f"time: about {_duration(found.seconds)}, if it does not stop early",
         *stages,

@@ -16,14 +16,23 @@ from kgraft.system.memory import available, bytes_of_run
 WARM_UP, STEPS = 3, 20
 """Training steps taken first, and training steps measured then."""
 
-JOINED_ROWS_PER_SECOND = 12e6
-"""Rows that mining joins in a second: measured on two threads, on five graphs of DBP-5L."""
+JOINED_ROWS_PER_SECOND = 4e6
+"""Rows that mining joins in a second: this and what follows on one thread, measured on the embedded
+collection, two graphs of DBP-5L and CoDEx-M beside FB15k-237, within a factor of two."""
 
 BEFORE_EMBEDDINGS = ("rules", "rule weights", "pseudo-facts")
 """Stages that come before the embeddings are trained."""
 
-ANSWERED_PER_SECOND = 1_000
-"""Queries that rules answer in a second, measured likewise."""
+ANSWERED_PER_SECOND = {
+    "rule weights": 2_500,
+    "pseudo-facts": 5_000,
+    "ensemble": 800,
+    "calibration": 800,
+}
+"""Queries, or entities for pseudo-facts, that a stage answers in a second."""
+
+PSEUDO_FACTS_PER_FACT = 0.7
+"""Pseudo-facts to expect in an epoch for each of the target's facts."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Estimate:
         facts: Number of facts to train on, pseudo-facts not counted.
         memory: Peak memory in bytes, about.
         available: Free memory in bytes, or ``None`` if the system does not tell.
-        steps: Number of training steps, pseudo-facts not counted.
+        steps: Number of training steps, with the pseudo-facts to expect.
         seconds_per_step: Seconds for a training step, sampling included, as measured now.
         validation_seconds: Seconds for a validation, 0 without validation facts.
         validations: Number of validations.
@@ -80,7 +89,11 @@ def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estim
     # A run may have fewer steps than the warm-up: then its last one is what is measured.
     first = min(WARM_UP, len(times) - 2)
     step = (times[-1] - times[first]) / (len(times) - 1 - first)
-    epochs = training.epochs_of(sampler.n_steps)
+    n_steps = sampler.n_steps
+    if context is not None:
+        more = 2 * _pseudo_facts(context) * training.path_length / max(sampler.n_queries, 1)
+        n_steps = round(n_steps * (1 + more))
+    epochs = training.epochs_of(n_steps)
     validate = task.validation()
     begin = time.perf_counter()
     if validate is not None:
@@ -93,12 +106,19 @@ def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estim
             task.settings, task.model.n_entities, task.model.n_relations, len(task.graph.triples)
         ),
         available=available(),
-        steps=epochs * sampler.n_steps,
+        steps=epochs * n_steps,
         seconds_per_step=step,
         validation_seconds=seconds,
         validations=0 if validate is None else -(-epochs // training.validate_every),
         stages={} if context is None else _stages(context, seconds),
     )
+
+
+def _pseudo_facts(context: TargetContext) -> float:
+    """Return the pseudo-facts to expect in an epoch."""
+    rules = context.settings.rules
+    rate = rules.pseudo_fact_rate if rules.longest else 0.0
+    return PSEUDO_FACTS_PER_FACT * rate * len(context.facts)
 
 
 def _stages(context: TargetContext, validation_seconds: float) -> dict[str, float]:
@@ -117,5 +137,5 @@ def _stages(context: TargetContext, validation_seconds: float) -> dict[str, floa
     }
     mining = rows / JOINED_ROWS_PER_SECOND
     seconds = {"rules": min(mining, rules.seconds) if rules.seconds else mining}
-    seconds |= {name: size / ANSWERED_PER_SECOND for name, size in answered.items()}
+    seconds |= {name: size / ANSWERED_PER_SECOND[name] for name, size in answered.items()}
     return seconds
