@@ -23,6 +23,8 @@ import pytest
 from kgraft.serving.guard import LIMITS
 from kgraft.serving.model_reloader import ModelReloader
 
+pytestmark = pytest.mark.chaos
+
 HURRIED = replace(LIMITS, timeout_seconds=0.5, connections=20, body_bytes=100_000)
 
 

@@ -77,6 +77,7 @@ def test_connections_stay_below_the_limit_on_open_files(
     assert within_file_limit(LIMITS) == LIMITS
 
 
+@pytest.mark.chaos
 @pytest.mark.slow
 def test_the_load_is_measured(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], talk: Callable[..., Any]
