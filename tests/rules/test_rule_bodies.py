@@ -37,7 +37,7 @@ def test_bodies_that_begin_alike_share_nodes(rules_of: RulesOf) -> None:
     assert together.start.tolist() == [0, 0, 0, 2, 3]
 
 
-def test_questions_are_followed_in_parts_with_the_same_result(
+def test_queries_are_followed_in_parts_with_the_same_result(
     edges_of: EdgesOf, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_questions_are_followed_in_parts_with_the_same_result(
     def reached() -> tuple[int, pl.DataFrame]:
         wanted = np.ones(len(entities), dtype=np.bool_)
         parts = list(tree.follow(graph, entities, np.zeros_like(entities), wanted))
-        columns = [[part.question, part.node, part.entity] for part in parts]
+        columns = [[part.query, part.node, part.entity] for part in parts]
         rows = np.concatenate([np.stack(part, axis=1) for part in columns])
         return len(parts), pl.DataFrame(rows).sort(pl.all())
 
@@ -65,7 +65,7 @@ def test_questions_are_followed_in_parts_with_the_same_result(
     assert whole.is_duplicated().sum() == 0
 
 
-def test_hubs_are_sampled_for_each_question(
+def test_hubs_are_sampled_for_each_query(
     edges_of: EdgesOf, rules_of: RulesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves = [(leaf, 0, 0) for leaf in range(1, 201)]
@@ -78,7 +78,7 @@ def test_hubs_are_sampled_for_each_question(
         _, last, *_ = tree.follow(
             graph, np.array(entities), np.zeros(len(entities), dtype=np.int64), wanted
         )
-        return [set(last.entity[last.question == i].tolist()) for i in range(len(entities))]
+        return [set(last.entity[last.query == i].tolist()) for i in range(len(entities))]
 
     assert siblings(1, 201) == [set(range(2, 201)), {203}]
     monkeypatch.setattr(rule_bodies, "MAX_QUERY_EDGES", 50)

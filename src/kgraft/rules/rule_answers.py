@@ -1,6 +1,6 @@
-"""The answers of rules: candidates of a query, or all facts that rules infer in a graph.
+"""Answers of rules: candidates of a query, or all facts that rules infer in a graph.
 
-Columns: ``x`` the entity asked about, ``relation``, ``y`` the answer, ``rule`` the rule's row.
+Columns: ``x`` the entity of the query, ``relation``, ``y`` the answer, ``rule`` the rule's row.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from kgraft.rules.rules import BODY, Rules
 from kgraft.system.threads import Map
 
 TOP_RULES = 3
-"""Rules that count for an answer's confidence: its surest."""
+"""Number of rules in an answer's noisy-or, the most confident ones."""
 
 CONFIDENCE_OFFSET = 0.01
-"""A confidence below this hardly counts."""
+"""Added to a confidence before its logarithm is taken."""
 
 NO_ANSWER_ODDS = 0.3
-"""Odds that the answer is none of those that rules give, in the same measure."""
+"""Unnormalised probability that the answer is none of those that rules give."""
 
 BATCH_ENTITIES = 500
-"""Entities whose inferred facts are joined at once."""
+"""Entities whose facts are inferred at a time."""
 
 SCHEMA = {
     "x": pl.Int32,
@@ -41,7 +41,7 @@ SCHEMA = {
 """The columns of answers."""
 
 _Answers = tuple[Ints, Column, Column, Column]
-"""The number of a question, the relation, the answer, and the rule, each ``(n,)``."""
+"""Position of the query, relation, answer, and rule, ``(n,)`` each."""
 
 
 class RuleApplier:
@@ -50,10 +50,10 @@ class RuleApplier:
     Args:
         rules: The rules.
         edges: The graph.
-        candidates: The entities that answers are among; by default all.
+        candidates: Entities that may be answers; by default all.
 
     Attributes:
-        graph: Its edges by entity.
+        graph: The graph's edges, by entity.
     """
 
     def __init__(self, rules: Rules, edges: Edges, candidates: Rows | None = None) -> None:
@@ -67,26 +67,23 @@ class RuleApplier:
             self._candidates = np.unique(candidates)
             among = pl.Series(candidates, dtype=pl.Int32).implode()
             constants = constants.filter(pl.col("answer").is_in(among))
-        paths = _both_ways(rules)
+        paths = _with_inverses(rules)
         self._bodies = {
             by: BodyTree(paths, rules.n_relations, by_relation=by) for by in (True, False)
         }
-        general = pl.col("entity").is_null()
-        self._special = _Constants(constants.filter(~general), ["first", "entity"])
-        self._general = _Constants(constants.filter(general), ["first"])
+        unbound = pl.col("entity").is_null()
+        self._bound = _Constants(constants.filter(~unbound), ["first", "entity"])
+        self._unbound = _Constants(constants.filter(unbound), ["first"])
         self._confidence, self._weight = (
             rules.frame[name].to_numpy() for name in ("confidence", "weight")
         )
 
     def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return every answer that a rule gives.
-
-        Of a question that leads through hubs to very many entities only a sample of the paths is
-        followed, always the same (``kgraft.rules.rule_bodies.MAX_QUERY_EDGES``).
+        """Return all answers of rules; beyond ``rule_bodies.MAX_QUERY_EDGES``, of sampled edges.
 
         Args:
-            asked: Distinct int32 ``x``, with ``relation`` for queries (inverses ask for heads), or
-                without it for all relations.
+            asked: Distinct int32 ``x`` and ``relation`` (inverses ask for heads); without the
+                latter, all relations.
 
         Returns:
             Distinct rows of ``SCHEMA``.
@@ -94,9 +91,9 @@ class RuleApplier:
         x = asked["x"].to_numpy().astype(np.int64)
         along = asked["relation"].to_numpy().astype(np.int64) if "relation" in asked else None
         parts = [*self._by_constants(x, along), *self._by_paths(x, along)]
-        question, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
+        query, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
         columns = {
-            "x": x[question].astype(np.int32),
+            "x": x[query].astype(np.int32),
             "relation": relation.astype(np.int32),
             "y": y.astype(np.int32),
             "rule": rule.astype(np.uint32),
@@ -108,15 +105,14 @@ class RuleApplier:
     def infer_facts(
         self, each: Map = map, advance: Callable[[int], None] = lambda _: None
     ) -> pl.DataFrame:
-        """Return the facts between candidates that the rules infer and the graph lacks.
+        """Return the facts between candidates that rules infer and the graph lacks.
 
         Args:
             each: Maps over parts of the candidates.
             advance: Receives the number of candidates done.
 
         Returns:
-            ``head``, ``relation``, ``tail`` and ``confidence``, in order; the graph's own facts are
-            left out.
+            ``head``, ``relation``, ``tail`` and ``confidence``, sorted.
         """
         n_relations = self._edges.n_relations
         own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
@@ -149,22 +145,17 @@ class RuleApplier:
             first = bodies.start[reached.node]
             which, row = spans(first, bodies.start[reached.node + 1] - first)
             entity = reached.entity[which]
-            yield reached.question[which], bodies.relation[row], entity, bodies.rule[row]
+            yield reached.query[which], bodies.relation[row], entity, bodies.rule[row]
 
     def _by_constants(self, x: Ints, along: Ints | None) -> Iterator[_Answers]:
-        question, first, end = self.graph.edges(x)
-        yield self._special.answers(question, [first, end], along)
-        question, group = spans(*self.graph.first_and_size(x))
-        yield self._general.answers(question, [self.graph.relation[group]], along)
+        query, first, end = self.graph.edges(x)
+        yield self._bound.answers(query, [first, end], along)
+        query, group = spans(*self.graph.first_and_size(x))
+        yield self._unbound.answers(query, [self.graph.relation[group]], along)
 
 
 class _Constants:
-    """Rules with constants, by what has to hold.
-
-    Args:
-        rules: The rules.
-        on: The columns of what has to hold.
-    """
+    """Rules with constants, indexed by the columns ``on`` of their body."""
 
     def __init__(self, rules: pl.DataFrame, on: Sequence[str]) -> None:
         names = ("relation", "answer", "rule")
@@ -173,28 +164,28 @@ class _Constants:
         self._all = GroupedIndex.of(*columns)
         self._by_relation = GroupedIndex.of(*columns, self._relation)
 
-    def answers(self, question: Ints, holds: Sequence[Ints], along: Ints | None) -> _Answers:
-        """Return what the rules answer.
+    def answers(self, query: Ints, bodies: Sequence[Ints], along: Ints | None) -> _Answers:
+        """Return the answers of rules.
 
         Args:
-            question: The number of the question that each row is about, ``(n,)``.
-            holds: What holds, in the columns that the rules are found by, each ``(n,)``.
-            along: The relation of each question; by default all are meant.
+            query: Position of the query for each body, ``(n,)``.
+            bodies: Columns of bodies that are true, ``(n,)`` each.
+            along: The relation of each query; by default all relations.
         """
         if along is None:
-            place, row = self._all.rows(*holds)
+            place, row = self._all.rows(*bodies)
         else:
-            place, row = self._by_relation.rows(*holds, along[question])
-        return question[place], self._relation[row], self._answer[row], self._rule[row]
+            place, row = self._by_relation.rows(*bodies, along[query])
+        return query[place], self._relation[row], self._answer[row], self._rule[row]
 
 
 def combine_rules(found: pl.DataFrame) -> pl.DataFrame:
     """Combine the rules of each answer.
 
     Returns:
-        ``x``, ``relation``, ``y``, ``confidence``: the noisy-or of its surest rules, and
-        ``probability``: with the weights of all its rules, among all answers to the query; in
-        order.
+        ``x``, ``relation``, ``y``, ``confidence`` (noisy-or of the most confident rules) and
+        ``probability`` (softmax over the answers of the query, of log odds plus the weights of all
+        rules), sorted.
     """
     order, first = by_answer(found)
     answers = found[["x", "relation", "y"]][order[first]]
@@ -213,23 +204,23 @@ def combine_rules(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
-    """Order rows of ``SCHEMA`` by answer, its surest rule first.
+    """Sort rows of ``SCHEMA`` by answer, then by falling confidence.
 
     Returns:
-        The row at each place, and the places at which an answer's rows begin.
+        The order of the rows ``(n,)``, and the start of each answer in it ``(a,)``.
     """
     x, relation, y, rule = (found[name].to_numpy() for name in ("x", "relation", "y", "rule"))
-    # Rules stand in the order of their confidence, the surest first.
+    # Rules are numbered by falling confidence.
     order = np.argsort(row_keys(x, relation, y, rule))
     return order, np.flatnonzero(changes(x[order], relation[order], y[order]))
 
 
 def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64]:
-    """Return the noisy-or of each answer's ``TOP_RULES`` surest rules.
+    """Return the noisy-or ``(a,)`` of the ``TOP_RULES`` most confident rules of each answer.
 
     Args:
-        confidence: Of each rule, in the order of ``by_answer``, ``(n,)``.
-        first: Where the answers begin, ``(a,)``.
+        confidence: Confidence of rules, in the order of ``by_answer``, ``(n,)``.
+        first: Start of each answer, ``(a,)``.
     """
     sizes = np.diff(first, append=len(confidence))
     place = np.arange(len(confidence)) - np.repeat(first, sizes)
@@ -238,12 +229,12 @@ def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64
 
 
 def log_odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log odds of an answer by its confidence, which weights add to."""
+    """Return the unnormalised log odds of answers, to which the weights of rules are added."""
     return np.log(confidence + CONFIDENCE_OFFSET)
 
 
-def _both_ways(rules: Rules) -> pl.DataFrame:
-    """Return the path rules, each also read from ``y`` to ``x``: it answers the other side."""
+def _with_inverses(rules: Rules) -> pl.DataFrame:
+    """Return the path rules and their inverses from ``y`` to ``x``, which answer the other side."""
     paths = rules.paths
     length = pl.sum_horizontal(pl.col(name).is_not_null() for name in BODY)
     parts = [paths]

@@ -1,8 +1,7 @@
-"""Following the bodies of many path rules through a graph at once.
+"""Bodies of path rules as a prefix tree, followed through a graph together.
 
-BodyTree that begin alike are followed together: they form a tree whose steps are relations, and a
-rule stands at the node where its body ends. Edges and steps are sorted arrays, so that following
-them is a search and a repetition of rows.
+A node of the tree is a sequence of relations; a rule belongs to the node where its body ends. Edges
+and steps of the tree are sorted arrays, so they are followed by binary search and repetition.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from kgraft.rules.edges import Edges
 from kgraft.rules.rules import BODY
 
 MAX_QUERY_EDGES = 200_000
-"""About the most edges that are followed at one step for one question."""
+"""The approximate maximum number of edges followed for one query at one step."""
 
 BATCH_EDGES = 200_000
-"""About the most edges that are followed at once, for all questions."""
+"""The approximate number of edges followed at a time, for all queries."""
 
 
 class Adjacency:
@@ -33,10 +32,10 @@ class Adjacency:
 
     Attributes:
         index: Groups of edges by entity and relation.
-        relation: The relation of each group.
-        ends: Where the edges lead, those of a group in a random but fixed order, so that its first
+        relation: The relation of each group, ``(g,)``.
+        ends: The ends of the edges; those of a group in a fixed random order, so that the first
             ones are a sample.
-        of: Where the groups of each entity begin, and where the last one's stop.
+        of: Start of each entity's groups, and end of the last one's, ``(n + 1,)``.
     """
 
     def __init__(self, edges: Edges) -> None:
@@ -49,12 +48,12 @@ class Adjacency:
         self.of = offsets(entities, n_entities)
 
     def first_and_size(self, entities: Ints) -> tuple[Ints, Ints]:
-        """Return the first group of each entity, and how many it has."""
+        """Return the first group of each entity and its number of groups, ``(b,)`` each."""
         known = np.minimum(entities, len(self.of) - 2)
         return self.of[known], np.where(entities > known, 0, self.of[known + 1] - self.of[known])
 
     def edges(self, entities: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return all edges of each entity: its place, the relation, and where the edge leads."""
+        """Return all edges of entities: position of the entity, relation and end, ``(m,)`` each."""
         place, group = spans(*self.first_and_size(entities))
         starts = self.index.starts
         which, edge = spans(starts[group], starts[group + 1] - starts[group])
@@ -63,53 +62,53 @@ class Adjacency:
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """Entities that questions have reached, distinct and in order.
+    """Entities that queries have reached, distinct and sorted.
 
     Args:
-        question: The number of the question, int64 ``(n,)``.
-        node: The node of the bodies' tree, ``(n,)``.
+        query: Position of the query, int64 ``(n,)``.
+        node: Node of the tree, ``(n,)``.
         entity: The entity, ``(n,)``.
     """
 
-    question: Ints
+    query: Ints
     node: Ints
     entity: Ints
 
     def where(self, mask: NDArray[np.bool_]) -> Frontier:
-        """Return those that a mask ``(n,)`` keeps."""
-        return Frontier(self.question[mask], self.node[mask], self.entity[mask])
+        """Return the rows of a mask ``(n,)``."""
+        return Frontier(self.query[mask], self.node[mask], self.entity[mask])
 
 
 class BodyTree:
-    """The tree of the bodies of path rules.
+    """The prefix tree of the bodies of path rules.
 
     Args:
         paths: ``relation``, the columns of ``BODY``, and ``rule``.
         n_relations: Number of relations, inverses not counted.
-        by_relation: Whether each head relation has a tree of its own, whose root is the relation;
+        by_relation: Give each head relation a tree of its own, whose root is the relation;
             otherwise all bodies begin at node 0.
 
     Attributes:
-        rule: The rules, in the order of the nodes where their bodies end.
-        relation: The relation that each explains.
-        start: Where the rules of each node begin, and where the last one's stop.
+        rule: The rules, sorted by the node where their body ends.
+        relation: The head relation of each.
+        start: Start of each node's rules, and end of the last one's.
     """
 
     def __init__(self, paths: pl.DataFrame, n_relations: int, *, by_relation: bool) -> None:
         width = 2 * n_relations
         self.roots = width if by_relation else 1
         root = pl.col("relation") if by_relation else pl.lit(0)
-        going = paths.with_columns(node=root.cast(pl.Int64))
-        ended, steps, n_nodes = [], [], self.roots
+        paths = paths.with_columns(node=root.cast(pl.Int64))
+        complete, steps, n_nodes = [], [], self.roots
         for name in BODY:
-            ended.append(going.filter(pl.col(name).is_null()))
-            going = going.filter(pl.col(name).is_not_null())
-            level = going.select("node", name).unique().sort("node", name)
+            complete.append(paths.filter(pl.col(name).is_null()))
+            paths = paths.filter(pl.col(name).is_not_null())
+            level = paths.select("node", name).unique().sort("node", name)
             steps.append((level["node"].to_numpy(), level[name].to_numpy()))
             level = level.with_columns(next=n_nodes + pl.int_range(pl.len()))
-            going = going.join(level, on=["node", name]).drop("node").rename({"next": "node"})
+            paths = paths.join(level, on=["node", name]).drop("node").rename({"next": "node"})
             n_nodes += len(level)
-        rules = pl.concat([*ended, going]).sort("node", "relation", "rule")
+        rules = pl.concat([*complete, paths]).sort("node", "relation", "rule")
         before, self._relation = (np.concatenate(column) for column in zip(*steps, strict=True))
         self._steps = GroupedIndex.of(before, self._relation)
         self._first_step = offsets(before, n_nodes)
@@ -120,53 +119,51 @@ class BodyTree:
     def follow(
         self, graph: Adjacency, entities: Ints, roots: Ints, wanted: NDArray[np.bool_]
     ) -> Iterator[Frontier]:
-        """Follow all bodies, each question in steps away from its own entity.
+        """Follow all bodies from the entities of queries; no path returns to its first entity.
 
         Args:
-            graph: The edges to follow, a sample where there are more than ``MAX_QUERY_EDGES``
-                for one query at one step.
-            entities: Where each question begins, ``(n,)``.
-            roots: The node at which it begins, ``(n,)``.
-            wanted: Whether an entity may be an answer, for all of the graph's entities.
+            graph: The edges to follow; of a query with more than ``MAX_QUERY_EDGES`` at one step, a
+                sample.
+            entities: First entity of each query, ``(n,)``.
+            roots: Root of each query, ``(n,)``.
+            wanted: True for entities that may be answers, of all entities of the graph.
 
         Yields:
-            The wanted ones of what is reached after one step, two, three: for some of the questions
-            at a time.
+            The wanted entities reached after one step, two and three, for some queries at a time.
         """
         start = Frontier(np.arange(len(entities)), roots, entities)
-        yield from self._onwards(graph, entities, start, wanted, len(BODY))
+        yield from self._follow_from(graph, entities, start, wanted, len(BODY))
 
-    def _onwards(
+    def _follow_from(
         self,
         graph: Adjacency,
         entities: Ints,
         here: Frontier,
         wanted: NDArray[np.bool_],
-        left: int,
+        n_steps: int,
     ) -> Iterator[Frontier]:
-        if not (left and len(here.question) and len(self._steps)):
+        if not (n_steps and len(here.query) and len(self._steps)):
             return
-        place, group, step = self._possible(graph, here)
-        question = here.question[place]
+        place, group, step = self._next_steps(graph, here)
+        query = here.query[place]
         starts = graph.index.starts
-        sizes = _shared(starts[group + 1] - starts[group], question)
-        # No more questions than their numbers leave room for, where each pair has one of its own.
-        most = ((1 << 63) - 1) // (len(self._steps) * len(graph.of))
-        for part in _portions(question, sizes, most):
+        sizes = _limited_sizes(starts[group + 1] - starts[group], query)
+        # The keys of (query, step, entity) in `_distinct` must fit into 63 bits.
+        max_queries = ((1 << 63) - 1) // (len(self._steps) * len(graph.of))
+        for part in _batches(query, sizes, max_queries):
             which, edge = spans(starts[group[part]], sizes[part])
             end = graph.ends[edge]
-            if left == 1:
+            if n_steps == 1:
                 kept = wanted[end]
                 which, end = which[kept], end[kept]
-            there = self._distinct(question[part][which], step[part][which], end, entities)
-            yield there if left == 1 else there.where(wanted[there.entity])
-            yield from self._onwards(graph, entities, there, wanted, left - 1)
+            there = self._distinct(query[part][which], step[part][which], end, entities)
+            yield there if n_steps == 1 else there.where(wanted[there.entity])
+            yield from self._follow_from(graph, entities, there, wanted, n_steps - 1)
 
-    def _possible(self, graph: Adjacency, here: Frontier) -> tuple[Ints, Ints, Ints]:
-        """Return which steps can be made: a place in ``here``, in order, its group, and the step.
+    def _next_steps(self, graph: Adjacency, here: Frontier) -> tuple[Ints, Ints, Ints]:
+        """Return steps that edges match: position in ``here``, sorted, group of edges, and step.
 
-        Either each group of an entity is looked up among the steps, or each step among the groups,
-        whichever are fewer there.
+        Steps are looked up among the groups or vice versa, depending on which are fewer.
         """
         first_group, n_groups = graph.first_and_size(here.entity)
         first_step = self._first_step[here.node]
@@ -182,42 +179,40 @@ class BodyTree:
         order = np.argsort(place, kind="stable")
         return place[order], group[order], step[order]
 
-    def _distinct(self, question: Ints, step: Ints, entity: Ints, entities: Ints) -> Frontier:
-        """Order what is reached, leaving out repetitions and the questions' own entities."""
-        away = entity != entities[question]
-        question, step, entity = question[away], step[away], entity[away]
-        first, width = question.min(initial=0), entity.max(initial=0) + 1
-        numbers = np.sort(((question - first) * len(self._steps) + step) * width + entity)
+    def _distinct(self, query: Ints, step: Ints, entity: Ints, entities: Ints) -> Frontier:
+        """Sort what is reached, without repetitions and the first entities of queries."""
+        away = entity != entities[query]
+        query, step, entity = query[away], step[away], entity[away]
+        first, width = query.min(initial=0), entity.max(initial=0) + 1
+        numbers = np.sort(((query - first) * len(self._steps) + step) * width + entity)
         rest, entity = np.divmod(numbers[changes(numbers)], width)
-        question, step = np.divmod(rest, len(self._steps))
-        return Frontier(question + first, self.roots + step, entity)
+        query, step = np.divmod(rest, len(self._steps))
+        return Frontier(query + first, self.roots + step, entity)
 
 
-def _shared(sizes: Ints, question: Ints) -> Ints:
-    """Cut what a question follows down to about ``MAX_QUERY_EDGES`` edges, in proportion."""
+def _limited_sizes(sizes: Ints, query: Ints) -> Ints:
+    """Reduce the sizes of groups in proportion to about ``MAX_QUERY_EDGES`` edges per query."""
     if not len(sizes):
         return sizes
-    total = np.bincount(question, weights=sizes)[question]
+    total = np.bincount(query, weights=sizes)[query]
     return np.ceil(sizes * np.minimum(1.0, MAX_QUERY_EDGES / total)).astype(np.int64)
 
 
-def _portions(question: Ints, sizes: Ints, most: int) -> Iterator[slice]:
-    """Cut rows, in order of their questions, into portions of about ``BATCH_EDGES`` edges.
-
-    A question's rows are never parted.
+def _batches(query: Ints, sizes: Ints, max_queries: int) -> Iterator[slice]:
+    """Cut rows, sorted by query, into slices of whole queries and about ``BATCH_EDGES`` edges.
 
     Args:
-        question: The question of each row, ascending.
-        sizes: The edges of each row.
-        most: The most questions from the first to the last of a portion.
+        query: The query of each row, ascending.
+        sizes: Number of edges of each row.
+        max_queries: Maximum difference of the queries in a slice.
     """
-    begins = np.flatnonzero(changes(question)) if len(question) else question
-    edges = np.cumsum(np.add.reduceat(sizes, begins)) if len(question) else sizes
+    begins = np.flatnonzero(changes(query)) if len(query) else query
+    edges = np.cumsum(np.add.reduceat(sizes, begins)) if len(query) else sizes
     start = 0
     while start < len(begins):
         before = edges[start - 1] if start else 0
         stop = int(np.searchsorted(edges, before + BATCH_EDGES, side="right"))
-        within = int(np.searchsorted(question[begins], question[begins[start]] + most))
+        within = int(np.searchsorted(query[begins], query[begins[start]] + max_queries))
         stop = max(start + 1, min(stop, within))
-        yield slice(begins[start], begins[stop] if stop < len(begins) else len(question))
+        yield slice(begins[start], begins[stop] if stop < len(begins) else len(query))
         start = stop

@@ -28,15 +28,14 @@ SCHEMA = {
 class Rules:
     """Mined rules, by falling confidence.
 
-    A path rule says ``relation(x, y) <= first(x, a), second(a, b), third(b, y)``; a shorter one has
+    A path rule is ``relation(x, y) <= first(x, a), second(a, b), third(b, y)``; a shorter one has
     nulls at the end. A rule with constants has an ``answer``: ``relation(x, answer) <=
-    first(x, entity)``, or with a null ``entity`` ``relation(x, answer) <= first(x, anything)``.
+    first(x, entity)``, or with a null ``entity`` ``relation(x, answer) <= first(x, _)``.
 
     Args:
         frame: A row for each rule, with the columns of ``SCHEMA``. Relations from ``n_relations``
-            on are inverses. The head relation of a path rule is never one: read backwards, the
-            rule answers the other side. ``weight`` adds to the log odds of a rule's
-            answers; it is 0 until ``kgraft.rules.rule_weights`` has learned it.
+            on are inverses; the head relation of a path rule is none. ``weight`` is added to the
+            log odds of a rule's answers; it is 0 before ``kgraft.rules.rule_weights``.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -57,17 +56,17 @@ class Rules:
         return self._rows(pl.col("answer").is_not_null())
 
     def with_weights(self, weights: NDArray[np.floating]) -> Rules:
-        """Return the rules with other weights, ``(n,)``."""
+        """Return the rules with weights ``(n,)``."""
         weight = pl.Series(weights, dtype=pl.Float32)
         return replace(self, frame=self.frame.with_columns(weight=weight))
 
     def with_weights_of(self, earlier: Rules, entities: Rows, relations: Rows) -> Rules:
-        """Return these rules, each with its weight among earlier ones, 0 if it is new.
+        """Return the rules with the weights of equal earlier rules, 0 for new ones.
 
         Args:
-            earlier: Rules about another state of the graph.
-            entities: The row there of each entity, or -1, int64 ``(n,)``.
-            relations: That of each relation, inverses not among them, int64 ``(n_relations,)``.
+            earlier: Rules of an earlier graph.
+            entities: Row of each entity in the earlier graph, or -1, int64 ``(n,)``.
+            relations: Row of each relation in the earlier graph, or -1, int64 ``(n_relations,)``.
         """
         back = np.where(relations >= 0, relations + earlier.n_relations, -1)
         rows = {
@@ -85,15 +84,15 @@ class Rules:
         return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
 
     def with_min_confidence(self, confidence: float) -> Rules:
-        """Return the rules with at least a confidence."""
+        """Return the rules of at least this confidence."""
         return Rules(self.frame.filter(pl.col("confidence") >= confidence), self.n_relations)
 
-    def _rows(self, kept: pl.Expr) -> pl.DataFrame:
-        return self.frame.with_row_index("rule").filter(kept)
+    def _rows(self, condition: pl.Expr) -> pl.DataFrame:
+        return self.frame.with_row_index("rule").filter(condition)
 
 
 def rules_from(parts: list[pl.DataFrame], n_relations: int) -> Rules:
-    """Return rules from frames that lack some columns of ``SCHEMA``, in a fixed order."""
+    """Return sorted rules from frames that may lack columns of ``SCHEMA``."""
     whole = [
         part.select(
             (pl.col(name) if name in part.columns else pl.lit(0 if name == "weight" else None))
