@@ -75,6 +75,17 @@ def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: Traine
     assert told == [False, True]
 
 
+def test_a_manifest_writes_no_lines_of_its_own_into_the_log(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloader = ModelReloader(place)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest |= {"format": 99, "kgraft": "9.0\nA new model is served.\x1b[2J"}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert not reloader.refresh()
+    assert "9.0\\u000aA new model is served.\\u001b[2J" in caplog.messages[-1]
+
+
 def test_a_directory_that_is_away_is_waited_for(place: Path, another: TrainedModel) -> None:
     reloader = ModelReloader(place)
     before = reloader.model

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kgraft.model.directory import MANIFEST
 from kgraft.serving.served_model import ServedModel
+from kgraft.system.terminal import visible
 
 LOG = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class ModelReloader:
             self.model = _load(self._directory)
         except Exception as error:  # whatever is wrong with the new model, the old one answers
             if str(error) != self._last_error:
-                LOG.warning("The previous model is still served: %s", error)
+                LOG.warning("The previous model is still served: %s", visible(str(error)))
             self._last_error = str(error)
             self.on_load(False)
             return False

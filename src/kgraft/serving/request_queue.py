@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from kgraft.serving.guard import Limits
@@ -27,6 +28,7 @@ class _Waiting(NamedTuple, Generic[J, A]):
     answer: asyncio.Future[A]
 
 
+@dataclass(eq=False)
 class Batcher(Generic[J, A]):
     """A queue of jobs, answered in blocks by a thread.
 
@@ -40,19 +42,14 @@ class Batcher(Generic[J, A]):
         name: Name of the thread.
     """
 
-    def __init__(
-        self,
-        work: Callable[[Sequence[J]], Sequence[A | Exception]],
-        *,
-        max_size: int,
-        max_waiting: int,
-        name: str,
-    ) -> None:
-        self._work = work
-        self._max_size = max_size
-        self._max_waiting = max_waiting
+    work: Callable[[Sequence[J]], Sequence[A | Exception]]
+    max_size: int
+    max_waiting: int
+    name: str
+
+    def __post_init__(self) -> None:
         self._jobs = deque[_Waiting[J, A]]()
-        self._thread = ThreadPoolExecutor(1, name)
+        self._thread = ThreadPoolExecutor(1, self.name)
         self._running: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -66,7 +63,7 @@ class Batcher(Generic[J, A]):
             BusyError: If too many jobs wait, or the batcher is closed.
             Exception: The job's own error.
         """
-        if len(self._jobs) >= self._max_waiting:
+        if len(self._jobs) >= self.max_waiting:
             raise BusyError
         loop = asyncio.get_running_loop()
         waiting = _Waiting[J, A](job, size, loop.create_future())
@@ -77,7 +74,7 @@ class Batcher(Generic[J, A]):
 
     def close(self) -> None:
         """Accept no more jobs, and end the thread after its block."""
-        self._max_waiting = 0
+        self.max_waiting = 0
         self._thread.shutdown()
 
     async def _run(self) -> None:
@@ -91,7 +88,7 @@ class Batcher(Generic[J, A]):
                     continue
                 jobs = [x.job for x in block]
                 try:
-                    answers = await loop.run_in_executor(self._thread, self._work, jobs)
+                    answers = await loop.run_in_executor(self._thread, self.work, jobs)
                 except Exception as error:
                     answers = [error] * len(block)
                 for waiting, answer in zip(block, answers, strict=True):
@@ -108,7 +105,7 @@ class Batcher(Generic[J, A]):
         """Take as many jobs as fit into a block."""
         taken: list[_Waiting[J, A]] = []
         size = 0
-        while self._jobs and (not taken or size + self._jobs[0].size <= self._max_size):
+        while self._jobs and (not taken or size + self._jobs[0].size <= self.max_size):
             size += self._jobs[0].size
             taken.append(self._jobs.popleft())
         return taken
@@ -149,7 +146,7 @@ class RequestQueue:
         return result
 
     def close(self) -> None:
-        """Answer the waiting requests, and accept no more."""
+        """Finish the blocks under way, and accept no more requests."""
         self._predictions.close()
         self._others.close()
 
