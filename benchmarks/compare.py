@@ -3,10 +3,9 @@
 Usage: python benchmarks/compare.py OTHER_CHECKOUT --rounds 5 --threads 2 --out compare.json
 
 In each round, a process of either checkout pre-trains a teacher on ``--collection``, re-trains a
-student, and ranks the target's test facts, by vectors and by the student's default way. Both only
-use names that both have. Of each figure the report has the medians of both checkouts, and the
-median, least and largest ratio of this checkout's speed to the other's in one round: above 1, this
-one is faster. ``mrr`` is the same where both compute the same numbers.
+student, and ranks the target's test facts, by vectors and by the student's default evidence. The
+report has medians of both checkouts, and the median, least and largest ratio of this one's speed to
+the other's in a round. ``mrr`` is the same where both compute the same numbers.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ DRIVER = """
 import json, sys, time
 from pathlib import Path
 from statistics import median
-import torch
-import kgraft
+import torch, kgraft
 from kgraft.evaluation.evaluate import evaluate
 asked = json.loads(sys.argv[1])
 if not Path(kgraft.__file__).is_relative_to(asked["source"]):
@@ -76,8 +74,7 @@ def measured(checkout: Path, asked: Namespace) -> dict[str, Any]:
     )
     if ended.returncode:
         raise SystemExit(f"{checkout} cannot be measured: {ended.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
 def compared(rounds: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -98,10 +95,10 @@ def measure(asked: Namespace) -> dict[str, Any]:
     for number in range(asked.rounds):
         for name in sorted(places, reverse=bool(number % 2)):
             rounds[name].append(measured(places[name], asked))
-    command = f"python benchmarks/compare.py OTHER --rounds {asked.rounds}"
+    given = f"--rounds {asked.rounds} --threads {asked.threads} --clock {asked.clock}"
     return {
         "settings": {"other": Path(asked.other).name},
-        "command": f"{command} --threads {asked.threads} --clock {asked.clock}",
+        "command": f"python benchmarks/compare.py OTHER {given}",
         "mrr": {name: [row["mrr"] for row in rows] for name, rows in rounds.items()},
         "figures": compared(rounds),
     }

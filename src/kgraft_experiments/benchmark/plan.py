@@ -47,19 +47,7 @@ class BenchmarkOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """A collection, and the options of its benchmark with defaults filled in.
-
-    Args:
-        path: The collection, for the processes to read.
-        collection: The collection as it was read.
-        targets: Graphs to measure.
-        settings: Settings of each system, with the first seed.
-        seeds: Seeds of all systems but the teachers.
-        reuse_teacher: Whether all targets share one teacher.
-        teacher_of: The teacher of each target.
-        threads: Threads of the matrix products.
-        device: Device that models are trained on.
-    """
+    """A collection, read from ``path``, and the options of its benchmark with all defaults."""
 
     path: str
     collection: Collection
