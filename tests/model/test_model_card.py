@@ -39,7 +39,7 @@ def test_a_card_tells_of_entities_without_vectors(model: TrainedModel) -> None:
     fewer = KgeModel.create(model.kge.settings, 5, 3)
     card = model_card(replace(model, kge=fewer))
     assert "- Encoder: complex, width 4, 44 parameters\n" in card
-    assert "- Rows: 5 entities, 3 relations; of 1 further entities only rules speak\n" in card
+    assert "- Rows: 5 entities, 3 relations; 1 further entities have no vector\n" in card
 
 
 def test_a_card_without_target_or_measures(model: TrainedModel) -> None:

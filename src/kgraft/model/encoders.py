@@ -1,4 +1,4 @@
-"""Encoders: what turns a path (entity, relation, entity, relation, ...) into a query vector.
+"""Encoders of paths (entity, relation, entity, relation, ...) as query vectors.
 
 Shapes: B paths of a batch, L steps of a path, D the width.
 """
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 Vjp = Callable[[Tensor], Tensor]
-"""Takes the gradient of queries ``(B, L, D)`` and returns those of relations, then of entities,
-``(2, B, L, D)``."""
+"""Vector-Jacobian product, from the gradient of queries ``(B, L, D)`` to those of relations, then
+of entities, ``(2, B, L, D)``."""
 
 
 class Encoder(ABC, nn.Module):
-    """Turns every prefix of a path into a query vector for the entity that comes next."""
+    """Encodes every prefix of a path as a query vector for its next entity."""
 
     parts = 1
     """Parts of each number of a vector: 2 where they are complex, real parts first."""
@@ -27,20 +27,17 @@ class Encoder(ABC, nn.Module):
         """Encode the prefixes of paths.
 
         Args:
-            entities_BLD: Vectors of the entities that the steps leave from.
-            relations_BLD: Vectors of the relations that the steps follow.
+            entities_BLD: Vectors of the entity before each relation.
+            relations_BLD: Vectors of relations.
 
         Returns:
             Query vectors ``(B, L, D)``; the one at step ``l`` depends on steps up to ``l`` only.
         """
 
     def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, Vjp]:
-        """Encode as ``forward``, and return what takes the queries' gradient back to the vectors.
+        """Encode vectors of entities, then of relations, and return the vector-Jacobian product.
 
-        The latter may be called once, and adds to the gradients of the encoder's own weights.
-
-        Args:
-            path_2BLD: Vectors of entities, then of relations.
+        It may be called once, and also adds to the gradients of the encoder's own weights.
         """
         leaf = path_2BLD.detach().requires_grad_()
         queries: Tensor = self(*leaf)
@@ -52,10 +49,9 @@ class Encoder(ABC, nn.Module):
         return queries.detach(), vjp
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
-        """Return the linear map ``(D, width)`` that keeps most of ``vectors`` for this encoder.
+        """Return a linear map ``(D, width)`` that preserves scores of this encoder approximately.
 
-        It gives a narrower student its first rows: what comes out has to mean, to an encoder of
-        the same kind, what went in. By default the principal directions.
+        It initialises a narrower student. By default the principal directions.
         """
         return principal_directions(vectors_ND, width)
 
@@ -72,9 +68,9 @@ class ComplEx(Encoder):
     parts = 2
 
     def forward(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
-        """Multiply the path's first entity by its relations, step by step."""
+        """Multiply the first entity by the relations, one after the other."""
         steps = relations_BLD.shape[1]
-        if steps == 1:  # Nearly always, and what follows would copy it, and its gradients, twice.
+        if steps == 1:  # The common case, without copies.
             return complex_product(entities_BLD, relations_BLD)
         queries_BLD = torch.empty_like(relations_BLD)
         query_BD = entities_BLD[:, 0]
@@ -84,7 +80,7 @@ class ComplEx(Encoder):
         return queries_BLD
 
     def forward_with_vjp(self, path_2BLD: Tensor) -> tuple[Tensor, Vjp]:
-        """Encode; the gradients are written out, for autograd takes longer than they do.
+        """Encode, with explicit gradients, which take less time than autograd.
 
         The gradient of a factor is the product's, times the other factor's conjugate.
         """
@@ -93,7 +89,7 @@ class ComplEx(Encoder):
 
         def vjp(of_queries_BLD: Tensor) -> Tensor:
             steps = relations_BLD.shape[1]
-            if steps == 1:  # Of both at once: the entity's conjugate makes the relation's gradient.
+            if steps == 1:  # Conjugate entities give relations their gradient, and vice versa.
                 return complex_product(of_queries_BLD, path_2BLD, conjugate=True)
             of_path_2BLD = torch.zeros_like(path_2BLD)
             of_relations_BLD, of_entities_BLD = of_path_2BLD
@@ -109,10 +105,9 @@ class ComplEx(Encoder):
         return queries_BLD, vjp
 
     def projection(self, vectors_ND: Tensor, width: int) -> Tensor:
-        """Keep the complex coordinates with the largest moduli.
+        """Select the complex coordinates of largest norm.
 
-        A score is a sum over coordinates, so leaving coordinates out keeps the others' meaning,
-        where a rotation (as of a PCA) would mix them.
+        A score is a sum over coordinates; a rotation (as of a PCA) would mix them.
         """
         half = vectors_ND.shape[1] // 2
         real, imaginary = vectors_ND.chunk(2, dim=-1)
@@ -126,10 +121,9 @@ class ComplEx(Encoder):
 
 
 def principal_directions(vectors_ND: Tensor, width: int) -> Tensor:
-    """Return the map ``(D, width)`` onto the directions in which vectors reach farthest.
+    """Return the first right singular vectors ``(D, width)`` of vectors; columns beyond D are 0.
 
-    The right singular vectors of the vectors as they are, not centred, since a score is a dot
-    product. Where there are fewer directions than ``width``, the columns left over are zero.
+    Vectors are not centred, since a score is a dot product.
     """
     covariance = vectors_ND.T @ vectors_ND
     _, directions = torch.linalg.eigh(covariance)
@@ -142,18 +136,18 @@ def complex_product(left: Tensor, right: Tensor, *, conjugate: bool = False) -> 
 
     Args:
         left: One factor, ``(..., D)``.
-        right: The other, of the same shape or one that the first is repeated for.
-        conjugate: Whether to multiply by the conjugate of ``right``.
+        right: The other, of the same shape or one that the first is broadcast to.
+        conjugate: Multiply by the conjugate of ``right``.
 
     Returns:
-        The product, not for autograd.
+        The product, without autograd.
     """
     sign = -1 if conjugate else 1
     halves = (2, left.shape[-1] // 2)
     both = left.view(*left.shape[:-1], *halves)
     left_re, left_im = both.unbind(-2)
     right_re, right_im = right.view(*right.shape[:-1], *halves).unbind(-2)
-    # Both parts times the other's real one, in one go.
+    # Both parts times the real part of the other.
     product = both * right_re.unsqueeze(-2)
     real, imaginary = product.unbind(-2)
     real.addcmul_(left_im, right_im, value=-sign)

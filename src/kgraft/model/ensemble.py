@@ -23,17 +23,17 @@ from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.evidence_index import EvidenceSource
 
 DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)
-"""Weights before fitting: about those of DBP-5L's validation facts."""
+"""Initial weights, close to those fitted on DBP-5L."""
 
 RULE_SCALE = 0.001
-"""Rule probabilities below this hardly count."""
+"""Scale of rule probabilities: below it the feature is nearly linear, above it logarithmic."""
 
 INTERACTION_SCALE = 0.2
-"""Brings the product of vectors and rules to the size of the other features."""
+"""Factor of the product of vectors and rules, which gives it the scale of the other features."""
 
 MAX_RELIABILITY = 0.99
-"""Upper bound of source reliability, one minus it the lower bound: no source is beyond question,
-and rules still tell answers apart."""
+"""Upper bound of source reliability; one minus it is the lower bound. Log odds stay finite, and
+rules still rank the answers of a perfect source."""
 
 
 class Features(NamedTuple):
@@ -42,10 +42,10 @@ class Features(NamedTuple):
     Args:
         vectors: Score by vectors, without the frequency prior, ``(B, C)``.
         inferred: ``log(1 + p / RULE_SCALE)`` of the rules' probability ``p``, ``(B, C)``.
-        stated: Whether another source states the answer, 1 or 0, ``(B, C)``.
+        stated: 1 if another source states the answer, else 0, ``(B, C)``.
         reliability: Log odds of that source's reliability, 0 if none states it, ``(B, C)``.
         unstated: One minus the largest reliability of a query's statements, ``(B, 1)``.
-        joined: Whether any fact joins the candidate with the query's entity, 1 or 0, ``(B, C)``.
+        joined: 1 if any fact joins the candidate with the query's entity, else 0, ``(B, C)``.
         frequency: Log frequency of the candidate as an answer of the relation, ``(B, C)``.
         degree: Log number of facts about the candidate, ``(B, C)``.
     """
@@ -61,16 +61,15 @@ class Features(NamedTuple):
 
 
 def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
-    """Return the scores ``(B, C)`` of an ensemble.
+    """Return the scores ``(B, C)`` of an ensemble, a weighted sum of features.
 
-    A sum of the features times their weights, with two interactions: vectors count more if no
-    statement is reliable, and the product of vectors and rules has a weight of its own.
+    It has two interactions: that of vectors and ``unstated``, and that of vectors and rules.
     """
     vectors, inferred, stated, reliability, alone, common, joined, frequency, degree = (
         weights_BF.unsqueeze(-1).unbind(1)
     )
     scores = (vectors + alone * features.unstated) * features.vectors
-    # In place: a sum of products would allocate two more matrices for each of them.
+    # In place, to allocate no matrix for each product and sum.
     interaction = torch.addcmul(inferred, common, features.vectors, value=INTERACTION_SCALE)
     scores.addcmul_(interaction, features.inferred)
     for weight, feature in (
@@ -97,26 +96,21 @@ def _noisy_or(one: Tensor, other: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Answers: position of the query, entity (or its column), and probability, each ``(M,)``."""
+    """Answers: position of the query, entity (or its column), and probability, ``(M,)`` each."""
 
     query: Ints
     entity: Ints
     probability: NDArray[np.float32]
 
     def scatter(self, size: tuple[int, int], values: Tensor | None = None) -> Tensor:
-        """Return a dense ``(B, C)`` of values, by default probabilities; 0 elsewhere."""
+        """Return a dense matrix ``(B, C)`` of values, by default the probabilities."""
         found = torch.from_numpy(self.probability) if values is None else values
         places = torch.from_numpy(self.query), torch.from_numpy(self.entity)
         return torch.zeros(size).index_put_(places, found)
 
 
 class _Candidates:
-    """Entities that are scored, a column each.
-
-    Args:
-        rows: Their rows, int64 ``(C,)``.
-        size: Entity rows of the graph.
-    """
+    """Candidates in entity rows, int64 ``(C,)``, of ``size`` rows; each has a column of scores."""
 
     def __init__(self, rows: Ints, size: int) -> None:
         self.rows = rows
@@ -128,7 +122,7 @@ class _Candidates:
     def columns_of(
         self, query: NDArray[Any], entity: NDArray[Any], probability: NDArray[np.float32]
     ) -> _Answers:
-        """Return those answers that are candidates, with columns in place of entities."""
+        """Return the answers that are candidates, with columns in place of entities."""
         column = self._column[entity]
         kept = column >= 0
         return _Answers(query.astype(np.int64)[kept], column[kept], probability[kept])
@@ -139,7 +133,7 @@ class EvidenceScorer:
 
     Args:
         evidence: Rules and statements.
-        n_entities: Number of entity rows that may be candidates, the first ones.
+        n_entities: Number of first entity rows that may be candidates.
         n_relations: Number of relations, inverses not counted.
     """
 
@@ -161,7 +155,7 @@ class EvidenceScorer:
         *,
         side: Side,
         candidates: Tensor | None = None,
-        out: Tensor | None = None,  # noqa: ARG002 - several matrices are made on the way
+        out: Tensor | None = None,  # noqa: ARG002 - features need matrices of their own
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
         among = self.candidates(candidates)
@@ -170,7 +164,7 @@ class EvidenceScorer:
         return _noisy_or(inferred.scatter(size), stated.scatter(size))
 
     def candidates(self, rows: Tensor | None) -> _Candidates:
-        """Return the candidates in entity rows, by default all that may be candidates."""
+        """Return candidates by entity rows, by default all that may be candidates."""
         chosen = np.arange(self._n_entities) if rows is None else rows.numpy()
         return _Candidates(chosen, len(self.frequencies.degree))
 
@@ -200,10 +194,7 @@ class EvidenceScorer:
         return joined, frequency, degree.expand_as(frequency)
 
     def _all_answers(self, anchors: Tensor, along: Tensor) -> tuple[_Answers, _Answers]:
-        """Return all inferred and stated answers.
-
-        Those of the last queries are cached: their candidates may come in blocks.
-        """
+        """Return all inferred and stated answers; the last ones are cached for more candidates."""
         key = anchors.numpy().tobytes() + along.numpy().tobytes()
         last = self._last
         if last is None or last[0] != key:
@@ -224,19 +215,19 @@ class EvidenceScorer:
 
 
 def _per_query(frame: pl.DataFrame, x: Ints, relation: Ints) -> _Answers:
-    """Return the answers, ``x``, ``relation``, ``y`` and a probability, of each query ``(B,)``."""
+    """Return the answers of queries ``(B,)``, from ``x``, ``relation``, ``y``, ``confidence``."""
     x_of, relation_of, y, probability = (frame[name].to_numpy() for name in frame.columns)
     query, row = GroupedIndex.of(x_of, relation_of).rows(x, relation)
     return _Answers(query, y[row], probability[row])
 
 
 class EnsembleScorer:
-    """Scores candidates by vectors and evidence together.
+    """Scores candidates by an ensemble of vectors and evidence.
 
     Args:
-        kge: The vectors; their frequency prior is left out, for the ensemble has that feature.
-        evidence: The evidence, which can also score alone.
-        weights: float ``(2 m, F)``, the weights for each relation and each inverse.
+        kge: The vectors; their frequency prior is not used, since the ensemble has that feature.
+        evidence: The scorer by evidence.
+        weights: Weights of features for each relation and inverse, float ``(2 m, F)``.
     """
 
     def __init__(self, kge: KgeModel, evidence: EvidenceScorer, weights: Tensor) -> None:
@@ -266,7 +257,7 @@ class EnsembleScorer:
         *,
         side: Side,
         candidates: Tensor | None = None,
-        out: Tensor | None = None,  # noqa: ARG002 - several matrices are made on the way
+        out: Tensor | None = None,  # noqa: ARG002 - features need matrices of their own
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
         features = self.features(anchors, relations, side=side, candidates=candidates)

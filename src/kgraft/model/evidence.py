@@ -1,4 +1,4 @@
-"""The evidence of a model beside its vectors, and the three ways to answer with both."""
+"""The evidence of a model, and its three ways to answer: by vectors, by rules, by both."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Evidence:
             ``(n,)``.
         weights: Weights of ``kgraft.model.ensemble.ensemble_scores``, float ``(2 m, F)``.
         mrr: Validation MRR of each way to answer; empty without validation facts.
-        index: The evidence, ready to be looked up; by default made when it is first needed.
+        index: An index of the evidence; by default made at first use.
     """
 
     rules: Rules
@@ -47,11 +47,11 @@ class Evidence:
 
     @property
     def best(self) -> By:
-        """The way to answer that validation favours, by vectors without validation facts."""
+        """The way to answer with the best validation MRR; vectors without validation facts."""
         return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
 
     def index_in(self, graph: JointGraph, target: str) -> EvidenceIndex:
-        """Return the evidence about a target, in the rows of the model's graph."""
+        """Return the index of a target's evidence, in the rows of the model's graph."""
         if self.index is None:
             made = EvidenceIndex(graph, target, self.rules, self.reliability)
             object.__setattr__(self, "index", made)  # A cache: it never changes.
@@ -59,7 +59,7 @@ class Evidence:
         return self.index
 
     def ensemble_scorer(self, kge: KgeModel, index: EvidenceSource) -> EnsembleScorer:
-        """Return the scorer by vectors and evidence together."""
+        """Return the scorer by an ensemble of vectors and evidence."""
         evidence = EvidenceScorer(index, kge.n_entities, kge.n_relations)
         return EnsembleScorer(kge, evidence, self.weights)
 

@@ -1,7 +1,6 @@
-"""The frequency prior: how often entities answer a relation, as a product of two thin tables.
+"""The frequency prior: log frequencies of answers of a relation, as a product of two thin tables.
 
-Regularised vectors underestimate it: all that they say of an answer depends on the entity asked
-about, while the prior depends on the relation alone.
+Regularised vectors underestimate them, since their scores depend on the entity of the query, too.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from torch import Tensor
 class FrequencyPrior:
     """A term ``w_r . (u_t - u_h)`` of the score of ``(h, r, t)``.
 
-    The part of ``u_h`` is the same for all answers. With it the term equals, for ComplEx, K more
-    complex numbers in each row: ``1 + i u`` of entities, ``i w`` of relations.
+    The part of ``u_h`` is the same for all answers. With it the term equals that of K more complex
+    numbers in each row of ComplEx: ``1 + i u`` for entities, ``i w`` for relations.
 
     Args:
         entities: ``u``, float32 ``(n, K)``.
@@ -33,7 +32,7 @@ class FrequencyPrior:
         return rows_BK, (rows_BK * self.entities[anchors_B]).sum(1, keepdim=True)
 
     def fits(self, n_entities: int, n_rows: int) -> bool:
-        """Return whether the tables have so many entities and rows of relations."""
+        """Check the tables' numbers of rows and their common width."""
         sizes = len(self.entities), len(self.relations)
         alike = self.entities.shape[1:] == self.relations.shape[1:]
         return alike and sizes == (n_entities, n_rows)

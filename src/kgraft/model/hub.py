@@ -1,4 +1,4 @@
-"""Model directories on the Hugging Face Hub: their addresses, and their download."""
+"""Download of model directories from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ PATTERNS = ("*.json", "*.jsonl", "*.parquet", "*.safetensors", "*.toml", "README
 """The files of a model directory."""
 
 _ADDRESS = re.compile(r"hf:/{1,2}(?P<name>[^@]+)(@(?P<revision>.+))?")
-"""``hf://USER/NAME[@REVISION]``; of two slashes, ``pathlib`` leaves one."""
+"""``hf://USER/NAME[@REVISION]``; ``pathlib`` removes one of the slashes."""
 
 
 def downloaded(place: str) -> Path | None:
-    """Return the directory that a model at an address was downloaded to; None for other places.
+    """Download a model into the Hub's cache, and return its directory there; None for other places.
 
     Args:
-        place: A path, or ``hf://USER/NAME``, which ``@REVISION`` may follow. What is in the Hub's
-            cache is not downloaded again.
+        place: A path, ``hf://USER/NAME``, or ``hf://USER/NAME@REVISION``.
 
     Raises:
         ModelDirectoryError: If there is no such repository or revision, or no connection.

@@ -1,4 +1,4 @@
-"""A scorer that takes the rows of a graph in place of those of its model."""
+"""A model's scorer by the rows of another graph."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kgraft.model.scorer import Scorer
 
 
 class MappedScorer:
-    """A model's scorer in the rows of a graph; the model may lack some entities and relations.
+    """A scorer by the rows of a graph, some of which the model may lack.
 
     Args:
         scorer: A scorer in the model's rows.
-        entities: For each entity of the graph its row in the model, or -1, int64 ``(n,)``.
-        relations: For each relation of the graph its row in the model, or -1, int64 ``(m,)``.
+        entities: Row in the model of each entity of the graph, or -1, int64 ``(n,)``.
+        relations: Row in the model of each relation of the graph, or -1, int64 ``(m,)``.
     """
 
     def __init__(self, scorer: Scorer, entities: Rows, relations: Rows) -> None:
@@ -28,7 +28,7 @@ class MappedScorer:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """True for each of the graph's entities that the model has, bool ``(n,)``."""
+        """True for entities of the graph that the model has, bool ``(n,)``."""
         return (self._entities >= 0).numpy()
 
     def score(
@@ -40,10 +40,10 @@ class MappedScorer:
         candidates: Tensor | None = None,
         out: Tensor | None = None,
     ) -> Tensor:
-        """Score candidates as ``KgeModel.score`` does, all ids being rows of the graph.
+        """Score candidates as ``KgeModel.score`` does, by rows of the graph.
 
-        Candidates that the model lacks score -inf. For a query whose entity or relation it lacks,
-        all others score 0.
+        Candidates that the model lacks score -inf. If it lacks the entity or relation of a query,
+        all other candidates score 0.
         """
         rows = self._entities if candidates is None else self._entities[candidates]
         own_anchors, own_relations = self._entities[anchors], self._relations[relations]

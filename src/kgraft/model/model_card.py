@@ -1,4 +1,4 @@
-"""The model card: what a model is, for people who find its directory, there or on a Hub."""
+"""The model card: a description of a model in its directory or on a model hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from kgraft.model.trained_model import TrainedModel
 
-_WHAT = {
+_KINDS = {
     "single": "An embedding of one knowledge graph, trained on its own facts.",
     "joint": "An embedding of several linked knowledge graphs, trained together from scratch.",
     "teacher": "A teacher: pre-trained on linked knowledge graphs, to be re-trained for a target.",
@@ -41,7 +41,7 @@ def model_card(model: TrainedModel) -> str:
         _FRONT_MATTER,
         f"# {model.kind} model{f' for {model.target}' if model.target else ''}",
         "",
-        _WHAT[model.kind],
+        _KINDS[model.kind],
         "",
         (
             f"- Encoder: {model.settings.model.encoder}, width {model.settings.model.width}, "
@@ -49,7 +49,7 @@ def model_card(model: TrainedModel) -> str:
         ),
         (
             f"- Rows: {kge.n_entities:,} entities, {graph.n_relations:,} relations"
-            f"{f'; of {beyond:,} further entities only rules speak' if beyond else ''}"
+            f"{f'; {beyond:,} further entities have no vector' if beyond else ''}"
         ),
         f"- Epochs: {len(model.log)}",
         "",
@@ -74,7 +74,7 @@ def model_card(model: TrainedModel) -> str:
         "",
         (
             "Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` and "
-            "`relations.parquet` say whose row is which; a relation's inverse is as many rows "
+            "`relations.parquet` the names of their rows; a relation's inverse is as many rows "
             f"further as there are relations ({graph.n_relations:,})."
         ),
         "",
@@ -85,7 +85,7 @@ def model_card(model: TrainedModel) -> str:
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
-    """Return a line for each figure; figures of one kind have their own names behind it."""
+    """Return a line for each metric, also for those in a mapping."""
     lines = []
     for name, value in metrics.items():
         if isinstance(value, Mapping):

@@ -17,7 +17,7 @@ class _Recurrent(Encoder):
     Args:
         width: ``D``, of inputs, hidden states and queries.
         layers: GRU layers.
-        dropout: Share of numbers dropped from inputs and between layers while training.
+        dropout: Dropout rate of inputs and between layers.
     """
 
     def __init__(self, width: int, *, layers: int, dropout: float) -> None:
@@ -27,7 +27,7 @@ class _Recurrent(Encoder):
         self.dropout = nn.Dropout(dropout)
 
     def _after_relations(self, entities_BLD: Tensor, relations_BLD: Tensor) -> Tensor:
-        """Return the hidden states ``(B, L, D)`` after each relation has been read."""
+        """Return the hidden states ``(B, L, D)`` after each relation."""
         elements = torch.stack([entities_BLD, relations_BLD], dim=2).flatten(1, 2)
         hidden, _ = self.gru(self.dropout(elements))
         states: Tensor = hidden[:, 1::2]
@@ -35,7 +35,7 @@ class _Recurrent(Encoder):
 
 
 class Gru(_Recurrent):
-    """Gated recurrent unit (Cho et al., EMNLP 2014): the query is the state after the relation.
+    """Gated recurrent unit (Cho et al., EMNLP 2014), queries from the states after relations.
 
     ``q_l = W GRU(e_0, r_0, e_1, r_1, ..., e_l, r_l) + b``.
     """
@@ -54,9 +54,8 @@ class Rsn(_Recurrent):
     """Recurrent skipping network (Guo et al., "Learning to exploit long-term relational
     dependencies in knowledge graphs", ICML 2019, eq. 4).
 
-    After a relation, the subject entity skips over the recurrence:
-    ``q_l = S_1 h_l + S_2 e_l`` with ``h_l`` the GRU's state after ``r_l``, so that the network
-    learns what the relation adds to the entity it leaves from.
+    The subject entity is connected to the query directly: ``q_l = S_1 h_l + S_2 e_l``, where
+    ``h_l`` is the GRU's state after ``r_l``.
     """  # noqa: D205
 
     def __init__(self, width: int, *, layers: int, dropout: float) -> None:

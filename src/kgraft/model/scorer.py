@@ -1,4 +1,4 @@
-"""Protocol of scorers, which ranking and prediction use whatever a model answers by."""
+"""Protocol of scorers, common to all ways to answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kgraft.graph.known_facts import Side
 
 
 def directed(relations: torch.Tensor, side: Side, n_relations: int) -> torch.Tensor:
-    """Return the rows of relations, int64 ``(b,)``, as they are asked along: inverses for heads."""
+    """Return the rows of relations ``(b,)``, for queries for heads those of their inverses."""
     return relations if side == "tail" else relations + n_relations
 
 
@@ -26,14 +26,14 @@ class Scorer(Protocol):
         candidates: torch.Tensor | None = None,
         out: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the scores of all candidates for each query, float ``(b, c)``, higher is better.
+        """Return the scores of candidates for each query, float ``(b, c)``; higher is better.
 
         Args:
             anchors: Given entity of each query, int64 ``(b,)``.
             relations: Relation of each query, int64 ``(b,)``.
-            side: The position that is asked for.
-            candidates: Entity rows to score, int64 ``(c,)``, or None for all in their order.
-            out: Memory that the scores may go to, float32 ``(b, c)``: what is fresh costs a good
-                part of the product that fills it. A scorer may leave it alone.
+            side: The missing end.
+            candidates: Entity rows to score, int64 ``(c,)``; by default all, in order.
+            out: Memory that a scorer may use for the scores, float32 ``(b, c)``, since allocation
+                takes a large part of the time of a product.
         """
         ...

@@ -11,22 +11,21 @@ from torch import Tensor, nn
 from kgraft.model.encoders import Encoder
 
 LONGEST_PATH = 64
-"""Steps that there are positions for."""
+"""The maximum number of steps of a path."""
 
 
 class Transformer(Encoder):
     """Transformer (Vaswani et al., NeurIPS 2017) over entity, relation, entity, relation, ...
 
-    An element's input is its vector, plus a vector for its place in the path, plus one that tells
-    entities from relations. Attention looks back only, so the output at relation ``r_l`` has seen
-    ``e_0, r_0, ..., e_l, r_l`` and is the query for ``e_{l+1}``. Normalisation comes first in each
-    layer.
+    An input is the sum of an element's vector, a position vector, and a type vector (entity or
+    relation). Attention is causal, so the output at relation ``r_l`` depends on
+    ``e_0, r_0, ..., e_l, r_l`` and is the query for ``e_{l+1}``. Layers are pre-norm.
 
     Args:
         width: ``D``, of inputs and queries.
         layers: Attention layers.
-        heads: Attention heads; they divide the width.
-        dropout: Share of numbers dropped while training.
+        heads: Attention heads, a divisor of the width.
+        dropout: Dropout rate.
 
     Raises:
         ValueError: If the heads do not divide the width.
