@@ -132,9 +132,9 @@ def test_padding_changes_no_step(optimizer: OptimizerName, tables: str) -> None:
         terms = []
         for sampled in batches.samples(1):
             if padded:
-                room = batches.collator.padding_sizes(sampled)
+                sizes = batches.collator.padding_sizes(sampled)
                 batch = batches.collator.collate_padded(
-                    sampled, room._replace(answers=room.answers + 7)
+                    sampled, sizes._replace(answers=sizes.answers + 7)
                 )
             else:
                 batch = batches.collator.collate(sampled)

@@ -81,9 +81,9 @@ def test_queries_count_by_their_weights() -> None:
 
 def test_candidates_count_by_how_seldom_they_are_there() -> None:
     queries, candidates = scored([0.0, math.log(2), math.log(5)], [1.0, 1.0, 1.0])
-    log_chances = torch.tensor([1.0, 0.5, 0.1]).log()
+    log_probabilities = torch.tensor([1.0, 0.5, 0.1]).log()
     # 1, 4 and 50 parts; 1, 2 and 10 parts
-    asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), logq_C=log_chances)
+    asked = sampled_softmax(queries, candidates, torch.tensor([1, 0]), logq_C=log_probabilities)
     assert asked.losses.tolist() == pytest.approx([math.log(55 / 4), math.log(13)])
 
 
@@ -91,11 +91,11 @@ def test_gradients_by_finite_differences() -> None:
     queries, candidates = drawn(4, 5)
     answers, known = torch.tensor([0, 1, 2, 3]), torch.tensor([1, 4, 17])
     weights = torch.tensor([1.0, 0.3, 0.0, 2.0], dtype=torch.float64)
-    log_chances = torch.tensor([0.0, -2, -1, -9, -1])
-    asked = sampled_softmax(queries, candidates, answers, known, weights, log_chances)
+    log_probabilities = torch.tensor([0.0, -2, -1, -9, -1])
+    asked = sampled_softmax(queries, candidates, answers, known, weights, log_probabilities)
 
     def loss() -> float:
-        again = sampled_softmax(queries, candidates, answers, known, weights, log_chances)
+        again = sampled_softmax(queries, candidates, answers, known, weights, log_probabilities)
         return (again.losses @ weights).item()
 
     for rows, gradient in ((queries, asked.of_queries), (candidates, asked.of_candidates)):
@@ -120,14 +120,14 @@ def test_gradients_are_those_of_autograd() -> None:
 @pytest.mark.parametrize("factors", [None, torch.bfloat16])
 def test_the_gradient_is_added_to_what_is_there(factors: torch.dtype | None) -> None:
     queries, candidates = drawn(3, 5, dtype=torch.float32)
-    answers, room = torch.tensor([1, 2, 0]), torch.full((6, 3), 2.0)
+    answers, output = torch.tensor([1, 2, 0]), torch.full((6, 3), 2.0)
     alone, added = (
         sampled_softmax(queries, candidates, answers, factors=factors, sum_CD=there)
-        for there in (None, room[:5])
+        for there in (None, output[:5])
     )
-    torch.testing.assert_close(room[:5], 2.0 + alone.of_candidates)
-    assert added.of_candidates.equal(room[:5])
-    assert room[5].eq(2.0).all()
+    torch.testing.assert_close(output[:5], 2.0 + alone.of_candidates)
+    assert added.of_candidates.equal(output[:5])
+    assert output[5].eq(2.0).all()
 
 
 def test_an_answer_that_underflows_still_has_a_finite_loss_and_its_gradient() -> None:
@@ -166,8 +166,8 @@ def test_gradients_of_rounded_factors_are_near_the_exact_ones() -> None:
 
 
 def regularizer(rows: Tensor, counts: Tensor, parts: int, weight: float = 1.0) -> float:
-    room = torch.full_like(rows, torch.nan)
-    return n3(rows, counts, parts=parts, weight=weight, gradient_ND=room).item()
+    output = torch.full_like(rows, torch.nan)
+    return n3(rows, counts, parts=parts, weight=weight, gradient_ND=output).item()
 
 
 def test_n3_is_the_sum_of_cubed_moduli_as_often_as_rows_count() -> None:

@@ -181,7 +181,7 @@ def test_rows_of_any_width_are_written_whole(width: int, kind: torch.dtype) -> N
     assert table.nan_to_num(-7.0).equal(wanted.nan_to_num(-7.0))
 
 
-# -------------------------------------------------------------------------------- in half the room
+# ------------------------------------------------------------------------------- in half the memory
 
 
 def test_rounding_at_random_is_right_in_expectation() -> None:

@@ -94,7 +94,7 @@ def test_walkers_prefer_depth() -> None:
 
 
 @pytest.mark.parametrize("name", ["stay", "back", "shallow"])
-@pytest.mark.parametrize("chance", [0.0, -0.1, 1.1])
-def test_a_bias_is_a_chance(name: str, chance: float) -> None:
+@pytest.mark.parametrize("probability", [0.0, -0.1, 1.1])
+def test_a_bias_is_a_probability(name: str, probability: float) -> None:
     with pytest.raises(ValueError, match=f"{name} is a probability"):
-        WalkBias(**{name: chance})
+        WalkBias(**{name: probability})

@@ -112,7 +112,7 @@ def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, infe
             seen[batch.entities] += 1
             told[batch.entities] = batch.logq
             n_batches += 1
-    # Facts of an epoch are not drawn twice, as the chances suppose.
+    # Facts of an epoch are not drawn twice, as the probabilities assume.
     assert np.exp(2 * told) == pytest.approx(seen / n_batches, rel=0.12, abs=0.01)
 
 

@@ -19,7 +19,7 @@ class AnswerIndex:
     Args:
         keys: int64 ``(g + 1,)``, ascending keys of the groups, ``head * 2 m + relation`` with
             ``2 m`` directed relations; the last one is a sentinel.
-        starts: int64 ``(g + 2,)``, where the answers of each group begin.
+        starts: int64 ``(g + 2,)``, start of each group's answers.
         entities: ``(2 n,)``, the answers, ascending in each group.
         n_directed: ``2 m``.
     """
@@ -52,7 +52,7 @@ class AnswerIndex:
         return AnswerIndex(keys, starts, entities, self.n_directed)
 
     def groups(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where the answers of queries ``(B,)`` begin, and their number."""
+        """Return the start and the number of the answers of queries ``(B,)``."""
         wanted = heads * self.n_directed + relations
         place = torch.searchsorted(self.keys, wanted)
         starts = self.starts.index_select(0, place)
@@ -61,10 +61,10 @@ class AnswerIndex:
         return starts, sizes
 
     def contains(self, starts: Tensor, sizes: Tensor, entities: Tensor) -> Tensor:
-        """Return which entities are answers, by binary search, bool ``(Q, E)``.
+        """Return the membership of entities ``(E,)`` in groups, by binary search, bool ``(Q, E)``.
 
         Args:
-            starts: Starts of the groups, ``(Q,)``, as ``groups`` returns them.
+            starts: Starts of the groups, ``(Q,)``, see ``groups``.
             sizes: Sizes of the groups, ``(Q,)``.
             entities: ``(E,)``.
         """

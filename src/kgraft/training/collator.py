@@ -15,17 +15,17 @@ from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch, SampledBatch
 
 HUB_FACTOR = 4
-"""A query with this many times more answers than the batch has entities is a hub query: candidates
-are looked up among its answers instead of its answers among the candidates."""
+"""A query with this many times more answers than the batch has entities is a hub query, whose known
+answers are found by searching for candidates among its answers, and not vice versa."""
 
 
 class PaddingSizes(NamedTuple):
-    """Sizes of the parts of a padded batch that hold true answers.
+    """Padded sizes of true answers in a batch.
 
     Args:
-        answers: Answers of all queries but hub queries.
-        hub_queries: Hub queries, at most as many as there are queries.
-        hubs: Distinct hubs among them.
+        answers: Number of answers of all queries but hub queries.
+        hub_queries: Number of hub queries.
+        hubs: Number of distinct hubs among them.
     """
 
     answers: int
@@ -34,7 +34,7 @@ class PaddingSizes(NamedTuple):
 
 
 class BatchCollator:
-    """Makes batches from samples, on the device of its tensors.
+    """Collates samples into batches, on the device of its tensors.
 
     Args:
         answers: The true answers of all queries.
@@ -52,14 +52,14 @@ class BatchCollator:
         return BatchCollator(self._answers.to(device), self._logq.to(device))
 
     def padding_sizes(self, sampled: SampledBatch) -> PaddingSizes:
-        """Return the sizes that the true answers of a sample need."""
+        """Return the sizes of a sample's true answers."""
         starts, sizes = self._answers.groups(*sampled.queries[:2])
         asked = sizes > _hub_size(sampled)
         hubs = torch.unique(starts[asked])
         return PaddingSizes(int(sizes.sum() - sizes[asked].sum()), int(asked.sum()), len(hubs))
 
     def collate(self, sampled: SampledBatch) -> Batch:
-        """Return the batch of a sample. On a GPU this synchronises: sizes depend on the sample."""
+        """Return the batch of a sample; on a GPU this synchronises, since shapes depend on data."""
         values, rank, places = _ranked(sampled.entities)
         entities = values[_new(values)]
         relations, predicates = torch.unique(sampled.queries[1], return_inverse=True)
@@ -67,9 +67,9 @@ class BatchCollator:
         return self._batch(sampled, entities, relations, places, predicates, known)
 
     def collate_padded(self, sampled: SampledBatch, sizes: PaddingSizes) -> Batch:
-        """Return the batch of a sample with shapes fixed by its size, without synchronising.
+        """Return the batch of a sample with shapes that depend on its size, without synchronising.
 
-        Missing rows are filled with copies of the first one, which take no part in the loss.
+        It is padded with copies of the first row, which are masked in the loss.
 
         Args:
             sampled: The sample.
@@ -80,7 +80,7 @@ class BatchCollator:
         values_V, rank_V, predicates = _ranked(sampled.queries[1])
         relations, own_V = _padded(values_V, rank_V)
         known = self._known_padded(sampled, values, rank, entities, sizes)
-        # The score of a query's own answer is kept whether it is known or not.
+        # Padding masks the first query's own answer, which the loss keeps.
         known = torch.where(known >= 0, known, places[sampled.size : sampled.size + 1])
         batch = self._batch(sampled, entities, relations, places, predicates, known)
         is_padding = own != torch.arange(len(own), device=own.device)
@@ -128,7 +128,6 @@ class BatchCollator:
         width, parts = len(entities), []
         hubs = (sizes > _hub_size(sampled)).nonzero().squeeze(1)
         if len(hubs):
-            # Many queries share a hub.
             begins, first = torch.unique(starts[hubs], return_inverse=True)
             lengths = torch.empty_like(begins).scatter_(0, first, sizes[hubs])
             asked, column = self._answers.contains(begins, lengths, entities)[first].nonzero().T
@@ -158,7 +157,7 @@ class BatchCollator:
         )
         places = asked[:, None] * width + torch.arange(width, device=asked.device)
         of_hubs = torch.where(among, places, -1).flatten()
-        # One more query fills what is left of the padding.
+        # An additional query fills the padding.
         sizes = sizes.masked_fill(is_hub, 0)
         starts = torch.cat([starts, starts.new_zeros(1)])
         sizes = torch.cat([sizes, sizes_of.answers - sizes.sum(0, keepdim=True)])
@@ -172,8 +171,8 @@ class BatchCollator:
     def _about_hubs(
         self, starts: Tensor, sizes: Tensor, is_hub: Tensor, entities: Tensor, n_hubs: int
     ) -> Tensor:
-        """Return which entities are answers of hub queries, bool ``(Q, S)``."""
-        # Other queries are replaced by the first, a hub query if any is.
+        """Return the entities that are answers of hub queries, bool ``(Q, S)``."""
+        # Other queries are replaced by the first, which is a hub query if there is any.
         starts, sizes = (torch.where(is_hub, x, x[:1]) for x in (starts, sizes))
         _, _, place = _ranked(starts)
         begins, lengths = (x.new_zeros(n_hubs).scatter_(0, place, x) for x in (starts, sizes))
@@ -194,12 +193,12 @@ class BatchCollator:
 
 
 def _hub_size(sampled: SampledBatch) -> int:
-    """Return the most answers of a query that is no hub query."""
+    """Return the maximum number of answers of a query that is no hub query."""
     return HUB_FACTOR * (len(sampled.ids) - sampled.size)
 
 
 def _new(values: Tensor) -> Tensor:
-    """Return whether each of sorted values differs from the one before."""
+    """Return a mask of sorted values that differ from the previous one."""
     new = torch.ones_like(values, dtype=torch.bool)
     torch.ne(values[1:], values[:-1], out=new[1:])
     return new

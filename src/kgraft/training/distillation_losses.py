@@ -1,7 +1,7 @@
-"""The three levels of distillation: pure functions of tensors; the teacher's are data.
+"""Distillation losses of three levels: features, network and predictions.
 
 Shapes: N rows, B queries, C candidates, D width. After Sun et al., "Joint pre-training and local
-re-training" (KDD 2023), section 4.3; where the paper leaves the form open, the form is ours.
+re-training" (KDD 2023), section 4.3, which leaves some forms open. The teacher's tensors are data.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, normalize
 
 MIN_NORM = 1.0
-"""A student's vectors shorter than this count as of this length. The gradient of a cosine grows
-as a vector shrinks, so fresh rows near zero would drown the task's gradient in Adagrad's state."""
-
+"""Lower bound of the norms of a student's vectors in cosines, whose gradient grows as a vector
+shrinks: new rows near zero would dominate Adagrad's state."""
 
 CONTRASTIVE_TEMPERATURE = 0.1
 """The temperature of ``contrastive_loss``."""
@@ -22,10 +21,8 @@ CONTRASTIVE_TEMPERATURE = 0.1
 def feature_loss(teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | None = None) -> Tensor:
     """Feature level: mean of ``1 - cos(P e_T(i), e_S(i))`` over linked rows.
 
-    A student's row shorter than ``MIN_NORM`` counts as of that length.
-
     Args:
-        teacher_ND: The teacher's rows, already projected to the student's width.
+        teacher_ND: The teacher's rows, projected to the student's width.
         student_ND: The student's rows.
         weights_N: Weight of each row, from 0 to 1; by default 1.
 
@@ -39,13 +36,13 @@ def feature_loss(teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | Non
 def contrastive_loss(
     teacher_ND: Tensor, student_ND: Tensor, weights_N: Tensor | None = None
 ) -> Tensor:
-    """Feature level, InfoNCE: which of the teacher's rows is each student's row?
+    """Feature level, InfoNCE: classify each student's row among the teacher's rows.
 
     Mean of ``-log softmax_j(cos(P e_T(j), e_S(i)) / t)`` at ``j = i`` (van den Oord et al.,
     2018; between networks Tian et al., "Contrastive representation distillation", ICLR 2020).
 
     Args:
-        teacher_ND: The teacher's rows, already projected to the student's width.
+        teacher_ND: The teacher's rows, projected to the student's width.
         student_ND: The student's rows.
         weights_N: Weight of each row, from 0 to 1; by default 1.
 
@@ -62,7 +59,7 @@ def hint_loss(teacher_BD: Tensor, student_BD: Tensor, weights_B: Tensor | None =
     """Network level, hint: mean of ``1 - cos(Q q_T, q_S)`` over queries.
 
     Args:
-        teacher_BD: The teacher's query vectors, already projected to the student's width.
+        teacher_BD: The teacher's query vectors, projected to the student's width.
         student_BD: The student's query vectors.
         weights_B: Weight of each query, from 0 to 1; by default 1.
 
@@ -110,5 +107,5 @@ def prediction_loss(
 
 
 def _mean(losses_N: Tensor, weights_N: Tensor | None) -> Tensor:
-    """Average over all rows, so that a smaller weight of one row adds nothing to the others."""
+    """Return the mean of weighted losses, divided by the number of rows and not by weights."""
     return losses_N.mean() if weights_N is None else (losses_N * weights_N).mean()

@@ -1,4 +1,4 @@
-"""Interrupts deferred to a point from which the work can be resumed."""
+"""Signals deferred to a point from which a training can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Interrupts:
 
     @property
     def pending(self) -> bool:
-        """Whether a signal is deferred."""
+        """True if a signal is deferred."""
         return bool(self._pending)
 
     def defer(self, number: int) -> None:
@@ -33,25 +33,22 @@ class Interrupts:
 
 @contextmanager
 def defer_signals(wanted: bool = True) -> Iterator[Interrupts]:
-    """Defer the first signal that would end the process, until ``release``.
-
-    A second signal finds the earlier handlers.
-    """
+    """Defer the first signal that would end the process, until ``release``; not a second one."""
     interrupts = Interrupts()
-    earlier = ending_signals() if wanted else {}
+    handlers = ending_signals() if wanted else {}
 
-    def put_back() -> None:
-        for number, handler in earlier.items():
+    def restore() -> None:
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
     def defer(number: int, _: FrameType | None) -> None:
-        put_back()
+        restore()
         interrupts.defer(number)
 
-    for number in earlier:
+    for number in handlers:
         signal.signal(number, defer)
     try:
         yield interrupts
         interrupts.release()
     finally:
-        put_back()
+        restore()

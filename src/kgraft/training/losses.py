@@ -1,4 +1,4 @@
-"""The task's loss and the regularizer, with their gradients written out, without autograd.
+"""The task's loss and the regularizer, with explicit gradients, without autograd.
 
 Shapes: B queries, C candidates, N rows, D width.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from kgraft.model.products import product
 
 MIN_PROBABILITY = 1e-38
-"""Least probability whose loss (87.5) is shown; the gradient is exact beyond it."""
+"""Lower bound of probabilities in the reported loss (87.5); gradients have none."""
 
 
 class TaskLoss(NamedTuple):
@@ -73,19 +73,18 @@ def sampled_softmax(
         scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         scores_BC.scatter_(1, answers_B1, own_B1)
     probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)
-    # The gradient does not go through the logarithm, so it is right beyond MIN_PROBABILITY, too.
     losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(MIN_PROBABILITY).log()
     slopes_BC = probabilities_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
     slopes_BC = slopes_BC.to(factors)
-    # The weights go to the narrow factors: the slopes are many times as many numbers.
+    # Weights are applied to the smaller factors.
     of_queries_BD = product(slopes_BC, rows_CD.T).to(queries_BD.dtype).mul_(weights_B1)
-    weighed_BD = (queries_BD * weights_B1).to(factors)
+    weighted_BD = (queries_BD * weights_B1).to(factors)
     if sum_CD is None:
         sum_CD = torch.zeros_like(candidates_CD)
     if factors is None:
-        sum_CD.addmm_(slopes_BC.T, weighed_BD)
+        sum_CD.addmm_(slopes_BC.T, weighted_BD)
     else:
-        sum_CD += slopes_BC.T @ weighed_BD
+        sum_CD += slopes_BC.T @ weighted_BD
     return TaskLoss(losses_B, of_queries_BD, sum_CD)
 
 
@@ -111,7 +110,6 @@ def n3(
     for part_NK in others:
         moduli_NK.addcmul_(part_NK, part_NK)
     moduli_NK.sqrt_().mul_((3 * weight * counts_N)[:, None])
-    # The modulus times the number is sound at 0 too.
     torch.mul(numbers_NPK, moduli_NK[:, None], out=slopes_NPK)
-    # What is cubic is a third of the sum of numbers times slopes.
+    # The sum of cubes is a third of that of numbers times slopes.
     return rows_ND.flatten().dot(gradient_ND.flatten()) / (3 * weight)

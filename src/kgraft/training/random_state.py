@@ -31,7 +31,7 @@ def states(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore(found: Mapping[str, Tensor], device: torch.device) -> None:
-    """Restore what ``states`` has returned, except the state of a device of another kind."""
+    """Restore the result of ``states``; a GPU's state only on a GPU."""
     torch.set_rng_state(found[GENERATOR])
     if device.type == "cuda" and OF_GPU in found:
         torch.cuda.set_rng_state(found[OF_GPU], device)

@@ -1,7 +1,4 @@
-"""Biased random walks over a joint graph: paths for encoders to learn from.
-
-All walkers of a batch take a step at once; there is no loop over walkers.
-"""
+"""Biased random walks over a joint graph, vectorised over walkers."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 
 MAX_PROPOSALS = 8
-"""Proposals for a step; the last one is taken whatever its odds."""
+"""The maximum number of proposals for a step; the last one is accepted."""
 
 
 @dataclass(frozen=True)
 class WalkBias:
-    """A walker's preferences: probabilities in (0, 1] of accepting a proposal against each.
+    """Probabilities in (0, 1] of accepting proposed steps of three kinds.
 
-    After Guo et al. (RSN, ICML 2019, section 3.2), who prefer depth and crossing.
+    After the depth and cross-graph biases of Guo et al. (RSN, ICML 2019, section 3.2).
 
     Args:
-        stay: To follow a fact of the source that stated the fact before.
-        back: To return to the entity that the walker has just come from.
-        shallow: To go to an entity that is itself a neighbour of the one before.
+        stay: To a fact of the same source as the previous fact.
+        back: Back to the previous entity.
+        shallow: To a neighbour of the previous entity.
     """
 
     stay: float = 0.5
@@ -41,14 +38,14 @@ class WalkBias:
 
 
 class Walker:
-    """Walks along facts in either direction.
+    """Random walker along facts in either direction.
 
     Args:
         triples: Facts, int64 ``(n, 3)``.
         sources: The source of each fact, ``(n,)``.
         n_entities: Number of entity rows.
         n_relations: Number of relations, inverses not counted.
-        bias: What walkers prefer.
+        bias: Acceptance probabilities.
     """
 
     def __init__(
@@ -73,54 +70,54 @@ class Walker:
     def extend(
         self, facts: Triples, sources: NDArray[np.integer], length: int, draw: np.random.Generator
     ) -> Triples:
-        """Extend facts to paths by walking on from their tails; a pure function of the generator.
+        """Extend facts to paths by random walks from their tails.
 
         Args:
-            facts: int64 ``(n, 3)``: the first fact of each path, relation ``r + n_relations``
-                being a fact read against its direction.
-            sources: The source of each of them, ``(n,)``.
-            length: ``L``, facts in a path, the first one counted.
+            facts: First fact of each path, int64 ``(n, 3)``; relation ``r + n_relations`` is the
+                inverse of ``r``.
+            sources: The source of each, ``(n,)``.
+            length: ``L``, number of facts in a path.
             draw: Random generator.
 
         Returns:
-            int64 ``(n, L, 3)``: the facts of each path, each beginning where the last one ends.
+            The facts of each path, int64 ``(n, L, 3)``; each begins where the previous one ends.
         """
         path = np.empty((len(facts), length, 3), dtype=np.int64)
         path[:, 0] = facts
-        came_from = sources
+        source = sources
         for step in range(1, length):
             before, here = path[:, step - 1, 0], path[:, step - 1, 2]
-            edge = self._choose(before, here, came_from, draw)
+            edge = self._next_edge(before, here, source, draw)
             path[:, step] = np.stack([here, self._relation[edge], self._goal[edge]], axis=1)
-            came_from = self._source[edge]
+            source = self._source[edge]
         return path
 
     def _propose(self, here: Rows, draw: np.random.Generator) -> Rows:
-        """Return one of each entity's edges, all alike."""
+        """Return an edge of each entity, drawn uniformly."""
         first, last = self._first[here], self._first[here + 1]
         return first + (draw.random(len(here)) * (last - first)).astype(np.int64)
 
-    def _choose(
-        self, before: Rows, here: Rows, came_from: NDArray[np.integer], draw: np.random.Generator
+    def _next_edge(
+        self, before: Rows, here: Rows, source: NDArray[np.integer], draw: np.random.Generator
     ) -> Rows:
-        """Return each walker's next edge: propose and accept by the bias, a few times."""
+        """Return the next edge of each walker, by rejection sampling."""
         chosen = self._propose(here, draw)
         open_ = np.arange(len(here))
         for _ in range(MAX_PROPOSALS):
-            odds = self._acceptance(before[open_], came_from[open_], chosen[open_])
-            open_ = open_[draw.random(len(open_)) >= odds]
+            accepted = self._acceptance(before[open_], source[open_], chosen[open_])
+            open_ = open_[draw.random(len(open_)) >= accepted]
             if not len(open_):
                 break
             chosen[open_] = self._propose(here[open_], draw)
         return chosen
 
     def _acceptance(
-        self, before: Rows, came_from: NDArray[np.integer], edge: Rows
+        self, before: Rows, source: NDArray[np.integer], edge: Rows
     ) -> NDArray[np.float64]:
-        """Return the probability of accepting each proposal."""
+        """Return the acceptance probability of each proposal."""
         goal = self._goal[edge]
-        odds = np.where(self._source[edge] == came_from, self._bias.stay, 1.0)
+        probability = np.where(self._source[edge] == source, self._bias.stay, 1.0)
         key = before * self._n_entities + goal
         place = np.minimum(np.searchsorted(self._pairs, key), len(self._pairs) - 1)
-        odds *= np.where(self._pairs[place] == key, self._bias.shallow, 1.0)
-        return np.where(goal == before, self._bias.back, odds)
+        probability *= np.where(self._pairs[place] == key, self._bias.shallow, 1.0)
+        return np.where(goal == before, self._bias.back, probability)
