@@ -33,10 +33,7 @@ MEASURED = ("train_seconds", "triples", "peak_rss_mib", "mrr")
 
 def fixed(epochs: int, width: int) -> BenchmarkSettings:
     """Return settings by which every system trains all its epochs."""
-    changes = {
-        "model": {"width": width},
-        "training": {"epochs": epochs, "validate_every": epochs},
-    }
+    changes = {"model": {"width": width}, "training": {"epochs": epochs, "validate_every": epochs}}
     return BenchmarkSettings(
         **{name: changed(part, **changes) for name, part in BenchmarkSettings()}
     )

@@ -26,10 +26,7 @@ TOLERANCE = 0.01
 
 THREADS = (1, 1, 2, 4)
 
-SIZES = {
-    "target": {"entities": 500, "facts": 3000},
-    "background": {"facts": 6000},
-}
+SIZES = {"target": {"entities": 500, "facts": 3000}, "background": {"facts": 6000}}
 
 TEACHER = {"model": {"width": 64}, "training": {"epochs": 10}}
 STUDENT = {"model": {"width": 64}}

@@ -130,15 +130,7 @@ def comparison(
     seeds: Sequence[int],
     widths: Sequence[int] = (),
 ) -> list[Case]:
-    """List the cases that compare systems: each seed, each target, each system.
-
-    Args:
-        targets: Graphs to measure.
-        systems: Systems to compare.
-        settings: Settings of each system.
-        teacher_of: Teacher of each target, the same for all seeds.
-        seeds: Seeds of all other systems.
-        widths: Widths of the students; by default that of their settings.
+    """List the cases of each seed, target and system; students have all ``widths``, if any.
 
     Raises:
         SettingsError: If the student's encoder does not allow a width.

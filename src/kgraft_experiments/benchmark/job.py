@@ -39,18 +39,7 @@ from kgraft_experiments.benchmark.link_shares import with_share_of_links
 
 
 class Job(BaseModel):
-    """A case with the paths of its inputs and results.
-
-    Args:
-        case: Model to train, and targets to measure it on.
-        collection: Path or name of the collection.
-        threads: Threads of the matrix products.
-        device: Device that the model is trained on.
-        out: The benchmark's directory.
-        name: Name of the result and, where the case keeps it, of the model.
-        teacher: Of a student, the name of the teacher's model.
-        fingerprint: Fingerprint of all inputs, copied into the result.
-    """
+    """A case, its inputs, the benchmark's directory ``out``, and a fingerprint of all inputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,12 +99,7 @@ def run_job(job: Job) -> None:
     if case.keeps_model:
         save_model(model, job.model, overwrite=True)
     quality, cost["answered_per_second"] = _measure(model, collection, case.targets)
-    result = {
-        "case": str(case),
-        "fingerprint": job.fingerprint,
-        "quality": quality,
-        "cost": cost,
-    }
+    result = {"case": str(case), "fingerprint": job.fingerprint, "quality": quality, "cost": cost}
     with write_atomically(job.result) as temporary:
         temporary.write_text(json.dumps(result), encoding="utf-8")
     shutil.rmtree(job.run, ignore_errors=True)

@@ -18,12 +18,6 @@ def with_share_of_links(
     Each pair of graphs keeps the same share, in its order; with one seed, a smaller share is part
     of a larger one. Links of relations and links between other graphs stay, so an entity that keeps
     one of several links may reach other sources through it.
-
-    Args:
-        links: Links of a collection.
-        target: Name of the target.
-        share: From 0 to 1.
-        seed: Seed of the choice.
     """
     return tuple(
         _sample(x, share, np.random.default_rng([seed, place]))

@@ -93,11 +93,6 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) -> Setup:
     """Read a collection and check the options against it.
 
-    Args:
-        path: The collection.
-        options: As given; what is missing has its default.
-        default_seeds: Number of seeds where the options have none.
-
     Raises:
         SettingsError: If there is no such device.
         UnknownNameError: If a target is not in the collection.

@@ -29,13 +29,7 @@ from kgraft_experiments.benchmark.job import Job
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a case.
-
-    Args:
-        case: The case.
-        quality: A row for each target, side, filter and part of the facts.
-        cost: Figures of cost, by name.
-    """
+    """A case, its rows of quality (by target, side, filter and part of the facts), and its cost."""
 
     case: Case
     quality: Sequence[dict[str, Any]]
@@ -55,14 +49,6 @@ def run_cases(
 
     A job is named by a fingerprint of data, settings, teacher, threads and device. So a finished
     job is never run again, whichever benchmark in ``out`` needs it, and a teacher is trained once.
-
-    Args:
-        path: The collection, for the processes to read.
-        collection: The collection as it was read.
-        cases: Cases to run.
-        out: Directory for the jobs and the models.
-        threads: Threads of the matrix products.
-        device: Device that models are trained on.
 
     Raises:
         KgraftError: If a job fails, or another benchmark writes to ``out``; finished jobs are kept.
@@ -90,13 +76,7 @@ def _teachers_first(cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def _job(
-    path: str,
-    data: str,
-    case: Case,
-    teacher: Job | None,
-    out: Path,
-    threads: int,
-    device: str,
+    path: str, data: str, case: Case, teacher: Job | None, out: Path, threads: int, device: str
 ) -> Job:
     of_teacher = "" if teacher is None else teacher.fingerprint
     depends_on = [data, case.targets, case.system, case.share, threads, device, of_teacher]

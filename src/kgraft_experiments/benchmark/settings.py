@@ -120,7 +120,6 @@ def student_variants(settings: RetrainSettings, *, budget: int) -> dict[str, Ret
         "induced": changed(settings, subgraph={"mode": "induced"}),
         "incident": changed(settings, subgraph={"mode": "incident", "vectors": "all"}),
         "k-hop": changed(
-            settings,
-            subgraph={"mode": "k_hop", "hops": 2, "budget": budget, "vectors": "all"},
+            settings, subgraph={"mode": "k_hop", "hops": 2, "budget": budget, "vectors": "all"}
         ),
     }

@@ -18,12 +18,7 @@ LEAST_CONFIDENCE = 0.01
 
 
 def draw_links(
-    left: str,
-    right: str,
-    pairs: Rows,
-    groups: Rows,
-    wrong: float,
-    draw: np.random.Generator,
+    left: str, right: str, pairs: Rows, groups: Rows, wrong: float, draw: np.random.Generator
 ) -> Links:
     """Return links of true pairs, a share of them with right ends exchanged.
 

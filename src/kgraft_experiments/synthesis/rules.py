@@ -64,13 +64,7 @@ class Rule:
     constants: tuple[int, int] = (-1, -1)
 
     def conclude(self, facts: Sequence[Pairs], n: int, draw: np.random.Generator) -> Pairs:
-        """Return conclusions from facts, each kept with the rule's confidence as probability.
-
-        Args:
-            facts: Facts of each relation.
-            n: Number of entities.
-            draw: Random numbers.
-        """
+        """Return conclusions from facts, each kept with the rule's confidence as probability."""
         found = self._groundings(facts[self.body[0]], facts[self.body[-1]], n)
         if self.confidence == 1.0:
             return found

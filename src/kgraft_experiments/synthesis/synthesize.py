@@ -58,9 +58,6 @@ def synthesize(settings: SynthSettings | None = None) -> Synthetic:
     Each part of the settings has random numbers of its own: links change no graph, more background
     facts change neither the target nor its links, and a private vocabulary changes only names.
 
-    Args:
-        settings: By default ``SynthSettings()``.
-
     Raises:
         SettingsError: If there are too many facts for the entities, or too few for a background's
             facts about the target's entities.

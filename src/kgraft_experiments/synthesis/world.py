@@ -212,13 +212,8 @@ def close(
 ) -> Triples:
     """Return facts and the conclusions of rules from them, ``(m, 3)``, without repeats.
 
-    A conclusion may join an entity with itself, which drawn facts never do.
-
-    Args:
-        facts: Facts of each relation.
-        rules: Applied in turn, each also to the conclusions of those before it.
-        n: Number of entities.
-        draw: Random numbers.
+    Rules apply in turn, each also to the conclusions of those before it. A conclusion may join an
+    entity with itself, which drawn facts never do.
     """
     closed = list(facts)
     for rule in rules:

@@ -183,11 +183,7 @@ def test_one_teacher_serves_all_targets_and_widths(
         settings=quick,
         threads=1,
     )
-    assert Counter(started) == {
-        "teacher for bb,cc": 1,
-        "student for cc": 2,
-        "student for bb": 2,
-    }
+    assert Counter(started) == {"teacher for bb,cc": 1, "student for cc": 2, "student for bb": 2}
     assert [(x["target"], x["system"], x["width"]) for x in report["cost"]] == [
         ("bb,cc", "teacher", 8),
         ("bb", "student", 4),

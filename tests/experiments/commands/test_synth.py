@@ -33,10 +33,7 @@ def test_a_collection_is_made_and_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
-    [
-        ("links.linked=2", "links.linked"),
-        ("background.facts=10", "needs at least"),
-    ],
+    [("links.linked=2", "links.linked"), ("background.facts=10", "needs at least")],
 )
 def test_a_bad_setting_is_a_sentence_and_leaves_nothing(
     tmp_path: Path, change: str, complaint: str

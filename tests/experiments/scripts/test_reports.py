@@ -34,12 +34,7 @@ def report(variants: list[str], shares: list[float] | None = None) -> dict[str, 
     if shares:
         settings["shares"] = shares
     machine = {"processor": "abacus", "cores": 4}
-    return {
-        "settings": settings,
-        "machine": machine,
-        "rows": rows,
-        "summary": summarise(rows),
-    }
+    return {"settings": settings, "machine": machine, "rows": rows, "summary": summarise(rows)}
 
 
 ABLATION = report(["all", "none", "warm-start"])
