@@ -8,8 +8,7 @@ from torch import Tensor
 
 from kgraft.model.encoders import Encoder, principal_directions
 from kgraft.model.kge import make_encoder
-from kgraft.model.recurrent import Gru, Rsn
-from kgraft.model.transformer import LONGEST_PATH, Transformer
+from kgraft.model.path_encoders import LONGEST_PATH, Gru, Rsn, Transformer
 from kgraft.settings import EncoderName, ModelSettings
 
 ALL: tuple[EncoderName, ...] = ("complex", "gru", "rsn", "transformer")

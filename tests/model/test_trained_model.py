@@ -13,7 +13,7 @@ from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint_graph import join
 from kgraft.linking.links import Links
 from kgraft.model.kge import KgeModel
-from kgraft.model.mapped_scorer import MappedScorer
+from kgraft.model.scorer import MappedScorer
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings
 

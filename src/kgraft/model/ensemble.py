@@ -19,7 +19,6 @@ from kgraft.graph.known_facts import Side
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
-from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.evidence_index import EvidenceSource
 
 DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)
@@ -138,15 +137,10 @@ class EvidenceScorer:
     """
 
     def __init__(self, evidence: EvidenceSource, n_entities: int, n_relations: int) -> None:
-        self._evidence = evidence
+        self._evidence, self.frequencies = evidence, evidence.frequencies
         self._n_entities = n_entities
         self._n_relations = n_relations
         self._last: tuple[bytes, tuple[_Answers, _Answers]] | None = None
-
-    @property
-    def frequencies(self) -> EntityFrequencies:
-        """Frequencies and degrees of entities."""
-        return self._evidence.frequencies
 
     def score(
         self,
@@ -228,27 +222,18 @@ class EnsembleScorer:
         kge: The vectors; their frequency prior is not used, since the ensemble has that feature.
         evidence: The scorer by evidence.
         weights: Weights of features for each relation and inverse, float ``(2 m, F)``.
+
+    Attributes:
+        n_entities: Number of entity rows.
+        n_relations: Number of relations, inverses not counted.
+        evidence: The scorer by evidence.
     """
 
     def __init__(self, kge: KgeModel, evidence: EvidenceScorer, weights: Tensor) -> None:
         self._kge = kge.with_prior(None)
+        self.n_entities, self.n_relations = kge.n_entities, kge.n_relations
         self.evidence = evidence
         self._weights = weights
-
-    @property
-    def n_entities(self) -> int:
-        """Number of entity rows."""
-        return self._kge.n_entities
-
-    @property
-    def n_relations(self) -> int:
-        """Number of relations, inverses not counted."""
-        return self._kge.n_relations
-
-    @property
-    def frequencies(self) -> EntityFrequencies:
-        """Frequencies and degrees of entities."""
-        return self.evidence.frequencies
 
     def score(
         self,

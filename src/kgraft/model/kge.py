@@ -11,10 +11,9 @@ from torch import Tensor
 from kgraft.graph.known_facts import Side
 from kgraft.model.encoders import ComplEx, Encoder
 from kgraft.model.frequency_prior import FrequencyPrior
+from kgraft.model.path_encoders import Gru, Rsn, Transformer
 from kgraft.model.products import product
-from kgraft.model.recurrent import Gru, Rsn
 from kgraft.model.scorer import directed
-from kgraft.model.transformer import Transformer
 from kgraft.settings import ModelSettings
 
 BLOCK_SCORES = 2**21

@@ -19,8 +19,7 @@ from kgraft.linking.linked_subgraph import connect
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.kge import KgeModel
-from kgraft.model.mapped_scorer import MappedScorer
-from kgraft.model.scorer import Scorer
+from kgraft.model.scorer import MappedScorer, Scorer
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import parse_device
 from kgraft.system.tables import cell, html_table

@@ -126,7 +126,7 @@ def fit_ensemble(
     prior = None
     if prior_rank:
         prior = fit_frequency_prior(
-            scorer.frequencies,
+            scorer.evidence.frequencies,
             *vectors[:, FREQUENCY_WEIGHTS].unbind(1),
             n_entities=n_entities,
             rank=prior_rank,
