@@ -22,6 +22,7 @@ from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline import candidate_lists
 from kgraft.pipeline import fit_ensemble as fit_ensemble_module
 from kgraft.pipeline.train import train
 from kgraft.rules.rules import Rules, rules_from
@@ -187,7 +188,7 @@ def test_a_mixture_is_measured_on_facts_that_it_was_not_fitted_to(
 ) -> None:
     monkeypatch.setattr(fit_ensemble_module, "PRIOR_STRENGTH", 1e-3)  # lets one fact decide
     # A fact of which both ends are in one fold.
-    alike = np.ptp(fit_ensemble_module.folds(N)[mine.valid[:, [0, 2]]], axis=1) == 0
+    alike = np.ptp(candidate_lists.folds(N)[mine.valid[:, [0, 2]]], axis=1) == 0
     valid = mine.valid[alike][:1]
     target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train, valid)
     useless = {"relation": R, "first": S, "second": S, "confidence": 0.75}
@@ -256,7 +257,7 @@ def beside(valid: Any, mine: Any, other: Any, n: int) -> tuple[KnowledgeGraph, C
 
 
 def test_what_is_stated_is_weighed_however_low_it_ranks_by_vectors() -> None:
-    n = 3 * fit_ensemble_module.CANDIDATES
+    n = 3 * candidate_lists.CANDIDATES
     facts = np.stack([np.arange(n), np.zeros(n, dtype=np.int64), (np.arange(n) * 7 + 3) % n], 1)
     mine, collection = beside(facts[:50], facts[50:], facts, n)
     model = by_chance(mine, collection.graphs["big"], links=collection.links)

@@ -34,7 +34,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     for name in ("connect", "draw_samples", "source_reliability"):
         count(retrain_module, name)
-    count(target_module, "source_reliability")
+    for name in ("source_reliability", "score_sample"):
+        count(target_module, name)
     count(Edges, "of")
     count(EvidenceIndex, "__init__")
     return found
@@ -48,5 +49,5 @@ def test_each_part_is_made_once(
     student = retrain(generated, teacher, settings)
     report(student, generated)
     assert student.evidence is not None
-    parts = ("connect", "draw_samples", "source_reliability", "of", "__init__")
+    parts = ("connect", "draw_samples", "source_reliability", "of", "__init__", "score_sample")
     assert calls == dict.fromkeys(parts, 1)

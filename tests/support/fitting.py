@@ -11,7 +11,8 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
 from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.fit_calibration import FittedCalibration, fit_calibration, score_by_vectors
+from kgraft.pipeline.candidate_lists import score_sample
+from kgraft.pipeline.fit_calibration import FittedCalibration, fit_calibration, shares_by_vectors
 from kgraft.pipeline.fit_ensemble import default_ensemble, fit_ensemble
 from kgraft.rules.evidence_index import EvidenceIndex
 from kgraft.rules.rules import Rules
@@ -33,7 +34,8 @@ def with_evidence(
     ensemble = default_ensemble(kge.n_relations)
     for sample in draw_samples(model.graph, [target], settings.training):
         scorer = EnsembleScorer(kge, evidence, ensemble.weights)
-        ensemble = fit_ensemble(scorer, sample, prior_rank=settings.prior.rank)
+        lists = score_sample(scorer, sample).facts
+        ensemble = fit_ensemble(lists, scorer, prior_rank=settings.prior.rank)
     return replace(
         model,
         kge=kge.with_prior(ensemble.prior),
@@ -45,5 +47,4 @@ def with_evidence(
 def calibration_by_vectors(model: TrainedModel, target: KnowledgeGraph) -> FittedCalibration:
     """Calibrate a model's vectors on the target's validation facts."""
     (sample,) = draw_samples(model.graph, [target], model.settings.training)
-    score = score_by_vectors(model.kge, model.graph.part(target.name).entity_rows)
-    return fit_calibration(model.graph, target, sample.facts, score)
+    return fit_calibration(shares_by_vectors(model.kge, sample))

@@ -58,8 +58,7 @@ from kgraft.system.files import write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
 FORMAT = 6
-"""Version of the format, raised when an earlier kgraft could not read a new directory. Directories
-of an earlier format are read where they still fit."""
+"""Version of the format, raised by every change of what a directory holds; no other is read."""
 
 BLOCK_ROWS = 1 << 16
 """Rows of a table that are checked at a time."""
@@ -139,9 +138,8 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
             the Hugging Face Hub, which is downloaded into the Hub's cache (extra ``hub``).
 
     Raises:
-        ModelDirectoryError: If the directory is missing, damaged, of a newer format, or of an
-            earlier one that no longer fits, with the file at fault; or if there is no such
-            repository.
+        ModelDirectoryError: If the directory is missing, damaged, or of another format, with the
+            file at fault; or if there is no such repository.
         KgraftError: If the extra ``hub`` is not installed.
     """
     directory = downloaded(os.fspath(place)) or Path(place)
@@ -151,12 +149,6 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
             _check_file(directory, name, manifest["files"].get(name))
         return _read(directory, manifest)
     except (*READ_ERRORS, DataError, SettingsError, *FORMAT_ERRORS) as error:
-        if int(manifest["format"]) < FORMAT:
-            raise ModelDirectoryError(
-                f"{directory}: this model has format {manifest['format']}, written by an earlier "
-                f"kgraft, and no longer fits kgraft {version('kgraft')} ({error}). "
-                "Train the model again."
-            ) from error
         raise ModelDirectoryError(
             f"{directory}: the files of this model do not fit together ({error}). "
             "Copy or train the model again."
@@ -227,7 +219,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Return a model directory's manifest.
 
     Raises:
-        ModelDirectoryError: If it is missing, unreadable, or of a newer format.
+        ModelDirectoryError: If it is missing, unreadable, or of another format.
     """
     path = directory / MANIFEST
     try:
@@ -242,11 +234,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise ModelDirectoryError(
             f"{path}: this cannot be read ({error}). Copy or train the model again."
         ) from error
-    if number > FORMAT:
+    if number != FORMAT:
+        remedy = "Upgrade kgraft" if number > FORMAT else "Train the model again"
         raise ModelDirectoryError(
             f"{directory}: this model has format {number}, written by kgraft "
-            f"{manifest.get('kgraft', 'of a later version')}; this is kgraft {version('kgraft')}, "
-            f"which reads formats up to {FORMAT}. Upgrade kgraft."
+            f"{manifest.get('kgraft', 'of another version')}; this is kgraft {version('kgraft')}, "
+            f"which reads format {FORMAT}. {remedy}."
         )
     return dict(manifest)
 

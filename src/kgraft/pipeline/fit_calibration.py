@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
+from torch import Tensor
 
 from kgraft.graph.grouped_index import changes
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
-from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
-from kgraft.linking.joint_graph import JointGraph, positions_of
+from kgraft.graph.known_facts import Ids, Side, distinct_queries
+from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import (
     TOP_CANDIDATES,
     Calibration,
@@ -25,21 +25,16 @@ from kgraft.model.calibration import (
     log_shares,
     reliability_bins,
 )
-from kgraft.model.ensemble import EnsembleScorer, ensemble_scores, evidence_probability
-from kgraft.model.evidence import By
+from kgraft.model.ensemble import Features, ensemble_scores, evidence_probability
+from kgraft.model.evidence import WAYS, By
 from kgraft.model.kge import KgeModel
-from kgraft.model.scorer import directed
-from kgraft.pipeline.fit_ensemble import FOLDS, SIDES, HeldOutWeights, folds
+from kgraft.pipeline.candidate_lists import AT_ONCE, FOLDS, SIDES, LabelledLists, folds
+from kgraft.pipeline.fit_ensemble import HeldOutWeights
 from kgraft.system.threads import thread_map
+from kgraft.training.validation import ValidationSample
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-ScoreWays = Callable[[Ids, Ids, Side, Ids], dict[By, torch.Tensor]]
-"""Returns new scores ``(B, C)`` of queries (anchors, relations, side, fold) by each way."""
-
-AT_ONCE = 128
-"""Queries whose candidates are scored at once."""
 
 SHOWN = 10
 """The best candidates of a query that the error is measured on: those that people look at."""
@@ -61,68 +56,8 @@ class FittedCalibration:
     errors: Mapping[By, float]
 
 
-def fit_calibration(
-    graph: JointGraph,
-    target: KnowledgeGraph,
-    facts: Triples,
-    score: ScoreWays,
-    *,
-    advance: Callable[[int], None] = lambda _: None,
-) -> FittedCalibration:
-    """Fit what the scores of each way to answer say about truth.
-
-    Isotonic regression and Platt scaling are fitted to some folds of the queries that the facts
-    answer; the one under which the other folds are likelier is fitted to all.
-
-    Args:
-        graph: The model's facts and id space.
-        target: The graph that the model is for.
-        facts: Validation facts in the model's rows, int64 ``(n, 3)``.
-        score: Scores the target's entities by each way.
-        advance: Receives the number of queries done.
-    """
-    parts: dict[By, list[_LabelledShares]] = {}
-    for by, part in _labelled_shares(graph, target, facts, score, advance):
-        parts.setdefault(by, []).append(part)
-    chosen = {by: _choose(_concatenated(found)) for by, found in parts.items()}
-    return FittedCalibration(
-        {by: calibration for by, (calibration, _) in chosen.items()},
-        {by: error for by, (_, error) in chosen.items()},
-    )
-
-
-def score_by_vectors(kge: KgeModel, candidates: Ids) -> ScoreWays:
-    """Return the scores of a model without rules."""
-    rows = torch.from_numpy(candidates)
-
-    def score(anchors: Ids, relations: Ids, side: Side, _fold: Ids) -> dict[By, torch.Tensor]:
-        asked = torch.from_numpy(anchors), torch.from_numpy(relations)
-        return {"vectors": kge.score(*asked, side=side, candidates=rows)}
-
-    return score
-
-
-def score_by_all_ways(
-    scorer: EnsembleScorer, held_out: HeldOutWeights, candidates: Ids
-) -> ScoreWays:
-    """Return the scores of a model with rules, with weights that were not fitted to the query."""
-    rows = torch.from_numpy(candidates)
-
-    def score(anchors: Ids, relations: Ids, side: Side, fold: Ids) -> dict[By, torch.Tensor]:
-        asked = torch.from_numpy(anchors), torch.from_numpy(relations)
-        features = scorer.features(*asked, side=side, candidates=rows)
-        own = torch.from_numpy(fold), directed(asked[1], side, scorer.n_relations)
-        return {
-            "vectors": ensemble_scores(features, held_out.vectors[own]),
-            "rules": evidence_probability(features),
-            "both": ensemble_scores(features, held_out.both[own]),
-        }
-
-    return score
-
-
 @dataclass(frozen=True, eq=False)
-class _LabelledShares:
+class LabelledShares:
     """The best candidates of queries, best first, with labels.
 
     Args:
@@ -142,60 +77,88 @@ class _LabelledShares:
         return chosen[there], labels[there]
 
 
-def _concatenated(parts: Sequence[_LabelledShares]) -> _LabelledShares:
-    columns = zip(*((part.shares, part.labels, part.fold) for part in parts), strict=True)
-    return _LabelledShares(*(np.concatenate(column) for column in columns))
+def fit_calibration(shares: Mapping[By, LabelledShares]) -> FittedCalibration:
+    """Fit what the scores of each way to answer say about truth.
+
+    Isotonic regression and Platt scaling are fitted to some folds of the queries; the one under
+    which the other folds are likelier is fitted to all.
+
+    Args:
+        shares: The best candidates of validation queries, by each way.
+    """
+    chosen = {by: _choose(labelled) for by, labelled in shares.items()}
+    return FittedCalibration(
+        {by: calibration for by, (calibration, _) in chosen.items()},
+        {by: error for by, (_, error) in chosen.items()},
+    )
 
 
-def _labelled_shares(
-    graph: JointGraph,
-    target: KnowledgeGraph,
-    facts: Triples,
-    score: ScoreWays,
-    advance: Callable[[int], None],
-) -> list[tuple[By, _LabelledShares]]:
-    """Return the best candidates of the queries that facts answer, by each way, in blocks."""
-    part = graph.part(target.name)
-    stated, right = KnownFacts(part.joint(target.train)), KnownFacts(part.joint(target.valid))
-    column = positions_of(part.entity_rows, graph.n_entities)
-    fold = folds(graph.n_entities)
+def shares_by_all_ways(
+    lists: LabelledLists, held_out: HeldOutWeights, n_entities: int
+) -> dict[By, LabelledShares]:
+    """Return the shares of scored candidates, by weights that were not fitted to the query."""
+    parts: dict[By, list[LabelledShares]] = {by: [] for by in WAYS}
+    fold = folds(n_entities)[lists.anchor.numpy()]
+    for block in torch.split(torch.arange(len(fold)), AT_ONCE):
+        features = Features(*(x[block] for x in lists.features))
+        own = torch.from_numpy(fold[block.numpy()]), lists.relation[block]
+        scores: dict[By, Tensor] = {
+            "vectors": ensemble_scores(features, held_out.vectors[own]),
+            "rules": evidence_probability(features),
+            "both": ensemble_scores(features, held_out.both[own]),
+        }
+        for by, found in scores.items():
+            found.masked_fill_(~lists.usable[block], -torch.inf)
+            parts[by].append(_labelled(found, lists.labels[block], fold[block.numpy()], by))
+    return {by: _concatenated(found) for by, found in parts.items()}
 
-    def label(block: tuple[Side, Ids]) -> list[tuple[By, _LabelledShares]]:
+
+def shares_by_vectors(
+    kge: KgeModel, sample: ValidationSample, advance: Callable[[int], None] = lambda _: None
+) -> dict[By, LabelledShares]:
+    """Return the shares of the target's entities by vectors, for the queries of a sample."""
+    candidates = torch.from_numpy(sample.candidates)
+    column = positions_of(sample.candidates, kge.n_entities)
+    fold = folds(kge.n_entities)
+
+    def label(block: tuple[Side, Ids]) -> LabelledShares:
         side, asked = block
         anchors, relations = asked.T.copy()
-        left_out, answers = (
-            (torch.from_numpy(query), torch.from_numpy(column[entity]))
-            for query, entity in (x.answers(anchors, relations, side) for x in (stated, right))
-        )
-        found = []
-        for by, scores in score(anchors, relations, side, fold[anchors]).items():
-            scores[left_out] = -torch.inf
-            best = scores.topk(min(TOP_CANDIDATES, scores.shape[1]))
-            labels = torch.zeros(scores.shape, dtype=torch.bool)
-            labels[answers] = True
-            own = _LabelledShares(
-                log_shares(best.values, scores, by).double().numpy(),
-                labels.gather(1, best.indices).numpy(),
-                fold[anchors],
-            )
-            found.append((by, own))
-        return found
+        rows = torch.from_numpy(anchors), torch.from_numpy(relations)
+        scores = kge.score(*rows, side=side, candidates=candidates)
+        labels = torch.zeros(scores.shape, dtype=torch.bool)
+        for index, state in ((sample.known, True), (sample.stated, False)):
+            query, entity = index.answers(anchors, relations, side)
+            labels[torch.from_numpy(query), torch.from_numpy(column[entity])] = state
+        scores[torch.from_numpy(query), torch.from_numpy(column[entity])] = -torch.inf
+        return _labelled(scores, labels, fold[anchors], "vectors")
 
     blocks = [
         (side, block)
         for side in SIDES
-        for asked in [distinct_queries(facts, side)]
+        for asked in [distinct_queries(sample.facts, side)]
         for block in np.array_split(asked, -(-len(asked) // AT_ONCE))
     ]
     parts = []
     with thread_map() as each:
-        for (_, asked), found in zip(blocks, each(label, blocks), strict=True):
-            parts += found
-            advance(len(asked))
-    return parts
+        for part in each(label, blocks):
+            parts.append(part)
+            advance(len(part.fold))
+    return {"vectors": _concatenated(parts)}
 
 
-def _choose(labelled: _LabelledShares) -> tuple[Calibration, float]:
+def _labelled(scores_BC: Tensor, labels_BC: Tensor, fold: Ids, by: By) -> LabelledShares:
+    best = scores_BC.topk(min(TOP_CANDIDATES, scores_BC.shape[1]))
+    shares = log_shares(best.values, scores_BC, by).double().numpy()
+    return LabelledShares(shares, labels_BC.gather(1, best.indices).numpy(), fold)
+
+
+def _concatenated(parts: Sequence[LabelledShares]) -> LabelledShares:
+    columns = zip(*((part.shares, part.labels, part.fold) for part in parts), strict=True)
+    return LabelledShares(*(np.concatenate(column) for column in columns))
+
+
+def _choose(labelled: LabelledShares) -> tuple[Calibration, float]:
     """Return the better of the two forms, and its error on the folds that it was not fitted to."""
     probability = {fit: np.full(labelled.shares.shape, np.nan) for fit in (isotonic, platt)}
     for number in range(FOLDS):

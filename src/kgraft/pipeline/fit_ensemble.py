@@ -5,42 +5,23 @@ Shapes: B queries, K candidates of each, F features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.known_facts import Side, queries
-from kgraft.graph.vocabulary import Rows
-from kgraft.linking.joint_graph import positions_of
 from kgraft.model.ensemble import (
     DEFAULT_WEIGHTS,
     EnsembleScorer,
-    Features,
     ensemble_scores,
     evidence_probability,
 )
 from kgraft.model.evidence import By
 from kgraft.model.frequency_prior import FrequencyPrior
-from kgraft.model.scorer import directed
+from kgraft.pipeline.candidate_lists import FOLDS, CandidateLists, folds
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
-from kgraft.system.threads import thread_map
-from kgraft.training.validation import ValidationSample
-
-CANDIDATES = 100
-"""The best candidates by vectors, and by evidence, that a query is fitted on."""
-
-AT_ONCE = 128
-"""Queries whose candidates are scored at once."""
-
-FOLDS = 2
-"""Parts of the queries; an ensemble is measured on the part that it was not fitted to."""
-
-SIDES: tuple[Side, ...] = ("tail", "head")
 
 FREQUENCY_WEIGHTS = slice(7, 9)
 """The weights of ``frequency`` and ``degree`` among those of an ensemble."""
@@ -89,27 +70,21 @@ def default_ensemble(n_relations: int) -> FittedEnsemble:
 
 
 def fit_ensemble(
-    scorer: EnsembleScorer,
-    sample: ValidationSample,
-    *,
-    prior_rank: int,
-    advance: Callable[[int], None] = lambda _: None,
+    lists: CandidateLists, scorer: EnsembleScorer, *, prior_rank: int
 ) -> FittedEnsemble:
     """Fit the weights of an ensemble, and the frequency prior, on validation facts.
 
     Each way to answer is measured on them too, on queries that nothing was fitted to.
 
     Args:
-        scorer: Vectors and evidence; its own weights play no part.
-        sample: Validation facts, those that chose the best epoch.
+        lists: The queries of validation facts, with their best candidates.
+        scorer: What scored them; its own weights play no part.
         prior_rank: Rank of the frequency prior; 0 fits none.
-        advance: Receives the number of queries done, two for each fact.
     """
     n_relations, n_entities = scorer.n_relations, scorer.n_entities
-    lists = _candidate_lists(scorer, sample, advance)
     fold = torch.from_numpy(folds(n_entities))[lists.anchor]
 
-    def fit(some: _CandidateLists) -> tuple[Tensor, Tensor]:
+    def fit(some: CandidateLists) -> tuple[Tensor, Tensor]:
         frequency = _fit_frequency(some, n_relations) if prior_rank else _vectors_only(n_relations)
         return _fit_weights(some, n_relations), frequency
 
@@ -134,104 +109,7 @@ def fit_ensemble(
     return FittedEnsemble(both, mrr, held_out, prior)
 
 
-def folds(n_entities: int) -> Rows:
-    """Return the fold of the queries about each entity, ``(n,)``, always the same."""
-    return np.random.default_rng(0).integers(FOLDS, size=n_entities)
-
-
-@dataclass(frozen=True, eq=False)
-class _CandidateLists:
-    """Queries with their best candidates.
-
-    Args:
-        anchor: Given entity of each query, ``(B,)``.
-        relation: Directed relation of each query, ``(B,)``.
-        features: Of the candidates, ``(B, K)``.
-        usable: Whether a candidate is neither known nor repeated, bool ``(B, K)``.
-        answer: Column of the answer, -1 if it is not among the candidates, ``(B,)``.
-    """
-
-    anchor: Tensor
-    relation: Tensor
-    features: Features
-    usable: Tensor
-    answer: Tensor
-
-    def frequencies_only(self) -> _CandidateLists:
-        """Return the queries with no features but vectors, frequency and degree."""
-        zero = torch.zeros(()).expand_as(self.features.vectors)
-        off = dict.fromkeys(("inferred", "stated", "reliability", "unstated", "joined"), zero)
-        return replace(self, features=self.features._replace(**off))
-
-    def where(self, mask: Tensor) -> _CandidateLists:
-        """Return the queries that a mask ``(B,)`` keeps."""
-        return _CandidateLists(
-            self.anchor[mask],
-            self.relation[mask],
-            Features(*(x[mask] for x in self.features)),
-            self.usable[mask],
-            self.answer[mask],
-        )
-
-    def reciprocal_ranks(self, scores: Tensor) -> Tensor:
-        """Return 1 / rank of each answer, ties counting half; 0 if it is no candidate."""
-        own = scores.gather(1, self.answer.clamp(min=0)[:, None])
-        other = self.usable.clone()
-        other.scatter_(1, self.answer.clamp(min=0)[:, None], value=False)
-        better = ((scores > own) & other).sum(1) + 0.5 * ((scores == own) & other).sum(1)
-        return torch.where(self.answer >= 0, 1.0 / (1.0 + better), 0.0)
-
-
-def _candidate_lists(
-    scorer: EnsembleScorer, sample: ValidationSample, advance: Callable[[int], None]
-) -> _CandidateLists:
-    """Return the sample's facts as queries for both sides, with their best candidates."""
-    blocks = np.array_split(sample.facts, -(-len(sample.facts) // AT_ONCE))
-    asked = [(facts, side) for side in SIDES for facts in blocks]
-    parts = []
-    with thread_map() as each:
-        for part in each(lambda block: _candidates_of(scorer, sample, *block), asked):
-            parts.append(part)
-            advance(len(part.anchor))
-    return _CandidateLists(
-        torch.cat([part.anchor for part in parts]),
-        torch.cat([part.relation for part in parts]),
-        Features(*(torch.cat(x) for x in zip(*(part.features for part in parts), strict=True))),
-        torch.cat([part.usable for part in parts]),
-        torch.cat([part.answer for part in parts]),
-    )
-
-
-def _candidates_of(
-    scorer: EnsembleScorer, sample: ValidationSample, facts: Triples, side: Side
-) -> _CandidateLists:
-    anchors, relations, answers = queries(facts, side)
-    asked = torch.from_numpy(anchors.copy()), torch.from_numpy(relations.copy())
-    features = scorer.features(*asked, side=side, candidates=torch.from_numpy(sample.candidates))
-    query, known = sample.known.answers(anchors, relations, side)
-    column = torch.from_numpy(positions_of(sample.candidates, scorer.n_entities))
-    own = column[torch.from_numpy(answers.copy())][:, None]
-    usable = torch.ones(features.vectors.shape, dtype=torch.bool)
-    usable[torch.from_numpy(query), column[torch.from_numpy(known)]] = False
-    usable.scatter_(1, own, value=True)
-    best = [
-        scores.masked_fill(~usable, -torch.inf).topk(min(CANDIDATES, scores.shape[1])).indices
-        for scores in (features.vectors, evidence_probability(features))
-    ]
-    chosen = torch.cat(best, dim=1).sort(dim=1).values
-    once = torch.ones_like(chosen, dtype=torch.bool)
-    once[:, 1:] = chosen[:, 1:] != chosen[:, :-1]
-    is_answer = (chosen == own) & once
-    return _CandidateLists(
-        asked[0],
-        directed(asked[1], side, scorer.n_relations),
-        Features(*(x if x.shape[1] == 1 else x.gather(1, chosen) for x in features)),
-        usable.gather(1, chosen) & once,
-        torch.where(is_answer.any(1), is_answer.int().argmax(1), -1),
-    )
-
-
-def _fit_weights(lists: _CandidateLists, n_relations: int) -> Tensor:
+def _fit_weights(lists: CandidateLists, n_relations: int) -> Tensor:
     """Return the maximum a posteriori weights ``(2 m, F)``.
 
     Each relation has its own weights, with a normal prior around those common to all, which have
@@ -257,7 +135,7 @@ def _fit_weights(lists: _CandidateLists, n_relations: int) -> Tensor:
     return (default + common + own).detach()
 
 
-def _fit_frequency(lists: _CandidateLists, n_relations: int) -> Tensor:
+def _fit_frequency(lists: CandidateLists, n_relations: int) -> Tensor:
     """Return weights ``(2 m, F)`` of frequency and degree beside vectors of weight 1."""
     fitted, weights = (
         _fit_weights(lists.frequencies_only(), n_relations),

@@ -20,13 +20,14 @@ from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
 from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import Kind, TrainedModel
+from kgraft.pipeline.candidate_lists import ScoredSample, score_sample
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
 from kgraft.pipeline.fit_calibration import (
     ERROR_METRIC,
     FittedCalibration,
     fit_calibration,
-    score_by_all_ways,
-    score_by_vectors,
+    shares_by_all_ways,
+    shares_by_vectors,
 )
 from kgraft.pipeline.fit_ensemble import FittedEnsemble, default_ensemble, fit_ensemble
 from kgraft.pipeline.formats import (
@@ -140,22 +141,20 @@ def fit_target(
         embeddings_of(task.model),
         lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
-    kge, evidence, ensemble = task.model, None, None
-    if rules is not None:
+    kge, evidence = task.model, None
+    if rules is None:
+        calibration = run.stage(
+            "calibration", CALIBRATION, lambda: calibrate_vectors(kge, context, run.showing)
+        )
+    else:
         index = EvidenceIndex(
             context.graph, context.target.name, rules, context.reliability, context.edges
         )
-        scorer = _ensemble_scorer(kge, index)
-        ensemble = run.stage(
-            "ensemble", ENSEMBLE, lambda: fit_ensemble_for(scorer, context, run.showing)
-        )
+        lists = ScoredOnce(kge, index, context, run.showing)
+        ensemble = run.stage("ensemble", ENSEMBLE, lambda: fit_ensemble_of(lists))
+        calibration = run.stage("calibration", CALIBRATION, lambda: calibrate(lists, ensemble))
         kge = kge.with_prior(ensemble.prior)
         evidence = Evidence(rules, context.reliability, ensemble.weights, ensemble.mrr, index)
-    calibration = run.stage(
-        "calibration",
-        CALIBRATION,
-        lambda: calibrate(kge, evidence, ensemble, context, run.showing),
-    )
     metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
     if evidence is not None:
         metrics[EVIDENCE_METRIC] = evidence.mrr
@@ -216,38 +215,60 @@ def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoF
         )
 
 
-def fit_ensemble_for(
-    scorer: EnsembleScorer, context: TargetContext, showing: Showing
-) -> FittedEnsemble:
+class ScoredOnce:
+    """The candidates of validation queries, scored when a stage first needs them.
+
+    Args:
+        kge: The trained vectors.
+        index: The evidence.
+        context: The target's context.
+        showing: Shows a stage.
+    """
+
+    def __init__(
+        self, kge: KgeModel, index: EvidenceIndex, context: TargetContext, showing: Showing
+    ) -> None:
+        evidence = EvidenceScorer(index, kge.n_entities, kge.n_relations)
+        default = default_ensemble(kge.n_relations)
+        self.scorer = EnsembleScorer(kge, evidence, default.weights)
+        self.context, self._showing = context, showing
+        self._scored: ScoredSample | None = None
+
+    def for_stage(self, name: str) -> ScoredSample | None:
+        """Return the scored candidates, ``None`` without validation facts."""
+        sample = self.context.sample
+        if sample is None:
+            return None
+        total = 2 * len(sample.facts)
+        with self._showing(name, total) as advance:
+            if self._scored is None:
+                self._scored = score_sample(self.scorer, sample, advance)
+            else:
+                advance(total)
+        return self._scored
+
+
+def fit_ensemble_of(lists: ScoredOnce) -> FittedEnsemble:
     """Fit the ensemble of vectors and evidence, and the frequency prior."""
-    sample = context.sample
-    if sample is None:
+    scored, scorer = lists.for_stage("ensemble"), lists.scorer
+    if scored is None:
         return default_ensemble(scorer.n_relations)
-    with showing("ensemble", 2 * len(sample.facts)) as advance:
-        rank = context.settings.prior.rank
-        return fit_ensemble(scorer, sample, prior_rank=rank, advance=advance)
+    return fit_ensemble(scored.facts, scorer, prior_rank=lists.context.settings.prior.rank)
 
 
-def calibrate(
-    kge: KgeModel,
-    evidence: Evidence | None,
-    ensemble: FittedEnsemble | None,
-    context: TargetContext,
-    showing: Showing,
-) -> FittedCalibration:
+def calibrate(lists: ScoredOnce, ensemble: FittedEnsemble) -> FittedCalibration:
     """Fit the calibration of each way to answer."""
+    scored = lists.for_stage("calibration")
+    if scored is None or ensemble.held_out is None:
+        return FittedCalibration({}, {})
+    n_entities = lists.context.graph.n_entities
+    return fit_calibration(shares_by_all_ways(scored.queries, ensemble.held_out, n_entities))
+
+
+def calibrate_vectors(kge: KgeModel, context: TargetContext, showing: Showing) -> FittedCalibration:
+    """Fit the calibration of a model without rules."""
     sample = context.sample
     if sample is None:
         return FittedCalibration({}, {})
-    score = score_by_vectors(kge, context.entities)
-    if evidence is not None and ensemble is not None and ensemble.held_out is not None:
-        index = evidence.index_in(context.graph, context.target.name)
-        scorer = evidence.ensemble_scorer(kge, index)
-        score = score_by_all_ways(scorer, ensemble.held_out, context.entities)
     with showing("calibration", 2 * len(sample.facts)) as advance:
-        return fit_calibration(context.graph, context.target, sample.facts, score, advance=advance)
-
-
-def _ensemble_scorer(kge: KgeModel, index: EvidenceIndex) -> EnsembleScorer:
-    evidence = EvidenceScorer(index, kge.n_entities, kge.n_relations)
-    return EnsembleScorer(kge, evidence, default_ensemble(kge.n_relations).weights)
+        return fit_calibration(shares_by_vectors(kge, sample, advance))

@@ -24,11 +24,13 @@ class ValidationSample:
     Args:
         facts: int64 ``(n, 3)``.
         known: The graph's training and validation facts.
+        stated: The graph's training facts.
         candidates: The rows of its entities.
     """
 
     facts: Triples
     known: KnownFacts
+    stated: KnownFacts
     candidates: Rows
 
 
@@ -87,5 +89,6 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
     return ValidationSample(
         part.joint(graph.valid[chosen]),
         KnownFacts(part.joint(graph.train), part.joint(graph.valid)),
+        KnownFacts(part.joint(graph.train)),
         part.entity_rows,
     )

@@ -1,0 +1,227 @@
+"""Validation queries with their best candidates, scored once for ensemble and calibration.
+
+Shapes: B queries, C candidates, K of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.known_facts import KnownFacts, Side, queries
+from kgraft.graph.vocabulary import Rows
+from kgraft.linking.joint_graph import positions_of
+from kgraft.model.ensemble import (
+    DEFAULT_WEIGHTS,
+    EnsembleScorer,
+    Features,
+    ensemble_scores,
+    evidence_probability,
+)
+from kgraft.model.scorer import directed
+from kgraft.system.threads import thread_map
+from kgraft.training.validation import ValidationSample
+
+CANDIDATES = 100
+"""The best candidates by vectors, by evidence, and by both, that are kept of a query."""
+
+AT_ONCE = 128
+"""Queries whose candidates are scored at once."""
+
+FOLDS = 2
+"""Parts of the queries; what is fitted to one part is measured on another."""
+
+SIDES: tuple[Side, ...] = ("tail", "head")
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateLists:
+    """Queries with their best candidates.
+
+    Args:
+        anchor: Given entity of each query, ``(B,)``.
+        relation: Directed relation of each query, ``(B,)``.
+        features: Of the candidates, ``(B, K)``.
+        usable: Whether a candidate is neither known nor repeated, bool ``(B, K)``.
+        answer: Column of the answer, -1 if it is not among the candidates, ``(B,)``.
+    """
+
+    anchor: Tensor
+    relation: Tensor
+    features: Features
+    usable: Tensor
+    answer: Tensor
+
+    def frequencies_only(self) -> CandidateLists:
+        """Return the queries with no features but vectors, frequency and degree."""
+        zero = torch.zeros(()).expand_as(self.features.vectors)
+        off = dict.fromkeys(("inferred", "stated", "reliability", "unstated", "joined"), zero)
+        return replace(self, features=self.features._replace(**off))
+
+    def where(self, mask: Tensor) -> CandidateLists:
+        """Return the queries that a mask ``(B,)`` keeps."""
+        return CandidateLists(
+            self.anchor[mask],
+            self.relation[mask],
+            Features(*(x[mask] for x in self.features)),
+            self.usable[mask],
+            self.answer[mask],
+        )
+
+    def reciprocal_ranks(self, scores: Tensor) -> Tensor:
+        """Return 1 / rank of each answer, ties counting half; 0 if it is no candidate."""
+        own = scores.gather(1, self.answer.clamp(min=0)[:, None])
+        other = self.usable.clone()
+        other.scatter_(1, self.answer.clamp(min=0)[:, None], value=False)
+        better = ((scores > own) & other).sum(1) + 0.5 * ((scores == own) & other).sum(1)
+        return torch.where(self.answer >= 0, 1.0 / (1.0 + better), 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledLists:
+    """Distinct queries with their best candidates among those that no training fact states.
+
+    Args:
+        anchor: Given entity of each query, ``(B,)``.
+        relation: Directed relation of each query, ``(B,)``.
+        features: Of the candidates, ``(B, K)``.
+        usable: Whether a candidate is neither stated nor repeated, bool ``(B, K)``.
+        labels: Whether a validation fact states the candidate, bool ``(B, K)``.
+    """
+
+    anchor: Tensor
+    relation: Tensor
+    features: Features
+    usable: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredSample:
+    """The validation facts of a sample as queries, with their best candidates.
+
+    Args:
+        facts: Two queries for each fact; the other facts of the graph are no candidates.
+        queries: Each different query once.
+    """
+
+    facts: CandidateLists
+    queries: LabelledLists
+
+
+def score_sample(
+    scorer: EnsembleScorer,
+    sample: ValidationSample,
+    advance: Callable[[int], None] = lambda _: None,
+) -> ScoredSample:
+    """Score the candidates of a sample's queries for both sides, and keep the best of each.
+
+    Args:
+        scorer: Vectors and evidence; its own weights play no part.
+        sample: Validation facts.
+        advance: Receives the number of queries done, two for each fact.
+    """
+    blocks = []
+    for side in SIDES:
+        anchors, relations, _ = queries(sample.facts, side)
+        is_first = np.zeros(len(anchors), dtype=np.bool_)
+        is_first[np.unique(np.stack([anchors, relations]), axis=1, return_index=True)[1]] = True
+        parts = np.array_split(np.arange(len(anchors)), -(-len(anchors) // AT_ONCE))
+        blocks += [(side, sample.facts[part], is_first[part]) for part in parts]
+    found = []
+    with thread_map() as each:
+        for part in each(lambda block: _score_block(scorer, sample, *block), blocks):
+            found.append(part)
+            advance(len(part.facts.anchor))
+    scored: ScoredSample = _concatenated(found)
+    return scored
+
+
+def folds(n_entities: int) -> Rows:
+    """Return the fold of the queries about each entity, ``(n,)``, always the same."""
+    return np.random.default_rng(0).integers(FOLDS, size=n_entities)
+
+
+def _score_block(
+    scorer: EnsembleScorer,
+    sample: ValidationSample,
+    side: Side,
+    facts: Triples,
+    is_first: NDArray[np.bool_],
+) -> ScoredSample:
+    anchors, relations, answers = (torch.from_numpy(x.copy()) for x in queries(facts, side))
+    candidates = torch.from_numpy(sample.candidates)
+    features = scorer.features(anchors, relations, side=side, candidates=candidates)
+    column = torch.from_numpy(positions_of(sample.candidates, scorer.n_entities))
+    known, stated = (
+        _marked(index, anchors, relations, side, column, len(candidates))
+        for index in (sample.known, sample.stated)
+    )
+    along = directed(relations, side, scorer.n_relations)
+    own = column[answers][:, None]
+    usable = ~known
+    usable.scatter_(1, own, value=True)
+    by_evidence = evidence_probability(features)
+    chosen, once = _best(usable, features.vectors, by_evidence)
+    is_answer = (chosen == own) & once
+    of_facts = CandidateLists(
+        anchors,
+        along,
+        _gathered(features, chosen),
+        usable.gather(1, chosen) & once,
+        torch.where(is_answer.any(1), is_answer.int().argmax(1), -1),
+    )
+    first = torch.from_numpy(is_first)
+    features = Features(*(x[first] for x in features))
+    by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
+    usable = ~stated[first]
+    chosen, once = _best(usable, features.vectors, by_evidence[first], by_both)
+    of_queries = LabelledLists(
+        anchors[first],
+        along[first],
+        _gathered(features, chosen),
+        usable.gather(1, chosen) & once,
+        (known & ~stated)[first].gather(1, chosen),
+    )
+    return ScoredSample(of_facts, of_queries)
+
+
+def _marked(
+    index: KnownFacts, anchors: Tensor, relations: Tensor, side: Side, column: Tensor, size: int
+) -> Tensor:
+    """Return which candidates answer queries by an index of facts, bool ``(B, C)``."""
+    query, answer = index.answers(anchors.numpy(), relations.numpy(), side)
+    marked = torch.zeros(len(anchors), size, dtype=torch.bool)
+    marked[torch.from_numpy(query), column[torch.from_numpy(answer)]] = True
+    return marked
+
+
+def _best(usable: Tensor, *scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the best usable candidates by each score, ascending, and which are no repeats."""
+    best = [
+        x.masked_fill(~usable, -torch.inf).topk(min(CANDIDATES, x.shape[1])).indices for x in scores
+    ]
+    chosen = torch.cat(best, dim=1).sort(dim=1).values
+    once = torch.ones_like(chosen, dtype=torch.bool)
+    once[:, 1:] = chosen[:, 1:] != chosen[:, :-1]
+    return chosen, once
+
+
+def _gathered(features: Features, chosen: Tensor) -> Features:
+    return Features(*(x if x.shape[1] == 1 else x.gather(1, chosen) for x in features))
+
+
+def _concatenated(parts: Sequence[Any]) -> Any:
+    """Concatenate tensors, or tuples and dataclasses of them."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(parts))
+    rows = [part if isinstance(part, tuple) else tuple(vars(part).values()) for part in parts]
+    return type(first)(*(_concatenated(column) for column in zip(*rows, strict=True)))
