@@ -61,7 +61,7 @@ def graph(tiny: Collection) -> JointGraph:
 
 @pytest.fixture
 def rules(graph: JointGraph) -> EvidenceScorer:
-    # ann likes cay with a chance of 0.75, bob sees cay with one of 0.125
+    # ann likes cay with a probability of 0.75, bob sees cay with one of 0.125
     agreement = np.array([1.0, 1.0, 1.0, 0.75, 1.0, 0.5, 0.125])
     return EvidenceScorer(EvidenceIndex(graph, "mine", RULES, agreement), graph.n_entities, M)
 
@@ -84,13 +84,13 @@ def weights(*one: float) -> Tensor:
     return torch.tensor(one).repeat(2 * M, 1)
 
 
-def chances(*confidences: float) -> list[float]:
-    """Return the chances of the answers that rules give to one query."""
-    said = [0.01 + x for x in confidences]
-    return [x / (sum(said) + 0.3) for x in said]
+def probabilities(*confidences: float) -> list[float]:
+    """Return the probabilities of the answers of rules to one query."""
+    odds = [0.01 + x for x in confidences]
+    return [x / (sum(odds) + 0.3) for x in odds]
 
 
-(BY_RULE, TOO), (ALONE,) = chances(0.5, 0.25), chances(0.25)
+(BY_RULE, TOO), (ALONE,) = probabilities(0.5, 0.25), probabilities(0.25)
 BY_BOTH = 1 - (1 - BY_RULE) * (1 - 0.75)
 
 # ann and cay like dan because they like anything; ann likes cay by a rule and by a statement
@@ -128,7 +128,7 @@ def test_rules_and_statements_answer_for_tails(rules: EvidenceScorer) -> None:
 def test_rules_and_statements_answer_for_heads(rules: EvidenceScorer) -> None:
     scores = rules.score(ids(CAY, CAY, DAN), ids(LIKES, SEES, LIKES), side="head")
     # who likes dan: a rule that names dan does not say
-    either = 1 - (1 - chances(0.5)[0]) * (1 - 0.75)
+    either = 1 - (1 - probabilities(0.5)[0]) * (1 - 0.75)
     wanted = [[either, 0, 0, 0, 0, 0], [0, 0.125, 0, 0, 0, 0], [0] * 6]
     assert scores.numpy() == pytest.approx(np.array(wanted))
 
@@ -140,18 +140,18 @@ def test_statements_about_entities_that_the_target_does_not_have_say_nothing(
     features = EnsembleScorer(kge, rules, weights(*DEFAULT_WEIGHTS)).features
     found = features(ids(BOB), ids(SEES), side="tail", candidates=ids(CAY, Z))
     assert found.stated.tolist() == [[1.0, 0.0]]
-    # nor does what is said of them say whether anything that is stated will do
+    # nor do they count for unstated
     assert found.unstated.tolist() == [[1 - 0.125]]
     assert features(ids(Z), ids(SEES), side="head", candidates=None).unstated.tolist() == [[1.0]]
 
 
 def test_only_the_first_entities_are_candidates(graph: JointGraph, kge: KgeModel) -> None:
     seen = rules_of({"relation": KNOWS, "first": SEES, "confidence": 0.5})
-    witnesses = EvidenceIndex(graph, "mine", seen, np.ones(7))
-    of_all = EvidenceScorer(witnesses, 6, M).score(ids(BOB), ids(KNOWS), side="tail")
-    (half,) = chances(0.5)  # Z is none of mine's entities
+    index = EvidenceIndex(graph, "mine", seen, np.ones(7))
+    of_all = EvidenceScorer(index, 6, M).score(ids(BOB), ids(KNOWS), side="tail")
+    (half,) = probabilities(0.5)  # Z is none of mine's entities
     assert of_all.numpy() == pytest.approx(np.array([[0.0, 0.0, half, 0.0, 0.0, 0.0]]))
-    some = EvidenceScorer(witnesses, 5, M)
+    some = EvidenceScorer(index, 5, M)
     for candidates in (None, torch.arange(5)):
         found = some.score(ids(BOB), ids(KNOWS), side="tail", candidates=candidates)
         assert found.numpy() == pytest.approx(np.array([[0.0, 0.0, half, 0.0, 0.0]]))
@@ -191,9 +191,9 @@ def test_features_by_hand(rules: EvidenceScorer, kge: KgeModel) -> None:
     assert found.stated.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert found.reliability.numpy() == pytest.approx(np.array([[math.log(3), 0.0], [0.0, 0.0]]))
     assert found.unstated.tolist() == [[0.25], [1.0]]
-    # somebody says that ann likes cay, and that cay likes dan
+    # another source states that ann likes cay, and that cay likes dan
     assert found.joined.tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    # mine says of dan alone that somebody likes him; four facts are about cay, one about dan
+    # mine states of dan alone that he is liked; four facts are about cay, one about dan
     assert found.frequency.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
     assert found.degree.numpy() == pytest.approx(np.log1p([[4, 1]] * 2))
 
@@ -250,7 +250,7 @@ def test_blocks_of_candidates_are_columns_of_the_whole(
             assert part.numpy() == pytest.approx(whole[:, block].numpy())
 
 
-def test_blocks_of_candidates_ask_the_witnesses_once(
+def test_blocks_of_candidates_look_evidence_up_once(
     rules: EvidenceScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, stated = [], EvidenceIndex.stated
@@ -267,7 +267,7 @@ def test_blocks_of_candidates_ask_the_witnesses_once(
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_the_chance_of_features_is_what_rules_score(
+def test_the_probability_of_features_is_what_rules_score(
     rules: EvidenceScorer, kge: KgeModel, side: Side
 ) -> None:
     asked = ids(ANN, BOB, CAY, Z), ids(LIKES, SEES, LIKES, SEES)

@@ -91,7 +91,7 @@ def test_a_model_answers_by_what_its_validation_facts_favour(student: TrainedMod
     assert replace(student, evidence=None).scorer() is student.kge
 
 
-def test_a_model_answers_by_what_it_is_told(student: TrainedModel) -> None:
+def test_a_model_answers_in_the_chosen_way(student: TrainedModel) -> None:
     assert student.scorer("vectors") is student.kge
     asked = torch.tensor([ANN]), torch.tensor([LIKES])
     # A rule says 0.7, and big, with which mine agrees by a third, says so too.

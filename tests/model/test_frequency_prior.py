@@ -1,4 +1,4 @@
-"""What is usual along a relation, added to scores: by hand, on both sides, kept, and left out."""
+"""The frequency prior in scores: by hand, on both sides, saved, and left out."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_model_is_downloaded(hub: Hub, student: TrainedModel, place: str | Pat
         ("hf://me/offline", "no connection"),
     ],
 )
-def test_what_is_not_there_is_told(hub: Hub, place: str, reason: str) -> None:
+def test_missing_models_are_reported(hub: Hub, place: str, reason: str) -> None:
     with pytest.raises(ModelDirectoryError) as caught:
         load_model(place)
     assert str(caught.value).startswith(f"{place}: this model cannot be downloaded (")
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_told(hub: Hub, place: str, reason: str) -> None:
     assert "hf auth login" in str(caught.value)
 
 
-def test_without_the_extra_the_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(KgraftError, match=r"pip install 'kgraft\[hub\]'"):
         load_model("hf://me/el")

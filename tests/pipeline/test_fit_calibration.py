@@ -40,7 +40,7 @@ Answers = st.lists(st.tuples(st.floats(-20, 0), st.booleans()), max_size=60)
 @given(Answers)
 @example([(-16.0, False), (-15.5, True)])
 @pytest.mark.parametrize("fit", [isotonic, platt])
-def test_curves_never_fall_and_nothing_is_beyond_doubt(
+def test_curves_never_fall_and_no_probability_is_0_or_1(
     fit: type, answers: list[tuple[float, bool]]
 ) -> None:
     shares = np.array([share for share, _ in answers], dtype=np.float64)

@@ -61,12 +61,12 @@ def mine() -> KnowledgeGraph:
     )
 
 
-def by_chance(
-    *graphs: KnowledgeGraph, links: tuple[Links, ...] = (), usual: int = 0
+def untrained(
+    *graphs: KnowledgeGraph, links: tuple[Links, ...] = (), rank: int = 0
 ) -> TrainedModel:
     """A model whose vectors know nothing."""
     settings = TrainSettings(
-        model=ModelSettings(width=4), rules=RuleSettings(), prior=PriorSettings(rank=usual)
+        model=ModelSettings(width=4), rules=RuleSettings(), prior=PriorSettings(rank=rank)
     )
     graph = join(graphs, links)
     draw = torch.Generator().manual_seed(2)
@@ -91,7 +91,7 @@ def measured(model: TrainedModel, collection: Collection, by: By | None = None) 
 
 
 def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) -> None:
-    model = with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)
+    model = with_rules(untrained(mine), mine, R_FOLLOWS_FROM_S)
     mrr = evidence_of(model).mrr
     assert mrr["vectors"] < 0.2
     assert mrr["rules"] == 1.0
@@ -101,7 +101,7 @@ def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) ->
     collection = Collection("alone", {"mine": mine}, target="mine")
     assert measured(model, collection) == 1.0
     assert measured(model, collection, "both") > 0.9
-    # vectors count for less than usual, and rules for more
+    # vectors count for less than by default, and rules for more
     weights = evidence_of(model).weights[[R, R + 2]]
     assert (weights[:, 0] < DEFAULT_WEIGHTS[0]).all()
     assert (weights[:, 2] == DEFAULT_WEIGHTS[2]).all()  # nothing is stated by others
@@ -114,16 +114,16 @@ def test_what_only_another_source_states_is_answered_by_it(mine: KnowledgeGraph)
     same = np.stack([np.arange(N)] * 2, axis=1)
     links = (Links("mine", "other", same, np.ones(N, dtype=np.float32)),)
     useless = {"relation": S, "first": R, "second": R, "third": R, "confidence": 0.75}
-    model = with_rules(by_chance(mine, other, links=links), mine, useless)
+    model = with_rules(untrained(mine, other, links=links), mine, useless)
     assert evidence_of(model).mrr["rules"] == 1.0
     assert model.answers_by == "rules"
     collection = collect([mine, other], links, target="mine", name="two")
     assert measured(model, collection) == 1.0
 
 
-def test_without_validation_facts_weights_are_the_usual_ones(mine: KnowledgeGraph) -> None:
+def test_without_validation_facts_weights_are_the_default_ones(mine: KnowledgeGraph) -> None:
     target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train)
-    model = with_rules(by_chance(target), target, R_FOLLOWS_FROM_S)
+    model = with_rules(untrained(target), target, R_FOLLOWS_FROM_S)
     assert evidence_of(model).weights.equal(torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1))
     assert evidence_of(model).mrr == {}
     assert (model.answers_by, model.metrics[EVIDENCE_METRIC]) == ("vectors", {})
@@ -144,7 +144,7 @@ def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int
 
 
 def test_rules_and_agreement_are_kept(mine: KnowledgeGraph) -> None:
-    model, rules = by_chance(mine), rules_of(R_FOLLOWS_FROM_S)
+    model, rules = untrained(mine), rules_of(R_FOLLOWS_FROM_S)
     agreement = np.linspace(0, 1, len(model.graph.triples))
     evidence = evidence_of(with_evidence(model, mine, rules, agreement))
     assert evidence.rules is rules
@@ -153,11 +153,11 @@ def test_rules_and_agreement_are_kept(mine: KnowledgeGraph) -> None:
 
 @pytest.mark.parametrize("by", ["vectors", "rules"])
 def test_ways_are_measured_as_evaluation_measures_them(mine: KnowledgeGraph, by: By) -> None:
-    # a rule that is right for some, and vectors by chance; other facts of r are filtered
+    # a rule that is right for some, and untrained vectors; other facts of r are filtered
     half = KnowledgeGraph(
         "mine", mine.entities, mine.relations, mine.train[::2], mine.valid, mine.test
     )
-    model = with_rules(by_chance(half), half, R_FOLLOWS_FROM_S)
+    model = with_rules(untrained(half), half, R_FOLLOWS_FROM_S)
     found = evidence_of(model).mrr[by]
     wanted = measured(model, Collection("alone", {"mine": half}, target="mine"), by)
     assert 0 < wanted < 1
@@ -166,7 +166,7 @@ def test_ways_are_measured_as_evaluation_measures_them(mine: KnowledgeGraph, by:
 
 def test_the_same_call_gives_the_same_weights(mine: KnowledgeGraph) -> None:
     one, other = (
-        evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)) for _ in range(2)
+        evidence_of(with_rules(untrained(mine), mine, R_FOLLOWS_FROM_S)) for _ in range(2)
     )
     assert one.weights.equal(other.weights)
     assert one.mrr == other.mrr
@@ -176,7 +176,7 @@ def test_the_same_call_gives_the_same_weights(mine: KnowledgeGraph) -> None:
 def test_relations_without_validation_facts_share_what_others_have_learned(
     mine: KnowledgeGraph,
 ) -> None:
-    weights = evidence_of(with_rules(by_chance(mine), mine, R_FOLLOWS_FROM_S)).weights
+    weights = evidence_of(with_rules(untrained(mine), mine, R_FOLLOWS_FROM_S)).weights
     assert weights[S].equal(weights[S + 2])
     assert weights[S, 0] < DEFAULT_WEIGHTS[0]
     assert not weights[R].equal(weights[R + 2])
@@ -192,12 +192,12 @@ def test_a_mixture_is_measured_on_facts_that_it_was_not_fitted_to(
     valid = mine.valid[alike][:1]
     target = KnowledgeGraph("mine", mine.entities, mine.relations, mine.train, valid)
     useless = {"relation": R, "first": S, "second": S, "confidence": 0.75}
-    model = with_rules(by_chance(target), target, useless)
+    model = with_rules(untrained(target), target, useless)
     collection = Collection("alone", {"mine": target}, target="mine")
     fitted = measured(model, collection, "both")
-    # The queries for tail and head are in one part: measured apart, they have the usual weights.
-    usual = torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1)
-    unfitted = replace(model, evidence=replace(evidence_of(model), weights=usual, index=None))
+    # The queries for tail and head are in one part: measured apart, they have the default weights.
+    default = torch.tensor(DEFAULT_WEIGHTS).repeat(4, 1)
+    unfitted = replace(model, evidence=replace(evidence_of(model), weights=default, index=None))
     assert measured(unfitted, collection, "both") < fitted
     assert evidence_of(model).mrr["both"] == pytest.approx(
         measured(unfitted, collection, "both"), abs=1e-6
@@ -214,7 +214,7 @@ def test_known_answers_are_no_rivals(
     model = with_rules(by_size(mine, [1, 2, 3, 4, 5], [1, 1]), mine, ann_knows_cay, bob_knows)
     asked = torch.tensor([2]), torch.tensor([1])
     scores = model.scorer("rules").score(*asked, side="head", candidates=None)
-    # 0.25 and 0.75, each and 0.01, as shares of what is said and of the 0.3 that is not
+    # 0.25 and 0.75, each and 0.01, as shares of the answers and of the 0.3 of none
     wanted = np.array([[0.26, 0.76, 0.0, 0.0, 0.0]]) / (0.26 + 0.76 + 0.3)
     assert scores.numpy() == pytest.approx(wanted)
     mrr = evidence_of(model).mrr
@@ -235,7 +235,7 @@ def test_an_answer_among_ties_has_their_mean_rank(
 
 def test_validation_facts_are_the_sample_that_chose_the_epoch(mine: KnowledgeGraph) -> None:
     # rules answer none but the one fact that is sampled
-    model = by_chance(mine)
+    model = untrained(mine)
     few = model.settings.training.model_copy(update={"validation_queries": 1, "seed": 3})
     settings = model.settings.model_copy(update={"training": few})
     sampled = mine.valid[np.random.default_rng(3).permutation(20)[0]]
@@ -260,7 +260,7 @@ def test_what_is_stated_is_weighed_however_low_it_ranks_by_vectors() -> None:
     n = 3 * candidate_lists.CANDIDATES
     facts = np.stack([np.arange(n), np.zeros(n, dtype=np.int64), (np.arange(n) * 7 + 3) % n], 1)
     mine, collection = beside(facts[:50], facts[50:], facts, n)
-    model = by_chance(mine, collection.graphs["big"], links=collection.links)
+    model = untrained(mine, collection.graphs["big"], links=collection.links)
     useless = rules_of({"relation": S, "first": R, "confidence": 0.5})
     found = with_evidence(model, mine, useless, np.full(len(model.graph.triples), 0.9))
     assert found.evidence is not None
@@ -270,7 +270,7 @@ def test_what_is_stated_is_weighed_however_low_it_ranks_by_vectors() -> None:
 def test_certain_agreement_is_measured_as_it_answers() -> None:
     # The other graph states two answers; a rule says which.
     mine, collection = beside([[0, R, 1]], [[0, S, 1]], [[0, R, 1], [0, R, 2]], 5)
-    model = by_chance(mine, collection.graphs["big"], links=collection.links)
+    model = untrained(mine, collection.graphs["big"], links=collection.links)
     found = with_evidence(model, mine, rules_of(R_FOLLOWS_FROM_S), np.ones(3))
     assert found.evidence is not None
     measured = evaluate(found, collection, split="valid", filters=["train+valid"], by="rules")

@@ -1,4 +1,4 @@
-"""What is usual along relations: as much of it as fits, and how it is fitted and measured."""
+"""Fitting of the frequency prior: its rank, its tables, and its effect on MRR."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def random() -> EntityFrequencies:
 def products(connections: EntityFrequencies, size: int, n_entities: int = 9) -> torch.Tensor:
     """Return what is added along each relation for each answer, frequency weighing 2, degree -1."""
     frequency, degree = torch.full((4,), 2.0), torch.full((4,), -1.0)
-    usual = fit_frequency_prior(connections, frequency, degree, n_entities=n_entities, rank=size)
-    assert usual.entities.shape[1] <= size
-    return usual.relations @ usual.entities.T
+    prior = fit_frequency_prior(connections, frequency, degree, n_entities=n_entities, rank=size)
+    assert prior.entities.shape[1] <= size
+    return prior.relations @ prior.entities.T
 
 
 def exact(connections: EntityFrequencies, n_entities: int = 9) -> torch.Tensor:
@@ -109,8 +109,8 @@ def test_entities_without_a_row_take_no_part(random: EntityFrequencies) -> None:
 def test_no_facts_leave_degrees() -> None:
     connections = connections_of(graph_of([[0, 0, 1]], 3))
     frequency, degree = torch.zeros(4), torch.full((4,), -1.0)
-    usual = fit_frequency_prior(connections, frequency, degree, n_entities=3, rank=8)
-    added = usual.relations @ usual.entities.T
+    prior = fit_frequency_prior(connections, frequency, degree, n_entities=3, rank=8)
+    added = prior.relations @ prior.entities.T
     torch.testing.assert_close(added, torch.from_numpy(-connections.degree).expand(4, 3))
 
 
@@ -122,10 +122,10 @@ def test_the_same_facts_give_the_same_numbers(random: EntityFrequencies) -> None
 # -------------------------------------------------------------------------------- how it is fitted
 
 
-def by_chance(graph: KnowledgeGraph, usual: int) -> TrainedModel:
+def untrained(graph: KnowledgeGraph, rank: int) -> TrainedModel:
     """A model whose vectors know nothing."""
     settings = TrainSettings(
-        model=ModelSettings(width=4), rules=RuleSettings(), prior=PriorSettings(rank=usual)
+        model=ModelSettings(width=4), rules=RuleSettings(), prior=PriorSettings(rank=rank)
     )
     draw = torch.Generator().manual_seed(2)
     tables = (torch.randn(n, 4, generator=draw) for n in (len(graph.entities), 4))
@@ -141,8 +141,8 @@ def popular() -> KnowledgeGraph:
     return graph_of(facts[:40], 60, valid=facts[40:])
 
 
-def knowing(graph: KnowledgeGraph, usual: int) -> TrainedModel:
-    model = by_chance(graph, usual)
+def knowing(graph: KnowledgeGraph, rank: int) -> TrainedModel:
+    model = untrained(graph, rank)
     return with_evidence(model, graph, USELESS, np.ones(len(model.graph.triples)))
 
 
@@ -152,16 +152,16 @@ def mrr(model: TrainedModel, graph: KnowledgeGraph) -> float:
     return found.mrr(facts_filter="train+valid", side="tail")
 
 
-def test_vectors_learn_what_is_usual(popular: KnowledgeGraph) -> None:
-    without, told = knowing(popular, 0), knowing(popular, 8)
+def test_the_prior_improves_vectors(popular: KnowledgeGraph) -> None:
+    without, with_prior = knowing(popular, 0), knowing(popular, 8)
     assert without.kge.prior is None
-    assert mrr(told, popular) > mrr(without, popular) + 0.3
-    assert told.evidence is not None
+    assert mrr(with_prior, popular) > mrr(without, popular) + 0.3
+    assert with_prior.evidence is not None
     assert without.evidence is not None
-    assert told.evidence.weights.equal(without.evidence.weights)
+    assert with_prior.evidence.weights.equal(without.evidence.weights)
     # measured on facts that nothing was fitted to, it is better too
-    assert told.evidence.mrr["vectors"] > without.evidence.mrr["vectors"] + 0.1
-    assert told.evidence.mrr["both"] == without.evidence.mrr["both"]
+    assert with_prior.evidence.mrr["vectors"] > without.evidence.mrr["vectors"] + 0.1
+    assert with_prior.evidence.mrr["both"] == without.evidence.mrr["both"]
 
 
 def test_without_validation_facts_nothing_is_fitted(popular: KnowledgeGraph) -> None:

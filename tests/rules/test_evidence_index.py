@@ -1,4 +1,4 @@
-"""What speaks for answers: statements of other sources, and rules."""
+"""Evidence for answers: statements of other sources, and rules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def asked(*rows: tuple[int, int]) -> pl.DataFrame:
 
 
 def alone(confidence: float) -> float:
-    """Return the chance of an answer that no other answer rivals."""
+    """Return the probability of an only answer."""
     return (confidence + CONFIDENCE_OFFSET) / (confidence + CONFIDENCE_OFFSET + NO_ANSWER_ODDS)
 
 
@@ -88,9 +88,9 @@ def test_only_what_is_asked_for_is_returned(graph: JointGraph) -> None:
     assert dict(stating(graph).schema) == SCHEMA
 
 
-@pytest.mark.parametrize("chances", [(0.25, 0.75, 0.5), (0.75, 0.5, 0.25)])
+@pytest.mark.parametrize("reliabilities", [(0.25, 0.75, 0.5), (0.75, 0.5, 0.25)])
 def test_where_several_state_a_fact_the_largest_agreement_counts(
-    graph: JointGraph, chances: tuple[float, float, float]
+    graph: JointGraph, reliabilities: tuple[float, float, float]
 ) -> None:
     several = replace(
         graph,
@@ -98,7 +98,7 @@ def test_where_several_state_a_fact_the_largest_agreement_counts(
         triples=np.array([[ANN, LIKES, CAY]] * 3),
         triple_sources=np.array([1, 2, 3], dtype=np.int16),
     )
-    stated = EvidenceIndex(several, "mine", rules_from([], M), np.array(chances)).stated
+    stated = EvidenceIndex(several, "mine", rules_from([], M), np.array(reliabilities)).stated
     assert stated(asked((ANN, LIKES))).rows() == [(ANN, LIKES, CAY, 0.75)]
     assert stated(asked((CAY, LIKES + M))).rows() == [(CAY, LIKES + M, ANN, 0.75)]
 
@@ -124,8 +124,8 @@ def test_rules_answer_from_all_facts_with_combined_confidence(
         (Z, KNOWS + M, BOB): 0.125,
     }
     assert sorted(row[:3] for row in found.rows()) == sorted(wanted)
-    for *answer, chance in found.rows():
-        assert chance == pytest.approx(alone(wanted[tuple(answer)]))
+    for *answer, probability in found.rows():
+        assert probability == pytest.approx(alone(wanted[tuple(answer)]))
     by_definition = combine_rules(
         RuleApplier(rules, Edges.of(graph)).answers(asked(*EVERYTHING)).filter(pl.col("y") != Z)
     ).drop("confidence")
@@ -140,7 +140,7 @@ def test_without_rules_or_queries_nothing_is_inferred(graph: JointGraph, rules_o
         assert dict(found.schema) == SCHEMA
 
 
-# ------------------------------------------------------------------------------- without a witness
+# ---------------------------------------------------------------------------- without some evidence
 
 
 @pytest.fixture
@@ -153,24 +153,26 @@ def several(graph: JointGraph, rules_of: RulesOf) -> EvidenceIndex:
     return EvidenceIndex(graph, "mine", rules, np.array([1.0, 1.0, 1.0, 0.5, 0.75, 0.875, 0.25]))
 
 
-def test_testimony_says_what_witnesses_say(several: EvidenceIndex) -> None:
+def test_scores_hold_the_evidence_of_the_index(several: EvidenceIndex) -> None:
     query = asked((ANN, LIKES))
-    heard = several.scores_of(query)
-    assert heard.inferred(query).rows() == several.inferred(query).rows()
-    assert heard.stated(query).rows() == several.stated(query).rows()
-    assert heard.inferred(asked((BOB, KNOWS))).is_empty()
-    assert heard.stated(asked((BOB, KNOWS))).is_empty()
+    evidence = several.scores_of(query)
+    assert evidence.inferred(query).rows() == several.inferred(query).rows()
+    assert evidence.stated(query).rows() == several.stated(query).rows()
+    assert evidence.inferred(asked((BOB, KNOWS))).is_empty()
+    assert evidence.stated(asked((BOB, KNOWS))).is_empty()
 
 
-def test_a_witness_may_be_left_out(several: EvidenceIndex) -> None:
+def test_evidence_may_be_removed(several: EvidenceIndex) -> None:
     query = asked((ANN, LIKES))
-    heard = several.scores_of(query)
+    evidence = several.scores_of(query)
     for left_out, confidence in (([], 1 - 0.5 * 0.75), ([0], 0.25), ([1], 0.5)):
-        ((*answer, chance),) = heard.without_rules(left_out, CAY).inferred(query).rows()
+        ((*answer, probability),) = evidence.without_rules(left_out, CAY).inferred(query).rows()
         assert answer == [ANN, LIKES, CAY]
-        assert chance == pytest.approx(alone(confidence))
-    assert heard.without_rules([0, 1], CAY).inferred(query).is_empty()
-    assert heard.without_rules([0], DAN).inferred(query).rows() == heard.inferred(query).rows()
-    assert heard.without_statement(CAY).stated(query).is_empty()
-    assert heard.without_statement(CAY).inferred(query).rows() == heard.inferred(query).rows()
-    assert heard.without_statement(DAN).stated(query).rows() == [(ANN, LIKES, CAY, 0.5)]
+        assert probability == pytest.approx(alone(confidence))
+    assert evidence.without_rules([0, 1], CAY).inferred(query).is_empty()
+    assert (
+        evidence.without_rules([0], DAN).inferred(query).rows() == evidence.inferred(query).rows()
+    )
+    assert evidence.without_statement(CAY).stated(query).is_empty()
+    assert evidence.without_statement(CAY).inferred(query).rows() == evidence.inferred(query).rows()
+    assert evidence.without_statement(DAN).stated(query).rows() == [(ANN, LIKES, CAY, 0.5)]

@@ -90,20 +90,20 @@ def test_a_limit_keeps_the_first(edges_of: EdgesOf, monkeypatch: pytest.MonkeyPa
         assert found(rule(0, 1), edges, limit) == wanted
 
 
-def test_no_more_is_looked_at_than_a_limit_asks_for(
+def test_no_more_facts_are_searched_than_a_limit_needs(
     edges_of: EdgesOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edges = edges_of([(x, relation, x + 50) for x in range(9) for relation in (0, 1)])
-    looked_at, whole = list[int](), groundings_module._grounded
+    searched, whole = list[int](), groundings_module._grounded
 
     def watched(heads: pl.DataFrame, bodies: list[pl.DataFrame]) -> pl.DataFrame:
-        looked_at.append(len(heads))
+        searched.append(len(heads))
         return whole(heads, bodies)
 
     monkeypatch.setattr(groundings_module, "SLICE_HEADS", 2)
     monkeypatch.setattr(groundings_module, "_grounded", watched)
     assert len(found(rule(0, 1), edges, 3)) == 3
-    assert looked_at == [2, 2]
+    assert searched == [2, 2]
 
 
 FACTS = st.lists(

@@ -77,9 +77,9 @@ def test_rules_below_support_or_confidence_are_dropped(edges_of: EdgesOf, mined:
     assert found(support=1, confidence=0.51) == set()
 
 
-def test_few_hits_that_stand_for_many_are_trusted_little() -> None:
-    # Of 6 groundings, 3 hits at hubs were seen, each of which stands for 200: as many as can be
-    # are right, and each of the 5 wrong ones stands for 200 too. Of 600, 300 seen as they are.
+def test_few_sampled_hits_give_a_low_confidence() -> None:
+    # Of 6 groundings, 3 hits were sampled with a weight of 200 each: their number is bounded by
+    # that of groundings, and the 5 wrong ones have the same weight. Of 600, 300 with weight 1.
     counted = pl.DataFrame(
         {
             "relation": [0, 0],

@@ -18,7 +18,7 @@ from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 
 ENOUGH = 500
-"""Groundings from which on chance and pessimism move a confidence by less than 0.05."""
+"""Groundings from which on sampling and ADDED_WRONG move a confidence by less than 0.05."""
 
 
 def row_of(rule: PlantedRule, world: KnowledgeGraph) -> dict[str, int | None]:

@@ -49,7 +49,7 @@ PAIRS = [(2 * i, 1, 2 * i + 1) for i in range(10)]
 STATED = [(2 * i, 0, 2 * i + 1) for i in range(5)]
 
 
-def test_chances_are_squared_confidences() -> None:
+def test_probabilities_are_squared_confidences() -> None:
     found = inferred(world(PAIRS + STATED, own=20), SETTINGS)
     assert found.triples.tolist() == [[2 * i, 0, 2 * i + 1] for i in range(5, 10)]
     assert found.triples.dtype == np.int64
@@ -63,7 +63,7 @@ def test_what_has_a_stated_answer_is_asked_less_often() -> None:
     assert found.probabilities == pytest.approx([1 / 36] + [1 / 9] * 4)
 
 
-def test_teaching_less_lowers_all_chances() -> None:
+def test_a_lower_rate_lowers_all_probabilities() -> None:
     half = SETTINGS.model_copy(update={"pseudo_fact_rate": 0.5})
     found = inferred(world(PAIRS + STATED, own=20), half)
     assert found.probabilities == pytest.approx([1 / 18] * 5)
@@ -113,7 +113,7 @@ def test_the_same_seed_infers_the_same() -> None:
     assert one.probabilities.tolist() != third.probabilities.tolist()
 
 
-def test_facts_are_drawn_by_their_chances() -> None:
+def test_facts_are_sampled_by_their_probabilities() -> None:
     facts = PseudoFacts(np.array([[0, 0, 1], [1, 0, 2], [2, 0, 3]]), np.array([0.0, 1.0, 0.25]))
     draw = np.random.default_rng(0)
     drawn = np.concatenate([facts.sample(draw) for _ in range(1000)])

@@ -143,7 +143,7 @@ def test_nothing_asked_or_known_gives_no_answers(edges_of: EdgesOf, rules_of: Ru
             ]  # fmt: skip
 
 
-def test_evidence_of_the_three_surest_rules_is_combined() -> None:
+def test_the_three_most_confident_rules_are_combined() -> None:
     found = pl.DataFrame(
         {
             "x": [1, 1, 1, 1, 0, 1],
@@ -163,7 +163,7 @@ def test_evidence_of_the_three_surest_rules_is_combined() -> None:
     assert combine_rules(found.reverse()).equals(combine_rules(found))
 
 
-def test_the_weights_of_all_rules_make_the_chance() -> None:
+def test_the_weights_of_all_rules_count_for_the_probability() -> None:
     found = pl.DataFrame(
         {
             "x": [1, 1, 1, 1, 1, 5],
@@ -182,8 +182,8 @@ def test_the_weights_of_all_rules_make_the_chance() -> None:
     )
     of_all = three + four + NO_ANSWER_ODDS
     alone = (0.25 + CONFIDENCE_OFFSET) / (0.25 + CONFIDENCE_OFFSET + NO_ANSWER_ODDS)
-    chances = [three / of_all, four / of_all, alone]
-    assert combine_rules(found)["probability"].to_list() == pytest.approx(chances, rel=1e-6)
+    probabilities = [three / of_all, four / of_all, alone]
+    assert combine_rules(found)["probability"].to_list() == pytest.approx(probabilities, rel=1e-6)
     assert combine_rules(found.reverse()).equals(combine_rules(found))
 
 

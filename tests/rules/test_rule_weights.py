@@ -34,7 +34,7 @@ def facts() -> list[tuple[int, int, int]]:
 
 @pytest.fixture
 def rules(rules_of: RulesOf) -> Rules:
-    """Two rules that are said to be equally sure."""
+    """Two rules of the same confidence."""
     return rules_of(
         {"relation": LIVES, "first": BORN, "confidence": 0.5},
         {"relation": LIVES, "first": MET, "second": LIVES, "confidence": 0.5},
@@ -56,15 +56,15 @@ def test_rules_that_answer_right_gain_and_others_lose(
     assert found.frame.drop("weight").equals(rules.frame.drop("weight"))
     assert weights(found)[BORN] > 1.0
     assert weights(found)[MET] < 0.0
-    # What is asked for is answered better: the chance of the right town, among all that are said.
-    chance = {}
+    # The mean probability of the right town rises.
+    probability = {}
     for name, some in (("before", rules), ("after", found)):
         asked = edges_of(facts).frame.filter(relation=LIVES)
         applier = RuleApplier(some, edges_of(facts))
         answers = combine_rules(applier.answers(asked.select("x", "relation")))
         right = answers.join(asked, on=["x", "relation", "y"], how="semi")
-        chance[name] = right["probability"].to_numpy().mean()
-    assert chance["after"] > chance["before"] + 0.2
+        probability[name] = right["probability"].to_numpy().mean()
+    assert probability["after"] > probability["before"] + 0.2
 
 
 def test_one_step_by_hand(
@@ -76,7 +76,7 @@ def test_one_step_by_hand(
         {"relation": LIVES, "first": BORN, "confidence": 0.5},
         {"relation": LIVES, "first": MET, "confidence": 0.25},
     )
-    # Where 0 lives: 1, at odds of 0.51 to 0.26 for 2. Who lives in 1: 0, nobody else is said to.
+    # Where 0 lives: 1, at odds of 0.51 to 0.26 for 2. Who lives in 1: 0, the only answer.
     slope = 0.51 / 0.77 - 1
     found = fit_rule_weights(two, graph, np.array([[0, LIVES, 1]]), np.arange(3))
     step = rule_weights.RATE / rule_weights.BATCH
@@ -126,5 +126,5 @@ def test_weights_that_rules_have_are_gone_on_from(
     gaps = [weights(x)[BORN] - weights(x)[MET] for x in (few, once, more)]
     assert 0 < gaps[0] < gaps[1] / 4
     assert gaps[2] > gaps[1]
-    unheard = fit_rule_weights(once, edges, np.array([[0, LIVES, 319]]), np.arange(320))
-    assert weights(unheard) == weights(once)
+    unused = fit_rule_weights(once, edges, np.array([[0, LIVES, 319]]), np.arange(320))
+    assert weights(unused) == weights(once)

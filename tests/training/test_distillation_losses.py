@@ -37,20 +37,22 @@ def test_contrastive_loss_by_hand() -> None:
         for own, other in ((1, 0), (0.8, 0.6))
     ]
     assert float(contrastive_loss(teacher, student)) == pytest.approx(sum(losses) / 2, rel=1e-5)
-    trust = torch.tensor([0.0, 0.5])
-    weighted = float(contrastive_loss(teacher, student, trust))
+    weights = torch.tensor([0.0, 0.5])
+    weighted = float(contrastive_loss(teacher, student, weights))
     assert weighted == pytest.approx(0.5 * losses[1] / 2, rel=1e-5)
 
 
-def test_what_is_trusted_less_teaches_less() -> None:
+def test_losses_are_weighted_by_row() -> None:
     teacher = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     student = torch.tensor([[0.0, 5.0], [-2.0, 0.0]])  # cosines 0 and 0
-    trust = torch.tensor([0.25, 0.5])
-    assert float(feature_loss(teacher, student, trust)) == pytest.approx((0.25 + 0.5) / 2)
-    assert float(hint_loss(teacher, student, trust)) == pytest.approx((0.25 + 0.5) / 2)
+    weights = torch.tensor([0.25, 0.5])
+    assert float(feature_loss(teacher, student, weights)) == pytest.approx((0.25 + 0.5) / 2)
+    assert float(hint_loss(teacher, student, weights)) == pytest.approx((0.25 + 0.5) / 2)
     parts = [float(prediction_loss(teacher[[i]], student[[i]], 1.0)) for i in range(2)]
     expected = (0.25 * parts[0] + 0.5 * parts[1]) / 2
-    assert float(prediction_loss(teacher, student, 1.0, trust)) == pytest.approx(expected, rel=1e-5)
+    assert float(prediction_loss(teacher, student, 1.0, weights)) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_hint_loss_by_hand() -> None:

@@ -70,7 +70,7 @@ def test_queries_count_by_their_weights() -> None:
         sampled_softmax(queries[[x]], candidates, torch.tensor([answer]))
         for x, answer in ((0, 1), (1, 0))
     )
-    # A query's weight is that of its gradients, and not of the loss that is told.
+    # A query's weight is that of its gradients, and not of the reported loss.
     torch.testing.assert_close(
         asked.of_queries, torch.cat([0.5 * one.of_queries, 2 * other.of_queries])
     )

@@ -106,14 +106,14 @@ def test_discounts_are_by_how_often_entities_are_in_a_batch(negatives: int, infe
         facts, 100, N_RELATIONS, batch_size=4, negatives=negatives, logq_correction=0.5, seed=0,
         pseudo_facts=more if inferred else None,
     )  # fmt: skip
-    seen, told, n_batches = np.zeros(100), np.full(100, np.nan), 0
+    seen, logq, n_batches = np.zeros(100), np.full(100, np.nan), 0
     for number in range(300):
         for batch in batches.epoch(number):
             seen[batch.entities] += 1
-            told[batch.entities] = batch.logq
+            logq[batch.entities] = batch.logq
             n_batches += 1
     # Facts of an epoch are not drawn twice, as the probabilities assume.
-    assert np.exp(2 * told) == pytest.approx(seen / n_batches, rel=0.12, abs=0.01)
+    assert np.exp(2 * logq) == pytest.approx(seen / n_batches, rel=0.12, abs=0.01)
 
 
 def test_seed_and_number_decide_an_epoch() -> None:
@@ -163,7 +163,7 @@ def test_paths_begin_with_every_fact_and_stay_together(
     assert Counter(firsts) == dict.fromkeys(both_ways(facts), 1)
 
 
-def test_inferred_facts_join_an_epoch_by_their_chance() -> None:
+def test_pseudo_facts_are_sampled_by_their_probability() -> None:
     facts = np.array([[0, 0, 1], [2, 1, 3]])
     inferred = PseudoFacts(np.array([[4, 0, 5], [6, 1, 7], [8, 0, 8]]), np.array([1.0, 0.5, 0.0]))
     batches = TripleSampler(

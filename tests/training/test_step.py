@@ -62,8 +62,8 @@ def test_terms_by_hand() -> None:
 
 
 def test_entities_count_by_how_seldom_they_are_candidates() -> None:
-    log_chances = torch.tensor([1.0, 0.5, 0.25]).log()
-    batch = replace(one_query(), logq=log_chances)
+    log_probabilities = torch.tensor([1.0, 0.5, 0.25]).log()
+    batch = replace(one_query(), logq=log_probabilities)
     task = -math.log(2 * math.exp(2) / (math.exp(1) + 2 * math.exp(2) + 4 * math.exp(3)))
     assert step(trainer_of(numbers_model(1, 2, 3)), batch)["task"] == pytest.approx(task, rel=1e-6)
 
