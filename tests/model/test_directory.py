@@ -279,6 +279,7 @@ def victim(
     return model, directory, (directory / MANIFEST).read_bytes()
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300)
 def test_any_damage_to_the_manifest_is_an_error_or_harmless(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -156,34 +157,56 @@ CHANGES: dict[str, Callable[[Collection], Collection]] = {
 }
 
 
-@pytest.mark.parametrize("changed", list(CHANGES))
-@pytest.mark.parametrize("command", ["train", "retrain"])
-def test_a_run_of_other_data_is_never_continued(
-    generated: Collection,
+Start = Callable[[Collection, Path], TrainedModel]
+
+
+@pytest.fixture(scope="module", params=["train", "retrain"])
+def start(
+    request: pytest.FixtureRequest,
     teacher: TrainedModel,
     fast: TrainSettings,
     short: RetrainSettings,
-    tmp_path: Path,
-    command: str,
-    changed: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    options = RunOptions(Silence(), tmp_path / "run")
+) -> Start:
+    """A command that keeps its run in a directory."""
 
-    def start(collection: Collection) -> TrainedModel:
-        if command == "train":
+    def begin(collection: Collection, directory: Path) -> TrainedModel:
+        options = RunOptions(Silence(), directory)
+        if request.param == "train":
             return train(collection, fast, options=options)
         return retrain(collection, teacher, short, options=options)
 
-    with monkeypatch.context() as patch:
+    return begin
+
+
+@pytest.fixture(scope="module")
+def stopped_run(
+    start: Start, generated: Collection, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The directory of a run that stopped before its last stage."""
+    directory = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "fit_calibration", fail)
         with pytest.raises(RuntimeError):
-            start(generated)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+            start(generated, directory)
+    return directory
+
+
+@pytest.mark.parametrize("changed", list(CHANGES))
+def test_a_run_of_other_data_is_never_continued(
+    start: Start, stopped_run: Path, generated: Collection, changed: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in stopped_run.iterdir()}
     with pytest.raises(DataError, match="another run is kept here"):
-        start(CHANGES[changed](generated))
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-    start(generated)  # Its own data are still continued.
+        start(CHANGES[changed](generated), stopped_run)
+    assert {path.name: path.read_bytes() for path in stopped_run.iterdir()} == before
+
+
+def test_a_run_of_the_same_data_is_continued(
+    start: Start, stopped_run: Path, generated: Collection, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "fit_embeddings", fail)
+        assert start(generated, Path(shutil.copytree(stopped_run, tmp_path / "run"))).metrics
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: Tra
     gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: TrainedModel) -> None:
     reloader = ModelReloader(place)
     told: list[bool] = []
@@ -86,6 +87,7 @@ def test_a_manifest_writes_no_lines_of_its_own_into_the_log(
     assert "9.0\\u000aA new model is served.\\u001b[2J" in caplog.messages[-1]
 
 
+@pytest.mark.slow
 def test_a_directory_that_is_away_is_waited_for(place: Path, another: TrainedModel) -> None:
     reloader = ModelReloader(place)
     before = reloader.model

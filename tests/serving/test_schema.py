@@ -45,6 +45,7 @@ OPERATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_request_finds_a_server_error(
     app: Any, schema: Any, reloader: ModelReloader, method: str, path: str
@@ -73,6 +74,7 @@ def test_no_request_finds_a_server_error(
     check()
 
 
+@pytest.mark.slow
 @given(body=st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(

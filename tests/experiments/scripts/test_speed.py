@@ -52,6 +52,7 @@ def test_from_end_to_end(speed: Any, tmp_path: Path) -> None:
     assert len(quality["kgraft"]) == 2
 
 
+@pytest.mark.slow
 def test_evaluators_that_disagree_are_an_error(
     speed: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

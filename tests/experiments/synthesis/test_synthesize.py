@@ -199,6 +199,7 @@ def groundings(rule: PlantedRule, world: KnowledgeGraph) -> Iterator[tuple[str, 
         yield known.get(rule.head[0], rule.head[0]), known.get(rule.head[2], rule.head[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["symmetric", "inverse", "subrelation", "composition", "constant"])
 def test_rules_hold_in_the_hidden_world_as_often_as_they_say(kind: str) -> None:
     result = made(target_entities=2000, target_facts=10_000, background_facts=20_000)
