@@ -1,4 +1,4 @@
-"""What the model card tells."""
+"""Contents of the model card."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
     assert "- validation_mrr: 0.5\n" in card
 
 
-def test_a_card_tells_of_entities_without_vectors(model: TrainedModel) -> None:
+def test_a_card_counts_entities_without_vectors(model: TrainedModel) -> None:
     fewer = KgeModel.create(model.kge.settings, 5, 3)
     card = model_card(replace(model, kge=fewer))
     assert "- Encoder: complex, width 4, 44 parameters\n" in card

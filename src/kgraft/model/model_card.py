@@ -14,8 +14,7 @@ _KINDS = {
     "student": "A student: re-trained for its target on the linked subgraph of a teacher.",
 }
 
-
-_FRONT_MATTER = """\
+_CARD = """\
 ---
 library_name: kgraft
 pipeline_tag: graph-ml
@@ -25,63 +24,59 @@ tags:
 - knowledge-graph-completion
 - link-prediction
 ---
+
+# {kind} model{target}
+
+{description}
+
+- Encoder: {model.encoder}, width {model.width}, {kge.n_parameters:,} parameters
+- Rows: {kge.n_entities:,} entities, {graph.n_relations:,} relations{others}
+- Epochs: {epochs}
+
+| source | entities | training facts |
+|---|---:|---:|
+{sources}
+
+## Measured
+
+{measured}
+
+## Use
+
+```python
+import kgraft
+
+model = kgraft.load_model("DIRECTORY")
+```
+
+Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` and
+`relations.parquet` the names of their rows; a relation's inverse is as many rows further as there
+are relations ({graph.n_relations:,}).
+
+The data keep the licences of their sources; so may weights learned from them.
 """
-"""The part of a card that the Hugging Face Hub reads."""
 
 
 def model_card(model: TrainedModel) -> str:
     """Return the card as Markdown, with front matter for the Hugging Face Hub."""
     graph, kge = model.graph, model.kge
-    facts = {
-        source: int((graph.triple_sources == place).sum())
-        for place, source in enumerate(graph.sources)
-    }
-    beyond = graph.n_entities - kge.n_entities
-    lines = [
-        _FRONT_MATTER,
-        f"# {model.kind} model{f' for {model.target}' if model.target else ''}",
-        "",
-        _KINDS[model.kind],
-        "",
-        (
-            f"- Encoder: {model.settings.model.encoder}, width {model.settings.model.width}, "
-            f"{kge.n_parameters:,} parameters"
-        ),
-        (
-            f"- Rows: {kge.n_entities:,} entities, {graph.n_relations:,} relations"
-            f"{f'; {beyond:,} further entities have no vector' if beyond else ''}"
-        ),
-        f"- Epochs: {len(model.log)}",
-        "",
-        "| source | entities | training facts |",
-        "|---|---:|---:|",
-        *(
-            f"| {source} | {len(part.entities):,} | {facts[source]:,} |"
-            for source, part in graph.parts.items()
-        ),
-        "",
-        "## Measured",
-        "",
-        *(_measured(model.metrics) or ["Nothing yet."]),
-        "",
-        "## Use",
-        "",
-        "```python",
-        "import kgraft",
-        "",
-        'model = kgraft.load_model("DIRECTORY")',
-        "```",
-        "",
-        (
-            "Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` and "
-            "`relations.parquet` the names of their rows; a relation's inverse is as many rows "
-            f"further as there are relations ({graph.n_relations:,})."
-        ),
-        "",
-        "The data keep the licences of their sources; so may weights learned from them.",
-        "",
+    n_others = graph.n_entities - kge.n_entities
+    sources = [
+        f"| {source} | {len(part.entities):,} | {(graph.triple_sources == place).sum():,} |"
+        for place, (source, part) in enumerate(graph.parts.items())
     ]
-    return "\n".join(lines)
+    return _CARD.format(
+        kind=model.kind,
+        target=f" for {model.target}" if model.target else "",
+        description=_KINDS[model.kind],
+        model=model.settings.model,
+        kge=kge,
+        graph=graph,
+        others=f"; {n_others:,} further entities have no vector" if n_others else "",
+        epochs=len(model.log),
+        sources="\n".join(sources),
+        measured="\n".join(_measured(model.metrics)) or "Nothing yet.",
+    )
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:

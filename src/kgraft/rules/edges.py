@@ -27,8 +27,8 @@ class Edges:
     def of(cls, graph: JointGraph) -> Edges:
         """Return the edges of all facts of a graph."""
         facts = pl.DataFrame(graph.triples, schema=["x", "relation", "y"]).cast(pl.Int32).unique()
-        back = facts.select(x="y", relation=inverse(pl.col("relation"), graph.n_relations), y="x")
-        return cls(pl.concat([facts, back]).sort("x", "relation", "y"), graph.n_relations)
+        both = both_directions(facts, graph.n_relations)
+        return cls(both.sort("x", "relation", "y"), graph.n_relations)
 
     @property
     def facts(self) -> pl.DataFrame:
@@ -40,6 +40,12 @@ def inverse(relation: pl.Expr, n_relations: int) -> pl.Expr:
     """Return the inverse relation."""
     there = relation < n_relations
     return pl.when(there).then(relation + n_relations).otherwise(relation - n_relations)
+
+
+def both_directions(facts: pl.DataFrame, n_relations: int) -> pl.DataFrame:
+    """Return facts, of columns ``x``, ``relation``, ``y`` and others, and then their inverses."""
+    turned = inverse(pl.col("relation"), n_relations)
+    return pl.concat([facts, facts.with_columns(x="y", relation=turned, y="x")])
 
 
 def sample_per_group(frame: pl.DataFrame, by: str, limit: int, seed: int) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.rules.edges import Edges, inverse
+from kgraft.rules.edges import Edges, both_directions
 from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.rule_answers import RuleApplier, combine_rules
 from kgraft.rules.rules import Rules
@@ -140,6 +140,4 @@ def _statements(graph: JointGraph, target: str, reliability: NDArray[np.float64]
         .group_by(key, maintain_order=True)
         .agg(pl.col("confidence").max())
     )
-    turned = inverse(pl.col("relation"), graph.n_relations)
-    back = others.select(x="y", relation=turned, y="x", confidence="confidence")
-    return pl.concat([others, back])
+    return both_directions(others, graph.n_relations)

@@ -165,13 +165,7 @@ class _Constants:
         self._by_relation = GroupedIndex.of(*columns, self._relation)
 
     def answers(self, query: Ints, bodies: Sequence[Ints], along: Ints | None) -> _Answers:
-        """Return the answers of rules.
-
-        Args:
-            query: Position of the query for each body, ``(n,)``.
-            bodies: Columns of bodies that are true, ``(n,)`` each.
-            along: The relation of each query; by default all relations.
-        """
+        """Return the answers by columns of true bodies, along the relation of each query or all."""
         if along is None:
             place, row = self._all.rows(*bodies)
         else:

@@ -199,13 +199,7 @@ def _limited_sizes(sizes: Ints, query: Ints) -> Ints:
 
 
 def _batches(query: Ints, sizes: Ints, max_queries: int) -> Iterator[slice]:
-    """Cut rows, sorted by query, into slices of whole queries and about ``BATCH_EDGES`` edges.
-
-    Args:
-        query: The query of each row, ascending.
-        sizes: Number of edges of each row.
-        max_queries: Maximum difference of the queries in a slice.
-    """
+    """Yield slices of rows, sorted by query, of whole queries and about ``BATCH_EDGES`` edges."""
     begins = np.flatnonzero(changes(query)) if len(query) else query
     edges = np.cumsum(np.add.reduceat(sizes, begins)) if len(query) else sizes
     start = 0

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kgraft.graph.grouped_index import Ints, changes, spans
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
-from kgraft.rules.edges import Edges, inverse
+from kgraft.rules.edges import Edges, both_directions
 from kgraft.rules.rule_answers import RuleApplier, by_answer, log_odds, noisy_or
 from kgraft.rules.rules import Rules
 from kgraft.system.threads import Map
@@ -108,8 +108,7 @@ def _answer_held_out(
 ) -> list[_LabelledAnswers]:
     """Answer the queries of held-out facts by rules on the rest of the graph, in batches."""
     facts = pl.DataFrame(held_out, schema=["x", "relation", "y"]).cast(pl.Int32)
-    turned = inverse(pl.col("relation"), edges.n_relations)
-    both = pl.concat([facts, facts.select(x="y", relation=turned, y="x")])
+    both = both_directions(facts, edges.n_relations)
     rest = edges.frame.join(both, on=both.columns, how="anti", maintain_order="left")
     applier = RuleApplier(rules, Edges(rest, edges.n_relations), candidates)
     queries = both.select("x", "relation").unique(maintain_order=True)
@@ -123,12 +122,7 @@ def _answer_held_out(
 
 
 def _label(found: pl.DataFrame, known: pl.DataFrame) -> _LabelledAnswers:
-    """Label answers by held-out facts; drop other known answers, and queries without a right one.
-
-    Args:
-        found: Answers of rules, rows of ``kgraft.rules.rule_answers.SCHEMA``.
-        known: Facts that answer the queries; held-out ones are ``right``.
-    """
+    """Label answers by ``right`` facts; drop other known ones, and queries without a right one."""
     order, first = by_answer(found)
     rules = np.diff(first, append=len(order))
     answers = found[["x", "relation", "y"]][order[first]]
@@ -136,16 +130,16 @@ def _label(found: pl.DataFrame, known: pl.DataFrame) -> _LabelledAnswers:
     right = joined.fill_null(value=False).to_numpy()
     asked = np.cumsum(changes(answers["x"].to_numpy(), answers["relation"].to_numpy())) - 1
     hits = np.bincount(asked, weights=right)
-    kept = (hits[asked] > 0) & (right | joined.is_null().to_numpy())
-    row = order[np.repeat(kept, rules)]
+    labelled = (hits[asked] > 0) & (right | joined.is_null().to_numpy())
+    row = order[np.repeat(labelled, rules)]
     of_row = found["confidence"].to_numpy()[row]
-    rules = rules[kept]
+    rules = rules[labelled]
     return _LabelledAnswers(
         found["rule"].to_numpy()[row],
         rules,
-        np.bincount(asked[kept], minlength=len(hits))[hits > 0],
+        np.bincount(asked[labelled], minlength=len(hits))[hits > 0],
         log_odds(noisy_or(of_row, np.cumsum(rules) - rules)),
-        right[kept],
+        right[labelled],
     )
 
 
