@@ -38,10 +38,10 @@ from common import apart, options_of, peak_gib, timed
 
 import kgraft
 from kgraft.alignment.align import with_links
-from kgraft.alignment.score import evaluate_alignment, split_links
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.messages import report_errors
+from kgraft_experiments.alignment_score import evaluate_alignment, split_links
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings

@@ -1,1 +1,1 @@
-"""Experiments with kgraft: synthetic collections and benchmarks."""
+"""Experiments with kgraft: benchmarks, synthetic collections, and the measure of found links."""

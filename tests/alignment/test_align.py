@@ -13,13 +13,13 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from kgraft.alignment.align import GIVEN_REASON, align, with_links
-from kgraft.alignment.score import evaluate_alignment
 from kgraft.alignment.settings import AlignSettings
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import collect
 from kgraft.linking.links import Links
+from kgraft_experiments.alignment_score import evaluate_alignment
 
 MASKED = AlignSettings(labels={"use": False})
 

@@ -1,4 +1,4 @@
-"""The commands about links: ``align``, ``audit`` and ``evaluate-links``."""
+"""The commands ``align`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE
 
 from kgraft.cli.console import ANEW, chosen_settings, out, print_json, say, table, writing
 from kgraft.cli.options import (
@@ -23,16 +22,6 @@ if TYPE_CHECKING:
     from kgraft.alignment.align import Alignment
     from kgraft.alignment.settings import AlignSettings
     from kgraft.linking.links import Links
-
-SHARES = {
-    "precision": "prec.",
-    "recall": "recall",
-    "f1": "F1",
-    "mrr": "MRR",
-    "hits@1": "H@1",
-    "hits@10": "H@10",
-}
-"""The measures of a table, and their headings."""
 
 RELATIONS_SHOWN = 20
 
@@ -65,7 +54,7 @@ def align(
         known = read_collection(collection)
         if without_links:
             known = replace(known, links=())
-        found = find_links(known, _settings(settings, changes, mask_labels=mask_labels))
+        found = find_links(known, align_settings(settings, changes, mask_labels=mask_labels))
         write_alignment(found, directory)
         if as_json:
             print_json(
@@ -109,7 +98,7 @@ def audit(
 
         check_empty(directory)
         known = read_collection(collection)
-        chosen = _settings(settings, changes, mask_labels=mask_labels)
+        chosen = align_settings(settings, changes, mask_labels=mask_labels)
         found = check_links(known, chosen, threshold=threshold)
         write_audit(found, known, directory)
         doubtful = found.doubtful()
@@ -138,57 +127,14 @@ def audit(
         )
 
 
-def evaluate_links(
-    collection: CollectionArgument,
-    given: Annotated[
-        float,
-        typer.Option("--given", min=0.0, max=1.0, help="Share of the links that align gets."),
-    ] = 0.3,
-    mask_labels: MaskOption = False,
-    settings: SettingsOption = None,
-    changes: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Hold out links, find links by the others, and measure precision, recall, MRR and Hits@k."""
-    with report_errors():
-        from kgraft.alignment.score import evaluate_alignment
-        from kgraft.io.read_collection import read_collection
-
-        measured = evaluate_alignment(
-            read_collection(collection),
-            _settings(settings, changes, mask_labels=mask_labels),
-            share=given,
-        )
-        _show_score(measured.rows(), given, as_json=as_json)
-
-
-def _settings(
+def align_settings(
     file: Path | None, changes: Sequence[str] | None, *, mask_labels: bool
 ) -> AlignSettings:
+    """Return the settings of an alignment from a file and changes."""
     from kgraft.alignment.settings import AlignSettings
 
     masked = ["labels.use=false"] if mask_labels else []
     return chosen_settings(AlignSettings, file, [*(changes or ()), *masked])
-
-
-def _show_score(rows: Sequence[dict[str, Any]], given: float, *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-        return
-    figures = ("found", "judged", *SHARES.values(), "dangling")
-    shown = table("between", *figures, figures=figures)
-    shown.box, shown.padding = SIMPLE, (0, 1, 0, 0)
-    for row in rows:
-        counts = [f"{row[x]:,}" if x in row else "" for x in ("accepted", "judged", "dangling")]
-        shares = [f"{100 * row[name]:.1f}" for name in SHARES]
-        shown.add_row(f"{row['left']} {row['right']}", *counts[:2], *shares, counts[2])
-    out.print(shown)
-    unlinked = 100 * rows[-1]["dangling_unlinked"]
-    say(
-        f"{given:.0%} of the links were given, the others held out; shares in percent. Precision "
-        "is among links with an end whose partner is known; of the ends without a known partner, "
-        f"which dangle, {unlinked:.1f} % were left unlinked."
-    )
 
 
 def _show(found: Alignment) -> None:

@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "align": ("kgraft.cli.alignment:align", "kgraft align collection.toml -o found"),
         "audit": ("kgraft.cli.alignment:audit", "kgraft audit collection.toml -o clean"),
         "evaluate-links": (
-            "kgraft.cli.alignment:evaluate_links",
+            "kgraft_experiments.commands.evaluate_links:evaluate_links",
             "kgraft evaluate-links collection.toml --given 0.3",
         ),
     },

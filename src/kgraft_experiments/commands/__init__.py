@@ -1,1 +1,1 @@
-"""The commands ``kgraft benchmark`` and ``kgraft synth``."""
+"""The commands ``kgraft benchmark``, ``kgraft synth`` and ``kgraft evaluate-links``."""

@@ -9,9 +9,9 @@ import pytest
 
 from kgraft.alignment.align import align
 from kgraft.alignment.candidates import Candidates
-from kgraft.alignment.score import evaluate_alignment, score, split_links
 from kgraft.alignment.settings import AlignSettings
 from kgraft.errors import DataError
+from kgraft_experiments.alignment_score import evaluate_alignment, score, split_links
 
 MASKED = AlignSettings(labels={"use": False})
 
