@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -135,53 +135,47 @@ def fit(
     return run
 
 
+@dataclass
 class _Loop:
     """A training run in progress, and its best state so far."""
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        sampler: TripleSampler,
-        settings: TrainingSettings,
-        checkpoint: Checkpoint | None,
-        listener: Listener,
-        interrupts: Interrupts,
-        start_mrr: float | None,
-    ) -> None:
-        self._trainer = trainer
-        self._sampler = sampler
-        self._settings = settings
-        self._checkpoint = checkpoint
-        self._listener = listener
-        self._interrupts = interrupts
+    trainer: Trainer
+    sampler: TripleSampler
+    settings: TrainingSettings
+    checkpoint: Checkpoint | None
+    listener: Listener
+    interrupts: Interrupts
+    start_mrr: InitVar[float | None]
+
+    def __post_init__(self, start_mrr: float | None) -> None:
         self._generators: dict[str, Tensor] = {}
         self._timer = 0.0
         self.run = Fit(best_mrr=start_mrr)
         self.best = {} if start_mrr is None else self._model_state()
-        if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        if self.checkpoint is not None and (saved := self.checkpoint.load()) is not None:
             self._generators, state = (
                 {key: x for key, x in saved.state.items() if key.startswith(GENERATOR) == wanted}
                 for wanted in (True, False)
             )
             try:
-                trainer.restore(state)
+                self.trainer.restore(state)
                 self.run = Fit(**{**saved.run, "current": EpochMetrics(**saved.run["current"])})
             except (KeyError, TypeError, ValueError) as error:
-                raise checkpoint.damaged(str(error)) from error
+                raise self.checkpoint.damaged(str(error)) from error
             self.best = saved.best
-        listener.advance(self.run.epochs * sampler.n_queries + self.run.current.queries)
+        self.listener.advance(self.run.epochs * self.sampler.n_queries + self.run.current.queries)
 
     def train_epoch(self, epochs: int) -> None:
         """Train on every batch of an epoch once, or on those left of one that has begun."""
-        run, trainer = self.run, self._trainer
+        run, trainer = self.run, self.trainer
         device = trainer.model.device
         # Dropout too depends on seed and epoch only: a resumed run is the same run.
-        with seeded(self._settings.seed * 1_000_003 + run.epochs, device):
+        with seeded(self.settings.seed * 1_000_003 + run.epochs, device):
             if run.current.steps and self._generators:
                 restore(self._generators, device)
             trainer.begin_epoch(run.epochs / epochs)
             self._timer = time.perf_counter()
-            steps = trainer.train_epoch(self._sampler, run.epochs + 1, skip=run.current.steps)
+            steps = trainer.train_epoch(self.sampler, run.epochs + 1, skip=run.current.steps)
             with closing(steps), self._errors_located():
                 for number, _ in enumerate(steps, start=1):
                     if trainer.synchronous or number % FLUSH_EVERY == 0:
@@ -193,7 +187,7 @@ class _Loop:
 
     def _flush(self) -> None:
         """Add the losses of the steps since the last flush to the epoch's."""
-        steps = self._trainer.metrics.flush()
+        steps = self.trainer.metrics.flush()
         if not steps:
             return
         now = time.perf_counter()
@@ -201,7 +195,7 @@ class _Loop:
         self._timer = now
         for queries, terms in steps:
             self.run.current.add(queries, terms)
-            self._listener.advance(queries)
+            self.listener.advance(queries)
 
     def validate(self, validate: Validate | None) -> None:
         """Measure the model, and keep its state if it is the best so far."""
@@ -215,7 +209,7 @@ class _Loop:
             self.best = self._model_state()
 
     def _model_state(self) -> dict[str, Tensor]:
-        return {key: value.clone() for key, value in self._trainer.model.tensors().items()}
+        return {key: value.clone() for key, value in self.trainer.model.tensors().items()}
 
     @contextmanager
     def _errors_located(self) -> Iterator[None]:
@@ -228,29 +222,29 @@ class _Loop:
     def _not_finite(self, error: NotFiniteError) -> TrainingError:
         step = self.run.current.steps + error.position + 1
         where = f"epoch {self.run.epochs + 1}, step {step}: {error.cause}"
-        rows = self._trainer.rows_of(error.batch)
+        rows = self.trainer.rows_of(error.batch)
         largest = max(float(x.abs().max()) for x in rows.values())
         where += f", where the largest number in a row is {largest:.3g}"
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             return self.diverged(where)
-        file = self._checkpoint.save_batch({**error.batch.tensors(), **rows}, where)
+        file = self.checkpoint.save_batch({**error.batch.tensors(), **rows}, where)
         return self.diverged(f"{where}. The batch and its rows are in {file}")
 
     def diverged(self, how: str) -> TrainingError:
         """Return the error that says how training diverged, and the remedy."""
         return TrainingError(
-            f"{how}. Lower training.learning_rate, which is {self._settings.learning_rate}, "
+            f"{how}. Lower training.learning_rate, which is {self.settings.learning_rate}, "
             "and begin anew."
         )
 
     def save_if_due(self) -> None:
         """Save the run when it is time to, or when an interrupt waits, which then takes effect."""
-        if self._checkpoint is not None and (self._interrupts.pending or self._checkpoint.due):
+        if self.checkpoint is not None and (self.interrupts.pending or self.checkpoint.due):
             self._flush()
-            state = {**self._trainer.state(), **states(self._trainer.model.device)}
-            self._checkpoint.save(state, self.best, asdict(self.run))
+            state = {**self.trainer.state(), **states(self.trainer.model.device)}
+            self.checkpoint.save(state, self.best, asdict(self.run))
             self._timer = time.perf_counter()
-        self._interrupts.release()
+        self.interrupts.release()
 
 
 def _epoch_line(entry: dict[str, Any]) -> str:
