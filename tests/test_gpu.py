@@ -125,8 +125,8 @@ def test_hubs_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(collator, "HUB_FACTOR", 0.1)
     batches = runs[0].sampler()
-    rooms = [batches.collator.padding_sizes(draw) for draw in batches.samples(1)]
-    assert any(room.answers and room.hub_queries > room.hubs > 0 for room in rooms)
+    sizes = [batches.collator.padding_sizes(sampled) for sampled in batches.samples(1)]
+    assert any(x.answers and x.hub_queries > x.hubs > 0 for x in sizes)
     check_alike(runs)
 
 

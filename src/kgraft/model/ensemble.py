@@ -134,6 +134,9 @@ class EvidenceScorer:
         evidence: Rules and statements.
         n_entities: Number of first entity rows that may be candidates.
         n_relations: Number of relations, inverses not counted.
+
+    Attributes:
+        frequencies: Frequencies and degrees of entities.
     """
 
     def __init__(self, evidence: EvidenceSource, n_entities: int, n_relations: int) -> None:
