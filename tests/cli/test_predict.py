@@ -85,7 +85,7 @@ def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
 
 def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
     told = run(
-        "predict", student, "--complete", "--min-probability", "0.2", "-o", tmp_path / "a.tsv"
+        "predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv"
     )
     assert told.exit_code == 0, told.output
     found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
@@ -93,7 +93,7 @@ def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
     assert "with a probability of 0.2 or more" in told.output
     assert (found["probability"] >= 0.2).all()
     every = run(
-        "predict", student, "--complete", "--min-probability", "0", "-o", tmp_path / "b.tsv"
+        "predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv"
     )
     assert "probability" not in every.output
 
@@ -104,7 +104,7 @@ def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path:
     assert failed.exit_code == 1
     assert list(tmp_path.iterdir()) == []
     assert run(
-        "predict", teacher, "--complete", "--min-probability", "0", "-o", tmp_path / "a.tsv"
+        "predict", teacher, "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
     ).exit_code == 0  # fmt: skip
 
 

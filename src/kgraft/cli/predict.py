@@ -38,7 +38,7 @@ def predict(
     ] = False,
     min_probability: Annotated[
         float,
-        typer.Option("--min-probability", min=0, max=1, help="Minimum for --complete."),
+        typer.Option("--least", min=0, max=1, help="Minimum for --complete."),
     ] = 0.5,
     file: Annotated[
         Path | None,

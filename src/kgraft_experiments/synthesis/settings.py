@@ -41,7 +41,7 @@ class TargetSettings(Settings):
     """Number of entities; each has a training fact."""
     facts: int = Field(10_000, ge=24)
     """Number of facts, held-out ones included; at least one per entity."""
-    completeness: float = Field(0.4, gt=0, le=1)
+    sees: float = Field(0.4, gt=0, le=1)
     """Approximate share of the true facts among its entities that it states."""
     valid: float = Field(0.1, ge=0, lt=1)
     """Share of its facts for validation."""
@@ -66,7 +66,7 @@ class BackgroundSettings(Settings):
     """Facts of each; more of them add entities that the target does not have."""
     overlap: float = Field(0.8, ge=0, le=1)
     """Share of the target's entities that each source has."""
-    completeness: float = Field(0.5, ge=0, le=1)
+    sees: float = Field(0.5, ge=0, le=1)
     """Share of the true facts, of those the target does not state, that a source states."""
     shared: float = Field(0.4, ge=0, le=1)
     """Share of the target's facts that one of the sources states too."""

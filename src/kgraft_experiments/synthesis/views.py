@@ -65,7 +65,7 @@ class HiddenWorld:
         schema = make_schema(own, draw)
         size, exponent = own.cluster_size, own.degree_exponent
         world = World.of(schema, target.entities, size, exponent, draw)
-        wanted = max(target.facts, round(target.facts / target.completeness * DRAWN))
+        wanted = max(target.facts, round(target.facts / target.sees * DRAWN))
         drawn = world.draw_facts(wanted, draw)
         world = world.with_schema(with_constants(schema, drawn, world, draw))
         return cls(world, close(drawn, world.schema.rules, target.entities, draw))
@@ -152,7 +152,7 @@ def views_of_backgrounds(
         )
         member[copied[:, [0, 2]]] = True
         stated = unstated & member[hidden.facts[:, 0]] & member[hidden.facts[:, 2]]
-        stated &= Stream.STATED.draw(seed, source).random(len(stated)) < background.completeness
+        stated &= Stream.STATED.draw(seed, source).random(len(stated)) < background.sees
         own = _OwnFacts(hidden, settings, member, Stream.OWN.draw(seed, source))
         missing = background.facts - len(copied) - int(stated.sum())
         train, valid = own.sample(missing, source)

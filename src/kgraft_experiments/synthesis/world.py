@@ -158,7 +158,7 @@ class World:
                 raise SettingsError(
                     f"{len(entities):,} entities with {len(schema)} relations have no room for "
                     f"{n:,} facts besides derived ones; ask for fewer facts, a larger "
-                    "target.completeness, more entities, or more relations"
+                    "target.sees, more entities, or more relations"
                 )
             counts = draw.multinomial(round(missing / gain), weight / weight.sum())
             before = np.array([len(pairs) for pairs in facts[: len(counts)]])

@@ -261,7 +261,7 @@ def _reciprocal(counts: np.ndarray, known: Triples, fact: np.ndarray) -> float:
 @pytest.mark.slow
 def test_embeddings_learn_what_popularity_cannot_tell() -> None:
     collection = made(
-        target_entities=1000, target_facts=8000, target_completeness=0.7, background_facts=20_000
+        target_entities=1000, target_facts=8000, target_sees=0.7, background_facts=20_000
     ).collection
     training = TrainingSettings(
         epochs=12, batch_size=256, negatives=256, regularization=0.03, validate_every=6
