@@ -84,17 +84,13 @@ def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
 
 
 def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
-    told = run(
-        "predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv"
-    )
+    told = run("predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv")
     assert told.exit_code == 0, told.output
     found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
     assert f"{len(found):,} facts that mine does not state" in told.output
     assert "with a probability of 0.2 or more" in told.output
     assert (found["probability"] >= 0.2).all()
-    every = run(
-        "predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv"
-    )
+    every = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv")
     assert "probability" not in every.output
 
 
