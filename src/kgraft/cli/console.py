@@ -76,9 +76,9 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
     Raises:
         KgraftError: If another run writes to this place.
     """
-    from kgraft.system.files import exclusive_lock, remove_leftovers
+    from kgraft.system.files import behind_links, exclusive_lock, remove_leftovers
 
-    place = place.resolve()
+    place = behind_links(place)
     with exclusive_lock(place.with_name(f".{place.name}.lock")):
         remove_leftovers(place, *beside)
         yield
@@ -95,10 +95,11 @@ def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
             not to be resumed.
     """
     from kgraft.pipeline.run import RunOptions
+    from kgraft.system.files import behind_links
     from kgraft.system.progress import default_listener
 
-    directory = directory.resolve()
-    kept = directory.with_name(f".{directory.name}.run")
+    directory = behind_links(directory)
+    kept = behind_links(directory.with_name(f".{directory.name}.run"))
     with writing(directory, kept):
         if kept.exists() and not resume:
             raise KgraftError(

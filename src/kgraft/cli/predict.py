@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kgraft.cli.console import out, print_json, say, table
+from kgraft.cli.console import out, print_json, say, table, writing
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.errors import KgraftError
 from kgraft.system.messages import report_errors
@@ -73,10 +73,11 @@ def predict(
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
-            if everything:
-                _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
-            else:
-                _write(predictor, asked, file, k=k, typed=typed)
+            with writing(file):
+                if everything:
+                    _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
+                else:
+                    _write(predictor, asked, file, k=k, typed=typed)
             return
         answers = predictor.answer(asked, k, typed=typed)
         if as_json:

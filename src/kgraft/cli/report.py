@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kgraft.cli.console import say, use_threads
+from kgraft.cli.console import say, use_threads, writing
 from kgraft.cli.options import ByOption, ThreadsOption
 from kgraft.system.messages import report_errors
 
@@ -63,7 +63,7 @@ def report(
                 raise typer.BadParameter("a benchmark's report needs none", param_hint="COLLECTION")
             place = file or model.with_suffix(".html")
             experiments = import_module("kgraft_experiments.benchmark.report")
-            write_page(place, experiments.report_on_file(model))
+            text = experiments.report_on_file(model)
         else:
             use_threads(threads)
             trained = load_model(model)
@@ -75,6 +75,7 @@ def report(
             text = model_report(
                 trained, known, target=target, split=split, by=by, origin=_origin(model)
             )
+        with writing(place):
             write_page(place, text)
         say(f"The report is in {place}")
 

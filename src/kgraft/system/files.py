@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -131,23 +132,58 @@ def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that is renamed to it when the block ends well.
 
     Readers see the old file or the whole new one. When the block raises, nothing is left behind.
-    The temporary name keeps the endings of ``path``; missing parent directories are made.
+    The temporary name keeps the endings of ``path``; missing parent directories are made. Where
+    ``path`` is a symbolic link, the file behind it is replaced. The file is as readable as the
+    umask lets new files be.
 
     Raises:
-        DataError: If ``path`` is a device, a pipe or a directory.
+        DataError: If ``path`` is a device, a pipe, a directory, or a link that leads to itself.
     """
     if path.exists() and not path.is_file():
         raise DataError("this is no regular file", remedy="Name a file", path=path)
+    path = behind_links(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
+        mode = _mode_of_new_files(temporary)
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+        _finish(temporary, mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+def behind_links(path: Path) -> Path:
+    """Return the path that symbolic links lead to, absolute, whether or not it exists.
+
+    Raises:
+        DataError: If a link leads to itself.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise DataError(
+            "this symbolic link leads to itself",
+            remedy="Remove it, or name another place",
+            path=path,
+        )
+    return place
+
+
+def _mode_of_new_files(probe: Path) -> int:
+    """Return the permissions that this process gives to new files, as seen on one at ``probe``."""
+    # Setting the umask to read it would change it for other threads.
+    probe.touch(exist_ok=False)
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    return mode
+
+
+def _finish(file: Path, mode: int) -> None:
+    """Write a new file to the disk, with permissions that its writer may have held back."""
+    file.chmod(stat.S_IMODE(file.stat().st_mode) | mode)
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def _sync_directory(directory: Path) -> None:
@@ -177,19 +213,25 @@ def write_directory(directory: Path) -> Iterator[Path]:
     """Yield a new directory beside ``directory`` that takes its place when the block ends well.
 
     When the block raises, nothing is left behind, and the old directory stays. On Linux the two
-    are exchanged atomically.
+    are exchanged atomically. Where ``directory`` is a symbolic link, the directory behind it is
+    replaced. Files are as readable as the umask lets new files be.
+
+    Raises:
+        DataError: If ``directory`` is something else, or a link that leads to itself.
     """
+    directory = behind_links(directory)
+    if directory.exists() and not directory.is_dir():
+        raise DataError("this is no directory", remedy="Name a directory", path=directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     token = uuid.uuid4().hex
     temporary, old = (directory.with_name(f".{token}.{x}.{directory.name}") for x in ("new", "old"))
     temporary.mkdir()
     try:
+        mode = _mode_of_new_files(temporary / old.name)
         yield temporary
         for written in temporary.rglob("*"):
-            if written.is_dir():
-                continue
-            with written.open("rb+") as file:
-                os.fsync(file.fileno())
+            if not written.is_dir():
+                _finish(written, mode)
         _sync_directory(temporary)
         if not (directory.exists() and _exchange(temporary, directory)):
             if directory.exists():
@@ -265,7 +307,7 @@ def remove_leftovers(*places: Path) -> None:
             match = left.fullmatch(path.name)
             if match and match[2] == "old" and not place.exists():
                 path.rename(place)
-            elif match and path.is_dir():
+            elif match and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             elif match:
                 path.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""Files and directories that commands write: behind links, readable by others, nothing beside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.cli.main import app
+from kgraft.model.directory import load_model
+
+LEFT = f".{'0' * 32}."
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def shared_umask() -> Iterator[None]:
+    """A umask by which others read what is written."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("shared_umask")
+def test_a_model_behind_a_link_is_replaced_there_and_others_can_read_it(
+    tmp_path: Path, collection: Path, fast: list[str]
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "current").symlink_to("disk/v1")
+    seeds = []
+    for seed, more in ((1, []), (2, ["--overwrite"])):
+        made = run(
+            *("train", collection, "--alone", "-o", tmp_path / "current", *fast, *more),
+            *("--set", f"training.seed={seed}"),
+        )
+        assert made.exit_code == 0, made.output
+        seeds.append(load_model(tmp_path / "disk" / "v1").settings.training.seed)
+        assert (tmp_path / "disk" / "v1" / "report.html").exists()
+    assert seeds == [1, 2]
+    assert (tmp_path / "current").is_symlink()
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["current", "disk"]
+    assert [x.name for x in (tmp_path / "disk").iterdir()] == ["v1"]
+    modes = {x.name: x.stat().st_mode & 0o777 for x in (tmp_path / "disk" / "v1").iterdir()}
+    assert modes["weights.safetensors"] == 0o644
+    assert set(modes.values()) == {0o644}
+
+
+def test_a_link_that_leads_to_itself_is_refused_before_training(
+    tmp_path: Path, collection: Path, fast: list[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    made = run("train", collection, "--alone", "-o", tmp_path / "loop", *fast)
+    assert made.exit_code == 1
+    assert "loop: this symbolic link leads to itself" in made.stderr
+    assert "embeddings" not in made.stderr
+    assert [x.name for x in tmp_path.iterdir()] == ["loop"]
+
+
+def test_predictions_and_reports_are_written_behind_links(tmp_path: Path, student: Path) -> None:
+    (tmp_path / "share").mkdir()
+    for name in ("found.tsv", "page.html"):
+        (tmp_path / name).symlink_to(f"share/{name}")
+    (tmp_path / "share" / "found.tsv").write_text("old")
+    asked = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "found.tsv")
+    assert asked.exit_code == 0, asked.output
+    assert (tmp_path / "share" / "found.tsv").read_text().startswith("head\trelation")
+    reported = run("report", student, "-o", tmp_path / "page.html")
+    assert reported.exit_code == 0, reported.output
+    assert (tmp_path / "found.tsv").is_symlink()
+    assert (tmp_path / "page.html").is_symlink()
+    assert sorted(x.name for x in tmp_path.rglob("*")) == [
+        *("found.tsv", "found.tsv", "page.html", "page.html", "share")
+    ]
+
+
+def test_what_killed_commands_left_beside_a_file_is_removed(tmp_path: Path, student: Path) -> None:
+    found, page = tmp_path / "found.tsv", tmp_path / "page.html"
+    for file in (found, page):
+        file.with_name(LEFT + file.name).touch()
+    run("predict", student, "--complete", "-o", found)
+    run("report", student, "-o", page)
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["found.tsv", "page.html"]
