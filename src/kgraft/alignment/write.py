@@ -14,7 +14,7 @@ from kgraft.alignment.audit import Audit
 from kgraft.alignment.relations import Correspondence
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.iris import iri_of
-from kgraft.io.read_links import SAME
+from kgraft.io.link_statements import SAME
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.files import check_empty, write_directory

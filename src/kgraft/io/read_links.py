@@ -1,8 +1,7 @@
-"""Links from files: tables of two names, SSSOM mappings, and RDF statements of sameness."""
+"""Links from files, in any format."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.io.rdf import RDF_FORMATS, read_rdf
+from kgraft.io.link_statements import many, read_statements
+from kgraft.io.rdf import RDF_FORMATS
 from kgraft.io.read_graph import format_of
+from kgraft.io.sssom import read_mappings
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import open_bytes
@@ -28,28 +29,11 @@ LinkFormat = Literal[
 Unknown = Literal["error", "skip"]
 """Treatment of links to unknown names."""
 
-_OWL: Final = "http://www.w3.org/2002/07/owl#"
-_SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
-
-SAME: Final = {
-    "entity": (f"{_OWL}sameAs", f"{_SKOS}exactMatch", f"{_OWL}equivalentClass"),
-    "relation": (f"{_OWL}equivalentProperty", f"{_OWL}sameAs", f"{_SKOS}exactMatch"),
-}
-"""Predicates of sameness."""
-
 _WORDS: Final = {
     **dict.fromkeys(("source", "subject", "subject_id", "entity1", "id1", "from"), "left"),
     **dict.fromkeys(("target", "object", "object_id", "entity2", "id2", "to"), "right"),
     **dict.fromkeys(("score", "weight"), "confidence"),
 }
-
-_SSSOM: Final = ("subject_id", "predicate_id", "object_id")
-
-_PREFIXES: Final = {"owl": _OWL, "skos": _SKOS}
-"""Prefixes that an SSSOM file need not declare."""
-
-_PREFIX: Final = re.compile(r"""["']?([\w.-]*)["']?:\s+["']?([^"'\s,{}]+)""")
-"""An entry of a ``curie_map``, which YAML may write in lines or in braces."""
 
 
 def read_links(
@@ -99,9 +83,9 @@ def read_links(
             path=path,
         )
     if syntax in RDF_FORMATS:
-        frame = _statements(path, syntax, kind)
+        frame = read_statements(path, syntax, kind)
     elif syntax == "sssom":
-        frame = _mappings(path, kind, sides)
+        frame = read_mappings(path, kind, sides.know)
     else:
         frame = _table(path, syntax)
     pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=not is_table)
@@ -166,95 +150,6 @@ def _table(path: Path, syntax: str) -> pl.DataFrame:
     )
 
 
-def _mappings(path: Path, kind: LinkKind, sides: _Sides) -> pl.DataFrame:
-    """Read SSSOM (Matentzoglu et al., Database, 2022): a table after a commented YAML header."""
-    prefixes = _prefixes(path)
-    frame = read_columns(
-        path, _SSSOM, optional=["confidence", "predicate_modifier"], header=True, comment="#"
-    )
-    in_full = {name: _expanded(frame[name], prefixes) for name in _SSSOM}
-    for name in ("subject_id", "object_id"):
-        # A graph may itself write CURIEs.
-        in_full[name] = frame[name].zip_with(sides.know(frame[name]), in_full[name])
-    frame = frame.with_columns(**in_full)
-    is_same = pl.col("predicate_id").is_in(SAME[kind])
-    if "predicate_modifier" in frame.columns:
-        is_same &= (pl.col("predicate_modifier") == "Not").not_().fill_null(value=True)
-    same = frame.filter(is_same)
-    _check_others(path, kind, len(same), len(frame) - len(same))
-    return same.rename({"subject_id": "left", "object_id": "right"})
-
-
-def _prefixes(path: Path) -> dict[str, str]:
-    """Read the ``curie_map`` of an SSSOM header, and check the names of columns below it."""
-    found = dict(_PREFIXES)
-    inside = False
-    with open_bytes(path) as stream:
-        for number, raw in enumerate(stream, start=1):
-            line = raw.decode("utf-8-sig", errors="replace").rstrip()
-            if line.startswith("#"):
-                begin = re.match(r"#\s*curie_map:", line)
-                entries = _PREFIX.findall(line, begin.end() if begin else 1)
-                inside = bool(begin or (inside and entries))
-                if inside:
-                    found.update(entries)
-            elif line:
-                _check_columns(path, number, re.split("[\t,]", line.lower()))
-                break
-    return found
-
-
-def _check_columns(path: Path, line: int, names: list[str]) -> None:
-    for name in _SSSOM:
-        if name not in names:
-            raise DataError(
-                f"an SSSOM table has a column {name}, this one has not",
-                remedy="Name the columns " + ", ".join(_SSSOM),
-                path=path,
-                line=line,
-            )
-
-
-def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
-    """Expand CURIEs of declared prefixes; other names stay."""
-    parts = names.str.splitn(":", 2).struct.rename_fields(["prefix", "rest"])
-    base = parts.struct.field("prefix").replace_strict(
-        prefixes, default=None, return_dtype=pl.String
-    )
-    return (base + parts.struct.field("rest")).fill_null(names)
-
-
-def _statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
-    """Read statements of sameness; the line of a statement is not known."""
-    kept, n_statements = [], 0
-    for batch in read_rdf(path, syntax, "scope"):
-        kept.append(batch.facts.filter(pl.col("relation").is_in(SAME[kind])))
-        n_statements += len(batch.facts) + len(batch.literals)
-    same = pl.concat(kept)
-    _check_others(path, kind, len(same), n_statements - len(same))
-    return same.select(left="head", right="tail", line=pl.lit(None, dtype=pl.Int64))
-
-
-def _check_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
-    """Warn of other statements, or raise an error if there is none of sameness."""
-    if not same:
-        raise DataError(
-            f"none of {others} statements says that two {_many(kind)} are the same",
-            remedy=f"Link them by {SAME[kind][0]}",
-            path=path,
-        )
-    if others:
-        warnings.warn(
-            describe(
-                f"{others} statements are not of sameness and were left out",
-                remedy="Nothing to do, if that is meant",
-                path=path,
-            ),
-            KgraftWarning,
-            stacklevel=4,
-        )
-
-
 class _Sides:
     """The two vocabularies that a file's links join."""
 
@@ -315,7 +210,7 @@ class _Sides:
             )
         warnings.warn(
             describe(
-                f"{len(wrong)} of {len(pairs)} links name {_many(self._kind)} that their graph "
+                f"{len(wrong)} of {len(pairs)} links name {many(self._kind)} that their graph "
                 f"does not have, as {name!r}, and were left out",
                 remedy="Check that links and graphs are of one version",
                 path=self._path,
@@ -324,10 +219,6 @@ class _Sides:
             KgraftWarning,
             stacklevel=3,
         )
-
-
-def _many(kind: LinkKind) -> str:
-    return "entities" if kind == "entity" else "relations"
 
 
 def _confidence(frame: pl.DataFrame, path: Path, default: float) -> NDArray[np.float32]:
