@@ -73,11 +73,10 @@ def predict(
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
-            with writing(file):
-                if everything:
-                    _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
-                else:
-                    _write(predictor, asked, file, k=k, typed=typed)
+            if everything:
+                _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
+            else:
+                _write(predictor, asked, file, k=k, typed=typed)
             return
         answers = predictor.answer(asked, k, typed=typed)
         if as_json:
@@ -95,7 +94,7 @@ def _complete(
     from kgraft.inference.prediction_files import predictions_file
 
     count = 0
-    with predictions_file(file) as append:
+    with writing(file), predictions_file(file) as append:
         for facts in complete(predictor, k=k, min_probability=min_probability, typed=typed):
             append(facts)
             count += len(facts)
@@ -108,7 +107,7 @@ def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, type
     from kgraft.system.progress import default_listener
 
     listener, count = default_listener(), 0
-    with predictions_file(file) as append:
+    with writing(file), predictions_file(file) as append:
         listener.begin("predict", len(asked))
         for start in range(0, len(asked), AT_ONCE):
             block = asked[start : start + AT_ONCE]
