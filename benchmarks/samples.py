@@ -40,6 +40,12 @@ LINK_FILES = {
         "subject_id\tpredicate_id\tobject_id\tmapping_justification\tconfidence\n"
         "a:Bo_B\tskos:exactMatch\ta:Bo_B\tx\t0.9\nx\towl:sameAs\ta#1\tx\t\n"
     ),
+    "mappings.csv": (
+        '\ufeff\n"#curie_map: {a: http://a.org/resource/, skos: http://x/}",,\n#object_type: x,\n'
+        "subject_id,subject_type,predicate_id,predicate_modifier,object_id,confidence\n"
+        'a:Bo_B,,"skos:exactMatch",,"a:Bo_B",0.9\nx,"a ""b"",\n",owl:sameAs,not,a#1\n'
+        ",rdfs literal,owl:sameAs,,x,\nx,,owl:sameAs,,sssom:NoTermFound,1\n"
+    ),
 }
 
 COLLECTION_TOML = """name = "two"

@@ -33,18 +33,19 @@ def read_statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
     return same.select(left="head", right="tail", line=pl.lit(None, dtype=pl.Int64))
 
 
-def check_others(path: Path, kind: LinkKind, same: int, others: int) -> None:
+def check_others(path: Path, kind: LinkKind, same: int, others: int, details: str = "") -> None:
     """Warn of other statements, or raise an error if there is none of sameness."""
+    details = f": {details}" if details else ""
     if not same:
         raise DataError(
-            f"none of {others} statements says that two {many(kind)} are the same",
+            f"none of {others} statements says that two {many(kind)} are the same{details}",
             remedy=f"Link them by {SAME[kind][0]}",
             path=path,
         )
     if others:
         warnings.warn(
             describe(
-                f"{others} statements are not of sameness and were left out",
+                f"{others} statements are not of sameness and were left out{details}",
                 remedy="Nothing to do, if that is meant",
                 path=path,
             ),

@@ -15,16 +15,16 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.link_statements import many, read_statements
 from kgraft.io.rdf import RDF_FORMATS
-from kgraft.io.read_graph import format_of
-from kgraft.io.sssom import read_mappings
+from kgraft.io.read_graph import ENDINGS, format_of
+from kgraft.io.sssom import names_mappings, read_mappings
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.linking.links import LinkKind, Links
-from kgraft.system.files import open_bytes
+from kgraft.system.files import content_ending
 
 LinkFormat = Literal[
     "auto", "tsv", "csv", "sssom", "ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"
 ]
-"""Format of a file of links; ``auto`` goes by its ending, ``.sssom.tsv`` being SSSOM."""
+"""Format of a file of links; ``auto`` goes by its ending, and a table of mappings is SSSOM."""
 
 Unknown = Literal["error", "skip"]
 """Treatment of links to unknown names."""
@@ -50,9 +50,9 @@ def read_links(
     """Read links between two graphs.
 
     A table has the left name, the right name, and optionally a confidence; a header that names them
-    sets their order. In SSSOM and RDF a pair may have either order; statements other than of
-    sameness, and SSSOM's negated ones, are left out. A pair given twice keeps its highest
-    confidence.
+    sets their order. A table whose header also names a predicate is SSSOM. In SSSOM and RDF a
+    pair may have either order; statements other than of sameness, and SSSOM's with a modifier, of
+    literals or of no term, are left out. A pair given twice keeps its highest confidence.
 
     Args:
         path: The file, plain or compressed.
@@ -73,7 +73,7 @@ def read_links(
     Warns:
         KgraftWarning: With counts, when links were left out.
     """
-    syntax = _syntax(path) if format == "auto" else format
+    syntax = _syntax(path, format)
     sides = _Sides(path, kind, left, right)
     is_table = syntax in ("tsv", "csv")
     if ids and not is_table:
@@ -115,12 +115,16 @@ def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
     return graph.entities if kind == "entity" else graph.relations
 
 
-def _syntax(path: Path) -> str:
-    if ".sssom." in path.name.lower():
+def _syntax(path: Path, named: LinkFormat) -> str:
+    """Return the format; a table of mappings is SSSOM whatever its ending and format say."""
+    if named == "sssom" or (named == "auto" and ".sssom." in path.name.lower()):
         return "sssom"
-    syntax = format_of(path)
-    if syntax == "tsv" and _names_mappings(path):
+    is_table = named in ("tsv", "csv")
+    if named == "auto":
+        is_table = ENDINGS.get(content_ending(path), "tsv") in ("tsv", "csv")
+    if is_table and names_mappings(path):
         return "sssom"
+    syntax = format_of(path) if named == "auto" else named
     if syntax not in get_args(LinkFormat):
         raise DataError(
             f"links are not read from {syntax}",
@@ -128,16 +132,6 @@ def _syntax(path: Path) -> str:
             path=path,
         )
     return syntax
-
-
-def _names_mappings(path: Path) -> bool:
-    """Return True if the first line that is no comment names the columns of SSSOM."""
-    with open_bytes(path) as stream:
-        for raw in stream:
-            if not raw.startswith(b"#"):
-                names = raw.decode("utf-8", errors="replace").lower().split()
-                return "subject_id" in names and "object_id" in names
-    return False
 
 
 def _table(path: Path, syntax: str) -> pl.DataFrame:

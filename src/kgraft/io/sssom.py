@@ -1,78 +1,261 @@
-"""Links from SSSOM, tables of mappings after a commented YAML header."""
+"""Links from SSSOM, tables of mappings after a commented YAML header.
+
+The form is that of Matentzoglu et al., Database, 2022, and of its specification 1.0: cells may be
+quoted, the separator is a tab or a comma, and the header may be a file of its own beside the table.
+"""
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.link_statements import OWL, SAME, SKOS, check_others
-from kgraft.io.tabular import read_columns
+from kgraft.io.tabular import LINE, LONGEST_LINE
 from kgraft.linking.links import LinkKind
-from kgraft.system.files import open_bytes
+from kgraft.system.files import compression_of, open_bytes, read_text
 
-_SSSOM: Final = ("subject_id", "predicate_id", "object_id")
+_REQUIRED: Final = ("subject_id", "predicate_id", "object_id")
+_TYPES: Final = ("subject_type", "object_type", "match_term_type")
+_OPTIONAL: Final = (*_TYPES, "predicate_modifier", "confidence")
 
-_PREFIXES: Final = {"owl": OWL, "skos": SKOS}
-"""Prefixes that an SSSOM file need not declare."""
+_BUILT_IN: Final = {
+    "owl": OWL,
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "semapv": "https://w3id.org/semapv/vocab/",
+    "skos": SKOS,
+    "sssom": "https://w3id.org/sssom/",
+}
+"""Prefixes that an SSSOM file need not declare and cannot change."""
 
-_PREFIX: Final = re.compile(r"""["']?([\w.-]*)["']?:\s+["']?([^"'\s,{}]+)""")
+_NO_TERM: Final = f"{_BUILT_IN['sssom']}NoTermFound"
+
+_NO_ENTITY: Final = r"(?i)^(rdfs[ _:]literal|.*rdf-schema#Literal|TermMatch|compos\w+ entity.*)$"
+"""Types of subjects and objects that are no entities."""
+
+_PREFIX: Final = re.compile(r"""["']?([\w.-]*)["']?:(?:\s+["']?|["'])([^"'\s,{}]+)""")
 """An entry of a ``curie_map``, which YAML may write in lines or in braces."""
+
+_SLOT: Final = re.compile(r"""\s*(\w+_type|predicate_modifier):\s+["']?([^"'#]+)""")
+"""A value of the header for all mappings."""
+
+_WORDS: Final = {
+    **dict.fromkeys(("subject", "left", "source", "entity1", "id1", "from"), "subject_id"),
+    **dict.fromkeys(("object", "right", "target", "entity2", "id2", "to"), "object_id"),
+    **dict.fromkeys(("predicate", "relation"), "predicate_id"),
+    **dict.fromkeys(("score", "weight"), "confidence"),
+}
+"""Names of columns of other tables that have a predicate."""
+
+
+def names_mappings(path: Path) -> bool:
+    """Return True if a table's header is that of mappings, each with a predicate."""
+    with open_bytes(path) as stream:
+        for raw in iter(lambda: stream.readline(LONGEST_LINE), b""):
+            line = raw.decode("utf-8-sig", errors="replace")
+            if (content := _yaml(line)) is not None:
+                if re.match(r"\s*curie_map:", content):
+                    return True
+            elif not _is_blank(line):
+                names = set(_canonical(re.split("[\t,]", line)))
+                marks = {"predicate_id", "predicate_modifier", "mapping_justification"} & names
+                return {"subject_id", "object_id"} <= names and bool(marks)
+    return False
 
 
 def read_mappings(
     path: Path, kind: LinkKind, known: Callable[[pl.Series], pl.Series]
 ) -> pl.DataFrame:
-    """Read SSSOM (Matentzoglu et al., Database, 2022): a table after a commented YAML header."""
-    prefixes = _prefixes(path)
-    frame = read_columns(
-        path, _SSSOM, optional=["confidence", "predicate_modifier"], header=True, comment="#"
-    )
-    in_full = {name: _expanded(frame[name], prefixes) for name in _SSSOM}
+    """Read the mappings that say that two entities, or relations, are the same.
+
+    Args:
+        path: The table, whose header may be ``NAME.sssom.yml`` beside it.
+        kind: Kind of the links.
+        known: Mask of names that a graph has, ``(n,)``; they are no CURIEs.
+
+    Returns:
+        String columns left, right and perhaps confidence, and Int64 ``line``.
+
+    Raises:
+        DataError: With file, line and remedy, for a malformed table, or without such a mapping.
+
+    Warns:
+        KgraftWarning: With counts, of mappings left out: of literals or expressions, of no term,
+            with a modifier, of another predicate; and of a built-in prefix with another meaning.
+    """
+    header, frame = _parts(path)
+    prefixes, slots = _metadata(chain(_external(path), header))
+    for name in _BUILT_IN.keys() & prefixes.keys():
+        if prefixes[name] != _BUILT_IN[name]:
+            _warn_of_prefix(path, name)
+    in_full = {name: _expanded(frame[name], prefixes | _BUILT_IN) for name in _REQUIRED}
     for name in ("subject_id", "object_id"):
         # A graph may itself write CURIEs.
         in_full[name] = frame[name].zip_with(known(frame[name]), in_full[name])
     frame = frame.with_columns(**in_full)
-    is_same = pl.col("predicate_id").is_in(SAME[kind])
-    if "predicate_modifier" in frame.columns:
-        is_same &= (pl.col("predicate_modifier") == "Not").not_().fill_null(value=True)
-    same = frame.filter(is_same)
-    check_others(path, kind, len(same), len(frame) - len(same))
-    return same.rename({"subject_id": "left", "object_id": "right"})
+    for name in (*_TYPES, "predicate_modifier"):
+        if name not in frame.columns or not frame[name].count():
+            frame = frame.with_columns(pl.lit(slots.get(name), dtype=pl.String).alias(name))
+    reasons = {
+        "of a literal or an expression": pl.any_horizontal(
+            pl.col(name).str.contains(_NO_ENTITY) for name in _TYPES
+        ),
+        "of no term (sssom:NoTermFound)": (pl.col("subject_id") == _NO_TERM)
+        | (pl.col("object_id") == _NO_TERM),
+        "negated, or with another predicate_modifier": pl.col("predicate_modifier").is_not_null(),
+        "of another predicate": pl.col("predicate_id").is_in(SAME[kind]).not_(),
+    }
+    total, counts = len(frame), {}
+    for number, (reason, mask) in enumerate(reasons.items()):
+        if number == 2:
+            _check_filled(path, frame)
+        before = len(frame)
+        frame = frame.filter(mask.fill_null(value=False).not_())
+        counts[reason] = before - len(frame)
+    details = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+    check_others(path, kind, len(frame), total - len(frame), details)
+    return frame.rename({"subject_id": "left", "object_id": "right"})
 
 
-def _prefixes(path: Path) -> dict[str, str]:
-    """Read the ``curie_map`` of an SSSOM header, and check the names of columns below it."""
-    found = dict(_PREFIXES)
-    inside = False
-    with open_bytes(path) as stream:
-        for number, raw in enumerate(stream, start=1):
-            line = raw.decode("utf-8-sig", errors="replace").rstrip()
-            if line.startswith("#"):
-                begin = re.match(r"#\s*curie_map:", line)
-                entries = _PREFIX.findall(line, begin.end() if begin else 1)
-                inside = bool(begin or (inside and entries))
-                if inside:
-                    found.update(entries)
-            elif line:
-                _check_columns(path, number, re.split("[\t,]", line.lower()))
-                break
-    return found
+def _yaml(line: str) -> str | None:
+    """Return the YAML of a line of the header, or None; spreadsheets quote such a line."""
+    bare = line.lstrip('"')
+    return bare[1:].rstrip("\r\n") if bare.startswith("#") else None
 
 
-def _check_columns(path: Path, line: int, names: list[str]) -> None:
-    for name in _SSSOM:
-        if name not in names:
+def _is_blank(line: str) -> bool:
+    return not line.strip(" \t,\r\n")
+
+
+def _canonical(cells: Iterable[str]) -> list[str]:
+    """Return the names of columns as SSSOM writes them."""
+    words = [cell.strip(' "\r\n').lower() for cell in cells]
+    return [word if (name := _WORDS.get(word, word)) in words else name for word in words]
+
+
+def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
+    """Read the header's lines, and the mappings with their lines, null for an empty cell."""
+    header, lines = [], StringIO(read_text(path), newline="")
+    before = 0
+    for line in lines:
+        if (content := _yaml(line)) is not None:
+            header.append(content)
+        elif not _is_blank(line):
+            break
+        before += 1
+    else:
+        raise _no_rows(path)
+    reader = csv.reader(chain([line], lines), delimiter="\t" if "\t" in line else ",", strict=True)
+    rows: list[list[str | int | None]] = []
+    start = before + 1
+    try:
+        names = _canonical(next(reader))
+        places = _places(path, start, names)
+        shortest = max(places[name] for name in _REQUIRED)
+        start = before + reader.line_num + 1
+        for cells in reader:
+            if any(cells):
+                if not shortest < len(cells) <= len(names):
+                    raise DataError(
+                        f"expected {len(names)} columns, found {len(cells)}",
+                        remedy="Repair the line; a cell that holds the separator has quotes",
+                        path=path,
+                        line=start,
+                    )
+                filled = [cell.strip() or None for cell in cells]
+                filled += [None] * (len(names) - len(cells))
+                rows.append([filled[place] for place in places.values()] + [start])
+            start = before + reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"the row is not well-formed ({error})",
+            remedy="Put a cell that holds quotes in quotes, and double those inside",
+            path=path,
+            line=start,
+        ) from error
+    if not rows:
+        raise _no_rows(path)
+    schema = dict.fromkeys(places, pl.String) | {LINE: pl.Int64}
+    return header, pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _no_rows(path: Path) -> DataError:
+    remedy = "Check that it was written completely, or leave it out"
+    return DataError("the file holds no rows", remedy=remedy, path=path)
+
+
+def _places(path: Path, line: int, names: list[str]) -> dict[str, int]:
+    """Return the position of each known column; none may be there twice."""
+    for name in (*_REQUIRED, *_OPTIONAL):
+        count = names.count(name)
+        if count > 1 or (count == 0 and name in _REQUIRED):
             raise DataError(
-                f"an SSSOM table has a column {name}, this one has not",
-                remedy="Name the columns " + ", ".join(_SSSOM),
+                f"an SSSOM table has a column {name}, this one has {count or 'not'}",
+                remedy="Name the columns " + ", ".join(_REQUIRED) + ", each once",
                 path=path,
                 line=line,
             )
+    return {name: names.index(name) for name in (*_REQUIRED, *_OPTIONAL) if name in names}
+
+
+def _check_filled(path: Path, frame: pl.DataFrame) -> None:
+    gaps = frame.filter(pl.any_horizontal(pl.col(_REQUIRED).is_null()))
+    if len(gaps):
+        name = next(name for name in _REQUIRED if gaps[name][0] is None)
+        raise DataError(
+            f"the {name} is empty",
+            remedy="Fill it in or remove the line",
+            path=path,
+            line=gaps[LINE][0],
+        )
+
+
+def _external(path: Path) -> list[str]:
+    """Read the lines of the header in a file of its own, if there is one."""
+    name = path.stem if compression_of(path) else path.name
+    stem = re.sub(r"(\.sssom)?\.\w+$|\.sssom$", "", name, flags=re.IGNORECASE)
+    for ending in (".sssom.yml", ".sssom.yaml"):
+        if (beside := path.with_name(stem + ending)).is_file():
+            return read_text(beside).splitlines()
+    return []
+
+
+def _metadata(lines: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Read the ``curie_map`` and the values for all mappings from a header of YAML."""
+    prefixes: dict[str, str] = {}
+    slots: dict[str, str] = {}
+    inside = False
+    for line in lines:
+        if slot := _SLOT.match(line):
+            slots[slot[1]] = slot[2].strip()
+        begin = re.match(r"""\s*["']?curie_map["']?:""", line)
+        entries = _PREFIX.findall(line, begin.end() if begin else 0)
+        is_remark = not line.strip() or line.lstrip().startswith("#")
+        inside = bool(begin or (inside and (entries or is_remark)))
+        if inside and not is_remark:
+            prefixes.update(entries)
+    return prefixes, slots
+
+
+def _warn_of_prefix(path: Path, name: str) -> None:
+    warnings.warn(
+        describe(
+            f"SSSOM gives the prefix {name} its meaning, so that of the file's header is ignored",
+            remedy=f"Write {name}: {_BUILT_IN[name]}, or leave it out",
+            path=path,
+        ),
+        KgraftWarning,
+        stacklevel=4,
+    )
 
 
 def _expanded(names: pl.Series, prefixes: dict[str, str]) -> pl.Series:
