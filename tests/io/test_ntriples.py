@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
 from kgraft.errors import DataError
-from kgraft.io import rdf
-from kgraft.io.rdf import blocks_of_lines, plain_facts, read_rdf
+from kgraft.io import ntriples
+from kgraft.io.ntriples import blocks_of_lines, plain_facts
+from kgraft.io.rdf import read_rdf
 
 Row = tuple[str, str, str]
 
@@ -68,7 +69,7 @@ def test_lines_are_read_as_the_parser_reads_them(
     content = end.join([PLAIN, *lines]).encode("utf-8", "surrogatepass")
     place.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rdf, "BLOCK", block)
+        patch.setattr(ntriples, "BLOCK", block)
         expected = by_parser(content)
         if isinstance(expected, SyntaxError):
             with pytest.raises(DataError) as caught:
@@ -92,7 +93,7 @@ def test_plain_facts_need_no_parser() -> None:
 def test_an_error_in_a_later_block_names_the_line_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rdf, "BLOCK", 100)
+    monkeypatch.setattr(ntriples, "BLOCK", 100)
     path = tmp_path / "g.nt"
     path.write_text(f"{PLAIN}\r\n" * 50 + "<a> <b> .\n")
     with pytest.raises(DataError, match=r"line 51: .*error at line 51") as caught:
@@ -108,8 +109,8 @@ def test_bytes_that_are_no_text_do_no_harm_in_a_comment(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rdf, "BLOCK", 1)
-    monkeypatch.setattr(rdf, "LONGEST_LINE", 20)
+    monkeypatch.setattr(ntriples, "BLOCK", 1)
+    monkeypatch.setattr(ntriples, "LONGEST_LINE", 20)
     content = io.BytesIO(b"#\n" + PLAIN.encode())
     with pytest.raises(DataError, match=r"line 2: the line is longer") as caught:
         list(blocks_of_lines(content, Path("g.nt")))

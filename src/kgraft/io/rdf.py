@@ -15,8 +15,9 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, p
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.iris import names_of_iris
 from kgraft.io.named_facts import ROLES
+from kgraft.io.ntriples import blocks_of_lines, plain_facts
+from kgraft.io.rdf_streams import WithoutEntityBombs
 from kgraft.io.source import BlankNodes
-from kgraft.io.tabular import LONGEST_LINE
 from kgraft.system.files import open_bytes
 
 RDF_FORMATS: Final = {
@@ -36,14 +37,6 @@ BATCH: Final = 100_000
 """Statements in memory as Python objects at once."""
 
 LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
-
-BLOCK: Final = 1 << 26
-"""Bytes of N-Triples in memory as text at once."""
-
-_SIGN: Final = r"(?:[A-Za-z0-9/_.~!$&'()*+,;=:@\u{A0}-\u{D7FF}-]|%[0-9A-Fa-f]{2})"
-_IRI: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.-]+/|[A-Za-z0-9_]){_SIGN}*(?:#{_SIGN}*)?"
-_PLAIN: Final = rf"^<({_IRI})> <({_IRI})> <({_IRI})> \.$"
-"""The common form of a fact, of IRIs that are certainly well-formed (RFC 3987)."""
 
 # Random labels that pyoxigraph gives to unlabelled nodes.
 _DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
@@ -84,7 +77,9 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
     """
     terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
     with open_bytes(path) as stream:
-        source = cast("BinaryIO", _WithoutBombs(stream, path)) if syntax == "rdfxml" else stream
+        source = (
+            cast("BinaryIO", WithoutEntityBombs(stream, path)) if syntax == "rdfxml" else stream
+        )
         try:
             if syntax == "ntriples":
                 yield from _by_lines(source, path, terms)
@@ -137,75 +132,6 @@ def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]
             yield from _by_statements(b"\n" * before + block, syntax, terms)
         else:
             yield collected.batch(plain, positions)
-
-
-def blocks_of_lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield blocks of whole lines, each with the number of lines before it.
-
-    Raises:
-        DataError: At a line that is longer than ``LONGEST_LINE``.
-    """
-    before = 0
-    while block := stream.read(BLOCK):
-        rest = stream.readline(LONGEST_LINE)
-        block += rest
-        lines = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
-        if len(rest) == LONGEST_LINE:
-            raise DataError(
-                f"the line is longer than {LONGEST_LINE >> 20} MiB",
-                remedy="Check that this is N-Triples, and that its lines end",
-                path=path,
-                line=before + lines + 1,
-            )
-        yield before, block
-        before += lines
-
-
-def plain_facts(text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read the plain facts among some lines.
-
-    Returns:
-        String columns head, relation and tail, ``(n,)`` for ``n`` lines, null where a line is no
-        plain fact; and columns position and line of other statements.
-    """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = pl.DataFrame({"line": [text]}).select(pl.col("line").str.split("\n").explode())
-    facts = lines.select(pl.col("line").str.extract_groups(_PLAIN)).to_series().struct.unnest()
-    facts.columns = list(ROLES)
-    stripped = pl.col("line").str.strip_chars(" \t")
-    others = lines.with_row_index("position").filter(
-        facts["head"].is_null(), stripped != "", ~stripped.str.starts_with("#")
-    )
-    return facts, others
-
-
-class _WithoutBombs:
-    """RDF/XML without entity bombs: no entity is long or made of others."""
-
-    _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
-    _LONGEST: Final = 1000
-
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self._stream = stream
-        self._path = path
-        self._before = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        content = self._stream.read(size)
-        seen = self._before + content
-        for found in self._DECLARATION.finditer(seen):
-            value = found[0].replace(b"&#", b"")
-            if len(value) > self._LONGEST or (found[1] and b"&" in value):
-                raise DataError(
-                    "an XML entity is made of other entities, or is long",
-                    remedy="Write the text in its place",
-                    path=self._path,
-                )
-        # A declaration may continue in the next bytes.
-        self._before = seen[-2 * self._LONGEST :]
-        return content
 
 
 def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
