@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import warnings
 from pathlib import Path
@@ -6,8 +7,12 @@ import polars as pl
 import pytest
 
 from kgraft.errors import DataError, KgraftWarning
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io import rdf
 from kgraft.io.rdf import RdfBatch, label_literals, read_rdf
+from kgraft.io.read_graph import read_graph
+from kgraft.io.read_links import links_by_name
+from kgraft.io.source import GraphSource
 
 STRING = "http://www.w3.org/2001/XMLSchema#string"
 LANG_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
@@ -147,3 +152,56 @@ def test_reading_warns_of_nothing_without_cause(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert facts(read(turtle(tmp_path, ":a :p :b .")))
+
+
+def graph_of(*paths: Path, **more: object) -> KnowledgeGraph:
+    return read_graph(GraphSource(name="g", train=paths, **more))  # type: ignore[arg-type]
+
+
+def test_blank_nodes_of_files_of_one_name_are_different_entities(tmp_path: Path) -> None:
+    paths = [tmp_path / part / "p.nt" for part in ("", "a", "b/c")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("_:b0 <http://x/p> <http://x/y> .\n")
+    names = graph_of(*paths).entities.names.to_list()
+    assert names == ["_:p.nt#b0", "http://x/y", "_:a/p.nt#b0", "_:b/c/p.nt#b0"]
+    # A file that is named twice is one file.
+    assert graph_of(paths[0], paths[0]).entities.names.to_list() == names[:2]
+    assert graph_of(paths[1]).entities.names.to_list() == ["_:p.nt#b0", "http://x/y"]
+
+
+def test_blank_nodes_of_two_graphs_are_not_linked_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "p.nt"
+    path.write_text("_:b0 <http://x/p> <http://x/y> .\n")
+    graph = graph_of(path)
+    links = links_by_name(graph, dataclasses.replace(graph, name="other"))
+    assert [graph.entities.name(row) for row in links.pairs[:, 0]] == ["http://x/y"]
+
+
+RELATIVE = {
+    "ttl": "<a#b> <http://x/p> </c> .",
+    "trig": "{ <a#b> <http://x/p> </c> }",
+    "rdf": '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://x/">'
+    '<rdf:Description rdf:about="a#b"><p rdf:resource="/c"/></rdf:Description></rdf:RDF>',
+    "jsonld": '{"@id": "a#b", "http://x/p": {"@id": "/c"}}',
+}
+
+
+@pytest.mark.parametrize("ending", RELATIVE)
+def test_relative_iris_are_resolved_against_the_file_or_a_setting(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"my file.{ending}"
+    path.write_text(RELATIVE[ending])
+    with pytest.warns(KgraftWarning, match="relative IRIs are read against file:///.*, in 1 stat"):
+        own = graph_of(path).entities.names.to_list()
+    assert own == [f"{tmp_path.as_uri()}/a#b", "file:///c"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = graph_of(path, base_iri="http://x/y/z").entities.names.to_list()
+    assert given == ["http://x/y/a#b", "http://x/c"]
+
+
+def test_a_base_that_is_no_iri_is_refused() -> None:
+    with pytest.raises(ValueError, match="base_iri must be a whole IRI"):
+        GraphSource(name="g", train="g.ttl", base_iri="g")  # type: ignore[arg-type]

@@ -17,12 +17,18 @@ def iri_of(name: str) -> str:
 
     ``names_of_iris`` gives the name back, also for a name that begins with ``PREFIX`` itself.
     """
-    if not name.startswith(PREFIX):
-        try:
-            return pyoxigraph.NamedNode(name).value
-        except ValueError:
-            pass
+    if not name.startswith(PREFIX) and is_iri(name):
+        return name
     return PREFIX + quote(name, safe="")
+
+
+def is_iri(name: str) -> bool:
+    """Return True if a name is a valid, absolute IRI."""
+    try:
+        pyoxigraph.NamedNode(name)
+    except ValueError:
+        return False
+    return True
 
 
 def names_of_iris(iris: pl.Series) -> pl.Series:

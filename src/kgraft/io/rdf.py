@@ -54,8 +54,22 @@ class RdfBatch:
     facts: pl.DataFrame
     literals: pl.DataFrame
 
+    def count_local(self) -> int:
+        """Return the number of statements with an IRI of a file on a disk."""
+        return sum(
+            len(frame.filter(pl.any_horizontal(pl.col(columns).str.starts_with("file:///"))))
+            for frame, columns in ((self.facts, ROLES), (self.literals, LITERAL_COLUMNS[:2]))
+        )
 
-def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBatch]:
+
+def read_rdf(
+    path: Path,
+    syntax: str,
+    blank_nodes: BlankNodes,
+    *,
+    file_name: str | None = None,
+    base_iri: str | None = None,
+) -> Iterator[RdfBatch]:
     """Read the statements of all graphs of an RDF file, named graphs and default graph alike.
 
     Args:
@@ -63,6 +77,8 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
         syntax: A key of ``RDF_FORMATS``.
         blank_nodes: ``scope``: a blank node is called ``_:FILE#LABEL``, or ``_:FILE#[N]`` when it
             is the file's ``N``-th node without a label. ``drop``: its statements are left out.
+        file_name: ``FILE`` in names of blank nodes; by default the path's last part.
+        base_iri: IRI that relative ones are resolved against; by default the file's own.
 
     Yields:
         Batches of at most ``BATCH`` statements, or of one block of lines.
@@ -73,9 +89,12 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
 
     Warns:
         KgraftWarning: With counts, when statements were left out: those with blank nodes under
-            ``drop``, and those about statements (RDF-star), which no graph of facts can hold.
+            ``drop``, and those about statements (RDF-star), which no graph of facts can hold;
+            and when relative IRIs were resolved against the file's own.
     """
-    terms = _Terms(path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
+    terms = _Terms(file_name or path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
+    base = base_iri or path.absolute().as_uri()
+    n_local = 0
     with open_bytes(path) as stream:
         source = (
             cast("BinaryIO", WithoutEntityBombs(stream, path)) if syntax == "rdfxml" else stream
@@ -84,7 +103,9 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
             if syntax == "ntriples":
                 yield from _by_lines(source, path, terms)
             else:
-                yield from _by_statements(source, RDF_FORMATS[syntax], terms)
+                for batch in _by_statements(source, RDF_FORMATS[syntax], terms, base):
+                    n_local += batch.count_local() if base_iri is None else 0
+                    yield batch
         except SyntaxError as error:
             raise DataError(
                 f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",
@@ -99,13 +120,18 @@ def read_rdf(path: Path, syntax: str, blank_nodes: BlankNodes) -> Iterator[RdfBa
             path=path,
         )
     terms.warn_of_dropped(path)
+    if n_local:
+        problem = f"relative IRIs are read against {base}, in {n_local} statements"
+        remedy = "Set base_iri to the IRI that they are meant for, so that names hold elsewhere too"
+        warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=2)
 
 
 def _by_statements(
-    source: BinaryIO | bytes, syntax: RdfFormat, terms: _Terms
+    source: BinaryIO | bytes, syntax: RdfFormat, terms: _Terms, base: str | None = None
 ) -> Iterator[RdfBatch]:
     collected = _Collected()
-    for number, quad in enumerate(parse(source, format=syntax), start=1):
+    quads = parse(source, format=syntax, base_iri=base)
+    for number, quad in enumerate(quads, start=1):
         terms.add(quad, collected)
         if number % BATCH == 0:
             yield collected.batch()

@@ -115,6 +115,7 @@ class _Reading:
     def __init__(self, source: GraphSource) -> None:
         self._source = source
         self._names = FactNames()
+        self._file_names = source.file_names()
         self._entities = read_names(source.entities) if source.entities else None
         self._relations = read_names(source.relations) if source.relations else None
         self.attributes: list[pl.DataFrame] = []
@@ -147,7 +148,14 @@ class _Reading:
                 remedy="Leave out the lists of entities and relations",
                 path=path,
             )
-        for batch in read_rdf(path, syntax, self._source.blank_nodes):
+        batches = read_rdf(
+            path,
+            syntax,
+            self._source.blank_nodes,
+            file_name=self._file_names[path],
+            base_iri=self._source.base_iri,
+        )
+        for batch in batches:
             yield FactRows(self._names.triples(batch.facts), path)
             if len(batch.literals):
                 (rows,) = self._names.entities.rows(batch.literals["entity"])

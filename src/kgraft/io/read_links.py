@@ -103,9 +103,10 @@ def links_by_name(
     kind: LinkKind = "entity",
     confidence: float = 1.0,
 ) -> Links:
-    """Link all equal names, such as IRIs, of two graphs."""
-    rows = _vocabulary(right, kind).rows(_vocabulary(left, kind).names)
-    shared = np.flatnonzero(rows >= 0)
+    """Link all equal names, such as IRIs, of two graphs; a blank node equals no other."""
+    names = _vocabulary(left, kind).names
+    rows = _vocabulary(right, kind).rows(names)
+    shared = np.flatnonzero((rows >= 0) & ~names.str.starts_with("_:").to_numpy())
     pairs = np.stack([shared, rows[shared]], axis=1)
     confidences = np.full(len(pairs), confidence, dtype=np.float32)
     return Links(left.name, right.name, pairs, confidences, kind, "same name")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from kgraft.io.iris import is_iri
 
 Format = Literal[
     "auto",
@@ -67,6 +70,8 @@ class GraphSource(BaseModel):
         relations: A file of relation names, one a line: then relations are line numbers from 0.
         labels: A table of two columns, entity name and readable label.
         blank_nodes: Treatment of RDF blank nodes.
+        base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
+            by default each file's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +88,7 @@ class GraphSource(BaseModel):
     relations: Path | None = None
     labels: Path | None = None
     blank_nodes: BlankNodes = "scope"
+    base_iri: str | None = None
 
     @model_validator(mode="after")
     def _roles_are_clear(self) -> GraphSource:
@@ -91,4 +97,24 @@ class GraphSource(BaseModel):
                 raise ValueError(f"columns must name {role!r} exactly once, not {self.columns}")
         if self.split is not None and (self.valid or self.test):
             raise ValueError("give either split, or valid and test files, not both")
+        if self.base_iri is not None and not is_iri(self.base_iri):
+            raise ValueError(
+                f"base_iri must be a whole IRI, such as http://x.org/, not {self.base_iri!r}"
+            )
         return self
+
+    def file_names(self) -> dict[Path, str]:
+        """Return a name of each file that no other file of the source has.
+
+        It is the path's last part; of files with the same last part, the path below their common
+        directory.
+        """
+        places = {
+            path: Path(os.path.normpath(path.absolute()))
+            for path in (*self.train, *self.valid, *self.test)
+        }
+        parents: dict[str, set[Path]] = {}
+        for place in places.values():
+            parents.setdefault(place.name, set()).add(place.parent)
+        common = {name: os.path.commonpath(where) for name, where in parents.items()}
+        return {path: os.path.relpath(place, common[place.name]) for path, place in places.items()}
