@@ -183,3 +183,19 @@ def test_a_teacher_is_enough_where_its_sources_files_are_not(
     assert next(row for row in rows if row["facts"] == "covered")["queries"] > 0
     refused = run("train", collection, "-o", tmp_path / "joint", *FAST)
     assert "no source is called 'big'" in refused.stderr
+
+
+def test_facts_of_another_draw_that_were_trained_on_are_left_out(
+    collection: Path, student: Path
+) -> None:
+    redrawn = collection.with_name("redrawn.toml")
+    redrawn.write_text(collection.read_text().replace("seed = 1", "seed = 2"))
+    shown = run("evaluate", student, redrawn, "--json")
+    assert "Warning: the model was trained on" in shown.stderr
+    assert "--include-trained" in shown.stderr
+    whole = run("evaluate", student, redrawn, "--json", "--include-trained")
+    left, all_ranked = (max(row["queries"] for row in json.loads(x.stdout)) for x in (shown, whole))
+    assert left < all_ranked
+    page = collection.with_name("report.html")
+    run("report", student, redrawn, "--split", "test", "-o", page)
+    assert "more are left out, as the model was trained on them" in page.read_text()

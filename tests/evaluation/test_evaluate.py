@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgraft.errors import DataError, UnknownNameError
+from kgraft.errors import DataError, KgraftWarning, UnknownNameError
 from kgraft.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
-from kgraft.linking.collection import Collection
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection, collect
 from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
@@ -169,3 +171,64 @@ def test_candidates_are_the_graphs_own_entities(tiny: Collection) -> None:
         kge.entities[row, 0] = size
     model = TrainedModel("joint", kge, joint, "mine", settings)
     assert evaluate(model, tiny).ranks["tail", "all"].realistic.tolist() == TAIL_ALL
+
+
+def redrawn(tiny: Collection) -> Collection:
+    """The collection where two of mine's training facts are test facts, and rows are exchanged."""
+    mine = tiny.graphs["mine"]
+    order = np.array([4, 3, 2, 1, 0])
+
+    def moved(facts: np.ndarray) -> np.ndarray:
+        return np.stack([4 - facts[:, 0], 1 - facts[:, 1], 4 - facts[:, 2]], axis=1)
+
+    changed = KnowledgeGraph(
+        "mine",
+        Vocabulary.of(mine.entities.names_of(order)),
+        Vocabulary.of(mine.relations.names_of(np.array([1, 0]))),
+        train=moved(mine.train[2:]),
+        valid=moved(mine.valid),
+        test=moved(np.concatenate([mine.train[:2], mine.test])),
+    )
+    return collect([changed], target="mine")
+
+
+def test_facts_that_the_model_was_trained_on_are_left_out(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    told = "the model was trained on 2 of the 6 test facts of 'mine'. They are left out"
+    with pytest.warns(KgraftWarning, match=told):
+        measured = model.evaluate(redrawn(tiny))
+    assert (len(measured.facts), measured.trained_on, measured.left_out) == (4, 2, True)
+    assert measured.ranks["tail", "all"].realistic.tolist() == TAIL_ALL
+
+
+def test_facts_that_the_model_was_trained_on_are_ranked_on_request(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    with pytest.warns(KgraftWarning, match="trained on 2 of the 6 test facts"):
+        measured = model.evaluate(redrawn(tiny), include_trained=True)
+    assert (len(measured.facts), measured.trained_on, measured.left_out) == (6, 2, False)
+    assert measured.ranks["tail", "all"].realistic[2:].tolist() == TAIL_ALL
+
+
+def test_a_sample_is_taken_of_facts_that_are_left(model: TrainedModel, tiny: Collection) -> None:
+    with pytest.warns(KgraftWarning, match="2 of the 6"):
+        assert len(model.evaluate(redrawn(tiny), max_facts=4).facts) == 4
+
+
+def test_a_split_that_the_model_was_trained_on_is_refused(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    mine = tiny.graphs["mine"]
+    changed = collect([replace(mine, test=mine.train, train=mine.test)], target="mine")
+    with pytest.raises(DataError, match=r"trained on 3 of the 3 test facts .* none is left"):
+        model.evaluate(changed)
+
+
+def test_a_fact_of_another_source_is_no_fact_that_was_trained_on(tiny: Collection) -> None:
+    settings = TrainSettings(model=ModelSettings(width=2))
+    joint = join(list(tiny.graphs.values()), tiny.links)
+    kge = KgeModel.create(settings.model, joint.n_entities, joint.n_relations)
+    measured = TrainedModel("joint", kge, joint, "mine", settings).evaluate(tiny)
+    assert (len(measured.facts), measured.trained_on) == (4, 0)
+    assert measured.covered.tolist() == COVERED.tolist()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
@@ -140,6 +140,23 @@ def test_nothing_new_is_told_as_nothing(
     assert change.entities_added == change.entities_removed == 0
     assert change.validation_mrr_before == pytest.approx(student.metrics["validation_mrr"])
     assert change.validation_mrr >= change.validation_mrr_before
+
+
+def test_held_out_facts_that_the_student_was_trained_on_are_left_out(
+    generated: Collection, teacher: TrainedModel, student: TrainedModel
+) -> None:
+    mine = generated.graphs["mine"]
+    redrawn = replace(
+        mine,
+        train=np.concatenate([mine.valid[:3], mine.train[7:]]),
+        valid=np.concatenate([mine.train[:2], mine.valid[3:]]),
+        test=mine.train[2:7],
+    )
+    changed = replace(generated, graphs={**generated.graphs, "mine": redrawn})
+    told = f"trained on 2 of the {len(redrawn.valid)} valid facts and 5 of the 5 test facts"
+    with pytest.warns(KgraftWarning, match=told):
+        context = retraining_context(changed, teacher, short(student), start=student)
+    assert context.target.valid.tolist() == mine.valid[3:].tolist()
 
 
 def test_a_student_can_go_on_from_an_updated_one(

@@ -9,10 +9,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from kgraft.errors import KgraftWarning
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting import quality
+from kgraft.reporting.model_report import report
 from kgraft.reporting.quality import (
     by_coverage,
     by_relation,
@@ -116,6 +118,20 @@ def test_large_graphs_are_asked_less(
     # Five entities: three facts, both ends of each, take thirty scores.
     [found] = measure_held_out(sized, tiny, split="test")
     assert len(found.facts) == 3
+
+
+def test_facts_that_the_model_was_trained_on_are_left_out_and_told(
+    sized: TrainedModel, tiny: Collection
+) -> None:
+    mine = tiny.graphs["mine"]
+    redrawn = replace(mine, train=mine.train[1:], test=np.concatenate([mine.train[:1], mine.test]))
+    changed = replace(tiny, graphs={**tiny.graphs, "mine": redrawn})
+    with pytest.warns(KgraftWarning, match="trained on 1 of the 5 test facts"):
+        shown = report(sized, changed, split="test")
+    assert "4 test facts of mine (1 more are left out, as the model was trained on them)" in shown
+    with pytest.warns(KgraftWarning, match="trained on 1 of the 5 test facts"):
+        shown = report(sized, changed, split="test", include_trained=True)
+    assert "5 test facts of mine (the model was trained on 1 of all 5)" in shown
 
 
 def test_a_teacher_is_measured_on_its_sources(

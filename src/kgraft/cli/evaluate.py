@@ -11,6 +11,7 @@ from kgraft.cli.options import (
     ByOption,
     CollectionArgument,
     DeviceOption,
+    IncludeTrainedOption,
     JsonOption,
     ModelArgument,
     TargetOption,
@@ -42,6 +43,7 @@ def evaluate(
     by_relation: Annotated[
         bool, typer.Option("--by-relation", help="Show one row per relation.")
     ] = False,
+    include_trained: IncludeTrainedOption = False,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -68,6 +70,7 @@ def evaluate(
             filters=[facts_filter],
             tie=tie,
             by=by,
+            include_trained=include_trained,
         )
         rows = measured.by_relation() if by_relation else measured.rows()
         if as_json:

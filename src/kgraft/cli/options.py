@@ -65,6 +65,13 @@ ByOption = Annotated[
         help="Evidence to answer from; by default what was best on the validation facts.",
     ),
 ]
+IncludeTrainedOption = Annotated[
+    bool,
+    typer.Option(
+        "--include-trained",
+        help="Rank held-out facts that the model was trained on too; else they are left out.",
+    ),
+]
 NamesOption = Annotated[
     str | None, typer.Option("--source", help="Source of the names; by default the target.")
 ]

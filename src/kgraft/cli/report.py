@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kgraft.cli.console import say, use_threads, writing
-from kgraft.cli.options import ByOption, ThreadsOption
+from kgraft.cli.options import ByOption, IncludeTrainedOption, ThreadsOption
 from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def report(
         typer.Option("--split", help="Held-out facts; take test only when all is chosen."),
     ] = "valid",
     by: ByOption = None,
+    include_trained: IncludeTrainedOption = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Write an HTML report on a model or a benchmark: data, training, quality, settings."""
@@ -72,9 +73,8 @@ def report(
             known = None
             if collection is not None:
                 known = read_collection(collection, trained.graph.graphs())
-            text = model_report(
-                trained, known, target=target, split=split, by=by, origin=_origin(model)
-            )
+            asked: Any = {"target": target, "split": split, "include_trained": include_trained}
+            text = model_report(trained, known, by=by, **asked, origin=_origin(model))
         with writing(place):
             write_page(place, text)
         say(f"The report is in {place}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.evaluation.ranking import ranks_by_filter
 from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relation
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
@@ -47,6 +48,8 @@ class Evaluation:
         tie: The rule for ties.
         ranks: Ranks by side and filter, each of length ``n``.
         covered: Mask of the facts that another source states too, bool ``(n,)``.
+        trained_on: Number of the split's facts that the model was trained on.
+        left_out: Whether these are left out.
     """
 
     graph: KnowledgeGraph
@@ -55,6 +58,8 @@ class Evaluation:
     tie: Tie
     ranks: Mapping[tuple[Side, Filter], Ranks]
     covered: NDArray[np.bool_]
+    trained_on: int = 0
+    left_out: bool = True
 
     def __repr__(self) -> str:
         lines = [f"<Evaluation of {self.graph.name}: {len(self.facts):,} {self.split} facts"]
@@ -137,6 +142,7 @@ def evaluate(
     tie: Tie = "realistic",
     by: By | None = None,
     max_facts: int | None = None,
+    include_trained: bool = False,
     joint: JointGraph | None = None,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities, as ``TrainedModel.evaluate`` says.
@@ -151,6 +157,10 @@ def evaluate(
             f"{graph.name!r} has no facts in {split!r}",
             remedy="Name a file for it in the collection, or let split make one",
         )
+    trained = trained_on(model, graph, facts)
+    if trained.any():
+        _warn_of_trained(graph, split, trained, include_trained)
+        facts = facts if include_trained else facts[~trained]
     if max_facts is not None and len(facts) > max_facts:
         facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])]
     scorer = model.scorer_for(collection, graph.name, by)
@@ -172,4 +182,47 @@ def evaluate(
         backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
         joint = join([graph, *backgrounds], collection.links)
     mask = covered(joint, graph.name, facts)
-    return Evaluation(graph, split, facts, tie, ranks, mask)
+    n_trained = int(trained.sum())
+    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, not include_trained)
+
+
+def trained_on(model: TrainedModel, graph: KnowledgeGraph, facts: Triples) -> NDArray[np.bool_]:
+    """Mask the facts of a graph that a model was trained on as facts of that graph.
+
+    Args:
+        model: Any trained model.
+        graph: The graph; its names are compared.
+        facts: Facts in the graph's rows, ``(n, 3)``.
+
+    Returns:
+        bool ``(n,)``.
+    """
+    part = model.graph.parts.get(graph.name)
+    if part is None:
+        return np.zeros(len(facts), dtype=np.bool_)
+    heads, relations, tails = facts.T
+    entities = part.entity_rows_of(graph.entities.names)
+    rows = entities[heads], part.relation_rows_of(graph.relations.names)[relations], entities[tails]
+    return KnownFacts(model.graph.facts_of([graph.name])).contains(np.stack(rows, axis=1))
+
+
+def _warn_of_trained(
+    graph: KnowledgeGraph, split: Split, trained: NDArray[np.bool_], include: bool
+) -> None:
+    """Warn of held-out facts that the model was trained on.
+
+    Raises:
+        DataError: If that are all, and they are left out.
+    """
+    found = f"the model was trained on {trained.sum():,} of the {len(trained):,} {split} facts of "
+    found += repr(graph.name)
+    if trained.all() and not include:
+        raise DataError(
+            f"{found}, so none is left to measure",
+            remedy="Give the collection that it was trained on, or include them: --include-trained "
+            "(in Python include_trained=True)",
+        )
+    remedy = "Give the collection that it was trained on to silence this"
+    if not include:
+        remedy = "They are left out; --include-trained (in Python include_trained=True) ranks them"
+    warnings.warn(describe(found, remedy=remedy), KgraftWarning, stacklevel=3)

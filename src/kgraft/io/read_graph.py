@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import (
     ATTRIBUTE_SCHEMA,
     FactRows,
@@ -24,7 +21,8 @@ from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
 from kgraft.io.named_facts import ROLES, FactNames, NameList, labels_for, read_names
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
-from kgraft.io.source import GraphSource, Split
+from kgraft.io.source import GraphSource
+from kgraft.io.splits import draw_splits
 from kgraft.io.tabular import LINE, UNUSED, read_columns, whole_numbers
 from kgraft.system.files import content_ending
 
@@ -71,7 +69,7 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
 
     Warns:
         KgraftWarning: When train repeats held-out facts, when RDF statements are left out, or
-            when too few facts can be held out.
+            when far fewer facts are held out than asked for.
     """
     reading = _Reading(source)
     splits = {
@@ -89,8 +87,7 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
     )
     if source.split is None:
         return graph
-    train, valid, test = split_triples(graph.train, source.split)
-    return dataclasses.replace(graph, train=train, valid=valid, test=test)
+    return draw_splits(graph, source.split)
 
 
 def format_of(path: Path) -> str:
@@ -203,52 +200,3 @@ class _Reading:
             names = entities.names.gather(found["entity"])
             return labels_for(entities, pl.DataFrame({"name": names, "label": found["label"]}))
         return None
-
-
-def split_triples(train: Triples, split: Split) -> tuple[Triples, Triples, Triples]:
-    """Draw valid and test facts from ``train``.
-
-    In an order drawn from the seed, the first fact of each entity and relation stays in train, so
-    that all of them are seen. The last of the other facts are held out.
-
-    Args:
-        train: All facts, ``(n, 3)``, without repeats.
-        split: The shares of ``n`` to hold out, and the seed.
-
-    Returns:
-        train, valid, test: disjoint, together all facts, each in the order of ``train``.
-
-    Warns:
-        KgraftWarning: When too few facts can be held out; valid and test then shrink alike.
-    """
-    order = np.random.default_rng(split.seed).permutation(len(train))
-    drawn = train[order]
-    needed = np.zeros(len(train), dtype=bool)
-    needed[_first_rows(np.stack([drawn[:, 0], drawn[:, 2]], axis=1))] = True
-    needed[_first_rows(drawn[:, 1:2])] = True
-    spare = order[~needed]
-    n_valid, n_test = round(len(train) * split.valid), round(len(train) * split.test)
-    wanted = n_valid + n_test
-    if wanted > len(spare):
-        n_valid = n_valid * len(spare) // wanted
-        n_test = min(n_test, len(spare) - n_valid)
-        warnings.warn(
-            describe(
-                f"only {len(spare)} of {len(train)} facts can be held out, not {wanted}: "
-                "each other one is needed to learn one of its entities or its relation",
-                remedy="Ask for smaller shares to silence this",
-            ),
-            KgraftWarning,
-            stacklevel=2,
-        )
-    role = np.zeros(len(train), dtype=np.int8)
-    role[spare[len(spare) - n_valid - n_test : len(spare) - n_test]] = 1
-    role[spare[len(spare) - n_test :]] = 2
-    return train[role == 0], train[role == 1], train[role == 2]
-
-
-def _first_rows(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the first row of each distinct value in ``(n, k)``."""
-    _, first = np.unique(values.ravel(), return_index=True)
-    rows: NDArray[np.int64] = first // values.shape[1]
-    return rows

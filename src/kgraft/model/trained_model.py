@@ -122,6 +122,7 @@ class TrainedModel:
         tie: Tie = "realistic",
         by: By | None = None,
         max_facts: int | None = None,
+        include_trained: bool = False,
     ) -> Evaluation:
         """Rank a graph's held-out facts among its own entities.
 
@@ -135,11 +136,16 @@ class TrainedModel:
             tie: How ties count.
             by: What the model answers by; by default what its validation facts favour.
             max_facts: The maximum number of facts; of more, a fixed sample is taken.
+            include_trained: Rank facts that the model was trained on too, as when the split was
+                drawn again since; else they are left out.
 
         Raises:
             UnknownNameError: If the collection has no such target.
-            DataError: If the graph has no facts in the split.
+            DataError: If the graph has no facts in the split, or the model was trained on all.
             ValueError: If the model has no rules to answer by.
+
+        Warns:
+            KgraftWarning: If the model was trained on some of the facts.
         """
         from kgraft.evaluation.evaluate import evaluate
 
@@ -153,6 +159,7 @@ class TrainedModel:
             tie=tie,
             by=by,
             max_facts=max_facts,
+            include_trained=include_trained,
         )
 
     def predict(
@@ -265,6 +272,7 @@ class TrainedModel:
         target: str | None = None,
         split: Split = "valid",
         by: By | None = None,
+        include_trained: bool = False,
     ) -> None:
         """Write one HTML page on the model: its training, quality, rules, entities and settings.
 
@@ -275,6 +283,7 @@ class TrainedModel:
             target: A graph to measure instead.
             split: Which facts; test facts are for the end, when no choice is left to be made.
             by: What the model answers by; by default what its validation facts favour.
+            include_trained: As in ``evaluate``.
 
         Raises:
             KgraftError: If the file is there already and no report.
@@ -285,7 +294,9 @@ class TrainedModel:
         from kgraft.reporting.page import check_replaceable, write_page
 
         check_replaceable(Path(path))
-        page = report(self, collection, target=target, split=split, by=by)
+        page = report(
+            self, collection, target=target, split=split, by=by, include_trained=include_trained
+        )
         write_page(Path(path), page)
 
     @property

@@ -17,7 +17,13 @@ from kgraft.pipeline.embeddings import EmbeddingTask, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.target import TargetContext, fit_target
-from kgraft.pipeline.update import begin_update, check_start, settings_after, with_changes
+from kgraft.pipeline.update import (
+    begin_update,
+    check_start,
+    settings_after,
+    with_changes,
+    without_trained,
+)
 from kgraft.settings import RetrainSettings
 from kgraft.training.distillation import DistillationLoss, warm_start
 from kgraft.training.validation import draw_samples
@@ -61,6 +67,9 @@ def retrain(
         ValueError: If the target is one of the teacher's own sources.
         DataError: If there is no fact to train on, ``start`` is no student of this target and these
             settings of the model, or the run's directory holds another run.
+
+    Warns:
+        KgraftWarning: If ``start`` was trained on validation or test facts; they are left out.
     """
     context = retraining_context(collection, teacher, settings, target=target, start=start)
     if start is None:
@@ -82,6 +91,7 @@ def retraining_context(
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
     if start is not None:
         check_start(start, own.name, settings)
+        own = without_trained(own, start)
     inputs = fingerprint_of_inputs(
         f"retrain {own.name}",
         settings,

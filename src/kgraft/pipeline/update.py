@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -9,7 +10,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.evaluation.evaluate import trained_on
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
@@ -19,6 +22,9 @@ from kgraft.training.distillation import with_inverses
 
 UPDATE_METRIC = "update"
 """The metric of a student that went on from another: a ``Change`` as a mapping."""
+
+
+HELD_OUT = ("valid", "test")
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,33 @@ def check_start(start: TrainedModel, target: str, settings: RetrainSettings) -> 
             "the student to go on from has other settings of the model",
             remedy="Leave the settings of the model as they were, or re-train afresh",
         )
+
+
+def without_trained(target: KnowledgeGraph, start: TrainedModel) -> KnowledgeGraph:
+    """Return the target without held-out facts that an earlier student was trained on.
+
+    The new student starts from the earlier one's vectors, so that such facts measure nothing.
+
+    Warns:
+        KgraftWarning: If there are any.
+    """
+    trained = {split: trained_on(start, target, getattr(target, split)) for split in HELD_OUT}
+    counts = {split: int(mask.sum()) for split, mask in trained.items() if mask.any()}
+    if not counts:
+        return target
+    found = " and ".join(
+        f"{count:,} of the {len(trained[split]):,} {split} facts" for split, count in counts.items()
+    )
+    warnings.warn(
+        describe(
+            f"the student to go on from was trained on {found} of {target.name!r}",
+            remedy="They are left out; hold out the facts that it had held out, or re-train afresh",
+        ),
+        KgraftWarning,
+        stacklevel=4,
+    )
+    kept = {split: getattr(target, split)[~mask] for split, mask in trained.items()}
+    return replace(target, **kept)
 
 
 @torch.no_grad()

@@ -62,6 +62,7 @@ def report(
     target: str | None = None,
     split: Split = "valid",
     by: By | None = None,
+    include_trained: bool = False,
     origin: Mapping[str, str] | None = None,
 ) -> str:
     """Return a model's report: one HTML page that loads nothing from outside.
@@ -73,6 +74,7 @@ def report(
         target: Another graph to measure.
         split: The held-out facts to measure; use test facts only after all choices are made.
         by: How the model answers; by default the way that validation facts favour.
+        include_trained: Rank held-out facts that the model was trained on too.
         origin: Further facts about the origin of the model, by name.
 
     Raises:
@@ -82,7 +84,9 @@ def report(
     templates = macros("model_report.html")
     sections = {"Training": _training(model, templates)}
     if collection is not None:
-        evaluations = measure_held_out(model, collection, target=target, split=split, by=by)
+        evaluations = measure_held_out(
+            model, collection, target=target, split=split, by=by, include_trained=include_trained
+        )
         sections |= _quality(model, evaluations, split, by or model.answers_by, templates)
     if model.target is not None:
         sections["Rules"] = _rules(model, templates)
@@ -205,9 +209,16 @@ def _quality(
 
 
 def _measured(evaluation: Evaluation, kind: str) -> str:
-    n, whole = len(evaluation.facts), len(getattr(evaluation.graph, evaluation.split))
+    n, trained = len(evaluation.facts), evaluation.trained_on
+    whole = len(getattr(evaluation.graph, evaluation.split))
+    whole -= trained if evaluation.left_out else 0
     size = f"{n:,}" if n == whole else f"a sample of {n:,} of the {whole:,}"
-    return f"{size} {kind} facts of {evaluation.graph.name}"
+    measured = f"{size} {kind} facts of {evaluation.graph.name}"
+    if not trained:
+        return measured
+    if evaluation.left_out:
+        return f"{measured} ({trained:,} more are left out, as the model was trained on them)"
+    return f"{measured} (the model was trained on {trained:,} of all {whole:,})"
 
 
 def _calibration(

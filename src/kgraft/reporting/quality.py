@@ -64,6 +64,7 @@ def measure_held_out(
     target: str | None = None,
     split: Split = "valid",
     by: By | None = None,
+    include_trained: bool = False,
 ) -> list[Evaluation]:
     """Rank held-out facts of a model's target, or of each source of a teacher.
 
@@ -73,6 +74,7 @@ def measure_held_out(
         target: Another graph to measure.
         split: The facts to ask for.
         by: How the model answers; by default the way that validation facts favour.
+        include_trained: Rank facts that the model was trained on too.
 
     Returns:
         An evaluation for each graph that has such facts.
@@ -97,6 +99,7 @@ def measure_held_out(
             filters=[FILTERS[split]],
             by=by,
             max_facts=_max_facts(len(collection.graphs[name].entities), len(names)),
+            include_trained=include_trained,
             joint=joint,
         )
         for name in names

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from kgraft.errors import SettingsError
 from kgraft.graph.knowledge_graph import Triples, no_triples
-from kgraft.io.read_graph import split_triples
 from kgraft.io.source import Split
 from kgraft_experiments.synthesis.schema import Rows, Schema, make_schema
 from kgraft_experiments.synthesis.settings import SynthSettings, TargetSettings
+from kgraft_experiments.synthesis.splits import split_triples
 from kgraft_experiments.synthesis.world import World, by_relation, close, with_constants
 
 DRAWN = 0.7
