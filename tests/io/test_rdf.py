@@ -205,3 +205,31 @@ def test_relative_iris_are_resolved_against_the_file_or_a_setting(
 def test_a_base_that_is_no_iri_is_refused() -> None:
     with pytest.raises(ValueError, match="base_iri must be a whole IRI"):
         GraphSource(name="g", train="g.ttl", base_iri="g")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("syntax", list(DOCUMENTS))
+def test_a_byte_order_mark_is_read_over(tmp_path: Path, syntax: str) -> None:
+    path = tmp_path / "document.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + DOCUMENTS[syntax].encode()))
+    (batch,) = read(path, syntax)
+    assert batch.facts.rows() == [("http://x/a", "http://x/p", "http://x/b")]
+
+
+@pytest.mark.parametrize("kept", [10, 5000])
+def test_rdfxml_cut_after_an_element_is_refused(tmp_path: Path, kept: int) -> None:
+    start, end = DOCUMENTS["rdfxml"].split("<rdf:Description")
+    element = "\n<rdf:Description" + end.removesuffix("</rdf:RDF>")
+    path = tmp_path / "g.rdf"
+    path.write_text(start + element * kept)
+    with pytest.raises(DataError, match="ends before its outermost element is closed") as caught:
+        read(path, "rdfxml")
+    assert caught.value.line == kept + 1
+    path.write_text(start + element * kept + "</rdf:RDF>\n<!-- the end -->\n")
+    assert len(facts(read(path, "rdfxml"))) == kept
+
+
+def test_rdfxml_of_one_element_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "g.rdf"
+    names = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://x/"'
+    path.write_text(f'<A {names} rdf:about="http://x/a" rdf:type="http://x/B"/>')
+    assert len(facts(read(path, "rdfxml"))) == 2

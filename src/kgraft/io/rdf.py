@@ -16,7 +16,7 @@ from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.iris import names_of_iris
 from kgraft.io.named_facts import ROLES
 from kgraft.io.ntriples import blocks_of_lines, plain_facts
-from kgraft.io.rdf_streams import WithoutEntityBombs
+from kgraft.io.rdf_streams import GuardedXml, skip_mark
 from kgraft.io.source import BlankNodes
 from kgraft.system.files import open_bytes
 
@@ -96,9 +96,9 @@ def read_rdf(
     base = base_iri or path.absolute().as_uri()
     n_local = 0
     with open_bytes(path) as stream:
-        source = (
-            cast("BinaryIO", WithoutEntityBombs(stream, path)) if syntax == "rdfxml" else stream
-        )
+        skip_mark(stream)
+        xml = GuardedXml(stream, path) if syntax == "rdfxml" else None
+        source = stream if xml is None else cast("BinaryIO", xml)
         try:
             if syntax == "ntriples":
                 yield from _by_lines(source, path, terms)
@@ -106,6 +106,8 @@ def read_rdf(
                 for batch in _by_statements(source, RDF_FORMATS[syntax], terms, base):
                     n_local += batch.count_local() if base_iri is None else 0
                     yield batch
+            if xml is not None and terms.statements:
+                xml.check_end()
         except SyntaxError as error:
             raise DataError(
                 f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
+from xml.parsers import expat
 
 from kgraft.errors import DataError
 
 
-class WithoutEntityBombs:
-    """RDF/XML without entity bombs: no entity is long or made of others."""
+def skip_mark(stream: BinaryIO) -> None:
+    """Read over a byte order mark of UTF-8 at a stream's start."""
+    buffered = cast("io.BufferedReader", stream)
+    if buffered.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+        buffered.read(len(codecs.BOM_UTF8))
+
+
+class GuardedXml:
+    """RDF/XML that has an end, and no entity that is long or made of others."""
 
     _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
     _LONGEST: Final = 1000
@@ -19,6 +29,8 @@ class WithoutEntityBombs:
         self._stream = stream
         self._path = path
         self._before = b""
+        # The parser of RDF takes an end within an element for the document's.
+        self._elements: expat.XMLParserType | None = expat.ParserCreate()
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
@@ -34,4 +46,26 @@ class WithoutEntityBombs:
                 )
         # A declaration may continue in the next bytes.
         self._before = seen[-2 * self._LONGEST :]
+        self._follow(content, is_last=False)
         return content
+
+    def check_end(self) -> None:
+        """Raise DataError if the outermost element is not closed."""
+        while self.read(1 << 20):
+            pass
+        self._follow(b"", is_last=True)
+
+    def _follow(self, content: bytes, *, is_last: bool) -> None:
+        if self._elements is None:
+            return
+        try:
+            self._elements.Parse(content, is_last)
+        except expat.ExpatError as error:
+            self._elements = None
+            if is_last:
+                raise DataError(
+                    "the file ends before its outermost element is closed",
+                    remedy="Fetch or write it again: it was cut off",
+                    path=self._path,
+                    line=error.lineno,
+                ) from error
