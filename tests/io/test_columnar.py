@@ -27,7 +27,9 @@ def test_parquet_and_both_kinds_of_arrow(tmp_path: Path) -> None:
 
 def test_columns_by_name_by_place_and_as_told() -> None:
     assert facts_of(FRAME.select("tail", "relation", "head")).rows() == ROWS
-    renamed = FRAME.rename({"head": "a", "relation": "b", "tail": "c"}).with_columns(d=1)
+    renamed = FRAME.rename({"head": "0", "relation": "1", "tail": "2"}).with_columns(
+        pl.lit(1).alias("3")
+    )
     assert facts_of(renamed).rows() == ROWS
     turned = FRAME.select("tail", pl.lit(1).alias("weight"), "relation", "head")
     assert facts_of(turned, ("tail", "weight", "relation", "head")).rows() == ROWS
@@ -85,7 +87,7 @@ def test_damaged_missing_and_directory(tmp_path: Path) -> None:
 def test_a_path_that_looks_like_a_partition_adds_no_column(tmp_path: Path) -> None:
     path = tmp_path / "split=train" / "f.parquet"
     path.parent.mkdir()
-    FRAME.rename({"head": "a"}).write_parquet(path)
+    FRAME.rename({"head": "h"}).write_parquet(path)
     assert rows_of(path) == ROWS
 
 

@@ -12,6 +12,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from kgraft.errors import DataError
+from kgraft.io.fact_columns import roles_of_names
 from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import whole_numbers
 from kgraft.system.memory import require_for_file
@@ -31,15 +32,15 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[
 
     Args:
         path: A file; its content decides the format.
-        columns: The role of each column in the file's order. None: the columns head, relation and
-            tail where the file has them, else the first three.
+        columns: The role of each column in the file's order. None: by the columns' names, the
+            first three where these are only numbers.
 
     Yields:
         String columns head, relation, tail, a batch of rows at a time.
 
     Raises:
         DataError: If the file is missing, damaged, does not fit into free memory, has too
-            few columns, no row, or an empty cell.
+            few columns or names that do not tell their roles, no row, or an empty cell.
     """
     rows = 0
     for frame in read_batches(path):
@@ -123,9 +124,9 @@ def facts_of(
         DataError: If there are too few columns, an empty cell, or a number that is not whole.
     """
     if columns is None:
-        named = all(role in frame.columns for role in ROLES)
-        chosen = list(ROLES) if named else frame.columns[:3]
-        columns = ROLES
+        places = roles_of_names(frame.columns, path)
+        chosen = [frame.columns[place] for place in places.values()]
+        columns = list(places)
     else:
         chosen = frame.columns[: len(columns)]
     if len(chosen) < len(columns):
@@ -141,7 +142,7 @@ def facts_of(
 
 
 def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl.Series:
-    if values.dtype.is_nested():
+    if values.dtype.is_nested() or values.dtype == pl.Object:
         raise DataError(
             f"the column {values.name!r} holds {values.dtype}, not text or numbers",
             remedy=f"Give one {role} a row, or name the columns that hold the facts",
@@ -149,7 +150,14 @@ def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl
         )
     if values.dtype.is_numeric():
         values = pl.Series(whole_numbers(values, path=path, role=role, first_row=first_row))
-    text = values.cast(pl.String)
+    try:
+        text = values.cast(pl.String)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"the column {values.name!r} is no text ({str(error).splitlines()[0]})",
+            remedy="Give text in UTF-8, or whole numbers",
+            path=path,
+        ) from error
     empty = text.is_null() | (text == "")
     if empty.any():
         row = first_row + int(empty.arg_max() or 0) + 1

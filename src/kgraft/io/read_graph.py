@@ -19,11 +19,12 @@ from kgraft.graph.knowledge_graph import (
 )
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
-from kgraft.io.named_facts import ROLES, FactNames, NameList, labels_for, read_names
+from kgraft.io.fact_columns import is_ntriples, read_fact_table
+from kgraft.io.named_facts import FactNames, NameList, labels_for, read_names
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
-from kgraft.io.tabular import LINE, UNUSED, read_columns, whole_numbers
+from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.system.files import content_ending
 
 ENDINGS: Final = {
@@ -47,22 +48,13 @@ ENDINGS: Final = {
 }
 """Format by the ending of a file's name, before one of compression."""
 
-SYNONYMS: Final = {
-    **dict.fromkeys(("h", "subject", "subj", "s", "source", "src", "from", "head_id"), "head"),
-    **dict.fromkeys(
-        ("r", "predicate", "pred", "p", "rel", "property", "edge", "relation_id"), "relation"
-    ),
-    **dict.fromkeys(("t", "object", "obj", "o", "target", "dst", "to", "tail_id"), "tail"),
-}
-"""Common headers of columns of facts."""
-
 
 def read_graph(source: GraphSource) -> KnowledgeGraph:
     """Read a graph from its files.
 
     Entities and relations get their rows in the order of first appearance in the files, or by the
-    source's lists. A table's header that names all three roles, also by ``SYNONYMS``, sets the
-    order of columns, unless the source gives ``columns``.
+    source's lists. The names of a table's columns tell their roles (``find_roles``), unless the
+    source gives ``columns``.
 
     Raises:
         DataError: With file, line and remedy, for anything that cannot be read.
@@ -120,18 +112,16 @@ class _Reading:
     def read(self, path: Path) -> Iterator[FactRows]:
         source = self._source
         kind = format_of(path) if source.format == "auto" else source.format
+        if source.format == "auto" and kind == "tsv" and is_ntriples(path):
+            kind = "ntriples"
         # Only columns that were given, not the default, outrank a header.
         columns = source.columns if "columns" in source.model_fields_set else None
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
         elif kind in ("tsv", "csv"):
-            facts = read_columns(
-                path,
-                [name if name in ROLES else UNUSED for name in columns or ROLES],
-                separator="," if kind == "csv" else "\t",
-                header=source.header,
-                synonyms=SYNONYMS,
-                header_decides=columns is None,
+            separator = "," if kind == "csv" else "\t"
+            facts = read_fact_table(
+                path, separator=separator, columns=columns, header=source.header
             )
             yield self._numbered(facts, path)
         else:

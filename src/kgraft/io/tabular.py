@@ -1,8 +1,8 @@
 """TSV and CSV tables, read by columns; a faulty one is read again by lines for the error message.
 
-A tab-separated file has no quoting, so a cell may hold any sign but tab and line break. Every
-other separator has CSV quoting. Blank lines count as lines and hold no row. The text is UTF-8,
-with or without a byte order mark, with Unix or Windows line ends.
+A file separated by tabs or spaces has no quoting, so a cell may hold any other sign but a line
+break. Every other separator has CSV quoting. Blank lines count as lines and hold no row. The text
+is UTF-8, with or without a byte order mark, with Unix or Windows line ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,6 +24,9 @@ from kgraft.system.memory import require_for_file
 
 UNUSED: Final = "_"
 """Name of skipped columns."""
+
+UNQUOTED: Final = ("\t", " ")
+"""Separators of files without quoting."""
 
 LONGEST_LINE: Final = 1 << 24
 """Maximum bytes of a line; a longer one may never end."""
@@ -47,6 +51,7 @@ def read_columns(
     synonyms: Mapping[str, str] | None = None,
     header_decides: bool = True,
     comment: str | None = None,
+    after: int = 0,
 ) -> pl.DataFrame:
     """Read the named columns of a table as text.
 
@@ -60,6 +65,7 @@ def read_columns(
         header_decides: A header that names all of ``columns`` sets their order; its other columns
             are then skipped.
         comment: Start of lines that are skipped before the first row.
+        after: Number of lines to skip before all else.
 
     Returns:
         String columns ``columns`` without ``"_"``, then the ``optional`` ones that the file has,
@@ -70,15 +76,10 @@ def read_columns(
             columns, bytes that are not UTF-8, an empty cell in one of ``columns``.
     """
     separator = separator or ("," if content_ending(path) == ".csv" else "\t")
+    names = [name.strip() for name in columns]
+    words = dict(synonyms or {})
     shape = _find_shape(
-        path,
-        [name.strip() for name in columns],
-        optional=optional,
-        separator=separator,
-        header=header,
-        synonyms=dict(synonyms or {}),
-        header_decides=header_decides,
-        comment=comment,
+        path, names, optional, separator, header, words, header_decides, comment, after
     )
     try:
         frame = _parse(path, shape)
@@ -92,6 +93,18 @@ def read_columns(
     return rows.select(
         *(pl.col(f"column_{place}").alias(name) for name, place in shape.places.items()), LINE
     )
+
+
+def first_rows(path: Path, separator: str, n: int) -> list[tuple[int, list[str]]]:
+    """Return line and cells of the first ``n`` rows, fewer where the file has fewer.
+
+    Raises:
+        DataError: With file and line: missing, unreadable or empty file.
+    """
+    rows = [(start, cells) for start, _, cells in islice(_records(path, separator), n)]
+    if not rows:
+        raise _no_rows(path)
+    return rows
 
 
 def whole_numbers(
@@ -170,7 +183,7 @@ class _Shape:
 
     @property
     def quoted(self) -> bool:
-        return self.separator != "\t"
+        return self.separator not in UNQUOTED
 
     @property
     def required(self) -> dict[int, str]:
@@ -181,16 +194,16 @@ class _Shape:
 def _find_shape(
     path: Path,
     columns: Sequence[str],
-    *,
     optional: Sequence[str],
     separator: str,
     header: bool | None,
     synonyms: dict[str, str],
     header_decides: bool,
     comment: str | None,
+    after: int,
 ) -> _Shape:
     records = _records(path, separator, comment)
-    start, end, cells = next(records, (0, 0, []))
+    start, end, cells = next((record for record in records if record[0] > after), (0, 0, []))
     if not cells:
         raise _no_rows(path)
     every = [*columns, *optional]
@@ -301,9 +314,9 @@ def _records(
     """
     with open_bytes(path) as stream:
         lines = _decoded_lines(stream, path)
-        if separator == "\t":
+        if separator in UNQUOTED:
             rows: Iterable[tuple[int, list[str]]] = (
-                (number, line.split("\t") if line else [])
+                (number, line.split(separator) if line else [])
                 for number, line in enumerate(lines, start=1)
             )
         else:
@@ -377,7 +390,7 @@ def _empty(name: str, path: Path, line: int) -> DataError:
 
 
 def _wrong_width(path: Path, line: int, expected: int, found: int, separator: str) -> DataError:
-    sign = {"\t": "tabs", ",": "commas"}.get(separator, repr(separator))
+    sign = {"\t": "tabs", ",": "commas", " ": "spaces"}.get(separator, repr(separator))
     return DataError(
         f"expected {expected} columns separated by {sign}, found {found}",
         remedy="Repair the line, or say which columns the file has",
