@@ -1,9 +1,19 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 
 from kgraft.errors import DataError, KgraftWarning
-from kgraft.io.interchange import from_arrays, from_frame
+from kgraft.io.interchange import from_arrays, from_frame, from_pykeen
+
+FACT = {"head": ["a", "c"], "relation": ["p", "p"], "tail": ["b", "d"]}
+
+
+def pandas_frame(columns: dict[str, list[object]]) -> Any:
+    return pytest.importorskip("pandas").DataFrame(columns)
 
 
 def test_arrays_with_names_and_without() -> None:
@@ -56,3 +66,80 @@ def test_pandas_frames() -> None:
     frame.loc[7, "o"] = None
     with pytest.raises(DataError, match="the tail in row 1 is empty"):
         from_frame("g", frame)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [("a", "p", "b")],
+        lambda: pl.DataFrame({"head": ["a"], "relation": ["p"], "tail": ["b"]}).lazy(),
+        lambda: None,
+        lambda: np.array([["a", "p", "b"]]),
+        lambda: {"head": ["a"], "relation": ["p"], "tail": ["b"]},
+        lambda: pl.DataFrame({**FACT, "head": pl.Series(["a", 1], dtype=pl.Object)}),
+        lambda: pl.DataFrame({**FACT, "head": [b"a", b"\xff"]}),
+        lambda: pl.DataFrame({**FACT, "head": [["a"], ["b"]]}),
+        lambda: pandas_frame({**FACT, "head": ["Q1", 2]}),
+        lambda: pandas_frame({**FACT, "head": [1.0, None]}),
+        lambda: pandas_frame({**FACT, "head": [object(), object()]}),
+        lambda: pandas_frame({**FACT, "more": [1, 2]}).set_axis([*FACT, "tail"], axis=1),
+        lambda: pandas_frame({}),
+    ],
+)
+def test_what_is_no_frame_of_facts(make: Callable[[], Any]) -> None:
+    with pytest.raises(DataError):
+        from_frame("g", make())
+    good = pl.DataFrame(FACT)
+    if make() is not None:
+        with pytest.raises(DataError):
+            from_frame("g", good, test=make())
+
+
+def test_arrow_tables() -> None:
+    graph = from_frame("g", pl.DataFrame(FACT).to_arrow())
+    assert graph.train.tolist() == [[0, 0, 1], [2, 0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("train", "names"),
+    [
+        (None, None),
+        ("abc", None),
+        ([[0, 0], [1]], None),
+        ([["a", "p", "b"]], None),
+        ([[0, 0, 2**70]], None),
+        ([[0, 0, 2.0**70]], None),
+        (np.array([[0, 0, 2**63]], dtype=np.uint64), None),
+        ([[0, 0, 1]], [0, 1]),
+        ([[0, 0, 1]], 5),
+        ([[0, 0, 1]], "ab"),
+        ([[0, 0, 1]], ["a", None]),
+        ([[0, 0, 1]], [["a"], ["b"]]),
+    ],
+)
+def test_what_is_no_array_of_facts(train: Any, names: Any) -> None:
+    with pytest.raises(DataError):
+        from_arrays("g", train, entities=names)
+
+
+class Factory:
+    """The parts of a PyKEEN factory that are read."""
+
+    def __init__(self, entities: dict[str, int]) -> None:
+        self.entity_to_id = entities
+        self.relation_to_id = {"p": 0}
+        self.mapped_triples = np.array([[0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [None, [[0, 0, 1]], SimpleNamespace(mapped_triples=[[0, 0, 1]]), Factory({"a": 0, "b": 2})],
+)
+def test_what_is_no_factory(factory: Any) -> None:
+    good: Any = Factory({"a": 0, "b": 1})
+    assert len(from_pykeen("g", good).train) == 1
+    with pytest.raises(DataError):
+        from_pykeen("g", factory)
+    if factory is not None:
+        with pytest.raises(DataError):
+            from_pykeen("g", good, test=factory)

@@ -121,7 +121,7 @@ def as_triples(values: ArrayLike) -> Triples:
     """Return ``values`` as a contiguous int64 ``(n, 3)`` array.
 
     Raises:
-        ValueError: If the shape is not ``(n, 3)`` or a value is not a whole number.
+        ValueError: If the shape is not ``(n, 3)``, or a value is not a whole number or too large.
     """
     array = np.asarray(values)
     if array.size == 0:
@@ -131,6 +131,8 @@ def as_triples(values: ArrayLike) -> Triples:
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
             raise ValueError("entity and relation ids are whole numbers")
+        if (np.abs(array) > 2.0**53).any():
+            raise ValueError("a number is too large for an id")
     elif array.dtype.kind not in "iu":
         raise ValueError(f"entity and relation ids are whole numbers, not {array.dtype}")
     return np.array(array, dtype=np.int64, order="C")

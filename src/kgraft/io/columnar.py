@@ -145,10 +145,10 @@ def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl
     if values.dtype.is_nested() or values.dtype == pl.Object:
         raise DataError(
             f"the column {values.name!r} holds {values.dtype}, not text or numbers",
-            remedy=f"Give one {role} a row, or name the columns that hold the facts",
+            remedy=f"Give one {role} a row, as text or a whole number",
             path=path,
         )
-    if values.dtype.is_numeric():
+    if values.dtype.is_numeric() and not values.null_count():
         values = pl.Series(whole_numbers(values, path=path, role=role, first_row=first_row))
     try:
         text = values.cast(pl.String)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.errors import DataError
@@ -19,15 +20,18 @@ from kgraft.graph.knowledge_graph import (
     assemble,
 )
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.io.columnar import facts_of
+from kgraft.io.columnar import UNREADABLE, facts_of
 from kgraft.io.named_facts import FactNames
 
 if TYPE_CHECKING:
     import pandas as pd
     from pykeen.triples import TriplesFactory
 
-    Frame: TypeAlias = pl.DataFrame | pd.DataFrame
+    Frame: TypeAlias = pl.DataFrame | pd.DataFrame | pa.Table
 
+
+FACTORY: Final = ("entity_to_id", "relation_to_id", "mapped_triples")
+"""Parts of a PyKEEN factory with labels."""
 
 SPARSE, UNSUSPECTED = 100, 1_000_000
 """Limits of the largest id where names are made of ids: a multiple of the ids, and in any case."""
@@ -67,9 +71,10 @@ def from_arrays(
         every = np.concatenate(list(splits.values()))
         entity_names = _vocabulary(entities, every[:, [0, 2]])
         relation_names = _vocabulary(relations, every[:, [1]])
-    except ValueError as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(
-            f"{name}: {error}", remedy="Give facts of shape (n, 3) with whole numbers from 0"
+            f"{name}: {error}",
+            remedy="Give facts of shape (n, 3) with whole numbers from 0, and names as text",
         ) from error
     for role, column, limit in (
         ("head", 0, len(entity_names)),
@@ -87,25 +92,27 @@ def from_arrays(
 def from_frame(
     name: str, train: Frame, *, valid: Frame | None = None, test: Frame | None = None
 ) -> KnowledgeGraph:
-    """Make a graph from polars or pandas frames of names (numbers are taken as names).
+    """Make a graph from polars or pandas frames, or Arrow tables, of names (or whole numbers).
 
     Args:
         name: The graph's name.
-        train: Columns head, relation and tail, or else its first three columns in that order.
+        train: Columns head, relation and tail, also by another common name in any case and order;
+            columns without names go by position.
         valid: Likewise.
         test: Likewise.
 
     Raises:
-        DataError: If columns are missing or a cell is empty.
+        DataError: If it is no such frame, columns are missing or their names do not tell their
+            roles, a column is neither text nor whole numbers, or a cell is empty.
 
     Warns:
         KgraftWarning: When train repeats held-out facts.
     """
     names = FactNames()
     splits = {
-        split: names.triples(facts_of(_as_polars(frame)))
+        split: names.triples(facts_of(_as_polars(frame, f"{name}, {split}")))
         for split, frame in zip(SPLITS, (train, valid, test), strict=True)
-        if frame is not None
+        if frame is not None or split == "train"
     }
     return _assembled(name, names.entities.vocabulary(), names.relations.vocabulary(), splits)
 
@@ -126,15 +133,21 @@ def from_pykeen(
         test: A factory over the same ids.
 
     Raises:
-        DataError: If the factories number entities or relations differently.
+        DataError: If one is no factory or has no labels, ids do not count from 0 without gaps, or
+            the factories number entities or relations differently.
 
     Warns:
         KgraftWarning: When train repeats held-out facts.
     """
     splits = {}
     for split, factory in zip(SPLITS, (train, valid, test), strict=True):
-        if factory is None:
+        if factory is None and split != "train":
             continue
+        if factory is None or not all(hasattr(factory, part) for part in FACTORY):
+            raise DataError(
+                f"{name}: the {split} facts are a {type(factory).__name__}, no factory with labels",
+                remedy="Give a pykeen.triples.TriplesFactory, or use from_arrays",
+            )
         same = (
             factory.entity_to_id == train.entity_to_id
             and factory.relation_to_id == train.relation_to_id
@@ -163,6 +176,8 @@ def _assembled(
 def _vocabulary(names: Iterable[str] | Vocabulary | None, used: Triples) -> Vocabulary:
     if isinstance(names, Vocabulary):
         return names
+    if isinstance(names, str):
+        raise TypeError("names are given as one text, not as a list")
     if names is not None:
         return Vocabulary.of(names)
     return numbered_vocabulary([used])
@@ -186,10 +201,49 @@ def numbered_vocabulary(ids: Sequence[NDArray[np.int64]], prefix: str = "") -> V
 
 
 def _names_by_id(row_of: Mapping[str, int]) -> list[str]:
-    return sorted(row_of, key=lambda name: row_of[name])
+    names = sorted(row_of, key=lambda name: row_of[name])
+    if [row_of[name] for name in names] != list(range(len(names))):
+        raise DataError(
+            "the factory's ids do not count from 0 without gaps",
+            remedy="Make the factory anew from its labeled triples",
+        )
+    return names
 
 
-def _as_polars(frame: Frame) -> pl.DataFrame:
+def _as_polars(frame: Frame | None, what: str) -> pl.DataFrame:
+    """Return a frame of any kind as one of polars.
+
+    Raises:
+        DataError: If it is no frame, two columns have one name, or a column mixes types.
+    """
     if isinstance(frame, pl.DataFrame):
         return frame
-    return pl.from_pandas(frame, include_index=False)
+    given = type(frame).__name__
+    try:
+        if isinstance(frame, pa.Table):
+            made = pl.from_arrow(frame)
+        elif hasattr(frame, "iloc"):
+            made = pl.from_pandas(frame, include_index=False)
+        else:
+            made = None
+    except (*UNREADABLE, TypeError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
+        raise DataError(
+            f"{what}: the {given}{_mixed(frame)} cannot be read ({problem})",
+            remedy="Give columns of different names, each all text or all whole numbers",
+        ) from error
+    if not isinstance(made, pl.DataFrame):
+        raise DataError(
+            f"{what}: this is a {given}, no data frame",
+            remedy="Give a polars or pandas frame, or an Arrow table; collect a LazyFrame first",
+        )
+    return made
+
+
+def _mixed(frame: Any) -> str:
+    """Return the words for the first column of a pandas frame that mixes types, if there is one."""
+    for place, name in enumerate(frame.columns if hasattr(frame, "iloc") else ()):
+        kinds = {type(value).__name__ for value in frame.iloc[:, place].dropna()}
+        if len(kinds) > 1:
+            return f"'s column {name!r} of {' and '.join(sorted(kinds))}"
+    return ""
