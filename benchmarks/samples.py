@@ -40,6 +40,12 @@ LINK_FILES = {
         "subject_id\tpredicate_id\tobject_id\tmapping_justification\tconfidence\n"
         "a:Bo_B\tskos:exactMatch\ta:Bo_B\tx\t0.9\nx\towl:sameAs\ta#1\tx\t\n"
     ),
+    "cells.rdf": (
+        '<rdf:RDF xmlns="http://knowledgeweb.semanticweb.org/heterogeneity/alignment"'
+        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><Alignment><map><Cell>'
+        f'<entity1 rdf:resource="{NAMES[0]}"/><entity2 rdf:resource="{NAMES[0]}"/>'
+        "<relation>=</relation><measure>0.5</measure></Cell></map></Alignment></rdf:RDF>"
+    ),
     "mappings.csv": (
         '\ufeff\n"#curie_map: {a: http://a.org/resource/, skos: http://x/}",,\n#object_type: x,\n'
         "subject_id,subject_type,predicate_id,predicate_modifier,object_id,confidence\n"

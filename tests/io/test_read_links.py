@@ -232,6 +232,85 @@ def test_rdf_relation_links(write) -> None:
     refused(path, None, "none of 1 statements says that two entities are the same", "owl#sameAs")
 
 
+ALIGNMENT = "http://knowledgeweb.semanticweb.org/heterogeneity/alignment"
+
+
+def cell(left: str, right: str, relation: str, measure: str) -> str:
+    return (
+        f'<map><Cell><entity1 rdf:resource="{left}"/><entity2 rdf:resource="{right}"/>'
+        f"<relation>{relation}</relation><measure rdf:datatype='xsd:float'>{measure}</measure>"
+        "</Cell></map>\n"
+    )
+
+
+def alignment(*cells: str, namespace: str = ALIGNMENT) -> str:
+    return (
+        f'<rdf:RDF xmlns="{namespace}" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        "<Alignment><xml>yes</xml><level>0</level><type>11</type>"
+        f'<onto1><Ontology rdf:about="http://el/"/></onto1>\n{"".join(cells)}'
+        "</Alignment></rdf:RDF>"
+    )
+
+
+@pytest.mark.parametrize("namespace", [ALIGNMENT, f"{ALIGNMENT}#"])
+@pytest.mark.parametrize("name", ["l.rdf", "l.xml", "l.rdf.gz"])
+def test_equal_cells_of_an_alignment_are_links(write, name: str, namespace: str) -> None:
+    equal = cell("http://el/a", "http://en/A", "=", "0.5")
+    turned = cell("http://en/B", "http://el/b", " = ", "1.0")
+    less = cell("http://el/c", "http://en/C", "&lt;", "0.9")
+
+    def at(*cells: str) -> Path:
+        raw = alignment(*cells, namespace=namespace).encode()
+        return write({name: gzip.compress(raw) if name.endswith(".gz") else raw}) / name
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert told(read(at(equal, turned))) == ["a=A:0.5", "b=B:1"]
+    with pytest.warns(KgraftWarning, match="1 statements are not of sameness"):
+        assert told(read(at(equal, less))) == ["a=A:0.5"]
+    refused(at(less), None, "none of 1 statements", "1 mappings negated, of another relation")
+    refused(at(cell("http://el/a", "http://en/Q", "=", "1")), None, "no entity 'http://en/Q'")
+    refused(at(cell("http://el/a", "http://en/A", "=", "2")), None, "confidence '2'")
+
+
+def test_relation_links_of_an_alignment(write) -> None:
+    path = write({"l.rdf": alignment(cell("http://el/in", "http://en/IN", "=", "1"))}) / "l.rdf"
+    assert told(read(path, kind="relation")) == ["in=IN:1"]
+
+
+def axiom(left: str, right: str, more: str = "", relation: str = f"<{SAME}>") -> str:
+    return (
+        f"[] a owl:Axiom ; owl:annotatedSource <http://el/{left}> ; owl:annotatedTarget {right} ;"
+        f" owl:annotatedProperty {relation} {more} .\n"
+    )
+
+
+@pytest.mark.parametrize("space", ["https://w3id.org/sssom/", "http://w3id.org/sssom/"])
+def test_sssom_in_rdf_links_where_it_is_not_negated(write, space: str) -> None:
+    prefixes = f"@prefix owl: <http://www.w3.org/2002/07/owl#> . @prefix sssom: <{space}> .\n"
+    stated = f"<http://el/a> <{SAME}> <http://en/A> . <http://el/b> <{SAME}> <http://en/B> ."
+    stated += f"<http://el/b> <{SAME}> <http://en/D> .\n"
+    rows = [
+        axiom("a", "<http://en/A>", "; sssom:confidence 0.5"),
+        axiom("b", "<http://en/B>", '; sssom:predicate_modifier "Not"'),
+        axiom("c", "<http://en/C>", "; sssom:predicate_modifier sssom:Not"),
+        axiom("c", "<https://w3id.org/sssom/NoTermFound>"),
+        axiom("c", "<http://en/D>", relation="<http://x/near>"),
+        axiom("c", '"a literal"', relation="<http://x/note>"),
+        axiom("b", "<http://en/D>", relation="<http://x/near>"),
+    ]
+    path = write({"l.sssom.ttl": prefixes + stated + "".join(rows)}) / "l.sssom.ttl"
+    with pytest.warns(KgraftWarning, match="6 statements .*: 6 mappings negated"):
+        assert told(read(path)) == ["b=D:1", "a=A:0.5"]
+    whole = "[] sssom:subject_id <http://el/a> ; sssom:object_id <http://en/A> ; {} ; {} .\n"
+    same, modifier = f"sssom:predicate_id <{SAME}>", 'sssom:predicate_modifier "Maybe"'
+    write({"m.ttl": prefixes + whole.format(same, 'sssom:comment "x"')})
+    assert told(read(path.with_name("m.ttl"))) == ["a=A:1"]
+    write({"m.ttl": prefixes + stated + whole.format(same, modifier)})
+    with pytest.warns(KgraftWarning, match="1 mappings negated"):
+        assert told(read(path.with_name("m.ttl"))) == ["b=B:1", "b=D:1"]
+
+
 def test_bad_rdf_is_refused(write) -> None:
     unknown = f"<http://el/a> <{SAME}> <http://en/Q> .\n"
     directory = write(

@@ -118,12 +118,12 @@ def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
 
 def _syntax(path: Path, named: LinkFormat) -> str:
     """Return the format; a table of mappings is SSSOM whatever its ending and format say."""
-    if named == "sssom" or (named == "auto" and ".sssom." in path.name.lower()):
-        return "sssom"
     is_table = named in ("tsv", "csv")
+    is_named = named == "sssom"
     if named == "auto":
         is_table = ENDINGS.get(content_ending(path), "tsv") in ("tsv", "csv")
-    if is_table and names_mappings(path):
+        is_named = is_table and ".sssom." in path.name.lower()
+    if is_named or (is_table and names_mappings(path)):
         return "sssom"
     syntax = format_of(path) if named == "auto" else named
     if syntax not in get_args(LinkFormat):

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.io.link_statements import OWL, SAME, SKOS, check_others
+from kgraft.io.link_statements import NO_TERM, OWL, SAME, SKOS, SSSOM, check_others
 from kgraft.io.tabular import LINE, LONGEST_LINE
 from kgraft.linking.links import LinkKind
 from kgraft.system.files import compression_of, open_bytes, read_text
@@ -33,11 +33,9 @@ _BUILT_IN: Final = {
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "semapv": "https://w3id.org/semapv/vocab/",
     "skos": SKOS,
-    "sssom": "https://w3id.org/sssom/",
+    "sssom": SSSOM,
 }
 """Prefixes that an SSSOM file need not declare and cannot change."""
-
-_NO_TERM: Final = f"{_BUILT_IN['sssom']}NoTermFound"
 
 _NO_ENTITY: Final = r"(?i)^(rdfs[ _:]literal|.*rdf-schema#Literal|TermMatch|compos\w+ entity.*)$"
 """Types of subjects and objects that are no entities."""
@@ -109,8 +107,8 @@ def read_mappings(
         "of a literal or an expression": pl.any_horizontal(
             pl.col(name).str.contains(_NO_ENTITY) for name in _TYPES
         ),
-        "of no term (sssom:NoTermFound)": (pl.col("subject_id") == _NO_TERM)
-        | (pl.col("object_id") == _NO_TERM),
+        "of no term (sssom:NoTermFound)": (pl.col("subject_id") == NO_TERM)
+        | (pl.col("object_id") == NO_TERM),
         "negated, or with another predicate_modifier": pl.col("predicate_modifier").is_not_null(),
         "of another predicate": pl.col("predicate_id").is_in(SAME[kind]).not_(),
     }
