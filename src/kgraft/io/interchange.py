@@ -229,7 +229,7 @@ def _as_polars(frame: Frame | None, what: str) -> pl.DataFrame:
     except (*UNREADABLE, TypeError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         problem = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
         raise DataError(
-            f"{what}: the {given}{_mixed(frame)} cannot be read ({problem})",
+            f"{what}: the {given}{_column_of_types(frame)} cannot be read ({problem})",
             remedy="Give columns of different names, each all text or all whole numbers",
         ) from error
     if not isinstance(made, pl.DataFrame):
@@ -240,7 +240,7 @@ def _as_polars(frame: Frame | None, what: str) -> pl.DataFrame:
     return made
 
 
-def _mixed(frame: Any) -> str:
+def _column_of_types(frame: Any) -> str:
     """Return the words for the first column of a pandas frame that mixes types, if there is one."""
     for place, name in enumerate(frame.columns if hasattr(frame, "iloc") else ()):
         kinds = {type(value).__name__ for value in frame.iloc[:, place].dropna()}
