@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from kgraft.system.terminal import HIDDEN, Terminal, visible, visible_lines
+from kgraft.system.terminal import HIDDEN, Terminal, encodable, visible, visible_lines
 
 EVIL = "a\x1b]0;b\x07\x9b2J\u202ec\r\nError: \u2066d\x7f\ud800"
 """Sets a title, clears the screen, turns the text, and begins a line of its own."""
@@ -57,3 +59,26 @@ def test_a_table_of_hidden_characters_stays_in_line(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines}) == 1
     assert len(lines) == 6
+
+
+@given(st.text(), st.sampled_from(["ascii", "cp1252", "latin-1", "utf-8", "gb18030"]))
+def test_text_can_be_written_in_any_encoding_and_json_reads_it_as_the_same(
+    text: str, encoding: str
+) -> None:
+    shown = encodable(visible_lines(json.dumps(text, ensure_ascii=False)), encoding)
+    assert json.loads(shown.encode(encoding).decode(encoding)) == text
+
+
+def test_a_table_lines_up_where_the_encoding_lacks_its_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    table = Table("name", "after")
+    table.add_row("東京", "x")
+    table.add_row("Bern", "x")
+    Terminal().print(table)
+    output.flush()
+    lines = output.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert any("\\u6771\\u4eac" in line for line in lines)
+    assert len({len(line) for line in lines}) == 1

@@ -16,7 +16,7 @@ from kgraft.cli.options import (
     SetOption,
     SettingsOption,
 )
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from kgraft.alignment.align import Alignment
@@ -64,12 +64,12 @@ def align(
                 }
             )
             return
-        _show(found)
-        where = directory / LINKS_FILE
-        say(
-            f"The links are in {directory}; a collection.toml beside it reads them with the tables "
-            f"of {where}"
-        )
+        with lost_output_allowed():
+            _show(found)
+            say(
+                f"The links are in {directory}; a collection.toml beside it reads them with the "
+                f"tables of {directory / LINKS_FILE}"
+            )
 
 
 def audit(
@@ -117,14 +117,15 @@ def audit(
                 ]
             )
             return
-        for probability, _, _, why in doubtful[:k]:
-            say(f"{probability:.2f}  {why}")
-        n_links = sum(len(x.links) for x in found.audited)
-        say(
-            f"{len(doubtful):,} of {n_links:,} links are doubtful: {directory / DOUBTFUL_FILE}; a "
-            f"collection.toml beside it reads the others with the tables of "
-            f"{directory / LINKS_FILE}"
-        )
+        with lost_output_allowed():
+            for probability, _, _, why in doubtful[:k]:
+                say(f"{probability:.2f}  {why}")
+            n_links = sum(len(x.links) for x in found.audited)
+            say(
+                f"{len(doubtful):,} of {n_links:,} links are doubtful: "
+                f"{directory / DOUBTFUL_FILE}; a collection.toml beside it reads the others with "
+                f"the tables of {directory / LINKS_FILE}"
+            )
 
 
 def align_settings(

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kgraft.errors import KgraftError, SettingsError
-from kgraft.system.terminal import Terminal, visible_lines
+from kgraft.system.terminal import Terminal, encodable, visible_lines
 
 if TYPE_CHECKING:
     from kgraft.pipeline.run import RunOptions
@@ -116,7 +115,16 @@ def say(line: str | Text) -> None:
 
 def print_json(value: Any) -> None:
     """Print for a program; hidden characters are escaped, which JSON reads as the same text."""
-    sys.stdout.write(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
+    print_text(visible_lines(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print text for a program, with what the output's encoding lacks as JSON writes it."""
+    try:
+        out.file.write(encodable(text, out.encoding))
+        out.file.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
 
 
 def table(*columns: str, title: str | None = None, figures: Collection[str] = ()) -> Table:

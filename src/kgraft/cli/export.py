@@ -10,7 +10,7 @@ import typer
 
 from kgraft.cli.console import say, writing
 from kgraft.cli.options import ModelArgument, names
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 FORMATS = "numpy, parquet, safetensors, word2vec, usearch, lancedb, qdrant, pgvector, pykeen, hub"
 """The names of all formats."""
@@ -65,7 +65,8 @@ def export(
             name=name,
             overwrite=overwrite,
         )
-        say(
-            f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
-            f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}"
-        )
+        with lost_output_allowed():
+            say(
+                f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
+                f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}"
+            )

@@ -10,7 +10,7 @@ import typer
 from kgraft.cli.console import out, print_json, say, table, writing
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
 from kgraft.errors import KgraftError
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,7 +99,8 @@ def _complete(
             append(facts)
             count += len(facts)
     likely = f" with a probability of {min_probability:g} or more" if min_probability else ""
-    say(f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}")
+    with lost_output_allowed():
+        say(f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}")
 
 
 def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:
@@ -116,7 +117,8 @@ def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, type
             count += len(facts)
             listener.advance(len(block))
         listener.end()
-    say(f"{count:,} answers to {len(asked):,} queries are in {file}")
+    with lost_output_allowed():
+        say(f"{count:,} answers to {len(asked):,} queries are in {file}")
 
 
 def _plain(prediction: Prediction) -> dict[str, object]:

@@ -10,7 +10,7 @@ import typer
 
 from kgraft.cli.console import say, use_threads, writing
 from kgraft.cli.options import ByOption, IncludeTrainedOption, ThreadsOption
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from kgraft.linking.collection import Collection
@@ -70,14 +70,14 @@ def report(
             trained = load_model(model)
             place = file or model / REPORT
             check_replaceable(place)
-            known = None
-            if collection is not None:
-                known = read_collection(collection, trained.graph.graphs())
+            graphs = trained.graph.graphs()
+            known = None if collection is None else read_collection(collection, graphs)
             asked: Any = {"target": target, "split": split, "include_trained": include_trained}
             text = model_report(trained, known, by=by, **asked, origin=_origin(model))
         with writing(place):
             write_page(place, text)
-        say(f"The report is in {place}")
+        with lost_output_allowed():
+            say(f"The report is in {place}")
 
 
 def report_beside(trained: TrainedModel, directory: Path, collection: Collection) -> Path:

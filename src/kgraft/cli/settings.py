@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from kgraft.cli.console import chosen_settings
+from kgraft.cli.console import chosen_settings, print_text
 from kgraft.cli.options import SetOption
 from kgraft.system.messages import report_errors
 
@@ -43,7 +42,7 @@ def settings(
     with report_errors():
         module, _, name = KINDS[command].partition(":")
         chosen = chosen_settings(getattr(import_module(module), name), file, changes or ())
-        sys.stdout.write(commented_toml(chosen, command))
+        print_text(commented_toml(chosen, command))
 
 
 def commented_toml(chosen: Settings, command: str) -> str:

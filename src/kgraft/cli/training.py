@@ -25,7 +25,7 @@ from kgraft.cli.options import (
     names,
 )
 from kgraft.cli.report import report_beside
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from kgraft.linking.collection import Collection
@@ -234,12 +234,14 @@ def _train(
         job = prepare(chosen)
         model = job.train(options)
         save_model(model, directory, overwrite=overwrite)
-    say(f"{_summary(model)}; the model is in {directory}")
-    if UPDATE_METRIC in model.metrics:
-        for line in _change_lines(Change(**model.metrics[UPDATE_METRIC])):
-            say(line)
+    with lost_output_allowed():
+        say(f"{_summary(model)}; the model is in {directory}")
+        if UPDATE_METRIC in model.metrics:
+            for line in _change_lines(Change(**model.metrics[UPDATE_METRIC])):
+                say(line)
     place = report_beside(model, directory, job.collection)
-    say(f"A report on it is in {place}")
+    with lost_output_allowed():
+        say(f"A report on it is in {place}")
 
 
 def _summary(model: TrainedModel) -> str:

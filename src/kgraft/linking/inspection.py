@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
@@ -139,7 +139,7 @@ class Inspection:
             console.print(line, markup=False, highlight=False)
 
     def _source_table(self) -> Table:
-        table = Table("source")
+        table = Table(Column("source", overflow="fold"))
         for name in ("entities", "relations", "train", "valid", "test", "linked", "covered"):
             table.add_column(name, justify="right", no_wrap=True)
         for x in self.sources:
@@ -153,7 +153,7 @@ class Inspection:
         return table
 
     def _link_table(self) -> Table:
-        table = Table("links between", "and")
+        table = Table(*(Column(x, overflow="fold") for x in ("links between", "and")))
         for name in ("entities", "relations"):
             table.add_column(name, justify="right")
         for x in self.links:

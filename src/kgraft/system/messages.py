@@ -7,12 +7,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO
 
 from kgraft.errors import KgraftError, KgraftWarning
-from kgraft.system.terminal import Terminal
+from kgraft.system.terminal import OutputClosedError, Terminal, close_unwritable_output
 
 FAILED = 1
 SIGNALLED = 128
@@ -37,6 +37,8 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             warnings.simplefilter("always", KgraftWarning)
             warnings.showwarning = _show_warning
             yield
+    except OutputClosedError as error:
+        raise SystemExit(FAILED) from error
     except (KgraftError, ValueError, OSError, MemoryError) as error:
         text = str(error)
         if isinstance(error, OSError):
@@ -44,6 +46,7 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             text = f"{where}{error.strerror or error}. {after_interrupt or ''}".rstrip()
         elif isinstance(error, MemoryError):
             text = "the memory is used up. Give it less data, or a larger machine."
+        close_unwritable_output()
         _print(f"Error: {text}", "red")
         raise SystemExit(FAILED) from error
     except KeyboardInterrupt as stop:
@@ -84,8 +87,22 @@ def _signals_as_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def lost_output_allowed() -> Iterator[None]:
+    """Let the block print about work that is done: lost output is a warning, and no failure."""
+    try:
+        yield
+    except OutputClosedError:
+        pass
+    except OSError as error:
+        close_unwritable_output()
+        _print(f"Warning: the output cannot be written ({error}). The work is done.", "yellow")
+
+
 def _print(text: str, style: str) -> None:
-    Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
+    # A message that cannot be written does not stop the work that it is about.
+    with suppress(OSError):
+        Terminal(stderr=True).print(text, style=style, highlight=False, soft_wrap=True)
 
 
 def _show_warning(

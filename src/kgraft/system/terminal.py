@@ -1,9 +1,14 @@
-"""Terminal output in which control characters from data are shown, never obeyed."""
+"""Terminal output: control characters, and characters that its encoding lacks, as escapes."""
 
 from __future__ import annotations
 
+import codecs
+import json
+import os
 import re
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -26,6 +31,35 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def _escape(error: Any) -> tuple[str, int]:
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error("kgraft.escape", _escape)
+
+
+def encodable(text: str, encoding: str) -> str:
+    r"""Return text with characters that an encoding lacks as JSON writes them, ``\u6771``."""
+    if encoding.lower().startswith("utf"):
+        return text
+    return text.encode(encoding, "kgraft.escape").decode(encoding)
+
+
+def close_unwritable_output() -> None:
+    """Lead standard output nowhere if it cannot be written, or Python fails again as it ends."""
+    with suppress(AttributeError, OSError, ValueError):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+
+
+class OutputClosedError(BrokenPipeError):
+    """Standard output leads to a program that reads no further."""
+
+
 UNLIMITED = 1 << 20
 """Characters of a line off a terminal."""
 
@@ -33,8 +67,9 @@ UNLIMITED = 1 << 20
 class Terminal(Console):
     """A console without markup and emoji, on which hidden characters are visible.
 
-    Line breaks are visible, too, where text is given as a plain string. Off a terminal lines have
-    any length, so that piped output is complete.
+    Line breaks are visible, too, where text is given as a plain string. Characters that its
+    encoding lacks are escapes. Off a terminal lines have any length, so that piped output is
+    complete.
 
     Args:
         stderr: Print to standard error.
@@ -45,9 +80,14 @@ class Terminal(Console):
         if not (self.is_terminal or self.is_jupyter):
             self.width = UNLIMITED
 
+    def on_broken_pipe(self) -> None:
+        """Raise ``OutputClosedError``."""
+        close_unwritable_output()
+        raise OutputClosedError
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as it is printed, for its width."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(encodable(visible(text), self.encoding), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -57,4 +97,5 @@ class Terminal(Console):
             if segment.control:
                 yield segment
             else:
-                yield Segment(visible_lines(segment.text), segment.style)
+                text = encodable(visible_lines(segment.text), self.encoding)
+                yield Segment(text, segment.style)

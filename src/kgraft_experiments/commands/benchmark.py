@@ -17,7 +17,7 @@ from kgraft.cli.options import (
     ThreadsOption,
     names,
 )
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -138,9 +138,10 @@ def benchmark(
         if as_json:
             print_json(report)
             return
-        for shown in _comparison(report) if "cost" in report else [_summary(report)]:
-            out.print(shown)
-        say(f"Everything is in {data}, and to look at in {page}")
+        with lost_output_allowed():
+            for shown in _comparison(report) if "cost" in report else [_summary(report)]:
+                out.print(shown)
+            say(f"Everything is in {data}, and to look at in {page}")
 
 
 def _refuse_what_has_no_effect(

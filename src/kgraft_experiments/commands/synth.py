@@ -9,7 +9,7 @@ import typer
 
 from kgraft.cli.console import ANEW, chosen_settings, say, writing
 from kgraft.cli.options import SetOption, SettingsOption
-from kgraft.system.messages import report_errors
+from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from kgraft_experiments.synthesis.synthesize import Synthetic
@@ -35,9 +35,10 @@ def synth(
         check_empty(directory)
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)
-        for line in _lines(made):
-            say(line)
-        say(f"The collection and its {RULES_FILE} are in {directory}")
+        with lost_output_allowed():
+            for line in _lines(made):
+                say(line)
+            say(f"The collection and its {RULES_FILE} are in {directory}")
 
 
 def _lines(made: Synthetic) -> list[str]:
