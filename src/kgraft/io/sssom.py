@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from io import StringIO
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -153,12 +154,14 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
     else:
         raise _no_rows(path)
     reader = csv.reader(chain([line], lines), delimiter="\t" if "\t" in line else ",", strict=True)
-    rows: list[list[str | int | None]] = []
+    rows: list[tuple[str, ...]] = []
+    numbers: list[int] = []
     start = before + 1
     try:
         names = _canonical(next(reader))
         places = _places(path, start, names)
         shortest = max(places[name] for name in _REQUIRED)
+        chosen = itemgetter(*places.values())
         start = before + reader.line_num + 1
         for cells in reader:
             if any(cells):
@@ -169,9 +172,9 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
                         path=path,
                         line=start,
                     )
-                filled = [cell.strip() or None for cell in cells]
-                filled += [None] * (len(names) - len(cells))
-                rows.append([filled[place] for place in places.values()] + [start])
+                cells += [""] * (len(names) - len(cells))
+                rows.append(chosen(cells))
+                numbers.append(start)
             start = before + reader.line_num + 1
     except csv.Error as error:
         raise DataError(
@@ -182,8 +185,9 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
         ) from error
     if not rows:
         raise _no_rows(path)
-    schema = dict.fromkeys(places, pl.String) | {LINE: pl.Int64}
-    return header, pl.DataFrame(rows, schema=schema, orient="row")
+    texts = pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row")
+    filled = texts.select(pl.all().str.strip_chars().replace("", None))
+    return header, filled.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64))
 
 
 def _no_rows(path: Path) -> DataError:
