@@ -24,7 +24,7 @@ from common import options_of, run
 
 from kgraft.cli.console import chosen_settings
 from kgraft.io.dataset_layout import layout_links
-from kgraft.io.named_facts import read_names
+from kgraft.io.name_lists import read_names
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.settings import RetrainSettings
 from kgraft.toml_settings import read_settings

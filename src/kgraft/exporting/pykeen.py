@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection, merge_prior
-from kgraft.io.named_facts import unique_names
+from kgraft.io.name_lists import unique_names
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.extras import import_extra

@@ -22,7 +22,8 @@ from kgraft.graph.knowledge_graph import FactRows, KnowledgeGraph, assemble
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.interchange import numbered_vocabulary
 from kgraft.io.iris import labels_of_iris
-from kgraft.io.named_facts import ROLES, NameList, read_names
+from kgraft.io.name_lists import NameList, read_names
+from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 
 LINKS_DIRECTORY: Final = "seed_alignlinks"

@@ -20,7 +20,8 @@ from kgraft.graph.knowledge_graph import (
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
-from kgraft.io.named_facts import FactNames, NameList, labels_for, read_names
+from kgraft.io.name_lists import NameList, read_names
+from kgraft.io.named_facts import FactNames, labels_for
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits

@@ -66,8 +66,9 @@ class GraphSource(BaseModel):
         format: Format of the files.
         columns: For tables, the role of each column; other names are ignored columns.
         header: For tables, the first line names columns; ``None`` finds out.
-        entities: A file of entity names, one a line: then heads and tails are line numbers from 0.
-        relations: A file of relation names, one a line: then relations are line numbers from 0.
+        entities: A file of entity names, one a line: then heads and tails are line numbers from 0,
+            or the ids that the file has beside the names.
+        relations: A file of relation names, likewise.
         labels: A table of two columns, entity name and readable label.
         blank_nodes: Treatment of RDF blank nodes.
         base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
