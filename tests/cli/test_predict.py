@@ -94,6 +94,20 @@ def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
     assert "probability" not in every.output
 
 
+def test_no_file_of_the_graph_states_what_it_lacks(student: Path, tmp_path: Path) -> None:
+    place, more = tmp_path / "found.tsv", tmp_path / "more.tsv"
+    run("predict", student, "--complete", "--least", "0", "-o", place)
+    found = [line.split("\t")[:3] for line in place.read_text().splitlines()[1:]]
+    stated = [x.split("\t") for x in student.with_name("mine.tsv").read_text().splitlines()]
+    assert found
+    assert not [fact for fact in found if fact in stated]
+    more.write_text("".join("\t".join(x) + "\n" for x in [*found[:5], ("mine:0", "r9", "mine:1")]))
+    told = run("predict", student, "--complete", "--least", "0", "-o", place, "--known", more)
+    assert "5 of 6 known facts are about names of mine" in told.output
+    after = [line.split("\t")[:3] for line in place.read_text().splitlines()[1:]]
+    assert not [fact for fact in after if fact in found[:5]]
+
+
 def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path: Path) -> None:
     failed = run("predict", teacher, "--complete", "-o", tmp_path / "a.tsv")
     assert "gives no probabilities" in failed.stderr
@@ -110,6 +124,7 @@ def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path:
         ((), "gives two of head, relation and tail"),
         (("--head", "mine:3", "--complete"), "exclude each other"),
         (("--queries", "x.tsv", "--complete"), "exclude each other"),
+        (("--head", "mine:3", "-r", "r1", "--known", "x.tsv"), "--known is for --complete"),
         (("--complete",), "Name a file for them with --out"),
         (("--queries", "none.tsv"), "none.tsv: there is no such file"),
         (("--head", "mine:3", "-r", "r1", "-o", "a.xls"), "End the name with .parquet, .tsv, .nt"),

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from kgraft.errors import KgraftError
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
+from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference import candidates
 from kgraft.inference.complete import complete
 from kgraft.inference.predict import Predictor, predict
@@ -160,3 +162,44 @@ def test_a_trained_student_completes_its_target(student: TrainedModel) -> None:
     assert len(found)
     assert not own.contains(part.joint(rows)).any()
     assert found.select("head", "relation", "tail").is_unique().all()
+
+
+def found_of(facts: list[pl.DataFrame]) -> set[tuple[str, str, str]]:
+    return {row[:3] for frame in facts for row in frame.rows()}
+
+
+def test_validation_and_test_facts_are_not_missing(model: TrainedModel, tiny: Collection) -> None:
+    mine = tiny.graphs["mine"]
+    held_out = {x[:3] for x in mine.to_frame().rows() if x[3] != "train"}
+    before = found_of(list(complete(Predictor(model), min_probability=0)))
+    assert before & held_out
+    known = replace(model, held_out=model.graph.held_out([mine]))
+    after = found_of(list(complete(Predictor(known), min_probability=0)))
+    assert after == before - held_out
+
+
+def test_more_known_facts_are_not_missing(model: TrainedModel) -> None:
+    before = found_of(list(complete(Predictor(model), min_probability=0)))
+    # In another order of rows, and with a name that the model lacks.
+    more = KnowledgeGraph(
+        "elsewhere",
+        Vocabulary.of(["eve", "fay", "ann"]),
+        Vocabulary.of(["likes"]),
+        np.array([[2, 0, 0], [1, 0, 0]]),
+    )
+    after = found_of(list(complete(Predictor(model), min_probability=0, known=more)))
+    assert after == before - {("ann", "likes", "eve")} != before
+
+
+def test_held_out_facts_are_stated_but_do_not_change_probabilities(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    known = replace(model, held_out=model.graph.held_out(tiny.graphs.values()))
+    plain, told = (predict(x, head="ann", relation="likes") for x in (model, known))
+    assert [(x.tail, x.score, x.probability) for x in plain] == [
+        (x.tail, x.score, x.probability) for x in told
+    ]
+    stated = {x.tail: x.stated_by for x in told}
+    assert (stated["cay"], stated["eve"], stated["dan"]) == (("mine", "big"), ("mine",), ())
+    explained = known.explain("ann", "likes", "eve")
+    assert [(x.source, x.head, x.tail) for x in explained.stated_by] == [("mine", "ann", "eve")]

@@ -158,6 +158,18 @@ def test_what_is_in_a_directory(saved: Path) -> None:
     assert manifest["files"]["README.md"]["bytes"] == (saved / "README.md").stat().st_size
 
 
+def test_held_out_facts_come_back(model: TrainedModel, tiny: Collection, tmp_path: Path) -> None:
+    held_out = model.graph.held_out(tiny.graphs.values())
+    assert {name: len(facts) for name, facts in held_out.items()} == {"mine": 5}
+    save_model(replace(model, held_out=held_out), tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.held_out["mine"].tolist() == held_out["mine"].tolist()
+    assert_same_graph(loaded.graph, model.graph)
+    (tmp_path / "model" / "held_out.parquet").unlink()
+    with pytest.raises(ModelDirectoryError, match=r"held_out\.parquet: this file is missing"):
+        load_model(tmp_path / "model")
+
+
 def test_other_programs_can_read_it(saved: Path) -> None:
     with safe_open(saved / "weights.safetensors", framework="np") as weights:
         assert weights.get_tensor("entities").shape == (6, 6)

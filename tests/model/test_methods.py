@@ -94,3 +94,15 @@ def test_an_echo_is_one_line(student: TrainedModel, teacher: TrainedModel) -> No
     assert "validation MRR 0." in repr(student)
     assert len(repr(teacher)) < 300
     assert "<td>target</td><td>mine</td>" in student._repr_html_()
+
+
+def test_models_know_the_held_out_facts_of_their_sources(
+    generated: Collection, teacher: TrainedModel, student: TrainedModel
+) -> None:
+    mine, cards = generated.graphs["mine"], generated.graphs["cards"]
+    assert len(student.held_out["mine"]) == len(mine.valid) + len(mine.test)
+    assert len(teacher.held_out["cards"]) == len(cards.valid)
+    head, relation, tail = next(x[:3] for x in mine.to_frame().rows() if x[3] == "test")
+    asked = {"head": head, "relation": relation, "k": len(mine.entities)}
+    [answer] = [x for x in student.predict(**asked) if x.tail == tail]
+    assert "mine" in answer.stated_by

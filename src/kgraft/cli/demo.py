@@ -135,14 +135,15 @@ def _rule_lines(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[str]:
 
 
 def _answer_lines(student: TrainedModel, graph: KnowledgeGraph) -> Iterator[Text]:
-    """Answer held-out queries, without what the target states."""
+    """Answer held-out queries, without the target's training facts."""
     from kgraft.inference.predict import predict
 
     for head, relation, tail in _shown(graph):
         name, asked = graph.entities.name(head), graph.relations.name(relation)
-        known = int(((graph.train[:, :2] == (head, relation)).all(axis=1)).sum())
-        answers = predict(student, head=name, relation=asked, k=known + ANSWERS)
-        new = [answer for answer in answers if graph.name not in answer.stated_by][:ANSWERS]
+        tails = graph.train[(graph.train[:, :2] == (head, relation)).all(axis=1), 2]
+        known = set(graph.entities.names_of(tails))
+        answers = predict(student, head=name, relation=asked, k=len(known) + ANSWERS)
+        new = [answer for answer in answers if answer.tail not in known][:ANSWERS]
         right = graph.entities.name(tail)
         found = [
             Text(f"{x.label} (held out: right)", "green") if x.tail == right else Text(x.label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,19 +20,26 @@ if TYPE_CHECKING:
 AT_ONCE = 2048
 """Queries of a file that are answered before their answers are written."""
 
+QueriesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--queries", help="TSV file of queries, with columns head, relation and tail, one empty."
+    ),
+]
+KnownOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--known", help="File of more facts for --complete to leave out, in any format; repeatable."
+    ),
+]
+
 
 def predict(
     model: ModelArgument,
     head: Annotated[str | None, typer.Option("--head", help="Name or label.")] = None,
     relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
     tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
-    queries: Annotated[
-        Path | None,
-        typer.Option(
-            "--queries",
-            help="TSV file of queries, with columns head, relation and tail, one empty.",
-        ),
-    ] = None,
+    queries: QueriesOption = None,
     everything: Annotated[
         bool, typer.Option("--complete", help="Find the most probable facts that the graph lacks.")
     ] = False,
@@ -40,6 +47,7 @@ def predict(
         float,
         typer.Option("--least", min=0, max=1, help="Minimum for --complete."),
     ] = 0.5,
+    known: KnownOption = None,
     file: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the facts to a .parquet, .tsv or .nt file."),
@@ -66,6 +74,8 @@ def predict(
             raise KgraftError(
                 "one query, --queries and --complete exclude each other. Give one of them."
             )
+        if known and not everything:
+            raise KgraftError("--known is for --complete. Add --complete, or leave it out.")
         if everything and file is None:
             raise KgraftError("--complete finds many facts. Name a file for them with --out.")
         asked = [] if queries or everything else [Query(head, relation, tail)]
@@ -74,7 +84,7 @@ def predict(
             asked = read_queries(queries, predictor)
         if file is not None:
             if everything:
-                _complete(predictor, file, k=k, typed=typed, min_probability=min_probability)
+                _complete(predictor, file, known, k=k, typed=typed, min_probability=min_probability)
             else:
                 _write(predictor, asked, file, k=k, typed=typed)
             return
@@ -87,20 +97,26 @@ def predict(
             out.print(_table(predictions, _title(query) if queries else None))
 
 
-def _complete(
-    predictor: Predictor, file: Path, *, k: int, typed: bool, min_probability: float
-) -> None:
+def _complete(predictor: Predictor, file: Path, known: list[Path] | None, **asked: Any) -> None:
     from kgraft.inference.complete import complete
     from kgraft.inference.prediction_files import predictions_file
+    from kgraft.io.read_graph import read_graph
+    from kgraft.io.source import GraphSource
 
+    name, min_probability = predictor.names.source, asked["min_probability"]
+    if known:
+        graph = read_graph(GraphSource(name=name, train=tuple(known)))
+        asked["known"] = graph
+        usable = len(predictor.names.part.known(graph, graph.train))
+        say(f"{usable:,} of {len(graph.train):,} known facts are about names of {name}")
     count = 0
     with writing(file), predictions_file(file) as append:
-        for facts in complete(predictor, k=k, min_probability=min_probability, typed=typed):
+        for facts in complete(predictor, **asked):
             append(facts)
             count += len(facts)
     likely = f" with a probability of {min_probability:g} or more" if min_probability else ""
     with lost_output_allowed():
-        say(f"{count:,} facts that {predictor.names.source} does not state{likely} are in {file}")
+        say(f"{count:,} facts that {name} does not state{likely} are in {file}")
 
 
 def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgraft.graph.known_facts import Side
+from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import positions_of
@@ -48,7 +48,7 @@ class TopCandidates:
 class FactScore(NamedTuple):
     """Score, probability (None without a calibration) and rank of a fact's tail.
 
-    Candidates that the source states do not count for the rank.
+    Candidates that the source states in training do not count for the rank.
     """
 
     score: float
@@ -89,7 +89,7 @@ class Candidates:
         k: int,
         *,
         typed: bool = False,
-        unstated: bool = False,
+        without: KnownFacts | None = None,
     ) -> Iterator[tuple[slice, TopCandidates]]:
         """Yield the best candidates of queries, in blocks.
 
@@ -99,13 +99,15 @@ class Candidates:
             side: The side that is asked for.
             k: The maximum number of candidates for each query.
             typed: Leave out entities outside the observed domain or range of the relation.
-            unstated: Leave out facts that the source states.
+            without: Facts to leave out, in the model's rows.
         """
         size = min(max(MAX_SCORES // max(len(self), 1), 1), MAX_QUERIES)
         for start in range(0, len(anchors), size):
             block = slice(start, start + size)
             scores, unknown = self._scores(anchors[block], relations[block], side, self._scorer)
-            shown = unknown if unstated else scores
+            shown = scores
+            if without is not None:
+                shown = self._without(scores, anchors[block], relations[block], side, without)
             if typed:
                 shown = shown.masked_fill(~self._typed(relations[block], side), -torch.inf)
             top = shown.topk(min(k, len(self)))
@@ -159,20 +161,26 @@ class Candidates:
     def _scores(
         self, anchors: Rows, relations: Rows, side: Side, scorer: Scorer
     ) -> tuple[Tensor, Tensor]:
-        """Return scores ``(b, c)``, and again with -inf for facts that the source states."""
+        """Return scores ``(b, c)``, and again with -inf for the source's training facts."""
         scores = scorer.score(
             torch.from_numpy(anchors),
             torch.from_numpy(relations),
             side=side,
             candidates=torch.from_numpy(self.rows),
         )
-        known = self._names.known[self._names.source]
+        trained = self._names.trained[self._names.source]
+        return scores, self._without(scores, anchors, relations, side, trained)
+
+    def _without(
+        self, scores: Tensor, anchors: Rows, relations: Rows, side: Side, known: KnownFacts
+    ) -> Tensor:
+        """Return scores ``(b, c)`` with -inf for known facts."""
         query, entity = known.answers(anchors, relations, side)
         column = self._column[entity]
         there = column >= 0
         unknown = scores.clone()
         unknown[torch.from_numpy(query[there]), torch.from_numpy(column[there])] = -torch.inf
-        return scores, unknown
+        return unknown
 
     def _typed(self, relations: Rows, side: Side) -> Tensor:
         """Mark the candidates that each query's relation has been seen with, bool ``(b, c)``."""

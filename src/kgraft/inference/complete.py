@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from kgraft.errors import KgraftError
-from kgraft.graph.known_facts import Side
+from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
+from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import TopCandidates
 from kgraft.inference.names import ModelNames
@@ -25,9 +26,12 @@ def complete(
     k: int = 10,
     min_probability: float = 0.5,
     typed: bool = False,
+    known: KnowledgeGraph | None = None,
     listener: Listener | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the most plausible facts that the source does not state, relation by relation.
+
+    Its validation and test facts are stated too, and so are those of ``known``.
 
     Each relation is asked for the tails of every entity in its observed domain, and for the heads
     of every entity in its observed range, observed in the source or in a linked one. A fact found
@@ -38,6 +42,7 @@ def complete(
         k: The maximum number of answers to each query.
         min_probability: The minimum probability of a fact; 0 takes all answers.
         typed: Answer only with entities in the observed domain or range.
+        known: More known facts, by the source's names; facts of other names play no part.
         listener: Receives the number of answered queries; by default a bar or log lines.
 
     Yields:
@@ -54,6 +59,12 @@ def complete(
         )
     # Several of a source's relations may be one row; the first one is asked.
     relations = list(zip(*np.unique(part.relation_rows, return_index=True), strict=True))
+    stated = predictor.names.known[predictor.names.source]
+    if known is not None:
+        names = predictor.names
+        held_out = predictor.model.held_out.get(names.source, no_triples())
+        own = predictor.model.graph.facts_of([names.source])
+        stated = KnownFacts(own, held_out, part.known(known, known.triples))
     listener = listener or default_listener()
     listener.begin(
         f"complete {predictor.names.source}",
@@ -65,7 +76,7 @@ def complete(
             for side in _SIDES:
                 anchors = candidates.ends(row, "head" if side == "tail" else "tail")
                 asked = candidates.rows[anchors], np.full(len(anchors), row)
-                for block, best in candidates.top(*asked, side, k, typed=typed, unstated=True):
+                for block, best in candidates.top(*asked, side, k, typed=typed, without=stated):
                     places = candidates.places[anchors[block]]
                     found.append(_facts(places, best, side, min_probability))
                     listener.advance(len(best.places))

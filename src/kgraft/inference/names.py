@@ -35,7 +35,7 @@ class StatedFact:
         head: Label or name of the head.
         relation: Name of the relation, as short as it is unambiguous.
         tail: Label or name of the tail.
-        stated_by: The sources whose training facts contain it.
+        stated_by: The sources that state it, also in validation or test.
         names: The full names of the three, in the requested source, or in the first that has one.
     """
 
@@ -196,7 +196,10 @@ class ModelNames:
         return found
 
     def stated_by(self, facts: Triples) -> list[tuple[str, ...]]:
-        """Return for each fact of the model's rows, ``(n, 3)``, the sources that state it."""
+        """Return for each fact of the model's rows, ``(n, 3)``, the sources that state it.
+
+        A source also states its validation and test facts.
+        """
         stating = [(source, known.contains(facts)) for source, known in self.known.items()]
         return [
             tuple(source for source, states in stating if states[place])
@@ -204,10 +207,20 @@ class ModelNames:
         ]
 
     @cached_property
-    def known(self) -> dict[str, KnownFacts]:
+    def trained(self) -> dict[str, KnownFacts]:
         """The training facts of each source, in the model's rows."""
         graph = self.model.graph
         return {source: KnownFacts(graph.facts_of([source])) for source in graph.sources}
+
+    @cached_property
+    def known(self) -> dict[str, KnownFacts]:
+        """All facts of each source, held-out ones too, in the model's rows."""
+        graph, held_out = self.model.graph, self.model.held_out
+        more = {
+            source: KnownFacts(graph.facts_of([source]), facts)
+            for source, facts in held_out.items()
+        }
+        return {**self.trained, **more}
 
     @cached_property
     def _rows_of_label(self) -> dict[str, list[int]]:

@@ -60,7 +60,7 @@ class Prediction:
         tail: Name of the tail.
         label: A readable label of the answer, from any source; its name where none has one.
         score: The model's score; higher is more plausible. Scores compare within one query only.
-        stated_by: The sources whose training facts already state it.
+        stated_by: The sources that already state it, also in validation or test.
         probability: The probability that it is right (``kgraft.model.calibration``); None where the
             model has no calibration, for relations, and for sources other than the target.
     """

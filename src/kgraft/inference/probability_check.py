@@ -74,11 +74,12 @@ def check_probabilities(
     asked_for = rows(held_out if facts is None else facts)
     known = KnownFacts(*(rows(x) for x in (graph.train, graph.valid, graph.test)))
     sources = [x for x in model.graph.sources if x != predictor.names.source]
+    trained = predictor.names.trained[predictor.names.source]
     others = KnownFacts(model.graph.facts_of(sources))
     parts = [CheckedAnswers(np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=bool))]
     for side in _SIDES:
         anchors, relations = distinct_queries(asked_for, side).T.copy()
-        found = predictor.candidates.top(anchors, relations, side, k, unstated=True)
+        found = predictor.candidates.top(anchors, relations, side, k, without=trained)
         for block, best in found:
             query, place = np.nonzero(np.isfinite(best.scores))
             given, answers = anchors[block][query], part.entity_rows[best.places[query, place]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,17 @@ class JointSource:
         heads, relations, tails = triples.T
         columns = (self.entity_rows[heads], self.relation_rows[relations], self.entity_rows[tails])
         return np.stack(columns, axis=1)
+
+    def known(self, graph: KnowledgeGraph, facts: Triples) -> Triples:
+        """Return facts of a graph of the same names, ``(n, 3)``, in joint rows.
+
+        Those of names that the source lacks are left out.
+        """
+        heads, relations, tails = facts.T
+        entities = self.entity_rows_of(graph.entities.names)
+        rows = self.relation_rows_of(graph.relations.names)[relations]
+        found = np.stack([entities[heads], rows, entities[tails]], axis=1)
+        return found[(found >= 0).all(axis=1)]
 
     def entity_rows_of(self, names: pl.Series) -> Rows:
         """Return the joint row of each of the source's entities by name, or -1, int64 ``(n,)``."""
@@ -136,6 +147,19 @@ class JointGraph:
                 name, part.entities, part.relations, facts, labels=part.labels
             )
         return found
+
+    def held_out(self, graphs: Iterable[KnowledgeGraph]) -> dict[str, Triples]:
+        """Return the validation and test facts of sources, ``(n, 3)``, in joint rows.
+
+        Args:
+            graphs: The sources with their held-out facts, found by name; others are left out, and
+                so are facts of names that the joint graph lacks.
+        """
+        found = {}
+        for graph in graphs:
+            if (part := self.parts.get(graph.name)) is not None:
+                found[graph.name] = part.known(graph, np.concatenate([graph.valid, graph.test]))
+        return {name: facts for name, facts in found.items() if len(facts)}
 
     def labelled(self, label: str) -> Rows:
         """Return the entity rows with this label in any source, case ignored."""

@@ -65,6 +65,9 @@ BLOCK_ROWS = 1 << 16
 
 MANIFEST = "manifest.json"
 
+HELD_OUT = "held_out.parquet"
+"""File of validation and test facts, where there are some."""
+
 REPORT = "report.html"
 """File of the report that commands write after training."""
 
@@ -164,6 +167,9 @@ def _write(model: TrainedModel, directory: Path) -> None:
         weights = {**weights, "ensemble": model.evidence.weights}
         model.evidence.rules.frame.write_parquet(directory / "rules.parquet")
     facts.write_parquet(directory / "facts.parquet")
+    if model.held_out:
+        held_out = [_fact_rows(x, [name] * len(x)) for name, x in model.held_out.items()]
+        pl.concat(held_out).write_parquet(directory / HELD_OUT)
     weights = {name: value.contiguous() for name, value in weights.items()}
     save_file(weights, directory / "weights.safetensors")
     texts = {
@@ -205,8 +211,11 @@ def _names(graph: JointGraph, kind: str) -> pl.DataFrame:
 
 def _facts(graph: JointGraph) -> pl.DataFrame:
     sources = pl.Series(graph.sources, dtype=pl.String).gather(graph.triple_sources)
-    rows = pl.DataFrame(graph.triples, schema=["head", "relation", "tail"])
-    return rows.with_columns(sources.rename("source"))
+    return _fact_rows(graph.triples, sources)
+
+
+def _fact_rows(facts: Triples, sources: pl.Series | list[str]) -> pl.DataFrame:
+    return pl.DataFrame(facts, schema=list(ROLES)).with_columns(pl.Series("source", sources))
 
 
 def _checksum(path: Path) -> dict[str, Any]:
@@ -291,6 +300,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
         calibration=_read_calibration(directory / "calibration.json", manifest),
+        held_out=_read_held_out(directory / HELD_OUT, manifest),
     )
 
 
@@ -299,6 +309,14 @@ def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibrat
         return {}
     curves = json.loads(path.read_text(encoding="utf-8"))
     return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
+
+
+def _read_held_out(path: Path, manifest: dict[str, Any]) -> dict[str, Triples]:
+    if path.name not in manifest["files"]:
+        return {}
+    facts, stated = _read_facts(path, manifest)
+    found = {name: facts[stated == x] for x, name in enumerate(manifest["sources"])}
+    return {name: x for name, x in found.items() if len(x)}
 
 
 def _min_vectors(graph: JointGraph, target: str | None) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
@@ -58,6 +59,8 @@ class TrainedModel:
         evidence: Rules, source reliability and ensemble weights, where it has rules.
         calibration: Score-to-probability function of each way to answer, where validation facts
             allowed to fit one.
+        held_out: Validation and test facts of each source that has some, int64 ``(n, 3)`` in the
+            model's rows. It was not trained on them, and does not propose them as missing.
     """
 
     kind: Kind
@@ -69,6 +72,7 @@ class TrainedModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     calibration: Mapping[By, Calibration] = field(default_factory=dict)
+    held_out: Mapping[str, Triples] = field(default_factory=dict)
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
     """Predictors made for earlier queries, kept for later ones."""
 

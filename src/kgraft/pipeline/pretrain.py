@@ -48,7 +48,14 @@ def pretrain(
     outcome = fit_embeddings(task, Run(options, inputs), device=device)
     metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
     return TrainedModel(
-        "teacher", task.model, task.graph, None, task.settings, outcome.log, metrics
+        "teacher",
+        task.model,
+        task.graph,
+        None,
+        task.settings,
+        outcome.log,
+        metrics,
+        held_out=task.graph.held_out(graphs),
     )
 
 

@@ -92,6 +92,7 @@ def retraining_context(
     if start is not None:
         check_start(start, own.name, settings)
         own = without_trained(own, start)
+    known = list(collection.graphs.values())
     inputs = fingerprint_of_inputs(
         f"retrain {own.name}",
         settings,
@@ -132,7 +133,7 @@ def retraining_context(
         weights=weights,
         auxiliary=distillation,
     )
-    return TargetContext("student", own, task, inputs, start, reliability)
+    return TargetContext("student", own, task, inputs, start, reliability, known)
 
 
 def _distillation(

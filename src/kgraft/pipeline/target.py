@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,6 +64,7 @@ class TargetContext:
         inputs: Fingerprint of everything that the run depends on.
         earlier: An earlier student of the target, whose rules' weights are the initial ones.
         known_reliability: The ``reliability``, where it is computed already.
+        sources: Graphs whose held-out facts the model knows as such.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class TargetContext:
     inputs: Fingerprint
     earlier: TrainedModel | None = None
     known_reliability: NDArray[np.float64] | None = None
+    sources: Sequence[KnowledgeGraph] = ()
 
     @property
     def graph(self) -> JointGraph:
@@ -170,6 +172,7 @@ def fit_target(
         metrics,
         evidence,
         calibration.calibration,
+        context.graph.held_out(context.sources),
     )
 
 

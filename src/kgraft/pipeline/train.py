@@ -71,4 +71,4 @@ def training_context(
     inputs = fingerprint_of_inputs(
         f"train {own.name}", settings, [own, *others], collection.links if others else ()
     )
-    return TargetContext("joint" if others else "single", own, task, inputs)
+    return TargetContext("joint" if others else "single", own, task, inputs, sources=[own, *others])
