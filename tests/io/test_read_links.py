@@ -206,6 +206,12 @@ def test_rdf_in_either_order(write, name: str, text: str) -> None:
     assert told(read(write({name: text}) / name)) == ["a=A:1", "b=B:1"]
 
 
+@pytest.mark.parametrize("name", ["l.txt", "l.tsv", "l.links"])
+def test_n_triples_under_the_name_of_a_table(write, name: str) -> None:
+    path = write({name: f"# links\n<http://el/a> <{SAME}> <http://en/A> .\n"}) / name
+    assert told(read(path)) == ["a=A:1"]
+
+
 def test_the_order_decides_where_names_do_not(write) -> None:
     both, too = "urn:kgraft:both", "urn:kgraft:too"  # names on either side
     pairs = ((both, "http://en/A"), ("http://el/a", both), (too, both))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.fact_columns import is_ntriples
 from kgraft.io.link_statements import many, read_statements
 from kgraft.io.rdf import RDF_FORMATS
 from kgraft.io.read_graph import ENDINGS, format_of
@@ -117,7 +118,7 @@ def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
 
 
 def _syntax(path: Path, named: LinkFormat) -> str:
-    """Return the format; a table of mappings is SSSOM whatever its ending and format say."""
+    """Return the format; mappings and N-Triples are recognised where the ending says a table."""
     is_table = named in ("tsv", "csv")
     is_named = named == "sssom"
     if named == "auto":
@@ -125,6 +126,8 @@ def _syntax(path: Path, named: LinkFormat) -> str:
         is_named = is_table and ".sssom." in path.name.lower()
     if is_named or (is_table and names_mappings(path)):
         return "sssom"
+    if named == "auto" and is_table and is_ntriples(path):
+        return "ntriples"
     syntax = format_of(path) if named == "auto" else named
     if syntax not in get_args(LinkFormat):
         raise DataError(
