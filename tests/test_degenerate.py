@@ -155,7 +155,7 @@ def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) 
     head, relation, tail = (tmp_path / "mine.tsv").read_text().splitlines()[0].split("\t")
     student, teacher = str(tmp_path / "student"), str(tmp_path / "teacher")
     collection = str(degenerate)
-    verbs = [
+    commands = [
         ["inspect", collection],
         ["inspect", collection, "--json"],
         ["pretrain", collection, "-o", teacher, *fast],
@@ -168,10 +168,10 @@ def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) 
         ["rules", student],
         ["rules", student, "--json"],
     ]
-    for verb in verbs:
-        result = CliRunner().invoke(app, verb)
-        assert result.exit_code == 0, (verb, result.output, result.exception)
-        assert not HIDDEN.search(result.output.replace("\n", "")), verb
+    for command in commands:
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, (command, result.output, result.exception)
+        assert not HIDDEN.search(result.output.replace("\n", "")), command
     tested = len(kgraft.read_collection(degenerate).target_graph.test)
     for way in ([], ["--by-relation"]):
         result = CliRunner().invoke(app, ["evaluate", student, collection, *way])

@@ -196,11 +196,11 @@ def test_ranks_are_those_of_the_cpu() -> None:
     draw = np.random.default_rng(0)
     n, m = 700, 5
     # Few different numbers, so that sums are exact and ties many.
-    table, verbs, *usual = (
+    table, relations, *frequencies = (
         torch.from_numpy(draw.integers(-2, 3, size)).float()
         for size in ((n, 8), (2 * m, 8), (n, 3), (2 * m, 3))
     )
-    model = KgeModel(ModelSettings(width=8), table, verbs, prior=FrequencyPrior(*usual))
+    model = KgeModel(ModelSettings(width=8), table, relations, prior=FrequencyPrior(*frequencies))
     facts = np.stack(
         [draw.integers(n, size=900), draw.integers(m, size=900), draw.integers(n, size=900)], 1
     )

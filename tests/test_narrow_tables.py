@@ -67,9 +67,9 @@ def test_a_directory_is_smaller_and_gives_the_same_scores(
     assert loaded.kge.entities.equal(student.kge.entities)
     size = (tmp_path / "student" / "weights.safetensors").stat().st_size
     assert student.kge.prior is not None
-    usual = sum(x.nbytes for x in student.kge.prior.tensors().values())
+    prior = sum(x.nbytes for x in student.kge.prior.tensors().values())
     rows = student.kge.n_entities
-    assert size < 3 * rows * 32 + 4 * (2 * student.kge.n_relations * 64) + usual + 10_000
+    assert size < 3 * rows * 32 + 4 * (2 * student.kge.n_relations * 64) + prior + 10_000
     asked = {"head": "Luxembourg", "relation": "languages"}
     assert loaded.predict(**asked) == student.predict(**asked)
     assert loaded.similar("Luxembourg")[0].similarity <= 1.0

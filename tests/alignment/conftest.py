@@ -40,8 +40,8 @@ def _collection_of(
         left, right = (made[name] for name in ends.split())
         pairs = [pair.split("=") for pair in text.split()]
         rows = [[left.entities.row(one), right.entities.row(other)] for one, other in pairs]
-        trust = np.ones(len(rows), dtype=np.float32)
-        joined.append(Links(left.name, right.name, np.array(rows, dtype=np.int64), trust))
+        confidence = np.ones(len(rows), dtype=np.float32)
+        joined.append(Links(left.name, right.name, np.array(rows, dtype=np.int64), confidence))
     return collect(made.values(), joined)
 
 

@@ -36,18 +36,18 @@ def made():
 def test_most_wrong_links_are_found_and_few_right_ones_doubted(made) -> None:
     collection, wrong = made
     found = audit(collection, MASKED)
-    doubted = np.concatenate([x.error_probability >= 0.5 for x in found.audited])
+    suspected = np.concatenate([x.error_probability >= 0.5 for x in found.audited])
     is_wrong = np.concatenate(wrong)
-    assert is_wrong[doubted].mean() > 0.9
-    assert doubted[is_wrong].mean() > 0.6
+    assert is_wrong[suspected].mean() > 0.9
+    assert suspected[is_wrong].mean() > 0.6
 
 
 def test_doubtful_links_are_ranked_and_explained(made) -> None:
     collection, _ = made
     found = audit(collection, MASKED, threshold=0.9)
-    doubts = [doubt for doubt, *_ in found.doubtful()]
-    assert doubts == sorted(doubts, reverse=True)
-    assert min(doubts) >= 0.9
+    errors = [error for error, *_ in found.doubtful()]
+    assert errors == sorted(errors, reverse=True)
+    assert min(errors) >= 0.9
     _, links, row, why = found.doubtful()[0]
     graphs = collection.graphs[links.left], collection.graphs[links.right]
     ends = [graph.label(end) for graph, end in zip(graphs, links.pairs[row], strict=True)]

@@ -10,7 +10,7 @@ import pytest
 from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import embeddings, target
+from kgraft.pipeline import embeddings, fit_target
 from kgraft.pipeline.estimate import Estimate, estimate
 from kgraft.pipeline.pretrain import pretraining_task
 from kgraft.pipeline.retrain import retraining_context
@@ -85,7 +85,7 @@ def test_every_stage_is_estimated_and_nothing_is_mined(
     fast_student: RetrainSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(target, "mine_rules", lambda *_, **__: pytest.fail("rules were mined"))
+    monkeypatch.setattr(fit_target, "mine_rules", lambda *_, **__: pytest.fail("rules were mined"))
     context = retraining_context(generated, teacher, fast_student)
     found = estimate(context.task, context)
     stages = ["rules", "rule weights", "pseudo-facts", "ensemble", "calibration"]

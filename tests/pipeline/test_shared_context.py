@@ -9,8 +9,8 @@ import pytest
 
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline import fit_target as target_module
 from kgraft.pipeline import retrain as retrain_module
-from kgraft.pipeline import target as target_module
 from kgraft.pipeline.retrain import retrain
 from kgraft.reporting.model_report import report
 from kgraft.rules.edges import Edges

@@ -14,7 +14,7 @@ from kgraft.errors import DataError, KgraftWarning
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline import target as stages
+from kgraft.pipeline import fit_target as stages
 from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.train import train

@@ -110,7 +110,7 @@ def check_padded(batches: TripleSampler, more: int, negatives: int) -> None:
         assert set(padded.entities[n:].tolist()) <= {int(made.entities[0])}
         assert padded.logq[n:].eq(torch.inf).all()
         assert padded.uses.sum() == made.uses.sum()
-        for name in ("heads", "predicates", "tails", "weights", "is_pseudo"):
+        for name in ("heads", "relation_positions", "tails", "weights", "is_pseudo"):
             assert getattr(padded, name).equal(getattr(made, name)), name
         first = (0, int(made.entities[made.tails[0]]))
         assert known(padded) | {first} == known(made) | {first}

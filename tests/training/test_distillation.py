@@ -45,15 +45,15 @@ def student_of(width: int, subgraph: LinkedSubgraph) -> KgeModel:
 def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[int]) -> StepState:
     """A step of these (head, relation) queries with these candidates; all answers are the first."""
     heads, relations = (torch.tensor(column) for column in zip(*queries, strict=True))
-    used, predicates = relations.unique(return_inverse=True)
-    rows, verbs = student.entities[entities], student.relations[used]
+    used, relation_positions = relations.unique(return_inverse=True)
+    rows, relation_rows = student.entities[entities], student.relations[used]
     places = torch.tensor([entities.index(head) for head in heads.tolist()])
-    asked = complex_product(rows[places], verbs[predicates])
+    asked = complex_product(rows[places], relation_rows[relation_positions])
     batch = Batch(
         torch.tensor(entities),
         used,
         places,
-        predicates,
+        relation_positions,
         torch.zeros_like(places),
         torch.empty(0, dtype=torch.int64),
         torch.zeros(len(places)),
@@ -61,7 +61,7 @@ def step_of(student: KgeModel, queries: list[tuple[int, int]], entities: list[in
         torch.ones(len(entities) + len(used)),
         torch.zeros(len(entities)),
     )
-    return StepState(batch, rows, verbs, asked)
+    return StepState(batch, rows, relation_rows, asked)
 
 
 def terms_of(teaching: DistillationLoss, step: StepState) -> dict[str, Tensor]:
@@ -218,8 +218,8 @@ def test_a_wider_student_keeps_its_own_start_where_the_teacher_has_nothing(
 
 def test_doubt_counts_a_row_by_what_the_teacher_has_seen(tiny_subgraph: LinkedSubgraph) -> None:
     teacher, student = teacher_of(6), student_of(4, tiny_subgraph)
-    doubting = ALL.model_copy(update={"half_weight_facts": 2.0, "prediction": 0.0})
-    teaching = DistillationLoss(teacher, tiny_subgraph, ModelSettings(width=4), doubting, SEEN)
+    halved = ALL.model_copy(update={"half_weight_facts": 2.0, "prediction": 0.0})
+    teaching = DistillationLoss(teacher, tiny_subgraph, ModelSettings(width=4), halved, SEEN)
     terms = terms_of(teaching, step_of(student, [(ANN, LIKES)], [ANN, BOB, CAY, DAN, Z]))
     linked = [ANN, BOB, CAY, Z]
     rows = torch.tensor([TEACHER_ROW[row] for row in linked])
@@ -246,9 +246,9 @@ def test_infonce_and_relation_vectors_are_forms_of_the_feature_level(
     linked = [ANN, BOB, CAY, Z]
     taught = teacher.entities[[TEACHER_ROW[row] for row in linked]] @ teaching.feature_map
     known = torch.tensor([LIKES, LIKES + INVERSE, SEES + INVERSE])
-    verbs = teacher.relations[[1, 1 + 2, 0 + 2]] @ teaching.relation_map
+    relation_rows = teacher.relations[[1, 1 + 2, 0 + 2]] @ teaching.relation_map
     expected = contrastive_loss(taught, student.entities[linked]) + contrastive_loss(
-        verbs, student.relations[known]
+        relation_rows, student.relations[known]
     )
     torch.testing.assert_close(terms["feature"], expected)
 

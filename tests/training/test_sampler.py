@@ -35,7 +35,7 @@ def asked(batch: Batch) -> list[tuple[int, int, int]]:
     """The queries of a batch and their answers, in rows of the tables."""
     columns = (
         batch.entities[batch.heads],
-        batch.relations[batch.predicates],
+        batch.relations[batch.relation_positions],
         batch.entities[batch.tails],
     )
     return list(zip(*(column.tolist() for column in columns), strict=True))
@@ -81,7 +81,7 @@ def test_rows_are_distinct_and_all_in_use(facts: Triples) -> None:
     for batch in batches_of(facts, negatives=2).epoch(3):
         assert len(set(batch.entities.tolist())) == len(batch.entities)
         assert len(set(batch.relations.tolist())) == len(batch.relations)
-        assert set(batch.predicates.tolist()) == set(range(len(batch.relations)))
+        assert set(batch.relation_positions.tolist()) == set(range(len(batch.relations)))
         # At most the two drawn entities are no end of a query.
         ends = set(batch.heads.tolist()) | set(batch.tails.tolist())
         assert len(batch.entities) - len(ends) <= 2

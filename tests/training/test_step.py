@@ -133,7 +133,7 @@ def test_only_rows_of_the_batch_are_touched() -> None:
         entities=torch.tensor([1, 4, 6]),
         relations=torch.tensor([2, 5]),
         heads=torch.tensor([0, 1]),
-        predicates=torch.tensor([0, 1]),
+        relation_positions=torch.tensor([0, 1]),
         tails=torch.tensor([1, 0]),
         known=NONE_KNOWN,
         is_pseudo=torch.zeros(2),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kgraft.pipeline.embeddings import EmbeddingTask
-from kgraft.pipeline.target import TargetContext
+from kgraft.pipeline.fit_target import TargetContext
 from kgraft.rules.mining import mining_work
 from kgraft.rules.rule_weights import MAX_FACTS
 from kgraft.system.memory import available, bytes_of_run

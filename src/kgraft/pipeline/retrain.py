@@ -14,9 +14,9 @@ from kgraft.linking.source_reliability import fact_weights, source_reliability
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
+from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import RunOptions
-from kgraft.pipeline.target import TargetContext, fit_target
 from kgraft.pipeline.update import (
     begin_update,
     check_start,
@@ -42,9 +42,10 @@ def retrain(
     """Re-train a student for a target (Sun et al., KDD 2023, section 4.3).
 
     The student learns the target's facts and the background facts that its links make relevant,
-    while it imitates the teacher on three levels: feature, network and prediction. Its vectors
-    learn the facts between the target's entities, unless all entities are to have vectors; rules
-    are mined on the whole linked subgraph.
+    while it imitates the teacher on three levels: feature, network and prediction. By default only
+    the target's entities have vectors, which learn the facts between them; with
+    ``subgraph.vectors="all"`` all entities of the linked subgraph have. Rules are mined on all its
+    facts.
 
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
@@ -60,7 +61,7 @@ def retrain(
             same seed gives the same numbers up to rounding.
 
     Returns:
-        A model of kind ``student``, in its best epoch by the target's validation facts.
+        A model of kind ``student``, with the vectors of the epoch of best validation MRR.
 
     Raises:
         UnknownNameError: If the collection has no such target.
@@ -86,7 +87,10 @@ def retraining_context(
     target: str | None = None,
     start: TrainedModel | None = None,
 ) -> TargetContext:
-    """Return the context of ``retrain``, which has the same arguments."""
+    """Cut out the linked subgraph, start the student from the teacher, and weight the facts.
+
+    Args and errors are those of ``retrain``.
+    """
     own = collection.with_target(target).target_graph
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
     if start is not None:

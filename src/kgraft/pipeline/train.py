@@ -7,9 +7,9 @@ from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
+from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import RunOptions
-from kgraft.pipeline.target import TargetContext, fit_target
 from kgraft.settings import TrainSettings
 from kgraft.training.validation import draw_samples
 

@@ -16,7 +16,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
-from kgraft.pipeline.target import TargetContext
+from kgraft.pipeline.fit_target import TargetContext
 from kgraft.settings import RetrainSettings
 from kgraft.training.distillation import with_inverses
 

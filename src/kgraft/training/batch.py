@@ -70,7 +70,7 @@ class Batch:
         entities: int64 ``(U,)``, distinct entity rows; all of them are candidates.
         relations: int64 ``(V,)``, distinct relation rows.
         heads: int64 ``(B,)``, positions in ``entities``.
-        predicates: int64 ``(B,)``, positions in ``relations``.
+        relation_positions: int64 ``(B,)``, positions in ``relations``.
         tails: int64 ``(B,)``, positions in ``entities``: the answer of each query.
         known: int64 ``(M,)``, positions of true answers in the flattened scores ``(B, U)``; a
             query's own answer may be among them.
@@ -91,7 +91,7 @@ class Batch:
     entities: Tensor
     relations: Tensor
     heads: Tensor
-    predicates: Tensor
+    relation_positions: Tensor
     tails: Tensor
     known: Tensor
     is_pseudo: Tensor

@@ -62,9 +62,9 @@ class BatchCollator:
         """Return the batch of a sample; on a GPU this synchronises, since shapes depend on data."""
         values, rank, places = _ranked(sampled.entities)
         entities = values[_new(values)]
-        relations, predicates = torch.unique(sampled.queries[1], return_inverse=True)
+        relations, relation_positions = torch.unique(sampled.queries[1], return_inverse=True)
         known = torch.cat(self._known(sampled, values, rank, entities))
-        return self._batch(sampled, entities, relations, places, predicates, known)
+        return self._batch(sampled, entities, relations, places, relation_positions, known)
 
     def collate_padded(self, sampled: SampledBatch, sizes: PaddingSizes) -> Batch:
         """Return the batch of a sample with shapes that depend on its size, without synchronising.
@@ -77,12 +77,12 @@ class BatchCollator:
         """
         values, rank, places = _ranked(sampled.entities)
         entities, own = _padded(values, rank)
-        values_V, rank_V, predicates = _ranked(sampled.queries[1])
+        values_V, rank_V, relation_positions = _ranked(sampled.queries[1])
         relations, own_V = _padded(values_V, rank_V)
         known = self._known_padded(sampled, values, rank, entities, sizes)
         # Padding masks the first query's own answer, which the loss keeps.
         known = torch.where(known >= 0, known, places[sampled.size : sampled.size + 1])
-        batch = self._batch(sampled, entities, relations, places, predicates, known)
+        batch = self._batch(sampled, entities, relations, places, relation_positions, known)
         is_padding = own != torch.arange(len(own), device=own.device)
         return replace(
             batch,
@@ -96,18 +96,18 @@ class BatchCollator:
         entities: Tensor,
         relations: Tensor,
         places: Tensor,
-        predicates: Tensor,
+        relation_positions: Tensor,
         known: Tensor,
     ) -> Batch:
         size = sampled.size
         is_pseudo, weights = sampled.values.view(2, size)
-        ends = torch.cat([places[: 2 * size], predicates + len(entities)])
+        ends = torch.cat([places[: 2 * size], relation_positions + len(entities)])
         uses = self._logq.new_zeros(len(entities) + len(relations))
         return Batch(
             entities=entities,
             relations=relations,
             heads=places[:size],
-            predicates=predicates,
+            relation_positions=relation_positions,
             tails=places[size : 2 * size],
             known=known,
             is_pseudo=is_pseudo,

@@ -98,7 +98,7 @@ class DistillationLoss(AuxiliaryLoss):
             known_V = (rows_V >= 0).nonzero().squeeze(1)
             found |= {"relations": known_V, "relation_rows": rows_V[known_V]}
         heads = rows_U[batch.heads].view(-1, batch.path_length)
-        relations = rows_V[batch.predicates].view(-1, batch.path_length)
+        relations = rows_V[batch.relation_positions].view(-1, batch.path_length)
         known = ((heads >= 0) & (relations >= 0)).cummin(dim=1).values
         known[max(1, self._settings.queries // batch.path_length) :] = False
         paths = known[:, 0].nonzero().squeeze(1)

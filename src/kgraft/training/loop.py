@@ -222,7 +222,7 @@ class _Loop:
     def _not_finite(self, error: NotFiniteError) -> TrainingError:
         step = self.run.current.steps + error.position + 1
         where = f"epoch {self.run.epochs + 1}, step {step}: {error.cause}"
-        rows = self.trainer.rows_of(error.batch)
+        rows = self.trainer.embeddings_of(error.batch)
         largest = max(float(x.abs().max()) for x in rows.values())
         where += f", where the largest number in a row is {largest:.3g}"
         if self.checkpoint is None:

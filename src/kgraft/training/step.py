@@ -1,4 +1,4 @@
-"""The training step: gather rows, compute the loss and its gradients, update the rows."""
+"""The training step: take a batch's embeddings, compute loss and gradients, update the tables."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class Trainer:
 
     Args:
         model: The model, trained in place.
-        optimizer: Optimizer of the tables' rows.
+        optimizer: Optimizer of the embedding tables.
         learning_rate: Its step size, also of the auxiliary loss's parameters (Adagrad).
-        dense_learning_rate: Step size of Adam, for the encoder's own weights.
-        regularization: Weight of the N3 regularizer of each query's rows.
+        dense_learning_rate: Step size of Adam, for the encoder's parameters.
+        regularization: Weight of the N3 regularizer of each triple's head, relation and tail.
         final_rate: Factor on both step sizes at the end of a run; they fall linearly.
         precision: Precision of the factors of the scores' matrix products.
         auxiliary: Loss terms beside the task's.
-        synchronous: Whether each step's numbers are read before any row moves, as by default on
-            the CPU. Otherwise nothing moves from the first non-finite step on.
+        synchronous: Whether each step's losses and gradients are checked before its update, as by
+            default on the CPU. Otherwise gradients are zeroed on the device from the first
+            non-finite step on, and the error is raised when ``metrics`` are next read.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class Trainer:
         self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
         self._final_rate = final_rate
         self._auxiliary = auxiliary
-        self._weights = {"regularization": regularization}
+        self._loss_weights = {"regularization": regularization}
         self._dense: list[torch.optim.Optimizer] = []
-        if own := list(model.encoder.parameters()):
-            self._dense.append(_adam(own, dense_learning_rate))
+        if parameters := list(model.encoder.parameters()):
+            self._dense.append(_adam(parameters, dense_learning_rate))
         if maps := list(auxiliary.parameters() if auxiliary is not None else ()):
             fused = model.device.type == "cpu"
             self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=fused))
@@ -81,7 +82,7 @@ class Trainer:
         for optimizer, rate in zip(self._dense, self._dense_rates, strict=True):
             optimizer.param_groups[0]["lr"] = left * rate
         if self._auxiliary is not None:
-            self._weights |= self._auxiliary.weights(progress)
+            self._loss_weights |= self._auxiliary.weights(progress)
 
     def step(self, batch: Batch) -> StepResult:
         """Take one training step on a batch that is on the model's device.
@@ -105,17 +106,17 @@ class Trainer:
         regularizer, gradient = self._regularizer(batch, rows)
         of_entities, of_relations = gradient[:n_entities], gradient[n_entities:]
         # 3. Encode the queries from their heads and relations.
-        ends = torch.stack([batch.heads, batch.predicates + n_entities])
+        ends = torch.stack([batch.heads, batch.relation_positions + n_entities])
         path = rows.index_select(0, ends.view(-1)).view(2, -1, batch.path_length, rows.shape[1])
         queries, vjp = encoder.forward_with_vjp(path)
-        # 4. Task loss: each answer against all candidates of the batch.
-        query_weights = batch.weights / len(batch)
+        # 4. Task loss: each answer against the batch's candidates, other true answers masked.
+        example_weights = batch.weights / len(batch)
         task = sampled_softmax(
             queries.flatten(0, 1),
             entities,
             batch.tails,
             batch.known,
-            weights_B=query_weights,
+            weights_B=example_weights,
             logq_C=batch.logq,
             factors=self._factors,
             sum_CD=of_entities,
@@ -127,11 +128,12 @@ class Trainer:
         of_path = vjp(task.of_queries.view_as(queries))
         gradient.index_add_(0, ends.flip(0).view(-1), of_path.view(-1, rows.shape[1]))
         # 7. Numbers of the step; non-finite ones move nothing.
-        terms = _task_terms(task.losses * query_weights, batch) | regularizer | auxiliary
-        terms["loss"] = _sum([x * self._weights.get(name, 1.0) for name, x in terms.items()])
+        terms = _task_terms(task.losses * example_weights, batch) | regularizer | auxiliary
+        terms["loss"] = _sum([x * self._loss_weights.get(name, 1.0) for name, x in terms.items()])
         dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
         gradients = [gradient, *(x for x in dense if x is not None)]
-        # A sum is finite where all its numbers are, or nearly, and takes no memory.
+        # One number a gradient: a sum with a NaN or infinite term is not finite. (That of finite
+        # terms may overflow too, but not before training has diverged.)
         sums = [x.sum().to(terms["loss"]) for x in gradients]
         numbers = torch.stack([*terms.values(), *sums])
         memory = (rows, *gradients, *self._rows.memory)
@@ -141,7 +143,7 @@ class Trainer:
             self.metrics.check()
         else:
             self.metrics.zero_if_nonfinite(numbers, gradients)
-        # 8. Update the rows and the dense weights.
+        # 8. Update the tables, and the parameters of encoder and distillation.
         if batch.original is not None:
             # A padding row moves as its original does: both are written back to one place.
             gradient = gradient.index_select(0, batch.original)
@@ -186,8 +188,8 @@ class Trainer:
             batch = replace(batch, auxiliary=self._auxiliary.prepare_batch(batch))
         return batch if self.model.device.type == "cpu" else batch.to(self.model.device)
 
-    def rows_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the current rows of a batch."""
+    def embeddings_of(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the current embeddings of a batch's entities and relations."""
         ids = (x.to(self.model.device) for x in (batch.entities, batch.relations))
         rows = self._rows.take(*ids)
         entities, relations = (x.clone() for x in rows.tensor_split([len(batch.entities)]))
@@ -195,7 +197,7 @@ class Trainer:
 
     def _regularizer(self, batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the N3 term, if its weight is not 0, and its weighted gradient."""
-        weight = self._weights["regularization"]
+        weight = self._loss_weights["regularization"]
         if not weight:
             return {}, torch.zeros_like(rows)
         gradient = torch.empty_like(rows)
@@ -218,7 +220,9 @@ class Trainer:
         ]
         terms: dict[str, Tensor] = self._auxiliary(StepState(state.batch, *leaves))
         if terms:
-            torch.autograd.backward(_sum([x * self._weights[name] for name, x in terms.items()]))
+            torch.autograd.backward(
+                _sum([x * self._loss_weights[name] for name, x in terms.items()])
+            )
         for gradient, leaf in zip(gradients, leaves, strict=True):
             if leaf.grad is not None:
                 gradient += leaf.grad
@@ -228,8 +232,8 @@ class Trainer:
         """Return all tensors that a later step depends on, by name; they share memory."""
         state = {**self.model.tensors(), **self._rows.state()}
         if self._auxiliary is not None:
-            own = self._auxiliary.state_dict().items()
-            state |= {f"auxiliary.{name}": value for name, value in own}
+            of_auxiliary = self._auxiliary.state_dict().items()
+            state |= {f"auxiliary.{name}": value for name, value in of_auxiliary}
         for number, optimizer in enumerate(self._dense):
             for place, parameter in enumerate(optimizer.param_groups[0]["params"]):
                 for name, value in optimizer.state[parameter].items():
@@ -243,12 +247,12 @@ class Trainer:
         Raises:
             ValueError: If it is the state of another trainer.
         """
-        own = self.state()
-        if {name: x.shape for name, x in own.items()} != {
+        current = self.state()
+        if {name: x.shape for name, x in current.items()} != {
             name: x.shape for name, x in state.items()
         }:
             raise ValueError("the tensors are not those of this model and its optimizers")
-        for name, value in own.items():
+        for name, value in current.items():
             value.copy_(state[name])
 
 

@@ -1,7 +1,7 @@
 // The view of a fact: its probability, a drawing of the evidence, and the evidence in words.
 
 import { card, chips, element, entityAddress, grouped, modelInfo, percent, request } from "./common.js";
-import { draw } from "./drawing.js";
+import { draw } from "./explanation_drawing.js";
 
 const STATEMENTS = 8; // supporting statements shown
 

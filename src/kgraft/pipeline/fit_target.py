@@ -51,6 +51,7 @@ from kgraft.training.checkpoint import Fingerprint
 from kgraft.training.validation import ValidationSample
 
 Showing = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows the progress of a part with a name and a total; its context advances it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class TargetContext:
 
     @cached_property
     def reliability(self) -> NDArray[np.float64]:
-        """The probability that the target would state each of the graph's facts, ``(n,)``."""
+        """The ``source_reliability`` of each of the graph's facts, ``(n,)``."""
         if self.known_reliability is not None:
             return self.known_reliability
         return source_reliability(self.graph, self.target.name)
@@ -117,6 +118,10 @@ def fit_target(
     context: TargetContext, options: RunOptions | None = None, *, device: str | torch.device = "cpu"
 ) -> TrainedModel:
     """Train a model for a target, stage by stage.
+
+    The stages are rules, rule weights, pseudo-facts, embeddings, ensemble and calibration; without
+    rules only embeddings and calibration. The embeddings of ``context.task.model`` are trained in
+    place.
 
     Args:
         context: What the stages share.
