@@ -66,6 +66,9 @@ NATURAL: Final = {"head": "relation", "subject": "predicate", "subj": "pred"}
 NAMELESS: Final = re.compile(r"|\d+|unnamed\d*|(column|col|field|f|c|v|x)\d+")
 """Names that programs give to columns without one."""
 
+QUOTED: Final = '"(?:[^"]|"")*"'
+"""A quoted cell."""
+
 NTRIPLES: Final = r"(<[^<>\s]+>|_:\S+)\s*<[^<>\s]+>\s*(<[^<>\s]+>|_:\S+|\".*)\s*\.\s*(#.*)?$"
 """A statement of N-Triples."""
 
@@ -234,7 +237,29 @@ def read_fact_table(
     )
     if not header and not after and not denied:
         _warn_of_header(facts, path)
+    if header and separator == "\t" and all(re.fullmatch(QUOTED, cell) for cell in cells):
+        facts = _unquoted(facts, path)
     return facts.select(*ROLES, LINE)
+
+
+def _unquoted(facts: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Take the quotes off the cells of a table whose header is quoted.
+
+    Raises:
+        DataError: If nothing is between the quotes of a cell.
+    """
+    for role in ROLES:
+        cell = pl.col(role)
+        bare = cell.str.slice(1, cell.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
+        facts = facts.with_columns(
+            pl.when(cell.str.contains(f"^{QUOTED}$")).then(bare).otherwise(cell).alias(role)
+        )
+        empty = facts[role] == ""
+        if empty.any():
+            line = int(facts[LINE][int(empty.arg_max() or 0)])
+            remedy = "Fill it in or remove the line"
+            raise DataError(f"the {role} is empty", remedy=remedy, path=path, line=line)
+    return facts
 
 
 def is_ntriples(path: Path) -> bool:
