@@ -366,8 +366,9 @@ def test_targets_are_sources(graph_of) -> None:
         collect([a], target="z")
     with pytest.raises(UnknownNameError, match="no source is called 'z'; there are a"):
         collect([a]).with_target("z")
-    with pytest.raises(UnknownNameError, match="collection names no target; choose one of a"):
-        _ = collect([a]).target_graph
+    with pytest.raises(UnknownNameError, match="names no target; choose one of a, b"):
+        _ = collect([a, graph_of("b", "x r y")]).target_graph
+    assert collect([a]).target_graph is a
 
 
 def test_a_graph_without_others_is_alone_on_purpose(graph_of) -> None:

@@ -151,6 +151,7 @@ def evaluate(
     """
     collection = collection.with_target(target)
     graph = collection.target_graph
+    collection = collection.with_target(graph.name)
     facts = getattr(graph, split)
     if not len(facts):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Read a collection from a TOML file, a directory in the DBP-5L layout, or kgraft itself."""
+"""Read a collection from a TOML file, a graph's file, a directory, or kgraft itself."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
-from kgraft.io.read_graph import read_graph
+from kgraft.io.read_graph import ENDINGS, read_graph
 from kgraft.io.read_links import LinkFormat, links_by_name, read_links
-from kgraft.io.source import GraphSource
+from kgraft.io.source import GraphSource, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import LinkKind, Links
-from kgraft.system.files import read_text
+from kgraft.system.files import compression_of, content_ending, read_text
 from kgraft.toml_settings import explain, parse_toml
 
 EMBEDDED = ("world",)
@@ -36,6 +36,8 @@ def read_collection(
     Args:
         path: A TOML file, a directory that holds a ``collection.toml``, a directory in the DBP-5L
             layout, or the name of an embedded collection, unless a file has that name: ``world``.
+            A file of facts is a collection of one graph with the file's name, of which a tenth of
+            the facts each is drawn for validation and test (``Split``).
         known: Graphs that the links of a TOML file may name though it does not list them, as the
             sources of a teacher (``teacher.graph.graphs()``); those that are named come along.
 
@@ -53,10 +55,13 @@ def read_collection(
     if not place.exists():
         raise DataError(
             "there is no such file or directory",
-            remedy="Name a collection.toml, a directory in the DBP-5L layout, or "
+            remedy="Name a collection.toml, a file of facts, a directory in the DBP-5L layout, or "
             + ", ".join(EMBEDDED),
             path=place,
         )
+    if content_ending(place) in ENDINGS and not place.is_dir():
+        graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
+        return collect([graph], name=graph.name)
     if place.is_file():
         return _read_toml(place, known or {})
     if (place / COLLECTION_FILE).is_file():
@@ -65,9 +70,14 @@ def read_collection(
         return _read_directory(place)
     raise DataError(
         f"this directory holds neither a {COLLECTION_FILE} nor kg/XX-train.tsv",
-        remedy="Name a collection.toml, or a directory in the DBP-5L layout",
+        remedy="Name a collection.toml, a file of facts, or a directory in the DBP-5L layout",
         path=place,
     )
+
+
+def graph_name(file: Path) -> str:
+    """Return a file's name without its ending and one of compression."""
+    return Path(file.stem).stem if compression_of(file) else file.stem
 
 
 def _read_directory(directory: Path) -> Collection:
@@ -153,7 +163,10 @@ def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
         name=described.name or path.parent.resolve().name,
         description=described.description,
     )
-    collection = replace(collection, target=described.target)
+    target = described.target
+    if target is None and len(sources) == 1 and len(graphs) > 1:
+        target = sources[0].name  # The others are of the teacher that the links name.
+    collection = replace(collection, target=target)
     collection.warn_if_alone(path, _line_of(text, "target"))
     return collection
 

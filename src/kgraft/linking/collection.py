@@ -81,11 +81,13 @@ class Collection:
 
     @property
     def target_graph(self) -> KnowledgeGraph:
-        """The graph to train for.
+        """The graph to train for: the one that is chosen, or the only one.
 
         Raises:
-            UnknownNameError: If none is chosen.
+            UnknownNameError: If none of several is chosen.
         """
+        if self.target is None and len(self.graphs) == 1:
+            return next(iter(self.graphs.values()))
         if self.target is None:
             known = ", ".join(self.graphs)
             raise UnknownNameError(f"{self.name} names no target; choose one of {known}")

@@ -56,6 +56,7 @@ def training_context(
     settings = settings or TrainSettings()
     collection = collection.with_target(target)
     own = collection.target_graph
+    collection = collection.with_target(own.name)
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
     graph = join([own, *others], collection.links)
     task = EmbeddingTask(
