@@ -232,3 +232,24 @@ def test_a_fact_of_another_source_is_no_fact_that_was_trained_on(tiny: Collectio
     measured = TrainedModel("joint", kge, joint, "mine", settings).evaluate(tiny)
     assert (len(measured.facts), measured.trained_on) == (4, 0)
     assert measured.covered.tolist() == COVERED.tolist()
+
+
+@pytest.mark.parametrize("name", ["mine", "other"])
+def test_a_model_that_does_not_fit_is_refused(
+    model: TrainedModel, tiny: Collection, name: str
+) -> None:
+    mine = tiny.graphs["mine"]
+    strange = Vocabulary.of([f"http://e.example/{x}" for x in mine.entities.names])
+    other = collect([replace(mine, name=name, entities=strange)], target=name)
+    told = f"knows none of the 5 entities of '{name}', such as 'http://e.example/ann'"
+    with pytest.raises(DataError, match=told):
+        model.evaluate(other)
+    with pytest.raises(DataError, match=r"its sources \(mine\), or that links"):
+        model.evaluate(other)
+
+
+def test_a_model_that_knows_no_relation_is_refused(model: TrainedModel, tiny: Collection) -> None:
+    mine = tiny.graphs["mine"]
+    other = collect([replace(mine, relations=Vocabulary.of(["x", "y"]))], target="mine")
+    with pytest.raises(DataError, match=r"none of the 2 relations .* names such as 'likes'"):
+        model.evaluate(other)

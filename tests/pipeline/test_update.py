@@ -159,6 +159,16 @@ def test_held_out_facts_that_the_student_was_trained_on_are_left_out(
     assert context.target.valid.tolist() == mine.valid[3:].tolist()
 
 
+def test_a_student_of_other_names_is_refused(
+    generated: Collection, teacher: TrainedModel, student: TrainedModel
+) -> None:
+    mine = generated.graphs["mine"]
+    names = Vocabulary.of([f"http://e.example/{x}" for x in mine.entities.names])
+    changed = replace(generated, graphs={**generated.graphs, "mine": replace(mine, entities=names)})
+    with pytest.raises(DataError, match=r"knows none of the .* entities of 'mine'"):
+        retrain(changed, teacher, short(student), start=student)
+
+
 def test_a_student_can_go_on_from_an_updated_one(
     grown: Collection, teacher: TrainedModel, updated: TrainedModel
 ) -> None:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from kgraft.errors import KgraftWarning
+from kgraft.errors import DataError, KgraftWarning
 from kgraft.evaluation.evaluate import evaluate
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
@@ -118,6 +118,13 @@ def test_large_graphs_are_asked_less(
     # Five entities: three facts, both ends of each, take thirty scores.
     [found] = measure_held_out(sized, tiny, split="test")
     assert len(found.facts) == 3
+
+
+def test_a_collection_without_a_teachers_sources_is_refused(
+    teacher: TrainedModel, tiny: Collection
+) -> None:
+    with pytest.raises(DataError, match="'tiny' holds none of the model's sources: atlas, cards"):
+        measure_held_out(teacher, tiny)
 
 
 def test_facts_that_the_model_was_trained_on_are_left_out_and_told(

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from kgraft.graph.knowledge_graph import Triples
+from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
@@ -145,7 +146,8 @@ class TrainedModel:
 
         Raises:
             UnknownNameError: If the collection has no such target.
-            DataError: If the graph has no facts in the split, or the model was trained on all.
+            DataError: If the graph has no facts in the split, the model was trained on all, or
+                does not know the names.
             ValueError: If the model has no rules to answer by.
 
         Warns:
@@ -351,6 +353,9 @@ class TrainedModel:
 
         Entities and relations of a graph that the model was trained on are found by name; those of
         any other graph by the collection's links to the model's sources.
+
+        Raises:
+            DataError: If the model knows no entity or no relation of the graph.
         """
         graph, part = collection.graphs[name], self.graph.parts.get(name)
         if part is None:
@@ -363,4 +368,23 @@ class TrainedModel:
             entities = part.entity_rows_of(graph.entities.names)
             relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
+        for kind, rows in (("entities", entities), ("relations", relations)):
+            if not (rows >= 0).any():
+                raise self._no_fit(graph, kind)
         return MappedScorer(self.scorer(by), entities, relations)
+
+    def _no_fit(self, graph: KnowledgeGraph, kind: str) -> DataError:
+        """Return the error that the model knows no name of a graph."""
+        names = getattr(graph, kind)
+        found = f"the model knows none of the {len(names):,} {kind} of {graph.name!r}"
+        if len(names):
+            found += f", such as {names.name(0)!r}"
+        if (part := self.graph.parts.get(graph.name)) is not None:
+            found += f"; of its own {graph.name!r} it knows names such as "
+            found += repr(getattr(part, kind).name(0))
+        sources = ", ".join(self.graph.sources)
+        return DataError(
+            found,
+            remedy=f"Give a collection whose names are those of its sources ({sources}), or that "
+            f"links {graph.name!r} to one of them",
+        )

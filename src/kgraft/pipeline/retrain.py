@@ -94,7 +94,7 @@ def retraining_context(
     own = collection.with_target(target).target_graph
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
     if start is not None:
-        check_start(start, own.name, settings)
+        check_start(start, own, settings)
         own = without_trained(own, start)
     known = list(collection.graphs.values())
     inputs = fingerprint_of_inputs(

@@ -71,17 +71,24 @@ def settings_after(start: TrainedModel) -> RetrainSettings:
     return start.settings.for_update()
 
 
-def check_start(start: TrainedModel, target: str, settings: RetrainSettings) -> None:
+def check_start(start: TrainedModel, target: KnowledgeGraph, settings: RetrainSettings) -> None:
     """Check that a student can be updated.
 
     Raises:
-        DataError: If that is no student, is for another target, or is another kind of model.
+        DataError: If that is no student, is for another target, knows none of its entities, or is
+            another kind of model.
     """
     settings_after(start)
-    if start.target != target:
+    if start.target != target.name:
         raise DataError(
-            f"the student to go on from is for {start.target!r}, not for {target!r}",
+            f"the student to go on from is for {start.target!r}, not for {target.name!r}",
             remedy="Name a student of the same target",
+        )
+    if not (start.graph.part(target.name).entity_rows_of(target.entities.names) >= 0).any():
+        raise DataError(
+            f"the student to go on from knows none of the {len(target.entities):,} entities of "
+            f"{target.name!r}",
+            remedy="Name a student of the same names, or leave out --from (in Python start=)",
         )
     if start.settings.model != settings.model:
         raise DataError(

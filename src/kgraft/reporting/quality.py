@@ -11,6 +11,7 @@ import polars as pl
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from kgraft.errors import DataError
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
 from kgraft.graph.knowledge_graph import no_triples
 from kgraft.graph.vocabulary import Rows
@@ -81,12 +82,19 @@ def measure_held_out(
 
     Raises:
         UnknownNameError: If the collection has no such target.
+        DataError: If the model does not know the names of what is measured.
     """
     target = target or model.target
     if target is None:
         # Graphs that the teacher has not seen cover none of its facts.
         seen = {name: x for name, x in collection.graphs.items() if name in model.graph.parts}
         collection = replace(collection, graphs=seen, target=None)
+        if not seen:
+            raise DataError(
+                f"the collection {collection.name!r} holds none of the model's sources: "
+                + ", ".join(model.graph.sources),
+                remedy="Give the collection that it was trained on, or name a target",
+            )
     chosen = list(collection.graphs) if target is None else [target]
     names = [x for x in chosen if len(getattr(collection.with_target(x).target_graph, split))]
     joint = join(list(collection.graphs.values()), collection.links) if names else None
