@@ -115,3 +115,24 @@ def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"line 2: the line is longer") as caught:
         list(blocks_of_lines(content, Path("g.nt")))
     assert caught.value.line == 2
+
+
+def test_bare_values_and_directives_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "g.nt"
+    values = {"502": "integer", "-0.5": "decimal", "1e3": "double", "true": "boolean"}
+    lines = [f"<http://x/a> <http://x/p> {value} ." for value in values]
+    path.write_text("\r\n".join(['VERSION "1.2"', PLAIN, *lines]))
+    for end in ("", "\n" + LITERAL + " <http://x/g> " + "."):
+        (batch,) = read_rdf(path, "ntriples", "scope")
+        assert dict(batch.literals.select("value", "datatype").rows()) == {
+            value: f"http://www.w3.org/2001/XMLSchema#{kind}" for value, kind in values.items()
+        }
+        assert len(batch.facts) == 1
+        with path.open("a") as file:
+            file.write(end)
+    # The error is that of the line that is malformed.
+    with path.open("a") as file:
+        file.write("\r\n<http://x/a> <http://x/p> maybe .\r\n")
+    with pytest.raises(DataError) as caught:
+        list(read_rdf(path, "ntriples", "scope"))
+    assert caught.value.line == 7

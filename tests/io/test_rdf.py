@@ -233,3 +233,92 @@ def test_rdfxml_of_one_element_is_whole(tmp_path: Path) -> None:
     names = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://x/"'
     path.write_text(f'<A {names} rdf:about="http://x/a" rdf:type="http://x/B"/>')
     assert len(facts(read(path, "rdfxml"))) == 2
+
+
+def test_annotations_and_the_nodes_that_only_they_use_are_left_out(tmp_path: Path) -> None:
+    path = turtle(
+        tmp_path,
+        ":a :p :b . << :a :p :b >> :since :y2001 ; :n 5 ; :by [ :name :x ; :also ( :u ) ] .\n"
+        ":a :q :c {| :certainty :high |} . :a :q :d ~ :event {| :place :e |} . :m :saw :event .\n"
+        ":a :q :k ~ :id {| :says :w |} . :a :has _:kept . _:kept :p :b .",
+    )
+    with pytest.warns(KgraftWarning, match="13 statements about statements"):
+        found = facts(read(path))
+    named = {tuple(name.removeprefix("http://x/") for name in row) for row in found}
+    assert named == {
+        *[("a", "p", "b"), ("a", "q", "c"), ("a", "q", "d"), ("a", "q", "k")],
+        # Another fact leads to this one, so it is an entity of its own.
+        *[("m", "saw", "event"), ("event", "place", "e")],
+        *[("a", "has", "_:g.ttl#kept"), ("_:g.ttl#kept", "p", "b")],
+    }
+
+
+def test_untagged_language_strings_are_plain_text(tmp_path: Path) -> None:
+    value = f'"u"^^<{LANG_STRING}>'
+    row = ("http://x/a", "http://x/p", "u", STRING, None)
+    (batch,) = read(turtle(tmp_path, f":a :p {value} ; :p :b ."))
+    assert (batch.literals.rows(), len(batch.facts)) == ([row], 1)
+    path = tmp_path / "g.nq"
+    path.write_text(f"<http://x/a> <http://x/p> {value} <http://x/g> .\n")
+    (batch,) = read(path, "nquads")
+    assert batch.literals.rows() == [row]
+
+
+MALFORMED = {
+    "ntriples": "<http://x/a> <http://x/p> <http://x/b> .\n<http://x/a> <http://x/p> <x y> .\n"
+    '<http://x/a> <http://x/p> "A"\n<http://x/a> <http://x/p> "\xff" .\n# \xff\n'
+    "<http://x/a> <http://x/p> 5 .\n<http://x/%> <http://x/p> <http://x/b> .\n",
+    "nquads": "<http://x/a> <http://x/p> <http://x/b> <http://x/g> .\n<x y> <x> <x> .\n" * 4,
+    "turtle": "@prefix : <http://x/> .\n:a :p <x y> ; :q :c .\n:a :p :b .\n:a no:p :b .\n"
+    ":a :p :b .\n:a :p '5'^^<%> .\n:a 7 :b .\n:a :p \"x",
+    "trig": "@prefix : <http://x/> . :g { :a :p <x y> , <%> ; :p :b }\n:a :p <http://[/> ; <%> :a.",
+    "rdfxml": '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://x/">'
+    + '<rdf:Description rdf:about="http://x/a"><p rdf:resource="http://x/b"/>'
+    '<p rdf:resource="x y"/></rdf:Description>' * 4 + "</rdf:RDF>",
+    "jsonld": '{"@id": "http://x/a", "http://x/p": [{"@id": "http://x/b"}, {"@id": "x y"}, '
+    '{"@id": "%"}, {"@id": "http://["}, {"@value": "1", "@type": "a b:c"}]}',
+}
+
+
+@pytest.mark.parametrize("syntax", [name for name in MALFORMED if name != "turtle"])
+def test_malformed_statements_are_left_out_if_asked_for(tmp_path: Path, syntax: str) -> None:
+    path = tmp_path / "g"
+    path.write_bytes(MALFORMED[syntax].encode("latin-1"))
+    with pytest.raises(DataError, match='or leave such statements out with malformed="skip"'):
+        list(read_rdf(path, syntax, "scope", malformed="error"))
+    with pytest.warns(KgraftWarning, match=r"4 statements that are malformed \(.*; \.\.\.\)"):
+        batches = list(read_rdf(path, syntax, "scope", malformed="skip"))
+    assert set(facts(batches)) == {("http://x/a", "http://x/p", "http://x/b")}
+
+
+def test_malformed_statements_of_turtle_are_left_out_up_to_the_full_stop(tmp_path: Path) -> None:
+    path = tmp_path / "g.ttl"
+    path.write_text(MALFORMED["turtle"])
+    with pytest.raises(DataError, match="what is left of the file cannot be told"):
+        list(read_rdf(path, "turtle", "scope", malformed="skip"))
+    path.write_text(MALFORMED["turtle"] + '" .')
+    with pytest.warns(KgraftWarning, match=r"4 statements that are malformed \(.*line 2 "):
+        found = facts(list(read_rdf(path, "turtle", "scope", malformed="skip")))
+    assert found == [("http://x/a", "http://x/p", "http://x/b")] * 2
+
+
+def test_a_graph_leaves_malformed_statements_out_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "g.nt"
+    path.write_bytes(MALFORMED["ntriples"].encode("latin-1"))
+    shown = r"\(line 2: Invalid IRI.*; line 3: Triples must be .*; line 4: not UTF-8; \.\.\.\)"
+    with pytest.warns(KgraftWarning, match=shown):
+        graph = graph_of(path, malformed="skip")
+    assert len(graph.train) == 1
+    path.write_text("head\trelation\ttail\na\tb\tc\n")
+    with pytest.raises(DataError, match="none of 2 statements is well-formed"):
+        graph_of(path, malformed="skip")
+
+
+def test_malformed_xml_and_graphs_are_refused_also_when_statements_may_be_left_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "g"
+    for syntax in ("rdfxml", "trig", "jsonld"):
+        path.write_text(DOCUMENTS[syntax].replace("}", "{").replace("</p", "<p").replace("/>", ">"))
+        with pytest.raises(DataError, match="only statements with malformed IRIs"):
+            list(read_rdf(path, syntax, "scope", malformed="skip"))

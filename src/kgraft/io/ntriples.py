@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import polars as pl
+from pyoxigraph import Literal, NamedNode
 
 from kgraft.errors import DataError
 from kgraft.io.named_facts import ROLES
@@ -19,6 +21,17 @@ _SIGN: Final = r"(?:[A-Za-z0-9/_.~!$&'()*+,;=:@\u{A0}-\u{D7FF}-]|%[0-9A-Fa-f]{2}
 _IRI: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.-]+/|[A-Za-z0-9_]){_SIGN}*(?:#{_SIGN}*)?"
 _PLAIN: Final = rf"^<({_IRI})> <({_IRI})> <({_IRI})> \.$"
 """The common form of a fact, of IRIs that are certainly well-formed (RFC 3987)."""
+
+XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+
+_BARE: Final = (
+    r"(?m)^([^\"\r\n]*>)[ \t]+([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|true|false)"
+    r"[ \t]*((?:(?:<[^>\r\n]*>|_:[^ \t\r\n]+)[ \t]*)?\.[ \t]*\r?)$"
+)
+"""A statement of a number or truth value without quotes, as in Turtle."""
+
+_VERSION: Final = r"(?m)^VERSION[ \t]+[\"'][^\"'\r\n]*[\"'][ \t]*\r?$"
+"""A directive of RDF 1.2."""
 
 
 def blocks_of_lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -43,6 +56,21 @@ def blocks_of_lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]
         before += lines
 
 
+def in_strict_form(text: str) -> str:
+    """Return lines with bare numbers and truth values quoted, and without directives."""
+
+    def quoted(match: re.Match[str]) -> str:
+        subject, value, rest = match.groups()
+        if value in ("true", "false"):
+            typed = Literal(value == "true")
+        else:
+            kind = "double" if "e" in value.lower() else "decimal" if "." in value else "integer"
+            typed = Literal(value, datatype=NamedNode(f"{XSD}{kind}"))
+        return f"{subject} {typed} {rest}"
+
+    return re.sub(_VERSION, "", re.sub(_BARE, quoted, text))
+
+
 def plain_facts(text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the plain facts among some lines.
 
@@ -59,4 +87,10 @@ def plain_facts(text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     others = lines.with_row_index("position").filter(
         facts["head"].is_null(), stripped != "", ~stripped.str.starts_with("#")
     )
+    unquoted = others.filter(~pl.col("line").str.contains('"', literal=True))["line"]
+    if unquoted.str.contains(_BARE).any() or others["line"].str.contains(_VERSION).any():
+        strict = [in_strict_form(line) for line in others["line"]]
+        others = others.with_columns(line=pl.Series(strict, dtype=pl.String)).filter(
+            pl.col("line") != ""
+        )
     return facts, others

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 import polars as pl
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.io.iris import names_of_iris
-from kgraft.io.named_facts import ROLES
-from kgraft.io.ntriples import blocks_of_lines, plain_facts
+from kgraft.io.iris import is_iri, names_of_iris
+from kgraft.io.ntriples import blocks_of_lines, in_strict_form, plain_facts
+from kgraft.io.rdf_annotations import annotation_nodes
 from kgraft.io.rdf_streams import GuardedXml, skip_mark
-from kgraft.io.source import BlankNodes
+from kgraft.io.rdf_terms import Collected, RdfBatch, Terms
+from kgraft.io.source import BlankNodes, Malformed
 from kgraft.system.files import open_bytes
 
 RDF_FORMATS: Final = {
@@ -36,30 +35,7 @@ SKOS_LABEL: Final = "http://www.w3.org/2004/02/skos/core#prefLabel"
 BATCH: Final = 100_000
 """Statements in memory as Python objects at once."""
 
-LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
-
-# Random labels that pyoxigraph gives to unlabelled nodes.
-_DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
-
-
-@dataclass(frozen=True, eq=False)
-class RdfBatch:
-    """Some statements of a file.
-
-    Args:
-        facts: String columns head, relation, tail.
-        literals: String columns ``LITERAL_COLUMNS``; the entity by name, language may be null.
-    """
-
-    facts: pl.DataFrame
-    literals: pl.DataFrame
-
-    def count_local(self) -> int:
-        """Return the number of statements with an IRI of a file on a disk."""
-        return sum(
-            len(frame.filter(pl.any_horizontal(pl.col(columns).str.starts_with("file:///"))))
-            for frame, columns in ((self.facts, ROLES), (self.literals, LITERAL_COLUMNS[:2]))
-        )
+_BY_LINES: Final = (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS)
 
 
 def read_rdf(
@@ -69,6 +45,7 @@ def read_rdf(
     *,
     file_name: str | None = None,
     base_iri: str | None = None,
+    malformed: Malformed | None = None,
 ) -> Iterator[RdfBatch]:
     """Read the statements of all graphs of an RDF file, named graphs and default graph alike.
 
@@ -79,9 +56,13 @@ def read_rdf(
             is the file's ``N``-th node without a label. ``drop``: its statements are left out.
         file_name: ``FILE`` in names of blank nodes; by default the path's last part.
         base_iri: IRI that relative ones are resolved against; by default the file's own.
+        malformed: ``error``, also by default; or ``skip``: leave malformed statements out, in
+            Turtle up to the next full stop; in TriG, RDF/XML and JSON-LD only those with malformed
+            IRIs.
 
     Yields:
-        Batches of at most ``BATCH`` statements, or of one block of lines.
+        Batches of at most ``BATCH`` statements, or of one block of lines; from the first batch
+        with annotations on all is one batch.
 
     Raises:
         DataError: With file and line, where the parser knows it: a missing, damaged, malformed
@@ -89,10 +70,12 @@ def read_rdf(
 
     Warns:
         KgraftWarning: With counts, when statements were left out: those with blank nodes under
-            ``drop``, and those about statements (RDF-star), which no graph of facts can hold;
+            ``drop``; those about statements (RDF-star) and of nodes that only such ones use, which
+            no graph of facts can hold; malformed ones under ``skip``;
             and when relative IRIs were resolved against the file's own.
     """
-    terms = _Terms(file_name or path.name, blank_nodes, drawn=syntax not in ("ntriples", "nquads"))
+    kind = RDF_FORMATS[syntax]
+    terms = Terms(file_name or path.name, blank_nodes, malformed, drawn=kind not in _BY_LINES)
     base = base_iri or path.absolute().as_uri()
     n_local = 0
     with open_bytes(path) as stream:
@@ -100,21 +83,29 @@ def read_rdf(
         xml = GuardedXml(stream, path) if syntax == "rdfxml" else None
         source = stream if xml is None else cast("BinaryIO", xml)
         try:
-            if syntax == "ntriples":
-                yield from _by_lines(source, path, terms)
+            if kind in _BY_LINES:
+                batches = _by_lines(source, path, kind, terms)
             else:
-                for batch in _by_statements(source, RDF_FORMATS[syntax], terms, base):
-                    n_local += batch.count_local() if base_iri is None else 0
-                    yield batch
+                batches = _by_statements(source, kind, terms, base)
+            for batch in _without_annotations(batches, terms):
+                if kind not in _BY_LINES and base_iri is None:
+                    n_local += batch.count_local()
+                yield batch
             if xml is not None and terms.statements:
                 xml.check_end()
         except SyntaxError as error:
             raise DataError(
-                f"not well-formed {RDF_FORMATS[syntax].name} ({error.msg})",
-                remedy="Repair the statement, or name the file's format",
+                f"not well-formed {kind.name} ({error.msg})",
+                remedy=_remedy(kind, malformed),
                 path=path,
                 line=error.lineno,
             ) from error
+    if terms.statements == 0 and terms.n_malformed:
+        raise DataError(
+            f"none of {terms.n_malformed} statements is well-formed ({terms.malformed[0]})",
+            remedy="Name the file's format, or repair the statements",
+            path=path,
+        )
     if terms.statements == 0:
         raise DataError(
             "the file holds no statements",
@@ -124,42 +115,142 @@ def read_rdf(
     terms.warn_of_dropped(path)
     if n_local:
         problem = f"relative IRIs are read against {base}, in {n_local} statements"
-        remedy = "Set base_iri to the IRI that they are meant for, so that names hold elsewhere too"
+        remedy = "Set base_iri of the source, or write whole IRIs, so that names hold elsewhere too"
         warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=2)
 
 
 def _by_statements(
-    source: BinaryIO | bytes, syntax: RdfFormat, terms: _Terms, base: str | None = None
+    source: BinaryIO | bytes, syntax: RdfFormat, terms: Terms, base: str | None = None
 ) -> Iterator[RdfBatch]:
-    collected = _Collected()
-    quads = parse(source, format=syntax, base_iri=base)
+    collected = Collected()
+    quads = _quads(source, syntax, terms, base)
     for number, quad in enumerate(quads, start=1):
         terms.add(quad, collected)
         if number % BATCH == 0:
             yield collected.batch()
-            collected = _Collected()
+            collected = Collected()
     yield collected.batch()
 
 
-def _by_lines(source: BinaryIO, path: Path, terms: _Terms) -> Iterator[RdfBatch]:
-    """Read N-Triples by blocks of lines, each of which is a statement of its own."""
-    syntax = RdfFormat.N_TRIPLES
+def _quads(
+    source: BinaryIO | bytes | str, syntax: RdfFormat, terms: Terms, base: str | None = None
+) -> Iterator[Quad]:
+    """Yield well-formed statements; others are errors, or left out and counted."""
+    # JSON-LD leaves out what has a malformed IRI without a word, unless the parser is lenient.
+    is_checked_here = syntax == RdfFormat.JSON_LD or (
+        terms.skips and syntax in (RdfFormat.TRIG, RdfFormat.RDF_XML)
+    )
+    quads = parse(source, format=syntax, base_iri=base, lenient=is_checked_here)
+    while True:
+        try:
+            for quad in quads:
+                if not is_checked_here or _has_valid_iris(quad):
+                    yield quad
+                elif not terms.skips or "\n" in str(quad):
+                    raise SyntaxError(f"an IRI is malformed in {str(quad)[:200]}")
+                else:
+                    terms.leave_out(str(quad))
+        except SyntaxError as error:
+            # After a literal of rdf:langString without a language the parser gives it as it is.
+            if syntax in (*_BY_LINES, RdfFormat.TURTLE, RdfFormat.TRIG) and (
+                "must not be rdf:langString" in error.msg
+            ):
+                continue
+            # What reaches the end may hold any number of statements.
+            if not terms.skips or syntax != RdfFormat.TURTLE or "Unexpected end" in error.msg:
+                raise
+            terms.leave_out(error.msg)
+        else:
+            return
+
+
+def _has_valid_iris(quad: Quad) -> bool:
+    terms = (quad.subject, quad.predicate, quad.object)
+    iris = (term.datatype if isinstance(term, Literal) else term for term in terms)
+    return all(is_iri(iri.value) for iri in iris if isinstance(iri, NamedNode))
+
+
+def _remedy(syntax: RdfFormat, malformed: Malformed | None) -> str:
+    if malformed is None:
+        return "Repair the statement, or name the file's format"
+    if malformed == "error":
+        return (
+            "Repair the statement, name the file's format, or leave such statements out "
+            'with malformed="skip"'
+        )
+    if syntax == RdfFormat.TURTLE:
+        return "Repair the statement: what is left of the file cannot be told from it"
+    return f"Repair it: in {syntax.name} only statements with malformed IRIs can be left out"
+
+
+def _without_annotations(batches: Iterator[RdfBatch], terms: Terms) -> Iterator[RdfBatch]:
+    """Yield batches without statements of nodes that only annotations use."""
+    annotated = []
+    for batch in batches:
+        if terms.reifiers:
+            annotated.append(batch)
+        else:
+            yield batch
+    if annotated:
+        facts = pl.concat([batch.facts for batch in annotated])
+        literals = pl.concat([batch.literals for batch in annotated])
+        reifiers = names_of_iris(pl.Series(sorted(terms.reifiers)))
+        nodes = annotation_nodes(facts, reifiers.to_list()).implode()
+        kept = RdfBatch(
+            facts.filter(~pl.col("head").is_in(nodes)),
+            literals.filter(~pl.col("entity").is_in(nodes)),
+        )
+        terms.n_about += len(facts) + len(literals) - len(kept.facts) - len(kept.literals)
+        yield kept
+
+
+def _by_lines(source: BinaryIO, path: Path, syntax: RdfFormat, terms: Terms) -> Iterator[RdfBatch]:
+    """Read N-Triples or N-Quads by blocks of lines, each of which is a statement of its own."""
     for before, block in blocks_of_lines(source, path):
-        collected = _Collected()
+        collected = Collected()
+        counts = terms.statements, terms.n_about, terms.n_blank
         try:
             plain, others = plain_facts(block.decode())
             terms.statements += len(plain) - plain["head"].null_count()
-            quads = parse("\n".join(others["line"]), format=syntax)
+            quads = _quads("\n".join(others["line"]), syntax, terms)
             positions = [
                 position
                 for position, quad in zip(others["position"], quads, strict=True)
                 if terms.add(quad, collected)
             ]
         except (SyntaxError, ValueError):
-            # Parse the block again, for the error's line in the file.
-            yield from _by_statements(b"\n" * before + block, syntax, terms)
+            terms.statements, terms.n_about, terms.n_blank = counts
+            if terms.skips:
+                yield from _by_single_lines(block, before, syntax, terms)
+            else:
+                # Parse the block again, for the error's line in the file.
+                text = in_strict_form(block.decode(errors="surrogateescape"))
+                again = b"\n" * before + text.encode(errors="surrogateescape")
+                yield from _by_statements(again, syntax, terms)
         else:
             yield collected.batch(plain, positions)
+
+
+def _by_single_lines(
+    block: bytes, before: int, syntax: RdfFormat, terms: Terms
+) -> Iterator[RdfBatch]:
+    """Read lines each for itself, and leave out and count malformed ones."""
+    collected = Collected()
+    lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            for quad in list(_quads(in_strict_form(line.decode()), syntax, terms)):
+                terms.add(quad, collected)
+        except SyntaxError as error:
+            terms.leave_out(error.msg, before + number)
+        except UnicodeDecodeError:
+            # A comment may hold any bytes.
+            if not line.lstrip().startswith(b"#"):
+                terms.leave_out("not UTF-8", before + number)
+        if number % BATCH == 0:
+            yield collected.batch()
+            collected = Collected()
+    yield collected.batch()
 
 
 def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
@@ -175,90 +266,3 @@ def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
         .sort(~readable, maintain_order=True)
         .select("entity", label="value")
     )
-
-
-@dataclass
-class _Collected:
-    """Columns under construction."""
-
-    facts: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
-    literals: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
-
-    def batch(self, plain: pl.DataFrame | None = None, positions: Sequence[int] = ()) -> RdfBatch:
-        """Return the batch; its facts fill positions among the plain ones, if there are any."""
-        facts = pl.DataFrame(
-            dict(zip(ROLES, self.facts, strict=True)), schema=dict.fromkeys(ROLES, pl.String)
-        )
-        if plain is not None:
-            filled = [plain[role].scatter(positions, facts[role]) for role in ROLES]
-            facts = pl.DataFrame(filled).drop_nulls()
-        literals = pl.DataFrame(
-            self.literals, schema=dict.fromkeys(LITERAL_COLUMNS, pl.String), orient="row"
-        )
-        decoded = [names_of_iris(literals["entity"]), names_of_iris(literals["attribute"])]
-        return RdfBatch(
-            facts.select(names_of_iris(column) for column in facts), literals.with_columns(*decoded)
-        )
-
-
-class _Terms:
-    """Names of one file's terms, and counts of statements without names."""
-
-    def __init__(self, file: str, blank_nodes: BlankNodes, *, drawn: bool) -> None:
-        self._file = file
-        self._drop = blank_nodes == "drop"
-        self._drawn = drawn
-        self._number_of: dict[str, int] = {}
-        self.statements = 0
-        self._with_blank = 0
-        self._about_statements = 0
-
-    def add(self, quad: Quad, collected: _Collected) -> bool:
-        """Collect a statement; return True if it is a fact."""
-        self.statements += 1
-        subject, predicate, object_ = quad.subject, quad.predicate, quad.object
-        head = subject.value if type(subject) is NamedNode else self._name(subject)
-        if head is None:
-            return False
-        if type(object_) is NamedNode:
-            tail: str | None = object_.value
-        elif isinstance(object_, Literal):
-            collected.literals.append(
-                (head, predicate.value, object_.value, object_.datatype.value, object_.language)
-            )
-            return False
-        else:
-            tail = self._name(object_)
-        if tail is None:
-            return False
-        heads, relations, tails = collected.facts
-        heads.append(head)
-        relations.append(predicate.value)
-        tails.append(tail)
-        return True
-
-    def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
-        """Return a blank node's name, or count the statement and return None."""
-        if not isinstance(term, BlankNode):
-            self._about_statements += 1
-            return None
-        if self._drop:
-            self._with_blank += 1
-            return None
-        label = term.value
-        if self._drawn and _DRAWN_LABEL.fullmatch(label):
-            # Numbered in the file's order, so that reading is reproducible.
-            label = f"[{self._number_of.setdefault(label, len(self._number_of))}]"
-        return f"_:{self._file}#{label}"
-
-    def warn_of_dropped(self, path: Path) -> None:
-        reasons = (
-            (self._with_blank, "with blank nodes", 'Read with blank_nodes="scope" to keep them'),
-            (self._about_statements, "about statements (RDF-star)", "Give them as plain facts"),
-        )
-        for count, kind, remedy in reasons:
-            if count:
-                problem = f"{count} statements {kind} were left out"
-                warnings.warn(
-                    describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
-                )

@@ -142,6 +142,7 @@ class _Reading:
             self._source.blank_nodes,
             file_name=self._file_names[path],
             base_iri=self._source.base_iri,
+            malformed=self._source.malformed,
         )
         for batch in batches:
             yield FactRows(self._names.triples(batch.facts), path)

@@ -30,6 +30,10 @@ BlankNodes = Literal["scope", "drop"]
 count facts with blank nodes."""
 
 
+Malformed = Literal["error", "skip"]
+"""``error``: a malformed statement of RDF is an error; ``skip``: leave out and count them."""
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | Path) else value
 
@@ -73,6 +77,7 @@ class GraphSource(BaseModel):
         blank_nodes: Treatment of RDF blank nodes.
         base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
             by default each file's own.
+        malformed: For RDF, treatment of malformed statements.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +95,7 @@ class GraphSource(BaseModel):
     labels: Path | None = None
     blank_nodes: BlankNodes = "scope"
     base_iri: str | None = None
+    malformed: Malformed = "error"
 
     @model_validator(mode="after")
     def _roles_are_clear(self) -> GraphSource:
