@@ -160,6 +160,7 @@ def test_ntriples_under_the_ending_of_text(tmp_path: Path) -> None:
         ("a;p;b\n", "separated by semicolons: write tabs"),
         ("a p b\n", "separated by spaces: write tabs"),
         ("a\tp\tb\tc\n", "columns = "),
+        ("9" * 5000 + "\n0\t1\t0\n", "columns = "),
     ],
 )
 def test_another_format_is_named(tmp_path: Path, text: str, remedy: str) -> None:
@@ -177,6 +178,8 @@ def test_openke_facts_have_a_count_and_tails_before_relations(
     assert facts(read(tmp_path / "f.txt", text)) == expected
     order = ("head", "tail", "relation")
     assert facts(read(tmp_path / "f.txt", text, columns=order, header=True)) == expected
+    with pytest.raises(DataError, match="counts 3 facts, and 2 follow"):
+        read(tmp_path / "f.txt", text.replace("2", "3", 1))
 
 
 def test_a_quoted_header_means_quoted_cells(tmp_path: Path) -> None:

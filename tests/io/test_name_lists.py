@@ -119,6 +119,7 @@ def test_ids_that_do_not_number_names_are_refused(
         "3\nx\n0\n",
         "player 1\nplayer 0\n",
         "a,0\nb,1\n",
+        "9" * 5000 + "\na\t0\n",
     ],
 )
 def test_numbers_that_are_no_ids_do_not_matter(tmp_path: Path, text: str) -> None:

@@ -206,16 +206,17 @@ def read_fact_table(
     Warns:
         KgraftWarning: When the first fact looks like a header.
     """
-    denied = header is False
+    denied, claimed = header is False, header is True
+    counted = None
     (line, cells), *second = first_rows(path, separator, 2)
     after = 0
     # OpenKE's files begin with the number of facts; there heads and tails come first.
-    if len(cells) == 1 and cells[0].strip().isdecimal() and second and not denied:
+    if re.fullmatch(r"\s*[0-9]{1,18}\s*", separator.join(cells)) and second and not denied:
         numbers = re.fullmatch(r"\d+([ \t])\d+[ \t]\d+", separator.join(second[0][1]))
         if numbers or columns is not None:
             separator = numbers.group(1) if numbers else separator
             columns = columns or ("head", "tail", "relation")
-            after, header, cells = line, False, second[0][1]
+            counted, after, header, cells = int(cells[0]), line, False, second[0][1]
     found = find_roles(cells)
     if columns is not None:
         header = _agrees(cells, found, columns, path, line) if header is None else header
@@ -227,19 +228,28 @@ def read_fact_table(
     else:
         if len(found) < len(ROLES) and header is None:
             raise untold(cells, path, line)
-        places = roles_of_names(cells, path)
-        order = [UNUSED] * len(cells)
-        for role, place in places.items():
-            order[place] = role
-        header = True
+        role_at = {place: role for role, place in roles_of_names(cells, path).items()}
+        order, header = [role_at.get(place, UNUSED) for place in range(len(cells))], True
     facts = read_columns(
         path, order, separator=separator, header=header, header_decides=False, after=after
     )
+    if counted is not None and not claimed:
+        _check_count(counted, facts, path, line)
     if not header and not after and not denied:
         _warn_of_header(facts, path)
     if header and separator == "\t" and all(re.fullmatch(QUOTED, cell) for cell in cells):
         facts = _unquoted(facts, path)
     return facts.select(*ROLES, LINE)
+
+
+def _check_count(counted: int, facts: pl.DataFrame, path: Path, line: int) -> None:
+    if counted != len(facts):
+        raise DataError(
+            f"the first line counts {counted:,} facts, and {len(facts):,} follow",
+            remedy="Check that the file was written completely, or correct the number",
+            path=path,
+            line=line,
+        )
 
 
 def _unquoted(facts: pl.DataFrame, path: Path) -> pl.DataFrame:

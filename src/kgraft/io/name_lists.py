@@ -71,7 +71,7 @@ def _by_id(lines: pl.Series, path: Path) -> pl.DataFrame | None:
     if filled.is_empty() or not BESIDE.fullmatch(filled["line"][-1]):
         return None
     first = str(filled["line"][0]).strip()
-    counted = len(filled) > 1 and first.isdecimal()
+    counted = len(filled) > 1 and re.fullmatch("[0-9]{1,18}", first) is not None
     for skipped in (1,) if counted else (0, 1):
         table = _cells(filled[skipped:], path, spaced=counted)
         if table is None:
@@ -128,7 +128,7 @@ def _cells(filled: pl.DataFrame, path: Path, *, spaced: bool) -> pl.DataFrame | 
 
 def _numbers(cells: pl.Series) -> pl.Series | None:
     bare = cells.str.strip_chars()
-    return bare.cast(pl.Int64, strict=False) if bare.str.contains(r"^\d{1,18}$").all() else None
+    return bare.cast(pl.Int64, strict=False) if bare.str.contains("^[0-9]{1,18}$").all() else None
 
 
 def _are_ids(cells: pl.Series) -> bool:
