@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Start": {
         "demo": ("kgraft.cli.demo:demo", "kgraft demo"),
+        "init": ("kgraft.cli.init:init", "kgraft init mine.tsv other.nt same.tsv"),
         "inspect": ("kgraft.cli.inspect:inspect", "kgraft inspect collection.toml"),
         "settings": ("kgraft.cli.settings:settings", "kgraft settings --command train > my.toml"),
     },
