@@ -21,7 +21,7 @@ from kgraft.model.trained_model import TrainedModel
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], set[str]]] = {
     "save": (save_model, set()),
-    "evaluate": (evaluate, {"joint"}),
+    "evaluate": (evaluate, {"joint", "require_fit"}),
     "predict": (predict, set()),
     "explain": (explain, set()),
     "similar": (similar, set()),

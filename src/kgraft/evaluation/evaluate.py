@@ -144,10 +144,12 @@ def evaluate(
     max_facts: int | None = None,
     include_trained: bool = False,
     joint: JointGraph | None = None,
+    require_fit: bool = True,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities, as ``TrainedModel.evaluate`` says.
 
-    ``joint`` is the collection's graphs where they have been joined already.
+    ``joint`` is the collection's graphs where they have been joined already. Without
+    ``require_fit``, a model that knows no name of the graph ranks at random.
     """
     collection = collection.with_target(target)
     graph = collection.target_graph
@@ -164,7 +166,7 @@ def evaluate(
         facts = facts if include_trained else facts[~trained]
     if max_facts is not None and len(facts) > max_facts:
         facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])]
-    scorer = model.scorer_for(collection, graph.name, by)
+    scorer = model.scorer_for(collection, graph.name, by, require_fit=require_fit)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),
         "train+valid": KnownFacts(graph.train, graph.valid),

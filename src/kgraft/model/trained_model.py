@@ -348,14 +348,16 @@ class TrainedModel:
             )
         return self.evidence, self.target
 
-    def scorer_for(self, collection: Collection, name: str, by: By | None = None) -> MappedScorer:
+    def scorer_for(
+        self, collection: Collection, name: str, by: By | None = None, *, require_fit: bool = True
+    ) -> MappedScorer:
         """Return a scorer in the rows of one of a collection's graphs.
 
         Entities and relations of a graph that the model was trained on are found by name; those of
         any other graph by the collection's links to the model's sources.
 
         Raises:
-            DataError: If the model knows no entity or no relation of the graph.
+            DataError: If the model knows no entity of the graph, or no relation of its own source.
         """
         graph, part = collection.graphs[name], self.graph.parts.get(name)
         if part is None:
@@ -368,9 +370,11 @@ class TrainedModel:
             entities = part.entity_rows_of(graph.entities.names)
             relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
-        for kind, rows in (("entities", entities), ("relations", relations)):
-            if not (rows >= 0).any():
-                raise self._no_fit(graph, kind)
+        if require_fit and not (entities >= 0).any():
+            raise self._no_fit(graph, "entities")
+        # Links to a graph that was not trained on may join entities alone.
+        if require_fit and part is not None and not (relations >= 0).any():
+            raise self._no_fit(graph, "relations")
         return MappedScorer(self.scorer(by), entities, relations)
 
     def _no_fit(self, graph: KnowledgeGraph, kind: str) -> DataError:
