@@ -123,7 +123,7 @@ def test_everything_works_in_python(degenerate: Path, tmp_path: Path) -> None:
     models = [
         kgraft.train(collection, SMALL, alone=True),
         kgraft.train(collection, SMALL),
-        kgraft.retrain(collection, teacher, STUDENT),
+        kgraft.retrain(collection, teacher, STUDENT, allow_unlinked=True),
     ]
     head, relation, tail = collection.target_graph.train[0].tolist()
     entities, relations = collection.target_graph.entities, collection.target_graph.relations
@@ -159,8 +159,18 @@ def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) 
         ["inspect", collection],
         ["inspect", collection, "--json"],
         ["pretrain", collection, "-o", teacher, *fast],
-        ["retrain", collection, "--teacher", teacher, "--dry-run", "-o", student, *fast],
-        ["retrain", collection, "--teacher", teacher, "-o", student, *fast],
+        [
+            "retrain",
+            collection,
+            "--teacher",
+            teacher,
+            "--allow-unlinked",
+            "--dry-run",
+            "-o",
+            student,
+            *fast,
+        ],
+        ["retrain", collection, "--teacher", teacher, "--allow-unlinked", "-o", student, *fast],
         ["predict", student, "--head", head, "--relation", relation],
         ["predict", student, "--head", head, "--relation", relation, "--by", "vectors"],
         ["similar", student, head],

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgraft.errors import KgraftWarning, UnknownNameError
+from kgraft.errors import DataError, UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.pretrain import pretrain
-from kgraft.pipeline.retrain import retrain
+from kgraft.pipeline.retrain import retrain, retraining_context
 from kgraft.pipeline.train import train
 from kgraft.settings import DistillationSettings, RetrainSettings, RuleSettings, TrainSettings
 
@@ -64,8 +65,7 @@ def test_without_links_the_student_trains_alone(
     between = tuple(x for x in generated.links if x.between("atlas", "cards"))
     apart = replace(generated, links=between)
     without_rules = fast_student.model_copy(update={"rules": RuleSettings(pseudo_fact_rate=0)})
-    with pytest.warns(KgraftWarning, match=r"no entity of 'mine' is linked.*trains alone"):
-        student = retrain(apart, teacher, without_rules)
+    student = retrain(apart, teacher, without_rules, allow_unlinked=True)
     alone = train(apart, fast, alone=True)
     assert student.kge.entities.equal(alone.kge.entities)
     own = alone.kge.n_relations
@@ -136,3 +136,34 @@ def test_an_unknown_target_is_named(
 ) -> None:
     with pytest.raises(UnknownNameError, match="no source is called 'globe'"):
         retrain(generated, teacher, fast_student, target="globe")
+
+
+def test_without_a_usable_link_it_is_refused(
+    generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
+) -> None:
+    between = tuple(x for x in generated.links if x.between("atlas", "cards"))
+    with pytest.raises(DataError, match=r"no entity of 'mine' is linked .* --allow-unlinked"):
+        retraining_context(replace(generated, links=between), teacher, fast_student)
+
+
+def test_links_to_iris_that_the_teacher_does_not_know_are_told(
+    generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
+) -> None:
+    graphs = dict(generated.graphs)
+    for name in ("atlas", "cards"):
+        own = graphs[name].entities.names
+        iris = Vocabulary.of([f"http://e.example/{x}" for x in own])
+        graphs[name] = replace(graphs[name], entities=iris)
+    with pytest.raises(DataError, match=r"such as 'http://e.example/.* .names against IRIs."):
+        retraining_context(replace(generated, graphs=graphs), teacher, fast_student)
+
+
+def test_links_that_all_conflict_are_told(
+    generated: Collection, teacher: TrainedModel, fast_student: RetrainSettings
+) -> None:
+    to_atlas = next(x for x in generated.links if x.joins("mine") and x.joins("atlas"))
+    pairs = to_atlas.pairs[:5].copy()
+    pairs[:, int(to_atlas.left == "mine")] = pairs[0, int(to_atlas.left == "mine")]
+    clash = replace(to_atlas, pairs=pairs, confidence=to_atlas.confidence[:5])
+    with pytest.raises(DataError, match="links to 'atlas' are left out because of conflicts"):
+        retraining_context(replace(generated, links=(clash,)), teacher, fast_student)

@@ -96,7 +96,7 @@ def test_facts_of_no_weight_are_not_learned(tiny: Collection, steps: int) -> Non
         seen |= {*batch.entities.tolist()}
         asked = (
             batch.entities[batch.heads],
-            batch.relations[batch.predicates],
+            batch.relations[batch.relation_positions],
             batch.entities[batch.tails],
         )
         begins = [x[::steps].tolist() for x in (*asked, batch.weights)]

@@ -70,7 +70,10 @@ def test_names_count_not_rows(unsure: TrainedModel, tiny: Collection) -> None:
 
 def test_facts_about_what_the_model_does_not_know(unsure: TrainedModel, tiny: Collection) -> None:
     graph = tiny.graphs["mine"]
-    strangers = type(graph.entities).of(f"new {name}" for name in graph.entities.names)
+    asked = {graph.entities.name(row) for row in graph.test[:, [0, 2]].flatten().tolist()}
+    strangers = type(graph.entities).of(
+        f"new {name}" if name in asked else name for name in graph.entities.names
+    )
     changed = replace(tiny, graphs={"mine": replace(graph, entities=strangers)}, links=())
     [found] = measure_held_out(unsure, changed, split="test")
     assert held_out_reliability(unsure, found, "vectors") == []

@@ -55,6 +55,10 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="cpu|cuda|cuda:N|auto", help="Device to train or to rank on."),
 ]
+AllowUnlinkedOption = Annotated[
+    bool,
+    typer.Option("--allow-unlinked", help="Train on the target's own facts if no link is usable."),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")

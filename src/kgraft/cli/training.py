@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from kgraft.cli.console import RESUME, chosen_settings, run_options, say, use_threads
 from kgraft.cli.options import (
+    AllowUnlinkedOption,
     CollectionArgument,
     DeviceOption,
     DryRunOption,
@@ -163,6 +164,7 @@ def retrain(
         Path | None,
         typer.Option("--from", help="Student to update in a few epochs; says what has changed."),
     ] = None,
+    allow_unlinked: AllowUnlinkedOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
@@ -183,16 +185,17 @@ def retrain(
     with report_errors(RESUME):
         start = None if earlier is None else load_model(earlier)
         base = None if start is None else settings_after(start)
+        asked: Any = {"target": target, "start": start, "allow_unlinked": allow_unlinked}
 
         def prepare(chosen: RetrainSettings) -> _Job:
             model = load_model(teacher)
             known = read_collection(collection, model.graph.graphs())
 
             def plan() -> Estimate:
-                context = retraining_context(known, model, chosen, target=target, start=start)
+                context = retraining_context(known, model, chosen, **asked)
                 return estimate(context.task.on(device), context)
 
-            job = partial(retrain_model, known, model, chosen, target=target, start=start)
+            job = partial(retrain_model, known, model, chosen, **asked)
             return _Job(known, lambda options: job(options=options, device=device), plan)
 
         _train(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 
-from kgraft.errors import KgraftWarning, describe
+from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
 from kgraft.linking.link_confidence import link_confidence
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
@@ -36,6 +34,7 @@ def retrain(
     *,
     target: str | None = None,
     start: TrainedModel | None = None,
+    allow_unlinked: bool = False,
     options: RunOptions | None = None,
     device: str = "cpu",
 ) -> TrainedModel:
@@ -56,6 +55,8 @@ def retrain(
         start: An earlier student of the target to update: entities and relations that it knows by
             name start from its rows, new ones from the teacher's if they are linked. The changes
             are in the new student's ``metrics["update"]``: ``kgraft.pipeline.update.Change``.
+        allow_unlinked: Whether to train on the target's own facts if no link leads to what the
+            teacher knows, which is an error otherwise.
         options: Listener and directory of the run.
         device: Device to train on: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
             same seed gives the same numbers up to rounding.
@@ -66,13 +67,16 @@ def retrain(
     Raises:
         UnknownNameError: If the collection has no such target.
         ValueError: If the target is one of the teacher's own sources.
-        DataError: If there is no fact to train on, ``start`` is no student of this target and these
-            settings of the model, or the run's directory holds another run.
+        DataError: If no link leads to what the teacher knows, there is no fact to train on,
+            ``start`` is no student of this target and these settings of the model, or the run's
+            directory holds another run.
 
     Warns:
         KgraftWarning: If ``start`` was trained on validation or test facts; they are left out.
     """
-    context = retraining_context(collection, teacher, settings, target=target, start=start)
+    context = retraining_context(
+        collection, teacher, settings, target=target, start=start, allow_unlinked=allow_unlinked
+    )
     if start is None:
         return fit_target(context, options, device=device)
     context, before = begin_update(context, start)
@@ -86,6 +90,7 @@ def retraining_context(
     *,
     target: str | None = None,
     start: TrainedModel | None = None,
+    allow_unlinked: bool = False,
 ) -> TargetContext:
     """Cut out the linked subgraph, start the student from the teacher, and weight the facts.
 
@@ -113,6 +118,8 @@ def retraining_context(
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
     ).limit_teacher(teacher.kge.n_entities)
+    if not (allow_unlinked or subgraph.linked.any()):
+        raise _no_link(collection, own.name, teacher)
     graph = subgraph.graph
     all_entities = settings.subgraph.vectors == "all"
     student = new_model(
@@ -145,17 +152,35 @@ def _distillation(
 ) -> DistillationLoss | None:
     """Start the student from the teacher, and return the distillation loss, if links allow it."""
     if not subgraph.linked.any():
-        warnings.warn(
-            describe(
-                f"no entity of {subgraph.target!r} is linked to what the teacher knows",
-                remedy="It trains alone; give links to one of " + ", ".join(teacher.graph.sources),
-            ),
-            KgraftWarning,
-            stacklevel=4,
-        )
         return None
     if settings.distillation.warm_start:
         warm_start(student, teacher.kge, subgraph)
     ends = torch.from_numpy(teacher.graph.triples[:, [0, 2]])
     counts = torch.bincount(ends.flatten(), minlength=teacher.kge.n_entities)
     return DistillationLoss(teacher.kge, subgraph, settings.model, settings.distillation, counts)
+
+
+def _no_link(collection: Collection, target: str, teacher: TrainedModel) -> DataError:
+    """Return the error that no entity of the target is linked to what the teacher knows."""
+    found = f"no entity of {target!r} is linked to what the teacher knows"
+    for links in collection.links:
+        other = links.right if links.left == target else links.left
+        graph, known = collection.graphs.get(other), teacher.graph.parts.get(other)
+        if not (links.kind == "entity" and links.joins(target) and len(links) and graph and known):
+            continue
+        names = graph.entities.names.gather(links.pairs[:, int(links.left == target)])
+        if (n_known := int(names.is_in(known.entities.names.implode()).sum())) > 0:
+            found += f": all {n_known:,} links to {other!r} are left out because of conflicts"
+            break
+        learned = known.entities.name(0)
+        found += f": {len(links):,} links lead to names of {other!r} such as {names[0]!r}, and "
+        found += f"the teacher's are such as {learned!r}"
+        if ("://" in names[0]) != ("://" in learned):
+            found += " (names against IRIs)"
+        break
+    return DataError(
+        found,
+        remedy=f"Give links to one of {', '.join(teacher.graph.parts)}, by the names that the "
+        "teacher knows, or train on the target's own facts: --allow-unlinked (in Python "
+        "allow_unlinked=True)",
+    )

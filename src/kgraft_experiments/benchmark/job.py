@@ -161,7 +161,7 @@ def _train(job: Job, collection: Collection, options: RunOptions) -> TrainedMode
             if job.teacher is None or not isinstance(case.settings, RetrainSettings):
                 raise ValueError(f"{case} has no teacher, or settings of another system")
             teacher = load_model(job.out / "models" / job.teacher)
-            return retrain(collection, teacher, case.settings, **more)
+            return retrain(collection, teacher, case.settings, allow_unlinked=True, **more)
 
 
 def main(arguments: list[str]) -> None:
