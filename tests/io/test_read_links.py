@@ -11,52 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from linked_pair import FACT, LEFT, RIGHT, as_text, read, refused
 
-from kgraft.errors import DataError, KgraftWarning
+from kgraft.errors import KgraftWarning
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.io.read_links import links_by_name, read_links
-from kgraft.linking.links import Links
+from kgraft.io.read_links import links_by_name
 
-FACT = np.array([[0, 0, 1]])
-LEFT = KnowledgeGraph(
-    "el",
-    Vocabulary.of([f"http://el/{x}" for x in "abc"] + ["both", "too"]),
-    Vocabulary.of(["http://el/in", "http://el/of", "shared"]),
-    FACT,
-)
-RIGHT = KnowledgeGraph(
-    "en",
-    Vocabulary.of([f"http://en/{x}" for x in "ABCD"] + ["both", "too"]),
-    Vocabulary.of(["http://en/IN", "shared"]),
-    FACT,
-)
 SAME = "http://www.w3.org/2002/07/owl#sameAs"
-
-
-def read(path: Path, **how: object) -> Links:
-    return read_links(path, LEFT, RIGHT, **how)  # type: ignore[arg-type]
-
-
-def told(links: Links) -> list[str]:
-    """Write links as ``a=A:0.5``, by the last letters of the names."""
-    names = [(x.entities if links.kind == "entity" else x.relations).names for x in (LEFT, RIGHT)]
-    return [
-        f"{names[0][left].split('/')[-1]}={names[1][right].split('/')[-1]}:{trust:g}"
-        for (left, right), trust in zip(
-            links.pairs.tolist(), links.confidence.tolist(), strict=True
-        )
-    ]
-
-
-def refused(path: Path, line: int | None, *parts: str, **how: object) -> None:
-    """Check that the file is refused with its path, the line, and words of problem and remedy."""
-    with pytest.raises(DataError) as caught:
-        read(path, **how)
-    assert (caught.value.path, caught.value.line) == (str(path), line)
-    assert caught.value.remedy
-    for part in parts:
-        assert part in str(caught.value)
 
 
 # ---------------------------------------------------------------------------------------- tables
@@ -73,16 +35,16 @@ def test_a_table_of_two_columns(write) -> None:
     )
     assert links.pairs.dtype == np.int64
     assert links.confidence.dtype == np.float32
-    assert told(links) == ["a=B:1", "c=A:1"]
-    assert told(read(path, confidence=0.5)) == ["a=B:0.5", "c=A:0.5"]
+    assert as_text(links) == ["a=B:1", "c=A:1"]
+    assert as_text(read(path, confidence=0.5)) == ["a=B:0.5", "c=A:0.5"]
 
 
 def test_a_third_column_is_a_confidence_and_may_have_gaps(write) -> None:
     path = (
         write({"l.tsv": "http://el/a\thttp://en/B\t0.25\nhttp://el/c\thttp://en/A\t\n"}) / "l.tsv"
     )
-    assert told(read(path)) == ["a=B:0.25", "c=A:1"]
-    assert told(read(path, confidence=0.5)) == ["a=B:0.25", "c=A:0.5"]
+    assert as_text(read(path)) == ["a=B:0.25", "c=A:1"]
+    assert as_text(read(path, confidence=0.5)) == ["a=B:0.25", "c=A:0.5"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +56,7 @@ def test_a_third_column_is_a_confidence_and_may_have_gaps(write) -> None:
     ],
 )
 def test_a_header_sets_the_order_of_columns(write, table: str) -> None:
-    assert told(read(write({"l.csv": table}) / "l.csv")) == ["a=B:0.5"]
+    assert as_text(read(write({"l.csv": table}) / "l.csv")) == ["a=B:0.5"]
 
 
 @pytest.mark.parametrize(
@@ -107,25 +69,25 @@ def test_a_header_sets_the_order_of_columns(write, table: str) -> None:
 )
 def test_compressed_tables(write, ending: str, compress) -> None:
     name = f"l.tsv{ending}"
-    assert told(read(write({name: compress(b"http://el/a\thttp://en/B\n")}) / name)) == ["a=B:1"]
+    assert as_text(read(write({name: compress(b"http://el/a\thttp://en/B\n")}) / name)) == ["a=B:1"]
 
 
 @pytest.mark.parametrize("table", ["0\t1\n2\t0\n", "0.0\t1.0\n2.0\t0.0\n", "0\t1.0\n2.0\t0\n"])
 def test_row_numbers_as_integers_or_floats(write, table: str) -> None:
-    assert told(read(write({"l.tsv": table}) / "l.tsv", ids=True)) == ["a=B:1", "c=A:1"]
+    assert as_text(read(write({"l.tsv": table}) / "l.tsv", ids=True)) == ["a=B:1", "c=A:1"]
 
 
 def test_a_pair_given_twice_keeps_its_highest_confidence(write) -> None:
     rows = ["a\thttp://en/A\t0.5", "b\thttp://en/A\t0.25", "a\thttp://en/A\t0.75"]
     path = write({"l.tsv": "".join(f"http://el/{row}\n" for row in rows)}) / "l.tsv"
-    assert told(read(path)) == ["a=A:0.75", "b=A:0.25"]
+    assert as_text(read(path)) == ["a=A:0.75", "b=A:0.25"]
 
 
 def test_relation_links(write) -> None:
     path = write({"l.tsv": "http://el/in\thttp://en/IN\n"}) / "l.tsv"
     links = read(path, kind="relation")
     assert links.kind == "relation"
-    assert told(links) == ["in=IN:1"]
+    assert as_text(links) == ["in=IN:1"]
 
 
 def test_unknown_names_are_an_error_or_left_out_with_a_warning(write) -> None:
@@ -135,7 +97,7 @@ def test_unknown_names_are_an_error_or_left_out_with_a_warning(write) -> None:
     says = rf"{re.escape(str(path))}, line 2: 2 of 3 links name entities .*'http://en/Q'.*left out"
     with pytest.warns(KgraftWarning, match=says):
         links = read(path, unknown="skip")
-    assert told(links) == ["a=A:1"]
+    assert as_text(links) == ["a=A:1"]
     refused(path, 1, "'el' has no relation 'http://el/a'", kind="relation")
 
 
@@ -203,20 +165,20 @@ B_IN_JSON = f'{{"@id": "http://en/B", "{SAME}": {{"@id": "http://el/b"}}}}'
     ],
 )
 def test_rdf_in_either_order(write, name: str, text: str) -> None:
-    assert told(read(write({name: text}) / name)) == ["a=A:1", "b=B:1"]
+    assert as_text(read(write({name: text}) / name)) == ["a=A:1", "b=B:1"]
 
 
 @pytest.mark.parametrize("name", ["l.txt", "l.tsv", "l.links"])
 def test_n_triples_under_the_name_of_a_table(write, name: str) -> None:
     path = write({name: f"# links\n<http://el/a> <{SAME}> <http://en/A> .\n"}) / name
-    assert told(read(path)) == ["a=A:1"]
+    assert as_text(read(path)) == ["a=A:1"]
 
 
 def test_the_order_decides_where_names_do_not(write) -> None:
     both, too = "urn:kgraft:both", "urn:kgraft:too"  # names on either side
     pairs = ((both, "http://en/A"), ("http://el/a", both), (too, both))
     text = "".join(f"<{one}> <{SAME}> <{other}> .\n" for one, other in pairs)
-    assert told(read(write({"l.nt": text}) / "l.nt")) == ["both=A:1", "a=both:1", "too=both:1"]
+    assert as_text(read(write({"l.nt": text}) / "l.nt")) == ["both=A:1", "a=both:1", "too=both:1"]
 
 
 def test_other_statements_are_left_out_with_a_warning(write) -> None:
@@ -228,13 +190,13 @@ def test_other_statements_are_left_out_with_a_warning(write) -> None:
     path = write({"l.nt": text}) / "l.nt"
     with pytest.warns(KgraftWarning, match=r"l\.nt: 2 statements are not of sameness"):
         links = read(path)
-    assert told(links) == ["a=A:1"]
+    assert as_text(links) == ["a=A:1"]
 
 
 def test_rdf_relation_links(write) -> None:
     text = "<http://en/IN> <http://www.w3.org/2002/07/owl#equivalentProperty> <http://el/in> .\n"
     path = write({"l.nt": text}) / "l.nt"
-    assert told(read(path, kind="relation")) == ["in=IN:1"]
+    assert as_text(read(path, kind="relation")) == ["in=IN:1"]
     refused(path, None, "none of 1 statements says that two entities are the same", "owl#sameAs")
 
 
@@ -271,9 +233,9 @@ def test_equal_cells_of_an_alignment_are_links(write, name: str, namespace: str)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert told(read(at(equal, turned))) == ["a=A:0.5", "b=B:1"]
+        assert as_text(read(at(equal, turned))) == ["a=A:0.5", "b=B:1"]
     with pytest.warns(KgraftWarning, match="1 statements are not of sameness"):
-        assert told(read(at(equal, less))) == ["a=A:0.5"]
+        assert as_text(read(at(equal, less))) == ["a=A:0.5"]
     refused(at(less), None, "none of 1 statements", "1 mappings negated, of another relation")
     refused(at(cell("http://el/a", "http://en/Q", "=", "1")), None, "no entity 'http://en/Q'")
     refused(at(cell("http://el/a", "http://en/A", "=", "2")), None, "confidence '2'")
@@ -281,7 +243,7 @@ def test_equal_cells_of_an_alignment_are_links(write, name: str, namespace: str)
 
 def test_relation_links_of_an_alignment(write) -> None:
     path = write({"l.rdf": alignment(cell("http://el/in", "http://en/IN", "=", "1"))}) / "l.rdf"
-    assert told(read(path, kind="relation")) == ["in=IN:1"]
+    assert as_text(read(path, kind="relation")) == ["in=IN:1"]
 
 
 def axiom(left: str, right: str, more: str = "", relation: str = f"<{SAME}>") -> str:
@@ -307,14 +269,14 @@ def test_sssom_in_rdf_links_where_it_is_not_negated(write, space: str) -> None:
     ]
     path = write({"l.sssom.ttl": prefixes + stated + "".join(rows)}) / "l.sssom.ttl"
     with pytest.warns(KgraftWarning, match="6 statements .*: 6 mappings negated"):
-        assert told(read(path)) == ["b=D:1", "a=A:0.5"]
+        assert as_text(read(path)) == ["b=D:1", "a=A:0.5"]
     whole = "[] sssom:subject_id <http://el/a> ; sssom:object_id <http://en/A> ; {} ; {} .\n"
     same, modifier = f"sssom:predicate_id <{SAME}>", 'sssom:predicate_modifier "Maybe"'
     write({"m.ttl": prefixes + whole.format(same, 'sssom:comment "x"')})
-    assert told(read(path.with_name("m.ttl"))) == ["a=A:1"]
+    assert as_text(read(path.with_name("m.ttl"))) == ["a=A:1"]
     write({"m.ttl": prefixes + stated + whole.format(same, modifier)})
     with pytest.warns(KgraftWarning, match="1 mappings negated"):
-        assert told(read(path.with_name("m.ttl"))) == ["b=B:1", "b=D:1"]
+        assert as_text(read(path.with_name("m.ttl"))) == ["b=B:1", "b=D:1"]
 
 
 def test_bad_rdf_is_refused(write) -> None:
@@ -334,9 +296,9 @@ def test_bad_rdf_is_refused(write) -> None:
 
 def test_links_by_name() -> None:
     links = links_by_name(LEFT, RIGHT, confidence=0.5)
-    assert told(links) == ["both=both:0.5", "too=too:0.5"]
+    assert as_text(links) == ["both=both:0.5", "too=too:0.5"]
     assert links.provenance == "same name"
-    assert told(links_by_name(LEFT, RIGHT, kind="relation")) == ["shared=shared:1"]
+    assert as_text(links_by_name(LEFT, RIGHT, kind="relation")) == ["shared=shared:1"]
     apart = KnowledgeGraph("x", Vocabulary.of(["u", "v"]), Vocabulary.of(["r"]), FACT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
