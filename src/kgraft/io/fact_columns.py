@@ -13,6 +13,7 @@ import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.named_facts import ROLES
+from kgraft.io.table_errors import empty_cell
 from kgraft.io.tabular import LINE, LONGEST_LINE, UNUSED, first_rows, read_columns
 from kgraft.system.files import open_bytes
 
@@ -266,9 +267,7 @@ def _unquoted(facts: pl.DataFrame, path: Path) -> pl.DataFrame:
         )
         empty = facts[role] == ""
         if empty.any():
-            line = int(facts[LINE][int(empty.arg_max() or 0)])
-            remedy = "Fill it in or remove the line"
-            raise DataError(f"the {role} is empty", remedy=remedy, path=path, line=line)
+            raise empty_cell(role, path, int(facts[LINE][int(empty.arg_max() or 0)]))
     return facts
 
 

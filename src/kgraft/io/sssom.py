@@ -20,6 +20,7 @@ import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.link_statements import NO_TERM, OWL, SAME, SKOS, SSSOM, check_others
+from kgraft.io.table_errors import empty_cell, no_rows
 from kgraft.io.tabular import LINE, LONGEST_LINE
 from kgraft.linking.links import LinkKind
 from kgraft.system.files import compression_of, open_bytes, read_text
@@ -152,7 +153,7 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
             break
         before += 1
     else:
-        raise _no_rows(path)
+        raise no_rows(path)
     reader = csv.reader(chain([line], lines), delimiter="\t" if "\t" in line else ",", strict=True)
     rows: list[tuple[str, ...]] = []
     numbers: list[int] = []
@@ -184,15 +185,10 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
             line=start,
         ) from error
     if not rows:
-        raise _no_rows(path)
+        raise no_rows(path)
     texts = pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row")
     filled = texts.select(pl.all().str.strip_chars().replace("", None))
     return header, filled.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64))
-
-
-def _no_rows(path: Path) -> DataError:
-    remedy = "Check that it was written completely, or leave it out"
-    return DataError("the file holds no rows", remedy=remedy, path=path)
 
 
 def _places(path: Path, line: int, names: list[str]) -> dict[str, int]:
@@ -213,12 +209,7 @@ def _check_filled(path: Path, frame: pl.DataFrame) -> None:
     gaps = frame.filter(pl.any_horizontal(pl.col(_REQUIRED).is_null()))
     if len(gaps):
         name = next(name for name in _REQUIRED if gaps[name][0] is None)
-        raise DataError(
-            f"the {name} is empty",
-            remedy="Fill it in or remove the line",
-            path=path,
-            line=gaps[LINE][0],
-        )
+        raise empty_cell(name, path, gaps[LINE][0])
 
 
 def _external(path: Path) -> list[str]:

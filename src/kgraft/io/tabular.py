@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
+from kgraft.io.table_errors import empty_cell, no_rows, wrong_width
 from kgraft.system.files import compression_of, content_ending, open_bytes, read_bytes
 from kgraft.system.memory import require_for_file
 
@@ -103,7 +104,7 @@ def first_rows(path: Path, separator: str, n: int) -> list[tuple[int, list[str]]
     """
     rows = [(start, cells) for start, _, cells in islice(_records(path, separator), n)]
     if not rows:
-        raise _no_rows(path)
+        raise no_rows(path)
     return rows
 
 
@@ -205,7 +206,7 @@ def _find_shape(
     records = _records(path, separator, comment)
     start, end, cells = next((record for record in records if record[0] > after), (0, 0, []))
     if not cells:
-        raise _no_rows(path)
+        raise no_rows(path)
     every = [*columns, *optional]
     words = [synonyms.get(cell.strip().lower(), cell.strip().lower()) for cell in cells]
     named = {name: words.index(name) for name in every if name in words}
@@ -220,7 +221,7 @@ def _find_shape(
     if is_header and header_decides and all(name in named for name in required):
         return _Shape(separator, len(cells), named, frozenset(optional), end)
     if not len(columns) <= len(cells) <= len(every):
-        raise _wrong_width(path, start, len(columns), len(cells), separator)
+        raise wrong_width(path, start, len(columns), len(cells), separator)
     places = {name: place for name, place in given.items() if place < len(cells)}
     skipped = end if is_header else start - 1
     return _Shape(separator, len(cells), places, frozenset(optional), skipped)
@@ -269,7 +270,7 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
     """Return the rows that are not blank, if all their required cells are filled."""
     blank = frame.select(pl.all_horizontal(pl.exclude(LINE).is_null())).to_series()
     if blank.all():
-        raise _no_rows(path)
+        raise no_rows(path)
     rows = frame.filter(~blank)
     empty = [
         (lines[0], name)
@@ -283,7 +284,7 @@ def _filled_rows(frame: pl.DataFrame, path: Path, shape: _Shape) -> pl.DataFrame
     # polars drops a lone carriage return, and a byte order mark at the start.
     if empty:
         line, name = min(empty)
-        raise _empty(name, path, line)
+        raise empty_cell(name, path, line)
     return rows
 
 
@@ -295,10 +296,10 @@ def _fault(path: Path, shape: _Shape) -> DataError | None:
             if end <= shape.skipped_lines:
                 continue
             if not max(required) < len(cells) <= shape.width:
-                return _wrong_width(path, start, shape.width, len(cells), shape.separator)
+                return wrong_width(path, start, shape.width, len(cells), shape.separator)
             for place, name in required.items():
                 if not cells[place]:
-                    return _empty(name, path, start)
+                    return empty_cell(name, path, start)
     except DataError as error:
         return error
     return None
@@ -374,26 +375,3 @@ def _quoted_rows(
             path=path,
             line=start,
         ) from error
-
-
-def _no_rows(path: Path) -> DataError:
-    return DataError(
-        "the file holds no rows",
-        remedy="Check that it was written completely, or leave it out",
-        path=path,
-    )
-
-
-def _empty(name: str, path: Path, line: int) -> DataError:
-    remedy = "Fill it in or remove the line"
-    return DataError(f"the {name} is empty", remedy=remedy, path=path, line=line)
-
-
-def _wrong_width(path: Path, line: int, expected: int, found: int, separator: str) -> DataError:
-    sign = {"\t": "tabs", ",": "commas", " ": "spaces"}.get(separator, repr(separator))
-    return DataError(
-        f"expected {expected} columns separated by {sign}, found {found}",
-        remedy="Repair the line, or say which columns the file has",
-        path=path,
-        line=line,
-    )
