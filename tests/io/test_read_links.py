@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from linked_pair import FACT, LEFT, RIGHT, as_text, read, refused
 
-from kgraft.errors import KgraftWarning
+from kgraft.errors import DataError, KgraftWarning
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.read_links import links_by_name
@@ -289,6 +289,21 @@ def test_bad_rdf_is_refused(write) -> None:
     refused(directory / "empty.nt", None, "holds no statements", "written completely")
     with pytest.warns(KgraftWarning, match="1 of 1 links name entities"):
         assert len(read(directory / "u.nt", unknown="skip")) == 0
+
+
+@pytest.mark.parametrize("name", ["l.nt", "l.txt", "l.ttl", "l.rdf"])
+def test_malformed_statements_are_left_out_if_asked_for(write, name: str) -> None:
+    good, bad = ("http://el/a", "http://en/A"), ("http://el/b", "http://en/B{%")
+    text = "".join(f"<{left}> <{SAME}> <{right}> .\n" for left, right in (good, bad))
+    if name == "l.rdf":
+        cells = [cell(*pair, "=", "1") for pair in (("http://el/b", "http://en/%"), good)]
+        text = alignment(*cells)
+    path = write({name: text}) / name
+    with pytest.raises(DataError, match='with malformed="skip"'):
+        read(path)
+    with pytest.warns(KgraftWarning, match="1 statements that are malformed") as caught:
+        assert as_text(read(path, malformed="skip")) == ["a=A:1"]
+    assert all("malformed" in str(x.message) or "without an end" in str(x.message) for x in caught)
 
 
 # ------------------------------------------------------------------------------------- same names

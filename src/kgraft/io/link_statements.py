@@ -10,6 +10,7 @@ import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.rdf import read_rdf
+from kgraft.io.source import Malformed
 from kgraft.linking.links import LinkKind
 
 OWL: Final = "http://www.w3.org/2002/07/owl#"
@@ -53,7 +54,9 @@ NO_TERM: Final = f"{SSSOM}NoTermFound"
 """Object of a mapping that says that there is none."""
 
 
-def read_statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
+def read_statements(
+    path: Path, syntax: str, kind: LinkKind, malformed: Malformed = "error"
+) -> pl.DataFrame:
     """Read statements of sameness, and mappings that are described part by part.
 
     These are cells of the Alignment format (Euzenat, ISWC, 2004), and SSSOM in RDF: axioms with a
@@ -64,7 +67,7 @@ def read_statements(path: Path, syntax: str, kind: LinkKind) -> pl.DataFrame:
         which is not known.
     """
     kept, parts, n_others = [], [], 0
-    for batch in read_rdf(path, syntax, "scope"):
+    for batch in read_rdf(path, syntax, "scope", malformed=malformed):
         stated = batch.facts["relation"].is_in(SAME[kind])
         kept.append(
             batch.facts.filter(stated).select(left="head", predicate="relation", right="tail")

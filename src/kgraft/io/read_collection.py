@@ -15,8 +15,8 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.read_graph import ENDINGS, read_graph
-from kgraft.io.read_links import LinkFormat, links_by_name, read_links
-from kgraft.io.source import GraphSource, Split
+from kgraft.io.read_links import LinkFormat, Unknown, links_by_name, read_links
+from kgraft.io.source import GraphSource, Malformed, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import compression_of, content_ending, read_text
@@ -102,7 +102,8 @@ class _LinkSource(BaseModel):
     format: LinkFormat = "auto"
     ids: bool = False
     confidence: float = Field(1.0, gt=0, le=1)
-    unknown: Literal["error", "skip"] = "error"
+    unknown: Unknown = "error"
+    malformed: Malformed = "error"
 
     @model_validator(mode="after")
     def _one_origin(self) -> _LinkSource:
@@ -125,6 +126,7 @@ class _LinkSource(BaseModel):
             ids=self.ids,
             confidence=self.confidence,
             unknown=self.unknown,
+            malformed=self.malformed,
         )
 
 

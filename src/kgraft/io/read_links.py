@@ -17,6 +17,7 @@ from kgraft.io.fact_columns import is_ntriples
 from kgraft.io.link_statements import many, read_statements
 from kgraft.io.rdf import RDF_FORMATS
 from kgraft.io.read_graph import ENDINGS, format_of
+from kgraft.io.source import Malformed
 from kgraft.io.sssom import names_mappings, read_mappings
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.linking.links import LinkKind, Links
@@ -47,6 +48,7 @@ def read_links(
     ids: bool = False,
     confidence: float = 1.0,
     unknown: Unknown = "error",
+    malformed: Malformed = "error",
 ) -> Links:
     """Read links between two graphs.
 
@@ -65,6 +67,7 @@ def read_links(
         confidence: Of links without one of their own.
         unknown: ``error``, or ``skip``: leave out links to names that a graph does not have. A
             row number that a graph does not have is always an error.
+        malformed: For RDF, treatment of malformed statements.
 
     Raises:
         DataError: With file, line and remedy: a missing, unreadable or empty file, a wrong number
@@ -84,7 +87,7 @@ def read_links(
             path=path,
         )
     if syntax in RDF_FORMATS:
-        frame = read_statements(path, syntax, kind)
+        frame = read_statements(path, syntax, kind, malformed)
     elif syntax == "sssom":
         frame = read_mappings(path, kind, sides.know)
     else:
