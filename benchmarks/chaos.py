@@ -55,6 +55,7 @@ TESTS = {
     "checkpoints and whole files": [
         "tests/training/test_checkpoint.py",
         "tests/system/test_files.py",
+        "tests/system/test_outputs.py",
     ],
     "a stop at any step": [LOOP, "-k", "interrupt or dies or finished"],
     "a stop while it loads": ["tests/test_kgraft_command.py", "tests/system/test_messages.py"],

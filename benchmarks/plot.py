@@ -21,7 +21,7 @@ from kgraft.reporting.figures import (
     linear,
     logarithmic,
 )
-from kgraft.system.files import write_atomically
+from kgraft.system.outputs import write_atomically
 from kgraft_experiments.benchmark.figures import (
     OTHER,
     STYLES,

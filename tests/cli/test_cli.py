@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
-from kgraft.system.files import exclusive_lock
+from kgraft.system.outputs import exclusive_lock
 
 SMALL = ["model.width=16", "training.epochs=2", "training.min_steps=0"]
 FAST = [*(part for change in SMALL for part in ("--set", change)), "--threads", "1"]

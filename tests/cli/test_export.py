@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from kgraft.cli.main import app
 from kgraft.exporting.selection import merge_prior
 from kgraft.model.directory import load_model
-from kgraft.system.files import exclusive_lock
+from kgraft.system.outputs import exclusive_lock
 
 
 def run(*arguments: str | Path) -> Result:

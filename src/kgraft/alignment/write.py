@@ -17,7 +17,7 @@ from kgraft.io.iris import iri_of
 from kgraft.io.link_statements import SAME
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
-from kgraft.system.files import check_empty, write_directory
+from kgraft.system.outputs import check_empty, write_directory
 
 LINKS_FILE: Final = "links.toml"
 RELATIONS_FILE: Final = "relations.tsv"

@@ -48,7 +48,7 @@ def align(
         from kgraft.alignment.align import align as find_links
         from kgraft.alignment.write import LINKS_FILE, write_alignment
         from kgraft.io.read_collection import read_collection
-        from kgraft.system.files import check_empty
+        from kgraft.system.outputs import check_empty
 
         check_empty(directory)
         known = read_collection(collection)
@@ -94,7 +94,7 @@ def audit(
         from kgraft.alignment.audit import audit as check_links
         from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_audit
         from kgraft.io.read_collection import read_collection
-        from kgraft.system.files import check_empty
+        from kgraft.system.outputs import check_empty
 
         check_empty(directory)
         known = read_collection(collection)

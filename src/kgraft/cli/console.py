@@ -75,7 +75,7 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
     Raises:
         KgraftError: If another run writes to this place.
     """
-    from kgraft.system.files import behind_links, exclusive_lock, remove_leftovers
+    from kgraft.system.outputs import behind_links, exclusive_lock, remove_leftovers
 
     place = behind_links(place)
     with exclusive_lock(place.with_name(f".{place.name}.lock")):
@@ -94,7 +94,7 @@ def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
             not to be resumed.
     """
     from kgraft.pipeline.run import RunOptions
-    from kgraft.system.files import behind_links
+    from kgraft.system.outputs import behind_links
     from kgraft.system.progress import default_listener
 
     directory = behind_links(directory)

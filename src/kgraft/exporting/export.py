@@ -12,7 +12,7 @@ from kgraft.errors import DataError
 from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_address
 from kgraft.exporting.selection import Selection, select
 from kgraft.model.trained_model import TrainedModel
-from kgraft.system.files import write_atomically, write_directory
+from kgraft.system.outputs import write_atomically, write_directory
 from kgraft.system.progress import Listener
 
 ABOUT = "kgraft-export.json"

@@ -16,7 +16,8 @@ from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.io.iris import iri_of
 from kgraft.io.named_facts import ROLES
 from kgraft.io.write_graph import check_cells
-from kgraft.system.files import compression_of, content_ending, read_text, write_atomically
+from kgraft.system.files import compression_of, content_ending, read_text
+from kgraft.system.outputs import write_atomically
 
 SCHEMA: Final = {
     **dict.fromkeys(ROLES, pl.String),

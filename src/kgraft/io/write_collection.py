@@ -23,7 +23,8 @@ from kgraft.io.sssom import names_mappings
 from kgraft.io.tabular import first_rows
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import LinkKind, Links
-from kgraft.system.files import content_ending, write_atomically
+from kgraft.system.files import content_ending
+from kgraft.system.outputs import write_atomically
 
 _SPLITS = {"train": "train", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _OF_A_SPLIT = re.compile(rf"(?:(.*)[-_.])?({'|'.join(_SPLITS)})", re.IGNORECASE)

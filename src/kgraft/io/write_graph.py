@@ -19,7 +19,8 @@ from kgraft.io.iris import iri_of
 from kgraft.io.named_facts import ROLES
 from kgraft.io.rdf import RDFS_LABEL, label_literals
 from kgraft.io.source import GraphSource
-from kgraft.system.files import compression_of, write_atomically
+from kgraft.system.files import compression_of
+from kgraft.system.outputs import write_atomically
 
 WrittenFormat = Literal["tsv", "parquet", "ntriples"]
 Compression = Literal["", ".gz", ".bz2", ".zst"]

@@ -54,7 +54,7 @@ from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, SCHEMA, Rules
 from kgraft.settings import RetrainSettings, TrainSettings
-from kgraft.system.files import write_directory
+from kgraft.system.outputs import write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
 FORMAT = 6

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from kgraft.errors import DataError
-from kgraft.system.files import write_atomically
+from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft.training.checkpoint import (
     Checkpoint,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from kgraft.errors import KgraftError, describe
 from kgraft.reporting.figures import style_sheet
-from kgraft.system.files import write_atomically
+from kgraft.system.outputs import write_atomically
 
 _GENERATOR = b'<meta name="generator" content="kgraft '
 """Text near the beginning of each report, by which a report is recognised."""

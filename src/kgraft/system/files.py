@@ -1,23 +1,17 @@
-"""Files: decompression on reading, atomic writing, exclusive locks."""
+"""Files for reading: decompressed, and within bounds."""
 
 from __future__ import annotations
 
-import ctypes
 import io
 import os
-import re
-import shutil
-import socket
-import stat
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from kgraft.errors import DataError, KgraftError
+from kgraft.errors import DataError
 from kgraft.system.memory import require_for_file
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
@@ -125,189 +119,3 @@ def read_text(path: Path) -> str:
             path=path,
             line=content.count(b"\n", 0, error.start) + 1,
         ) from error
-
-
-@contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that is renamed to it when the block ends well.
-
-    Readers see the old file or the whole new one. When the block raises, nothing is left behind.
-    The temporary name keeps the endings of ``path``; missing parent directories are made. Where
-    ``path`` is a symbolic link, the file behind it is replaced. The file is as readable as the
-    umask lets new files be.
-
-    Raises:
-        DataError: If ``path`` is a device, a pipe, a directory, or a link that leads to itself.
-    """
-    if path.exists() and not path.is_file():
-        raise DataError("this is no regular file", remedy="Name a file", path=path)
-    path = behind_links(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
-    try:
-        mode = _mode_of_new_files(temporary)
-        yield temporary
-        _finish(temporary, mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def behind_links(path: Path) -> Path:
-    """Return the path that symbolic links lead to, absolute, whether or not it exists.
-
-    Raises:
-        DataError: If a link leads to itself.
-    """
-    place = Path(os.path.realpath(path))
-    if place.is_symlink():
-        raise DataError(
-            "this symbolic link leads to itself",
-            remedy="Remove it, or name another place",
-            path=path,
-        )
-    return place
-
-
-def _mode_of_new_files(probe: Path) -> int:
-    """Return the permissions that this process gives to new files, as seen on one at ``probe``."""
-    # Setting the umask to read it would change it for other threads.
-    probe.touch(exist_ok=False)
-    mode = stat.S_IMODE(probe.stat().st_mode)
-    probe.unlink()
-    return mode
-
-
-def _finish(file: Path, mode: int) -> None:
-    """Write a new file to the disk, with permissions that its writer may have held back."""
-    file.chmod(stat.S_IMODE(file.stat().st_mode) | mode)
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    # The new name reaches the disk with its directory; Windows has no such call.
-    if os.name == "posix":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def check_empty(directory: Path) -> None:
-    """Refuse a path at which there is anything but an empty directory.
-
-    Raises:
-        DataError: If there is.
-    """
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise DataError(
-            "there is something here already", remedy="Name another directory", path=directory
-        )
-
-
-@contextmanager
-def write_directory(directory: Path) -> Iterator[Path]:
-    """Yield a new directory beside ``directory`` that takes its place when the block ends well.
-
-    When the block raises, nothing is left behind, and the old directory stays. On Linux the two
-    are exchanged atomically. Where ``directory`` is a symbolic link, the directory behind it is
-    replaced. Files are as readable as the umask lets new files be.
-
-    Raises:
-        DataError: If ``directory`` is something else, or a link that leads to itself.
-    """
-    directory = behind_links(directory)
-    if directory.exists() and not directory.is_dir():
-        raise DataError("this is no directory", remedy="Name a directory", path=directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex
-    temporary, old = (directory.with_name(f".{token}.{x}.{directory.name}") for x in ("new", "old"))
-    temporary.mkdir()
-    try:
-        mode = _mode_of_new_files(temporary / old.name)
-        yield temporary
-        for written in temporary.rglob("*"):
-            if not written.is_dir():
-                _finish(written, mode)
-        _sync_directory(temporary)
-        if not (directory.exists() and _exchange(temporary, directory)):
-            if directory.exists():
-                directory.rename(old)
-            temporary.rename(directory)
-    except BaseException:
-        if old.exists() and not directory.exists():
-            old.rename(directory)
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if directory.exists():
-            shutil.rmtree(old, ignore_errors=True)
-    _sync_directory(directory.parent)
-
-
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # names of Linux
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two paths atomically; return False where the system cannot."""
-    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
-    if rename is None:
-        return False
-    names = [os.fsencode(path) for path in (one, other)]
-    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
-
-
-@contextmanager
-def exclusive_lock(path: Path) -> Iterator[int]:
-    """Hold the lock ``path`` while the block runs, so that no second run writes to one place.
-
-    The system takes the lock back when its holder ends, however it ends.
-
-    Yields:
-        The lock's file descriptor; a process that inherits it holds the lock, too.
-
-    Raises:
-        KgraftError: If another process holds the lock.
-    """
-    from filelock import FileLock, Timeout  # Its import takes 80 ms.
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handles: list[int] = []
-    lock = FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=handles.append)
-    try:
-        lock.acquire()
-    except Timeout:
-        holder = ""
-        with suppress(OSError):
-            holder = path.read_text(encoding="utf-8", errors="replace")
-        raise KgraftError(
-            f"{path}: another run writes here ({holder or 'another process'}). "
-            "Wait until it ends, stop it, or name another directory."
-        ) from None
-    try:
-        os.truncate(handles[0], 0)
-        os.write(handles[0], f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield handles[0]
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
-
-
-def remove_leftovers(*places: Path) -> None:
-    """Remove temporary files of killed writers beside places whose lock is held.
-
-    A directory that was moved aside goes back.
-    """
-    for place in places:
-        left = re.compile(rf"\.[0-9a-f]{{32}}\.((new|old)\.)?{re.escape(place.name)}")
-        for path in list(place.parent.iterdir()) if place.parent.is_dir() else []:
-            match = left.fullmatch(path.name)
-            if match and match[2] == "old" and not place.exists():
-                path.rename(place)
-            elif match and path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            elif match:
-                path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.system.files import write_atomically
+from kgraft.system.outputs import write_atomically
 
 TIME_SHARE = 0.05
 """The largest share of a run's time that saving it may take."""

@@ -30,9 +30,9 @@ from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings
-from kgraft.system.files import write_atomically
 from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
+from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links

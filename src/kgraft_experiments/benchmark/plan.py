@@ -14,7 +14,7 @@ import torch
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
 from kgraft.system.devices import parse_device
-from kgraft.system.files import write_atomically
+from kgraft.system.outputs import write_atomically
 from kgraft_experiments.benchmark.cases import Case, TeacherOf, chosen_targets, teachers
 from kgraft_experiments.benchmark.runner import Outcome, machine, run_cases
 from kgraft_experiments.benchmark.settings import BenchmarkSettings

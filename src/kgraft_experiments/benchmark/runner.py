@@ -20,7 +20,7 @@ from kgraft.errors import KgraftError
 from kgraft.linking.collection import Collection
 from kgraft.pipeline.inputs import add_data
 from kgraft.system.devices import CPU
-from kgraft.system.files import exclusive_lock, remove_leftovers, write_atomically
+from kgraft.system.outputs import exclusive_lock, remove_leftovers, write_atomically
 from kgraft.system.terminal import visible
 from kgraft.training.checkpoint import Fingerprint
 from kgraft_experiments.benchmark.cases import Case

@@ -27,7 +27,7 @@ def synth(
 ) -> None:
     """Make linked graphs out of a hidden world with known rules, to experiment with."""
     with report_errors(ANEW), writing(directory):
-        from kgraft.system.files import check_empty
+        from kgraft.system.outputs import check_empty
         from kgraft_experiments.synthesis.settings import SynthSettings
         from kgraft_experiments.synthesis.synthesize import synthesize
         from kgraft_experiments.synthesis.write_synthetic import RULES_FILE, write_synthetic

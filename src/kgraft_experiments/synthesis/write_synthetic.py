@@ -14,7 +14,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.io.write_graph import write_graph
 from kgraft.linking.links import Links
-from kgraft.system.files import check_empty, write_directory
+from kgraft.system.outputs import check_empty, write_directory
 from kgraft_experiments.synthesis.synthesize import Synthetic
 
 RULES_FILE: Final = "rules.json"

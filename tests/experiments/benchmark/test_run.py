@@ -13,7 +13,7 @@ from kgraft.errors import KgraftError, SettingsError, UnknownNameError
 from kgraft.model.directory import load_model
 from kgraft.model.evidence import WAYS
 from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
-from kgraft.system.files import exclusive_lock
+from kgraft.system.outputs import exclusive_lock
 from kgraft_experiments.benchmark import runner
 from kgraft_experiments.benchmark.run import ablate, benchmark, sweep_links
 from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
