@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import re
 import warnings
 from pathlib import Path
@@ -291,19 +292,17 @@ def test_bad_rdf_is_refused(write) -> None:
         assert len(read(directory / "u.nt", unknown="skip")) == 0
 
 
-@pytest.mark.parametrize("name", ["l.nt", "l.txt", "l.ttl", "l.rdf"])
+@pytest.mark.parametrize("name", ["l.nt", "l.txt", "l.ttl", "l.jsonld"])
 def test_malformed_statements_are_left_out_if_asked_for(write, name: str) -> None:
-    good, bad = ("http://el/a", "http://en/A"), ("http://el/b", "http://en/B{%")
-    text = "".join(f"<{left}> <{SAME}> <{right}> .\n" for left, right in (good, bad))
-    if name == "l.rdf":
-        cells = [cell(*pair, "=", "1") for pair in (("http://el/b", "http://en/%"), good)]
-        text = alignment(*cells)
+    pairs = ("http://el/a", "http://en/A"), ("http://el/b", "http://en/B{%")
+    text = "".join(f"<{left}> <{SAME}> <{right}> .\n" for left, right in pairs)
+    if name == "l.jsonld":
+        text = json.dumps([{"@id": left, SAME: {"@id": right}} for left, right in pairs])
     path = write({name: text}) / name
     with pytest.raises(DataError, match='with malformed="skip"'):
         read(path)
-    with pytest.warns(KgraftWarning, match="1 statements that are malformed") as caught:
+    with pytest.warns(KgraftWarning, match="1 statements that are malformed"):
         assert as_text(read(path, malformed="skip")) == ["a=A:1"]
-    assert all("malformed" in str(x.message) or "without an end" in str(x.message) for x in caught)
 
 
 # ------------------------------------------------------------------------------------- same names
