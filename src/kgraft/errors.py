@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from typing import Any
 
 
 class KgraftError(Exception):
@@ -34,6 +36,13 @@ class DataError(KgraftError):
         self.path = os.fspath(path) if path is not None else None
         self.line = line
         super().__init__(describe(problem, remedy=remedy, path=self.path, line=line))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the error again, as in another process."""
+        again = partial(
+            type(self), self.problem, remedy=self.remedy, path=self.path, line=self.line
+        )
+        return again, ()
 
 
 class SettingsError(KgraftError):

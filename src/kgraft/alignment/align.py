@@ -24,6 +24,7 @@ from kgraft.alignment.structure import Neighbours, neighbours
 from kgraft.alignment.vectors import add_vector_neighbours
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
+from kgraft.system.forks import require_threads
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
@@ -145,6 +146,7 @@ def align(
         DataError: If there is only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
+    require_threads()
     settings, listener = settings or AlignSettings(), listener or default_listener()
     nodes = Nodes.of(collection, collection.links)
     names = names_of(nodes, settings.labels)

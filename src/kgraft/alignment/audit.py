@@ -16,6 +16,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.linking.logistic_regression import fit_logistic_regression
 from kgraft.linking.merge import merge
+from kgraft.system.forks import require_threads
 from kgraft.system.progress import Listener, default_listener
 
 ROUNDS = 3
@@ -109,6 +110,7 @@ def audit(
         DataError: If there are no entity links, or only one graph.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
+    require_threads()
     settings, listener = settings or AlignSettings(), listener or default_listener()
     own = [x for x in collection.links if x.kind == "entity"]
     nodes = Nodes.of(collection, collection.links)

@@ -20,6 +20,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, covered, join
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
+from kgraft.system.forks import require_threads
 from kgraft.system.tables import cell, html_table
 from kgraft.system.terminal import visible
 
@@ -151,6 +152,7 @@ def evaluate(
     ``joint`` is the collection's graphs where they have been joined already. Without
     ``require_fit``, a model that knows no name of the graph ranks at random.
     """
+    require_threads()
     collection = collection.with_target(target)
     graph = collection.target_graph
     collection = collection.with_target(graph.name)

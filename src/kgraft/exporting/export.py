@@ -12,6 +12,7 @@ from kgraft.errors import DataError
 from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_address
 from kgraft.exporting.selection import Selection, select
 from kgraft.model.trained_model import TrainedModel
+from kgraft.system.forks import require_threads
 from kgraft.system.outputs import write_atomically, write_directory
 from kgraft.system.progress import Listener
 
@@ -67,6 +68,7 @@ def export(
         UnknownNameError: If the model has no such source.
         KgraftError: If an extra is not installed, or a server cannot be written to.
     """
+    require_threads()
     where = os.fspath(place)
     chosen = format_of(where, format)
     form = FORMATS[chosen]

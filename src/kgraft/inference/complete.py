@@ -15,6 +15,7 @@ from kgraft.inference.candidates import TopCandidates
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.inference.prediction_files import SCHEMA
+from kgraft.system.forks import require_threads
 from kgraft.system.progress import Listener, default_listener
 
 _SIDES: tuple[Side, ...] = ("tail", "head")
@@ -51,6 +52,7 @@ def complete(
     Raises:
         KgraftError: If a minimum is given and the model has no probabilities.
     """
+    require_threads()
     candidates, part = predictor.candidates, predictor.names.part
     if min_probability > 0 and not candidates.calibrated:
         raise KgraftError(

@@ -27,6 +27,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceScores
 from kgraft.rules.groundings import atoms, groundings
+from kgraft.system.forks import require_threads
 
 MAX_SHOWN = 5
 """The maximum number of rules, paths and similar facts in an explanation."""
@@ -48,6 +49,7 @@ def explain(
     by: By | None = None,
 ) -> Explanation:
     """Explain one fact, as ``TrainedModel.explain`` says."""
+    require_threads()
     return Explainer(prepared(model, source, by)).explain(head, relation, tail)
 
 

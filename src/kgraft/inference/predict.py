@@ -21,6 +21,7 @@ from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
 from kgraft.model.trained_model import TrainedModel
 from kgraft.rules.evidence_index import EvidenceIndex
+from kgraft.system.forks import require_threads
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def predict(
     typed: bool = False,
 ) -> Results[Prediction]:
     """Answer one query, as ``TrainedModel.predict`` says."""
+    require_threads()
     query = Query(head, relation, tail)
     return prepared(model, source, by).answer([query], k, typed=typed)[0]
 
@@ -171,6 +173,7 @@ class Predictor:
                 entity has no vector.
             ValueError: If ``k`` is below 1.
         """
+        require_threads()
         if k < 1:
             raise ValueError(f"k is at least 1, not {k}")
         asked: dict[Side, list[tuple[int, int, int]]] = {"tail": [], "head": []}

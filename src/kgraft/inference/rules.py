@@ -13,6 +13,7 @@ from kgraft.inference.results import Results
 from kgraft.model.trained_model import TrainedModel
 from kgraft.rules.edges import Edges
 from kgraft.rules.groundings import atoms, examples
+from kgraft.system.forks import require_threads
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def rules(
     model: TrainedModel, *, relation: str | None = None, k: int = 20, n_examples: int = 1
 ) -> Results[ReadableRule]:
     """Return a model's rules, as ``TrainedModel.rules`` says."""
+    require_threads()
     evidence, target = model.require_evidence()
     names, frame, graph = ModelNames(model, target), evidence.rules.frame, model.graph
     if relation is not None:

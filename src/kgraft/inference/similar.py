@@ -16,6 +16,7 @@ from kgraft.inference.names import ModelNames
 from kgraft.inference.results import Results
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
+from kgraft.system.forks import require_threads
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def similar(
     model: TrainedModel, entity: str, *, source: str | None = None, k: int = 10
 ) -> Results[Neighbour]:
     """Return the most similar entities, as ``TrainedModel.similar`` says."""
+    require_threads()
     return neighbours(ModelNames(model, source), entity, k)
 
 

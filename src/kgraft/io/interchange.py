@@ -22,6 +22,7 @@ from kgraft.graph.knowledge_graph import (
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import UNREADABLE, facts_of
 from kgraft.io.named_facts import FactNames
+from kgraft.system.forks import require_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,7 @@ def from_arrays(
     Warns:
         KgraftWarning: When train repeats held-out facts.
     """
+    require_threads()
     try:
         splits = {
             split: as_triples(values)
@@ -108,6 +110,7 @@ def from_frame(
     Warns:
         KgraftWarning: When train repeats held-out facts.
     """
+    require_threads()
     names = FactNames()
     splits = {
         split: names.triples(facts_of(_as_polars(frame, f"{name}, {split}")))
@@ -139,6 +142,7 @@ def from_pykeen(
     Warns:
         KgraftWarning: When train repeats held-out facts.
     """
+    require_threads()
     splits = {}
     for split, factory in zip(SPLITS, (train, valid, test), strict=True):
         if factory is None and split != "train":

@@ -20,6 +20,7 @@ from kgraft.io.source import GraphSource, Malformed, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import compression_of, content_ending, read_text
+from kgraft.system.forks import require_threads
 from kgraft.toml_settings import explain, parse_toml
 
 EMBEDDED = ("world",)
@@ -49,6 +50,7 @@ def read_collection(
         KgraftWarning: If the target has no link, so that it can only train alone, and of all that
             was left out on reading.
     """
+    require_threads()
     place = Path(path)
     if not place.exists() and str(path) in EMBEDDED:
         place = Path(str(files("kgraft") / "data" / str(path)))

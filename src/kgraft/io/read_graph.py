@@ -27,6 +27,7 @@ from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.system.files import content_ending
+from kgraft.system.forks import require_threads
 
 ENDINGS: Final = {
     ".tsv": "tsv",
@@ -64,6 +65,7 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
         KgraftWarning: When train repeats held-out facts, when RDF statements are left out, or
             when far fewer facts are held out than asked for.
     """
+    require_threads()
     reading = _Reading(source)
     splits = {
         split: [rows for path in getattr(source, split) for rows in reading.read(path)]

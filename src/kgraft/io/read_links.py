@@ -22,6 +22,7 @@ from kgraft.io.sssom import names_mappings, read_mappings
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import content_ending
+from kgraft.system.forks import require_threads
 
 LinkFormat = Literal[
     "auto", "tsv", "csv", "sssom", "ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"
@@ -77,6 +78,7 @@ def read_links(
     Warns:
         KgraftWarning: With counts, when links were left out.
     """
+    require_threads()
     syntax = _syntax(path, format)
     sides = _Sides(path, kind, left, right)
     is_table = syntax in ("tsv", "csv")

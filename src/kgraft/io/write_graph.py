@@ -20,6 +20,7 @@ from kgraft.io.named_facts import ROLES
 from kgraft.io.rdf import RDFS_LABEL, label_literals
 from kgraft.io.source import GraphSource
 from kgraft.system.files import compression_of
+from kgraft.system.forks import require_threads
 from kgraft.system.outputs import write_atomically
 
 WrittenFormat = Literal["tsv", "parquet", "ntriples"]
@@ -53,6 +54,7 @@ def write_graph(
     Raises:
         DataError: If there is nothing to train on, or a name cannot be written to a TSV file.
     """
+    require_threads()
     if not len(graph.train):
         raise DataError(f"{graph.name!r} has no facts to train on", remedy="Add train facts")
     ending = _ENDING[format] + (compression if format != "parquet" else "")

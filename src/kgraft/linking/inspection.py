@@ -17,6 +17,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
 from kgraft.linking.links import Links
+from kgraft.system.forks import require_threads
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
 
@@ -186,6 +187,7 @@ class Inspection:
 
 def inspect(collection: Collection) -> Inspection:
     """Count the contents of a collection."""
+    require_threads()
     joint = join(list(collection.graphs.values()), collection.links)
     reports = (
         _link_report(left, right, collection.links, joint)

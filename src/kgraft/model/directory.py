@@ -54,6 +54,7 @@ from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, SCHEMA, Rules
 from kgraft.settings import RetrainSettings, TrainSettings
+from kgraft.system.forks import require_threads
 from kgraft.system.outputs import write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
@@ -82,15 +83,8 @@ FILES = (
 )
 """Files that every model has, beside the manifest."""
 
-READ_ERRORS = (
-    AttributeError,
-    LookupError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_UNFIT = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
+READ_ERRORS = (OSError, *_UNFIT)
 """Errors of reading files that are damaged or do not fit together."""
 
 FORMAT_ERRORS = (SafetensorError, pl.exceptions.PolarsError)
@@ -101,6 +95,7 @@ def save_model(
     model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
     """Write a model to a directory, see ``TrainedModel.save``."""
+    require_threads()
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     try:
@@ -145,6 +140,7 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
             file at fault; or if there is no such repository.
         KgraftError: If the extra ``hub`` is not installed.
     """
+    require_threads()
     directory = downloaded(os.fspath(place)) or Path(place)
     manifest = read_manifest(directory)
     try:

@@ -13,6 +13,7 @@ from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import Run, RunOptions
 from kgraft.settings import TrainSettings
+from kgraft.system.forks import require_threads
 from kgraft.training.validation import draw_samples
 
 
@@ -42,6 +43,7 @@ def pretrain(
         DataError: If there is no fact to train on, or the run's directory holds another run.
         SettingsError: If rules are asked for: they belong to a target.
     """
+    require_threads()
     task = pretraining_task(collection, settings, sources=sources)
     graphs = [collection.graphs[name] for name in task.graph.sources]
     inputs = fingerprint_of_inputs("pretrain", task.settings, graphs, collection.links)

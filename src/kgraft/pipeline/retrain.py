@@ -23,6 +23,7 @@ from kgraft.pipeline.update import (
     without_trained,
 )
 from kgraft.settings import RetrainSettings
+from kgraft.system.forks import require_threads
 from kgraft.training.distillation import DistillationLoss, warm_start
 from kgraft.training.validation import draw_samples
 
@@ -74,6 +75,7 @@ def retrain(
     Warns:
         KgraftWarning: If ``start`` was trained on validation or test facts; they are left out.
     """
+    require_threads()
     context = retraining_context(
         collection, teacher, settings, target=target, start=start, allow_unlinked=allow_unlinked
     )

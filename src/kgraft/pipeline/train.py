@@ -11,6 +11,7 @@ from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import RunOptions
 from kgraft.settings import TrainSettings
+from kgraft.system.forks import require_threads
 from kgraft.training.validation import draw_samples
 
 
@@ -41,6 +42,7 @@ def train(
         UnknownNameError: If the collection has no such target.
         DataError: If there is no fact to train on, or the run's directory holds another run.
     """
+    require_threads()
     context = training_context(collection, settings, target=target, alone=alone)
     return fit_target(context, options, device=device)
 

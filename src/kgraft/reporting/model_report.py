@@ -30,6 +30,7 @@ from kgraft.reporting.quality import (
     reliability_figure,
     reliability_table,
 )
+from kgraft.system.forks import require_threads
 from kgraft.toml_settings import as_toml
 
 MAX_RULES = 12
@@ -81,6 +82,7 @@ def report(
         UnknownNameError: If the collection has no such target.
         ValueError: If the model has no rules to answer by.
     """
+    require_threads()
     templates = macros("model_report.html")
     sections = {"Training": _training(model, templates)}
     if collection is not None:
