@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +89,41 @@ def test_what_killed_commands_left_beside_a_file_is_removed(tmp_path: Path, stud
     run("predict", student, "--complete", "-o", found)
     run("report", student, "-o", page)
     assert sorted(x.name for x in tmp_path.iterdir()) == ["found.tsv", "page.html"]
+
+
+IN_A_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+"""Runs a shell that may mount, and whose mounts end with it."""
+
+MOUNT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+
+
+def may_mount() -> bool:
+    """Return True where this user may make a namespace of mounts."""
+    if shutil.which("unshare") is None:
+        return False
+    return (
+        subprocess.run([*IN_A_NAMESPACE, "mount"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not may_mount(), reason="this user may not mount")
+def test_a_model_is_trained_into_a_mounted_volume(
+    tmp_path: Path, collection: Path, fast: list[str]
+) -> None:
+    disk, volume = tmp_path / "disk", tmp_path / "volume"
+    disk.mkdir()
+    volume.mkdir()
+    mounted = [*IN_A_NAMESPACE, MOUNT, "sh", str(disk), str(volume)]
+    command = ["train", str(collection), "--alone", "-o", str(volume), *fast]
+    for more in ([], ["--overwrite"]):
+        made = subprocess.run(
+            [*mounted, sys.executable, "-m", "kgraft", *command, *more],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert made.returncode == 0, made.stderr
+    assert load_model(disk).target == "mine"
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["disk", "volume"]
+    assert not [x.name for x in disk.iterdir() if x.name.startswith(".")]

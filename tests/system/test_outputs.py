@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -11,8 +12,11 @@ import pytest
 from kgraft.errors import DataError, KgraftError
 from kgraft.system import outputs
 from kgraft.system.outputs import (
+    check_empty,
     exclusive_lock,
+    lock_of,
     remove_leftovers,
+    run_of,
     write_atomically,
     write_directory,
 )
@@ -244,3 +248,119 @@ def test_a_link_that_a_killed_writer_has_left_is_removed_and_what_it_names_stays
     (tmp_path / f".{'0' * 32}.new.model").symlink_to("disk")
     remove_leftovers(tmp_path / "model")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "disk"]
+
+
+@pytest.fixture
+def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory that the system's table of mounts names, with a space in its path."""
+    place = tmp_path / "my volume"
+    (place / "lost+found").mkdir(parents=True)
+    mounts = tmp_path / "mountinfo"
+    escaped = str(place).replace(" ", "\\040")
+    mounts.write_text(f"36 35 98:0 / / rw - ext4 /dev/root rw\n37 36 98:0 /v {escaped} rw - x x\n")
+    monkeypatch.setattr(outputs, "MOUNTS", mounts)
+    return place
+
+
+def names_in(place: Path) -> list[str]:
+    return sorted(path.name for path in place.iterdir())
+
+
+def test_a_mount_point_is_written_inside(tmp_path: Path, volume: Path) -> None:
+    check_empty(volume)
+    before = volume.stat().st_ino
+    with write_directory(volume) as temporary:
+        (temporary / "old.txt").touch()
+        assert temporary.parent == volume
+    with pytest.raises(DataError, match="something here already"):
+        check_empty(volume)
+    with write_directory(volume) as temporary:
+        (temporary / "new.txt").touch()
+        (temporary / "deep").mkdir()
+        (temporary / "deep" / "a.txt").touch()
+    assert names_in(volume) == ["deep", "lost+found", "new.txt"]
+    assert volume.stat().st_ino == before
+    assert names_in(tmp_path) == ["mountinfo", "my volume"]
+
+    def fail() -> None:
+        with write_directory(volume) as temporary:
+            (temporary / "half.txt").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert names_in(volume) == ["deep", "lost+found", "new.txt"]
+
+
+def test_lock_and_run_of_a_mount_point_are_inside(tmp_path: Path, volume: Path) -> None:
+    assert (lock_of(volume), run_of(volume)) == (volume / ".kgraft.lock", volume / ".kgraft.run")
+    with exclusive_lock(lock_of(volume)):
+        run_of(volume).mkdir()
+        check_empty(volume)
+    assert lock_of(volume / "model") == volume / ".model.lock"
+    (tmp_path / "link").symlink_to(volume)
+    assert run_of(tmp_path / "link") == volume / ".kgraft.run"
+
+
+@pytest.mark.parametrize("error", [errno.EBUSY, errno.EXDEV])
+def test_a_directory_that_turns_out_to_be_fixed_is_written_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "old.txt").touch()
+
+    def refuse(*_: Path) -> bool:
+        raise OSError(error, "refused")
+
+    monkeypatch.setattr(outputs, "_exchange", refuse)
+    with write_directory(place) as temporary:
+        (temporary / "new.txt").touch()
+    assert names_in(place) == ["new.txt"]
+    assert names_in(tmp_path) == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "whole", "here", "expected"),
+    [
+        (["a", "b"], None, None, ["x", "y"], ["x", "y"]),
+        (["a", "b"], ["x"], None, ["y"], ["x", "y"]),
+        (None, ["x", "y"], ["a", "b"], [], ["a", "b"]),
+        (None, ["x", "y"], ["b"], ["a"], ["a", "b"]),
+        (None, ["x", "y"], None, ["a", "b"], ["a", "b"]),
+    ],
+    ids=["written", "moved half away", "whole", "moved half in", "moved in"],
+)
+def test_content_that_a_killed_writer_has_half_replaced_is_old_or_new(
+    tmp_path: Path,
+    new: list[str] | None,
+    old: list[str] | None,
+    whole: list[str] | None,
+    here: list[str],
+    expected: list[str],
+) -> None:
+    place = tmp_path / "volume"
+    token = "." + "0" * 32
+    states = {f"{token}.new": new, f"{token}.old": old, f"{token}.whole": whole, "": here}
+    for name, files in states.items():
+        for file in files or ():
+            (place / name).mkdir(parents=True, exist_ok=True)
+            (place / name / file).write_text(file)
+    remove_leftovers(place)
+    assert names_in(place) == expected
+
+
+def test_a_file_that_is_mounted_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with write_atomically(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert names_in(tmp_path) == ["a.txt"]

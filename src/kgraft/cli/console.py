@@ -75,10 +75,10 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
     Raises:
         KgraftError: If another run writes to this place.
     """
-    from kgraft.system.outputs import behind_links, exclusive_lock, remove_leftovers
+    from kgraft.system.outputs import behind_links, exclusive_lock, lock_of, remove_leftovers
 
     place = behind_links(place)
-    with exclusive_lock(place.with_name(f".{place.name}.lock")):
+    with exclusive_lock(lock_of(place)):
         remove_leftovers(place, *beside)
         yield
 
@@ -87,18 +87,17 @@ def writing(place: Path, *beside: Path) -> Iterator[None]:
 def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
     """Yield the options of a run that ends in ``directory``, locked against other runs.
 
-    The run's own directory, beside it, is removed when the block ends well.
+    The run's own directory, which ``run_of`` names, is removed when the block ends well.
 
     Raises:
         KgraftError: If another run ends in this directory, or an interrupted one is kept and is
             not to be resumed.
     """
     from kgraft.pipeline.run import RunOptions
-    from kgraft.system.outputs import behind_links
+    from kgraft.system.outputs import run_of
     from kgraft.system.progress import default_listener
 
-    directory = behind_links(directory)
-    kept = behind_links(directory.with_name(f".{directory.name}.run"))
+    kept = run_of(directory)
     with writing(directory, kept):
         if kept.exists() and not resume:
             raise KgraftError(

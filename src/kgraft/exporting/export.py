@@ -13,7 +13,7 @@ from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_
 from kgraft.exporting.selection import Selection, select
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.forks import require_threads
-from kgraft.system.outputs import write_atomically, write_directory
+from kgraft.system.outputs import content, write_atomically, write_directory
 from kgraft.system.progress import Listener
 
 ABOUT = "kgraft-export.json"
@@ -114,7 +114,7 @@ def _write(form: Format, selection: Selection, path: Path, name: str, *, overwri
 def _check_replaceable(path: Path, *, directory: bool, overwrite: bool) -> None:
     """Raise unless a path is new, an empty directory, or may be replaced."""
     kind, other = ("directory", "file") if path.is_dir() else ("file", "directory")
-    if not path.exists() or (directory and path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (directory and path.is_dir() and not content(path)):
         return
     if path.is_dir() != directory:
         raise DataError(f"this is a {kind}", remedy=f"Name a {other}", path=path)

@@ -55,7 +55,7 @@ from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, SCHEMA, Rules
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.forks import require_threads
-from kgraft.system.outputs import write_directory
+from kgraft.system.outputs import content, write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
 FORMAT = 6
@@ -117,7 +117,7 @@ def check_free(directory: Path, *, overwrite: bool) -> None:
     if not directory.exists():
         return
     has_model = (directory / MANIFEST).is_file()
-    if not directory.is_dir() or not (has_model or not any(directory.iterdir())):
+    if not directory.is_dir() or not (has_model or not content(directory)):
         raise ModelDirectoryError(
             f"{directory}: this holds something else than a model. Name another directory."
         )

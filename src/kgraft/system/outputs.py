@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -14,6 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kgraft.errors import DataError, KgraftError
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""Linux's table of mounts, which has bind mounts too."""
+
+_INSIDE = re.compile(r"\.([0-9a-f]{32})\.(new|old|whole)")
+"""Names of a writer's own directories inside of one that cannot be replaced."""
+
+_KEPT_INSIDE = {".kgraft.lock", ".kgraft.run", "lost+found"}
+"""Names beside a volume's content: of a run, and of its file system."""
 
 
 @contextmanager
@@ -37,7 +47,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
         mode = _mode_of_new_files(temporary)
         yield temporary
         _finish(temporary, mode)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            shutil.copyfile(temporary, path)  # A mounted file has no other way in.
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(path.parent)
@@ -85,25 +100,69 @@ def _sync_directory(directory: Path) -> None:
             os.close(handle)
 
 
+def content(directory: Path) -> list[Path]:
+    """Return what a directory holds, without lock, runs and leftovers of kgraft."""
+    return [
+        path
+        for path in sorted(directory.iterdir())
+        if path.name not in _KEPT_INSIDE and not _INSIDE.fullmatch(path.name)
+    ]
+
+
 def check_empty(directory: Path) -> None:
     """Refuse a path at which there is anything but an empty directory.
 
     Raises:
         DataError: If there is.
     """
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+    if directory.exists() and not (directory.is_dir() and not content(directory)):
         raise DataError(
             "there is something here already", remedy="Name another directory", path=directory
         )
 
 
+def is_fixed(directory: Path) -> bool:
+    """Return True for a directory that no other can replace, so that it is written inside.
+
+    It is a mount point, such as a container's volume, or its parent may not be written to.
+    """
+    if not directory.is_dir():
+        return False
+    mounts = MOUNTS.read_text(errors="surrogateescape") if MOUNTS.exists() else ""
+    places = (line.split(" ")[4] for line in mounts.splitlines())
+    named = (re.sub(r"\\([0-7]{3})", lambda x: chr(int(x[1], 8)), place) for place in places)
+    return (
+        directory.is_mount()
+        or os.fspath(directory) in named
+        or not os.access(directory.parent, os.W_OK)
+    )
+
+
+def lock_of(place: Path) -> Path:
+    """Return the path of a place's lock: beside it, or inside where it ``is_fixed``."""
+    return _beside(place, "lock")
+
+
+def run_of(directory: Path) -> Path:
+    """Return the directory of a run that ends in ``directory``: beside it, or inside likewise."""
+    return behind_links(_beside(directory, "run"))
+
+
+def _beside(place: Path, kind: str) -> Path:
+    place = behind_links(place)
+    fixed = is_fixed(place)
+    return place / f".kgraft.{kind}" if fixed else place.with_name(f".{place.name}.{kind}")
+
+
 @contextmanager
 def write_directory(directory: Path) -> Iterator[Path]:
-    """Yield a new directory beside ``directory`` that takes its place when the block ends well.
+    """Yield a new directory that takes the place of ``directory`` when the block ends well.
 
     When the block raises, nothing is left behind, and the old directory stays. On Linux the two
-    are exchanged atomically. Where ``directory`` is a symbolic link, the directory behind it is
-    replaced. Files are as readable as the umask lets new files be.
+    are exchanged atomically; the content of one that ``is_fixed`` is replaced file by file, what
+    was written last comes last, and ``remove_leftovers`` completes what a kill has interrupted.
+    Where ``directory`` is a symbolic link, the directory behind it is replaced. Files are as
+    readable as the umask lets new files be.
 
     Raises:
         DataError: If ``directory`` is something else, or a link that leads to itself.
@@ -113,28 +172,69 @@ def write_directory(directory: Path) -> Iterator[Path]:
         raise DataError("this is no directory", remedy="Name a directory", path=directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     token = uuid.uuid4().hex
-    temporary, old = (directory.with_name(f".{token}.{x}.{directory.name}") for x in ("new", "old"))
+    if is_fixed(directory):
+        temporary = directory / f".{token}.new"
+    else:
+        temporary = directory.with_name(f".{token}.new.{directory.name}")
     temporary.mkdir()
     try:
-        mode = _mode_of_new_files(temporary / old.name)
+        mode = _mode_of_new_files(temporary / token)
         yield temporary
         for written in temporary.rglob("*"):
             if not written.is_dir():
                 _finish(written, mode)
         _sync_directory(temporary)
-        if not (directory.exists() and _exchange(temporary, directory)):
-            if directory.exists():
-                directory.rename(old)
-            temporary.rename(directory)
-    except BaseException:
-        if old.exists() and not directory.exists():
-            old.rename(directory)
-        raise
+        _put(temporary, directory, token)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if directory.exists():
-            shutil.rmtree(old, ignore_errors=True)
     _sync_directory(directory.parent)
+
+
+def _put(new: Path, directory: Path, token: str) -> None:
+    """Let a new directory take the place of another, or its content that of the other's."""
+    old = directory.with_name(f".{token}.old.{directory.name}")
+    try:
+        if new.parent == directory:
+            _put_inside(directory, token)
+        elif not directory.exists():
+            new.rename(directory)
+        elif not _exchange(new, directory):
+            directory.rename(old)
+            new.rename(directory)
+    except OSError as error:
+        # What cannot be renamed is a mount, or of a lower layer of a container's files.
+        if error.errno not in (errno.EBUSY, errno.EXDEV) or new.parent == directory:
+            raise
+        shutil.move(new, directory / f".{token}.new")
+        _put_inside(directory, token)
+    finally:
+        if old.exists() and not directory.exists():
+            old.rename(directory)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_inside(directory: Path, token: str) -> None:
+    new, old = directory / f".{token}.new", directory / f".{token}.old"
+    try:
+        old.mkdir()
+        for path in content(directory):
+            path.rename(old / path.name)
+        new.rename(new.with_suffix(".whole"))
+    finally:
+        _settle(directory, token)
+
+
+def _settle(directory: Path, token: str) -> None:
+    """Complete the replacement of a directory's content that has begun, or take it back."""
+    new, old, whole = (directory / f".{token}.{x}" for x in ("new", "old", "whole"))
+    taken = whole if whole.exists() else old
+    if whole.exists() or (old.exists() and new.exists()):
+        for path in sorted(taken.iterdir(), key=lambda x: x.stat().st_mtime_ns):
+            path.rename(directory / path.name)
+        taken.rmdir()
+        _sync_directory(directory)
+    for path in (new, old):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # names of Linux
@@ -186,9 +286,10 @@ def exclusive_lock(path: Path) -> Iterator[int]:
 
 
 def remove_leftovers(*places: Path) -> None:
-    """Remove temporary files of killed writers beside places whose lock is held.
+    """Remove temporary files of killed writers beside and inside places whose lock is held.
 
-    A directory that was moved aside goes back.
+    A directory that was moved aside goes back; content that was half replaced is completed, or goes
+    back.
     """
     for place in places:
         left = re.compile(rf"\.[0-9a-f]{{32}}\.((new|old)\.)?{re.escape(place.name)}")
@@ -200,3 +301,6 @@ def remove_leftovers(*places: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             elif match:
                 path.unlink(missing_ok=True)
+        inside = sorted(place.iterdir()) if place.is_dir() else []
+        for token in dict.fromkeys(x[1] for path in inside if (x := _INSIDE.fullmatch(path.name))):
+            _settle(place, token)
