@@ -137,3 +137,16 @@ def test_what_makes_no_collection_is_refused_and_nothing_is_written(
     assert "something here already" in run("init", mine, "-o", place).stderr
     assert "ends in .toml" in run("init", mine, "-o", tmp_path / "c.tsv").stderr
     assert place.read_text() == "mine"
+
+
+def test_links_with_other_spellings_name_the_setting(write: Write, tmp_path: Path) -> None:
+    files = [write("mine.tsv", facts("http://m/")), write("wide.tsv", facts("http://w/"))]
+    links = write("same.tsv", pairs("https://m/", "http://www.w/"))
+    made = run("init", *files, "--links", links, "-o", tmp_path / "c.toml")
+    assert made.exit_code == 0, made.output
+    assert 'spelling = "normal"  #' in (tmp_path / "c.toml").read_text()
+    assert len(read_collection(tmp_path / "c.toml").links[0]) == 10
+    like = write("like.tsv", facts("https://m/"))
+    assert run("init", files[0], like, "-o", tmp_path / "d.toml").exit_code == 0
+    text = (tmp_path / "d.toml").read_text()
+    assert '# match = "name"\n# spelling = "normal"\n' in text

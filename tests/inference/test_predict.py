@@ -50,6 +50,11 @@ def test_tails(model: TrainedModel) -> None:
     assert [x.label for x in found] == ["eve", "Sam", "Sam", "Bob", "Ann"]
 
 
+def test_a_name_may_be_spelt_otherwise(model: TrainedModel) -> None:
+    found = predict(model, head="%62ob\u00a0", relation="knows")
+    assert answers(found, "tail")[0] == ("eve", 20.0)
+
+
 def test_heads_are_asked_along_the_inverse(model: TrainedModel) -> None:
     found = predict(model, relation="likes", tail="cay", k=2)
     assert answers(found, "head") == [("ann", -3.0), ("bob", -6.0)]

@@ -28,11 +28,11 @@ def test_numbers_of_a_small_collection(tiny: Collection) -> None:
     assert found.sources == (
         SourceReport(
             "mine", entities=5, unused_entities=0, relations=2, train=3, valid=1, test=4,
-            attributes=0, duplicates=0, linked_share=0.6, covered_share=0.25,
+            attributes=0, duplicates=0, similar_names=0, linked_share=0.6, covered_share=0.25,
         ),
         SourceReport(
             "big", entities=4, unused_entities=0, relations=2, train=3, valid=0, test=0,
-            attributes=0, duplicates=0, linked_share=0.75, covered_share=None,
+            attributes=0, duplicates=0, similar_names=0, linked_share=0.75, covered_share=None,
         ),
     )  # fmt: skip
     assert found.links == (LinkReport("mine", "big", entities=3, relations=0, shared_names=0),)
@@ -43,7 +43,15 @@ def test_it_is_plain_data_for_json(tiny: Collection) -> None:
     data = json.loads(json.dumps(inspect(tiny).as_dict()))
     assert data["sources"][0]["covered_share"] == 0.25
     assert data["links"] == [
-        {"left": "mine", "right": "big", "entities": 3, "relations": 0, "shared_names": 0}
+        {
+            "left": "mine",
+            "right": "big",
+            "entities": 3,
+            "relations": 0,
+            "shared_names": 0,
+            "similar_names": 0,
+            "similar_relations": 0,
+        }
     ]
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import UnknownNameError
+from kgraft.graph.spelling import Spelling, differences, normal_form
 
 Rows = NDArray[np.int64]
 
@@ -93,6 +94,36 @@ class Vocabulary:
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
+    def rows_by_form(self, names: pl.Series) -> Rows:
+        """Return the row of each name, or of the only one of its normal form, else -1, ``(n,)``."""
+        rows = self.rows(names)
+        unknown = np.flatnonzero(rows < 0)
+        asked = pl.DataFrame({"form": normal_form(names.gather(unknown).cast(pl.String))})
+        found = asked.join(self._row_of_form, on="form", how="left", maintain_order="left")
+        rows[unknown] = found["row"].fill_null(-1).to_numpy()
+        return rows
+
+    @cached_property
+    def _row_of_form(self) -> pl.DataFrame:
+        forms = pl.DataFrame({"form": normal_form(self.names)})
+        rows = forms.select("form", row=pl.int_range(pl.len(), dtype=pl.Int64))
+        blank = self.names.str.starts_with("_:") | (forms["form"] == "")
+        return rows.filter(~blank & ~pl.col("form").is_duplicated())
+
+
+def equal_names(left: Vocabulary, right: Vocabulary, spelling: Spelling = "exact") -> Rows:
+    """Return the pairs of rows of one name, or of one normal form, int64 ``(n, 2)``.
+
+    A blank node equals no other. A form pairs names where only one of each side has it; equal names
+    come before it.
+    """
+    names = left.names
+    rows = right.rows(names) if spelling == "exact" else right.rows_by_form(names)
+    found = np.flatnonzero((rows >= 0) & ~names.str.starts_with("_:").to_numpy())
+    if spelling == "normal":
+        found = found[left.rows_by_form(right.names.gather(rows[found])) == found]
+    return np.stack([found, rows[found]], axis=1)
+
 
 def unknown(name: str, *known: pl.Series) -> UnknownNameError:
     """Return the error for an unknown name, with the most similar known ones, or all of a few.
@@ -104,6 +135,10 @@ def unknown(name: str, *known: pl.Series) -> UnknownNameError:
     texts = [text for series in known for text in series.head(COMPARED).drop_nulls().to_list()]
     near = dict.fromkeys(difflib.get_close_matches(name, texts, n=3))
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    forms = normal_form(pl.Series([name, *texts], dtype=pl.String))
+    same = next((text for text, form in zip(texts, forms[1:], strict=True) if form == forms[0]), "")
+    if same:
+        hint = f"; did you mean {same!r}, which differs in {' and '.join(differences(name, same))}?"
     if not near and 0 < len(texts) <= LISTED:
         hint = f"; there are {', '.join(sorted({*texts}))}"
     return UnknownNameError(f"no entity or relation is called {name!r}{hint}")

@@ -88,7 +88,9 @@ class ModelNames:
         return self.model.graph.n_relations
 
     def entity(self, text: str) -> int:
-        """Return the source's row of an entity by name, or by a label that only it has.
+        """Return the source's row of an entity by name, or by a label or form that only it has.
+
+        The form is the name's normal one, so that it may be in NFD or percent-encoded.
 
         Raises:
             UnknownNameError: If there is none, or the label belongs to several.
@@ -102,6 +104,8 @@ class ModelNames:
                 f"{text!r} is the label of {len(rows)} entities; name one of them: "
                 f"{', '.join(names.names_of(rows[:5]))}"
             )
+        if not rows:
+            rows = [int(row) for row in names.rows_by_form(pl.Series([text])) if row >= 0]
         if not rows:
             labels = [self.entity_label(row) for row in self.part.entity_rows.tolist()]
             raise unknown(text, pl.Series(labels, dtype=pl.String), names.names)

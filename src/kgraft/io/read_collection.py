@@ -13,9 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.spelling import Spelling
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
+from kgraft.io.link_ends import Unknown
 from kgraft.io.read_graph import ENDINGS, read_graph
-from kgraft.io.read_links import LinkFormat, Unknown, links_by_name, read_links
+from kgraft.io.read_links import LinkFormat, links_by_name, read_links
 from kgraft.io.source import GraphSource, Malformed, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.links import LinkKind, Links
@@ -106,6 +108,7 @@ class _LinkSource(BaseModel):
     confidence: float = Field(1.0, gt=0, le=1)
     unknown: Unknown = "error"
     malformed: Malformed = "error"
+    spelling: Spelling = "exact"
 
     @model_validator(mode="after")
     def _one_origin(self) -> _LinkSource:
@@ -118,7 +121,13 @@ class _LinkSource(BaseModel):
     def read(self, directory: Path, graphs: Mapping[str, KnowledgeGraph]) -> Links:
         left, right = graphs[self.left], graphs[self.right]
         if self.path is None:
-            return links_by_name(left, right, kind=self.kind, confidence=self.confidence)
+            return links_by_name(
+                left,
+                right,
+                kind=self.kind,
+                confidence=self.confidence,
+                spelling=self.spelling,
+            )
         return read_links(
             directory / self.path,
             left,
@@ -129,6 +138,7 @@ class _LinkSource(BaseModel):
             confidence=self.confidence,
             unknown=self.unknown,
             malformed=self.malformed,
+            spelling=self.spelling,
         )
 
 

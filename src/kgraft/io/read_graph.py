@@ -17,6 +17,7 @@ from kgraft.graph.knowledge_graph import (
     Triples,
     assemble,
 )
+from kgraft.graph.spelling import first_of_form
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
@@ -72,6 +73,8 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
         for split in ("train", "valid", "test")
     }
     entities, relations = reading.vocabularies()
+    if source.spelling == "normal":
+        entities, relations = reading.merge(splits, entities, relations)
     graph = assemble(
         source.name,
         entities,
@@ -182,10 +185,29 @@ class _Reading:
             self._relations.vocabulary if self._relations else names.relations.vocabulary(),
         )
 
+    def merge(
+        self, splits: dict[str, list[FactRows]], entities: Vocabulary, relations: Vocabulary
+    ) -> tuple[Vocabulary, Vocabulary]:
+        """Make names of one normal form one, in facts and attributes too."""
+        kept_entities, entity_rows = _merged(entities)
+        kept_relations, relation_rows = _merged(relations)
+        for rows in (rows for pieces in splits.values() for rows in pieces):
+            rows.triples[:, [0, 2]] = entity_rows[rows.triples[:, [0, 2]]]
+            rows.triples[:, 1] = relation_rows[rows.triples[:, 1]]
+        self.attributes = [
+            frame.with_columns(entity=pl.Series(entity_rows[frame["entity"].to_numpy()]))
+            for frame in self.attributes
+        ]
+        return kept_entities, kept_relations
+
     def labels(self, entities: Vocabulary) -> pl.Series | None:
         """Return labels from the labels file, else from the list of entities, else from RDF."""
         if self._source.labels is not None:
             named = read_columns(self._source.labels, ("name", "label"))
+            if self._source.spelling == "normal":
+                rows = pl.Series(entities.rows_by_form(named["name"]))
+                named = named.filter(rows >= 0)
+                named = named.with_columns(name=entities.names.gather(rows.filter(rows >= 0)))
             return labels_for(entities, named.select("name", "label"))
         if self._entities:
             return self._entities.labels
@@ -194,3 +216,10 @@ class _Reading:
             names = entities.names.gather(found["entity"])
             return labels_for(entities, pl.DataFrame({"name": names, "label": found["label"]}))
         return None
+
+
+def _merged(names: Vocabulary) -> tuple[Vocabulary, Rows]:
+    """Return the first name of each normal form, and the new row of every old one, ``(n,)``."""
+    first = first_of_form(names.names).to_numpy()
+    is_first = first == np.arange(len(first))
+    return Vocabulary(names.names.filter(is_first)), (np.cumsum(is_first) - 1)[first]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -10,16 +9,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.vocabulary import Vocabulary
+from kgraft.graph.spelling import Spelling
+from kgraft.graph.vocabulary import equal_names
 from kgraft.io.fact_columns import is_ntriples
-from kgraft.io.link_statements import many, read_statements
+from kgraft.io.link_ends import LinkEnds, Unknown, vocabulary
+from kgraft.io.link_statements import read_statements
 from kgraft.io.rdf import RDF_FORMATS
 from kgraft.io.read_graph import ENDINGS, format_of
 from kgraft.io.source import Malformed
 from kgraft.io.sssom import names_mappings, read_mappings
-from kgraft.io.tabular import LINE, read_columns, whole_numbers
+from kgraft.io.tabular import LINE, read_columns
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import content_ending
 from kgraft.system.forks import require_threads
@@ -28,9 +29,6 @@ LinkFormat = Literal[
     "auto", "tsv", "csv", "sssom", "ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"
 ]
 """Format of a file of links; ``auto`` goes by its ending, and a table of mappings is SSSOM."""
-
-Unknown = Literal["error", "skip"]
-"""Treatment of links to unknown names."""
 
 _WORDS: Final = {
     **dict.fromkeys(("source", "subject", "subject_id", "entity1", "id1", "from"), "left"),
@@ -50,6 +48,7 @@ def read_links(
     confidence: float = 1.0,
     unknown: Unknown = "error",
     malformed: Malformed = "error",
+    spelling: Spelling = "exact",
 ) -> Links:
     """Read links between two graphs.
 
@@ -69,6 +68,8 @@ def read_links(
         unknown: ``error``, or ``skip``: leave out links to names that a graph does not have. A
             row number that a graph does not have is always an error.
         malformed: For RDF, treatment of malformed statements.
+        spelling: ``exact``, or ``normal``: a name that a graph does not have stands for the only
+            one of the same normal form (``kgraft.graph.spelling.normal_form``).
 
     Raises:
         DataError: With file, line and remedy: a missing, unreadable or empty file, a wrong number
@@ -80,8 +81,8 @@ def read_links(
     """
     require_threads()
     syntax = _syntax(path, format)
-    sides = _Sides(path, kind, left, right)
     is_table = syntax in ("tsv", "csv")
+    ends = LinkEnds(path, kind, left, right, spelling=spelling, either_order=not is_table)
     if ids and not is_table:
         raise DataError(
             f"links by row number are read from tables, not from {syntax}",
@@ -91,13 +92,13 @@ def read_links(
     if syntax in RDF_FORMATS:
         frame = read_statements(path, syntax, kind, malformed)
     elif syntax == "sssom":
-        frame = read_mappings(path, kind, sides.know)
+        frame = read_mappings(path, kind, ends.know)
     else:
         frame = _table(path, syntax)
-    pairs = sides.numbered(frame) if ids else sides.named(frame, either_order=not is_table)
+    pairs = ends.numbered(frame) if ids else ends.named(frame)
     known = (pairs >= 0).all(axis=1)
     if not known.all():
-        sides.report_unknown(frame, pairs, unknown)
+        ends.report_unknown(frame, pairs, unknown)
     confidences = _confidence(frame, path, confidence)
     return _distinct(left.name, right.name, pairs[known], confidences[known], kind, path.name)
 
@@ -108,18 +109,15 @@ def links_by_name(
     *,
     kind: LinkKind = "entity",
     confidence: float = 1.0,
+    spelling: Spelling = "exact",
 ) -> Links:
-    """Link all equal names, such as IRIs, of two graphs; a blank node equals no other."""
-    names = _vocabulary(left, kind).names
-    rows = _vocabulary(right, kind).rows(names)
-    shared = np.flatnonzero((rows >= 0) & ~names.str.starts_with("_:").to_numpy())
-    pairs = np.stack([shared, rows[shared]], axis=1)
+    """Link all equal names, such as IRIs, of two graphs, or all of one normal form.
+
+    A blank node equals no other; a form that several names of a graph have links none.
+    """
+    pairs = equal_names(vocabulary(left, kind), vocabulary(right, kind), spelling)
     confidences = np.full(len(pairs), confidence, dtype=np.float32)
     return Links(left.name, right.name, pairs, confidences, kind, "same name")
-
-
-def _vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
-    return graph.entities if kind == "entity" else graph.relations
 
 
 def _syntax(path: Path, named: LinkFormat) -> str:
@@ -151,77 +149,6 @@ def _table(path: Path, syntax: str) -> pl.DataFrame:
         separator="," if syntax == "csv" else "\t",
         synonyms=_WORDS,
     )
-
-
-class _Sides:
-    """The two vocabularies that a file's links join."""
-
-    def __init__(
-        self, path: Path, kind: LinkKind, left: KnowledgeGraph, right: KnowledgeGraph
-    ) -> None:
-        self._path = path
-        self._kind = kind
-        self._names = {"left": _vocabulary(left, kind), "right": _vocabulary(right, kind)}
-        self._graphs = {"left": left.name, "right": right.name}
-
-    def know(self, names: pl.Series) -> pl.Series:
-        """Mask the names that either side has, Boolean ``(n,)``."""
-        left, right = (known.rows(names) >= 0 for known in self._names.values())
-        return pl.Series(left | right)
-
-    def numbered(self, frame: pl.DataFrame) -> NDArray[np.int64]:
-        """Return pairs ``(n, 2)`` of row numbers."""
-        columns = [
-            whole_numbers(
-                frame[side],
-                path=self._path,
-                role=f"{self._kind} of {self._graphs[side]}",
-                limit=len(names),
-                lines=frame[LINE],
-            )
-            for side, names in self._names.items()
-        ]
-        return np.stack(columns, axis=1)
-
-    def named(self, frame: pl.DataFrame, *, either_order: bool) -> NDArray[np.int64]:
-        """Return pairs ``(n, 2)`` of rows, -1 for an unknown name."""
-        pairs = self._found(frame["left"], frame["right"])
-        if either_order:
-            turned = self._found(frame["right"], frame["left"])
-            better = (turned >= 0).sum(axis=1) > (pairs >= 0).sum(axis=1)
-            pairs[better] = turned[better]
-        return pairs
-
-    def _found(self, left: pl.Series, right: pl.Series) -> NDArray[np.int64]:
-        rows = [self._names["left"].rows(left), self._names["right"].rows(right)]
-        return np.stack(rows, axis=1)
-
-    def report_unknown(
-        self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown
-    ) -> None:
-        """Raise an error for the first unknown name, or warn of how many there are."""
-        wrong = np.flatnonzero((pairs < 0).any(axis=1))
-        row = int(wrong[0])
-        side = "left" if pairs[row, 0] < 0 else "right"
-        name, line = frame[side][row], frame[LINE][row]
-        if unknown == "error":
-            raise DataError(
-                f"{self._graphs[side]!r} has no {self._kind} {name!r}",
-                remedy='Mend the name, or set unknown = "skip" to leave such links out',
-                path=self._path,
-                line=line,
-            )
-        warnings.warn(
-            describe(
-                f"{len(wrong)} of {len(pairs)} links name {many(self._kind)} that their graph "
-                f"does not have, as {name!r}, and were left out",
-                remedy="Check that links and graphs are of one version",
-                path=self._path,
-                line=line,
-            ),
-            KgraftWarning,
-            stacklevel=3,
-        )
 
 
 def _confidence(frame: pl.DataFrame, path: Path, default: float) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from kgraft.graph.spelling import Spelling
 from kgraft.io.iris import is_iri
 
 Format = Literal[
@@ -78,6 +79,8 @@ class GraphSource(BaseModel):
         base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
             by default each file's own.
         malformed: For RDF, treatment of malformed statements.
+        spelling: ``exact``, or ``normal``: names of one normal form are one, the first in the files
+            (``kgraft.graph.spelling.normal_form``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +99,7 @@ class GraphSource(BaseModel):
     blank_nodes: BlankNodes = "scope"
     base_iri: str | None = None
     malformed: Malformed = "error"
+    spelling: Spelling = "exact"
 
     @model_validator(mode="after")
     def _roles_are_clear(self) -> GraphSource:
@@ -104,6 +108,8 @@ class GraphSource(BaseModel):
                 raise ValueError(f"columns must name {role!r} exactly once, not {self.columns}")
         if self.split is not None and (self.valid or self.test):
             raise ValueError("give either split, or valid and test files, not both")
+        if self.spelling == "normal" and (self.entities or self.relations):
+            raise ValueError("with lists of entities or relations, spelling is exact")
         if self.base_iri is not None and not is_iri(self.base_iri):
             raise ValueError(
                 f"base_iri must be a whole IRI, such as http://x.org/, not {self.base_iri!r}"

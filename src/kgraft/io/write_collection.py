@@ -15,6 +15,8 @@ import tomli_w
 
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
+from kgraft.graph.spelling import Spelling
+from kgraft.io.link_ends import Unknown
 from kgraft.io.read_collection import graph_name, read_collection
 from kgraft.io.read_graph import ENDINGS, read_graph
 from kgraft.io.read_links import links_by_name, read_links
@@ -33,6 +35,7 @@ _HEAD = """\
 # A collection of kgraft: graphs, links between them, and the graph to complete. Paths begin here.
 """
 _DRAWN = '  # facts to hold out; or valid = "..." and test = "..."'
+_NORMAL = "  # names match that differ in percent-encoding, https or www., NFC or NFD, spaces"
 _SKIPPED = '  # leaves out links to names that a graph does not have; "error" refuses them'
 
 
@@ -158,19 +161,30 @@ def _links_table(file: Path, graphs: Mapping[str, KnowledgeGraph], path: Path) -
     if best.kind == "relation":
         lines.append(_line("kind", best.kind) + "  # the names are of relations")
     ends = graphs[best.left], graphs[best.right]
-    if _try_links(file, *ends, best.kind, unknown="error")[0] is None:
+    exact, _ = _try_links(file, *ends, best.kind, spelling="exact")
+    spelling: Spelling = "exact" if exact is not None and len(exact) == len(best) else "normal"
+    if spelling == "normal":
+        lines.append(_line("spelling", spelling) + _NORMAL)
+    if _try_links(file, *ends, best.kind, unknown="error", spelling=spelling)[0] is None:
         lines.append('unknown = "skip"' + _SKIPPED)
     return "\n".join(lines) + "\n"
 
 
 def _try_links(
-    file: Path, left: KnowledgeGraph, right: KnowledgeGraph, kind: LinkKind, unknown: Any = "skip"
+    file: Path,
+    left: KnowledgeGraph,
+    right: KnowledgeGraph,
+    kind: LinkKind,
+    *,
+    unknown: Unknown = "skip",
+    spelling: Spelling = "normal",
 ) -> tuple[Links | None, DataError | None]:
     """Return a file's links between two graphs, or the error of reading them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return read_links(file, left, right, kind=kind, unknown=unknown), None
+            links = read_links(file, left, right, kind=kind, unknown=unknown, spelling=spelling)
+            return links, None
         except DataError as error:
             return None, error
 
@@ -181,13 +195,15 @@ def _suggestions(target: str, graphs: Mapping[str, KnowledgeGraph]) -> list[str]
     for name in graphs:
         if name == target:
             continue
-        n = len(links_by_name(graphs[target], graphs[name]))
+        n = len(links_by_name(graphs[target], graphs[name], spelling="normal"))
+        is_exact = n == len(links_by_name(graphs[target], graphs[name]))
         lines = [
             f"{n:,} entities of {target} have a name of {name}. If they are the same, link them:"
             if n
             else f"Without links {target} learns nothing from {name}; kgraft align finds some:",
             *("[[links]]", _line("left", target), _line("right", name)),
             'match = "name"' if n else 'path = "links.tsv"',
+            *([] if is_exact else ['spelling = "normal"']),
         ]
         found.append("".join(f"# {line}\n" for line in lines))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +14,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.spelling import first_of_form
+from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
 from kgraft.linking.links import Links
@@ -38,6 +40,7 @@ class SourceReport:
         test: Test facts.
         attributes: Literals.
         duplicates: Repeated facts that were dropped on reading.
+        similar_names: Entities and relations that differ from an earlier one in spelling only.
         linked_share: Share of its entities that are linked to another source.
         covered_share: Share of its test facts that another source states; ``None`` without any.
     """
@@ -51,6 +54,7 @@ class SourceReport:
     test: int
     attributes: int
     duplicates: int
+    similar_names: int
     linked_share: float
     covered_share: float | None
 
@@ -60,6 +64,8 @@ class SourceReport:
             "entities that no fact mentions": self.unused_entities,
             "repeated facts dropped": self.duplicates,
             "literals kept as attributes": self.attributes,
+            'names that differ from another in spelling only (spelling = "normal" of the '
+            "[[source]] makes them one)": self.similar_names,
         }
         return [f"{name}: {count:,}" for name, count in counts.items() if count]
 
@@ -74,6 +80,8 @@ class LinkReport:
         entities: Entity links.
         relations: Relation links.
         shared_names: Entities of one name in both that no link joins.
+        similar_names: Further ones whose names differ in spelling only.
+        similar_relations: Relations whose names differ in spelling only, and that no link joins.
     """
 
     left: str
@@ -81,6 +89,8 @@ class LinkReport:
     entities: int
     relations: int
     shared_names: int
+    similar_names: int = 0
+    similar_relations: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,12 +187,22 @@ class Inspection:
         if len(self.conflicts) > CONFLICTS_SHOWN:
             yield f"  and {len(self.conflicts) - CONFLICTS_SHOWN:,} more (--json lists them all)"
         for x in self.links:
-            if x.shared_names:
-                yield (
-                    f"names of entities in both {x.left} and {x.right} that no link joins: "
-                    f"{x.shared_names:,}; if the names mean the same, add [[links]] with "
-                    'match = "name".'
-                )
+            yield from _unlinked(x)
+
+
+def _unlinked(x: LinkReport) -> Iterator[str]:
+    """Yield sentences about names that two sources share, but no link joins."""
+    in_both = f"in both {x.left} and {x.right} that no link joins"
+    remedy = 'if the names mean the same, add [[links]] with match = "name"'
+    if x.shared_names:
+        yield f"names of entities {in_both}: {x.shared_names:,}; {remedy}."
+    for kind, n in (("entities", x.similar_names), ("relations", x.similar_relations)):
+        also = ', kind = "relation"' if kind == "relations" else ""
+        if n:
+            yield (
+                f"names of {kind} {in_both}, but for their spelling: {n:,}; {remedy}{also} and "
+                'spelling = "normal".'
+            )
 
 
 def inspect(collection: Collection) -> Inspection:
@@ -199,7 +219,7 @@ def inspect(collection: Collection) -> Inspection:
         joint_entities=joint.n_entities,
         joint_relations=joint.n_relations,
         sources=tuple(_source_report(graph, joint) for graph in collection.graphs.values()),
-        links=tuple(x for x in reports if x.entities or x.relations or x.shared_names),
+        links=tuple(x for x in reports if any(astuple(x)[2:])),
         conflicts=joint.conflicts,
     )
 
@@ -237,6 +257,7 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
         test=len(graph.test),
         attributes=0 if graph.attributes is None else len(graph.attributes),
         duplicates=graph.duplicates,
+        similar_names=sum(_n_similar(x) for x in (graph.entities, graph.relations)),
         linked_share=float(linked.mean()) if len(linked) else 0.0,
         covered_share=float(covered(joint, graph.name, graph.test).mean())
         if len(graph.test)
@@ -244,18 +265,29 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
     )
 
 
+def _n_similar(names: Vocabulary) -> int:
+    return int((first_of_form(names.names).to_numpy() != np.arange(len(names))).sum())
+
+
 def _link_report(
     left: KnowledgeGraph, right: KnowledgeGraph, links: tuple[Links, ...], joint: JointGraph
 ) -> LinkReport:
     between = [x for x in links if x.between(left.name, right.name)]
-    places = right.entities.rows(left.entities.names)
-    same = np.flatnonzero(places >= 0)
-    left_rows = joint.part(left.name).entity_rows[same]
-    right_rows = joint.part(right.name).entity_rows[places[same]]
+    ends = joint.part(left.name), joint.part(right.name)
+    rows = [(part.entity_rows, part.relation_rows) for part in ends]
+    entities, relations = zip(*rows, strict=True)
+
+    def apart(pairs: Rows, rows: tuple[Rows, Rows]) -> int:
+        return int((rows[0][pairs[:, 0]] != rows[1][pairs[:, 1]]).sum())
+
+    shared = apart(equal_names(left.entities, right.entities), entities)
+    similar = apart(equal_names(left.entities, right.entities, "normal"), entities)
     return LinkReport(
         left=left.name,
         right=right.name,
         entities=sum(len(x) for x in between if x.kind == "entity"),
         relations=sum(len(x) for x in between if x.kind == "relation"),
-        shared_names=int((left_rows != right_rows).sum()),
+        shared_names=shared,
+        similar_names=similar - shared,
+        similar_relations=apart(equal_names(left.relations, right.relations, "normal"), relations),
     )

@@ -1,0 +1,182 @@
+"""Both ends of a file's links: rows of their names, and advice where a graph has no such name."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.spelling import Spelling, differences
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.link_statements import many
+from kgraft.io.tabular import LINE, whole_numbers
+from kgraft.linking.links import LinkKind
+
+Unknown = Literal["error", "skip"]
+"""Treatment of links to unknown names."""
+
+_SIDES: Final = ("left", "right")
+_NUMBER: Final = r"^\d+(\.0)?$"
+
+
+def vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
+    """Return the names that links of a kind join."""
+    return graph.entities if kind == "entity" else graph.relations
+
+
+class LinkEnds:
+    """The two vocabularies that a file's links join.
+
+    Args:
+        path: The file.
+        kind: Kind of the links.
+        left: The graph of the first name.
+        right: The graph of the second name.
+        spelling: Comparison of names.
+        either_order: The names of a link may be in the other order.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: LinkKind,
+        left: KnowledgeGraph,
+        right: KnowledgeGraph,
+        *,
+        spelling: Spelling = "exact",
+        either_order: bool = False,
+    ) -> None:
+        self._path = path
+        self._kind: LinkKind = kind
+        self._graphs = (left, right)
+        self._names = [vocabulary(graph, kind) for graph in self._graphs]
+        self._spelling: Spelling = spelling
+        self._either_order = either_order
+
+    def know(self, names: pl.Series) -> pl.Series:
+        """Mask the names that either graph has, Boolean ``(n,)``."""
+        left, right = (known.rows(names) >= 0 for known in self._names)
+        return pl.Series(left | right)
+
+    def numbered(self, frame: pl.DataFrame) -> NDArray[np.int64]:
+        """Return pairs ``(n, 2)`` of row numbers."""
+        columns = [
+            whole_numbers(
+                frame[side],
+                path=self._path,
+                role=f"{self._kind} of {graph.name}",
+                limit=len(names),
+                lines=frame[LINE],
+            )
+            for side, graph, names in zip(_SIDES, self._graphs, self._names, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    def named(self, frame: pl.DataFrame) -> NDArray[np.int64]:
+        """Return pairs ``(n, 2)`` of rows, -1 for an unknown name."""
+        pairs = self._found(frame["left"], frame["right"])
+        if self._either_order:
+            turned = self._found(frame["right"], frame["left"])
+            better = (turned >= 0).sum(axis=1) > (pairs >= 0).sum(axis=1)
+            pairs[better] = turned[better]
+        return pairs
+
+    def _found(self, *names: pl.Series) -> NDArray[np.int64]:
+        by_form = self._spelling == "normal"
+        rows = [
+            known.rows_by_form(column) if by_form else known.rows(column)
+            for known, column in zip(self._names, names, strict=True)
+        ]
+        return np.stack(rows, axis=1)
+
+    def report_unknown(
+        self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown
+    ) -> None:
+        """Raise an error for the first unknown name, or warn of how many there are."""
+        wrong = np.flatnonzero((pairs < 0).any(axis=1))
+        row = int(wrong[0])
+        side = int(pairs[row, 0] >= 0)
+        name, line = frame[_SIDES[side]][row], frame[LINE][row]
+        remedy = self._remedy(frame[wrong])
+        if unknown == "error":
+            raise DataError(
+                f"{self._graphs[side].name!r} has no {self._kind} {name!r}",
+                remedy=f'{remedy or "Mend the name"}, or set unknown = "skip" to leave such '
+                "links out",
+                path=self._path,
+                line=line,
+            )
+        warnings.warn(
+            describe(
+                f"{len(wrong)} of {len(pairs)} links name {many(self._kind)} that their graph "
+                f"does not have, as {name!r}, and were left out",
+                remedy=remedy or "Check that links and graphs are of one version",
+                path=self._path,
+                line=line,
+            ),
+            KgraftWarning,
+            stacklevel=3,
+        )
+
+    def _remedy(self, frame: pl.DataFrame) -> str | None:
+        """Return the change by which most of some links with unknown names would match."""
+        similar = self._matched_by(frame, spelling="normal")
+        other: LinkKind = "relation" if self._kind == "entity" else "entity"
+        remedies = [
+            (
+                similar,
+                f'Set spelling = "normal", which ignores {self._difference(frame, similar)}',
+            ),
+            (
+                self._matched_by(frame.rename({"left": "right", "right": "left"})),
+                "Exchange left and right",
+            ),
+            (self._matched_by(frame, kind=other), f'Set kind = "{other}"'),
+        ]
+        matched, remedy = max(remedies, key=lambda remedy: int(remedy[0].sum()))
+        if matched.any():
+            return f"{remedy}: links match then, {matched.sum()} of these {len(frame)}"
+        return self._contrast(frame)
+
+    def _matched_by(
+        self, frame: pl.DataFrame, *, kind: LinkKind | None = None, spelling: Spelling | None = None
+    ) -> pl.Series:
+        """Mask the links whose names are known under another setting, Boolean ``(n,)``."""
+        ends = LinkEnds(
+            self._path,
+            kind or self._kind,
+            *self._graphs,
+            spelling=spelling or self._spelling,
+            either_order=self._either_order,
+        )
+        return pl.Series(ends.named(frame).min(axis=1) >= 0)
+
+    def _difference(self, frame: pl.DataFrame, similar: pl.Series) -> str:
+        """Return how a name of the first similar link differs from the one that a graph has."""
+        for left, right in frame.filter(similar).select(_SIDES).head(1).rows():
+            pairs = [(left, right), (right, left)] if self._either_order else [(left, right)]
+            for pair in pairs:
+                names = [pl.Series([name]) for name in pair]
+                for known, name in zip(self._names, names, strict=True):
+                    row = int(known.rows_by_form(name)[0])
+                    if row >= 0 and known.name(row) != name[0]:
+                        found = differences(name[0], known.name(row))
+                        return f"{' and '.join(found)} as in {known.name(row)!r}"
+        return ""
+
+    def _contrast(self, frame: pl.DataFrame) -> str | None:
+        """Return advice where all names of a side are of another kind than those of its graph."""
+        for side, graph, known in zip(_SIDES, self._graphs, self._names, strict=True):
+            names = pl.concat([frame[x] for x in _SIDES]) if self._either_order else frame[side]
+            if names.str.contains(_NUMBER).all() and not known.names.str.contains(_NUMBER).any():
+                return f"Set ids = true if these are row numbers, as {graph.name!r} has names"
+            are_iris = [x.str.contains("://", literal=True) for x in (names, known.names)]
+            if any(x.all() and not y.any() for x, y in (are_iris, are_iris[::-1])):
+                return f"Write them as {graph.name!r} has them, such as {known.name(0)!r}"
+        return None
