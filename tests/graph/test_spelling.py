@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from kgraft.errors import UnknownNameError
-from kgraft.graph.spelling import differences, first_of_form, normal_form
+from kgraft.graph.spelling import differences, normal_form
 from kgraft.graph.vocabulary import Vocabulary, equal_names
 
 PERCENT = "percent-encoding"
@@ -31,6 +31,8 @@ ALIKE = [
     ("<http://x.org/a>", "http://x.org/a", [ADDRESS]),
     ("https://www.wikidata.org/wiki/Q5", "http://www.wikidata.org/entity/Q5", [ADDRESS]),
     ("https://fr.dbpedia.org/page/Paris", "http://fr.dbpedia.org/resource/Paris", [ADDRESS]),
+    ("<urn:x:a>", "urn:x:a", [ADDRESS]),
+    ("https://x.org/a%0Ab", "http://x.org/a b", [PERCENT, SPACES, ADDRESS]),
 ]
 
 APART = [
@@ -63,8 +65,8 @@ def test_what_cannot_be_decoded_stays() -> None:
 
 
 def test_blank_nodes_and_names_of_nothing_are_their_own() -> None:
-    names = pl.Series(["a", "_:f#a", " ", "\u200b", "a ", "_:f#a "])
-    assert first_of_form(names).to_list() == [0, 1, 2, 3, 0, 5]
+    names = Vocabulary.of(["a", "_:f#a", " ", "\u200b", "a ", "_:f#a "])
+    assert names.first_of_form().tolist() == [0, 1, 2, 3, 0, 5]
 
 
 def test_a_form_finds_the_only_name_that_has_it() -> None:

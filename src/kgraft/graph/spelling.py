@@ -14,7 +14,7 @@ Spelling = Literal["exact", "normal"]
 _UNSEEN: Final = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 _HYPHENS: Final = "[\u2010\u2011]"
 
-_HTTP: Final = r"^(?i:https?://(?:www\.)?)([^/?#]*)"
+_SCHEME: Final = r"^(?i:https?://(?:www\.)?)"
 
 _PAGES: Final = (
     (
@@ -23,14 +23,22 @@ _PAGES: Final = (
     ),
     (r"^http://((?:\w+\.)?dbpedia\.org)/(?:page|data)/", "http://${1}/resource/"),
 )
+_MAY_BE_PAGE: Final = "/wiki/|/page/|/data/|//m\\."
+
+
+def _where(
+    names: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series | list[str]]
+) -> pl.Series:
+    """Change the names that hold a pattern."""
+    found = names.str.contains(pattern).fill_null(value=False)
+    if not found.any():
+        return names
+    # ``scatter`` writes into the series that it is called on.
+    return names.clone().scatter(found.arg_true(), change(names.filter(found)))
 
 
 def _decoded(names: pl.Series) -> pl.Series:
-    encoded = names.str.contains("%[0-9A-Fa-f]{2}").fill_null(value=False)
-    if not encoded.any():
-        return names
-    # ``scatter`` writes into the series that it is called on.
-    return names.clone().scatter(encoded.arg_true(), [_unquoted(x) for x in names.filter(encoded)])
+    return _where(names, "%[0-9A-Fa-f]{2}", lambda encoded: [_unquoted(x) for x in encoded])
 
 
 def _unquoted(name: str) -> str:
@@ -40,23 +48,39 @@ def _unquoted(name: str) -> str:
         return name
 
 
-def _composed(names: pl.Series) -> pl.Series:
-    return names.str.normalize("NFC")
-
-
 def _seen(names: pl.Series) -> pl.Series:
-    bare = names.str.replace_all(_UNSEEN, "").str.replace_all(_HYPHENS, "-")
-    return bare.str.replace_all(r"\s+", " ").str.strip_chars()
+    def without(names: pl.Series) -> pl.Series:
+        bare = names.str.replace_all(_UNSEEN, "").str.replace_all(_HYPHENS, "-")
+        return bare.str.replace_all(r"\s+", " ").str.strip_chars()
+
+    return _where(names, r"\s|[^\x00-\x7f]", without)
+
+
+def _composed(names: pl.Series) -> pl.Series:
+    return _where(names, r"[^\x00-\x7f]", lambda letters: letters.str.normalize("NFC"))
 
 
 def _addresses(names: pl.Series) -> pl.Series:
-    bare = names.str.replace(r"^<(\w[\w+.-]*:[^<>]*)>$", "${1}")
-    rest = bare.str.replace(_HTTP, "").str.replace(r"/+$", "")
-    host = bare.str.extract(_HTTP).str.to_lowercase()
-    iris = ("http://" + host + rest).fill_null(bare)
-    for pattern, page in _PAGES:
-        iris = iris.str.replace(pattern, page)
-    return iris
+    return _where(names, r"^<?(?i:https?://)|^<.*>$", _plain_addresses)
+
+
+def _plain_addresses(names: pl.Series) -> pl.Series:
+    bare = _where(names, "^<", lambda x: x.str.replace(r"^<(\w[\w+.-]*:[^<>]*)>$", "${1}"))
+    iris = _where(bare, _SCHEME, lambda x: x.str.replace(_SCHEME, "http://"))
+    iris = _where(iris, r"^http://[^/?#]*[A-Z]", _lower_host)
+    iris = _where(iris, "^http://.*/$", lambda x: x.str.strip_chars_end("/"))
+    return _where(iris, _MAY_BE_PAGE, _entities)
+
+
+def _lower_host(iris: pl.Series) -> pl.Series:
+    host = iris.str.extract("^([^/]*//[^/?#]*)")
+    return host.str.to_lowercase() + iris.str.slice(host.str.len_chars())
+
+
+def _entities(pages: pl.Series) -> pl.Series:
+    for pattern, entity in _PAGES:
+        pages = pages.str.replace(pattern, entity)
+    return pages
 
 
 _DIFFERENCES: Final[dict[str, Callable[[pl.Series], pl.Series]]] = {
@@ -73,7 +97,7 @@ def normal_form(names: pl.Series, leave: str | None = None) -> pl.Series:
     It is percent-decoded, in NFC (Unicode Standard Annex 15), without characters that are not seen,
     with one plain space for any white space between words and none around. An IRI has no angle
     brackets, the scheme http, a lower-case host without ``www.``, and no slash at the end; a page
-    of Wikidata or DBpedia about an entity is the entity.
+    of Wikidata or DBpedia about an entity is the entity. A name of nothing visible has the form "".
 
     Args:
         names: String series.
@@ -89,15 +113,3 @@ def differences(one: str, other: str) -> list[str]:
     """Return in words how two names of one normal form differ."""
     pair = pl.Series([one, other])
     return [x for x in _DIFFERENCES if normal_form(pair, leave=x).n_unique() > 1]
-
-
-def first_of_form(names: pl.Series) -> pl.Series:
-    """Return for each name the row of the first one of the same normal form, Int64 ``(n,)``.
-
-    A blank node, and a name of nothing visible, is its own.
-    """
-    own = names.str.starts_with("_:")
-    forms = pl.DataFrame({"form": normal_form(names)}).with_row_index("row")
-    first = pl.col("row").first().over("form")
-    rows = forms.select(pl.when(own | (pl.col("form") == "")).then("row").otherwise(first))
-    return rows.to_series().cast(pl.Int64)

@@ -103,12 +103,26 @@ class Vocabulary:
         rows[unknown] = found["row"].fill_null(-1).to_numpy()
         return rows
 
+    def first_of_form(self) -> Rows:
+        """Return for each row the first one of the same normal form, int64 ``(n,)``.
+
+        A blank node, and a name of nothing visible, is its own.
+        """
+        row, first = pl.col("row"), pl.col("row").first().over("form")
+        return self._forms.select(pl.when(pl.col("form").is_null()).then(row).otherwise(first))[
+            "row"
+        ].to_numpy()
+
+    @cached_property
+    def _forms(self) -> pl.DataFrame:
+        """Columns form, null for blank nodes and names of nothing visible, and row."""
+        own = self.names.str.starts_with("_:")
+        forms = pl.DataFrame({"form": normal_form(self.names).set(own, None).replace("", None)})
+        return forms.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
+
     @cached_property
     def _row_of_form(self) -> pl.DataFrame:
-        forms = pl.DataFrame({"form": normal_form(self.names)})
-        rows = forms.select("form", row=pl.int_range(pl.len(), dtype=pl.Int64))
-        blank = self.names.str.starts_with("_:") | (forms["form"] == "")
-        return rows.filter(~blank & ~pl.col("form").is_duplicated())
+        return self._forms.filter(~pl.col("form").is_duplicated()).drop_nulls()
 
 
 def equal_names(left: Vocabulary, right: Vocabulary, spelling: Spelling = "exact") -> Rows:

@@ -17,7 +17,6 @@ from kgraft.graph.knowledge_graph import (
     Triples,
     assemble,
 )
-from kgraft.graph.spelling import first_of_form
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
@@ -220,6 +219,6 @@ class _Reading:
 
 def _merged(names: Vocabulary) -> tuple[Vocabulary, Rows]:
     """Return the first name of each normal form, and the new row of every old one, ``(n,)``."""
-    first = first_of_form(names.names).to_numpy()
+    first = names.first_of_form()
     is_first = first == np.arange(len(first))
     return Vocabulary(names.names.filter(is_first)), (np.cumsum(is_first) - 1)[first]

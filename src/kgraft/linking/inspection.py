@@ -14,7 +14,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.spelling import first_of_form
 from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
@@ -266,7 +265,7 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
 
 
 def _n_similar(names: Vocabulary) -> int:
-    return int((first_of_form(names.names).to_numpy() != np.arange(len(names))).sum())
+    return int((names.first_of_form() != np.arange(len(names))).sum())
 
 
 def _link_report(
