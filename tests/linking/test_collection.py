@@ -213,8 +213,8 @@ def test_a_bad_collection_file_is_refused_with_line_and_remedy(
 
 
 def test_a_file_without_sources_and_inline_tables_are_refused_without_a_line(write) -> None:
-    refused(write, 'name = "x"\n', None, "source: Field required")
-    refused(write, "", None, "source: Field required")
+    refused(write, 'name = "x"\n', None, "there is no source")
+    refused(write, "", None, "there is no source")
     twice = 'source = [{name = "a", train = "mine.tsv"}, {name = "a", train = "mine.tsv"}]\n'
     refused(write, twice, None, "source.2.name: two sources are called 'a'")
 

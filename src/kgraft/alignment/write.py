@@ -15,6 +15,8 @@ from kgraft.alignment.relations import Correspondence
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.iris import iri_of
 from kgraft.io.link_statements import SAME
+from kgraft.io.read_collection import COLLECTION_FILE
+from kgraft.io.write_collection import relative_path
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.outputs import check_empty, write_directory
@@ -24,17 +26,27 @@ RELATIONS_FILE: Final = "relations.tsv"
 DOUBTFUL_FILE: Final = "doubtful.tsv"
 
 
-def write_alignment(alignment: Alignment, directory: Path) -> None:
+def write_alignment(
+    alignment: Alignment,
+    directory: Path,
+    base: str | Path | None = None,
+    *,
+    base_links: bool = True,
+) -> None:
     """Write the links that were found into a new directory, all files or none.
 
     For each two graphs with links: ``LEFT-RIGHT.tsv`` with the columns left, right, confidence and
     evidence, and the same as ``LEFT-RIGHT.sssom.tsv``. Relations that are the same under two names
     are in ``LEFT-RIGHT-relations.tsv``, and all correspondences, inverse and narrower ones too, in
-    ``relations.tsv``. ``links.toml`` holds the tables that make a collection read the links.
+    ``relations.tsv``. ``links.toml`` holds the tables that make a collection beside the directory
+    read the links, and ``collection.toml`` is the ``base`` with them.
 
     Args:
         alignment: What to write.
         directory: A new or empty directory.
+        base: The collection of the graphs, as given to ``read_collection``; None: write no
+            ``collection.toml``.
+        base_links: Keep the links of the base in it.
 
     Raises:
         DataError: If there is something in the directory.
@@ -57,10 +69,13 @@ def write_alignment(alignment: Alignment, directory: Path) -> None:
         _relation_table(alignment.relations).write_csv(
             place / RELATIONS_FILE, separator="\t", quote_style="never"
         )
-        _write_toml(tables, place / LINKS_FILE)
+        said = "with the links that kgraft align found"
+        _write_tables(tables, place, directory, base, said, base_links=base_links)
 
 
-def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
+def write_audit(
+    found: Audit, collection: Collection, directory: Path, base: str | Path | None = None
+) -> None:
     """Write cleaned links, and those left out, into a new directory.
 
     Links are written as ``write_alignment`` does; ``doubtful.tsv`` has the columns
@@ -71,12 +86,14 @@ def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
         found: Result of the audit.
         collection: The audited collection, whose relation links are kept.
         directory: A new or empty directory.
+        base: As in ``write_alignment``; its own links are not kept.
 
     Raises:
         DataError: If there is something in the directory.
     """
     check_empty(directory)
     kept = (*found.cleaned(), *(x for x in collection.links if x.kind == "relation"))
+    kept = tuple(x for x in kept if len(x))  # A file of none is refused on reading.
     rows = []
     for probability, links, row, why in found.doubtful():
         ends = zip((links.left, links.right), links.pairs[row].tolist(), strict=True)
@@ -88,7 +105,8 @@ def write_audit(found: Audit, collection: Collection, directory: Path) -> None:
         tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
         doubtful = pl.DataFrame(rows, schema=schema, orient="row")
         doubtful.write_csv(place / DOUBTFUL_FILE, separator="\t", quote_style="never")
-        _write_toml(tables, place / LINKS_FILE)
+        said = "with the links that kgraft audit did not doubt, in place of its own"
+        _write_tables(tables, place, directory, base, said, base_links=False)
 
 
 def write_links(
@@ -127,10 +145,27 @@ def write_links(
     return named if links.kind == "entity" else {**named, "kind": "relation"}
 
 
-def _write_toml(tables: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write ``[[links]]`` tables, to be added to a collection.toml."""
+def _write_tables(
+    tables: Sequence[dict[str, Any]],
+    place: Path,
+    directory: Path,
+    base: str | Path | None,
+    said: str,
+    *,
+    base_links: bool,
+) -> None:
+    """Write ``[[links]]`` tables for a collection beside ``directory``, and one that has them."""
     blocks = [f"[[links]]\n{tomli_w.dumps(table)}" for table in tables]
-    path.write_text("\n".join(blocks), encoding="utf-8")
+    (place / LINKS_FILE).write_text("\n".join(blocks), encoding="utf-8")
+    if base is None:
+        return
+    if Path(base).exists():
+        base = relative_path(Path(base), directory / COLLECTION_FILE)
+    head = f"# A collection of kgraft: another one {said}. Paths begin here.\n"
+    head += tomli_w.dumps({"base": str(base), **({} if base_links else {"base_links": False})})
+    within = [{**table, "path": Path(table["path"]).name} for table in tables]
+    blocks = [head, *(f"[[links]]\n{tomli_w.dumps(table)}" for table in within)]
+    (place / COLLECTION_FILE).write_text("\n".join(blocks), encoding="utf-8")
 
 
 def _free_stem(links: Links, place: Path) -> str:

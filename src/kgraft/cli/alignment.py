@@ -46,7 +46,7 @@ def align(
         from dataclasses import asdict, replace
 
         from kgraft.alignment.align import align as find_links
-        from kgraft.alignment.write import LINKS_FILE, write_alignment
+        from kgraft.alignment.write import write_alignment
         from kgraft.io.read_collection import read_collection
         from kgraft.system.outputs import check_empty
 
@@ -55,7 +55,7 @@ def align(
         if without_links:
             known = replace(known, links=())
         found = find_links(known, align_settings(settings, changes, mask_labels=mask_labels))
-        write_alignment(found, directory)
+        write_alignment(found, directory, collection, base_links=not without_links)
         if as_json:
             print_json(
                 {
@@ -66,10 +66,7 @@ def align(
             return
         with lost_output_allowed():
             _show(found)
-            say(
-                f"The links are in {directory}; a collection.toml beside it reads them with the "
-                f"tables of {directory / LINKS_FILE}"
-            )
+            say(f"{directory} is the collection with these links: kgraft inspect {directory}")
 
 
 def audit(
@@ -92,7 +89,7 @@ def audit(
     """Find doubtful links, say why, and write the others beside the old ones."""
     with report_errors(ANEW), writing(directory):
         from kgraft.alignment.audit import audit as check_links
-        from kgraft.alignment.write import DOUBTFUL_FILE, LINKS_FILE, write_audit
+        from kgraft.alignment.write import DOUBTFUL_FILE, write_audit
         from kgraft.io.read_collection import read_collection
         from kgraft.system.outputs import check_empty
 
@@ -100,7 +97,7 @@ def audit(
         known = read_collection(collection)
         chosen = align_settings(settings, changes, mask_labels=mask_labels)
         found = check_links(known, chosen, threshold=threshold)
-        write_audit(found, known, directory)
+        write_audit(found, known, directory, collection)
         doubtful = found.doubtful()
         if as_json:
             print_json(
@@ -123,8 +120,8 @@ def audit(
             n_links = sum(len(x.links) for x in found.audited)
             say(
                 f"{len(doubtful):,} of {n_links:,} links are doubtful: "
-                f"{directory / DOUBTFUL_FILE}; a collection.toml beside it reads the others with "
-                f"the tables of {directory / LINKS_FILE}"
+                f"{directory / DOUBTFUL_FILE}. {directory} is a collection with the others: "
+                f"kgraft inspect {directory}"
             )
 
 

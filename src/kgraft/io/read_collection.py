@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -53,10 +55,14 @@ def read_collection(
             was left out on reading.
     """
     require_threads()
-    place = Path(path)
-    if not place.exists() and str(path) in EMBEDDED:
-        place = Path(str(files("kgraft") / "data" / str(path)))
-    if not place.exists():
+    return _read(Path(path), known or {}, ())
+
+
+def _read(place: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...]) -> Collection:
+    """Read a collection, which is the base of those in the files ``above``, the nearest last."""
+    if not _exists(place) and str(place) in EMBEDDED:
+        place = Path(str(files("kgraft") / "data" / str(place)))
+    if not _exists(place):
         raise DataError(
             "there is no such file or directory",
             remedy="Name a collection.toml, a file of facts, a directory in the DBP-5L layout, or "
@@ -67,9 +73,9 @@ def read_collection(
         graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
         return collect([graph], name=graph.name)
     if place.is_file():
-        return _read_toml(place, known or {})
+        return _read_toml(place, known, above)
     if (place / COLLECTION_FILE).is_file():
-        return _read_toml(place / COLLECTION_FILE, known or {})
+        return _read_toml(place / COLLECTION_FILE, known, above)
     if is_layout(place):
         return _read_directory(place)
     raise DataError(
@@ -159,30 +165,74 @@ class _CollectionFile(BaseModel):
     name: str | None = None
     description: str = ""
     target: str | None = None
-    source: _Numbered[GraphSource] = Field(min_length=1)
+    base: Path | None = None
+    base_links: bool = True
+    source: _Numbered[GraphSource] = Field(default_factory=dict)
     links: _Numbered[_LinkSource] = Field(default_factory=dict)
 
 
-def _read_toml(path: Path, known: Mapping[str, KnowledgeGraph]) -> Collection:
+def _read_toml(
+    path: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...]
+) -> Collection:
     text = read_text(path).replace("\r\n", "\n")
     described = _described(path, text)
-    _check_names(path, text, described, known)
+    base = _read_base(path, text, described, known, above)
+    _check_names(path, text, described, known, base)
     sources = [_placed(source, path.parent) for source in described.source.values()]
-    graphs = {source.name: read_graph(source) for source in sources}
+    graphs = dict(base.graphs) | {source.name: read_graph(source) for source in sources}
     linked = {end for link in described.links.values() for end in (link.left, link.right)}
     graphs |= {name: known[name] for name in known if name in linked - graphs.keys()}
+    links = [link.read(path.parent, graphs) for link in described.links.values()]
+    if described.base_links:
+        links = [*base.links, *links]
     collection = collect(
         graphs.values(),
-        [link.read(path.parent, graphs) for link in described.links.values()],
-        name=described.name or path.parent.resolve().name,
-        description=described.description,
+        links,
+        name=described.name or base.name or path.parent.resolve().name,
+        description=described.description or base.description,
     )
-    target = described.target
-    if target is None and len(sources) == 1 and len(graphs) > 1:
+    target = described.target or base.target
+    if target is None and len(sources) == 1 and len(graphs) > 1 and described.base is None:
         target = sources[0].name  # The others are of the teacher that the links name.
     collection = replace(collection, target=target)
-    collection.warn_if_alone(path, _line_of(text, "target"))
+    if not above:
+        collection.warn_if_alone(path, _line_of(text, "target"))
     return collection
+
+
+def _read_base(
+    path: Path,
+    text: str,
+    described: _CollectionFile,
+    known: Mapping[str, KnowledgeGraph],
+    above: tuple[str, ...],
+) -> Collection:
+    """Return the collection that a file adds to, or an empty one."""
+    if described.base is None:
+        if described.source:
+            return Collection("", {})
+        raise DataError(
+            "there is no source",
+            remedy="Give tables [[source]], or name another collection as base",
+            path=path,
+        )
+    place, within = path.parent / described.base, (*above, os.path.realpath(path))
+    if not _exists(place):
+        return _read(described.base if str(described.base) in EMBEDDED else place, known, within)
+    if {os.path.realpath(x) for x in (place, place / COLLECTION_FILE)} & {*within}:
+        raise DataError(
+            f"base: {described.base} is this collection, or adds to it",
+            remedy="Name a collection that does without this one",
+            path=path,
+            line=_line_of(text, "base"),
+        )
+    return _read(place, known, within)
+
+
+def _exists(place: Path) -> bool:
+    with suppress(OSError):  # As of a name that is too long.
+        return place.exists()
+    return False
 
 
 def _described(path: Path, text: str) -> _CollectionFile:
@@ -210,10 +260,14 @@ def _described(path: Path, text: str) -> _CollectionFile:
 
 
 def _check_names(
-    path: Path, text: str, described: _CollectionFile, known: Mapping[str, KnowledgeGraph]
+    path: Path,
+    text: str,
+    described: _CollectionFile,
+    known: Mapping[str, KnowledgeGraph],
+    base: Collection,
 ) -> None:
     """Check that sources have distinct names, and that links and target name some of them."""
-    names: list[str] = []
+    names = [*base.graphs]
     for number, source in described.source.items():
         if source.name in names:
             raise DataError(

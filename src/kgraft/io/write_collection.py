@@ -131,7 +131,7 @@ def _sources(files: Sequence[Path]) -> dict[str, GraphSource]:
 
 
 def _source_table(source: GraphSource, path: Path, *, is_target: bool) -> str:
-    files = {x: [_relative(file, path) for file in getattr(source, x)] for x in SPLITS}
+    files = {x: [relative_path(file, path) for file in getattr(source, x)] for x in SPLITS}
     lines = ["[[source]]", _line("name", source.name)]
     lines += [_line(x, y[0] if len(y) == 1 else y) for x, y in files.items() if y]
     if is_target and not (source.valid or source.test):
@@ -157,7 +157,7 @@ def _links_table(file: Path, graphs: Mapping[str, KnowledgeGraph], path: Path) -
             path=file,
         )
     lines = ["[[links]]", _line("left", best.left), _line("right", best.right)]
-    lines.append(_line("path", _relative(file, path)) + f"  # {len(best):,} links")
+    lines.append(_line("path", relative_path(file, path)) + f"  # {len(best):,} links")
     if best.kind == "relation":
         lines.append(_line("kind", best.kind) + "  # the names are of relations")
     ends = graphs[best.left], graphs[best.right]
@@ -215,8 +215,9 @@ def _line(key: str, value: Any) -> str:
     return tomli_w.dumps({key: value}).strip()
 
 
-def _relative(file: Path, path: Path) -> str:
-    """Return a file's path from the directory of ``path``."""
+def relative_path(file: Path, path: Path) -> str:
+    """Return a file's path from the directory of ``path``, the way through links followed."""
+    place = Path(os.path.realpath(file.parent)) / file.name
     with suppress(ValueError):  # Another drive of Windows.
-        return Path(os.path.relpath(file.absolute(), path.absolute().parent)).as_posix()
-    return file.absolute().as_posix()
+        return Path(os.path.relpath(place, os.path.realpath(path.parent))).as_posix()
+    return place.as_posix()
