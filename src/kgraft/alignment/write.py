@@ -69,8 +69,8 @@ def write_alignment(
         _relation_table(alignment.relations).write_csv(
             place / RELATIONS_FILE, separator="\t", quote_style="never"
         )
-        said = "with the links that kgraft align found"
-        _write_tables(tables, place, directory, base, said, base_links=base_links)
+        description = "with the links that kgraft align found"
+        _write_tables(tables, place, directory, base, description, base_links=base_links)
 
 
 def write_audit(
@@ -105,8 +105,8 @@ def write_audit(
         tables = [write_links(x, None, collection.graphs, place, directory.name) for x in kept]
         doubtful = pl.DataFrame(rows, schema=schema, orient="row")
         doubtful.write_csv(place / DOUBTFUL_FILE, separator="\t", quote_style="never")
-        said = "with the links that kgraft audit did not doubt, in place of its own"
-        _write_tables(tables, place, directory, base, said, base_links=False)
+        description = "with the links that kgraft audit did not doubt, in place of its own"
+        _write_tables(tables, place, directory, base, description, base_links=False)
 
 
 def write_links(
@@ -150,7 +150,7 @@ def _write_tables(
     place: Path,
     directory: Path,
     base: str | Path | None,
-    said: str,
+    description: str,
     *,
     base_links: bool,
 ) -> None:
@@ -161,7 +161,7 @@ def _write_tables(
         return
     if Path(base).exists():
         base = relative_path(Path(base), directory / COLLECTION_FILE)
-    head = f"# A collection of kgraft: another one {said}. Paths begin here.\n"
+    head = f"# A collection of kgraft: another one {description}. Paths begin here.\n"
     head += tomli_w.dumps({"base": str(base), **({} if base_links else {"base_links": False})})
     within = [{**table, "path": Path(table["path"]).name} for table in tables]
     blocks = [head, *(f"[[links]]\n{tomli_w.dumps(table)}" for table in within)]
