@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from kgraft.errors import KgraftWarning
-from kgraft.graph.knowledge_graph import FactRows, assemble
+from kgraft.graph.assemble import FactRows, assemble
 from kgraft.graph.vocabulary import Vocabulary
 
 ENTITIES = Vocabulary.of(["a", "b", "c"])

@@ -197,7 +197,7 @@ def test_a_target_without_links_trains_alone_with_a_warning(write) -> None:
         ("= 0.5", '= 1\nkind = "thing"', 15, ("links.1.kind:", "'entity' or 'relation'")),
         ('path = "same.tsv"\n', "", 15, ("links.1: give either path or match",)),
         ("= 0.5", '= 1\nmatch = "name"', 15, ("links.1: give either path or match",)),
-        ('right = "wiki"', 'right = "mine"', 15, ("links.1: links join two sources, not 'mine'",)),
+        ('right = "wiki"', 'right = "mine"\nids = true', 15, ("links.1: links of 'mine' with it",)),
         ('right = "wiki"', 'right = "wikki"', 15, ("links.1.right: no source is", "mine, wiki")),
         ('left = "mine"', 'left = "main"', 15, ("links.1.left: no source is called 'main'",)),
         ('target = "mine"', 'target = "main"', 3, ("target: no source is called", "mine, wiki")),

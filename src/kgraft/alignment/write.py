@@ -12,9 +12,9 @@ import tomli_w
 from kgraft.alignment.align import Alignment
 from kgraft.alignment.audit import Audit
 from kgraft.alignment.relations import Correspondence
+from kgraft.graph.identities import SAME
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.iris import iri_of
-from kgraft.io.link_statements import SAME
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.io.write_collection import relative_path
 from kgraft.linking.collection import Collection

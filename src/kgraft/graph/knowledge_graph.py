@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from kgraft.errors import KgraftWarning, describe
-from kgraft.graph.grouped_index import Ints, changes, row_keys
-from kgraft.graph.vocabulary import Vocabulary
+from kgraft.graph.identities import Identities, Kind
+from kgraft.graph.spelling import Spelling
+from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
 
@@ -51,6 +48,8 @@ class KnowledgeGraph:
         labels: A readable label for each entity, null where there is none.
         attributes: Literals, in the columns of ``ATTRIBUTE_SCHEMA``.
         duplicates: Number of repeated facts that were dropped on reading.
+        identities: Statements of sameness that were taken out of the facts on reading, and
+            further names of entities and relations that they give.
 
     Raises:
         ValueError: If an array has the wrong shape or a row is out of range.
@@ -65,6 +64,7 @@ class KnowledgeGraph:
     labels: pl.Series | None = None
     attributes: pl.DataFrame | None = None
     duplicates: int = 0
+    identities: Identities | None = None
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -111,6 +111,18 @@ class KnowledgeGraph:
         """All facts of all splits, ``(n, 3)``."""
         return np.concatenate([self.train, self.valid, self.test])
 
+    def rows(self, names: pl.Series, kind: Kind = "entity", spelling: Spelling = "exact") -> Rows:
+        """Return the row of each entity, or relation, by any of its names, or -1, ``(n,)``."""
+        known = self.entities if kind == "entity" else self.relations
+        stated = self.identities
+        rows = known.rows(names if stated is None else stated.meant(names, kind))
+        if spelling == "exact":
+            return rows
+        rows = np.where(rows < 0, known.rows_by_form(names), rows)
+        if stated is None:
+            return rows
+        return np.where(rows < 0, known.rows(stated.meant(names, kind, spelling)), rows)
+
     def label(self, entity: int) -> str:
         """Return the entity's readable label, or its name where it has none."""
         label = self.labels[int(entity)] if self.labels is not None else None
@@ -136,105 +148,3 @@ def as_triples(values: ArrayLike) -> Triples:
     elif array.dtype.kind not in "iu":
         raise ValueError(f"entity and relation ids are whole numbers, not {array.dtype}")
     return np.array(array, dtype=np.int64, order="C")
-
-
-@dataclass(frozen=True, eq=False)
-class FactRows:
-    """Facts of one file, or of a batch of it.
-
-    Args:
-        triples: int64 ``(n, 3)``.
-        path: The file; None for facts from memory.
-        lines: The line of each fact, Int64 ``(n,)``; None for files without lines.
-    """
-
-    triples: Triples
-    path: Path | None = None
-    lines: pl.Series | None = None
-
-
-def assemble(
-    name: str,
-    entities: Vocabulary,
-    relations: Vocabulary,
-    splits: Mapping[str, Sequence[FactRows]],
-    *,
-    labels: pl.Series | None = None,
-    attributes: pl.DataFrame | None = None,
-) -> KnowledgeGraph:
-    """Make a graph of batches of facts.
-
-    A repeated fact of a split is kept once and counted in ``duplicates``. A fact of train that
-    valid or test has, and a fact of valid that test has, is removed from the former with a
-    ``KgraftWarning``, so that test facts are unseen.
-
-    Args:
-        name: The graph's name.
-        entities: Entity names, the range of heads and tails.
-        relations: Relation names.
-        splits: ``train``, ``valid``, ``test`` -> batches in order; a split may be missing.
-        labels: See ``KnowledgeGraph``.
-        attributes: See ``KnowledgeGraph``.
-    """
-    given = {split: splits.get(split, ()) for split in SPLITS}
-    facts = np.concatenate([no_triples(), *(x.triples for rows in given.values() for x in rows)])
-    sizes = [sum(len(x.triples) for x in rows) for rows in given.values()]
-    ends = np.cumsum(sizes)[:-1]
-    triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
-    number = dict(zip(SPLITS, np.split(row_keys(*facts.T), ends), strict=True))
-    kept = {split: _first_of_each(number[split]) for split in SPLITS}
-    duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
-    held_out = {"valid": number["test"], "train": np.append(number["valid"], number["test"])}
-    for split, measured in held_out.items():
-        repeats = pl.Series(number[split]).is_in(pl.Series(measured).implode()).to_numpy()
-        repeats = repeats & kept[split]
-        if repeats.any():
-            place = int(repeats.argmax())
-            head, relation, tail = triples[split][place]
-            first = (entities.name(head), relations.name(relation), entities.name(tail))
-            _warn_of_repeats(name, split, int(repeats.sum()), first, place, given[split])
-            kept[split] &= ~repeats
-    return KnowledgeGraph(
-        name,
-        entities,
-        relations,
-        **{split: x if kept[split].all() else x[kept[split]] for split, x in triples.items()},
-        labels=labels,
-        attributes=attributes,
-        duplicates=duplicates,
-    )
-
-
-def _first_of_each(numbers: Ints) -> NDArray[np.bool_]:
-    """Mask the first occurrence of each number."""
-    first = changes(np.sort(numbers))
-    if not first.all():
-        # Most files repeat nothing, and this takes ten times as long.
-        first[:] = False
-        first[pl.Series(numbers).arg_unique().to_numpy()] = True
-    return first
-
-
-def _warn_of_repeats(
-    name: str,
-    split: str,
-    count: int,
-    first: tuple[str, str, str],
-    place: int,
-    pieces: Sequence[FactRows],
-) -> None:
-    for piece in pieces:
-        if place < len(piece.triples):
-            break
-        place -= len(piece.triples)
-    elsewhere = "valid or test" if split == "train" else "test"
-    warnings.warn(
-        describe(
-            f"{split} of {name!r} repeats {count} facts of {elsewhere}, first {first}",
-            remedy=f"They are left out of {split}; make the splits disjoint to silence this",
-            path=piece.path,
-            line=None if piece.lines is None else int(piece.lines[place]),
-        ),
-        KgraftWarning,
-        stacklevel=3,
-    )

@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 
 from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import FactRows, KnowledgeGraph, assemble
+from kgraft.graph.assemble import FactRows, assemble
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.interchange import numbered_vocabulary
 from kgraft.io.iris import labels_of_iris
@@ -82,7 +83,9 @@ def read_layout(directory: Path) -> dict[str, KnowledgeGraph]:
             vocabulary, labels = listed.vocabulary, listed.labels
             labels = labels if labels is not None else labels_of_iris(vocabulary.names)
             labels = labels if labels.null_count() < len(labels) else None
-        graphs[name] = assemble(name, vocabulary, relations, splits[name], labels=labels)
+        graphs[name] = assemble(
+            name, vocabulary, relations, splits[name], labels=labels, fixed=True
+        )
     return graphs
 
 

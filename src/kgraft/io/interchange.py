@@ -11,14 +11,9 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import (
-    SPLITS,
-    FactRows,
-    KnowledgeGraph,
-    Triples,
-    as_triples,
-    assemble,
-)
+from kgraft.graph.assemble import FactRows, assemble
+from kgraft.graph.identities import Treatment
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, as_triples
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import UNREADABLE, facts_of
 from kgraft.io.named_facts import FactNames
@@ -46,6 +41,7 @@ def from_arrays(
     test: ArrayLike = (),
     entities: Iterable[str] | Vocabulary | None = None,
     relations: Iterable[str] | Vocabulary | None = None,
+    identities: Treatment | None = None,
 ) -> KnowledgeGraph:
     """Make a graph from whole numbers.
 
@@ -56,13 +52,14 @@ def from_arrays(
         test: ``(n, 3)``.
         entities: The name of each entity; None: ``"0"``, ``"1"``, … up to the largest id.
         relations: The name of each relation; None: likewise.
+        identities: Treatment of statements of sameness; None: ``links``, with a warning.
 
     Raises:
         DataError: If a shape is not ``(n, 3)``, a number is not whole, an id is out of range, or
-            a name is repeated.
+            a name is repeated; or if all facts are statements of sameness.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts.
+        KgraftWarning: When train repeats held-out facts, and of statements of sameness.
     """
     require_threads()
     try:
@@ -88,11 +85,16 @@ def from_arrays(
                 f"{name}: a {role} lies outside 0 to {limit - 1}",
                 remedy="Give a name for each id, and ids that count from 0",
             )
-    return _assembled(name, entity_names, relation_names, splits)
+    return _assembled(name, entity_names, relation_names, splits, identities, fixed=True)
 
 
 def from_frame(
-    name: str, train: Frame, *, valid: Frame | None = None, test: Frame | None = None
+    name: str,
+    train: Frame,
+    *,
+    valid: Frame | None = None,
+    test: Frame | None = None,
+    identities: Treatment | None = None,
 ) -> KnowledgeGraph:
     """Make a graph from polars or pandas frames, or Arrow tables, of names (or whole numbers).
 
@@ -102,13 +104,14 @@ def from_frame(
             columns without names go by position.
         valid: Likewise.
         test: Likewise.
+        identities: Treatment of statements of sameness; None: ``links``, with a warning.
 
     Raises:
         DataError: If it is no such frame, columns are missing or their names do not tell their
             roles, a column is neither text nor whole numbers, or a cell is empty.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts.
+        KgraftWarning: When train repeats held-out facts, and of statements of sameness.
     """
     require_threads()
     names = FactNames()
@@ -117,7 +120,8 @@ def from_frame(
         for split, frame in zip(SPLITS, (train, valid, test), strict=True)
         if frame is not None or split == "train"
     }
-    return _assembled(name, names.entities.vocabulary(), names.relations.vocabulary(), splits)
+    vocabularies = names.entities.vocabulary(), names.relations.vocabulary()
+    return _assembled(name, *vocabularies, splits, identities)
 
 
 def from_pykeen(
@@ -126,6 +130,7 @@ def from_pykeen(
     *,
     valid: TriplesFactory | None = None,
     test: TriplesFactory | None = None,
+    identities: Treatment | None = None,
 ) -> KnowledgeGraph:
     """Make a graph from PyKEEN triples factories, which keep their ids as rows.
 
@@ -134,13 +139,14 @@ def from_pykeen(
         train: A factory with labels.
         valid: A factory over the same ids.
         test: A factory over the same ids.
+        identities: Treatment of statements of sameness; None: ``links``, with a warning.
 
     Raises:
         DataError: If one is no factory or has no labels, ids do not count from 0 without gaps, or
             the factories number entities or relations differently.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts.
+        KgraftWarning: When train repeats held-out facts, and of statements of sameness.
     """
     require_threads()
     splits = {}
@@ -166,15 +172,22 @@ def from_pykeen(
         name,
         entities=_names_by_id(train.entity_to_id),
         relations=_names_by_id(train.relation_to_id),
+        identities=identities,
         **splits,
     )
 
 
 def _assembled(
-    name: str, entities: Vocabulary, relations: Vocabulary, splits: dict[str, Triples]
+    name: str,
+    entities: Vocabulary,
+    relations: Vocabulary,
+    splits: dict[str, Triples],
+    identities: Treatment | None,
+    *,
+    fixed: bool = False,
 ) -> KnowledgeGraph:
     pieces = {split: [FactRows(triples)] for split, triples in splits.items()}
-    return assemble(name, entities, relations, pieces)
+    return assemble(name, entities, relations, pieces, identities=identities, fixed=fixed)
 
 
 def _vocabulary(names: Iterable[str] | Vocabulary | None, used: Triples) -> Vocabulary:

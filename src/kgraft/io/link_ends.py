@@ -61,7 +61,7 @@ class LinkEnds:
 
     def know(self, names: pl.Series) -> pl.Series:
         """Mask the names that either graph has, Boolean ``(n,)``."""
-        left, right = (known.rows(names) >= 0 for known in self._names)
+        left, right = (graph.rows(names, self._kind) >= 0 for graph in self._graphs)
         return pl.Series(left | right)
 
     def numbered(self, frame: pl.DataFrame) -> NDArray[np.int64]:
@@ -76,7 +76,12 @@ class LinkEnds:
             )
             for side, graph, names in zip(_SIDES, self._graphs, self._names, strict=True)
         ]
-        return np.stack(columns, axis=1)
+        # A listed name may mean another one.
+        rows = [
+            graph.rows(names.names.gather(column), self._kind)
+            for graph, names, column in zip(self._graphs, self._names, columns, strict=True)
+        ]
+        return np.stack(rows, axis=1)
 
     def named(self, frame: pl.DataFrame) -> NDArray[np.int64]:
         """Return pairs ``(n, 2)`` of rows, -1 for an unknown name."""
@@ -88,10 +93,9 @@ class LinkEnds:
         return pairs
 
     def _found(self, *names: pl.Series) -> NDArray[np.int64]:
-        by_form = self._spelling == "normal"
         rows = [
-            known.rows_by_form(column) if by_form else known.rows(column)
-            for known, column in zip(self._names, names, strict=True)
+            graph.rows(column, self._kind, self._spelling)
+            for graph, column in zip(self._graphs, names, strict=True)
         ]
         return np.stack(rows, axis=1)
 

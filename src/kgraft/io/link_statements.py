@@ -9,19 +9,10 @@ from typing import Final
 import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.graph.identities import OWL, SAME
 from kgraft.io.rdf import read_rdf
 from kgraft.io.source import Malformed
 from kgraft.linking.links import LinkKind
-
-OWL: Final = "http://www.w3.org/2002/07/owl#"
-SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
-
-SAME: Final = {
-    "entity": (f"{OWL}sameAs", f"{SKOS}exactMatch", f"{OWL}equivalentClass"),
-    "relation": (f"{OWL}equivalentProperty", f"{OWL}sameAs", f"{SKOS}exactMatch"),
-}
-"""Predicates of sameness."""
-
 
 SSSOM: Final = "https://w3id.org/sssom/"
 

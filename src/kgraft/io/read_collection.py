@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgraft.errors import DataError
@@ -19,9 +20,16 @@ from kgraft.graph.spelling import Spelling
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.link_ends import Unknown
 from kgraft.io.read_graph import ENDINGS, read_graph
-from kgraft.io.read_links import LinkFormat, links_by_name, read_links
+from kgraft.io.read_links import (
+    LinkFormat,
+    check_redirects,
+    links_by_name,
+    read_links,
+    read_redirects,
+)
 from kgraft.io.source import GraphSource, Malformed, Split
 from kgraft.linking.collection import Collection, collect
+from kgraft.linking.identity_links import identity_links
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import compression_of, content_ending, read_text
 from kgraft.system.forks import require_threads
@@ -120,9 +128,22 @@ class _LinkSource(BaseModel):
     def _one_origin(self) -> _LinkSource:
         if (self.path is None) == (self.match is None):
             raise ValueError("give either path or match")
-        if self.left == self.right:
-            raise ValueError(f"links join two sources, not {self.left!r} with itself")
+        if self.is_inside and (self.path is None or self.ids):
+            raise ValueError(
+                f"links of {self.left!r} with itself are redirects: give a path to pairs of names"
+            )
         return self
+
+    @property
+    def is_inside(self) -> bool:
+        """True for links of a source with itself: redirects."""
+        return self.left == self.right
+
+    def read_redirects(self, directory: Path) -> pl.DataFrame:
+        assert self.path is not None  # noqa: S101 (checked above)
+        return read_redirects(
+            directory / self.path, kind=self.kind, format=self.format, malformed=self.malformed
+        )
 
     def read(self, directory: Path, graphs: Mapping[str, KnowledgeGraph]) -> Links:
         left, right = graphs[self.left], graphs[self.right]
@@ -177,12 +198,17 @@ def _read_toml(
     text = read_text(path).replace("\r\n", "\n")
     described = _described(path, text)
     base = _read_base(path, text, described, known, above)
+    if not described.base_links:
+        base = replace(base, graphs={x.name: _silent(x) for x in base.graphs.values()})
     _check_names(path, text, described, known, base)
     sources = [_placed(source, path.parent) for source in described.source.values()]
-    graphs = dict(base.graphs) | {source.name: read_graph(source) for source in sources}
-    linked = {end for link in described.links.values() for end in (link.left, link.right)}
+    inside = [link for link in described.links.values() if link.is_inside]
+    between = [link for link in described.links.values() if not link.is_inside]
+    graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent)
+    linked = {end for link in between for end in (link.left, link.right)}
+    linked |= _linked_by_identity(graphs, known)
     graphs |= {name: known[name] for name in known if name in linked - graphs.keys()}
-    links = [link.read(path.parent, graphs) for link in described.links.values()]
+    links = [link.read(path.parent, graphs) for link in between]
     if described.base_links:
         links = [*base.links, *links]
     collection = collect(
@@ -235,6 +261,37 @@ def _exists(place: Path) -> bool:
     return False
 
 
+def _read_graphs(
+    sources: Sequence[GraphSource], inside: Sequence[_LinkSource], directory: Path
+) -> dict[str, KnowledgeGraph]:
+    """Read graphs, with the redirects inside of each."""
+    graphs = {}
+    for source in sources:
+        own = [(x, x.read_redirects(directory)) for x in inside if x.left == source.name]
+        kinds = {x.kind: [pairs for y, pairs in own if y.kind == x.kind] for x, _ in own}
+        further = {kind: pl.concat(pairs) for kind, pairs in kinds.items()}
+        graph = graphs[source.name] = read_graph(source, further)
+        for x, pairs in own:
+            check_redirects(directory / str(x.path), pairs, graph, x.kind, x.unknown)
+    return graphs
+
+
+def _silent(graph: KnowledgeGraph) -> KnowledgeGraph:
+    """Return a graph without the links that it states itself."""
+    if graph.identities is None:
+        return graph
+    return replace(graph, identities=replace(graph.identities, pairs=graph.identities.pairs[:0]))
+
+
+def _linked_by_identity(
+    graphs: Mapping[str, KnowledgeGraph], known: Mapping[str, KnowledgeGraph]
+) -> set[str]:
+    """Return the graphs that statements of sameness link, those that are only known among them."""
+    more = (graph for name, graph in known.items() if name not in graphs)
+    links = identity_links([*graphs.values(), *more]).links
+    return {name for x in links for name in (x.left, x.right)}
+
+
 def _described(path: Path, text: str) -> _CollectionFile:
     try:
         tables = parse_toml(text)
@@ -277,9 +334,10 @@ def _check_names(
                 line=_line_of(text, "source", number),
             )
         names.append(source.name)
-    linkable = dict.fromkeys([*names, *known])
-    remedy = "Name one of " + ", ".join(linkable)
+    own = dict.fromkeys(source.name for source in described.source.values())
     for number, link in described.links.items():
+        linkable = own if link.is_inside else dict.fromkeys([*names, *known])
+        remedy = "Name one of " + ", ".join(linkable)
         for end in ("left", "right"):
             if (name := getattr(link, end)) not in linkable:
                 raise DataError(

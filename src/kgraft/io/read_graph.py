@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,9 @@ import numpy as np
 import polars as pl
 
 from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import (
-    ATTRIBUTE_SCHEMA,
-    FactRows,
-    KnowledgeGraph,
-    Triples,
-    assemble,
-)
+from kgraft.graph.assemble import FactRows, assemble
+from kgraft.graph.identities import SameNames
+from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
@@ -51,19 +48,24 @@ ENDINGS: Final = {
 """Format by the ending of a file's name, before one of compression."""
 
 
-def read_graph(source: GraphSource) -> KnowledgeGraph:
+def read_graph(source: GraphSource, further: SameNames | None = None) -> KnowledgeGraph:
     """Read a graph from its files.
 
     Entities and relations get their rows in the order of first appearance in the files, or by the
     source's lists. The names of a table's columns tell their roles (``find_roles``), unless the
-    source gives ``columns``.
+    source gives ``columns``. Statements of sameness, in any format, are no facts, unless the
+    source keeps them.
+
+    Args:
+        source: Its files.
+        further: Further pairs of names that mean the same.
 
     Raises:
         DataError: With file, line and remedy, for anything that cannot be read.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts, when RDF statements are left out, or
-            when far fewer facts are held out than asked for.
+        KgraftWarning: When train repeats held-out facts, when RDF statements are left out, when
+            statements of sameness are found, or when far fewer facts are held out than asked for.
     """
     require_threads()
     reading = _Reading(source)
@@ -81,7 +83,13 @@ def read_graph(source: GraphSource) -> KnowledgeGraph:
         splits,
         labels=reading.labels(entities),
         attributes=pl.concat(reading.attributes) if reading.attributes else None,
+        identities=source.identities if "identities" in source.model_fields_set else None,
+        further=further,
+        fixed=source.entities is not None or source.relations is not None,
     )
+    if graph.identities is not None:
+        identities = replace(graph.identities, spelling=source.spelling)
+        graph = replace(graph, identities=identities)
     if source.split is None:
         return graph
     return draw_splits(graph, source.split)

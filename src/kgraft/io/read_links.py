@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -89,18 +90,61 @@ def read_links(
             remedy="Leave out ids, or give a table of two columns",
             path=path,
         )
-    if syntax in RDF_FORMATS:
-        frame = read_statements(path, syntax, kind, malformed)
-    elif syntax == "sssom":
-        frame = read_mappings(path, kind, ends.know)
-    else:
-        frame = _table(path, syntax)
+    frame = _pairs(path, syntax, kind, malformed, ends.know)
     pairs = ends.numbered(frame) if ids else ends.named(frame)
     known = (pairs >= 0).all(axis=1)
     if not known.all():
         ends.report_unknown(frame, pairs, unknown)
     confidences = _confidence(frame, path, confidence)
     return _distinct(left.name, right.name, pairs[known], confidences[known], kind, path.name)
+
+
+def read_redirects(
+    path: Path,
+    *,
+    kind: LinkKind = "entity",
+    format: LinkFormat = "auto",  # noqa: A002 (the word that collections use)
+    malformed: Malformed = "error",
+) -> pl.DataFrame:
+    """Read links of a graph with itself, as ``read_links`` reads those of two graphs.
+
+    Returns:
+        String columns left and right, names that mean the same, and Int64 ``line``, which may be
+        null.
+    """
+    frame = _pairs(path, _syntax(path, format), kind, malformed, lambda names: names != names)
+    return frame.select("left", "right", LINE)
+
+
+def check_redirects(
+    path: Path, pairs: pl.DataFrame, graph: KnowledgeGraph, kind: LinkKind, unknown: Unknown
+) -> None:
+    """Check that pairs of ``read_redirects`` lead to names that a graph has.
+
+    Raises:
+        DataError: With file and line, for the first that does not, if that is an error.
+
+    Warns:
+        KgraftWarning: With their number otherwise.
+    """
+    ends = LinkEnds(path, kind, graph, graph)
+    rows = ends.named(pairs)
+    if (rows < 0).any():
+        ends.report_unknown(pairs, rows, unknown)
+
+
+def _pairs(
+    path: Path,
+    syntax: str,
+    kind: LinkKind,
+    malformed: Malformed,
+    known: Callable[[pl.Series], pl.Series],
+) -> pl.DataFrame:
+    if syntax in RDF_FORMATS:
+        return read_statements(path, syntax, kind, malformed)
+    if syntax == "sssom":
+        return read_mappings(path, kind, known)
+    return _table(path, syntax)
 
 
 def links_by_name(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from kgraft.graph.identities import Treatment
 from kgraft.graph.spelling import Spelling
 from kgraft.io.iris import is_iri
 
@@ -81,6 +82,7 @@ class GraphSource(BaseModel):
         malformed: For RDF, treatment of malformed statements.
         spelling: ``exact``, or ``normal``: names of one normal form are one, the first in the files
             (``kgraft.graph.spelling.normal_form``).
+        identities: Treatment of statements of sameness, such as ``owl:sameAs``, in any format.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,6 +102,7 @@ class GraphSource(BaseModel):
     base_iri: str | None = None
     malformed: Malformed = "error"
     spelling: Spelling = "exact"
+    identities: Treatment = "links"
 
     @model_validator(mode="after")
     def _roles_are_clear(self) -> GraphSource:

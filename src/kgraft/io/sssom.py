@@ -19,7 +19,8 @@ from typing import Final
 import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.io.link_statements import NO_TERM, OWL, SAME, SKOS, SSSOM, check_others
+from kgraft.graph.identities import OWL, SAME, SKOS
+from kgraft.io.link_statements import NO_TERM, SSSOM, check_others
 from kgraft.io.table_errors import empty_cell, no_rows
 from kgraft.io.tabular import LINE, LONGEST_LINE
 from kgraft.linking.links import LinkKind

@@ -11,6 +11,7 @@ import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
+from kgraft.linking.identity_links import identity_links, without_known
 from kgraft.linking.links import Links
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
@@ -123,7 +124,7 @@ def collect(
     name: str = "collection",
     description: str = "",
 ) -> Collection:
-    """Make a collection of graphs in memory.
+    """Make a collection of graphs in memory, with further links that the graphs state themselves.
 
     Raises:
         DataError: If two graphs have one name, or links join a graph, or a row of one, that is
@@ -142,7 +143,8 @@ def collect(
         by_name[graph.name] = graph
     for x in links:
         _check_ends(x, by_name)
-    collection = Collection(name, by_name, tuple(links), target, description)
+    stated = without_known(identity_links(list(by_name.values())).links, links)
+    collection = Collection(name, by_name, (*links, *stated), target, description)
     collection.warn_if_alone()
     return collection
 

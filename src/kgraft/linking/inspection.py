@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -16,8 +17,9 @@ from rich.text import Text
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
+from kgraft.linking.identity_links import IdentityLinks, identity_links
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
-from kgraft.linking.links import Links
+from kgraft.linking.links import LinkKind, Links
 from kgraft.system.forks import require_threads
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
@@ -42,6 +44,11 @@ class SourceReport:
         similar_names: Entities and relations that differ from an earlier one in spelling only.
         linked_share: Share of its entities that are linked to another source.
         covered_share: Share of its test facts that another source states; ``None`` without any.
+        identities: Statements of sameness that were taken out of its facts.
+        linking_identities: Pairs of names of these statements that link it with another source.
+        open_identities: Other statements, with a name that no fact of the source has.
+        merged_entities: Entities of its facts that have become one with another of it.
+        further_names: Names, such as redirects, that mean an entity of another name.
     """
 
     name: str
@@ -56,6 +63,11 @@ class SourceReport:
     similar_names: int
     linked_share: float
     covered_share: float | None
+    identities: int = 0
+    linking_identities: int = 0
+    open_identities: int = 0
+    merged_entities: int = 0
+    further_names: int = 0
 
     def oddities(self) -> list[str]:
         """Return unexpected contents in words."""
@@ -65,8 +77,17 @@ class SourceReport:
             "literals kept as attributes": self.attributes,
             'names that differ from another in spelling only (spelling = "normal" of the '
             "[[source]] makes them one)": self.similar_names,
+            "entities merged with another one that is the same": self.merged_entities,
+            "further names of its entities": self.further_names,
         }
-        return [f"{name}: {count:,}" for name, count in counts.items() if count]
+        found = [f"{name}: {count:,}" for name, count in counts.items() if count]
+        if self.identities:
+            found.append(
+                f"statements of sameness taken out of its facts: {self.identities:,} (linking two "
+                f"sources: {self.linking_identities:,}; else with a name that no fact of it has: "
+                f"{self.open_identities:,})"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -76,11 +97,13 @@ class LinkReport:
     Args:
         left: One source.
         right: The other.
-        entities: Entity links.
-        relations: Relation links.
+        entities: Entity links, each counted once.
+        relations: Relation links, likewise.
         shared_names: Entities of one name in both that no link joins.
         similar_names: Further ones whose names differ in spelling only.
         similar_relations: Relations whose names differ in spelling only, and that no link joins.
+        without_facts: Entity links with an end that no fact mentions.
+        example: Source and name of such an end.
     """
 
     left: str
@@ -90,6 +113,8 @@ class LinkReport:
     shared_names: int
     similar_names: int = 0
     similar_relations: int = 0
+    without_facts: int = 0
+    example: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +212,13 @@ class Inspection:
             yield f"  and {len(self.conflicts) - CONFLICTS_SHOWN:,} more (--json lists them all)"
         for x in self.links:
             yield from _unlinked(x)
+            if x.example is not None:
+                owner, name = x.example
+                yield (
+                    f"links between {x.left} and {x.right} to entities without facts: "
+                    f"{x.without_facts:,}, as {name} of {owner}; such a link brings nothing. If "
+                    f"the name redirects to another, add [[links]] of {owner} with itself."
+                )
 
 
 def _unlinked(x: LinkReport) -> Iterator[str]:
@@ -207,17 +239,19 @@ def _unlinked(x: LinkReport) -> Iterator[str]:
 def inspect(collection: Collection) -> Inspection:
     """Count the contents of a collection."""
     require_threads()
-    joint = join(list(collection.graphs.values()), collection.links)
+    graphs = list(collection.graphs.values())
+    joint = join(graphs, collection.links)
+    stated = identity_links(graphs)
     reports = (
         _link_report(left, right, collection.links, joint)
-        for left, right in combinations(collection.graphs.values(), 2)
+        for left, right in combinations(graphs, 2)
     )
     return Inspection(
         name=collection.name,
         target=collection.target,
         joint_entities=joint.n_entities,
         joint_relations=joint.n_relations,
-        sources=tuple(_source_report(graph, joint) for graph in collection.graphs.values()),
+        sources=tuple(_source_report(graph, joint, stated) for graph in graphs),
         links=tuple(x for x in reports if any(astuple(x)[2:])),
         conflicts=joint.conflicts,
     )
@@ -240,8 +274,8 @@ def in_words(conflict: LinkConflict) -> str:
     )
 
 
-def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
-    facts = graph.triples
+def _source_report(graph: KnowledgeGraph, joint: JointGraph, found: IdentityLinks) -> SourceReport:
+    facts, stated = graph.triples, graph.identities
     used = np.unique(facts[:, [0, 2]])
     rows = joint.part(graph.name).entity_rows
     others = [part.entity_rows for name, part in joint.parts.items() if name != graph.name]
@@ -261,6 +295,11 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph) -> SourceReport:
         covered_share=float(covered(joint, graph.name, graph.test).mean())
         if len(graph.test)
         else None,
+        identities=stated.stated if stated is not None else 0,
+        linking_identities=found.n_linking[graph.name],
+        open_identities=found.n_open[graph.name],
+        merged_entities=stated.merged if stated is not None else 0,
+        further_names=len(stated.entities) if stated is not None else 0,
     )
 
 
@@ -271,7 +310,13 @@ def _n_similar(names: Vocabulary) -> int:
 def _link_report(
     left: KnowledgeGraph, right: KnowledgeGraph, links: tuple[Links, ...], joint: JointGraph
 ) -> LinkReport:
-    between = [x for x in links if x.between(left.name, right.name)]
+    pairs = {
+        kind: _pairs(
+            left.name, [x for x in links if x.kind == kind and x.between(left.name, right.name)]
+        )
+        for kind in get_args(LinkKind)
+    }
+    without_facts, example = _without_facts(left, right, pairs["entity"])
     ends = joint.part(left.name), joint.part(right.name)
     rows = [(part.entity_rows, part.relation_rows) for part in ends]
     entities, relations = zip(*rows, strict=True)
@@ -284,9 +329,29 @@ def _link_report(
     return LinkReport(
         left=left.name,
         right=right.name,
-        entities=sum(len(x) for x in between if x.kind == "entity"),
-        relations=sum(len(x) for x in between if x.kind == "relation"),
+        entities=len(pairs["entity"]),
+        relations=len(pairs["relation"]),
         shared_names=shared,
         similar_names=similar - shared,
         similar_relations=apart(equal_names(left.relations, right.relations, "normal"), relations),
+        without_facts=without_facts,
+        example=example,
     )
+
+
+def _pairs(left: str, links: list[Links]) -> NDArray[np.int64]:
+    """Return the distinct pairs of links, those of the left graph first."""
+    turned = [x.pairs if x.left == left else x.pairs[:, ::-1] for x in links]
+    return np.unique(np.concatenate([np.empty((0, 2), dtype=np.int64), *turned]), axis=0)
+
+
+def _without_facts(
+    left: KnowledgeGraph, right: KnowledgeGraph, pairs: NDArray[np.int64]
+) -> tuple[int, tuple[str, str] | None]:
+    """Count links to entities that no fact mentions, and name the first."""
+    idle = [~np.isin(x, g.triples[:, [0, 2]]) for g, x in zip((left, right), pairs.T, strict=True)]
+    for graph, mask, rows in zip((left, right), idle, pairs.T, strict=True):
+        if mask.any():
+            name = graph.entities.name(rows[mask][0])
+            return int((idle[0] | idle[1]).sum()), (graph.name, name)
+    return 0, None
