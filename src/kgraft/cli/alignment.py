@@ -10,6 +10,7 @@ import typer
 
 from kgraft.cli.console import ANEW, chosen_settings, out, print_json, say, table, writing
 from kgraft.cli.options import (
+    AllowOutsideOption,
     CollectionArgument,
     JsonOption,
     MaskOption,
@@ -37,6 +38,7 @@ def align(
         bool, typer.Option("--without-links", help="Ignore the links that the collection has.")
     ] = False,
     mask_labels: MaskOption = False,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: SetOption = None,
     as_json: JsonOption = False,
@@ -51,7 +53,7 @@ def align(
         from kgraft.system.outputs import check_empty
 
         check_empty(directory)
-        known = read_collection(collection)
+        known = read_collection(collection, allow_outside=allow_outside)
         if without_links:
             known = replace(known, links=())
         found = find_links(known, align_settings(settings, changes, mask_labels=mask_labels))
@@ -79,6 +81,7 @@ def audit(
         ),
     ] = 0.5,
     mask_labels: MaskOption = False,
+    allow_outside: AllowOutsideOption = False,
     k: Annotated[
         int, typer.Option("--top", "-k", min=0, help="Maximum number of links shown.")
     ] = 10,
@@ -94,7 +97,7 @@ def audit(
         from kgraft.system.outputs import check_empty
 
         check_empty(directory)
-        known = read_collection(collection)
+        known = read_collection(collection, allow_outside=allow_outside)
         chosen = align_settings(settings, changes, mask_labels=mask_labels)
         found = check_links(known, chosen, threshold=threshold)
         write_audit(found, known, directory, collection)

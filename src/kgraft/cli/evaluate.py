@@ -8,6 +8,7 @@ import typer
 
 from kgraft.cli.console import out, print_json, quality_table, use_threads
 from kgraft.cli.options import (
+    AllowOutsideOption,
     ByOption,
     CollectionArgument,
     DeviceOption,
@@ -44,6 +45,7 @@ def evaluate(
         bool, typer.Option("--by-relation", help="Show one row per relation.")
     ] = False,
     include_trained: IncludeTrainedOption = False,
+    allow_outside: AllowOutsideOption = False,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -63,7 +65,7 @@ def evaluate(
         trained = load_model(model).on(device)
         measured = evaluate_model(
             trained,
-            read_collection(collection, trained.graph.graphs()),
+            read_collection(collection, trained.graph.graphs(), allow_outside=allow_outside),
             target=target,
             split=split,
             sides=sides,

@@ -34,12 +34,13 @@ def init(
 ) -> None:
     """Write a commented collection.toml from files of graphs and of links."""
     with report_errors():
-        from kgraft.io.write_collection import write_collection
+        from kgraft.io.write_collection import names_outside, write_collection
 
         made = write_collection(path, files, links or (), target=target)
         n_links = sum(len(x) for x in made.links)
+        more = " --allow-outside" if names_outside(path, [*files, *(links or ())]) else ""
         with lost_output_allowed():
             say(
                 f"{path} names {', '.join(made.graphs)} and {n_links:,} links; the target is "
-                f"{made.target}. Look at it, then: kgraft inspect {path}"
+                f"{made.target}. Look at it, then: kgraft inspect {path}{more}"
             )

@@ -16,6 +16,13 @@ CollectionArgument = Annotated[
         show_default=False,
     ),
 ]
+AllowOutsideOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside",
+        help="Read files that the collection names outside of its directory, too.",
+    ),
+]
 ModelArgument = Annotated[
     Path,
     typer.Argument(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kgraft.cli.console import say, use_threads, writing
-from kgraft.cli.options import ByOption, IncludeTrainedOption, ThreadsOption
+from kgraft.cli.options import AllowOutsideOption, ByOption, IncludeTrainedOption, ThreadsOption
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def report(
     ] = "valid",
     by: ByOption = None,
     include_trained: IncludeTrainedOption = False,
+    allow_outside: AllowOutsideOption = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Write an HTML report on a model or a benchmark: data, training, quality, settings."""
@@ -63,15 +64,14 @@ def report(
             if collection is not None:
                 raise typer.BadParameter("a benchmark's report needs none", param_hint="COLLECTION")
             place = file or model.with_suffix(".html")
-            experiments = import_module("kgraft_experiments.benchmark.report")
-            text = experiments.report_on_file(model)
+            text = import_module("kgraft_experiments.benchmark.report").report_on_file(model)
         else:
             use_threads(threads)
             trained = load_model(model)
             place = file or model / REPORT
             check_replaceable(place)
-            graphs = trained.graph.graphs()
-            known = None if collection is None else read_collection(collection, graphs)
+            more: Any = {"known": trained.graph.graphs(), "allow_outside": allow_outside}
+            known = None if collection is None else read_collection(collection, **more)
             asked: Any = {"target": target, "split": split, "include_trained": include_trained}
             text = model_report(trained, known, by=by, **asked, origin=_origin(model))
         with writing(place):

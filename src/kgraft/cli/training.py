@@ -12,6 +12,7 @@ import typer
 
 from kgraft.cli.console import RESUME, chosen_settings, run_options, say, use_threads
 from kgraft.cli.options import (
+    AllowOutsideOption,
     AllowUnlinkedOption,
     CollectionArgument,
     DeviceOption,
@@ -61,6 +62,7 @@ def train(
     alone: Annotated[
         bool, typer.Option("--alone", help="Train on the target's own facts only.")
     ] = False,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
@@ -77,7 +79,7 @@ def train(
     from kgraft.settings import TrainSettings
 
     def prepare(chosen: TrainSettings) -> _Job:
-        known = read_collection(collection)
+        known = read_collection(collection, allow_outside=allow_outside)
 
         def plan() -> Estimate:
             context = training_context(known, chosen, target=target, alone=alone)
@@ -110,6 +112,7 @@ def pretrain(
         str | None,
         typer.Option("--sources", help="Sources to learn from, as a,b,c; by default all others."),
     ] = None,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
@@ -126,7 +129,7 @@ def pretrain(
     from kgraft.settings import TrainSettings
 
     def prepare(chosen: TrainSettings) -> _Job:
-        known = read_collection(collection).with_target(target)
+        known = read_collection(collection, allow_outside=allow_outside).with_target(target)
         asked = None if sources is None else names(sources)
 
         def plan() -> Estimate:
@@ -165,6 +168,7 @@ def retrain(
         typer.Option("--from", help="Student to update in a few epochs; says what has changed."),
     ] = None,
     allow_unlinked: AllowUnlinkedOption = False,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
@@ -189,7 +193,7 @@ def retrain(
 
         def prepare(chosen: RetrainSettings) -> _Job:
             model = load_model(teacher)
-            known = read_collection(collection, model.graph.graphs())
+            known = read_collection(collection, model.graph.graphs(), allow_outside=allow_outside)
 
             def plan() -> Estimate:
                 context = retraining_context(known, model, chosen, **asked)

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.spelling import Spelling
+from kgraft.io.collection_file import (
+    CollectionFile,
+    LinkSource,
+    line_of,
+    parse_collection_file,
+    placed,
+)
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
-from kgraft.io.link_ends import Unknown
+from kgraft.io.outside import check_links, files_of, is_outside, outside
 from kgraft.io.read_graph import ENDINGS, read_graph
 from kgraft.io.read_links import (
-    LinkFormat,
     check_redirects,
-    links_by_name,
     read_links,
-    read_redirects,
 )
-from kgraft.io.source import GraphSource, Malformed, Split
+from kgraft.io.source import GraphSource, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.identity_links import identity_links
-from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import compression_of, content_ending, read_text
 from kgraft.system.forks import require_threads
-from kgraft.toml_settings import explain, parse_toml
 
 EMBEDDED = ("world",)
 """Collections in the package."""
@@ -42,9 +40,15 @@ COLLECTION_FILE = "collection.toml"
 
 
 def read_collection(
-    path: str | Path, known: Mapping[str, KnowledgeGraph] | None = None
+    path: str | Path,
+    known: Mapping[str, KnowledgeGraph] | None = None,
+    *,
+    allow_outside: bool = False,
 ) -> Collection:
     """Read a collection.
+
+    The files that it names have to be below its directory, also where symbolic links lead; its base
+    may be any collection.
 
     Args:
         path: A TOML file, a directory that holds a ``collection.toml``, a directory in the DBP-5L
@@ -53,6 +57,7 @@ def read_collection(
             the facts each is drawn for validation and test (``Split``).
         known: Graphs that the links of a TOML file may name though it does not list them, as the
             sources of a teacher (``teacher.graph.graphs()``); those that are named come along.
+        allow_outside: Whether files elsewhere are read too.
 
     Raises:
         DataError: If something cannot be read; the message names file, line and remedy, and in a
@@ -63,13 +68,15 @@ def read_collection(
             was left out on reading.
     """
     require_threads()
-    return _read(Path(path), known or {}, ())
+    return _read(Path(path), known or {}, (), allow_outside)
 
 
-def _read(place: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...]) -> Collection:
+def _read(
+    place: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...], allow_outside: bool
+) -> Collection:
     """Read a collection, which is the base of those in the files ``above``, the nearest last."""
     if not _exists(place) and str(place) in EMBEDDED:
-        place = Path(str(files("kgraft") / "data" / str(place)))
+        place, allow_outside = Path(str(files("kgraft") / "data" / str(place))), True
     if not _exists(place):
         raise DataError(
             "there is no such file or directory",
@@ -81,10 +88,12 @@ def _read(place: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ..
         graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
         return collect([graph], name=graph.name)
     if place.is_file():
-        return _read_toml(place, known, above)
+        return _read_toml(place, known, above, allow_outside)
     if (place / COLLECTION_FILE).is_file():
-        return _read_toml(place / COLLECTION_FILE, known, above)
+        return _read_toml(place / COLLECTION_FILE, known, above, allow_outside)
     if is_layout(place):
+        if not allow_outside:
+            check_links(place.glob("**/*.t[sx][vt]"), place)
         return _read_directory(place)
     raise DataError(
         f"this directory holds neither a {COLLECTION_FILE} nor kg/XX-train.tsv",
@@ -107,101 +116,18 @@ def _read_directory(directory: Path) -> Collection:
     return collect(graphs.values(), links, name=directory.resolve().name)
 
 
-class _LinkSource(BaseModel):
-    """One ``[[links]]`` table: links from a file, or between entities of the same name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    left: str
-    right: str
-    path: Path | None = None
-    match: Literal["name"] | None = None
-    kind: LinkKind = "entity"
-    format: LinkFormat = "auto"
-    ids: bool = False
-    confidence: float = Field(1.0, gt=0, le=1)
-    unknown: Unknown = "error"
-    malformed: Malformed = "error"
-    spelling: Spelling = "exact"
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> _LinkSource:
-        if (self.path is None) == (self.match is None):
-            raise ValueError("give either path or match")
-        if self.is_inside and (self.path is None or self.ids):
-            raise ValueError(
-                f"links of {self.left!r} with itself are redirects: give a path to pairs of names"
-            )
-        return self
-
-    @property
-    def is_inside(self) -> bool:
-        """True for links of a source with itself: redirects."""
-        return self.left == self.right
-
-    def read_redirects(self, directory: Path) -> pl.DataFrame:
-        assert self.path is not None  # noqa: S101 (checked above)
-        return read_redirects(
-            directory / self.path, kind=self.kind, format=self.format, malformed=self.malformed
-        )
-
-    def read(self, directory: Path, graphs: Mapping[str, KnowledgeGraph]) -> Links:
-        left, right = graphs[self.left], graphs[self.right]
-        if self.path is None:
-            return links_by_name(
-                left,
-                right,
-                kind=self.kind,
-                confidence=self.confidence,
-                spelling=self.spelling,
-            )
-        return read_links(
-            directory / self.path,
-            left,
-            right,
-            kind=self.kind,
-            format=self.format,
-            ids=self.ids,
-            confidence=self.confidence,
-            unknown=self.unknown,
-            malformed=self.malformed,
-            spelling=self.spelling,
-        )
-
-
-def _numbered(tables: Any) -> Any:
-    """Number tables from 1, for error messages."""
-    if not isinstance(tables, list):
-        raise ValueError("write it as tables in two brackets, as [[source]] or [[links]]")
-    return dict(enumerate(tables, start=1))
-
-
-_Table = TypeVar("_Table")
-_Numbered = Annotated[dict[int, _Table], BeforeValidator(_numbered)]
-
-
-class _CollectionFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str | None = None
-    description: str = ""
-    target: str | None = None
-    base: Path | None = None
-    base_links: bool = True
-    source: _Numbered[GraphSource] = Field(default_factory=dict)
-    links: _Numbered[_LinkSource] = Field(default_factory=dict)
-
-
 def _read_toml(
-    path: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...]
+    path: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...], allow_outside: bool
 ) -> Collection:
     text = read_text(path).replace("\r\n", "\n")
-    described = _described(path, text)
-    base = _read_base(path, text, described, known, above)
+    described = parse_collection_file(path, text)
+    if not allow_outside:
+        _check_places(path, text, described)
+    base = _read_base(path, text, described, known, above, allow_outside)
     if not described.base_links:
         base = replace(base, graphs={x.name: _silent(x) for x in base.graphs.values()})
     _check_names(path, text, described, known, base)
-    sources = [_placed(source, path.parent) for source in described.source.values()]
+    sources = [placed(source, path.parent) for source in described.source.values()]
     inside = [link for link in described.links.values() if link.is_inside]
     between = [link for link in described.links.values() if not link.is_inside]
     graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent)
@@ -222,16 +148,17 @@ def _read_toml(
         target = sources[0].name  # The others are of the teacher that the links name.
     collection = replace(collection, target=target)
     if not above:
-        collection.warn_if_alone(path, _line_of(text, "target"))
+        collection.warn_if_alone(path, line_of(text, "target"))
     return collection
 
 
 def _read_base(
     path: Path,
     text: str,
-    described: _CollectionFile,
+    described: CollectionFile,
     known: Mapping[str, KnowledgeGraph],
     above: tuple[str, ...],
+    allow_outside: bool,
 ) -> Collection:
     """Return the collection that a file adds to, or an empty one."""
     if described.base is None:
@@ -244,15 +171,16 @@ def _read_base(
         )
     place, within = path.parent / described.base, (*above, os.path.realpath(path))
     if not _exists(place):
-        return _read(described.base if str(described.base) in EMBEDDED else place, known, within)
+        place = described.base if str(described.base) in EMBEDDED else place
+        return _read(place, known, within, allow_outside)
     if {os.path.realpath(x) for x in (place, place / COLLECTION_FILE)} & {*within}:
         raise DataError(
             f"base: {described.base} is this collection, or adds to it",
             remedy="Name a collection that does without this one",
             path=path,
-            line=_line_of(text, "base"),
+            line=line_of(text, "base"),
         )
-    return _read(place, known, within)
+    return _read(place, known, within, allow_outside)
 
 
 def _exists(place: Path) -> bool:
@@ -262,7 +190,7 @@ def _exists(place: Path) -> bool:
 
 
 def _read_graphs(
-    sources: Sequence[GraphSource], inside: Sequence[_LinkSource], directory: Path
+    sources: Sequence[GraphSource], inside: Sequence[LinkSource], directory: Path
 ) -> dict[str, KnowledgeGraph]:
     """Read graphs, with the redirects inside of each."""
     graphs = {}
@@ -292,34 +220,24 @@ def _linked_by_identity(
     return {name for x in links for name in (x.left, x.right)}
 
 
-def _described(path: Path, text: str) -> _CollectionFile:
-    try:
-        tables = parse_toml(text)
-    except ValueError as error:
-        place = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
-        what = str(error)[: place.start()] if place else str(error)
-        raise DataError(
-            f"not well-formed TOML ({what[:1].lower()}{what[1:]})",
-            remedy="Texts stand in quotes, tables as [[source]] and [[links]]",
-            path=path,
-            line=int(place[1]) if place and place[1] else text.count("\n") + 1,
-        ) from error
-    try:
-        return _CollectionFile.model_validate(tables)
-    except ValidationError as error:
-        key, *rest = error.errors()[0]["loc"]
-        raise DataError(
-            explain(error),
-            remedy="Mend these keys; tables of one name are counted from 1",
-            path=path,
-            line=_line_of(text, str(key), *[x for x in rest[:1] if isinstance(x, int)]),
-        ) from error
+def _check_places(path: Path, text: str, described: CollectionFile) -> None:
+    """Check that all files are below the directory of the collection's file."""
+    named: list[tuple[str, int | None, Path]] = []
+    named += [("source", n, file) for n, x in described.source.items() for file in files_of(x)]
+    named += [("links", n, x.path) for n, x in described.links.items() if x.path is not None]
+    if described.base is not None and content_ending(described.base) in ENDINGS:
+        named.append(("base", None, described.base))  # A file of facts, no collection.
+    for table, number, file in named:
+        if is_outside(path.parent / file, path.parent):
+            key = table if number is None else f"{table}.{number}"
+            problem = f"{key}: {file} lies outside of this collection's directory"
+            raise outside(problem, path, line_of(text, table, number))
 
 
 def _check_names(
     path: Path,
     text: str,
-    described: _CollectionFile,
+    described: CollectionFile,
     known: Mapping[str, KnowledgeGraph],
     base: Collection,
 ) -> None:
@@ -331,7 +249,7 @@ def _check_names(
                 f"source.{number}.name: two sources are called {source.name!r}",
                 remedy="Give each a name of its own",
                 path=path,
-                line=_line_of(text, "source", number),
+                line=line_of(text, "source", number),
             )
         names.append(source.name)
     own = dict.fromkeys(source.name for source in described.source.values())
@@ -344,34 +262,12 @@ def _check_names(
                     f"links.{number}.{end}: no source is called {name!r}",
                     remedy=remedy,
                     path=path,
-                    line=_line_of(text, "links", number),
+                    line=line_of(text, "links", number),
                 )
     if described.target is not None and described.target not in names:
         raise DataError(
             f"target: no source is called {described.target!r}",
             remedy="Name one of " + ", ".join(names),
             path=path,
-            line=_line_of(text, "target"),
+            line=line_of(text, "target"),
         )
-
-
-def _line_of(text: str, key: str, number: int | None = None) -> int | None:
-    """Return the line of a key, or of the ``number``-th ``[[key]]``; None if there is no such."""
-    # tomllib keeps no positions, and neither does tomlkit.
-    name = re.escape(key)
-    start = rf"{name}\s*=|\[\s*{name}\s*\]" if number is None else rf"\[\[\s*{name}\s*\]\]"
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if re.match(rf"\s*(?:{start})", line)]
-    place = (number or 1) - 1
-    return lines[place] if place < len(lines) else None
-
-
-def _placed(source: GraphSource, directory: Path) -> GraphSource:
-    """Return the source with paths relative to the collection file's directory."""
-    changes: dict[str, Path | tuple[Path, ...]] = {}
-    for name in ("train", "valid", "test", "entities", "relations", "labels"):
-        value: Path | tuple[Path, ...] | None = getattr(source, name)
-        if isinstance(value, tuple):
-            changes[name] = tuple(directory / path for path in value)
-        elif value is not None:
-            changes[name] = directory / value
-    return source.model_copy(update=changes)

@@ -17,6 +17,7 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.graph.spelling import Spelling
 from kgraft.io.link_ends import Unknown
+from kgraft.io.outside import is_outside
 from kgraft.io.read_collection import graph_name, read_collection
 from kgraft.io.read_graph import ENDINGS, read_graph
 from kgraft.io.read_links import links_by_name, read_links
@@ -34,6 +35,7 @@ _OF_A_SPLIT = re.compile(rf"(?:(.*)[-_.])?({'|'.join(_SPLITS)})", re.IGNORECASE)
 _HEAD = """\
 # A collection of kgraft: graphs, links between them, and the graph to complete. Paths begin here.
 """
+_OUTSIDE = "# Files outside of this directory are read with --allow-outside.\n"
 _DRAWN = '  # facts to hold out; or valid = "..." and test = "..."'
 _NORMAL = "  # names match that differ in percent-encoding, https or www., NFC or NFD, spaces"
 _SKIPPED = '  # leaves out links to names that a graph does not have; "error" refuses them'
@@ -74,7 +76,8 @@ def write_collection(
             f"no graph is called {target!r}", remedy="Name one of " + ", ".join(sources)
         )
     graphs = {name: read_graph(source) for name, source in sources.items()}
-    parts = [_HEAD + _line("target", target) + "  # the graph to complete\n"]
+    above = _OUTSIDE if names_outside(path, [*files, *links]) else ""
+    parts = [_HEAD + above + _line("target", target) + "  # the graph to complete\n"]
     parts += [_source_table(x, path, is_target=x.name == target) for x in sources.values()]
     parts += [_links_table(file, graphs, path) for file in links]
     if not links:
@@ -83,7 +86,12 @@ def write_collection(
         temporary.write_text("\n".join(parts), encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # The command that uses the collection warns again.
-            return read_collection(temporary)
+            return read_collection(temporary, allow_outside=True)
+
+
+def names_outside(path: Path, files: Sequence[Path]) -> bool:
+    """Return True if a collection at ``path`` names files outside of its directory."""
+    return any(is_outside(file, path.parent) for file in files)
 
 
 def _holds_links(file: Path) -> bool:

@@ -40,7 +40,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading bytes, decompressed by its ending.
 
     Raises:
-        DataError: If the file is missing, is a directory or a device, or cannot be read or
+        DataError: If the file is missing, is no regular file, or cannot be read or
             decompressed, also while the block reads, or if it becomes more than ``EXPANSION``
             times its size.
     """
@@ -49,8 +49,13 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     try:
         if path.is_dir():
             raise DataError("this is a directory", remedy="Name a file in it", path=path)
-        if path.is_char_device() or path.is_block_device():
-            raise DataError("this is a device", remedy="Name a file", path=path)
+        if path.exists() and not path.is_file():
+            raise DataError("this is no regular file", remedy="Name a file", path=path)
+        if path.exists() and not path.stat().st_size:
+            yield io.BufferedReader(
+                io.BytesIO()
+            )  # Files of the system, as its log, may say so and never end.
+            return
         with pa.input_stream(os.fspath(path), compression=compression_of(path)) as stream:
             raw = _Bounded(stream, path) if compression_of(path) else stream
             yield io.BufferedReader(raw, buffer_size=1 << 20)

@@ -34,6 +34,7 @@ class BenchmarkOptions(TypedDict, total=False):
             by default each has its own, of all sources but itself.
         threads: Threads of the matrix products; by default one per core.
         device: Device that models are trained on, such as ``cuda``; by default the CPU.
+        allow_outside: Whether files outside of the collection's directory are read too.
     """
 
     targets: Sequence[str] | None
@@ -43,6 +44,7 @@ class BenchmarkOptions(TypedDict, total=False):
     reuse_teacher: bool
     threads: int | None
     device: str
+    allow_outside: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) 
     count = default_seeds if count is None else count
     if count < 1:
         raise ValueError(f"a benchmark takes at least one seed, not {count}")
-    collection = read_collection(path)
+    collection = read_collection(path, allow_outside=options.get("allow_outside", False))
     chosen = chosen_targets(collection, options.get("targets"))
     settings = (options.get("settings") or BenchmarkSettings()).seeded(first)
     reuse = options.get("reuse_teacher", False)

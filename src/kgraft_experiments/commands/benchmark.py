@@ -10,6 +10,7 @@ import typer
 
 from kgraft.cli.console import AGAIN, chosen_settings, out, print_json, quality_table, say, table
 from kgraft.cli.options import (
+    AllowOutsideOption,
     CollectionArgument,
     DeviceOption,
     JsonOption,
@@ -91,6 +92,7 @@ def benchmark(
     variants: VariantsOption = None,
     links: LinksOption = None,
     reuse_teacher: ReuseOption = False,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: SetOption = None,
     seed: SeedOption = 0,
@@ -104,12 +106,11 @@ def benchmark(
         from kgraft.reporting.page import check_replaceable, write_page
         from kgraft_experiments.benchmark import run
         from kgraft_experiments.benchmark.report import benchmark_report
-        from kgraft_experiments.benchmark.settings import SYSTEMS as ALL_SYSTEMS
         from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
         _refuse_what_has_no_effect(systems, widths, variants, ablation=ablation, links=links)
-        name = "ablation" if ablation else "results" if links is None else "links"
-        data, page = directory / f"{name}.json", directory / f"{name}.html"
+        data = directory / f"{'ablation' if ablation else 'links' if links else 'results'}.json"
+        page = data.with_suffix(".html")
         check_replaceable(page)
         options: BenchmarkOptions = {
             "targets": None if targets is None else names(targets),
@@ -119,20 +120,18 @@ def benchmark(
             "reuse_teacher": reuse_teacher,
             "threads": threads,
             "device": device,
+            "allow_outside": allow_outside,
         }
         if ablation:
-            chosen = None if variants is None else names(variants)
+            chosen = names(variants or "") or None
             report = run.ablate(collection, directory, variants=chosen, **options)
         elif links is not None:
             shares = _numbers("--links", links, float)
             report = run.sweep_links(collection, directory, shares=shares, **options)
         else:
+            sizes = () if widths is None else _numbers("--widths", widths, int)
             report = run.benchmark(
-                collection,
-                directory,
-                systems=ALL_SYSTEMS if systems is None else _systems(systems),
-                widths=() if widths is None else _numbers("--widths", widths, int),
-                **options,
+                collection, directory, systems=_systems(systems), widths=sizes, **options
             )
         write_page(page, benchmark_report(report))
         if as_json:
@@ -178,10 +177,10 @@ def _numbers(option: str, text: str, kind: Callable[[str], N]) -> list[N]:
     return found
 
 
-def _systems(text: str) -> list[System]:
+def _systems(text: str | None) -> list[System]:
     from kgraft_experiments.benchmark.settings import SYSTEMS
 
-    asked = names(text)
+    asked = SYSTEMS if text is None else names(text)
     chosen = [system for system in SYSTEMS if system in asked]
     if unknown := set(asked) - set(chosen):
         raise typer.BadParameter(

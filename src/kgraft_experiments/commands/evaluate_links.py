@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from kgraft.cli.alignment import align_settings
 from kgraft.cli.console import out, print_json, say, table
 from kgraft.cli.options import (
+    AllowOutsideOption,
     CollectionArgument,
     JsonOption,
     MaskOption,
@@ -37,6 +38,7 @@ def evaluate_links(
         typer.Option("--given", min=0.0, max=1.0, help="Share of the links that align gets."),
     ] = 0.3,
     mask_labels: MaskOption = False,
+    allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: SetOption = None,
     as_json: JsonOption = False,
@@ -47,7 +49,7 @@ def evaluate_links(
         from kgraft_experiments.alignment_score import evaluate_alignment
 
         measured = evaluate_alignment(
-            read_collection(collection),
+            read_collection(collection, allow_outside=allow_outside),
             align_settings(settings, changes, mask_labels=mask_labels),
             share=given,
         )

@@ -1,0 +1,109 @@
+"""A collection reads regular files below its directory, and others only where that is allowed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kgraft.errors import DataError
+from kgraft.io.read_collection import read_collection
+from kgraft.io.write_collection import write_collection
+
+SHOP = """\
+target = "mine"
+
+[[source]]
+name = "mine"
+train = "mine.tsv"
+valid = "valid.tsv"
+
+[[source]]
+name = "wiki"
+train = "wiki.tsv"
+
+[[links]]
+left = "mine"
+right = "wiki"
+path = "same.tsv"
+"""
+FILES = {
+    "shop.toml": SHOP,
+    "mine.tsv": "lamp\tmadeOf\tglass\nchair\tmadeOf\twood\n",
+    "valid.tsv": "lamp\tmadeOf\twood\n",
+    "wiki.tsv": "Lamp\tmaterial\tGlass\n",
+    "same.tsv": "lamp\tLamp\n",
+}
+
+
+def write(directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
+    for name, content in FILES.items():
+        (directory / name).write_text(content)
+
+
+@pytest.mark.parametrize("key", ["train", "valid", "labels", "path"])
+@pytest.mark.parametrize("way", ["up", "absolute", "link"])
+def test_files_outside_of_the_directory_are_read_only_where_allowed(
+    tmp_path: Path, key: str, way: str
+) -> None:
+    write(tmp_path / "deep")
+    name = {"train": "mine.tsv", "valid": "valid.tsv", "path": "same.tsv"}.get(key, "labels.tsv")
+    outside = tmp_path / "elsewhere" / name
+    outside.parent.mkdir()
+    outside.write_text(FILES.get(name, "lamp\tThe lamp\n"))
+    (tmp_path / "deep" / "link.tsv").symlink_to(outside)
+    named = {"up": f"../elsewhere/{name}", "absolute": str(outside), "link": "link.tsv"}[way]
+    shop = SHOP.replace(f'"{name}"', f"'{named}'")
+    if key == "labels":
+        shop = shop.replace('valid = "', f"labels = '{named}'\nvalid = \"")
+    (tmp_path / "deep" / "shop.toml").write_text(shop)
+    table = "links" if key == "path" else "source"
+    told = rf"shop\.toml, line \d+: {table}\.1: .* lies outside .*--allow-outside"
+    with pytest.raises(DataError, match=told):
+        read_collection(tmp_path / "deep" / "shop.toml")
+    found = read_collection(tmp_path / "deep" / "shop.toml", allow_outside=True)
+    assert len(found.graphs["mine"].train) == 2
+
+
+def test_a_layout_reads_no_file_outside_of_its_directory(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    (place / "kg").mkdir(parents=True)
+    (tmp_path / "en-train.tsv").write_text("0\t0\t1\n1\t0\t0\n")
+    (place / "kg" / "en-train.tsv").symlink_to("../../en-train.tsv")
+    with pytest.raises(DataError, match=r"leads outside of .*--allow-outside"):
+        read_collection(place)
+    assert len(read_collection(place, allow_outside=True).graphs["en"].train) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices are of POSIX")
+@pytest.mark.parametrize("key", ["train", "path"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, key: str) -> None:
+    name = {"train": "mine.tsv", "path": "same.tsv"}[key]
+    write(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name}: this is no regular file"):
+        read_collection(tmp_path / "shop.toml")
+
+
+def test_a_base_may_be_any_collection_and_reads_below_its_own_directory(tmp_path: Path) -> None:
+    write(tmp_path / "deep")
+    (tmp_path / "more").mkdir()
+    file = tmp_path / "more" / "collection.toml"
+    file.write_text('base = "../deep/shop.toml"\n')
+    assert list(read_collection(file).graphs) == ["mine", "wiki"]
+    file.write_text('base = "../deep/mine.tsv"\n')
+    with pytest.raises(DataError, match=r"line 1: base: \.\./deep/mine\.tsv lies outside"):
+        read_collection(file)
+    assert list(read_collection(file, allow_outside=True).graphs) == ["mine"]
+
+
+def test_a_written_collection_says_that_it_names_files_outside(tmp_path: Path) -> None:
+    write(tmp_path / "deep")
+    (tmp_path / "more").mkdir()
+    for place, says in ((tmp_path / "more", True), (tmp_path / "deep", False)):
+        path = place / "collection.toml"
+        write_collection(path, [tmp_path / "deep" / "mine.tsv"])
+        assert ("--allow-outside" in path.read_text()) is says
