@@ -44,8 +44,9 @@ STOPS = {
 }
 """Number of stops of each command, in each way of ``kills.py``; 50 kills in all."""
 
-ATTACKS, GUARD, ROUTES, RELOADER, LOOP = (
+ATTACKS, MANIFEST, GUARD, ROUTES, RELOADER, LOOP = (
     "tests/serving/test_attacks.py",
+    "tests/model/test_manifest.py",
     "tests/serving/test_guard.py",
     "tests/serving/test_routes.py",
     "tests/serving/test_model_reloader.py",
@@ -71,6 +72,7 @@ TESTS = {
     "serving requests of any kind": ["tests/serving/test_schema.py"],
     "serving 1,000 connections": [ATTACKS, "-k", "thousand or all_connections"],
     "serving a model that is replaced": [RELOADER],
+    "serving files that change in place": [ATTACKS, MANIFEST, "-k", "change or never_ends"],
     "serving by token": [GUARD, "-k", "token"],
     "serving no file by a request": [ATTACKS, ROUTES, "-k", "file or wrong_request"],
 }

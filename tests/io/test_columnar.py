@@ -7,7 +7,7 @@ import pytest
 
 from kgraft.errors import DataError
 from kgraft.io import columnar
-from kgraft.io.columnar import facts_of, read_columnar
+from kgraft.io.columnar import facts_of, read_columnar, read_table
 
 FRAME = pl.DataFrame({"head": ["a", "b"], "relation": ["p", "q"], "tail": ["b", "c"]})
 ROWS = [("a", "p", "b"), ("b", "q", "c")]
@@ -23,6 +23,17 @@ def test_parquet_and_both_kinds_of_arrow(tmp_path: Path) -> None:
     FRAME.write_ipc_stream(tmp_path / "f.stream")
     for name in ("f.parquet", "f.arrow", "f.stream"):
         assert rows_of(tmp_path / name) == ROWS, name
+
+
+@pytest.mark.parametrize("written", ["write_ipc", "write_ipc_stream", "write_parquet"])
+def test_a_table_stays_what_it_was_when_its_file_changes(tmp_path: Path, written: str) -> None:
+    frame = pl.DataFrame({"name": [f"a name that is long, {x}" for x in range(1000)]})
+    path = tmp_path / "f"
+    getattr(frame, written)(path, compression="uncompressed")
+    table = read_table(path)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert table.equals(frame)
 
 
 def test_columns_by_name_by_place_and_as_told() -> None:

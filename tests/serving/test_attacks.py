@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,6 +22,8 @@ from urllib.parse import quote
 
 import pytest
 
+from kgraft.model.directory import save_model
+from kgraft.model.trained_model import TrainedModel
 from kgraft.serving.guard import LIMITS
 from kgraft.serving.model_reloader import ModelReloader
 
@@ -200,43 +204,101 @@ def test_when_all_connections_are_at_work_one_more_is_told_to_come_again(
     assert b"20 connections already" in answer
 
 
+@contextmanager
+def served(directory: Path, log: Path, **options: Any) -> Iterator[tuple[str, int]]:
+    """Serve a model in a process of its own, and yield its address; it must end well."""
+    command = [sys.executable, "-m", "kgraft", "serve", directory, "--port", "0", "--threads", "1"]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            **options,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+            assert found, log.read_text()
+            yield "127.0.0.1", int(found[1])
+        finally:
+            process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("many_files")
 def test_more_connections_than_open_files_leave_the_server_answering(
     directory: Path, tmp_path: Path
 ) -> None:
     resource = pytest.importorskip("resource")
+
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
     log = tmp_path / "log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "kgraft",
-                "serve",
-                str(directory),
-                "--port",
-                "0",
-                "--threads",
-                "1",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
-        ) as process,
-        ExitStack() as stack,
-    ):
-        assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
-        assert found, log.read_text()
-        address = ("127.0.0.1", int(found[1]))
+    with served(directory, log, preexec_fn=few_files) as address, ExitStack() as stack:
         for _ in range(600):
             stack.enter_context(closing(socket.create_connection(address)))
         begin = time.monotonic()
         assert healthy(address)
         assert time.monotonic() - begin < 5
-        process.terminate()
     assert log.read_text() == "Stopped.\n"
+
+
+def answer_of(address: tuple[str, int], fact: tuple[str, str, str]) -> Any:
+    """Ask for a fact's tail and for entities like its head; vectors answer the second at least."""
+    head, relation = quote(fact[0]), quote(fact[1])
+    found = []
+    for path in (f"predict?head={head}&relation={relation}", f"similar?entity={head}"):
+        with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/v1/{path}") as answer:
+            found.append(json.load(answer))
+    return found
+
+
+@pytest.mark.slow
+def test_files_that_change_in_place_change_no_answer(
+    directory: Path, tmp_path: Path, fact: tuple[str, str, str]
+) -> None:
+    place = Path(shutil.copytree(directory, tmp_path / "student"))
+    with served(place, tmp_path / "log") as address:
+        first = answer_of(address, fact)
+        for path in sorted(place.iterdir()):
+            with path.open("r+b") as file:
+                file.write(bytes(path.stat().st_size))
+        assert answer_of(address, fact) == first
+        for path in sorted(place.iterdir()):
+            os.truncate(path, 0)
+        assert answer_of(address, fact) == first
+        time.sleep(2)  # until the manifest has been looked at
+        assert answer_of(address, fact) == first
+
+
+@pytest.mark.slow
+def test_files_copied_over_others_under_load_end_in_the_new_model(
+    directory: Path, another: TrainedModel, tmp_path: Path, fact: tuple[str, str, str]
+) -> None:
+    place = Path(shutil.copytree(directory, tmp_path / "student"))
+    save_model(another, tmp_path / "another")
+    with served(tmp_path / "another", tmp_path / "log") as address:
+        expected = answer_of(address, fact)
+    with served(place, tmp_path / "log") as address:
+        first, found, begin = answer_of(address, fact), [], time.monotonic()
+        assert first != expected
+        # cp -r writes into the files that are there; the manifest may come first or last.
+        for path in sorted((tmp_path / "another").iterdir()):
+            with path.open("rb") as new, (place / path.name).open("r+b") as old:
+                old.truncate()
+                while piece := new.read(10_000):
+                    old.write(piece)
+                    old.flush()
+                    found.append(answer_of(address, fact))
+        (place / "rules.parquet").unlink()
+        while not found or (found[-1] != expected and time.monotonic() - begin < 30):
+            found.append(answer_of(address, fact))
+    # One of the two at any time, and then the new one.
+    change = found.index(expected)
+    assert found == [first] * change + [expected] * (len(found) - change)

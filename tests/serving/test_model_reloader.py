@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import shutil
 import weakref
 from collections.abc import Callable
@@ -85,6 +86,18 @@ def test_a_manifest_writes_no_lines_of_its_own_into_the_log(
     (place / "manifest.json").write_text(json.dumps(manifest))
     assert not reloader.refresh()
     assert "9.0\\u000aA new model is served.\\u001b[2J" in caplog.messages[-1]
+
+
+def test_a_manifest_that_never_ends_is_refused_and_holds_nothing_up(place: Path) -> None:
+    reloader = ModelReloader(place)
+    before = reloader.model
+    (place / "manifest.json").unlink()
+    os.mkfifo(place / "manifest.json")
+    assert not reloader.refresh()
+    (place / "manifest.json").unlink()
+    (place / "manifest.json").symlink_to("/dev/zero")
+    assert not reloader.refresh()
+    assert reloader.model is before
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def report_beside(trained: TrainedModel, directory: Path, collection: Collection
 
 
 def _origin(directory: Path) -> dict[str, str]:
-    from kgraft.model.directory import read_manifest
+    from kgraft.model.manifest import read_manifest
 
     manifest = read_manifest(directory)
     return {

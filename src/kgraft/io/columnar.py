@@ -99,7 +99,9 @@ def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
             empty = schema.empty_table()
             yield empty if columns is None else empty.select(columns)
         return
-    with pa.memory_map(str(path)) as source:
+    # Not mapped: names are kept, and a file that is cut off later would end the process.
+    require_for_file(path, path.stat().st_size)
+    with pa.OSFile(str(path)) as source:
         opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
         table = opened(source).read_all()
     yield table if columns is None else table.select(columns)

@@ -22,7 +22,6 @@ damaged files are found. ``report.html``, which can be made again, is not in the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from importlib.metadata import version
@@ -34,7 +33,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
@@ -50,6 +49,15 @@ from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.hub import downloaded
 from kgraft.model.kge import KgeModel
+from kgraft.model.manifest import (
+    FORMAT,
+    MANIFEST,
+    READ_ERRORS,
+    checksum,
+    read_manifest,
+    read_verified_tensors,
+    verified_files,
+)
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, SCHEMA, Rules
@@ -58,13 +66,10 @@ from kgraft.system.forks import require_threads
 from kgraft.system.outputs import content, write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
-FORMAT = 6
-"""Version of the format, raised by every change of what a directory holds; no other is read."""
-
 BLOCK_ROWS = 1 << 16
 """Rows of a table that are checked at a time."""
 
-MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
 
 HELD_OUT = "held_out.parquet"
 """File of validation and test facts, where there are some."""
@@ -77,15 +82,11 @@ FILES = (
     "entities.parquet",
     "relations.parquet",
     "facts.parquet",
-    "weights.safetensors",
+    WEIGHTS,
     "training.jsonl",
     "metrics.json",
 )
 """Files that every model has, beside the manifest."""
-
-_UNFIT = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
-READ_ERRORS = (OSError, *_UNFIT)
-"""Errors of reading files that are damaged or do not fit together."""
 
 FORMAT_ERRORS = (SafetensorError, pl.exceptions.PolarsError)
 """Errors of the libraries that read and write tensors and tables."""
@@ -144,9 +145,10 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
     directory = downloaded(os.fspath(place)) or Path(place)
     manifest = read_manifest(directory)
     try:
-        for name in dict.fromkeys((*FILES, *manifest["files"])):
-            _check_file(directory, name, manifest["files"].get(name))
-        return _read(directory, manifest)
+        files = {name: manifest["files"].get(name) for name in (*FILES, *manifest["files"])}
+        files.pop(WEIGHTS)
+        with verified_files(directory, files):
+            return _read(directory, manifest)
     except (*READ_ERRORS, DataError, SettingsError, *FORMAT_ERRORS) as error:
         raise ModelDirectoryError(
             f"{directory}: the files of this model do not fit together ({error}). "
@@ -167,7 +169,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
         held_out = [_fact_rows(x, [name] * len(x)) for name, x in model.held_out.items()]
         pl.concat(held_out).write_parquet(directory / HELD_OUT)
     weights = {name: value.contiguous() for name, value in weights.items()}
-    save_file(weights, directory / "weights.safetensors")
+    save_file(weights, directory / WEIGHTS)
     texts = {
         "settings.toml": as_toml(model.settings),
         "training.jsonl": "".join(json.dumps(entry) + "\n" for entry in model.log),
@@ -187,7 +189,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
         "sources": list(model.graph.sources),
         "entities": model.graph.n_entities,
         "relations": model.graph.n_relations,
-        "files": {path.name: _checksum(path) for path in sorted(directory.iterdir())},
+        "files": {path.name: checksum(path) for path in sorted(directory.iterdir())},
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
@@ -214,55 +216,6 @@ def _fact_rows(facts: Triples, sources: pl.Series | list[str]) -> pl.DataFrame:
     return pl.DataFrame(facts, schema=list(ROLES)).with_columns(pl.Series("source", sources))
 
 
-def _checksum(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Return a model directory's manifest.
-
-    Raises:
-        ModelDirectoryError: If it is missing, unreadable, or of another format.
-    """
-    path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        number = int(manifest["format"])
-    except FileNotFoundError:
-        raise ModelDirectoryError(
-            f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
-            "retrain has written."
-        ) from None
-    except READ_ERRORS as error:
-        raise ModelDirectoryError(
-            f"{path}: this cannot be read ({error}). Copy or train the model again."
-        ) from error
-    if number != FORMAT:
-        remedy = "Upgrade kgraft" if number > FORMAT else "Train the model again"
-        raise ModelDirectoryError(
-            f"{directory}: this model has format {number}, written by kgraft "
-            f"{manifest.get('kgraft', 'of another version')}; this is kgraft {version('kgraft')}, "
-            f"which reads format {FORMAT}. {remedy}."
-        )
-    return dict(manifest)
-
-
-def _check_file(directory: Path, name: str, checksum: Any) -> None:
-    """Check that a file is in the directory itself and has the manifest's size and checksum."""
-    path = directory / name
-    if path.parent != directory or name in ("", ".", ".."):
-        raise ValueError(f"the manifest names {name!r}, which is no file in this directory")
-    if not path.is_file():
-        raise ModelDirectoryError(f"{path}: this file is missing. Copy or train the model again.")
-    if _checksum(path) != checksum:
-        raise ModelDirectoryError(
-            f"{path}: this file was changed or cut off since it was written. "
-            "Copy or train the model again."
-        )
-
-
 def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     if manifest["kind"] not in get_args(Kind):
         raise ValueError(f"there is no kind of model called {manifest['kind']!r}")
@@ -273,7 +226,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     facts = _read_facts(directory / "facts.parquet", manifest)
     sizes = manifest["entities"], manifest["relations"]
     graph = JointGraph(_read_parts(directory, manifest), *sizes, *facts)
-    weights = load_file(directory / "weights.safetensors")
+    weights = read_verified_tensors(directory / WEIGHTS, manifest["files"][WEIGHTS])
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     if "prior.entities" in weights:
         kge = kge.with_prior(FrequencyPrior(weights["prior.entities"], weights["prior.relations"]))

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kgraft.model.directory import MANIFEST
+from kgraft.model.manifest import MANIFEST
 from kgraft.serving.served_model import ServedModel
 from kgraft.system.terminal import visible
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,24 @@ def content_ending(path: Path) -> str:
     """Return the ending before one of compression: ``.tsv`` for ``facts.TSV.gz``."""
     inner = Path(path.stem) if compression_of(path) else path
     return inner.suffix.lower()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading bytes as they are.
+
+    A pipe or device, which may keep its reader waiting or never end, is refused without a wait.
+
+    Raises:
+        OSError: If it cannot be opened.
+        DataError: If it is no regular file.
+    """
+    # Without O_NONBLOCK a pipe waits for its writer here.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError("this is no regular file", remedy="Name a file", path=path)
+    return os.fdopen(handle, "rb")
 
 
 @contextmanager

@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.model.tensor_file import read_tensor_file
 from kgraft.system.outputs import write_atomically
 
 TIME_SHARE = 0.05
@@ -91,12 +92,11 @@ def read_tensors(path: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], di
         DataError: If the file is damaged, or belongs to a run of another fingerprint.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["run"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        file = read_tensor_file(path)
+        about, tensors = json.loads(file.metadata["run"]), file.tensors
         whole = about.pop("digest") == _digest(about, tensors)
         found = about.pop("fingerprint")
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, DataError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise damaged(path, str(error)) from error
     except RecursionError:
         raise damaged(path, "its description is nested too deeply") from None
