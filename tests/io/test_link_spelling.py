@@ -50,7 +50,7 @@ def test_the_advice_names_the_setting_and_the_difference(write, name: str) -> No
         ("http://el/in\thttp://en/IN\n", {}, 'Set kind = "relation": links match then, 1 of'),
         ("http://el/a\thttp://en/A\n", {"kind": "relation"}, 'Set kind = "entity"'),
         ("0\t1\n2\t2\n", {}, "Set ids = true if these are row numbers, as 'el' has names"),
-        ("http://el/q\thttp://en/Q\n", {}, "Mend the name, or set unknown"),
+        ("http://el/q\thttp://en/Q\n", {}, "Mend the name, give the facts or attributes"),
     ],
 )
 def test_the_advice_is_the_change_by_which_links_match(write, table: str, how, advice) -> None:

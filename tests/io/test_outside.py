@@ -43,7 +43,7 @@ def write(directory: Path) -> None:
         (directory / name).write_text(content)
 
 
-@pytest.mark.parametrize("key", ["train", "valid", "labels", "path"])
+@pytest.mark.parametrize("key", ["train", "valid", "labels", "attributes", "path"])
 @pytest.mark.parametrize("way", ["up", "absolute", "link"])
 def test_files_outside_of_the_directory_are_read_only_where_allowed(
     tmp_path: Path, key: str, way: str
@@ -52,12 +52,13 @@ def test_files_outside_of_the_directory_are_read_only_where_allowed(
     name = {"train": "mine.tsv", "valid": "valid.tsv", "path": "same.tsv"}.get(key, "labels.tsv")
     outside = tmp_path / "elsewhere" / name
     outside.parent.mkdir()
-    outside.write_text(FILES.get(name, "lamp\tThe lamp\n"))
+    column = "name\t" if key == "attributes" else ""
+    outside.write_text(FILES.get(name, f"lamp\t{column}The lamp\n"))
     (tmp_path / "deep" / "link.tsv").symlink_to(outside)
     named = {"up": f"../elsewhere/{name}", "absolute": str(outside), "link": "link.tsv"}[way]
     shop = SHOP.replace(f'"{name}"', f"'{named}'")
-    if key == "labels":
-        shop = shop.replace('valid = "', f"labels = '{named}'\nvalid = \"")
+    if key in ("labels", "attributes"):
+        shop = shop.replace('valid = "', f"{key} = '{named}'\nvalid = \"")
     (tmp_path / "deep" / "shop.toml").write_text(shop)
     table = "links" if key == "path" else "source"
     told = rf"shop\.toml, line \d+: {table}\.1: .* lies outside .*--allow-outside"

@@ -111,8 +111,8 @@ class LinkEnds:
         if unknown == "error":
             raise DataError(
                 f"{self._graphs[side].name!r} has no {self._kind} {name!r}",
-                remedy=f'{remedy or "Mend the name"}, or set unknown = "skip" to leave such '
-                "links out",
+                remedy=(remedy or "Mend the name, give the facts or attributes that it has")
+                + ', or set unknown = "skip" to leave such links out',
                 path=self._path,
                 line=line,
             )
@@ -120,7 +120,7 @@ class LinkEnds:
             describe(
                 f"{len(wrong)} of {len(pairs)} links name {many(self._kind)} that their graph "
                 f"does not have, as {name!r}, and were left out",
-                remedy=remedy or "Check that links and graphs are of one version",
+                remedy=remedy or "Give all facts and attributes, of the version that is linked",
                 path=self._path,
                 line=line,
             ),

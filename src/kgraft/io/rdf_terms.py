@@ -30,7 +30,7 @@ _DRAWN_LABEL: Final = re.compile(r"[a-f][0-9a-f]{15,31}")
 # Place in a single line that the parser was given.
 _OWN_PLACE: Final = re.compile(r"^Parser error .*?: ")
 
-_LANG_STRING: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+LANG_STRING: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Terms:
             tail: str | None = object_.value
         elif isinstance(object_, Literal):
             datatype, language = object_.datatype.value, object_.language
-            if language is None and datatype == _LANG_STRING:
+            if language is None and datatype == LANG_STRING:
                 datatype = f"{XSD}string"
             collected.literals.append((head, predicate.value, object_.value, datatype, language))
             return False

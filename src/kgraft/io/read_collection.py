@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from kgraft.io.collection_file import (
     placed,
 )
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
+from kgraft.io.openea_layout import is_openea, read_openea
 from kgraft.io.outside import check_links, files_of, is_outside, outside
 from kgraft.io.read_graph import ENDINGS, read_graph
 from kgraft.io.read_links import (
@@ -30,7 +32,7 @@ from kgraft.io.read_links import (
 from kgraft.io.source import GraphSource, Split
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.identity_links import identity_links
-from kgraft.system.files import compression_of, content_ending, read_text
+from kgraft.system.files import compression_of, content_ending, open_bytes, read_text
 from kgraft.system.forks import require_threads
 
 EMBEDDED = ("world",)
@@ -51,8 +53,9 @@ def read_collection(
     may be any collection.
 
     Args:
-        path: A TOML file, a directory that holds a ``collection.toml``, a directory in the DBP-5L
-            layout, or the name of an embedded collection, unless a file has that name: ``world``.
+        path: A TOML file, a directory that holds a ``collection.toml``, a directory in the layout
+            of DBP-5L or OpenEA, or the name of an embedded collection, unless a file has that name:
+            ``world``.
             A file of facts is a collection of one graph with the file's name, of which a tenth of
             the facts each is drawn for validation and test (``Split``).
         known: Graphs that the links of a TOML file may name though it does not list them, as the
@@ -80,11 +83,11 @@ def _read(
     if not _exists(place):
         raise DataError(
             "there is no such file or directory",
-            remedy="Name a collection.toml, a file of facts, a directory in the DBP-5L layout, or "
-            + ", ".join(EMBEDDED),
+            remedy="Name a collection.toml, a file of facts, a directory in the layout of DBP-5L "
+            "or OpenEA, or " + ", ".join(EMBEDDED),
             path=place,
         )
-    if content_ending(place) in ENDINGS and not place.is_dir():
+    if content_ending(place) in ENDINGS and not place.is_dir() and not _is_toml(place):
         graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
         return collect([graph], name=graph.name)
     if place.is_file():
@@ -95,11 +98,26 @@ def _read(
         if not allow_outside:
             check_links(place.glob("**/*.t[sx][vt]"), place)
         return _read_directory(place)
+    if is_openea(place):
+        if not allow_outside:
+            check_links((x for x in place.glob("**/*") if x.is_file()), place)
+        return read_openea(place)
     raise DataError(
-        f"this directory holds neither a {COLLECTION_FILE} nor kg/XX-train.tsv",
-        remedy="Name a collection.toml, a file of facts, or a directory in the DBP-5L layout",
+        f"this directory holds no {COLLECTION_FILE}, no kg/XX-train.tsv, and "
+        "no rel_triples_1 and rel_triples_2",
+        remedy="Name a collection.toml, a file of facts, or a directory in the layout of DBP-5L or "
+        "OpenEA",
         path=place,
     )
+
+
+def _is_toml(file: Path) -> bool:
+    """Return True for a collection's file without an ending."""
+    if content_ending(file):
+        return False
+    with open_bytes(file) as stream:
+        begin = stream.read(1 << 16)
+    return re.search(rb"^\s*(\[\[\s*(source|links)|base\s*=)", begin, re.MULTILINE) is not None
 
 
 def graph_name(file: Path) -> str:

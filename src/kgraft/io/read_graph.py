@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.graph.assemble import FactRows, assemble
 from kgraft.graph.identities import SameNames
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.io.attributes import OWN_NAME, part_literals, read_attributes
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
 from kgraft.io.name_lists import NameList, read_names
 from kgraft.io.named_facts import FactNames, labels_for
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
+from kgraft.io.rdf_terms import LITERAL_COLUMNS, RdfBatch
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
@@ -27,6 +30,7 @@ from kgraft.system.files import content_ending
 from kgraft.system.forks import require_threads
 
 ENDINGS: Final = {
+    "": "tsv",
     ".tsv": "tsv",
     ".tab": "tsv",
     ".txt": "tsv",
@@ -45,7 +49,9 @@ ENDINGS: Final = {
     ".jsonld": "jsonld",
     ".json": "jsonld",
 }
-"""Format by the ending of a file's name, before one of compression."""
+"""Format by the ending of a file's name, before one of compression; a table may have none."""
+
+_SEPARATORS: Final = {"tsv": "\t", "csv": ","}
 
 
 def read_graph(source: GraphSource, further: SameNames | None = None) -> KnowledgeGraph:
@@ -73,6 +79,8 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
         split: [rows for path in getattr(source, split) for rows in reading.read(path)]
         for split in ("train", "valid", "test")
     }
+    for path in source.attributes:
+        reading.read_attributes(path)
     entities, relations = reading.vocabularies()
     if source.spelling == "normal":
         entities, relations = reading.merge(splits, entities, relations)
@@ -105,7 +113,7 @@ def format_of(path: Path) -> str:
     if ending not in ENDINGS:
         raise DataError(
             f"the ending {ending!r} names no known format",
-            remedy=f"Name the format, or use one of {', '.join(ENDINGS)}",
+            remedy=f"Name the format, or use one of {', '.join(filter(None, ENDINGS))}",
             path=path,
         )
     return ENDINGS[ending]
@@ -124,31 +132,88 @@ class _Reading:
 
     def read(self, path: Path) -> Iterator[FactRows]:
         source = self._source
-        kind = format_of(path) if source.format == "auto" else source.format
-        if source.format == "auto" and kind == "tsv" and is_ntriples(path):
-            kind = "ntriples"
+        kind = self._format(path)
         # Only columns that were given, not the default, outrank a header.
         columns = source.columns if "columns" in source.model_fields_set else None
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
-        elif kind in ("tsv", "csv"):
-            separator = "," if kind == "csv" else "\t"
-            facts = read_fact_table(
-                path, separator=separator, columns=columns, header=source.header
-            )
-            yield self._numbered(facts, path)
-        else:
+        elif kind not in _SEPARATORS:
             for facts in read_columnar(path, columns):
                 yield self._numbered(facts, path)
+        elif OWN_NAME.fullmatch(path.name) and columns is None:
+            self.read_attributes(path)
+            problem = "read as attributes of entities, as its name says, not as facts"
+            remedy = "Give it as attributes of the source to silence this"
+            warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3)
+        else:
+            facts, literals = part_literals(
+                read_fact_table(
+                    path, separator=_SEPARATORS[kind], columns=columns, header=source.header
+                )
+            )
+            if len(facts):
+                yield self._numbered(facts, path)
+            self._add(literals, path)
+
+    def read_attributes(self, path: Path) -> None:
+        """Read a file of literals."""
+        kind = self._format(path)
+        if kind in RDF_FORMATS:
+            n_facts = 0
+            for batch in self._rdf_batches(path, kind):
+                self._add(batch.literals, path)
+                n_facts += len(batch.facts)
+            if n_facts:
+                problem = f"{n_facts} facts among the attributes were left out"
+                remedy = "Give the file under train to have them; its literals are attributes"
+                warnings.warn(
+                    describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
+                )
+        elif kind in _SEPARATORS:
+            self._add(read_attributes(path, _SEPARATORS[kind]), path)
+        else:
+            raise DataError(
+                f"attributes are not read from {kind}",
+                remedy="Write them as a table of entity, attribute and value, or as RDF",
+                path=path,
+            )
+
+    def _format(self, path: Path) -> str:
+        if self._source.format != "auto":
+            return self._source.format
+        kind = format_of(path)
+        return "ntriples" if kind == "tsv" and is_ntriples(path) else kind
+
+    def _add(self, literals: pl.DataFrame, path: Path) -> None:
+        """Add attributes, whose entities may be new ones."""
+        if not len(literals):
+            return
+        if self._entities:
+            rows = whole_numbers(
+                literals["entity"],
+                path=path,
+                role="entity",
+                limit=len(self._entities.vocabulary),
+                lines=literals[LINE],
+            )
+        else:
+            (rows,) = self._names.entities.rows(literals["entity"])
+        numbered = literals.select(*LITERAL_COLUMNS).with_columns(entity=pl.Series(rows))
+        self.attributes.append(numbered.cast({"entity": ATTRIBUTE_SCHEMA["entity"]}))
 
     def _read_rdf(self, path: Path, syntax: str) -> Iterator[FactRows]:
+        for batch in self._rdf_batches(path, syntax):
+            yield FactRows(self._names.triples(batch.facts), path)
+            self._add(batch.literals, path)
+
+    def _rdf_batches(self, path: Path, syntax: str) -> Iterator[RdfBatch]:
         if self._entities or self._relations:
             raise DataError(
                 "RDF names its entities and relations itself",
                 remedy="Leave out the lists of entities and relations",
                 path=path,
             )
-        batches = read_rdf(
+        return read_rdf(
             path,
             syntax,
             self._source.blank_nodes,
@@ -156,15 +221,6 @@ class _Reading:
             base_iri=self._source.base_iri,
             malformed=self._source.malformed,
         )
-        for batch in batches:
-            yield FactRows(self._names.triples(batch.facts), path)
-            if len(batch.literals):
-                (rows,) = self._names.entities.rows(batch.literals["entity"])
-                self.attributes.append(
-                    batch.literals.with_columns(entity=pl.Series(rows)).cast(
-                        {"entity": ATTRIBUTE_SCHEMA["entity"]}
-                    )
-                )
 
     def _numbered(self, facts: pl.DataFrame, path: Path) -> FactRows:
         lines = facts[LINE] if LINE in facts.columns else None

@@ -76,6 +76,8 @@ class GraphSource(BaseModel):
             or the ids that the file has beside the names.
         relations: A file of relation names, likewise.
         labels: A table of two columns, entity name and readable label.
+        attributes: Files of literals: tables of entity, attribute and value, or RDF. Entities that
+            only they name belong to the graph.
         blank_nodes: Treatment of RDF blank nodes.
         base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
             by default each file's own.
@@ -98,6 +100,7 @@ class GraphSource(BaseModel):
     entities: Path | None = None
     relations: Path | None = None
     labels: Path | None = None
+    attributes: Paths = ()
     blank_nodes: BlankNodes = "scope"
     base_iri: str | None = None
     malformed: Malformed = "error"
@@ -127,7 +130,7 @@ class GraphSource(BaseModel):
         """
         places = {
             path: Path(os.path.normpath(path.absolute()))
-            for path in (*self.train, *self.valid, *self.test)
+            for path in (*self.train, *self.valid, *self.test, *self.attributes)
         }
         parents: dict[str, set[Path]] = {}
         for place in places.values():

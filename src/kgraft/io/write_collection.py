@@ -16,6 +16,7 @@ import tomli_w
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.graph.spelling import Spelling
+from kgraft.io.attributes import OWN_NAME
 from kgraft.io.link_ends import Unknown
 from kgraft.io.outside import is_outside
 from kgraft.io.read_collection import graph_name, read_collection
@@ -114,7 +115,9 @@ def _is_confidence(cell: str) -> bool:
 
 
 def _sources(files: Sequence[Path]) -> dict[str, GraphSource]:
-    """Return a source for each graph, its files by split."""
+    """Return a source for each graph, its files by split, and its attributes by their number."""
+    attributes = [file for file in files if OWN_NAME.fullmatch(file.name)]
+    files = [file for file in files if file not in attributes]
     found: dict[tuple[Path, str], dict[str, list[Path]]] = {}
     for file in files:
         name, split = graph_name(file), "train"
@@ -135,11 +138,26 @@ def _sources(files: Sequence[Path]) -> dict[str, GraphSource]:
                 path=first,
             )
         sources[name] = GraphSource(name=name, **splits)
+    for file in attributes:
+        own = [x for x in sources.values() if _number(x.train[0]) == _number(file)]
+        if len(own) != 1:
+            raise DataError(
+                "no graph has these attributes by its number",
+                remedy="Call them after the file of facts, as attr_triples_1 for rel_triples_1",
+                path=file,
+            )
+        more = {"attributes": (*own[0].attributes, file)}
+        sources[own[0].name] = own[0].model_copy(update=more)
     return sources
 
 
+def _number(file: Path) -> str:
+    return re.sub(r"\D", "", graph_name(file))
+
+
 def _source_table(source: GraphSource, path: Path, *, is_target: bool) -> str:
-    files = {x: [relative_path(file, path) for file in getattr(source, x)] for x in SPLITS}
+    keys = (*SPLITS, "attributes")
+    files = {x: [relative_path(file, path) for file in getattr(source, x)] for x in keys}
     lines = ["[[source]]", _line("name", source.name)]
     lines += [_line(x, y[0] if len(y) == 1 else y) for x, y in files.items() if y]
     if is_target and not (source.valid or source.test):
