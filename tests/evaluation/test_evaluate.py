@@ -57,7 +57,7 @@ def test_there_is_a_row_for_each_side_filter_and_part(
 ) -> None:
     rows = evaluate(model, tiny, filters=("all", "train+valid")).rows()
     keys = [(row["side"], row["filter"], row["facts"]) for row in rows]
-    assert len(keys) == len(set(keys)) == 3 * 2 * 3
+    assert len(keys) == len(set(keys)) == 3 * 2 * 5
     assert {row["candidates"] for row in rows} == {"own"}
 
 
@@ -253,3 +253,31 @@ def test_a_model_that_knows_no_relation_is_refused(model: TrainedModel, tiny: Co
     other = collect([replace(mine, relations=Vocabulary.of(["x", "y"]))], target="mine")
     with pytest.raises(DataError, match=r"none of the 2 relations .* names such as 'likes'"):
         model.evaluate(other)
+
+
+def test_facts_with_a_name_without_training_facts_are_shown_apart(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    mine = tiny.graphs["mine"]
+    likes = mine.train[mine.train[:, 1] == 0]
+    changed = replace(mine, train=likes)
+    model = by_size(changed, [1, 2, 3, 4, 5], [1, 1])
+    measured = evaluate(model, collect([changed], target="mine"))
+    seen = np.isin(mine.test[:, [0, 2]], likes[:, [0, 2]]).all(axis=1) & (mine.test[:, 1] == 0)
+    assert measured.unseen is not None
+    assert measured.unseen.tolist() == (~seen).tolist()
+    assert 0 < measured.n_unseen < len(mine.test)
+    rows = measured.rows()
+    apart = {x: only(rows, side="tail", facts=x)["queries"] for x in ("all", "seen", "unseen")}
+    assert apart == {"all": 4, "seen": int(seen.sum()), "unseen": measured.n_unseen}
+    assert measured.mrr("tail", facts="seen") == only(rows, side="tail", facts="seen")["mrr"]
+
+
+def test_without_unseen_facts_there_are_no_rows_of_them(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    mine = tiny.graphs["mine"]
+    changed = replace(mine, test=mine.train[:1, [2, 1, 0]])
+    measured = evaluate(by_size(changed, [1] * 5, [1, 1]), collect([changed], target="mine"))
+    assert measured.n_unseen == 0
+    assert {row["facts"] for row in measured.rows()} == {"all", "covered", "uncovered"}

@@ -29,6 +29,7 @@ def test_numbers_of_a_small_collection(tiny: Collection) -> None:
         SourceReport(
             "mine", entities=5, unused_entities=0, relations=2, train=3, valid=1, test=4,
             attributes=0, duplicates=0, similar_names=0, linked_share=0.6, covered_share=0.25,
+            unseen_test=2,
         ),
         SourceReport(
             "big", entities=4, unused_entities=0, relations=2, train=3, valid=0, test=0,
@@ -78,6 +79,17 @@ def test_unused_entities_duplicates_and_literals_are_told(write) -> None:
     text = rendered(found)
     assert "a has repeated facts dropped: 2; literals kept as attributes: 2." in text
     assert "b has entities that no fact mentions: 1." in text
+
+
+def test_held_out_facts_with_a_name_without_training_facts_are_counted(graph_of, links_of) -> None:
+    a = graph_of("a", "x r y", test="y r x, z r x, x q y, z q z")
+    (report,) = inspect(collect([a])).sources
+    assert (report.unseen_valid, report.unseen_test) == (0, 3)
+    says = "held-out facts with an entity or a relation that no training fact has: 0 of valid, 3 of"
+    assert says in rendered(inspect(collect([a])))
+    # Facts of linked entities and relations of one name are learned from too.
+    b = graph_of("b", "Z q v")
+    assert inspect(collect([a, b], [links_of(a, b, "z=Z")])).sources[0].unseen_test == 0
 
 
 def test_links_are_counted_by_pair_and_kind(graph_of, links_of) -> None:

@@ -100,15 +100,15 @@ def _comparison(alone: Evaluation, student: Evaluation) -> Table:
     table.add_column("facts")
     for name in ("queries", "MRR\nalone", "MRR\nstudent", "Hits@10\nalone", "Hits@10\nstudent"):
         table.add_column(Text(name), justify="right")
-    for before, after in zip(alone.rows(), student.rows(), strict=True):
-        if before["side"] == "both" and before["queries"]:
-            figures = [x[key] for key in ("mrr", "hits@10") for x in (before, after)]
-            facts = {
-                "all": "all",
-                "covered": "stated by a background",
-                "uncovered": "stated by none",
-            }[before["facts"]]
-            table.add_row(facts, f"{before['queries']:,}", *(f"{100 * x:.1f}" for x in figures))
+    words = {"all": "all", "covered": "stated by a background", "uncovered": "stated by none"}
+    before, after = (
+        {x["facts"]: x for x in measured.rows() if x["side"] == "both"}
+        for measured in (alone, student)
+    )
+    for part, facts in words.items():
+        if n_queries := before[part]["queries"]:
+            figures = [x[part][key] for key in ("mrr", "hits@10") for x in (before, after)]
+            table.add_row(facts, f"{n_queries:,}", *(f"{100 * x:.1f}" for x in figures))
     return table
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kgraft.cli.console import out, print_json, quality_table, use_threads
+from kgraft.cli.console import out, print_json, quality_table, say, use_threads
 from kgraft.cli.options import (
     AllowOutsideOption,
     ByOption,
@@ -52,7 +52,8 @@ def evaluate(
 ) -> None:
     """Rank the target's held-out facts: MRR and Hits@k, covered and uncovered facts apart.
 
-    Covered facts are stated by another source too, uncovered ones by none.
+    Covered facts are stated by another source too, uncovered ones by none. Unseen facts have an
+    entity or a relation without a training fact, and are shown apart where there are some.
     """
     with report_errors():
         from kgraft.evaluation.evaluate import PROTOCOLS
@@ -82,3 +83,9 @@ def evaluate(
                 f"{measured.graph.name}: {split} facts, {protocol}, by {by or trained.answers_by}"
             )
             out.print(quality_table(rows, f"{title}, in percent"))
+            if measured.n_unseen:
+                say(
+                    f"unseen: {measured.n_unseen:,} of {len(measured.facts):,} facts, with an "
+                    "entity or a relation of which the model was trained on no fact, so that their "
+                    "rank is arbitrary."
+                )

@@ -19,6 +19,7 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, covered, join
 from kgraft.model.evidence import By
+from kgraft.model.scorer import MappedScorer
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.forks import require_threads
 from kgraft.system.tables import cell, html_table
@@ -51,6 +52,8 @@ class Evaluation:
         covered: Mask of the facts that another source states too, bool ``(n,)``.
         trained_on: Number of the split's facts that the model was trained on.
         left_out: Whether these are left out.
+        unseen: Mask of the facts with an entity or a relation of which the model was trained on no
+            fact, bool ``(n,)``; None: of none.
     """
 
     graph: KnowledgeGraph
@@ -61,6 +64,7 @@ class Evaluation:
     covered: NDArray[np.bool_]
     trained_on: int = 0
     left_out: bool = True
+    unseen: NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         lines = [f"<Evaluation of {self.graph.name}: {len(self.facts):,} {self.split} facts"]
@@ -82,7 +86,8 @@ class Evaluation:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each side, filter and part of the facts, metrics as fractions.
 
-        ``both`` joins the ranks of both sides, where both were asked for.
+        ``both`` joins the ranks of both sides, where both were asked for. Parts of the facts are
+        ``all``, ``covered`` and ``uncovered``, and, where some are unseen, ``seen`` and ``unseen``.
         """
         return [
             {
@@ -93,13 +98,19 @@ class Evaluation:
                 **measure(ranks.select(mask), self.tie).as_dict(),
             }
             for (side, facts_filter), ranks in self._with_both().items()
-            for facts, mask in self._masks(len(ranks))
+            for facts, mask in self._masks(len(ranks)).items()
+            if facts not in ("seen", "unseen") or self.n_unseen
         ]
+
+    @property
+    def n_unseen(self) -> int:
+        """Number of facts that are unseen."""
+        return 0 if self.unseen is None else int(self.unseen.sum())
 
     def mrr(self, side: str = "both", facts_filter: Filter = "all", facts: str = "all") -> float:
         """Return one mean reciprocal rank."""
         ranks = self._with_both()[side, facts_filter]
-        return measure(ranks.select(dict(self._masks(len(ranks)))[facts]), self.tie).mrr
+        return measure(ranks.select(self._masks(len(ranks))[facts]), self.tie).mrr
 
     def by_relation(self) -> list[dict[str, Any]]:
         """Return a row for each relation, side and filter, the most frequent relation first."""
@@ -127,9 +138,12 @@ class Evaluation:
                 found["both", facts_filter] = concatenate(ranked)
         return found
 
-    def _masks(self, size: int) -> list[tuple[str, NDArray[np.bool_]]]:
-        mask = np.tile(self.covered, size // max(len(self.covered), 1))
-        return [("all", np.ones_like(mask)), ("covered", mask), ("uncovered", ~mask)]
+    def _masks(self, size: int) -> dict[str, NDArray[np.bool_]]:
+        times = size // max(len(self.covered), 1)
+        covered = np.tile(self.covered, times)
+        masks = {"all": np.ones_like(covered), "covered": covered, "uncovered": ~covered}
+        unseen = np.zeros_like(covered) if self.unseen is None else np.tile(self.unseen, times)
+        return {**masks, "seen": ~unseen, "unseen": unseen}
 
 
 def evaluate(
@@ -175,20 +189,30 @@ def evaluate(
     }
     ranks: dict[tuple[Side, Filter], Ranks] = {}
     for side in sides:
+        chosen = [known[name] for name in filters]
         found = ranks_by_filter(
-            scorer,
-            facts,
-            side=side,
-            filters=[known[name] for name in filters],
-            n_entities=len(graph.entities),
+            scorer, facts, side=side, filters=chosen, n_entities=len(graph.entities)
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
     if joint is None:
         backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
         joint = join([graph, *backgrounds], collection.links)
-    mask = covered(joint, graph.name, facts)
+    mask, unseen = covered(joint, graph.name, facts), _unseen(model, scorer, facts)
     n_trained = int(trained.sum())
-    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, not include_trained)
+    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, not include_trained, unseen)
+
+
+def _unseen(model: TrainedModel, scorer: MappedScorer, facts: Triples) -> NDArray[np.bool_]:
+    """Mask facts with an entity or a relation of which the model was trained on no fact."""
+    heads, relations, tails = model.graph.triples.T
+    # The last row stands for what the model lacks.
+    entities = np.zeros(model.graph.n_entities + 1, dtype=np.bool_)
+    entities[heads] = entities[tails] = True
+    known = np.zeros(model.graph.n_relations + 1, dtype=np.bool_)
+    known[relations] = True
+    ends = entities[scorer.entity_rows][facts[:, [0, 2]]].all(axis=1)
+    mask: NDArray[np.bool_] = ~(ends & known[scorer.relation_rows][facts[:, 1]])
+    return mask
 
 
 def trained_on(model: TrainedModel, graph: KnowledgeGraph, facts: Triples) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
 from kgraft.linking.identity_links import IdentityLinks, identity_links
@@ -49,6 +49,9 @@ class SourceReport:
         open_identities: Other statements, with a name that no fact of the source has.
         merged_entities: Entities of its facts that have become one with another of it.
         further_names: Names, such as redirects, that mean an entity of another name.
+        unseen_valid: Validation facts with an entity or a relation that has no training fact, nor
+            is linked to one with some.
+        unseen_test: Test facts, likewise.
     """
 
     name: str
@@ -68,6 +71,8 @@ class SourceReport:
     open_identities: int = 0
     merged_entities: int = 0
     further_names: int = 0
+    unseen_valid: int = 0
+    unseen_test: int = 0
 
     def oddities(self) -> list[str]:
         """Return unexpected contents in words."""
@@ -81,6 +86,11 @@ class SourceReport:
             "further names of its entities": self.further_names,
         }
         found = [f"{name}: {count:,}" for name, count in counts.items() if count]
+        if self.unseen_valid or self.unseen_test:
+            found.append(
+                "held-out facts with an entity or a relation that no training fact has: "
+                f"{self.unseen_valid:,} of valid, {self.unseen_test:,} of test"
+            )
         if self.identities:
             found.append(
                 f"statements of sameness taken out of its facts: {self.identities:,} (linking two "
@@ -295,12 +305,23 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph, found: IdentityLink
         covered_share=float(covered(joint, graph.name, graph.test).mean())
         if len(graph.test)
         else None,
+        unseen_valid=_n_unseen(graph, graph.valid, joint),
+        unseen_test=_n_unseen(graph, graph.test, joint),
         identities=stated.stated if stated is not None else 0,
         linking_identities=found.n_linking[graph.name],
         open_identities=found.n_open[graph.name],
         merged_entities=stated.merged if stated is not None else 0,
         further_names=len(stated.entities) if stated is not None else 0,
     )
+
+
+def _n_unseen(graph: KnowledgeGraph, facts: Triples, joint: JointGraph) -> int:
+    """Count facts with an entity or a relation that no training fact of the joint graph has."""
+    if not len(facts):
+        return 0
+    seen = np.isin(joint.part(graph.name).joint(facts)[:, [0, 2]], joint.triples[:, [0, 2]])
+    relations = joint.part(graph.name).joint(facts)[:, 1]
+    return int((~(seen.all(axis=1) & np.isin(relations, joint.triples[:, 1]))).sum())
 
 
 def _n_similar(names: Vocabulary) -> int:

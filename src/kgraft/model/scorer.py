@@ -54,6 +54,7 @@ class MappedScorer:
 
     def __init__(self, scorer: Scorer, entities: Rows, relations: Rows) -> None:
         self._scorer = scorer
+        self.entity_rows, self.relation_rows = entities, relations
         self._entities = torch.from_numpy(entities)
         self._relations = torch.from_numpy(relations)
 
