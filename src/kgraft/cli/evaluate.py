@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,9 @@ from kgraft.cli.options import (
     ThreadsOption,
 )
 from kgraft.system.messages import report_errors
+
+if TYPE_CHECKING:
+    from kgraft.evaluation.evaluate import Evaluation
 
 
 def evaluate(
@@ -83,9 +86,12 @@ def evaluate(
                 f"{measured.graph.name}: {split} facts, {protocol}, by {by or trained.answers_by}"
             )
             out.print(quality_table(rows, f"{title}, in percent"))
-            if measured.n_unseen:
-                say(
-                    f"unseen: {measured.n_unseen:,} of {len(measured.facts):,} facts, with an "
-                    "entity or a relation of which the model was trained on no fact, so that their "
-                    "rank is arbitrary."
-                )
+            _tell_unseen(measured)
+
+
+def _tell_unseen(measured: Evaluation) -> None:
+    if measured.n_unseen:
+        say(
+            f"unseen: {measured.n_unseen:,} of {len(measured.facts):,} facts, with an entity or a "
+            "relation of which the model was trained on no fact, so that their rank is arbitrary."
+        )
