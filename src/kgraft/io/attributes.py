@@ -65,14 +65,17 @@ def read_attributes(path: Path, separator: str) -> pl.DataFrame:
     return _literals(filled)
 
 
-def part_literals(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def part_literals(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Part facts of entities from those whose tail is a literal with a language or datatype.
 
     Returns:
-        The facts, and String columns ``LITERAL_COLUMNS`` with Int64 ``line``.
+        The facts, and String columns ``LITERAL_COLUMNS`` with Int64 ``line``, or None.
     """
-    quoted = facts["tail"].str.starts_with('"')
-    is_literal = quoted & facts["tail"].str.contains(_MARKED) if quoted.any() else quoted
+    is_literal = facts["tail"].str.starts_with('"')
+    if is_literal.any():
+        is_literal &= facts["tail"].str.contains(_MARKED)
+    if not is_literal.any():
+        return facts, None
     names = {"head": "entity", "relation": "attribute", "tail": "value"}
     return facts.filter(~is_literal), _literals(facts.filter(is_literal).rename(names))
 

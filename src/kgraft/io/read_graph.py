@@ -153,7 +153,8 @@ class _Reading:
             )
             if len(facts):
                 yield self._numbered(facts, path)
-            self._add(literals, path)
+            if literals is not None:
+                self._add(literals, path)
 
     def read_attributes(self, path: Path) -> None:
         """Read a file of literals."""
