@@ -66,6 +66,13 @@ def test_a_header_and_csv(write) -> None:
     ]
 
 
+def test_a_value_may_hold_tabs_and_quotes(write) -> None:
+    values = 'a\tname\tEast\tOne\r\n\na\tsize\t5"\na\tnote\t"x\ty"@en\n'
+    directory = write({"facts": FACTS, "values": values})
+    graph = graph_of(directory, attributes=(directory / "values",))
+    assert [row[2] for row in attributes(graph)] == ["East\tOne", '5"', "x\ty"]
+
+
 def test_ids_of_a_list_of_names(write) -> None:
     directory = write({"facts": "0\tr\t1\n", "names": "a\nb\nd\n", "values": "2\tsize\t5\n"})
     more = {"entities": directory / "names", "attributes": (directory / "values",)}
@@ -106,17 +113,21 @@ def test_attributes_given_as_facts_by_their_own_name(write, name: str) -> None:
 
 
 def test_rows_without_a_value_are_left_out_and_counted(write) -> None:
-    directory = write({"facts": FACTS, "values": "a\tname\t\nc\tname\tC\n"})
+    directory = write({"facts": FACTS, "values": "a\tname\t\nc\tname\tC\nb\tname\r\n"})
     source = GraphSource(name="g", train=directory / "facts", attributes=directory / "values")
-    with pytest.warns(KgraftWarning, match="values: 1 attributes have no value"):
+    with pytest.warns(KgraftWarning, match="values: 2 attributes have no value"):
         assert len(attributes(read_graph(source))) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("v.tsv", "a\tname\n", "line 1: expected 3 columns, found 2"),
-        ("v.tsv", "a\tname\tx\na\tname\tx\ty\n", "line 2: expected 3 columns"),
+        ("v.tsv", "a\tname\n", "none of 1 attributes has a value"),
+        ("v.csv", "a,name\n", "none of 1 attributes has a value"),
+        ("v.tsv", "", "holds no rows"),
+        ("v.tsv", b"a\tname\tx\n\xff\tname\tx\n", "line 2: .*UTF-8"),
+        ("v.tsv", "a\tname\tx\n\na name x\n", "line 3: expected 3 columns .*, found 1"),
+        ("v.csv", "a,name,x\na,name,x,y\n", "line 2: expected 3 columns"),
         ("v.tsv", "a\t\tx\n", "line 1: the attribute is empty"),
         ("v.parquet", "", "attributes are not read from parquet"),
         ("v.dat", "", "names no known format"),

@@ -13,7 +13,9 @@ from pyoxigraph import Literal, RdfFormat, parse
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.io.ntriples import XSD
 from kgraft.io.rdf_terms import LANG_STRING, LITERAL_COLUMNS
-from kgraft.io.tabular import LINE, read_columns
+from kgraft.io.table_errors import empty_cell, wrong_width
+from kgraft.io.tabular import LINE, first_rows, read_columns
+from kgraft.system.files import read_text
 
 OWN_NAME: Final = re.compile(r"attr(?:ibute)?_triples(?:[_.].*)?", re.IGNORECASE)
 """Names of files of attributes in OpenEA's datasets."""
@@ -23,6 +25,8 @@ _WORDS: Final = {
     **dict.fromkeys(("relation", "predicate", "property", "label", "p"), "attribute"),
     **dict.fromkeys(("tail", "object", "literal", "node2", "o"), "value"),
 }
+
+_COLUMNS: Final = ("entity", "attribute", "value")
 
 _TEXT: Final = r'"((?s:.*))"'
 _LANGUAGE: Final = r"@([A-Za-z]+(?:-[A-Za-z0-9]+)*)"
@@ -35,27 +39,31 @@ def read_attributes(path: Path, separator: str) -> pl.DataFrame:
     """Read a table of entity, attribute and value.
 
     A value in quotes, perhaps with a language or datatype after it, is a literal of N-Triples; any
-    other is a text as it is. Rows without a value are left out.
+    other is a text as it is, in a table without a header up to the end of its line, with tabs. Rows
+    without a value are left out.
 
     Returns:
         String columns ``LITERAL_COLUMNS``, and Int64 ``line``.
 
     Raises:
-        DataError: With file and line, as ``read_columns``.
+        DataError: With file and line, as ``read_columns``; or if no row has a value.
 
     Warns:
         KgraftWarning: With the number of rows without a value.
     """
-    columns = ("entity", "attribute")
-    table = read_columns(
-        path, columns, optional=["value"], separator=separator, synonyms=_WORDS, header=None
-    )
-    if "value" not in table.columns:
+    _, cells = first_rows(path, separator, 1)[0]
+    words = [_WORDS.get(cell.strip().lower(), cell.strip().lower()) for cell in cells]
+    if separator == "\t" and not set(_COLUMNS) <= {*words}:
+        table = _by_lines(path)
+    else:
+        table = read_columns(
+            path, _COLUMNS[:2], optional=_COLUMNS[2:], separator=separator, synonyms=_WORDS
+        )
+    if "value" not in table.columns or not table["value"].count():
         raise DataError(
-            "expected 3 columns, found 2",
+            f"none of {len(table)} attributes has a value",
             remedy="Give one column each for entity, attribute and value",
             path=path,
-            line=table[LINE][0],
         )
     filled = table.drop_nulls("value")
     if n_empty := len(table) - len(filled):
@@ -63,6 +71,27 @@ def read_attributes(path: Path, separator: str) -> pl.DataFrame:
         remedy = "Nothing to do, if that is meant"
         warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3)
     return _literals(filled)
+
+
+def _by_lines(path: Path) -> pl.DataFrame:
+    """Read rows whose value is the rest of a line, String columns ``_COLUMNS`` and ``line``."""
+    lines = pl.Series("text", read_text(path).split("\n")).str.strip_suffix("\r")
+    parts = pl.col("text").str.splitn("\t", 3).struct.rename_fields(_COLUMNS).struct.unnest()
+    table = (
+        lines.to_frame()
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
+        .filter(pl.col("text") != "")
+        .select(parts, LINE)
+        .with_columns(pl.col("value").replace("", None))
+    )
+    for name in _COLUMNS[:2]:
+        empty = table.filter(pl.col(name).fill_null("") == "")
+        if len(empty):
+            line = int(empty[LINE][0])
+            if empty[name][0] is None:
+                raise wrong_width(path, line, len(_COLUMNS), 1, "\t")
+            raise empty_cell(name, path, line)
+    return table
 
 
 def part_literals(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
