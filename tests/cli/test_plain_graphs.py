@@ -62,7 +62,7 @@ def test_a_collection_of_one_source_needs_no_target_and_one_of_two_does(
 
 def test_commands_take_a_plain_file(mine: Path, model: Path, tmp_path: Path) -> None:
     shown = run("inspect", mine)
-    assert (shown.exit_code, "mine: 1 sources" in shown.output) == (0, True), shown.output
+    assert (shown.exit_code, "mine: 1 source," in shown.output) == (0, True), shown.output
     rows = json.loads(run("evaluate", model, mine, "--json").stdout)
     assert rows[0]["queries"] > 0
     for command in (

@@ -58,7 +58,7 @@ def test_valid_that_repeats_test_facts_loses_them_with_a_warning() -> None:
         "valid": [rows((0, 0, 1), (1, 0, 2))],
         "test": [rows((1, 0, 2))],
     }
-    with pytest.warns(KgraftWarning, match=r"^valid of 'g' repeats 1 facts of test, first"):
+    with pytest.warns(KgraftWarning, match=r"^valid of 'g' repeats 1 fact of test, first"):
         graph = assemble("g", ENTITIES, RELATIONS, splits)
     assert graph.valid.tolist() == [[0, 0, 1]]
     assert graph.test.tolist() == [[1, 0, 2]]

@@ -43,7 +43,7 @@ def test_bad_arrays(train: list[list[float]], names: list[str] | None, problem: 
 
 
 def test_arrays_whose_train_repeats_test() -> None:
-    with pytest.warns(KgraftWarning, match="repeats 1 facts"):
+    with pytest.warns(KgraftWarning, match="repeats 1 fact"):
         graph = from_arrays("g", [[0, 0, 1], [1, 0, 0]], test=[[0, 0, 1]])
     assert graph.train.tolist() == [[1, 0, 0]]
 

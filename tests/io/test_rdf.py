@@ -104,7 +104,7 @@ def test_dropped_blank_nodes_are_counted(tmp_path: Path) -> None:
 
 def test_statements_about_statements_are_left_out_and_counted(tmp_path: Path) -> None:
     path = turtle(tmp_path, ":a :p :b . :a :says <<( :a :p :b )>> .")
-    with pytest.warns(KgraftWarning, match="1 statements about statements"):
+    with pytest.warns(KgraftWarning, match="1 statement about statements"):
         assert len(facts(read(path))) == 1
 
 
@@ -286,7 +286,7 @@ def test_malformed_statements_are_left_out_if_asked_for(tmp_path: Path, syntax: 
     path.write_bytes(MALFORMED[syntax].encode("latin-1"))
     with pytest.raises(DataError, match='or leave such statements out with malformed="skip"'):
         list(read_rdf(path, syntax, "scope", malformed="error"))
-    with pytest.warns(KgraftWarning, match=r"4 statements that are malformed \(.*; \.\.\.\)"):
+    with pytest.warns(KgraftWarning, match=r"4 statements with malformed syntax \(.*; \.\.\.\)"):
         batches = list(read_rdf(path, syntax, "scope", malformed="skip"))
     assert set(facts(batches)) == {("http://x/a", "http://x/p", "http://x/b")}
 
@@ -297,7 +297,7 @@ def test_malformed_statements_of_turtle_are_left_out_up_to_the_full_stop(tmp_pat
     with pytest.raises(DataError, match="what is left of the file cannot be told"):
         list(read_rdf(path, "turtle", "scope", malformed="skip"))
     path.write_text(MALFORMED["turtle"] + '" .')
-    with pytest.warns(KgraftWarning, match=r"4 statements that are malformed \(.*line 2 "):
+    with pytest.warns(KgraftWarning, match=r"4 statements with malformed syntax \(.*line 2 "):
         found = facts(list(read_rdf(path, "turtle", "scope", malformed="skip")))
     assert found == [("http://x/a", "http://x/p", "http://x/b")] * 2
 

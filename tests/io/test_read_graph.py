@@ -129,7 +129,7 @@ def test_a_statement_of_two_named_graphs_is_one_fact(tmp_path: Path) -> None:
 
 def test_train_that_repeats_test_names_file_and_line(tmp_path: Path) -> None:
     write(tmp_path, {"f.tsv": "\na\tp\tb\nb\tp\ta\n", "t.tsv": "b\tp\ta\n"})
-    with pytest.warns(KgraftWarning, match=r"f\.tsv, line 3: train of 'g' repeats 1 facts"):
+    with pytest.warns(KgraftWarning, match=r"f\.tsv, line 3: train of 'g' repeats 1 fact"):
         graph = read(tmp_path, train="f.tsv", test="t.tsv")
     assert named(graph) == [("a", "p", "b")]
     assert named(graph, "test") == [("b", "p", "a")]

@@ -235,9 +235,9 @@ def test_equal_cells_of_an_alignment_are_links(write, name: str, namespace: str)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert as_text(read(at(equal, turned))) == ["a=A:0.5", "b=B:1"]
-    with pytest.warns(KgraftWarning, match="1 statements are not of sameness"):
+    with pytest.warns(KgraftWarning, match="1 statement is not of sameness, and left out"):
         assert as_text(read(at(equal, less))) == ["a=A:0.5"]
-    refused(at(less), None, "none of 1 statements", "1 mappings negated, of another relation")
+    refused(at(less), None, "none of 1 statements", "1 mapping negated, of another relation")
     refused(at(cell("http://el/a", "http://en/Q", "=", "1")), None, "no entity 'http://en/Q'")
     refused(at(cell("http://el/a", "http://en/A", "=", "2")), None, "confidence '2'")
 
@@ -276,7 +276,7 @@ def test_sssom_in_rdf_links_where_it_is_not_negated(write, space: str) -> None:
     write({"m.ttl": prefixes + whole.format(same, 'sssom:comment "x"')})
     assert as_text(read(path.with_name("m.ttl"))) == ["a=A:1"]
     write({"m.ttl": prefixes + stated + whole.format(same, modifier)})
-    with pytest.warns(KgraftWarning, match="1 mappings negated"):
+    with pytest.warns(KgraftWarning, match="1 mapping negated"):
         assert as_text(read(path.with_name("m.ttl"))) == ["b=B:1", "b=D:1"]
 
 
@@ -301,7 +301,7 @@ def test_malformed_statements_are_left_out_if_asked_for(write, name: str) -> Non
     path = write({name: text}) / name
     with pytest.raises(DataError, match='with malformed="skip"'):
         read(path)
-    with pytest.warns(KgraftWarning, match="1 statements that are malformed"):
+    with pytest.warns(KgraftWarning, match="1 statement with malformed syntax"):
         assert as_text(read(path, malformed="skip")) == ["a=A:1"]
 
 

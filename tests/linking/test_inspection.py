@@ -166,3 +166,17 @@ def test_dbp5l() -> None:
     links = {(x.left, x.right): x.entities for x in found.links}
     assert len(links) == 10
     assert links["en", "es"] == 4_812
+
+
+def test_one_of_a_kind_is_not_many(graph_of) -> None:
+    one = collect([graph_of("a", "x r x")], name="c")
+    assert repr(inspect(one)).startswith(
+        "<Inspection of c: 1 source, 1 joint entity, 1 joint relation, 0 conflicts>"
+    )
+    assert repr(one) == "\n  ".join(
+        (
+            "<Collection c: 1 graph",
+            "<KnowledgeGraph a: 1 entity, 1 relation, facts: 1 train, 0 valid, 0 test>>",
+        )
+    )
+    assert rendered(inspect(one)).startswith("c: 1 source, 1 entity and 1 relation\n")

@@ -22,6 +22,7 @@ from kgraft.alignment.relations import (
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import Neighbours, neighbours
 from kgraft.alignment.vectors import add_vector_neighbours
+from kgraft.errors import counted
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.system.forks import require_threads
@@ -66,8 +67,8 @@ class Alignment:
     def __repr__(self) -> str:
         return visible(
             f"<Alignment of {', '.join(graph.name for graph in self.nodes.graphs)}: "
-            f"{sum(len(x.links) for x in self.proposed):,} links of entities proposed, "
-            f"{len(self.relations):,} correspondences of relations>"
+            f"{counted(sum(len(x.links) for x in self.proposed), 'link')} of entities proposed, "
+            f"{counted(len(self.relations), 'correspondence')} of relations>"
         )
 
     def _repr_html_(self) -> str:
@@ -242,7 +243,7 @@ class _Matching:
         self._confidence[left] = self._confidence[right] = probability
         before, self._clusters = self._clusters, merged(self._clusters, left, right)
         self._confidence = self._confidence[before[first_members(self._clusters)]]
-        self._listener.tell(f"{len(places):,} matches")
+        self._listener.tell("1 match" if len(places) == 1 else f"{len(places):,} matches")
 
     def _proposed(self) -> list[Proposed]:
         """Return the pairs that were joined and not given, with their match's probability."""

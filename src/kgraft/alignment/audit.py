@@ -11,7 +11,7 @@ from kgraft.alignment.labels import names_of
 from kgraft.alignment.link_features import FeatureExtractor, LinkFeatures
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import AlignSettings
-from kgraft.errors import DataError
+from kgraft.errors import DataError, counted
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
 from kgraft.linking.logistic_regression import fit_logistic_regression
@@ -59,7 +59,7 @@ class Audit:
 
     def __repr__(self) -> str:
         links = sum(len(x.links) for x in self.audited)
-        return f"<Audit of {links:,} links: {len(self.doubtful()):,} doubtful>"
+        return f"<Audit of {counted(links, 'link')}: {len(self.doubtful()):,} doubtful>"
 
     def doubtful(self) -> list[tuple[float, Links, int, str]]:
         """Return error probability, links, row and reason of links to leave out, worst first."""

@@ -17,6 +17,7 @@ from kgraft.cli.options import (
     SetOption,
     SettingsOption,
 )
+from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _show(found: Alignment) -> None:
         turned = " the inverse of" if r.inverse else ""
         say(
             f"{r.confidence:.2f}  {r.left}:{r.relation} is {kind}{turned} {r.right}:{r.other} "
-            f"({r.support:,} pairs)"
+            f"({counted(r.support, 'pair')})"
         )
     if rest := len(found.relations) - min(len(named), RELATIONS_SHOWN):
         out.print(f"and {rest:,} more, those of one name among them, in {RELATIONS_FILE}")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from kgraft.cli.console import out, say, use_threads
 from kgraft.cli.options import ThreadsOption
+from kgraft.errors import counted
 from kgraft.system.messages import report_errors
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run_demo(directory: Path) -> None:
 
 
 def _size(graph: KnowledgeGraph) -> str:
-    return f"{len(graph.entities):,} entities, {len(graph.train):,} facts"
+    return f"{counted(len(graph.entities), 'entity')}, {counted(len(graph.train), 'fact')}"
 
 
 def _comparison(alone: Evaluation, student: Evaluation) -> Table:

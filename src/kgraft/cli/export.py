@@ -10,6 +10,7 @@ import typer
 
 from kgraft.cli.console import say, writing
 from kgraft.cli.options import ModelArgument, names
+from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 FORMATS = "numpy, parquet, safetensors, word2vec, usearch, lancedb, qdrant, pgvector, pykeen, hub"
@@ -67,6 +68,7 @@ def export(
         )
         with lost_output_allowed():
             say(
-                f"{done.format}: {done.entities:,} entities and {done.relations:,} relations of "
+                f"{done.format}: {counted(done.entities, 'entity')} and "
+                f"{counted(done.relations, 'relation')} of "
                 f"{', '.join(done.sources)}, {done.width} numbers each, are in {shown(place)}"
             )

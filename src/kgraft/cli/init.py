@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kgraft.cli.console import say
+from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 
@@ -41,6 +42,6 @@ def init(
         more = " --allow-outside" if names_outside(path, [*files, *(links or ())]) else ""
         with lost_output_allowed():
             say(
-                f"{path} names {', '.join(made.graphs)} and {n_links:,} links; the target is "
-                f"{made.target}. Look at it, then: kgraft inspect {path}{more}"
+                f"{path} names {', '.join(made.graphs)} and {counted(n_links, 'link')}; the target "
+                f"is {made.target}. Look at it, then: kgraft inspect {path}{more}"
             )

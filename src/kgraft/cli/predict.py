@@ -9,7 +9,7 @@ import typer
 
 from kgraft.cli.console import out, print_json, say, table, writing
 from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
-from kgraft.errors import KgraftError
+from kgraft.errors import KgraftError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, type
             listener.advance(len(block))
         listener.end()
     with lost_output_allowed():
-        say(f"{count:,} answers to {len(asked):,} queries are in {file}")
+        say(f"{counted(count, 'answer')} to {counted(len(asked), 'query')} are in {file}")
 
 
 def _plain(prediction: Prediction) -> dict[str, object]:

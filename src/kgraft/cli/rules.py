@@ -9,6 +9,7 @@ from rich.text import Text
 
 from kgraft.cli.console import print_json, say
 from kgraft.cli.options import JsonOption, ModelArgument
+from kgraft.errors import counted
 from kgraft.system.messages import report_errors
 from kgraft.system.terminal import visible
 
@@ -38,7 +39,7 @@ def rules(
             print_json([asdict(rule) for rule in found])
             return
         for rule in found:
-            explains = (f"explains {rule.support:,} facts", "dim")
+            explains = (f"explains {counted(rule.support, 'fact')}", "dim")
             line = Text.assemble(
                 (f"{rule.confidence:.2f}", "bold"), f"  {visible(rule.text)}  ", explains
             )

@@ -27,6 +27,7 @@ from kgraft.cli.options import (
     names,
 )
 from kgraft.cli.report import report_beside
+from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -285,14 +286,14 @@ def _estimate_lines(found: Estimate) -> Sequence[str]:
 
     free = "" if found.available is None else f" of {found.available / 2**30:,.1f} GiB free"
     n = found.validations
-    validations = f", {n:,} validation{'s' * (n > 1)}" if n else ""
-    steps = f"{found.steps:,} steps of {1000 * found.seconds_per_step:.1f} ms{validations}"
+    validations = f", {counted(n, 'validation')}" if n else ""
+    steps = f"{counted(found.steps, 'step')} of {1000 * found.seconds_per_step:.1f} ms{validations}"
     stages = [f"  {name}: about {_duration(seconds)}" for name, seconds in found.stages.items()]
     embeddings = f"  embeddings: about {_duration(found.training_seconds)} ({steps})"
     before = [name for name in found.stages if name in BEFORE_EMBEDDINGS]
     stages.insert(len(before), embeddings)
     return (
-        f"{found.parameters:,} parameters, trained on {found.facts:,} facts",
+        f"{found.parameters:,} parameters, trained on {counted(found.facts, 'fact')}",
         f"memory: about {found.memory / 2**30:,.1f} GiB{free}",
         f"time: about {_duration(found.seconds)}, if it does not stop early",
         *stages,

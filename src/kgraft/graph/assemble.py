@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.errors import DataError, KgraftWarning, counted, describe
 from kgraft.graph.grouped_index import Ints, changes, row_keys
 from kgraft.graph.identities import SameNames, TakenOut, Treatment, take_out
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, no_triples
@@ -201,7 +201,7 @@ def _warn_of_repeats(
     elsewhere = "valid or test" if split == "train" else "test"
     warnings.warn(
         describe(
-            f"{split} of {name!r} repeats {count} facts of {elsewhere}, first {first}",
+            f"{split} of {name!r} repeats {counted(count, 'fact')} of {elsewhere}, first {first}",
             remedy=f"They are left out of {split}; make the splits disjoint to silence this",
             path=piece.path,
             line=None if piece.lines is None else int(piece.lines[place]),

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from kgraft.errors import counted
 from kgraft.graph.identities import Identities, Kind
 from kgraft.graph.spelling import Spelling
 from kgraft.graph.vocabulary import Rows, Vocabulary
@@ -78,8 +79,8 @@ class KnowledgeGraph:
     def __repr__(self) -> str:
         facts = ", ".join(f"{len(getattr(self, split)):,} {split}" for split in SPLITS)
         return visible(
-            f"<KnowledgeGraph {self.name}: {len(self.entities):,} entities, "
-            f"{len(self.relations):,} relations, facts: {facts}>"
+            f"<KnowledgeGraph {self.name}: {counted(len(self.entities), 'entity')}, "
+            f"{counted(len(self.relations), 'relation')}, facts: {facts}>"
         )
 
     def _repr_html_(self) -> str:

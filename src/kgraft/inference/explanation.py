@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from kgraft.errors import counted
 from kgraft.inference.names import StatedFact, Statement, stated
 from kgraft.model.evidence import By
 from kgraft.system.terminal import visible
@@ -162,7 +163,7 @@ class Explanation:
         yield f"{relation}({head}, {tail})"
         yield (
             f"  {likely}score {self.score:.3f} by {self.by}, "
-            f"rank {self.rank:,} of {self.candidates:,} candidates"
+            f"rank {self.rank:,} of {counted(self.candidates, 'candidate')}"
         )
         if self.stated_by:
             yield "Copied from a linked source that states it:" if self.copied else "Stated by:"

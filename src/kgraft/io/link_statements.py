@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.errors import DataError, KgraftWarning, counted, describe
 from kgraft.graph.identities import OWL, SAME
 from kgraft.io.rdf import read_rdf
 from kgraft.io.source import Malformed
@@ -83,7 +83,7 @@ def read_statements(
     )
     equal = described.filter(is_same)
     n_unequal = len(described) - len(equal)
-    details = f"{n_unequal} mappings negated, of another relation or without an end"
+    details = f"{counted(n_unequal, 'mapping')} negated, of another relation or without an end"
     same = pl.concat([same, equal], how="diagonal").select("left", "right", "confidence")
     check_others(path, kind, len(same), n_others + n_unequal, details if n_unequal else "")
     return same.with_columns(pl.lit(None, dtype=pl.Int64).alias("line"))
@@ -121,7 +121,7 @@ def check_others(path: Path, kind: LinkKind, same: int, others: int, details: st
     if others:
         warnings.warn(
             describe(
-                f"{others} statements are not of sameness and were left out{details}",
+                f"{counted(others, 'statement', 'is')} not of sameness, and left out{details}",
                 remedy="Nothing to do, if that is meant",
                 path=path,
             ),

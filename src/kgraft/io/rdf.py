@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, cast
 import polars as pl
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
-from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.errors import DataError, KgraftWarning, counted, describe
 from kgraft.io.iris import is_iri, names_of_iris
 from kgraft.io.ntriples import blocks_of_lines, in_strict_form, plain_facts
 from kgraft.io.rdf_annotations import annotation_nodes
@@ -114,7 +114,7 @@ def read_rdf(
         )
     terms.warn_of_dropped(path)
     if n_local:
-        problem = f"relative IRIs are read against {base}, in {n_local} statements"
+        problem = f"relative IRIs are read against {base}, in {counted(n_local, 'statement')}"
         remedy = "Set base_iri of the source, or write whole IRIs, so that names hold elsewhere too"
         warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=2)
 

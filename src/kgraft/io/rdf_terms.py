@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, Triple
 
-from kgraft.errors import KgraftWarning, describe
+from kgraft.errors import KgraftWarning, counted, describe
 from kgraft.io.iris import names_of_iris
 from kgraft.io.named_facts import ROLES
 from kgraft.io.ntriples import XSD
@@ -150,11 +150,12 @@ class Terms:
         reasons = (
             (self.n_blank, "with blank nodes", 'Read with blank_nodes="scope" to keep them'),
             (self.n_about, "about statements (RDF-star)", "Give them as plain facts"),
-            (self.n_malformed, f"that are malformed ({shown})", "Repair them to have their facts"),
+            (self.n_malformed, f"with malformed syntax ({shown})", "Repair them to have their facts"),
         )
         for count, kind, remedy in reasons:
             if count:
-                problem = f"{count} statements {kind} were left out"
+                verb = "was" if count == 1 else "were"
+                problem = f"{counted(count, 'statement')} {kind} {verb} left out"
                 warnings.warn(
                     describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
                 )

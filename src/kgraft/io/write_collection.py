@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import tomli_w
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, counted
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.graph.spelling import Spelling
 from kgraft.io.attributes import OWN_NAME
@@ -183,7 +183,7 @@ def _links_table(file: Path, graphs: Mapping[str, KnowledgeGraph], path: Path) -
             path=file,
         )
     lines = ["[[links]]", _line("left", best.left), _line("right", best.right)]
-    lines.append(_line("path", relative_path(file, path)) + f"  # {len(best):,} links")
+    lines.append(_line("path", relative_path(file, path)) + f"  # {counted(len(best), 'link')}")
     if best.kind == "relation":
         lines.append(_line("kind", best.kind) + "  # the names are of relations")
     ends = graphs[best.left], graphs[best.right]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kgraft.errors import DataError, KgraftWarning, UnknownNameError, describe
+from kgraft.errors import DataError, KgraftWarning, UnknownNameError, counted, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.linking.identity_links import identity_links, without_known
 from kgraft.linking.links import Links
@@ -42,7 +42,7 @@ class Collection:
 
     def __repr__(self) -> str:
         target = "" if self.target is None else f", target {self.target}"
-        lines = [visible(f"<Collection {self.name}: {len(self.graphs)} graphs{target}")]
+        lines = [visible(f"<Collection {self.name}: {counted(len(self.graphs), 'graph')}{target}")]
         lines += map(repr, (*self.graphs.values(), *self.links))
         return "\n  ".join(lines) + ">"
 
@@ -107,7 +107,8 @@ class Collection:
         warnings.warn(
             describe(
                 f"the target {self.target!r} has no links",
-                remedy="It trains alone; give links to another source for more",
+                remedy="Give links to another source, which kgraft align may find, or train it "
+                "alone: kgraft train --alone",
                 path=path,
                 line=line,
             ),

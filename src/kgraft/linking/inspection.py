@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from kgraft.errors import counted
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
@@ -151,9 +152,10 @@ class Inspection:
 
     def __repr__(self) -> str:
         return visible(
-            f"<Inspection of {self.name}: {len(self.sources)} sources, "
-            f"{self.joint_entities:,} joint entities, {self.joint_relations:,} joint relations, "
-            f"{len(self.conflicts):,} conflicts>"
+            f"<Inspection of {self.name}: {counted(len(self.sources), 'source')}, "
+            f"{counted(self.joint_entities, 'joint entity')}, "
+            f"{counted(self.joint_relations, 'joint relation')}, "
+            f"{counted(len(self.conflicts), 'conflict')}>"
         )
 
     def _repr_html_(self) -> str:
@@ -171,8 +173,10 @@ class Inspection:
     def render(self, console: Console) -> None:
         """Print tables and sentences."""
         console.print(
-            f"{self.name}: {len(self.sources)} sources, {self.joint_entities:,} entities and "
-            f"{self.joint_relations:,} relations when joined"
+            f"{self.name}: {counted(len(self.sources), 'source')}, "
+            f"{counted(self.joint_entities, 'entity')} and "
+            + counted(self.joint_relations, "relation")
+            + (" when joined" if len(self.sources) > 1 else "")
             + (f"; the target is {self.target}" if self.target else ""),
             markup=False,
             highlight=False,

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.errors import UnknownNameError
+from kgraft.errors import UnknownNameError, counted
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, Vocabulary
@@ -114,9 +114,9 @@ class JointGraph:
 
     def __repr__(self) -> str:
         return visible(
-            f"<JointGraph of {', '.join(self.parts)}: {self.n_entities:,} entities, "
-            f"{self.n_relations:,} relations, {len(self.triples):,} facts, "
-            f"{len(self.conflicts):,} conflicts>"
+            f"<JointGraph of {', '.join(self.parts)}: {counted(self.n_entities, 'entity')}, "
+            f"{counted(self.n_relations, 'relation')}, {counted(len(self.triples), 'fact')}, "
+            f"{counted(len(self.conflicts), 'conflict')}>"
         )
 
     @property

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.errors import counted
 from kgraft.system.terminal import visible
 
 LinkKind = Literal["entity", "relation"]
@@ -47,7 +48,9 @@ class Links:
             raise ValueError("a confidence lies above 0 and at most at 1")
 
     def __repr__(self) -> str:
-        return visible(f"<Links {self.left} - {self.right}: {len(self):,} {self.kind} links>")
+        return visible(
+            f"<Links {self.left} - {self.right}: {counted(len(self), f'{self.kind} link')}>"
+        )
 
     def __len__(self) -> int:
         return len(self.pairs)

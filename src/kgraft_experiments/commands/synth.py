@@ -9,6 +9,7 @@ import typer
 
 from kgraft.cli.console import ANEW, chosen_settings, say, writing
 from kgraft.cli.options import SetOption, SettingsOption
+from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ def _lines(made: Synthetic) -> list[str]:
             )
             if len(facts)
         )
-        lines.append(f"{graph.name}: {len(graph.entities):,} entities, facts: {parts}")
+        lines.append(f"{graph.name}: {counted(len(graph.entities), 'entity')}, facts: {parts}")
     n_links = sum(len(links) for links in collection.links)
     n_facts = len(collection.target_graph.triples)
     lines.append(
-        f"{n_links:,} links; {made.shared:,} of the target's {n_facts:,} facts "
+        f"{counted(n_links, 'link')}; {made.shared:,} of the target's {n_facts:,} facts "
         f"({100 * made.shared / n_facts:.1f} %) are stated by a background too"
     )
     uncertain = sum(rule.confidence < 1 for rule in made.rules)
-    lines.append(f"{len(made.rules)} rules, {uncertain} of them uncertain")
+    lines.append(f"{counted(len(made.rules), 'rule')}, {uncertain} of them uncertain")
     return lines
