@@ -65,12 +65,12 @@ class KgraftWarning(UserWarning):
     """A problem that kgraft can work around."""
 
 
-def counted(count: int, noun: str, verb: str = "") -> str:
+def counted(count: int, noun: str, copula: str = "") -> str:
     """Return a count with its noun, and perhaps ``is`` or ``was``: ``2,000 entities were``."""
     if count != 1:
         noun = f"{noun[:-1]}ies" if noun.endswith(("ty", "ry")) else f"{noun}s"
-        verb = {"is": "are", "was": "were"}.get(verb, verb)
-    return f"{count:,} {noun} {verb}".rstrip()
+        copula = {"is": "are", "was": "were"}.get(copula, copula)
+    return f"{count:,} {noun} {copula}".rstrip()
 
 
 def describe(

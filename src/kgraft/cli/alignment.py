@@ -69,7 +69,8 @@ def align(
             return
         with lost_output_allowed():
             _show(found)
-            say(f"{directory} is the collection with these links: kgraft inspect {directory}")
+            more = " --allow-outside" if allow_outside else ""
+            say(f"{directory} is the collection with these links: kgraft inspect {directory}{more}")
 
 
 def audit(
@@ -125,7 +126,7 @@ def audit(
             say(
                 f"{len(doubtful):,} of {n_links:,} links are doubtful: "
                 f"{directory / DOUBTFUL_FILE}. {directory} is a collection with the others: "
-                f"kgraft inspect {directory}"
+                f"kgraft inspect {directory}{' --allow-outside' if allow_outside else ''}"
             )
 
 

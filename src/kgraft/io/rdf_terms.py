@@ -150,12 +150,15 @@ class Terms:
         reasons = (
             (self.n_blank, "with blank nodes", 'Read with blank_nodes="scope" to keep them'),
             (self.n_about, "about statements (RDF-star)", "Give them as plain facts"),
-            (self.n_malformed, f"with malformed syntax ({shown})", "Repair them to have their facts"),
+            (
+                self.n_malformed,
+                f"with malformed syntax ({shown})",
+                "Repair them to have their facts",
+            ),
         )
         for count, kind, remedy in reasons:
             if count:
-                verb = "was" if count == 1 else "were"
-                problem = f"{counted(count, 'statement')} {kind} {verb} left out"
+                problem = f"left out {counted(count, 'statement')} {kind}"
                 warnings.warn(
                     describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
                 )

@@ -87,7 +87,7 @@ def _read(
             "or OpenEA, or " + ", ".join(EMBEDDED),
             path=place,
         )
-    if content_ending(place) in ENDINGS and not place.is_dir() and not _is_toml(place):
+    if _is_graph(place):
         graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
         return collect([graph], name=graph.name)
     if place.is_file():
@@ -111,13 +111,16 @@ def _read(
     )
 
 
-def _is_toml(file: Path) -> bool:
-    """Return True for a collection's file without an ending."""
-    if content_ending(file):
+def _is_graph(place: Path) -> bool:
+    """Return True for a file of facts, False for a collection's, which may have no ending."""
+    ending = content_ending(place)
+    if ending not in ENDINGS or not _exists(place) or place.is_dir():
         return False
-    with open_bytes(file) as stream:
+    if ending:
+        return True
+    with open_bytes(place) as stream:
         begin = stream.read(1 << 16)
-    return re.search(rb"^\s*(\[\[\s*(source|links)|base\s*=)", begin, re.MULTILINE) is not None
+    return re.search(rb"^\s*(\[\[\s*(source|links)|base\s*=)", begin, re.MULTILINE) is None
 
 
 def graph_name(file: Path) -> str:
@@ -243,7 +246,7 @@ def _check_places(path: Path, text: str, described: CollectionFile) -> None:
     named: list[tuple[str, int | None, Path]] = []
     named += [("source", n, file) for n, x in described.source.items() for file in files_of(x)]
     named += [("links", n, x.path) for n, x in described.links.items() if x.path is not None]
-    if described.base is not None and content_ending(described.base) in ENDINGS:
+    if described.base is not None and _is_graph(path.parent / described.base):
         named.append(("base", None, described.base))  # A file of facts, no collection.
     for table, number, file in named:
         if is_outside(path.parent / file, path.parent):
