@@ -67,6 +67,7 @@ TESTS = {
     "metrics agree with PyKEEN": ["tests/evaluation/test_ranking.py", "-k", "pykeen"],
     "degenerate graphs": ["tests/test_degenerate.py"],
     "serving slow clients": [ATTACKS, GUARD, "-k", "sends_no or dripping or takes or not_come"],
+    "serving clients that read nothing or leave": ["tests/serving/test_starving.py"],
     "serving huge bodies": [ATTACKS, GUARD, "-k", "huge or without_end or large"],
     "serving deep JSON": [ROUTES, "-k", "wrong_body"],
     "serving requests of any kind": ["tests/serving/test_schema.py"],
@@ -89,6 +90,7 @@ def commands(inputs: int) -> dict[str, list[str]]:
     found["bombs"] = ["benchmarks/bombs.py"]
     found["same seed, same numbers"] = ["benchmarks/same.py"]
     found["load"] = ["benchmarks/serve.py", "--clients", "64", "--seconds", "10"]
+    found["starving"] = ["benchmarks/starve.py"]
     found["known vulnerabilities of dependencies"] = ["scripts/audit.py", "constraints.txt"]
     for name in READERS:
         found[f"fuzz {name}"] = ["benchmarks/fuzz.py", name, "--inputs", str(inputs)]

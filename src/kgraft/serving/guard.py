@@ -33,6 +33,9 @@ PROTECTED = ("/v1/", "/metrics")
 BEARER = HTTPBearer(auto_error=False, description="The token that the server was started with.")
 """Reads the token of a request, and declares it in the API's description."""
 
+LEFT = 499
+"""Status that counts a request whose client has left before its response, as nginx has it."""
+
 CLOSE = {"Connection": "close"}
 """Header of a response to a request whose body is not read, so the connection cannot be reused."""
 
@@ -102,6 +105,9 @@ class Guard:
         try:
             app = await self._refusal(scope) or self.app
             await app(scope, self._limited(receive), send_with_headers)
+        except asyncio.CancelledError:
+            status = LEFT
+            raise
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self.metrics.count_request(route, status, time.perf_counter() - start)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -70,7 +71,13 @@ class Batcher(Generic[J, A]):
         self._jobs.append(waiting)
         if self._running is None:
             self._running = loop.create_task(self._run())
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            # The job of a client that has left takes no place, and is not worked on.
+            with suppress(ValueError):
+                self._jobs.remove(waiting)
+            raise
 
     def close(self) -> None:
         """Accept no more jobs, and end the thread after its block."""
@@ -82,10 +89,7 @@ class Batcher(Generic[J, A]):
         loop = asyncio.get_running_loop()
         try:
             while self._jobs:
-                # Jobs whose client has left are not worked on.
-                block = [x for x in self._next_block() if not x.answer.cancelled()]
-                if not block:
-                    continue
+                block = self._next_block()
                 jobs = [x.job for x in block]
                 try:
                     answers = await loop.run_in_executor(self._thread, self.work, jobs)

@@ -20,6 +20,7 @@ from kgraft.serving.protocol import limited_protocol
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 BURST = 16  # connections accepted at once; each takes a file before an idle one is closed
+SEND_BUFFER = 1 << 18  # bytes of responses that the system holds for a client, which else grow
 BACKLOG = 1024  # connections that the operating system holds until they are accepted
 
 
@@ -87,6 +88,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     except OSError as error:
         # Python adds the address, which is named already.
         reason = str(error.strerror or error).partition(" (while")[0]
