@@ -150,3 +150,11 @@ def test_links_with_other_spellings_name_the_setting(write: Write, tmp_path: Pat
     assert run("init", files[0], like, "-o", tmp_path / "d.toml").exit_code == 0
     text = (tmp_path / "d.toml").read_text()
     assert '# match = "name"\n# spelling = "normal"\n' in text
+
+
+def test_links_that_the_facts_state_are_told(write: Write, tmp_path: Path) -> None:
+    mine = write("mine.tsv", "a\tr\tb\na\towl:sameAs\tQ1\n")
+    made = run("init", mine, write("wiki.tsv", "Q1\tp\tQ2\n"), "-o", tmp_path / "c.toml")
+    assert made.exit_code == 0, made.output
+    text = (tmp_path / "c.toml").read_text(encoding="utf-8")
+    assert "# 1 links of mine and wiki are stated in their facts." in text

@@ -57,6 +57,19 @@ def test_frames_share_their_names() -> None:
     assert graph.test.tolist() == [[1, 0, 2]]
 
 
+def test_statements_of_sameness_are_no_facts() -> None:
+    frame = pl.DataFrame({"s": ["a", "a"], "p": ["p", "owl:sameAs"], "o": ["b", "x"]})
+    with pytest.warns(KgraftWarning, match="1 statements of sameness"):
+        graph = from_frame("g", frame)
+    assert (graph.entities.names.to_list(), graph.train.tolist()) == (["a", "b"], [[0, 0, 1]])
+    assert len(from_frame("g", frame, identities="facts").train) == 2
+    ids = [[0, 0, 1], [2, 1, 0]]
+    named: dict[str, Any] = {"entities": ["a", "b", "x"], "relations": ["p", "sameAs"]}
+    numbered = from_arrays("g", ids, **named, identities="links")
+    # Whoever numbered the names may go on to use the numbers.
+    assert (len(numbered.entities), numbered.train.tolist()) == (3, [[0, 0, 1]])
+
+
 def test_pandas_frames() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"s": ["a", "b"], "p": [1, 1], "o": ["b", "a"]}, index=[7, 9])

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -127,6 +128,18 @@ def test_links_of_files_and_of_statements_are_counted_once(read: Read, write) ->
     assert inspect(found).links[0].entities == 3
 
 
+def test_links_by_name_lead_over_redirects(read: Read) -> None:
+    links = '[[links]]\nleft = "mine"\nright = "wiki"\nmatch = "name"\n'
+    found = read(links, mine="a r Q9, b r Q2", wiki="Q1 p Q2, Q9 = Q1")
+    assert sorted(pairs(found)) == ["Q2=Q2", "Q9=Q1"]
+    turned = read(
+        links.replace("mine", "x").replace("wiki", "mine").replace("x", "wiki"),
+        mine="a r Q9, b r Q2",
+        wiki="Q1 p Q2, Q9 = Q1",
+    )
+    assert sorted(pairs(turned)) == ["Q1=Q9", "Q2=Q2"]
+
+
 def test_a_collection_without_the_links_of_its_base_has_none_of_statements(
     read: Read, write
 ) -> None:
@@ -236,6 +249,23 @@ def test_reading_says_what_is_taken_out_unless_asked_for(write) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert len(read_collection(write({"c.toml": toml}) / "c.toml").graphs["g"].train) == 1
+
+
+def test_an_iri_as_text_is_the_other_end_too(write) -> None:
+    schema = "http://schema.org/sameAs"
+    files = {
+        "a.nt": f'<x:a> <x:r> <x:b> .\n<x:a> <{schema}> "http://q/1" .\n'
+        f'<x:b> <{schema}> "the second"@en .\n',
+        "w.tsv": 'http://q/1\tp\thttp://q/2\nhttp://q/2\towl:sameAs\t"x://b"^^xsd:anyURI\n',
+        "c.toml": '[[source]]\nname = "a"\ntrain = "a.nt"\nidentities = "links"\n'
+        '[[source]]\nname = "w"\ntrain = "w.tsv"\nidentities = "links"\n',
+    }
+    found = read_collection(write(files) / "c.toml")
+    assert pairs(found) == ["x:a=http://q/1"]
+    a, w = found.graphs.values()
+    assert a.attributes is not None
+    assert a.attributes["value"].to_list() == ["http://q/1", "the second"]
+    assert w.rows(pl.Series(["x://b"])).tolist() == [1]
 
 
 def test_a_graph_of_nothing_else_is_refused(write) -> None:

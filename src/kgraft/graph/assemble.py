@@ -87,7 +87,8 @@ def assemble(
         attributes = _moved_attributes(attributes, taken)
         entities, relations = taken.entities, taken.relations
     masks = np.split(is_fact, ends)
-    facts, ends = facts[is_fact], np.cumsum([mask.sum() for mask in masks])[:-1]
+    facts = facts if is_fact.all() else facts[is_fact]
+    ends = np.cumsum([mask.sum() for mask in masks])[:-1]
     triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
     number = dict(zip(SPLITS, np.split(row_keys(*facts.T), ends), strict=True))
     kept = {split: _first_of_each(number[split]) for split in SPLITS}

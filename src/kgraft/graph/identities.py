@@ -121,9 +121,13 @@ class Identities:
     merged: int
     spelling: Spelling = "exact"
 
+    def further(self, kind: Kind) -> pl.DataFrame:
+        """Return the further names of entities, or of relations."""
+        return self.entities if kind == "entity" else self.relations
+
     def meant(self, names: pl.Series, kind: Kind, spelling: Spelling = "exact") -> pl.Series:
         """Return names with further names replaced by the names that they mean, ``(n,)``."""
-        further = self.entities if kind == "entity" else self.relations
+        further = self.further(kind)
         names = names.cast(pl.String)
         if further.is_empty():
             return names

@@ -77,8 +77,9 @@ def _read_graph(directory: Path, name: str, number: str, linked: list[pl.Series]
     )
     graph = read_graph(source)
     known = graph.entities.names
-    names = pl.concat([known, *(column.rename(known.name) for column in linked)])
-    new = names.unique(maintain_order=True)[len(known) :]
+    names = pl.concat([known.clear(), *(column.rename(known.name) for column in linked)])
+    names = names.unique(maintain_order=True)
+    new = names.filter(graph.rows(names) < 0)
     labels = graph.labels
     if labels is not None:
         labels = labels.extend_constant(None, len(new))

@@ -13,7 +13,7 @@ import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.graph.assemble import FactRows, assemble
-from kgraft.graph.identities import SameNames
+from kgraft.graph.identities import SameNames, is_identity
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.attributes import OWN_NAME, part_literals, read_attributes
@@ -52,6 +52,10 @@ ENDINGS: Final = {
 """Format by the ending of a file's name, before one of compression; a table may have none."""
 
 _SEPARATORS: Final = {"tsv": "\t", "csv": ","}
+
+
+IRI_AS_TEXT: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$"
+"""An IRI in a literal."""
 
 
 def read_graph(source: GraphSource, further: SameNames | None = None) -> KnowledgeGraph:
@@ -154,6 +158,7 @@ class _Reading:
             if len(facts):
                 yield self._numbered(facts, path)
             if literals is not None:
+                yield from self._stated_as_text(literals, path)
                 self._add(literals, path)
 
     def read_attributes(self, path: Path) -> None:
@@ -185,6 +190,17 @@ class _Reading:
         kind = format_of(path)
         return "ntriples" if kind == "tsv" and is_ntriples(path) else kind
 
+    def _stated_as_text(self, literals: pl.DataFrame, path: Path) -> Iterator[FactRows]:
+        """Yield the statements of sameness whose object is an IRI as text."""
+        if self._entities or self._relations or self._source.identities == "facts":
+            return
+        stated = literals.filter(
+            pl.Series(is_identity(literals["attribute"])), pl.col("value").str.contains(IRI_AS_TEXT)
+        )
+        if len(stated):
+            facts = stated.select(head="entity", relation="attribute", tail="value")
+            yield FactRows(self._names.triples(facts), path)
+
     def _add(self, literals: pl.DataFrame, path: Path) -> None:
         """Add attributes, whose entities may be new ones."""
         if not len(literals):
@@ -205,6 +221,7 @@ class _Reading:
     def _read_rdf(self, path: Path, syntax: str) -> Iterator[FactRows]:
         for batch in self._rdf_batches(path, syntax):
             yield FactRows(self._names.triples(batch.facts), path)
+            yield from self._stated_as_text(batch.literals, path)
             self._add(batch.literals, path)
 
     def _rdf_batches(self, path: Path, syntax: str) -> Iterator[RdfBatch]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.spelling import Spelling
-from kgraft.graph.vocabulary import equal_names
+from kgraft.graph.vocabulary import Rows, equal_names
 from kgraft.io.fact_columns import is_ntriples
 from kgraft.io.link_ends import LinkEnds, Unknown, vocabulary
 from kgraft.io.link_statements import read_statements
@@ -157,11 +157,30 @@ def links_by_name(
 ) -> Links:
     """Link all equal names, such as IRIs, of two graphs, or all of one normal form.
 
-    A blank node equals no other; a form that several names of a graph have links none.
+    A blank node equals no other; a form that several names of a graph have links none. A further
+    name that a graph states, such as a redirect, links the entity that it means.
     """
     pairs = equal_names(vocabulary(left, kind), vocabulary(right, kind), spelling)
+    if left.identities is not None or right.identities is not None:
+        pairs = _with_further_names(pairs, left, right, kind, spelling)
     confidences = np.full(len(pairs), confidence, dtype=np.float32)
     return Links(left.name, right.name, pairs, confidences, kind, "same name")
+
+
+def _with_further_names(
+    pairs: Rows, left: KnowledgeGraph, right: KnowledgeGraph, kind: LinkKind, spelling: Spelling
+) -> Rows:
+    """Return pairs of rows and those that further names add, each row that of the name meant."""
+    columns = [
+        graph.rows(vocabulary(graph, kind).names.gather(rows), kind)
+        for graph, rows in zip((left, right), pairs.T, strict=True)
+    ]
+    further = [x.identities.further(kind)["name"] for x in (left, right) if x.identities]
+    names = pl.concat(further).unique()
+    names = names.filter(~names.str.starts_with("_:"))
+    added = np.stack([graph.rows(names, kind, spelling) for graph in (left, right)], axis=1)
+    added = added[(added >= 0).all(axis=1)]
+    return np.unique(np.concatenate([np.stack(columns, axis=1), added]), axis=0)
 
 
 def _syntax(path: Path, named: LinkFormat) -> str:

@@ -26,6 +26,7 @@ from kgraft.io.source import GraphSource
 from kgraft.io.sssom import names_mappings
 from kgraft.io.tabular import first_rows
 from kgraft.linking.collection import Collection
+from kgraft.linking.identity_links import identity_links
 from kgraft.linking.links import LinkKind, Links
 from kgraft.system.files import content_ending
 from kgraft.system.outputs import write_atomically
@@ -218,8 +219,12 @@ def _try_links(
 def _suggestions(target: str, graphs: Mapping[str, KnowledgeGraph]) -> list[str]:
     """Return commented tables that link the target's names with the same ones of other graphs."""
     found = []
+    stated = identity_links(list(graphs.values())).links
     for name in graphs:
         if name == target:
+            continue
+        if n := sum(len(x) for x in stated if x.kind == "entity" and x.between(target, name)):
+            found.append(f"# {n:,} links of {target} and {name} are stated in their facts.\n")
             continue
         n = len(links_by_name(graphs[target], graphs[name], spelling="normal"))
         is_exact = n == len(links_by_name(graphs[target], graphs[name]))
