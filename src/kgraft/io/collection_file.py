@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.spelling import Spelling
-from kgraft.io.link_ends import Unknown
+from kgraft.io.link_ends import LeftOut, Unknown
 from kgraft.io.read_links import (
     LinkFormat,
     links_by_name,
@@ -64,8 +64,10 @@ class LinkSource(BaseModel):
             directory / self.path, kind=self.kind, format=self.format, malformed=self.malformed
         )
 
-    def read(self, directory: Path, graphs: Mapping[str, KnowledgeGraph]) -> Links:
-        """Read or find the links; the path begins at ``directory``."""
+    def read(
+        self, directory: Path, graphs: Mapping[str, KnowledgeGraph], left_out: list[LeftOut]
+    ) -> Links:
+        """Read or find the links, and add those to unknown names to ``left_out``."""
         left, right = graphs[self.left], graphs[self.right]
         if self.path is None:
             return links_by_name(
@@ -86,6 +88,7 @@ class LinkSource(BaseModel):
             unknown=self.unknown,
             malformed=self.malformed,
             spelling=self.spelling,
+            left_out=left_out,
         )
 
 

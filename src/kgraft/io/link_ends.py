@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,8 +23,69 @@ from kgraft.linking.links import LinkKind
 Unknown = Literal["error", "skip"]
 """Treatment of links to unknown names."""
 
+_FILES_SHOWN: Final = 3
 _SIDES: Final = ("left", "right")
 _NUMBER: Final = r"^\d+(\.0)?$"
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Links of a file to names that a graph does not have.
+
+    Args:
+        path: The file.
+        kind: Kind of the links.
+        total: Number of all links of the file.
+        links: Int64 ``link``, counted from 0, String ``name``, the first that is unknown, and Int64
+            ``line``, which may be null.
+        remedy: The change by which most of them would match; None if none would.
+    """
+
+    path: Path
+    kind: LinkKind
+    total: int
+    links: pl.DataFrame
+    remedy: str | None = None
+
+
+def warn_of_left_out(found: Sequence[LeftOut]) -> None:
+    """Warn once of the links that were left out of one file or several.
+
+    A file that is read for several pairs of graphs is to hold links of each: of it, those count
+    that were left out for all.
+
+    Warns:
+        KgraftWarning: If there are any.
+    """
+    by_file: dict[tuple[Path, int], LeftOut] = {}
+    for x in found:
+        own = by_file.setdefault((x.path, x.total), x)
+        links = own.links.join(x.links, on="link", how="semi", maintain_order="left")
+        by_file[x.path, x.total] = replace(own, links=links, remedy=own.remedy or x.remedy)
+    left = sorted((x for x in by_file.values() if len(x.links)), key=lambda x: -len(x.links))
+    if not left:
+        return
+    first, *others = left
+    whose = many(first.kind) if all(x.kind == first.kind for x in others) else "names"
+    count, total = sum(len(x.links) for x in left), sum(x.total for x in left)
+    where, line = f", as {first.links['name'][0]!r}, and were left out", first.links[LINE][0]
+    if others:
+        shown = [
+            f"{len(x.links)} of {x.total} in {x.path}, as {x.links['name'][0]!r}"
+            for x in left[:_FILES_SHOWN]
+        ]
+        more = f"; and of {len(left) - len(shown)} more files" * (len(left) > len(shown))
+        where = f", and were left out: {'; '.join(shown)}{more}"
+    warnings.warn(
+        describe(
+            f"{count} of {total} links name {whose} that their graph does not have{where}",
+            remedy=first.remedy or "Give all facts and attributes, of the version that is linked",
+            path=None if others else first.path,
+            line=None if others else line,
+        ),
+        KgraftWarning,
+        stacklevel=3,
+    )
 
 
 def vocabulary(graph: KnowledgeGraph, kind: LinkKind) -> Vocabulary:
@@ -99,34 +162,26 @@ class LinkEnds:
         ]
         return np.stack(rows, axis=1)
 
-    def report_unknown(
-        self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown
-    ) -> None:
-        """Raise an error for the first unknown name, or warn of how many there are."""
+    def left_out(self, frame: pl.DataFrame, pairs: NDArray[np.int64], unknown: Unknown) -> LeftOut:
+        """Return the links to unknown names, or raise an error for the first one."""
         wrong = np.flatnonzero((pairs < 0).any(axis=1))
-        row = int(wrong[0])
-        side = int(pairs[row, 0] >= 0)
-        name, line = frame[_SIDES[side]][row], frame[LINE][row]
-        remedy = self._remedy(frame[wrong])
+        if not len(wrong):
+            rows = pl.DataFrame(schema={"link": pl.Int64, "name": pl.String, LINE: pl.Int64})
+            return LeftOut(self._path, self._kind, len(pairs), rows)
+        remedy, given = self._remedy(frame[wrong]), frame[wrong]
+        is_left = pl.Series(pairs[wrong, 0] < 0)
+        names = given.select(pl.when(is_left).then("left").otherwise("right")).to_series()
         if unknown == "error":
+            graph = self._graphs[0 if is_left[0] else 1]
             raise DataError(
-                f"{self._graphs[side].name!r} has no {self._kind} {name!r}",
+                f"{graph.name!r} has no {self._kind} {names[0]!r}",
                 remedy=(remedy or "Mend the name, give the facts or attributes that it has")
                 + ', or set unknown = "skip" to leave such links out',
                 path=self._path,
-                line=line,
+                line=given[LINE][0],
             )
-        warnings.warn(
-            describe(
-                f"{len(wrong)} of {len(pairs)} links name {many(self._kind)} that their graph "
-                f"does not have, as {name!r}, and were left out",
-                remedy=remedy or "Give all facts and attributes, of the version that is linked",
-                path=self._path,
-                line=line,
-            ),
-            KgraftWarning,
-            stacklevel=3,
-        )
+        rows = pl.DataFrame({"link": wrong, "name": names, LINE: given[LINE]})
+        return LeftOut(self._path, self._kind, len(pairs), rows, remedy)
 
     def _remedy(self, frame: pl.DataFrame) -> str | None:
         """Return the change by which most of some links with unknown names would match."""

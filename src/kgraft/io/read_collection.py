@@ -22,6 +22,7 @@ from kgraft.io.collection_file import (
     placed,
 )
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
+from kgraft.io.link_ends import LeftOut, warn_of_left_out
 from kgraft.io.openea_layout import is_openea, read_openea
 from kgraft.io.outside import check_links, files_of, is_outside, outside
 from kgraft.io.read_graph import ENDINGS, read_graph
@@ -151,11 +152,13 @@ def _read_toml(
     sources = [placed(source, path.parent) for source in described.source.values()]
     inside = [link for link in described.links.values() if link.is_inside]
     between = [link for link in described.links.values() if not link.is_inside]
-    graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent)
+    left_out: list[LeftOut] = []
+    graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent, left_out)
     linked = {end for link in between for end in (link.left, link.right)}
     linked |= _linked_by_identity(graphs, known)
     graphs |= {name: known[name] for name in known if name in linked - graphs.keys()}
-    links = [link.read(path.parent, graphs) for link in between]
+    links = [link.read(path.parent, graphs, left_out) for link in between]
+    warn_of_left_out(left_out)
     if described.base_links:
         links = [*base.links, *links]
     collection = collect(
@@ -211,9 +214,12 @@ def _exists(place: Path) -> bool:
 
 
 def _read_graphs(
-    sources: Sequence[GraphSource], inside: Sequence[LinkSource], directory: Path
+    sources: Sequence[GraphSource],
+    inside: Sequence[LinkSource],
+    directory: Path,
+    left_out: list[LeftOut],
 ) -> dict[str, KnowledgeGraph]:
-    """Read graphs, with the redirects inside of each."""
+    """Read graphs, with the redirects inside of each; add those to unknown names to a list."""
     graphs = {}
     for source in sources:
         own = [(x, x.read_redirects(directory)) for x in inside if x.left == source.name]
@@ -221,7 +227,8 @@ def _read_graphs(
         further = {kind: pl.concat(pairs) for kind, pairs in kinds.items()}
         graph = graphs[source.name] = read_graph(source, further)
         for x, pairs in own:
-            check_redirects(directory / str(x.path), pairs, graph, x.kind, x.unknown)
+            path = directory / str(x.path)
+            left_out.append(check_redirects(path, pairs, graph, x.kind, x.unknown))
     return graphs
 
 

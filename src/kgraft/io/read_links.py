@@ -15,7 +15,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.spelling import Spelling
 from kgraft.graph.vocabulary import Rows, equal_names
 from kgraft.io.fact_columns import is_ntriples
-from kgraft.io.link_ends import LinkEnds, Unknown, vocabulary
+from kgraft.io.link_ends import LeftOut, LinkEnds, Unknown, vocabulary, warn_of_left_out
 from kgraft.io.link_statements import read_statements
 from kgraft.io.rdf import RDF_FORMATS
 from kgraft.io.read_graph import ENDINGS, format_of
@@ -50,6 +50,7 @@ def read_links(
     unknown: Unknown = "error",
     malformed: Malformed = "error",
     spelling: Spelling = "exact",
+    left_out: list[LeftOut] | None = None,
 ) -> Links:
     """Read links between two graphs.
 
@@ -71,6 +72,7 @@ def read_links(
         malformed: For RDF, treatment of malformed statements.
         spelling: ``exact``, or ``normal``: a name that a graph does not have stands for the only
             one of the same normal form (``kgraft.graph.spelling.normal_form``).
+        left_out: A list to add links to unknown names to, in place of a warning.
 
     Raises:
         DataError: With file, line and remedy: a missing, unreadable or empty file, a wrong number
@@ -93,8 +95,11 @@ def read_links(
     frame = _pairs(path, syntax, kind, malformed, ends.know)
     pairs = ends.numbered(frame) if ids else ends.named(frame)
     known = (pairs >= 0).all(axis=1)
-    if not known.all():
-        ends.report_unknown(frame, pairs, unknown)
+    found = ends.left_out(frame, pairs, unknown)
+    if left_out is None:
+        warn_of_left_out([found])
+    else:
+        left_out.append(found)
     confidences = _confidence(frame, path, confidence)
     return _distinct(left.name, right.name, pairs[known], confidences[known], kind, path.name)
 
@@ -118,19 +123,17 @@ def read_redirects(
 
 def check_redirects(
     path: Path, pairs: pl.DataFrame, graph: KnowledgeGraph, kind: LinkKind, unknown: Unknown
-) -> None:
+) -> LeftOut:
     """Check that pairs of ``read_redirects`` lead to names that a graph has.
+
+    Returns:
+        Those that do not.
 
     Raises:
         DataError: With file and line, for the first that does not, if that is an error.
-
-    Warns:
-        KgraftWarning: With their number otherwise.
     """
     ends = LinkEnds(path, kind, graph, graph)
-    rows = ends.named(pairs)
-    if (rows < 0).any():
-        ends.report_unknown(pairs, rows, unknown)
+    return ends.left_out(pairs, ends.named(pairs), unknown)
 
 
 def _pairs(
