@@ -108,3 +108,16 @@ def test_a_written_collection_says_that_it_names_files_outside(tmp_path: Path) -
         path = place / "collection.toml"
         write_collection(path, [tmp_path / "deep" / "mine.tsv"])
         assert ("--allow-outside" in path.read_text()) is says
+
+
+def test_a_base_without_an_ending_is_a_directory_or_a_file_of_facts(tmp_path: Path) -> None:
+    write(tmp_path / "deep")
+    (tmp_path / "deep" / "shop.toml").rename(tmp_path / "deep" / "collection.toml")
+    (tmp_path / "facts").write_text(FILES["mine.tsv"])
+    (tmp_path / "more").mkdir()
+    file = tmp_path / "more" / "collection.toml"
+    file.write_text('base = "../deep"\n')
+    assert list(read_collection(file).graphs) == ["mine", "wiki"]
+    file.write_text('base = "../facts"\n')
+    with pytest.raises(DataError, match=r"base: \.\./facts lies outside"):
+        read_collection(file)
