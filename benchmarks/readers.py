@@ -132,16 +132,14 @@ def texts(**contents: str) -> Callable[[Path], list[Files]]:
 
 
 def read_one(directory: Path) -> object:
-    """Read the one file of facts as a graph, with names from a list where there is one."""
-    listed = directory / "entities.txt"
-    return kgraft.read_graph(
-        GraphSource(
-            name="g",
-            train=(only(directory),),
-            entities=listed if listed.exists() else None,
-            labels=(directory / "labels.tsv") if (directory / "labels.tsv").exists() else None,
-        )
-    )
+    """Read the one file of facts as a graph, with the lists, labels and attributes beside it."""
+    beside = {
+        key: directory / name for key, name in samples.BESIDE.items() if (directory / name).exists()
+    }
+    train = only(directory)
+    by_form = not beside.keys() & {"entities", "relations"} and train.exists()
+    spelling = "normal" if by_form and train.stat().st_size % 3 == 0 else "exact"
+    return kgraft.read_graph(GraphSource(name="g", train=(train,), spelling=spelling, **beside))
 
 
 def arrow_files(directory: Path) -> list[Files]:
@@ -151,7 +149,11 @@ def arrow_files(directory: Path) -> list[Files]:
     text = pa.table(names)
     categories = pa.table({key: pa.array(x).dictionary_encode() for key, x in names.items()})
     numbers = pa.table({"h": [1, 2], "r": [0.0, 1.0], "t": [2, 3]})
-    for table in (text, categories, numbers):
+    named = [
+        pa.table(dict(zip(header, names.values(), strict=True)) | {"more": [1, None]})
+        for header in (("from", "rel", "to"), ("source", "type", "target"), (":END_ID", "x", "y"))
+    ]
+    for table in (text, categories, numbers, *named):
         for packed in ("uncompressed", "zstd"):
             place = directory / "train.arrow"
             pa.feather.write_feather(table, place, compression=packed)
@@ -169,14 +171,21 @@ GRAPHS = graph("mine"), graph("big")
 
 def read_link_file(directory: Path) -> object:
     """Read links between two graphs in a way that the file's length chooses."""
-    path = next(iter(directory.iterdir()), directory / "links.tsv")
-    way = path.stat().st_size % 3 if path.exists() else 0
-    return kgraft.read_links(path, *GRAPHS, ids=way == 1, unknown="skip" if way else "error")
+    path = next(iter(sorted(directory.iterdir())), directory / "links.tsv")
+    way = path.stat().st_size % 6 if path.exists() else 0
+    return kgraft.read_links(
+        path,
+        *GRAPHS,
+        ids=way == 1,
+        unknown="skip" if way % 3 else "error",
+        malformed="skip" if way > 2 else "error",
+        spelling="normal" if way in (2, 3, 4) else "exact",
+    )
 
 
-def encoded(files: dict[str, str]) -> list[Files]:
-    """Return one input of texts."""
-    return [{name: text.encode() for name, text in files.items()}]
+def encoded(*inputs: dict[str, str]) -> list[Files]:
+    """Return inputs of texts."""
+    return [{name: text.encode() for name, text in files.items()} for files in inputs]
 
 
 def settings_files(_: Path) -> list[Files]:
@@ -300,7 +309,9 @@ def report_files(_: Path) -> list[Files]:
 
 READERS = {
     "tsv": Reader(written("tsv", ".gz", ".bz2", ".zst"), read_one),
-    "csv": Reader(texts(csv=samples.CSV, tsv_1=samples.TSV), read_one, (b'""', b'","')),
+    "csv": Reader(texts(**samples.HEADERS), read_one, (b'""', b'","', *samples.HEADER_WORDS)),
+    "maps": Reader(lambda _: encoded(*samples.MAPS), read_one, samples.HEADER_WORDS),
+    "attributes": Reader(lambda _: encoded(*samples.ATTRIBUTES), read_one, samples.RDF_WORDS),
     "columnar": Reader(arrow_files, read_one, (b"PAR1", b"ARROW1\0\0")),
     "ntriples": Reader(written("ntriples", ".gz", ".zst"), read_one, samples.RDF_WORDS),
     "turtle": Reader(
@@ -311,15 +322,19 @@ READERS = {
     "rdfxml": Reader(texts(rdf=samples.XML), read_one, samples.RDF_WORDS),
     "jsonld": Reader(texts(jsonld=samples.JSONLD), read_one, samples.RDF_WORDS),
     "links": Reader(
-        lambda _: [{k: v.encode()} for k, v in samples.LINK_FILES.items()], read_link_file
+        lambda _: encoded(*({k: v} for k, v in samples.LINK_FILES.items()), *samples.MAPPINGS),
+        read_link_file,
+        samples.LINK_WORDS,
     ),
     "collection": Reader(
         lambda _: encoded(samples.COLLECTION_FILES),
         kgraft.read_collection,
         samples.TOML_WORDS,
-        anywhere=True,
     ),
     "layout": Reader(lambda _: encoded(samples.LAYOUT_FILES), read_layout),
+    "openea": Reader(
+        lambda _: encoded(samples.OPENEA_FILES, samples.OPENEA_FOLDS), kgraft.read_collection
+    ),
     "settings": Reader(settings_files, read_all_settings, samples.TOML_WORDS),
     "interchange": Reader(
         lambda _: encoded({"values.json": json.dumps(samples.VALUES)}), read_values

@@ -6,6 +6,73 @@ NAMES = ("http://a.org/resource/Bo_B", 'é, "x"', "_:b", "a#1", "x")
 
 TSV = "head\trelation\ttail\na\tr\tb\nb\tr\tc\n"
 CSV = 'subject,predicate,object\n"a, ""b""",r,"b\nc"\nb,r,c\n'
+HEADERS = {
+    "csv_1": CSV,
+    "tsv_1": TSV,
+    "tsv_2": "id\tsubject\tpredicate\tobject\trelation\nu:1\ta\tr\tb\tRO:1\nu:2\tb\tr\tc\tRO:1\n",
+    "csv_2": ":START_ID(Person),since:int,:TYPE,:END_ID(Person)\na,1,r,b\nb,,r,c\n",
+    "csv_3": "Head,Tail,Relation Type\na,b,r\nb,c,r\n",
+    "tsv_3": '"from"\t"to"\t"rel"\n"a"\t"b ""c"""\t"r"\n"b"\t"c"\t"r"\n',
+    "txt_1": "2\n0 1 0\n1 2 0\n",
+    "txt_2": '<a:a> <a:r> <a:b> .\n<a:b> <a:r> "c"@en .\n',
+    "tsv_4": 'a\tr\tb\na\tsize\t"7"^^<a:int>\nb\tname\t"B \\u00e9"@en\n',
+    "tsv_5": "a\towl:sameAs\tb\nb\tr\tc\nc\tr\ta\nx\thttp://dbpedia.org/ontology/wikiPageRedirects\ta\n",
+}
+"""Tables with headers of many kinds, by the ending and a number."""
+
+HEADER_WORDS = (
+    b"source\ttype\ttarget", b"subject,predicate,object", b"head", b":START_ID", b":TYPE",
+    b":END_ID",
+    b"node1;label;node2", b"relation", b"h\tr\tt", b'"@en', b'"^^<a:t>', b"owl:sameAs",
+)  # fmt: skip
+
+MAPS = [
+    {"train.tsv": "2\n0\t1\t0\n1\t2\t1\n", "entities.txt": "3\nb\t1\na\t0\nc\t2\n",
+     "relations.txt": "2\nr\t0\ns\t1\n"},
+    {"train.tsv": "0\t0\t1\n1\t1\t2\n", "entities.txt": "2\tc\n0\ta\n1\tb\n",
+     "relations.txt": "0\tr\n1\ts\n"},
+    {"train.csv": "head,relation,tail\n0,0,1\n1,0,2.0\n", "relations.txt": "r\tThe R\n",
+     "entities.txt": "id,name,label\n0,a,A\n1,b,\n2,\"c,d\",C\n"},
+    {"train.txt": "3 \n0 1 0\n2 0 1\n", "entities.txt": "3 \na 0\nb b 1\n\nc 2\n",
+     "relations.txt": "r\ns\n"},
+]  # fmt: skip
+"""Facts of numbers with lists of names and ids, as OpenKE, DGL-KE and others write them."""
+
+BESIDE = {
+    "entities": "entities.txt",
+    "relations": "relations.txt",
+    "labels": "labels.tsv",
+    "attributes": "attributes",
+}
+"""Files beside that of facts, by their key."""
+
+ATTRIBUTES = [
+    {
+        "train": "a\tr\tb\nb\tr\tc\n",
+        "attributes": 'a\tname\tAnn\tB\nd\tname\t"D \\u00e9"@en\n'
+        'a\tsize\t"7"^^xsd:int\nb\tnote\t\n',
+    },
+    {"train": "<a:a> <a:r> <a:b> .\n", "attributes": '<a:a> <a:n> "x"@en .\n<a:c> <a:n> "y" .\n'},
+    {
+        "train.csv": "s,p,o\na,r,b\n",
+        "attributes": "entity\tvalue\tattribute\na\tx\tname\nb\ty\tname\n",
+    },
+    {"train": "0\tr\t1\n", "entities.txt": "a\nb\n", "attributes": "0\tn\tx\n1\tn\ty\n"},
+]
+
+OPENEA_FILES = {
+    "rel_triples_1": "http://a.org/x\thttp://a.org/r\thttp://a.org/y\na\tr\tb\n",
+    "rel_triples_2": "http://b.org/x\thttp://b.org/r\thttp://b.org/y\n",
+    "attr_triples_1": 'a\tname\tAnn\tB\nc\tname\t"C \\"c\\""@en\na\tsize\t"7"^^<a:int>\n',
+    "attr_triples_2": '<http://b.org/x> <a:name> "x" .\n<http://b.org/z> <a:name> "z"@fr .\n',
+    "ent_links": "http://a.org/x\thttp://b.org/x\na\thttp://b.org/y\nc\thttp://b.org/z\n",
+}
+OPENEA_FOLDS = {
+    **{name: text for name, text in OPENEA_FILES.items() if name.startswith("rel_")},
+    "721_5fold/1/train_links": "http://a.org/x\thttp://b.org/x\n",
+    "721_5fold/1/test_links": "a\thttp://b.org/y\n",
+}
+
 TURTLE = """@prefix : <http://a.org/> .
 :a :r :b , [ :s "x"@en , "1"^^<http://www.w3.org/2001/XMLSchema#integer> ] ; :s ( :c :d ) .
 << :a :r :b >> :sure 0.9 .
@@ -54,6 +121,34 @@ LINK_FILES = {
     ),
 }
 
+MAPPINGS = [
+    {
+        "l.sssom.tsv": "subject_id\tpredicate_id\tpredicate_modifier\tobject_id\n"
+        "a:Bo_B\tskos:exactMatch\t\ta:Bo_B\nx\towl:sameAs\tNot\ta#1\n",
+        "l.sssom.yml": "curie_map:\n  a: http://a.org/resource/\nobject_type: owl class\n",
+    },
+    {
+        "l.ttl": "@prefix owl: <http://www.w3.org/2002/07/owl#> .\n"
+        "@prefix s: <https://w3id.org/sssom/> .\n"
+        f"[] a owl:Axiom ; owl:annotatedSource <{NAMES[0]}> ; owl:annotatedProperty owl:sameAs ;\n"
+        f' owl:annotatedTarget <{NAMES[0]}> ; s:confidence 0.5 ; s:predicate_modifier "Not" .\n'
+        f"<{NAMES[0]}> owl:sameAs <{NAMES[0]}> .\n",
+    },
+    {
+        "l": "subject\tobject\tpredicate\tscore\nx \tx\towl:sameAs\t1\n"
+        f"{NAMES[0]}/\tx\towl:sameAs\t\n"
+    },
+    {"l": f"https://www.a.org/resource/Bo%5FB\t{NAMES[0]}\nx\u00a0\tx\na%231\ta#1\n"},
+    {"l.csv": '"source","target","weight"\n"x","x","0.5"\n"a#1","a#1",""\n'},
+]
+"""Files of links with a header of their own, in RDF, without an ending, spelt otherwise."""
+
+LINK_WORDS = (
+    b"Not", b"sssom:NoTermFound", b"rdfs literal", b"predicate_id", b"curie_map:", b"owl:sameAs",
+    b"subject_id\tobject_id", b"skos:exactMatch", b"%41", b"\xc2\xa0", b"https://www.",
+    b"#object_type: ",
+)  # fmt: skip
+
 COLLECTION_TOML = """name = "two"
 target = "mine"
 [[source]]
@@ -61,11 +156,15 @@ name = "mine"
 train = ["mine.tsv", "more.csv"]
 split = { valid = 0.1, test = 0.1, seed = 1 }
 labels = "labels.tsv"
+attributes = ["values.tsv", "more.nt"]
+spelling = "normal"
 [[source]]
 name = "big"
 train = "big.nt"
 valid = "big.tsv"
 blank_nodes = "drop"
+malformed = "skip"
+identities = "links"
 [[source]]
 name = "ids"
 train = "ids.tsv"
@@ -78,6 +177,13 @@ left = "mine"
 right = "big"
 path = "links.tsv"
 confidence = 0.5
+unknown = "skip"
+spelling = "normal"
+[[links]]
+left = "mine"
+right = "mine"
+path = "redirects.nt"
+malformed = "skip"
 unknown = "skip"
 [[links]]
 left = "mine"
@@ -94,7 +200,10 @@ COLLECTION_FILES = {
     "ids.tsv": "0\t0\t1\n1\t1\t2\n",
     "names.txt": "a\nb\nc\n",
     "labels.tsv": "a\tAnn\nb\tBob\n",
-    "links.tsv": "a\thttp://a.org/x\n",
+    "links.tsv": "a\thttps://a.org/x\n",
+    "values.tsv": 'a\tname\tAnn\ne\tname\t"E"@en\n',
+    "more.nt": '<a:f> <a:name> "F" .\n',
+    "redirects.nt": "<a:old> <http://www.w3.org/2002/07/owl#sameAs> <a:f> .\n",
 }
 LAYOUT_FILES = {
     "kg/aa-train.tsv": "0\t0\t1\n1\t1\t2\n2\t0\t0\n",
@@ -110,6 +219,9 @@ TOML_WORDS = (
     b"[[source]]\n", b"[[links]]\n", b'name = ""\n', b"split = {}", b"[model]\n", b"width = ",
     b"1e400", b"0x", b"inf",
     b"1979-05-27", b"[a.b.c]\n", b'train = "mine\\u0000.tsv"', b'path = "."', b'train = "case"',
+    b'attributes = "../outside.tsv"', b'spelling = "normal"', b'base = "collection.toml"',
+    b'base = "world"',
+    b'identities = "facts"', b'malformed = "skip"', b'right = "mine"',
 )  # fmt: skip
 
 QUESTIONS = f"head\trelation\ttail\n{NAMES[0]}\thttp://a.org/r\t\n\ts\t{NAMES[4]}\nX\t\tB\n"
