@@ -59,7 +59,7 @@ def add_vector_neighbours(
         listener: Receives the number of epochs done; by default a bar or log lines.
     """
     learned = {
-        name: replace(graph, valid=graph.train[:0], test=graph.train[:0])
+        name: graph.select(valid=slice(0), test=slice(0))
         for name, graph in collection.graphs.items()
     }
     teacher = pretrain(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.evaluation.ranking import ranks_by_filter
-from kgraft.evaluation.ranks import Ranks, Tie, concatenate, measure, per_relation
+from kgraft.evaluation.ranks import Metrics, Ranks, Tie, concatenate, measure, per_relation
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
@@ -54,6 +54,8 @@ class Evaluation:
         left_out: Whether these are left out.
         unseen: Mask of the facts with an entity or a relation of which the model was trained on no
             fact, bool ``(n,)``; None: of none.
+        weights: Confidence of each of the facts, ``(n,)``, their weight in all metrics; None: all
+            are 1.
     """
 
     graph: KnowledgeGraph
@@ -65,6 +67,7 @@ class Evaluation:
     trained_on: int = 0
     left_out: bool = True
     unseen: NDArray[np.bool_] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         lines = [f"<Evaluation of {self.graph.name}: {len(self.facts):,} {self.split} facts"]
@@ -95,7 +98,7 @@ class Evaluation:
                 "candidates": "own",
                 "filter": facts_filter,
                 "facts": facts,
-                **measure(ranks.select(mask), self.tie).as_dict(),
+                **self._measure(ranks, mask).as_dict(),
             }
             for (side, facts_filter), ranks in self._with_both().items()
             for facts, mask in self._masks(len(ranks)).items()
@@ -110,7 +113,7 @@ class Evaluation:
     def mrr(self, side: str = "both", facts_filter: Filter = "all", facts: str = "all") -> float:
         """Return one mean reciprocal rank."""
         ranks = self._with_both()[side, facts_filter]
-        return measure(ranks.select(self._masks(len(ranks))[facts]), self.tie).mrr
+        return self._measure(ranks, self._masks(len(ranks))[facts]).mrr
 
     def by_relation(self) -> list[dict[str, Any]]:
         """Return a row for each relation, side and filter, the most frequent relation first."""
@@ -118,11 +121,22 @@ class Evaluation:
         rows = []
         for (side, facts_filter), ranks in self._with_both().items():
             asked = np.tile(relations, len(ranks) // max(len(relations), 1))
-            for relation, metrics in per_relation(ranks, asked, self.tie).items():
+            weights = self._weights(len(ranks))
+            for relation, metrics in per_relation(ranks, asked, self.tie, weights).items():
                 name = self.graph.relations.name(relation)
                 about = {"relation": name, "side": side, "filter": facts_filter}
                 rows.append({**about, **metrics.as_dict()})
         return sorted(rows, key=lambda row: (-row["queries"], row["relation"]))
+
+    def _measure(self, ranks: Ranks, mask: NDArray[np.bool_]) -> Metrics:
+        weights = self._weights(len(ranks))
+        return measure(ranks.select(mask), self.tie, None if weights is None else weights[mask])
+
+    def _weights(self, size: int) -> NDArray[np.float64] | None:
+        """Return the weight of each of ``size`` ranks, those of one or both sides."""
+        if self.weights is None:
+            return None
+        return np.tile(self.weights, size // max(len(self.weights), 1))
 
     def _summary(self) -> list[dict[str, Any]]:
         """Return the rows of both sides, or of the one side that was asked for."""
@@ -176,12 +190,15 @@ def evaluate(
             f"{graph.name!r} has no facts in {split!r}",
             remedy="Name a file for it in the collection, or let split make one",
         )
+    weights = graph.confidence.get(split)
     trained = trained_on(model, graph, facts)
     if trained.any():
         _warn_of_trained(graph, split, trained, include_trained)
-        facts = facts if include_trained else facts[~trained]
+        kept = np.full(len(facts), include_trained) | ~trained
+        facts, weights = facts[kept], None if weights is None else weights[kept]
     if max_facts is not None and len(facts) > max_facts:
-        facts = facts[np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])]
+        drawn = np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])
+        facts, weights = facts[drawn], None if weights is None else weights[drawn]
     scorer = model.scorer_for(collection, graph.name, by, require_fit=require_fit)
     known = {
         "all": KnownFacts(graph.train, graph.valid, graph.test),
@@ -199,7 +216,8 @@ def evaluate(
         joint = join([graph, *backgrounds], collection.links)
     mask, unseen = covered(joint, graph.name, facts), _unseen(model, scorer, facts)
     n_trained = int(trained.sum())
-    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, not include_trained, unseen)
+    left_out = not include_trained
+    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, left_out, unseen, weights)
 
 
 def _unseen(model: TrainedModel, scorer: MappedScorer, facts: Triples) -> NDArray[np.bool_]:

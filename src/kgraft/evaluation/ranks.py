@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Metrics of a set of queries; without queries each is NaN.
+    """Metrics of a set of queries, means over them; without queries each is NaN.
 
     Args:
         queries: Number of queries.
@@ -89,26 +89,41 @@ class Metrics:
         return {key: None if math.isnan(value) else value for key, value in named.items()}
 
 
-def measure(ranks: Ranks, tie: Tie = "realistic") -> Metrics:
-    """Return the metrics of ranks under one tie rule; Hits@k counts ranks of at most k."""
+def measure(
+    ranks: Ranks, tie: Tie = "realistic", weights: NDArray[np.float64] | None = None
+) -> Metrics:
+    """Return the metrics of ranks under one tie rule; Hits@k counts ranks of at most k.
+
+    Args:
+        ranks: Ranks of ``n`` answers.
+        tie: The tie rule.
+        weights: Weight of each in the means, above 0, ``(n,)``; by default all are equal.
+    """
     places = ranks.by(tie)
     if not len(places):
         return Metrics(0, *[math.nan] * 6)
-    mr = float(places.mean())
-    expected_mr = float((ranks.candidates.mean() + 1) / 2)
+
+    def mean(values: NDArray[Any]) -> float:
+        return float(values.mean() if weights is None else np.average(values, weights=weights))
+
+    mr = mean(places)
+    expected_mr = (mean(ranks.candidates) + 1) / 2
     return Metrics(
         queries=len(places),
-        mrr=float((1 / places).mean()),
-        hits_at_1=float((places <= 1).mean()),
-        hits_at_3=float((places <= 3).mean()),
-        hits_at_10=float((places <= 10).mean()),
+        mrr=mean(1 / places),
+        hits_at_1=mean(places <= 1),
+        hits_at_3=mean(places <= 3),
+        hits_at_10=mean(places <= 10),
         mr=mr,
         amri=1 - (mr - 1) / (expected_mr - 1) if expected_mr > 1 else math.nan,
     )
 
 
 def per_relation(
-    ranks: Ranks, relations: NDArray[np.int64], tie: Tie = "realistic"
+    ranks: Ranks,
+    relations: NDArray[np.int64],
+    tie: Tie = "realistic",
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[int, Metrics]:
     """Return the metrics of each relation.
 
@@ -116,15 +131,17 @@ def per_relation(
         ranks: Ranks of ``n`` answers.
         relations: Relation row of each query, int64 ``(n,)``.
         tie: The tie rule.
+        weights: As for ``measure``.
 
     Raises:
         ValueError: If there is not one relation for each rank.
     """
     if relations.shape != (len(ranks),):
         raise ValueError(f"{len(ranks)} ranks, but relations of shape {relations.shape}")
+    masks = {int(relation): relations == relation for relation in np.unique(relations)}
     return {
-        int(relation): measure(ranks.select(relations == relation), tie)
-        for relation in np.unique(relations)
+        relation: measure(ranks.select(mask), tie, None if weights is None else weights[mask])
+        for relation, mask in masks.items()
     }
 
 

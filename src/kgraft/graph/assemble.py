@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError, KgraftWarning, counted, describe
 from kgraft.graph.grouped_index import Ints, changes, row_keys
 from kgraft.graph.identities import SameNames, TakenOut, Treatment, take_out
-from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, no_triples
+from kgraft.graph.knowledge_graph import SPLITS, Floats, KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Vocabulary
 
 
@@ -26,11 +26,13 @@ class FactRows:
         triples: int64 ``(n, 3)``.
         path: The file; None for facts from memory.
         lines: The line of each fact, Int64 ``(n,)``; None for files without lines.
+        confidence: Confidence of each fact, ``(n,)``; None: all are 1.
     """
 
     triples: Triples
     path: Path | None = None
     lines: pl.Series | None = None
+    confidence: Floats | None = None
 
 
 def assemble(
@@ -39,6 +41,7 @@ def assemble(
     relations: Vocabulary,
     splits: Mapping[str, Sequence[FactRows]],
     *,
+    known_false: Sequence[FactRows] = (),
     labels: pl.Series | None = None,
     attributes: pl.DataFrame | None = None,
     identities: Treatment | None = None,
@@ -47,16 +50,17 @@ def assemble(
 ) -> KnowledgeGraph:
     """Make a graph of batches of facts.
 
-    A repeated fact of a split is kept once and counted in ``duplicates``. A fact of train that
-    valid or test has, and a fact of valid that test has, is removed from the former with a
-    ``KgraftWarning``, so that test facts are unseen. Statements of sameness are no facts, and
-    entities that they make one are merged (``take_out``).
+    A repeated fact of a split is kept once, with its highest confidence, and counted in
+    ``duplicates``. A fact of train that valid or test has, and a fact of valid that test has, is
+    removed from the former with a ``KgraftWarning``, so that test facts are unseen. Statements of
+    sameness are no facts, and entities that they make one are merged (``take_out``).
 
     Args:
         name: The graph's name.
         entities: Entity names, the range of heads and tails.
         relations: Relation names.
         splits: ``train``, ``valid``, ``test`` -> batches in order; a split may be missing.
+        known_false: Batches of facts known to be false.
         labels: See ``KnowledgeGraph``.
         attributes: See ``KnowledgeGraph``.
         identities: Treatment of statements of sameness; None: ``links``, with a warning.
@@ -64,12 +68,15 @@ def assemble(
         fixed: Keep all names and rows, which someone else has numbered.
 
     Raises:
-        DataError: If all facts are statements of sameness.
+        DataError: If all facts are statements of sameness, or a fact is both stated and known to be
+            false.
     """
     given = {split: splits.get(split, ()) for split in SPLITS}
-    facts = np.concatenate([no_triples(), *(x.triples for rows in given.values() for x in rows)])
-    sizes = [sum(len(x.triples) for x in rows) for rows in given.values()]
-    ends = np.cumsum(sizes)[:-1]
+    facts, false = (
+        np.concatenate([no_triples(), *(x.triples for rows in part for x in rows)])
+        for part in (given.values(), [known_false])
+    )
+    ends = np.cumsum([sum(len(x.triples) for x in rows) for rows in given.values()])[:-1]
     taken = take_out(
         entities,
         relations,
@@ -82,28 +89,23 @@ def assemble(
     is_fact = np.ones(len(facts), dtype=np.bool_)
     if taken is not None:
         _check_taken(name, taken, given, attributes, announced=identities is not None)
-        is_fact, facts = taken.is_fact, taken.moved(facts)
+        is_fact, facts, false = taken.is_fact, taken.moved(facts), taken.moved(false)
         labels = _moved_labels(labels, entities, taken)
         attributes = _moved_attributes(attributes, taken)
         entities, relations = taken.entities, taken.relations
     masks = np.split(is_fact, ends)
     facts = facts if is_fact.all() else facts[is_fact]
     ends = np.cumsum([mask.sum() for mask in masks])[:-1]
-    triples = dict(zip(SPLITS, np.split(facts, ends), strict=True))
-    number = dict(zip(SPLITS, np.split(row_keys(*facts.T), ends), strict=True))
+    keys, false_keys, false = _keys(facts, false[(false >= 0).all(axis=1)])
+    if (both := _is_in(false_keys, keys)).any():
+        raise _contradiction(false[both.argmax()], (entities, relations), known_false, given, taken)
+    triples, number = (dict(zip(SPLITS, np.split(x, ends), strict=True)) for x in (facts, keys))
     kept = {split: _first_of_each(number[split]) for split in SPLITS}
     duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
-    held_out = {"valid": number["test"], "train": np.append(number["valid"], number["test"])}
-    for split, measured in held_out.items():
-        repeats = pl.Series(number[split]).is_in(pl.Series(measured).implode()).to_numpy()
-        repeats = repeats & kept[split]
-        if repeats.any():
-            place = int(repeats.argmax())
-            head, relation, tail = triples[split][place]
-            first = (entities.name(head), relations.name(relation), entities.name(tail))
-            place = int(np.flatnonzero(masks[SPLITS.index(split)])[place])
-            _warn_of_repeats(name, split, int(repeats.sum()), first, place, given[split])
-            kept[split] &= ~repeats
+    for split, repeats in _repeats(number, kept).items():
+        first = _named(triples[split][repeats.argmax()], entities, relations)
+        _warn_of_repeats(name, split, repeats, first, masks[SPLITS.index(split)], given[split])
+        kept[split] &= ~repeats
     return KnowledgeGraph(
         name,
         entities,
@@ -113,7 +115,96 @@ def assemble(
         attributes=attributes,
         duplicates=duplicates,
         identities=None if taken is None else taken.identities,
+        known_false=false,
+        confidence=_confidence(given, masks, number, kept),
     )
+
+
+def _repeats(
+    number: Mapping[str, Ints], kept: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, NDArray[np.bool_]]:
+    """Mask the facts of a split that a later one has too, for splits that have some."""
+    found = {
+        "valid": _is_in(number["valid"], number["test"]) & kept["valid"],
+        "train": _is_in(number["train"], np.append(number["valid"], number["test"])),
+    }
+    found["train"] &= kept["train"]
+    return {split: mask for split, mask in found.items() if mask.any()}
+
+
+def _keys(facts: Triples, false: Triples) -> tuple[Ints, Ints, Triples]:
+    """Return one number for each fact and each false one, and the false ones without repeats."""
+    every = np.concatenate([facts, false]) if len(false) else facts
+    keys, false_keys = np.split(row_keys(*every.T), [len(facts)])
+    first = _first_of_each(false_keys)
+    return keys, false_keys[first], false[first]
+
+
+def _is_in(numbers: Ints, others: Ints) -> NDArray[np.bool_]:
+    """Mask the numbers that are among others."""
+    found: NDArray[np.bool_] = pl.Series(numbers).is_in(pl.Series(others).implode()).to_numpy()
+    return found
+
+
+def _named(
+    fact: NDArray[np.int64], entities: Vocabulary, relations: Vocabulary
+) -> tuple[str, str, str]:
+    head, relation, tail = fact
+    return entities.name(head), relations.name(relation), entities.name(tail)
+
+
+def _confidence(
+    given: Mapping[str, Sequence[FactRows]],
+    masks: Sequence[NDArray[np.bool_]],
+    number: Mapping[str, Ints],
+    kept: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, Floats]:
+    """Return the highest confidence of each fact that is kept, where a split has some."""
+    found = {}
+    for (split, pieces), is_fact in zip(given.items(), masks, strict=True):
+        if any(x.confidence is not None for x in pieces):
+            every = [
+                np.ones(len(x.triples)) if x.confidence is None else x.confidence for x in pieces
+            ]
+            frame = pl.DataFrame(
+                {"number": number[split], "confidence": np.concatenate(every)[is_fact]}
+            )
+            best = frame.select(pl.col("confidence").max().over("number")).to_series()
+            found[split] = best.to_numpy()[kept[split]]
+    return found
+
+
+def _contradiction(
+    fact: NDArray[np.int64],
+    names: tuple[Vocabulary, Vocabulary],
+    known_false: Sequence[FactRows],
+    given: Mapping[str, Sequence[FactRows]],
+    taken: TakenOut | None,
+) -> DataError:
+    """Return the error for a fact that is both stated and known to be false."""
+    places = []
+    for pieces in (known_false, [x for rows in given.values() for x in rows]):
+        facts = np.concatenate([x.triples for x in pieces])
+        facts = facts if taken is None else taken.moved(facts)
+        places.append(_origin(pieces, int((facts == fact).all(axis=1).argmax())))
+    (path, line), (stated, stated_line) = places
+    where = "too" if stated is None else f"in {stated}"
+    where += "" if stated_line is None else f", line {stated_line}"
+    return DataError(
+        f"the fact {' '.join(_named(fact, *names))} is known to be false, and stated {where}",
+        remedy="Take it out of one of the two",
+        path=path,
+        line=line,
+    )
+
+
+def _origin(pieces: Sequence[FactRows], place: int) -> tuple[Path | None, int | None]:
+    """Return file and line of the fact at a place of all pieces together."""
+    for piece in pieces:
+        if place < len(piece.triples):
+            return piece.path, None if piece.lines is None else int(piece.lines[place])
+        place -= len(piece.triples)
+    raise IndexError(place)
 
 
 def _check_taken(
@@ -190,22 +281,20 @@ def _first_of_each(numbers: Ints) -> NDArray[np.bool_]:
 def _warn_of_repeats(
     name: str,
     split: str,
-    count: int,
+    repeats: NDArray[np.bool_],
     first: tuple[str, str, str],
-    place: int,
+    is_fact: NDArray[np.bool_],
     pieces: Sequence[FactRows],
 ) -> None:
-    for piece in pieces:
-        if place < len(piece.triples):
-            break
-        place -= len(piece.triples)
+    path, line = _origin(pieces, int(np.flatnonzero(is_fact)[repeats.argmax()]))
     elsewhere = "valid or test" if split == "train" else "test"
     warnings.warn(
         describe(
-            f"{split} of {name!r} repeats {counted(count, 'fact')} of {elsewhere}, first {first}",
+            f"{split} of {name!r} repeats {counted(int(repeats.sum()), 'fact')} of {elsewhere}, "
+            f"first {first}",
             remedy=f"They are left out of {split}; make the splits disjoint to silence this",
-            path=piece.path,
-            line=None if piece.lines is None else int(piece.lines[place]),
+            path=path,
+            line=line,
         ),
         KgraftWarning,
         stacklevel=3,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -17,6 +19,10 @@ from kgraft.system.terminal import visible
 
 Triples = NDArray[np.int64]
 """int64 ``(n, 3)``: head row, relation row, tail row, always in this order."""
+
+Floats = NDArray[np.float64]
+
+Selection: TypeAlias = NDArray[np.bool_] | NDArray[np.int64] | slice
 
 SPLITS = ("train", "valid", "test")
 
@@ -51,9 +57,12 @@ class KnowledgeGraph:
         duplicates: Number of repeated facts that were dropped on reading.
         identities: Statements of sameness that were taken out of the facts on reading, and
             further names of entities and relations that they give.
+        known_false: Facts known to be false, ``(n, 3)``; no split has one of them.
+        confidence: Confidence of each fact of a split, in (0, 1], float64 ``(n,)``, for the splits
+            that have one below 1.
 
     Raises:
-        ValueError: If an array has the wrong shape or a row is out of range.
+        ValueError: If an array has the wrong shape or a row is out of range, or a confidence is.
     """
 
     name: str
@@ -66,13 +75,21 @@ class KnowledgeGraph:
     attributes: pl.DataFrame | None = None
     duplicates: int = 0
     identities: Identities | None = None
+    known_false: Triples = field(default_factory=no_triples)
+    confidence: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
+        for split in (*SPLITS, "known_false"):
             triples = as_triples(getattr(self, split))
             self._check_range(split, triples)
             triples.setflags(write=False)
             object.__setattr__(self, split, triples)
+        for split, given in self.confidence.items():
+            size = len(getattr(self, split))
+            if given.shape != (size,) or not ((given > 0) & (given <= 1)).all():
+                raise ValueError(f"{self.name}: {split} needs a confidence in (0, 1] for each fact")
+        below = {split: x for split, x in self.confidence.items() if (x < 1).any()}
+        object.__setattr__(self, "confidence", below)
         if self.labels is not None and len(self.labels) != len(self.entities):
             raise ValueError(f"{len(self.labels)} labels for {len(self.entities)} entities")
 
@@ -84,13 +101,16 @@ class KnowledgeGraph:
         )
 
     def _repr_html_(self) -> str:
-        few = replace(self, train=self.train[:5], valid=no_triples(), test=no_triples())
+        few = self.select(train=slice(5), valid=slice(0), test=slice(0))
         return html_table(few.to_frame(), repr(self))
 
     def to_frame(self) -> pl.DataFrame:
-        """Return all facts by name, with the columns head, relation, tail and split."""
+        """Return all facts by name, with the columns head, relation, tail and split.
+
+        Where a fact has a confidence below 1 there is a column of confidences.
+        """
         heads, relations, tails = self.triples.T
-        return pl.DataFrame(
+        frame = pl.DataFrame(
             {
                 "head": self.entities.names.gather(heads),
                 "relation": self.relations.names.gather(relations),
@@ -98,6 +118,27 @@ class KnowledgeGraph:
                 "split": np.repeat(SPLITS, [len(getattr(self, split)) for split in SPLITS]),
             }
         )
+        if not self.confidence:
+            return frame
+        every = np.concatenate([self.confidence_of(split) for split in SPLITS])
+        return frame.with_columns(confidence=pl.Series(every))
+
+    def confidence_of(self, split: str) -> Floats:
+        """Return the confidence of each fact of a split, float64 ``(n,)``, 1 by default."""
+        given = self.confidence.get(split)
+        return np.ones(len(getattr(self, split))) if given is None else given
+
+    def select(self, **rows: Selection) -> KnowledgeGraph:
+        """Return the graph with some facts of the named splits, and all of the others.
+
+        Args:
+            rows: A split -> a mask, positions, or a slice of its facts.
+        """
+        facts = {split: getattr(self, split)[chosen] for split, chosen in rows.items()}
+        confidence = {
+            split: x[rows[split]] if split in rows else x for split, x in self.confidence.items()
+        }
+        return replace(self, **facts, confidence=confidence)
 
     def _check_range(self, split: str, triples: Triples) -> None:
         limits = (len(self.entities), len(self.relations), len(self.entities))

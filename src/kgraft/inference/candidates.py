@@ -91,7 +91,7 @@ class Candidates:
         typed: bool = False,
         without: KnownFacts | None = None,
     ) -> Iterator[tuple[slice, TopCandidates]]:
-        """Yield the best candidates of queries, in blocks.
+        """Yield the best candidates of queries, in blocks; facts known to be false are none.
 
         Args:
             anchors: The model's rows of the given entities, which have a vector, int64 ``(n,)``.
@@ -105,9 +105,12 @@ class Candidates:
         for start in range(0, len(anchors), size):
             block = slice(start, start + size)
             scores, unknown = self._scores(anchors[block], relations[block], side, self._scorer)
+            false = self._names.known_false
             shown = scores
+            if len(false):
+                shown = self._without(scores, anchors[block], relations[block], side, false)
             if without is not None:
-                shown = self._without(scores, anchors[block], relations[block], side, without)
+                shown = self._without(shown, anchors[block], relations[block], side, without)
             if typed:
                 shown = shown.masked_fill(~self._typed(relations[block], side), -torch.inf)
             top = shown.topk(min(k, len(self)))
@@ -161,15 +164,21 @@ class Candidates:
     def _scores(
         self, anchors: Rows, relations: Rows, side: Side, scorer: Scorer
     ) -> tuple[Tensor, Tensor]:
-        """Return scores ``(b, c)``, and again with -inf for the source's training facts."""
+        """Return scores ``(b, c)``, and again with -inf for what the source states or denies.
+
+        These are its training facts, and those known to be false.
+        """
         scores = scorer.score(
             torch.from_numpy(anchors),
             torch.from_numpy(relations),
             side=side,
             candidates=torch.from_numpy(self.rows),
         )
-        trained = self._names.trained[self._names.source]
-        return scores, self._without(scores, anchors, relations, side, trained)
+        trained, false = self._names.trained[self._names.source], self._names.known_false
+        unknown = self._without(scores, anchors, relations, side, trained)
+        if len(false):
+            unknown = self._without(unknown, anchors, relations, side, false)
+        return scores, unknown
 
     def _without(
         self, scores: Tensor, anchors: Rows, relations: Rows, side: Side, known: KnownFacts

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from kgraft.errors import UnknownNameError
-from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, unknown
 from kgraft.linking.joint_graph import JointSource
@@ -225,6 +225,11 @@ class ModelNames:
             for source, facts in held_out.items()
         }
         return {**self.trained, **more}
+
+    @cached_property
+    def known_false(self) -> KnownFacts:
+        """The facts that the source knows to be false, in the model's rows."""
+        return KnownFacts(self.model.graph.known_false.get(self.source, no_triples()))
 
     @cached_property
     def _rows_of_label(self) -> dict[str, list[int]]:

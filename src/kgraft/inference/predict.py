@@ -238,6 +238,9 @@ class Predictor:
             ]
             places = np.flatnonzero(fits)
         rows = part.relation_rows[places]
+        asked = np.stack([np.full_like(rows, start), rows, np.full_like(rows, end)], axis=1)
+        places = places[~self.names.known_false.contains(asked)]
+        rows = part.relation_rows[places]
         heads, tails = (torch.full((len(rows),), row) for row in (start, end))
         best = kge.score_facts(heads, torch.from_numpy(rows), tails).topk(min(k, len(rows)))
         chosen = best.indices.numpy()

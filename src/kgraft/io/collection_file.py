@@ -159,7 +159,16 @@ def line_of(text: str, key: str, number: int | None = None) -> int | None:
 def placed(source: GraphSource, directory: Path) -> GraphSource:
     """Return the source with paths relative to the collection file's directory."""
     changes: dict[str, Path | tuple[Path, ...]] = {}
-    for name in ("train", "valid", "test", "entities", "relations", "labels", "attributes"):
+    for name in (
+        "train",
+        "valid",
+        "test",
+        "negatives",
+        "entities",
+        "relations",
+        "labels",
+        "attributes",
+    ):
         value: Path | tuple[Path, ...] | None = getattr(source, name)
         if isinstance(value, tuple):
             changes[name] = tuple(directory / path for path in value)

@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from kgraft.errors import DataError
 from kgraft.io.fact_columns import roles_of_names
+from kgraft.io.fact_confidence import CONFIDENCE, find_confidence, with_confidence
 from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import whole_numbers
 from kgraft.system.memory import require_for_file
@@ -36,11 +37,13 @@ def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[
             first three where these are only numbers.
 
     Yields:
-        String columns head, relation, tail, a batch of rows at a time.
+        String columns head, relation, tail, and Float64 ``confidence`` where there is one, a batch
+        of rows at a time.
 
     Raises:
         DataError: If the file is missing, damaged, does not fit into free memory, has too
-            few columns or names that do not tell their roles, no row, or an empty cell.
+            few columns or names that do not tell their roles, no row, an empty cell, or a
+            confidence that is not in (0, 1].
     """
     rows = 0
     for frame in read_batches(path):
@@ -114,7 +117,7 @@ def facts_of(
     path: Path | None = None,
     first_row: int = 0,
 ) -> pl.DataFrame:
-    """Return a frame's facts as String columns head, relation and tail.
+    """Return a frame's facts as String columns head, relation and tail, and their confidences.
 
     Args:
         frame: Columns of text, categories, or whole numbers.
@@ -127,6 +130,9 @@ def facts_of(
     """
     if columns is None:
         places = roles_of_names(frame.columns, path)
+        confidence = find_confidence(frame.columns)
+        if confidence is not None and confidence not in places.values():
+            places[CONFIDENCE] = confidence
         chosen = [frame.columns[place] for place in places.values()]
         columns = list(places)
     else:
@@ -140,7 +146,12 @@ def facts_of(
     picked = {role: frame[name] for role, name in zip(columns, chosen, strict=True)}
     if frame.is_empty():
         raise DataError("there are no rows", remedy="Give facts, or leave it out", path=path)
-    return pl.DataFrame({role: _text(picked[role], role, path, first_row) for role in ROLES})
+    facts = pl.DataFrame({role: _text(picked[role], role, path, first_row) for role in ROLES})
+    if CONFIDENCE not in picked:
+        return facts
+    given = picked[CONFIDENCE]
+    facts = facts.with_columns(given.alias(CONFIDENCE))
+    return with_confidence(facts, given.name, path=path, first_row=first_row)
 
 
 def _text(values: pl.Series, role: str, path: Path | None, first_row: int) -> pl.Series:

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.io.fact_confidence import CONFIDENCE, find_confidence, with_confidence
 from kgraft.io.named_facts import ROLES
 from kgraft.io.table_errors import empty_cell
 from kgraft.io.tabular import LINE, LONGEST_LINE, UNUSED, first_rows, read_columns
@@ -69,6 +70,9 @@ NAMELESS: Final = re.compile(r"|\d+|unnamed\d*|(column|col|field|f|c|v|x)\d+")
 
 QUOTED: Final = '"(?:[^"]|"")*"'
 """A quoted cell."""
+
+READ: Final = (*ROLES, CONFIDENCE)
+"""Columns that are read."""
 
 NTRIPLES: Final = r"(<[^<>\s]+>|_:\S+)\s*<[^<>\s]+>\s*(<[^<>\s]+>|_:\S+|\".*)\s*\.\s*(#.*)?$"
 """A statement of N-Triples."""
@@ -199,13 +203,16 @@ def read_fact_table(
         header: The first line names columns; None finds out.
 
     Returns:
-        String columns head, relation, tail, and Int64 ``line``.
+        String columns head, relation, tail, Float64 ``confidence`` where the file has a column of
+        confidences, and Int64 ``line``.
 
     Raises:
-        DataError: With file and line, as ``read_columns``; or if a header does not tell the roles.
+        DataError: With file and line, as ``read_columns``; or if a header does not tell the roles,
+            or a confidence is not in (0, 1].
 
     Warns:
-        KgraftWarning: When the first fact looks like a header.
+        KgraftWarning: When the first fact looks like a header, or a column called weight or score
+            is left out.
     """
     denied, claimed = header is False, header is True
     counted = None
@@ -221,7 +228,7 @@ def read_fact_table(
     found = find_roles(cells)
     if columns is not None:
         header = _agrees(cells, found, columns, path, line) if header is None else header
-        order = [name if name in ROLES else UNUSED for name in columns]
+        order = [name if name in READ else UNUSED for name in columns]
     elif header is False or (header is None and not _is_header(cells, found)):
         order, header = list(ROLES), False
         if len(cells) != len(ROLES):
@@ -229,10 +236,17 @@ def read_fact_table(
     else:
         if len(found) < len(ROLES) and header is None:
             raise untold(cells, path, line)
-        role_at = {place: role for role, place in roles_of_names(cells, path).items()}
+        role_at = {place: role for role, place in _all_roles(cells, path).items()}
         order, header = [role_at.get(place, UNUSED) for place in range(len(cells))], True
+    named = cells[order.index(CONFIDENCE)] if header and CONFIDENCE in order else CONFIDENCE
     facts = read_columns(
-        path, order, separator=separator, header=header, header_decides=False, after=after
+        path,
+        order,
+        separator=separator,
+        header=header,
+        header_decides=False,
+        after=after,
+        may_be_empty=(CONFIDENCE,),
     )
     if counted is not None and not claimed:
         _check_count(counted, facts, path, line)
@@ -240,7 +254,14 @@ def read_fact_table(
         _warn_of_header(facts, path)
     if header and separator == "\t" and all(re.fullmatch(QUOTED, cell) for cell in cells):
         facts = _unquoted(facts, path)
-    return facts.select(*ROLES, LINE)
+    facts = with_confidence(facts, named, path=path, lines=facts[LINE])
+    return facts.select(x for x in (*READ, LINE) if x in facts.columns)
+
+
+def _all_roles(cells: Sequence[str], path: Path) -> dict[str, int]:
+    """Return the position of each role in a header, also that of a confidence."""
+    roles, place = roles_of_names(cells, path), find_confidence(cells)
+    return roles if place is None or place in roles.values() else {**roles, CONFIDENCE: place}
 
 
 def _check_count(counted: int, facts: pl.DataFrame, path: Path, line: int) -> None:

@@ -16,6 +16,8 @@ from kgraft.graph.identities import Treatment
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples, as_triples
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import UNREADABLE, facts_of
+from kgraft.io.fact_confidence import CONFIDENCE
+from kgraft.io.known_false import known_false_facts
 from kgraft.io.named_facts import FactNames
 from kgraft.system.forks import require_threads
 
@@ -39,6 +41,7 @@ def from_arrays(
     *,
     valid: ArrayLike = (),
     test: ArrayLike = (),
+    known_false: ArrayLike = (),
     entities: Iterable[str] | Vocabulary | None = None,
     relations: Iterable[str] | Vocabulary | None = None,
     identities: Treatment | None = None,
@@ -50,13 +53,15 @@ def from_arrays(
         train: ``(n, 3)``: head, relation, tail.
         valid: ``(n, 3)``.
         test: ``(n, 3)``.
+        known_false: Facts known to be false, ``(n, 3)``.
         entities: The name of each entity; None: ``"0"``, ``"1"``, … up to the largest id.
         relations: The name of each relation; None: likewise.
         identities: Treatment of statements of sameness; None: ``links``, with a warning.
 
     Raises:
-        DataError: If a shape is not ``(n, 3)``, a number is not whole, an id is out of range, or
-            a name is repeated; or if all facts are statements of sameness.
+        DataError: If a shape is not ``(n, 3)``, a number is not whole, an id is out of range,
+            a name is repeated, or a fact is both stated and known to be false; or if all facts are
+            statements of sameness.
 
     Warns:
         KgraftWarning: When train repeats held-out facts, and of statements of sameness.
@@ -67,7 +72,8 @@ def from_arrays(
             split: as_triples(values)
             for split, values in zip(SPLITS, (train, valid, test), strict=True)
         }
-        every = np.concatenate(list(splits.values()))
+        false = as_triples(known_false)
+        every = np.concatenate([*splits.values(), false])
         entity_names = _vocabulary(entities, every[:, [0, 2]])
         relation_names = _vocabulary(relations, every[:, [1]])
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -85,7 +91,16 @@ def from_arrays(
                 f"{name}: a {role} lies outside 0 to {limit - 1}",
                 remedy="Give a name for each id, and ids that count from 0",
             )
-    return _assembled(name, entity_names, relation_names, splits, identities, fixed=True)
+    pieces = {split: [FactRows(triples)] for split, triples in splits.items()}
+    return assemble(
+        name,
+        entity_names,
+        relation_names,
+        pieces,
+        known_false=[FactRows(false)],
+        identities=identities,
+        fixed=True,
+    )
 
 
 def from_frame(
@@ -94,6 +109,7 @@ def from_frame(
     *,
     valid: Frame | None = None,
     test: Frame | None = None,
+    known_false: Frame | None = None,
     identities: Treatment | None = None,
 ) -> KnowledgeGraph:
     """Make a graph from polars or pandas frames, or Arrow tables, of names (or whole numbers).
@@ -101,27 +117,42 @@ def from_frame(
     Args:
         name: The graph's name.
         train: Columns head, relation and tail, also by another common name in any case and order;
-            columns without names go by position.
+            columns without names go by position. A column called confidence, probability, weight or
+            score holds each fact's confidence, in (0, 1].
         valid: Likewise.
         test: Likewise.
+        known_false: Facts known to be false, likewise; their confidences play no part.
         identities: Treatment of statements of sameness; None: ``links``, with a warning.
 
     Raises:
         DataError: If it is no such frame, columns are missing or their names do not tell their
-            roles, a column is neither text nor whole numbers, or a cell is empty.
+            roles, a column is neither text nor whole numbers, a cell is empty, a confidence is not
+            in (0, 1], or a fact is both stated and known to be false.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts, and of statements of sameness.
+        KgraftWarning: When train repeats held-out facts, of statements of sameness, or when facts
+            known to be false have names that no fact has; these are left out.
     """
     require_threads()
-    names = FactNames()
-    splits = {
-        split: names.triples(facts_of(_as_polars(frame, f"{name}, {split}")))
+    names, own = FactNames(), FactNames()
+    pieces = {
+        split: [_rows_of(names, frame, f"{name}, {split}")]
         for split, frame in zip(SPLITS, (train, valid, test), strict=True)
         if frame is not None or split == "train"
     }
     vocabularies = names.entities.vocabulary(), names.relations.vocabulary()
-    return _assembled(name, *vocabularies, splits, identities)
+    false = []
+    if known_false is not None:
+        rows = [_rows_of(own, known_false, f"{name}, known_false")]
+        owned = own.entities.vocabulary(), own.relations.vocabulary()
+        false = known_false_facts(name, vocabularies, rows, owned)
+    return assemble(name, *vocabularies, pieces, known_false=false, identities=identities)
+
+
+def _rows_of(names: FactNames, frame: Frame | None, what: str) -> FactRows:
+    facts = facts_of(_as_polars(frame, what))
+    given = facts[CONFIDENCE].to_numpy() if CONFIDENCE in facts.columns else None
+    return FactRows(names.triples(facts), confidence=given)
 
 
 def from_pykeen(
@@ -175,19 +206,6 @@ def from_pykeen(
         identities=identities,
         **splits,
     )
-
-
-def _assembled(
-    name: str,
-    entities: Vocabulary,
-    relations: Vocabulary,
-    splits: dict[str, Triples],
-    identities: Treatment | None,
-    *,
-    fixed: bool = False,
-) -> KnowledgeGraph:
-    pieces = {split: [FactRows(triples)] for split, triples in splits.items()}
-    return assemble(name, entities, relations, pieces, identities=identities, fixed=fixed)
 
 
 def _vocabulary(names: Iterable[str] | Vocabulary | None, used: Triples) -> Vocabulary:

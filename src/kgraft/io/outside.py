@@ -44,5 +44,5 @@ def outside(problem: str, path: Path, line: int | None = None) -> DataError:
 def files_of(source: GraphSource) -> list[Path]:
     """Return all files that a source names."""
     lists = (source.entities, source.relations, source.labels)
-    found = [*source.train, *source.valid, *source.test, *source.attributes]
+    found = [*source.train, *source.valid, *source.test, *source.negatives, *source.attributes]
     return found + [path for path in lists if path is not None]

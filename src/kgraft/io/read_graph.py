@@ -19,6 +19,8 @@ from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.attributes import OWN_NAME, part_literals, read_attributes
 from kgraft.io.columnar import read_columnar
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
+from kgraft.io.fact_confidence import CONFIDENCE
+from kgraft.io.known_false import known_false_facts
 from kgraft.io.name_lists import NameList, read_names
 from kgraft.io.named_facts import FactNames, labels_for
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
@@ -71,11 +73,13 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
         further: Further pairs of names that mean the same.
 
     Raises:
-        DataError: With file, line and remedy, for anything that cannot be read.
+        DataError: With file, line and remedy, for anything that cannot be read, and for a fact
+            that is both stated and known to be false.
 
     Warns:
-        KgraftWarning: When train repeats held-out facts, when RDF statements are left out, when
-            statements of sameness are found, or when far fewer facts are held out than asked for.
+        KgraftWarning: When train repeats held-out facts, when RDF statements or facts known to be
+            false are left out, when statements of sameness are found, or when far fewer facts are
+            held out than asked for.
     """
     require_threads()
     reading = _Reading(source)
@@ -95,6 +99,7 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
         splits,
         labels=reading.labels(entities),
         attributes=pl.concat(reading.attributes) if reading.attributes else None,
+        known_false=_known_false(source, (entities, relations)),
         identities=source.identities if "identities" in source.model_fields_set else None,
         further=further,
         fixed=source.entities is not None or source.relations is not None,
@@ -123,6 +128,14 @@ def format_of(path: Path) -> str:
     return ENDINGS[ending]
 
 
+def _known_false(source: GraphSource, names: tuple[Vocabulary, Vocabulary]) -> list[FactRows]:
+    """Read the facts known to be false, in the rows of a graph's names."""
+    reading = _Reading(source)
+    pieces = [rows for path in source.negatives for rows in reading.read(path)]
+    own = reading.vocabularies()
+    return known_false_facts(source.name, names, pieces, own, source.spelling)
+
+
 class _Reading:
     """Names, lists and attributes that the files of one graph share."""
 
@@ -142,8 +155,10 @@ class _Reading:
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
         elif kind not in _SEPARATORS:
-            for facts in read_columnar(path, columns):
-                yield self._numbered(facts, path)
+            pieces = [self._numbered(facts, path) for facts in read_columnar(path, columns)]
+            # A column called weight may turn out in its last rows to hold no confidences.
+            is_given = all(x.confidence is not None for x in pieces)
+            yield from (x if is_given else replace(x, confidence=None) for x in pieces)
         elif OWN_NAME.fullmatch(path.name) and columns is None:
             self.read_attributes(path)
             problem = "read as attributes of entities, as its name says, not as facts"
@@ -242,7 +257,8 @@ class _Reading:
 
     def _numbered(self, facts: pl.DataFrame, path: Path) -> FactRows:
         lines = facts[LINE] if LINE in facts.columns else None
-        return FactRows(self._rows(facts, path, lines), path, lines)
+        given = facts[CONFIDENCE].to_numpy() if CONFIDENCE in facts.columns else None
+        return FactRows(self._rows(facts, path, lines), path, lines, given)
 
     def _rows(self, facts: pl.DataFrame, path: Path, lines: pl.Series | None) -> Triples:
         def by_list(role: str, listed: NameList) -> Rows:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from kgraft.graph.identities import Treatment
 from kgraft.graph.spelling import Spelling
+from kgraft.io.fact_confidence import CONFIDENCE
 from kgraft.io.iris import is_iri
 
 Format = Literal[
@@ -68,9 +69,11 @@ class GraphSource(BaseModel):
         train: One file of facts, or several.
         valid: Validation facts; empty when ``split`` makes them.
         test: Test facts; empty when ``split`` makes them.
+        negatives: Facts known to be false. Those of names that no fact has are left out.
         split: Make valid and test from train; not together with ``valid`` or ``test``.
         format: Format of the files.
-        columns: For tables, the role of each column; other names are ignored columns.
+        columns: For tables, the role of each column, ``confidence`` among them where there is one;
+            other names are ignored columns.
         header: For tables, the first line names columns; ``None`` finds out.
         entities: A file of entity names, one a line: then heads and tails are line numbers from 0,
             or the ids that the file has beside the names.
@@ -93,6 +96,7 @@ class GraphSource(BaseModel):
     train: Paths = Field(min_length=1)
     valid: Paths = ()
     test: Paths = ()
+    negatives: Paths = ()
     split: Split | None = None
     format: Format = "auto"
     columns: tuple[str, ...] = ("head", "relation", "tail")
@@ -112,6 +116,8 @@ class GraphSource(BaseModel):
         for role in ("head", "relation", "tail"):
             if self.columns.count(role) != 1:
                 raise ValueError(f"columns must name {role!r} exactly once, not {self.columns}")
+        if self.columns.count(CONFIDENCE) > 1:
+            raise ValueError(f"columns may name {CONFIDENCE!r} once, not {self.columns}")
         if self.split is not None and (self.valid or self.test):
             raise ValueError("give either split, or valid and test files, not both")
         if self.spelling == "normal" and (self.entities or self.relations):
@@ -130,7 +136,7 @@ class GraphSource(BaseModel):
         """
         places = {
             path: Path(os.path.normpath(path.absolute()))
-            for path in (*self.train, *self.valid, *self.test, *self.attributes)
+            for path in (*self.train, *self.valid, *self.test, *self.attributes, *self.negatives)
         }
         parents: dict[str, set[Path]] = {}
         for place in places.values():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.errors import KgraftWarning, describe
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.source import Split
 
@@ -43,7 +43,8 @@ def draw_splits(graph: KnowledgeGraph, split: Split) -> KnowledgeGraph:
     role = np.where(place < split.test, 2, np.where(place < split.test + split.valid, 1, 0))
     role[_needed(facts[:, [0, 2]], len(graph.entities), numbers)] = 0
     role[_needed(facts[:, 1:2], len(graph.relations), numbers)] = 0
-    found = {name: facts[role == x] for x, name in enumerate(("train", "valid", "test"))}
+    masks = {name: role == x for x, name in enumerate(SPLITS)}
+    found = {name: facts[mask] for name, mask in masks.items()}
     for name, share in (("valid", split.valid), ("test", split.test)):
         wanted = round(share * len(facts))
         if 2 * len(found[name]) < wanted:
@@ -57,7 +58,9 @@ def draw_splits(graph: KnowledgeGraph, split: Split) -> KnowledgeGraph:
                 KgraftWarning,
                 stacklevel=3,
             )
-    return replace(graph, **found)
+    given = graph.confidence_of("train")
+    confidence = {name: given[mask] for name, mask in masks.items()}
+    return replace(graph, **found, confidence=confidence)
 
 
 def _needed(rows: Triples, n_rows: int, numbers: Hashes) -> NDArray[np.bool_]:

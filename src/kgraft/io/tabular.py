@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -53,6 +53,7 @@ def read_columns(
     header_decides: bool = True,
     comment: str | None = None,
     after: int = 0,
+    may_be_empty: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Read the named columns of a table as text.
 
@@ -67,6 +68,7 @@ def read_columns(
             are then skipped.
         comment: Start of lines that are skipped before the first row.
         after: Number of lines to skip before all else.
+        may_be_empty: Those of ``columns`` that may have empty cells, which are null.
 
     Returns:
         String columns ``columns`` without ``"_"``, then the ``optional`` ones that the file has,
@@ -82,6 +84,7 @@ def read_columns(
     shape = _find_shape(
         path, names, optional, separator, header, words, header_decides, comment, after
     )
+    shape = replace(shape, optional=shape.optional | {*may_be_empty})
     try:
         frame = _parse(path, shape)
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyoxigraph
 
 from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.fact_confidence import CONFIDENCE
 from kgraft.io.iris import iri_of
 from kgraft.io.named_facts import ROLES
 from kgraft.io.rdf import RDFS_LABEL, label_literals
@@ -38,9 +39,10 @@ def write_graph(
 ) -> GraphSource:
     """Write a graph's splits as ``train``, ``valid`` and ``test``, each atomically.
 
-    Reading restores facts by name, but no entities without facts. Labels go to ``labels.tsv``, in
-    N-Triples to ``literals.nt`` together with the attributes, which only N-Triples holds. There, a
-    name that is not an IRI is percent-encoded under ``urn:kgraft:``.
+    Reading restores facts by name, but no entities without facts. Facts known to be false go to
+    ``known_false``, and confidences to a fourth column, which N-Triples has not. Labels go to
+    ``labels.tsv``, in N-Triples to ``literals.nt`` together with the attributes, which only
+    N-Triples holds. There, a name that is not an IRI is percent-encoded under ``urn:kgraft:``.
 
     Args:
         graph: A graph with training facts.
@@ -52,19 +54,26 @@ def write_graph(
         A source that reads the files.
 
     Raises:
-        DataError: If there is nothing to train on, or a name cannot be written to a TSV file.
+        DataError: If there is nothing to train on, a name cannot be written to a TSV file,
+            or a confidence to N-Triples.
     """
     require_threads()
+    if format == "ntriples" and graph.confidence:
+        raise DataError(
+            f"facts of {graph.name!r} have confidences, which N-Triples cannot hold",
+            remedy="Write TSV or Parquet",
+        )
     if not len(graph.train):
         raise DataError(f"{graph.name!r} has no facts to train on", remedy="Add train facts")
     ending = _ENDING[format] + (compression if format != "parquet" else "")
-    paths = {s: directory / f"{s}{ending}" for s in SPLITS if len(getattr(graph, s))}
+    every = (*SPLITS, "known_false")
+    paths = {s: directory / f"{s}{ending}" for s in every if len(getattr(graph, s))}
     labels_path = None
     trains = [paths["train"]]
     with ExitStack() as stack:
         for split, path in paths.items():
             temporary = stack.enter_context(write_atomically(path))
-            _write_facts(graph, getattr(graph, split), temporary, format)
+            _write_facts(graph, split, temporary, format)
         if format == "ntriples":
             if graph.labels is not None or graph.attributes is not None:
                 trains.append(directory / f"literals{ending}")
@@ -77,20 +86,23 @@ def write_graph(
         train=tuple(trains),
         valid=tuple(path for split, path in paths.items() if split == "valid"),
         test=tuple(path for split, path in paths.items() if split == "test"),
+        negatives=tuple(path for split, path in paths.items() if split == "known_false"),
         format=format,
+        columns=(*ROLES, *([CONFIDENCE] if graph.confidence else ())),
         header=False,
         labels=labels_path,
     )
 
 
-def _write_facts(
-    graph: KnowledgeGraph, triples: Triples, path: Path, format_: WrittenFormat
-) -> None:
+def _write_facts(graph: KnowledgeGraph, split: str, path: Path, format_: WrittenFormat) -> None:
     entities, relations = graph.entities.names, graph.relations.names
     if format_ == "ntriples":
         entities, relations = _iris(graph.entities), _iris(graph.relations)
+    triples = getattr(graph, split)
     columns = zip(ROLES, (entities, relations, entities), triples.T, strict=True)
     facts = pl.DataFrame({role: names.gather(rows) for role, names, rows in columns})
+    if graph.confidence:
+        facts = facts.with_columns(pl.Series(CONFIDENCE, graph.confidence_of(split)))
     if format_ == "parquet":
         facts.write_parquet(path)
     elif format_ == "tsv":
@@ -111,7 +123,7 @@ def _write_labels(graph: KnowledgeGraph, path: Path) -> None:
 
 
 def _write_tsv(frame: pl.DataFrame, path: Path) -> None:
-    check_cells(frame)
+    check_cells(frame.select(pl.col(pl.String)))
     with _output(path) as output:
         frame.write_csv(output, include_header=False, separator="\t", quote_style="never")
 

@@ -53,6 +53,8 @@ class SourceReport:
         unseen_valid: Validation facts with an entity or a relation that has no training fact, nor
             is linked to one with some.
         unseen_test: Test facts, likewise.
+        known_false: Facts known to be false.
+        uncertain: Facts with a confidence below 1.
     """
 
     name: str
@@ -74,6 +76,8 @@ class SourceReport:
     further_names: int = 0
     unseen_valid: int = 0
     unseen_test: int = 0
+    known_false: int = 0
+    uncertain: int = 0
 
     def oddities(self) -> list[str]:
         """Return unexpected contents in words."""
@@ -85,6 +89,8 @@ class SourceReport:
             "[[source]] makes them one)": self.similar_names,
             "entities merged with another one that is the same": self.merged_entities,
             "further names of its entities": self.further_names,
+            "facts known to be false": self.known_false,
+            "facts with a confidence below 1": self.uncertain,
         }
         found = [f"{name}: {count:,}" for name, count in counts.items() if count]
         if self.unseen_valid or self.unseen_test:
@@ -305,6 +311,8 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph, found: IdentityLink
         attributes=0 if graph.attributes is None else len(graph.attributes),
         duplicates=graph.duplicates,
         similar_names=sum(_n_similar(x) for x in (graph.entities, graph.relations)),
+        known_false=len(graph.known_false),
+        uncertain=sum(int((x < 1).sum()) for x in graph.confidence.values()),
         linked_share=float(linked.mean()) if len(linked) else 0.0,
         covered_share=float(covered(joint, graph.name, graph.test).mean())
         if len(graph.test)

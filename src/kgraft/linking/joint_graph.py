@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.errors import UnknownNameError, counted
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.links import LinkKind, Links
@@ -103,6 +103,9 @@ class JointGraph:
             sources occurs twice.
         triple_sources: For each fact, the position of its source in ``parts``, int16 ``(n,)``.
         conflicts: Links that were left out.
+        confidence: Confidence that each fact is stated with, in (0, 1], float64 ``(n,)``; None: all
+            are 1.
+        known_false: Facts that a source knows to be false, in joint rows, ``(n, 3)``, by source.
     """
 
     parts: Mapping[str, JointSource]
@@ -111,6 +114,8 @@ class JointGraph:
     triples: Triples
     triple_sources: NDArray[np.int16]
     conflicts: tuple[LinkConflict, ...] = ()
+    confidence: NDArray[np.float64] | None = None
+    known_false: Mapping[str, Triples] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return visible(
@@ -141,10 +146,21 @@ class JointGraph:
         for place, (name, part) in enumerate(self.parts.items()):
             entities = positions_of(part.entity_rows, self.n_entities)
             relations = positions_of(part.relation_rows, self.n_relations)
-            heads, stated, tails = self.triples[self.triple_sources == place].T
-            facts = np.stack([entities[heads], relations[stated], entities[tails]], axis=1)
+            stated = self.triple_sources == place
+            false = self.known_false.get(name, no_triples())
+            facts, own_false = (
+                np.stack([entities[x[:, 0]], relations[x[:, 1]], entities[x[:, 2]]], axis=1)
+                for x in (self.triples[stated], false)
+            )
+            given = {} if self.confidence is None else {"train": self.confidence[stated]}
             found[name] = KnowledgeGraph(
-                name, part.entities, part.relations, facts, labels=part.labels
+                name,
+                part.entities,
+                part.relations,
+                facts,
+                labels=part.labels,
+                known_false=own_false,
+                confidence=given,
             )
         return found
 
@@ -266,7 +282,8 @@ def join(
     entities keep their rows. Links to graphs that are not among ``graphs`` are ignored.
 
     Args:
-        graphs: The graphs, with distinct names; only their training facts are taken over.
+        graphs: The graphs, with distinct names; only their training facts are taken over, and
+            those known to be false.
         links: Links between them.
         certain: Links of an earlier join, which outrank all others.
 
@@ -287,6 +304,8 @@ def join(
         )
     }
     sizes = [len(graph.train) for graph in graphs]
+    is_given = any("train" in graph.confidence for graph in graphs)
+    given = [graph.confidence_of("train") for graph in graphs if is_given]
     return JointGraph(
         parts=parts,
         n_entities=n_entities,
@@ -294,6 +313,10 @@ def join(
         triples=np.concatenate([parts[graph.name].joint(graph.train) for graph in graphs]),
         triple_sources=np.repeat(np.arange(len(graphs), dtype=np.int16), sizes),
         conflicts=entity_conflicts + relation_conflicts,
+        confidence=np.concatenate(given) if given else None,
+        known_false={
+            x.name: parts[x.name].joint(x.known_false) for x in graphs if len(x.known_false)
+        },
     )
 
 

@@ -52,14 +52,16 @@ def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | Non
 
 
 def weights_by_link_confidence(
-    graph: JointGraph, links: Sequence[Links], sharpness: float
+    graph: JointGraph, links: Sequence[Links], sharpness: float, stated: Floats | None = None
 ) -> Floats | None:
-    """Return per-fact weights from link confidence, ``(n,)``, 1 in the mean; None if all are equal.
+    """Return per-fact weights, ``(n,)``, 1 in the mean; None if all are equal.
 
     Args:
         graph: Sources joined by the links.
         links: The links.
         sharpness: Exponent of the link confidence.
+        stated: Weight that each fact is stated with, ``(n,)``; by default 1.
     """
     weights = link_confidence(graph, links) ** sharpness
+    weights = weights if stated is None else weights * stated
     return None if (weights == 1).all() else weights / weights.mean()

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.joint_graph import JointGraph, join, positions_of
 from kgraft.linking.links import LinkKind, Links
@@ -158,13 +158,19 @@ def _cut(
     entity_of = positions_of(part.entity_rows[own_entities], background.n_entities)
     relation_of = positions_of(part.relation_rows[own_relations], background.n_relations)
     stated = facts[background.triple_sources[facts] == background.sources.index(source)]
-    heads, rels, tails = background.triples[stated].T
+    chosen, false = (
+        np.stack([entity_of[x[:, 0]], relation_of[x[:, 1]], entity_of[x[:, 2]]], axis=1)
+        for x in (background.triples[stated], background.known_false.get(source, no_triples()))
+    )
+    given = background.confidence
     graph = KnowledgeGraph(
         source,
         Vocabulary(part.entities.names.gather(own_entities)),
         Vocabulary(part.relations.names.gather(own_relations)),
-        np.stack([entity_of[heads], relation_of[rels], entity_of[tails]], axis=1),
+        chosen,
         labels=None if part.labels is None else part.labels.gather(own_entities),
+        known_false=false[(false >= 0).all(axis=1)],
+        confidence={} if given is None else {"train": given[stated]},
     )
     return _Cut(graph, own_entities, own_relations)
 

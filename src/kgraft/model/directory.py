@@ -6,7 +6,10 @@ settings.toml          settings of the training
 entities.parquet       source, name, label, row: the names of each entity row, in each source
 relations.parquet      source, name, row
 facts.parquet          head, relation, tail (rows), source: the training facts; with rules also
-                       reliability, the probability that the target states a fact
+                       reliability, the probability that the target states a fact, and where facts
+                       are stated with one, confidence
+held_out.parquet       the same columns: validation and test facts, where there are some
+known_false.parquet    the same columns: facts that a source knows to be false, where there are some
 rules.parquet          with rules: the columns of ``kgraft.rules.rules``
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``, ``prior.*``;
                        with rules, ``ensemble`` (2 m, F)
@@ -28,25 +31,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
-from kgraft.graph.grouped_index import smallest_ints
-from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.vocabulary import Vocabulary
-from kgraft.io.columnar import read_batches, read_table
-from kgraft.io.named_facts import ROLES
-from kgraft.linking.joint_graph import JointGraph, JointSource
+from kgraft.io.columnar import read_table
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.calibration import Calibration
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
 from kgraft.model.frequency_prior import FrequencyPrior
+from kgraft.model.graph_tables import (
+    FACTS,
+    HELD_OUT,
+    check_rows,
+    read_by_source,
+    read_joint_graph,
+    write_by_source,
+    write_joint_graph,
+)
 from kgraft.model.hub import downloaded
 from kgraft.model.kge import KgeModel
 from kgraft.model.manifest import (
@@ -71,9 +77,6 @@ BLOCK_ROWS = 1 << 16
 
 WEIGHTS = "weights.safetensors"
 
-HELD_OUT = "held_out.parquet"
-"""File of validation and test facts, where there are some."""
-
 REPORT = "report.html"
 """File of the report that commands write after training."""
 
@@ -81,7 +84,7 @@ FILES = (
     "settings.toml",
     "entities.parquet",
     "relations.parquet",
-    "facts.parquet",
+    FACTS,
     WEIGHTS,
     "training.jsonl",
     "metrics.json",
@@ -157,17 +160,13 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
 
 
 def _write(model: TrainedModel, directory: Path) -> None:
-    for kind in ("entities", "relations"):
-        _names(model.graph, kind).write_parquet(directory / f"{kind}.parquet")
-    facts, weights = _facts(model.graph), model.kge.tensors()
+    reliability, weights = None, model.kge.tensors()
     if model.evidence is not None:
-        facts = facts.with_columns(reliability=pl.Series(model.evidence.reliability))
+        reliability = model.evidence.reliability
         weights = {**weights, "ensemble": model.evidence.weights}
         model.evidence.rules.frame.write_parquet(directory / "rules.parquet")
-    facts.write_parquet(directory / "facts.parquet")
-    if model.held_out:
-        held_out = [_fact_rows(x, [name] * len(x)) for name, x in model.held_out.items()]
-        pl.concat(held_out).write_parquet(directory / HELD_OUT)
+    write_joint_graph(model.graph, directory, reliability)
+    write_by_source(model.held_out, directory / HELD_OUT)
     weights = {name: value.contiguous() for name, value in weights.items()}
     save_file(weights, directory / WEIGHTS)
     texts = {
@@ -194,28 +193,6 @@ def _write(model: TrainedModel, directory: Path) -> None:
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
-def _names(graph: JointGraph, kind: str) -> pl.DataFrame:
-    frames = []
-    for source, part in graph.parts.items():
-        names = part.entities.names if kind == "entities" else part.relations.names
-        rows = part.entity_rows if kind == "entities" else part.relation_rows
-        columns = {"source": [source] * len(names), "name": names}
-        if kind == "entities":
-            unlabelled = pl.Series([None] * len(names), dtype=pl.String)
-            columns["label"] = unlabelled if part.labels is None else part.labels
-        frames.append(pl.DataFrame({**columns, "row": rows}, schema_overrides={"row": pl.Int64}))
-    return pl.concat(frames)
-
-
-def _facts(graph: JointGraph) -> pl.DataFrame:
-    sources = pl.Series(graph.sources, dtype=pl.String).gather(graph.triple_sources)
-    return _fact_rows(graph.triples, sources)
-
-
-def _fact_rows(facts: Triples, sources: pl.Series | list[str]) -> pl.DataFrame:
-    return pl.DataFrame(facts, schema=list(ROLES)).with_columns(pl.Series("source", sources))
-
-
 def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     if manifest["kind"] not in get_args(Kind):
         raise ValueError(f"there is no kind of model called {manifest['kind']!r}")
@@ -223,9 +200,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         raise ValueError(f"the target {manifest['target']!r} is no source")
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
-    facts = _read_facts(directory / "facts.parquet", manifest)
-    sizes = manifest["entities"], manifest["relations"]
-    graph = JointGraph(_read_parts(directory, manifest), *sizes, *facts)
+    graph = read_joint_graph(directory, manifest)
     weights = read_verified_tensors(directory / WEIGHTS, manifest["files"][WEIGHTS])
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     if "prior.entities" in weights:
@@ -249,7 +224,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
         calibration=_read_calibration(directory / "calibration.json", manifest),
-        held_out=_read_held_out(directory / HELD_OUT, manifest),
+        held_out=read_by_source(directory / HELD_OUT, manifest),
     )
 
 
@@ -258,14 +233,6 @@ def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibrat
         return {}
     curves = json.loads(path.read_text(encoding="utf-8"))
     return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
-
-
-def _read_held_out(path: Path, manifest: dict[str, Any]) -> dict[str, Triples]:
-    if path.name not in manifest["files"]:
-        return {}
-    facts, stated = _read_facts(path, manifest)
-    found = {name: facts[stated == x] for x, name in enumerate(manifest["sources"])}
-    return {name: x for name, x in found.items() if len(x)}
 
 
 def _min_vectors(graph: JointGraph, target: str | None) -> int:
@@ -281,7 +248,7 @@ def _read_evidence(
     if "ensemble" not in weights:
         return None
     rules = read_table(directory / "rules.parquet")
-    reliability = read_table(directory / "facts.parquet", ["reliability"])["reliability"]
+    reliability = read_table(directory / FACTS, ["reliability"])["reliability"]
     _check_rules(rules, graph)
     if reliability.dtype != pl.Float64 or reliability.null_count():
         raise ValueError("a fact has no reliability")
@@ -300,50 +267,4 @@ def _check_rules(rules: pl.DataFrame, graph: JointGraph) -> None:
         raise ValueError(f"the columns of the rules are not {', '.join(SCHEMA)}")
     for name in ("relation", *BODY, "entity", "answer"):
         limit = graph.n_entities if name in ("entity", "answer") else 2 * graph.n_relations
-        _check_rows(rules[name].drop_nulls(), limit, f"{name} of a rule")
-
-
-def _check_rows(rows: pl.Series, limit: int, name: str) -> None:
-    if not rows.dtype.is_integer() or rows.null_count():
-        raise ValueError(f"a {name} is no row number")
-    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < limit:  # type: ignore[arg-type]
-        raise ValueError(f"a {name} lies outside 0 to {limit - 1}")
-
-
-def _read_parts(directory: Path, manifest: dict[str, Any]) -> dict[str, JointSource]:
-    entities = read_table(directory / "entities.parquet")
-    relations = read_table(directory / "relations.parquet")
-    _check_rows(entities["row"], manifest["entities"], "row")
-    _check_rows(relations["row"], manifest["relations"], "row")
-    parts = {}
-    for source in manifest["sources"]:
-        own = entities.filter(pl.col("source") == source)
-        own_relations = relations.filter(pl.col("source") == source)
-        parts[source] = JointSource(
-            Vocabulary(own["name"]),
-            Vocabulary(own_relations["name"]),
-            own["row"].to_numpy().copy(),
-            own_relations["row"].to_numpy().copy(),
-            None if own["label"].null_count() == len(own) else own["label"],
-        )
-    named = np.zeros(manifest["entities"], dtype=np.bool_)
-    for part in parts.values():
-        named[part.entity_rows] = True
-    if not named.all():
-        raise ValueError("there are more or fewer entities than there are names")
-    return parts
-
-
-def _read_facts(path: Path, manifest: dict[str, Any]) -> tuple[Triples, NDArray[np.int16]]:
-    """Return the facts ``(n, 3)`` and the number of each one's source, read in batches."""
-    limits = {role: manifest["relations" if role == "relation" else "entities"] for role in ROLES}
-    places = {source: place for place, source in enumerate(manifest["sources"])}
-    kind = smallest_ints(max(limits.values()))
-    triples, sources = [], []
-    for batch in read_batches(path, [*ROLES, "source"]):
-        for role, limit in limits.items():
-            _check_rows(batch[role], limit, role)
-        triples.append(batch.select(ROLES).to_numpy().astype(kind))
-        stated = batch["source"].replace_strict(places, return_dtype=pl.Int16)
-        sources.append(stated.to_numpy().copy())
-    return np.concatenate(triples, dtype=np.int64), np.concatenate(sources)
+        check_rows(rules[name].drop_nulls(), limit, f"{name} of a rule")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.graph.known_facts import KnownFacts, Side, queries
+from kgraft.graph.known_facts import KnownFacts, Side, distinct_queries, queries
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.ensemble import (
@@ -94,6 +94,8 @@ class LabelledLists:
         features: Of the candidates, ``(B, K)``.
         usable: Whether a candidate is neither stated nor repeated, bool ``(B, K)``.
         labels: Whether a validation fact states the candidate, bool ``(B, K)``.
+        judged: Whether the label counts, bool ``(B, K)``: of a validation query that of each usable
+            candidate, of other queries only those that are known to be false.
     """
 
     anchor: Tensor
@@ -101,6 +103,7 @@ class LabelledLists:
     features: Features
     usable: Tensor
     labels: Tensor
+    judged: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,7 @@ class ScoredSample:
 
     Args:
         facts: Two queries for each fact; the other facts of the graph are no candidates.
-        queries: Each different query once.
+        queries: Each different query once, and those of facts known to be false.
     """
 
     facts: CandidateLists
@@ -141,7 +144,23 @@ def score_sample(
             found.append(part)
             advance(len(part.facts.anchor))
     scored: ScoredSample = _concatenated(found)
-    return scored
+    false = [
+        _score_queries(scorer, sample, side, block, KnownFacts(sample.known_false))
+        for side in SIDES
+        for block in false_queries(sample, side)
+    ]
+    return replace(scored, queries=_concatenated([scored.queries, *false])) if false else scored
+
+
+def false_queries(sample: ValidationSample, side: Side) -> list[Rows]:
+    """Return anchors and relations of facts known to be false, in blocks of ``(b, 2)``.
+
+    Each query comes once, and those that validation facts ask are left out.
+    """
+    asked = distinct_queries(sample.known_false, side)
+    answers = KnownFacts(sample.facts).answers(asked[:, 0], asked[:, 1], side)[0]
+    asked = np.delete(asked, np.unique(answers), axis=0)
+    return np.array_split(asked, -(-len(asked) // AT_ONCE)) if len(asked) else []
 
 
 def folds(n_entities: int) -> Rows:
@@ -180,17 +199,59 @@ def _score_block(
     )
     first = torch.from_numpy(is_first)
     features = Features(*(x[first] for x in features))
-    by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
-    usable = ~stated[first]
-    chosen, once = _best(usable, features.vectors, by_evidence[first], by_both)
-    of_queries = LabelledLists(
+    of_queries = _labelled(
         anchors[first],
         along[first],
-        _gathered(features, chosen),
-        usable.gather(1, chosen) & once,
-        (known & ~stated)[first].gather(1, chosen),
+        features,
+        by_evidence[first],
+        ~stated[first],
+        (known & ~stated)[first],
     )
     return ScoredSample(of_facts, of_queries)
+
+
+def _score_queries(
+    scorer: EnsembleScorer,
+    sample: ValidationSample,
+    side: Side,
+    asked: Rows,
+    false: KnownFacts,
+) -> LabelledLists:
+    """Score the candidates of queries, ``(b, 2)``, of which those known to be false count."""
+    anchors, relations = (torch.from_numpy(x.copy()) for x in asked.T)
+    candidates = torch.from_numpy(sample.candidates)
+    features = scorer.features(anchors, relations, side=side, candidates=candidates)
+    column = torch.from_numpy(positions_of(sample.candidates, scorer.n_entities))
+    stated, denied = (
+        _marked(index, anchors, relations, side, column, len(candidates))
+        for index in (sample.stated, false)
+    )
+    along = directed(relations, side, scorer.n_relations)
+    by_evidence, none = evidence_probability(features), torch.zeros_like(stated)
+    return _labelled(anchors, along, features, by_evidence, ~stated, none, denied)
+
+
+def _labelled(
+    anchors: Tensor,
+    along: Tensor,
+    features: Features,
+    by_evidence: Tensor,
+    usable: Tensor,
+    labels: Tensor,
+    judged: Tensor | None = None,
+) -> LabelledLists:
+    """Return the best candidates of queries with their labels, ``(B, C)``."""
+    by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
+    chosen, once = _best(usable, features.vectors, by_evidence, by_both)
+    kept = usable.gather(1, chosen) & once
+    return LabelledLists(
+        anchors,
+        along,
+        _gathered(features, chosen),
+        kept,
+        labels.gather(1, chosen),
+        kept if judged is None else kept & judged.gather(1, chosen),
+    )
 
 
 def _marked(

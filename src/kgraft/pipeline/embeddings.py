@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.linking.joint_graph import JointGraph
+from kgraft.linking.stated_weights import false_facts
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.run import Run
 from kgraft.rules.pseudo_facts import PseudoFacts
@@ -62,6 +64,10 @@ class EmbeddingTask:
     def validation(self) -> Callable[[], float] | None:
         """Return a function that measures the model, or ``None`` without validation facts."""
         return validation_mrr(self.model, self.samples)
+
+    def known_false(self) -> Triples:
+        """Return the facts known to be false that the model learns as such, ``(k, 3)``."""
+        return false_facts(self.graph, self.weights, self.model.n_entities)
 
     def trainer(self) -> Trainer:
         """Return the model's trainer."""
@@ -176,7 +182,7 @@ def make_sampler(
     weights: NDArray[np.float64] | None = None,
     pseudo_facts: PseudoFacts | None = None,
 ) -> TripleSampler:
-    """Return the sampler of a joint graph's facts.
+    """Return the sampler of a joint graph's facts, and of those known to be false.
 
     Args:
         graph: The facts.
@@ -194,6 +200,7 @@ def make_sampler(
         sources=graph.triple_sources[used],
         weights=fact_weights[used],
         pseudo_facts=pseudo_facts,
+        known_false=false_facts(graph, weights, n_entities),
         path_length=training.path_length,
         batch_size=training.batch_size,
         negatives=training.negatives,

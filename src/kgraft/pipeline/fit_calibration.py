@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from torch import Tensor
 
 from kgraft.graph.grouped_index import changes
-from kgraft.graph.known_facts import Ids, Side, distinct_queries
+from kgraft.graph.known_facts import Ids, KnownFacts, Side, distinct_queries
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import (
     TOP_CANDIDATES,
@@ -28,7 +28,14 @@ from kgraft.model.calibration import (
 from kgraft.model.ensemble import Features, ensemble_scores, evidence_probability
 from kgraft.model.evidence import WAYS, By
 from kgraft.model.kge import KgeModel
-from kgraft.pipeline.candidate_lists import AT_ONCE, FOLDS, SIDES, LabelledLists, folds
+from kgraft.pipeline.candidate_lists import (
+    AT_ONCE,
+    FOLDS,
+    SIDES,
+    LabelledLists,
+    false_queries,
+    folds,
+)
 from kgraft.pipeline.fit_ensemble import HeldOutWeights
 from kgraft.system.threads import thread_map
 from kgraft.training.validation import ValidationSample
@@ -61,7 +68,8 @@ class LabelledShares:
     """The best candidates of queries, best first, with labels.
 
     Args:
-        shares: Their shares, -inf if there are fewer candidates than ``K``, ``(B, K)``.
+        shares: Their shares, -inf if there are fewer candidates than ``K``, or where the label does
+            not count, ``(B, K)``.
         labels: Whether a validation fact states them, bool ``(B, K)``.
         fold: The fold of each query, ``(B,)``.
     """
@@ -109,7 +117,8 @@ def shares_by_all_ways(
         }
         for by, found in scores.items():
             found.masked_fill_(~lists.usable[block], -torch.inf)
-            parts[by].append(_labelled(found, lists.labels[block], fold[block.numpy()], by))
+            labelled = lists.labels[block], lists.judged[block]
+            parts[by].append(_labelled(found, *labelled, fold[block.numpy()], by))
     return {by: _concatenated(found) for by, found in parts.items()}
 
 
@@ -121,8 +130,10 @@ def shares_by_vectors(
     column = positions_of(sample.candidates, kge.n_entities)
     fold = folds(kge.n_entities)
 
-    def label(block: tuple[Side, Ids]) -> LabelledShares:
-        side, asked = block
+    false = KnownFacts(sample.known_false)
+
+    def label(block: tuple[Side, Ids, bool]) -> LabelledShares:
+        side, asked, is_validation = block
         anchors, relations = asked.T.copy()
         rows = torch.from_numpy(anchors), torch.from_numpy(relations)
         scores = kge.score(*rows, side=side, candidates=candidates)
@@ -131,14 +142,21 @@ def shares_by_vectors(
             query, entity = index.answers(anchors, relations, side)
             labels[torch.from_numpy(query), torch.from_numpy(column[entity])] = state
         scores[torch.from_numpy(query), torch.from_numpy(column[entity])] = -torch.inf
-        return _labelled(scores, labels, fold[anchors], "vectors")
+        judged = torch.ones_like(labels)
+        if not is_validation:
+            query, entity = false.answers(anchors, relations, side)
+            judged = torch.zeros_like(labels)
+            judged[torch.from_numpy(query), torch.from_numpy(column[entity])] = True
+            labels = torch.zeros_like(labels)
+        return _labelled(scores, labels, judged, fold[anchors], "vectors")
 
     blocks = [
-        (side, block)
+        (side, block, True)
         for side in SIDES
         for asked in [distinct_queries(sample.facts, side)]
         for block in np.array_split(asked, -(-len(asked) // AT_ONCE))
     ]
+    blocks += [(side, block, False) for side in SIDES for block in false_queries(sample, side)]
     parts = []
     with thread_map() as each:
         for part in each(label, blocks):
@@ -147,9 +165,12 @@ def shares_by_vectors(
     return {"vectors": _concatenated(parts)}
 
 
-def _labelled(scores_BC: Tensor, labels_BC: Tensor, fold: Ids, by: By) -> LabelledShares:
+def _labelled(
+    scores_BC: Tensor, labels_BC: Tensor, judged_BC: Tensor, fold: Ids, by: By
+) -> LabelledShares:
     best = scores_BC.topk(min(TOP_CANDIDATES, scores_BC.shape[1]))
-    shares = log_shares(best.values, scores_BC, by).double().numpy()
+    shares_BK = log_shares(best.values, scores_BC, by).double()
+    shares = shares_BK.masked_fill_(~judged_BC.gather(1, best.indices), -torch.inf).numpy()
     return LabelledShares(shares, labels_BC.gather(1, best.indices).numpy(), fold)
 
 

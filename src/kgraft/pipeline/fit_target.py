@@ -213,7 +213,7 @@ def weigh_rules(rules: Rules, context: TargetContext, showing: Showing) -> Rules
 def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoFacts:
     """Infer the pseudo-facts of the target's entities."""
     with showing("pseudo-facts", len(context.entities)) as advance, thread_map() as each:
-        return infer_pseudo_facts(
+        inferred = infer_pseudo_facts(
             rules,
             context.edges,
             context.entities,
@@ -221,6 +221,8 @@ def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoF
             each=each,
             advance=advance,
         )
+    false = context.task.known_false()
+    return inferred.without(false) if len(false) else inferred
 
 
 class ScoredOnce:

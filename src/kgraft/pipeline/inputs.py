@@ -43,7 +43,8 @@ def add_data(
     """Add graphs and links to a fingerprint, and return it."""
     for graph in graphs:
         found.add(graph.name, graph.entities.names, graph.relations.names, graph.labels)
-        found.add(graph.train, graph.valid, graph.test)
+        found.add(graph.train, graph.valid, graph.test, graph.known_false)
+        found.add(*(x for item in sorted(graph.confidence.items()) for x in item))
     for x in links:
         found.add(x.kind, x.left, x.right, x.pairs, x.confidence)
     return found
@@ -64,3 +65,6 @@ def _add_joint_graph(found: Fingerprint, graph: JointGraph) -> None:
         found.add(name, part.entities.names, part.relations.names, part.labels)
         found.add(part.entity_rows, part.relation_rows)
     found.add(graph.triples, graph.triple_sources)
+    if graph.confidence is not None:
+        found.add(graph.confidence)
+    found.add(*(x for item in sorted(graph.known_false.items()) for x in item))

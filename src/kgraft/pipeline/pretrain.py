@@ -8,6 +8,7 @@ from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
+from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
@@ -89,6 +90,9 @@ def pretraining_task(
         new_model(graph, settings),
         draw_samples(graph, graphs, settings.training),
         weights=weights_by_link_confidence(
-            graph, collection.links, settings.training.link_confidence
+            graph,
+            collection.links,
+            settings.training.link_confidence,
+            stated_weights(graph),
         ),
     )

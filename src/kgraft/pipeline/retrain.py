@@ -9,6 +9,7 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.link_confidence import link_confidence
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.source_reliability import fact_weights, source_reliability
+from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
@@ -130,12 +131,13 @@ def retraining_context(
     distillation = _distillation(student, teacher, subgraph, settings)
     reliability = source_reliability(graph, own.name)
     links = graph.translate_links(collection.links, collection.graphs)
-    confidence = link_confidence(graph, links, own.name)
+    confidence = link_confidence(graph, links, own.name) ** settings.training.link_confidence
+    stated = stated_weights(graph, own.name)
     weights = fact_weights(
         reliability,
         settings.subgraph.reliability,
         graph.among_first(student.n_entities),
-        confidence**settings.training.link_confidence,
+        confidence if stated is None else confidence * stated,
     )
     task = EmbeddingTask(
         f"embeddings for {own.name}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
+from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
 from kgraft.pipeline.fit_target import TargetContext, fit_target
@@ -68,7 +69,10 @@ def training_context(
         new_model(graph, settings),
         draw_samples(graph, [own], settings.training),
         weights=weights_by_link_confidence(
-            graph, collection.links, settings.training.link_confidence
+            graph,
+            collection.links,
+            settings.training.link_confidence,
+            stated_weights(graph, own.name),
         ),
     )
     inputs = fingerprint_of_inputs(

@@ -120,8 +120,7 @@ def without_trained(target: KnowledgeGraph, start: TrainedModel) -> KnowledgeGra
         KgraftWarning,
         stacklevel=4,
     )
-    kept = {split: getattr(target, split)[~mask] for split, mask in trained.items()}
-    return replace(target, **kept)
+    return target.select(**{split: ~mask for split, mask in trained.items()})
 
 
 @torch.no_grad()

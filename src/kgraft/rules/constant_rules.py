@@ -13,7 +13,13 @@ from collections.abc import Iterator
 import polars as pl
 
 from kgraft.rules.edges import Edges, sample_per_group
-from kgraft.rules.path_rules import TimeLimit, confident_rules, weight_sum
+from kgraft.rules.path_rules import (
+    TimeLimit,
+    certain_support,
+    confident_rules,
+    support_sums,
+    weight_sum,
+)
 from kgraft.settings import RuleSettings
 
 SLICE_FACTS = 10_000
@@ -58,9 +64,11 @@ def _by_answer(facts: pl.DataFrame, support: int) -> Iterator[pl.DataFrame]:
 def _rules(hits: pl.DataFrame, groundings: pl.DataFrame, settings: RuleSettings) -> pl.DataFrame:
     body = [name for name in groundings.columns if name != "groundings"]
     counted = hits.group_by("relation", "answer", *body).agg(
-        support=pl.len(), seen=pl.len(), hits=weight_sum(pl.col("weight") * pl.col("weight_x"))
+        *support_sums(hits),
+        seen=pl.len(),
+        hits=weight_sum(pl.col("weight") * pl.col("weight_x")),
     )
-    return confident_rules(counted, groundings, settings)
+    return confident_rules(certain_support(counted), groundings, settings)
 
 
 def _without_specialisations(

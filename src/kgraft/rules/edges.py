@@ -18,17 +18,26 @@ class Edges:
         frame: int32 columns ``x``, ``relation`` and ``y``, sorted; relation ``r + n_relations``
             leads from tail to head of relation ``r``.
         n_relations: Number of relations, inverses not counted.
+        confidence: The columns of ``frame`` and the highest ``confidence`` that a source states
+            each fact with; None: all are 1.
     """
 
     frame: pl.DataFrame
     n_relations: int
+    confidence: pl.DataFrame | None = None
 
     @classmethod
     def of(cls, graph: JointGraph) -> Edges:
         """Return the edges of all facts of a graph."""
         facts = pl.DataFrame(graph.triples, schema=["x", "relation", "y"]).cast(pl.Int32).unique()
         both = both_directions(facts, graph.n_relations)
-        return cls(both.sort("x", "relation", "y"), graph.n_relations)
+        given = None
+        if graph.confidence is not None:
+            own = pl.DataFrame(graph.triples, schema=["x", "relation", "y"]).cast(pl.Int32)
+            own = own.with_columns(confidence=pl.Series(graph.confidence))
+            best = own.group_by("x", "relation", "y").agg(pl.col("confidence").max())
+            given = both_directions(best, graph.n_relations)
+        return cls(both.sort("x", "relation", "y"), graph.n_relations, given)
 
     @property
     def facts(self) -> pl.DataFrame:

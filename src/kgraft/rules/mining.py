@@ -34,7 +34,7 @@ def mine_rules(
     Counts are exact for relations of up to ``facts_per_relation`` facts, between entities of up to
     ``samples`` edges (a third of it for paths of three relations). Otherwise facts and edges are
     sampled: ``support`` is a lower bound, and hits are unbiased estimates. Groundings are always
-    counted in full.
+    counted in full. A fact that is stated with a confidence counts as much in support and hits.
 
     Args:
         edges: The graph, all of which bodies may use.
@@ -57,6 +57,10 @@ def mine_rules(
 
     # The random order gives all relations a share of the time, should it run out.
     facts = sample_per_group(explained, "relation", settings.facts_per_relation, seed)
+    if edges.confidence is not None:
+        facts = facts.join(
+            edges.confidence, on=["x", "relation", "y"], how="left", maintain_order="left"
+        ).with_columns(weight=pl.col("weight") * pl.col("confidence"))
     forward = facts.filter(pl.col("relation") < edges.n_relations)
     parts = path_rules(edges, forward, settings, seed, time_limit)
     parts += constant_rules(edges, facts, settings, seed, time_limit)

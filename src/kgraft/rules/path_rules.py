@@ -4,7 +4,8 @@ A *grounding* of a body is a path of its relations, through entities of any type
 grounding without repeated entities whose ends are a fact; the *support* is the number of different
 facts among the hits. The confidence is the number of hits, divided by the number of groundings plus
 ``ADDED_WRONG``. Where edges are sampled, hits are weighted, and ``ADDED_WRONG`` is scaled by their
-mean weight, so that estimates from few sampled hits are as cautious as counts of few hits.
+mean weight, so that estimates from few sampled hits are as cautious as counts of few hits. A fact
+that is stated with a confidence is that part of a hit and of the support, which is rounded.
 
 Hits are found by joining facts with the edges at their ends and the edges between those. Edges of
 hubs are sampled, so the work is bounded by facts times samples. Groundings are counted in full, by
@@ -43,7 +44,8 @@ def path_rules(
 
     Args:
         edges: The graph.
-        facts: Edges to explain, some of ``edges.facts``, with the ``weight`` of each.
+        facts: Edges to explain, some of ``edges.facts``, with the ``weight`` of each, and perhaps
+            its ``confidence``, which the weight includes.
         settings: Lengths, samples, minimum support and confidence.
         seed: Seed of the samples.
         time_limit: Yields slices of facts until the time is over.
@@ -67,7 +69,9 @@ def confident_rules(
     hits = pl.col("hits") / WEIGHT_UNIT
     # An estimated number of hits may exceed the number of groundings.
     right = pl.min_horizontal(hits, "groundings")
-    share = right / (pl.col("groundings") + ADDED_WRONG * hits / pl.col("seen"))
+    # The mean weight is below 1 only where facts are stated with a confidence.
+    added = pl.max_horizontal(ADDED_WRONG * hits / pl.col("seen"), float(ADDED_WRONG))
+    share = right / (pl.col("groundings") + added)
     return (
         counted.filter(pl.col("support") >= settings.support)
         .join(groundings, on=body)
@@ -80,6 +84,22 @@ def confident_rules(
 def weight_sum(weight: pl.Expr) -> pl.Expr:
     """Sum weights in fixed point, in multiples of ``1 / WEIGHT_UNIT``."""
     return (weight * WEIGHT_UNIT).round().cast(pl.Int64).sum()
+
+
+def support_sums(facts: pl.DataFrame) -> list[pl.Expr]:
+    """Count facts as ``support``, and sum their confidences where they have some."""
+    found = [pl.len().alias("support")]
+    if "confidence" in facts.columns:
+        found.append(weight_sum(pl.col("confidence")).alias("certain"))
+    return found
+
+
+def certain_support(counted: pl.DataFrame) -> pl.DataFrame:
+    """Replace the support of rules by the sum of their facts' confidences, rounded, if given."""
+    if "certain" not in counted.columns:
+        return counted
+    certain = (pl.col("certain") / WEIGHT_UNIT).round().cast(pl.UInt32)
+    return counted.with_columns(support=certain).drop("certain")
 
 
 def _mine_length_one(
@@ -148,7 +168,10 @@ def _from_smaller_end(edges: Edges, facts: pl.DataFrame) -> pl.DataFrame:
     ends = facts.join(degree, on="x").join(degree.rename({"x": "y", "degree": "degree_y"}), on="y")
     straight = pl.col("degree") <= pl.col("degree_y")
     turned = ends.filter(~straight).select(
-        relation=inverse(pl.col("relation"), edges.n_relations), x="y", y="x", weight="weight"
+        pl.exclude("relation", "x", "y", "degree", "degree_y"),
+        relation=inverse(pl.col("relation"), edges.n_relations),
+        x="y",
+        y="x",
     )
     return pl.concat([ends.filter(straight).select(turned.columns), turned])
 
@@ -165,15 +188,17 @@ def _forward(counted: pl.DataFrame, body: list[str], n_relations: int) -> pl.Dat
 
 def _count_hits(hits: pl.DataFrame, body: list[str]) -> pl.DataFrame:
     """Count the facts and the hits of each rule in one slice."""
+    given = [pl.col("confidence").first()] if "confidence" in hits.columns else []
     by_fact = hits.group_by("relation", *body, "x", "y").agg(
-        hits=weight_sum(pl.col("weight")), seen=pl.len()
+        *given, hits=weight_sum(pl.col("weight")), seen=pl.len()
     )
-    return by_fact.group_by("relation", *body).agg(pl.col("hits", "seen").sum(), support=pl.len())
+    counts = [pl.col("hits", "seen").sum(), *support_sums(by_fact)]
+    return by_fact.group_by("relation", *body).agg(counts)
 
 
 def _sum_counts(parts: list[pl.DataFrame], body: list[str]) -> pl.DataFrame:
     """Sum the counts of slices, which have no fact in common."""
-    return pl.concat(parts).group_by("relation", *body).sum()
+    return certain_support(pl.concat(parts).group_by("relation", *body).sum())
 
 
 def _groundings_of_three(edges: Edges, bodies: pl.DataFrame) -> pl.DataFrame:

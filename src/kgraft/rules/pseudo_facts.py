@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.graph.knowledge_graph import Triples, as_triples
+from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges
 from kgraft.rules.rule_answers import RuleApplier
@@ -35,6 +36,11 @@ class PseudoFacts:
 
     triples: Triples
     probabilities: NDArray[np.float64]
+
+    def without(self, facts: Triples) -> PseudoFacts:
+        """Return the pseudo-facts that are none of some facts, ``(k, 3)``."""
+        kept = ~KnownFacts(facts).contains(self.triples)
+        return PseudoFacts(self.triples[kept], self.probabilities[kept])
 
     def sample(self, draw: np.random.Generator) -> Triples:
         """Return the pseudo-facts of one epoch, int64 ``(k, 3)``."""

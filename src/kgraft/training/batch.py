@@ -23,6 +23,7 @@ class SampledBatch:
         size: B.
         path_length: As in ``Batch``, like all further arguments.
         has_pseudo_facts: Whether any query comes from a pseudo-fact.
+        has_known_false: Whether any query comes from a fact known to be false.
         number: Position of the step in its epoch, from 0.
         seed: Seed of the epoch's further random choices.
     """
@@ -32,6 +33,7 @@ class SampledBatch:
     size: int
     path_length: int = 1
     has_pseudo_facts: bool = False
+    has_known_false: bool = False
     number: int = 0
     seed: tuple[int, ...] = (0,)
 
@@ -75,7 +77,8 @@ class Batch:
         known: int64 ``(M,)``, positions of true answers in the flattened scores ``(B, U)``; a
             query's own answer may be among them.
         is_pseudo: float ``(B,)``, 1 for queries from pseudo-facts, else 0.
-        weights: float ``(B,)``, weight of each query in the loss.
+        weights: float ``(B,)``, weight of each query in the loss; negative where the answer is
+            known to be wrong.
         uses: float ``(U + V,)``, number of query ends at each entity, and of queries of each
             relation.
         logq: float ``(U,)``, logQ correction subtracted from each candidate's score.
@@ -83,6 +86,7 @@ class Batch:
             others their own; padding rows are no candidates. ``None`` without padding.
         path_length: Queries of a path.
         has_pseudo_facts: Whether any query comes from a pseudo-fact.
+        has_known_false: Whether any query comes from a fact known to be false.
         number: Position of the step in its epoch, from 0.
         seed: Seed of the epoch's further random choices.
         auxiliary: What the auxiliary loss has prepared for the batch, by name.
@@ -101,6 +105,7 @@ class Batch:
     original: Tensor | None = None
     path_length: int = 1
     has_pseudo_facts: bool = False
+    has_known_false: bool = False
     number: int = 0
     seed: tuple[int, ...] = (0,)
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)

@@ -116,6 +116,7 @@ class BatchCollator:
             logq=self._logq.index_select(0, entities),
             path_length=sampled.path_length,
             has_pseudo_facts=sampled.has_pseudo_facts,
+            has_known_false=sampled.has_known_false,
             number=sampled.number,
             seed=sampled.seed,
         )

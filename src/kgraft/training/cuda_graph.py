@@ -86,7 +86,8 @@ class CudaGraphStep:
                 yield sampled, self._padded(sampled, _rounded_up(sizes, sampled.size))
 
     def _padded(self, sampled: SampledBatch, sizes: PaddingSizes) -> StepResult:
-        key = (sampled.size, len(sampled.ids), sampled.has_pseudo_facts, sizes)
+        kind = sampled.has_pseudo_facts, sampled.has_known_false
+        key = (sampled.size, len(sampled.ids), kind, sizes)
         if key not in self._captured:
             # The first step of a size runs uncaptured: it may be the last, and warms kernels up.
             self._captured[key] = None

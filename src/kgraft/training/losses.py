@@ -16,11 +16,16 @@ MIN_PROBABILITY = 1e-38
 """Lower bound of probabilities in the reported loss (87.5); gradients have none."""
 
 
+SMALLEST_REST = 1e-6
+"""Lower bound of one less the probability of an answer that is known to be wrong."""
+
+
 class TaskLoss(NamedTuple):
     """The loss of queries and its gradients.
 
     Args:
-        losses: The loss of each query, ``(B,)``, unweighted.
+        losses: The loss of each query, ``(B,)``, unweighted; minus the loss where the weight is
+            negative.
         of_queries: Gradient of the weighted sum in the queries' vectors, ``(B, D)``.
         of_candidates: Gradient in the candidates' vectors, added to ``sum_CD``, ``(C, D)``.
     """
@@ -39,6 +44,7 @@ def sampled_softmax(
     logq_C: Tensor | None = None,
     factors: torch.dtype | None = None,
     sum_CD: Tensor | None = None,
+    has_known_false: bool = False,
 ) -> TaskLoss:
     """Return the cross-entropy of each answer against the batch's candidates, and its gradients.
 
@@ -49,17 +55,23 @@ def sampled_softmax(
     IEEE Trans. Neural Networks 19(4), 2008; Yi et al., "Sampling-bias-corrected neural modeling for
     large corpus item recommendations", RecSys 2019).
 
+    The loss of an answer known to be wrong, of probability ``p``, is ``-log(1 - p)`` (Welleck et
+    al., "Neural text generation with unlikelihood training", ICLR 2020, eq. 1). Its gradient is
+    that of the cross-entropy times ``-p / (1 - p)``, so an improbable answer moves nothing.
+
     Args:
         queries_BD: The queries' vectors.
         candidates_CD: The candidates' vectors.
         answers_B: int64, position of each query's answer among the candidates.
         known_M: int64, positions of true answers in the flattened scores ``(B, C)``; all but the
             query's own are left out of its softmax.
-        weights_B: Weight of each query in the sum; by default 1.
+        weights_B: Weight of each query in the sum; by default 1. Negative for an answer known to
+            be wrong.
         logq_C: logQ correction of each candidate; by default 0.
         factors: Type that the factors of the three products are rounded to, such as
             ``torch.bfloat16``; by default unchanged. Sums keep the inputs' type.
         sum_CD: Tensor that the candidates' gradient is added to, in place; by default zeros.
+        has_known_false: Whether any weight is negative.
     """
     weights_B = queries_BD.new_ones(len(answers_B)) if weights_B is None else weights_B
     weights_B1 = weights_B.to(queries_BD)[:, None]
@@ -74,6 +86,10 @@ def sampled_softmax(
         scores_BC.scatter_(1, answers_B1, own_B1)
     probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)
     losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(MIN_PROBABILITY).log()
+    if has_known_false:
+        losses_B, weights_B1 = _of_known_false(
+            losses_B, weights_B1, probabilities_BC.gather(1, answers_B1)
+        )
     slopes_BC = probabilities_BC.scatter_add_(1, answers_B1, -torch.ones_like(weights_B1))
     slopes_BC = slopes_BC.to(factors)
     # Weights are applied to the smaller factors.
@@ -86,6 +102,15 @@ def sampled_softmax(
     else:
         sum_CD += slopes_BC.T @ weighted_BD
     return TaskLoss(losses_B, of_queries_BD, sum_CD)
+
+
+def _of_known_false(
+    losses_B: Tensor, weights_B1: Tensor, probabilities_B1: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the losses and weights with those of answers known to be wrong."""
+    wrong_B1 = (1 - probabilities_B1).clamp_min(SMALLEST_REST)
+    weighted_B1 = torch.where(weights_B1 < 0, weights_B1 * probabilities_B1 / wrong_B1, weights_B1)
+    return torch.where(weights_B1[:, 0] < 0, wrong_B1[:, 0].log(), losses_B), weighted_B1
 
 
 def n3(

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import first_of_each, smallest_ints
-from kgraft.graph.knowledge_graph import Triples
+from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch, SampledBatch
 from kgraft.training.collator import BatchCollator
 from kgraft.training.random_walks import Walker
 
-PSEUDO = -1
-"""The source of pseudo-facts."""
+PSEUDO, KNOWN_FALSE = -1, -2
+"""The sources of pseudo-facts and of facts known to be false."""
 
 
 class TripleSampler:
@@ -25,7 +25,8 @@ class TripleSampler:
 
     Every fact gives two queries, ``(h, r, ?)`` and ``(t, inverse of r, ?)``; with a path length
     above 1 each of the two begins a path of that many queries. Each pseudo-fact joins an epoch with
-    its probability.
+    its probability. Each fact known to be false gives two queries too, whose answers are wrong:
+    their weights are negative, and 0 further on in their paths.
 
     Args:
         triples: Facts, int64 ``(n, 3)``; repeats count once.
@@ -35,6 +36,7 @@ class TripleSampler:
         weights: Weight of each fact in the loss, ``(n,)``; by default 1. A repeated fact keeps its
             first weight; further facts of a path and pseudo-facts weigh 1.
         pseudo_facts: Facts that rules infer.
+        known_false: Facts known to be false, ``(k, 3)``, none of which is among ``triples``.
         path_length: Facts in a path.
         batch_size: Queries per batch.
         negatives: Entities sampled per batch.
@@ -51,6 +53,7 @@ class TripleSampler:
         sources: NDArray[np.integer] | None = None,
         weights: NDArray[np.floating] | None = None,
         pseudo_facts: PseudoFacts | None = None,
+        known_false: Triples | None = None,
         path_length: int = 1,
         batch_size: int,
         negatives: int,
@@ -61,6 +64,7 @@ class TripleSampler:
         self.facts = triples[first].astype(smallest_ints(max(n_entities, n_relations)))
         self._n_relations = n_relations
         self._pseudo_facts = pseudo_facts
+        self._known_false = no_triples() if known_false is None else known_false
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
         self._sources = origin[first]
         values = np.ones(len(triples)) if weights is None else weights
@@ -87,6 +91,9 @@ class TripleSampler:
             for ends in self._pseudo_facts.triples[:, ::2].T:
                 expected += np.bincount(ends, self._pseudo_facts.probabilities, size)
             total += self._pseudo_facts.probabilities.sum()
+        if len(self._known_false):
+            expected += np.bincount(self._known_false[:, ::2].reshape(-1), minlength=size)
+            total += len(self._known_false)
         expected *= self._paths_per_batch * self._path_length / max(total, 1)
         expected += self._negatives / max(size, 1)
         probabilities: NDArray[np.float64] = -np.expm1(-expected)
@@ -97,7 +104,8 @@ class TripleSampler:
         """Queries in an epoch; with pseudo-facts the expected number."""
         pseudo = self._pseudo_facts
         expected = 0.0 if pseudo is None else float(pseudo.probabilities.sum())
-        return 2 * (len(self.facts) + round(expected)) * self._path_length
+        n_facts = len(self.facts) + round(expected) + len(self._known_false)
+        return 2 * n_facts * self._path_length
 
     @property
     def n_steps(self) -> int:
@@ -121,6 +129,10 @@ class TripleSampler:
             facts = np.concatenate([facts, drawn.astype(facts.dtype)])
             sources = np.concatenate([sources, np.full(len(drawn), PSEUDO, sources.dtype)])
             fact_weights = np.concatenate([fact_weights, np.ones(len(drawn), np.float32)])
+        if n_false := len(self._known_false):
+            facts = np.concatenate([facts, self._known_false.astype(facts.dtype)])
+            sources = np.concatenate([sources, np.full(n_false, KNOWN_FALSE, sources.dtype)])
+            fact_weights = np.concatenate([fact_weights, np.full(n_false, -1.0, np.float32)])
         # The first half asks for tails, the second for heads.
         order = np.arange(2 * len(facts), dtype=smallest_ints(2 * len(facts)))
         draw.shuffle(order)
@@ -131,6 +143,8 @@ class TripleSampler:
             is_pseudo[:, 0] = sources[place] == PSEUDO
             weights = np.ones((len(place), self._path_length), dtype=np.float32)
             weights[:, 0] = fact_weights[place]
+            has_known_false = bool(n_false and (weights < 0).any())
+            weights[weights[:, 0] < 0, 1:] = 0.0
             if self._walker is not None:
                 paths = self._walker.extend(chosen, sources[place], self._path_length, draw)
                 chosen = paths.reshape(-1, 3)
@@ -141,6 +155,7 @@ class TripleSampler:
                 size=len(chosen),
                 path_length=self._path_length,
                 has_pseudo_facts=bool(is_pseudo.any()),
+                has_known_false=has_known_false,
                 number=step,
                 seed=(self._seed, number),
             )

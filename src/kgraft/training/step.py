@@ -120,6 +120,7 @@ class Trainer:
             logq_C=batch.logq,
             factors=self._factors,
             sum_CD=of_entities,
+            has_known_false=batch.has_known_false,
         )
         # 5. Auxiliary loss: distillation.
         state = StepState(batch, entities, relations, queries.flatten(0, 1))

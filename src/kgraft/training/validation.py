@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kgraft.evaluation.ranking import rank
 from kgraft.evaluation.ranks import concatenate, measure
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
@@ -26,12 +26,14 @@ class ValidationSample:
         known: The graph's training and validation facts.
         stated: The graph's training facts.
         candidates: The rows of its entities.
+        known_false: A sample of the facts that it knows to be false, at most as many as ``facts``.
     """
 
     facts: Triples
     known: KnownFacts
     stated: KnownFacts
     candidates: Rows
+    known_false: Triples = field(default_factory=no_triples)
 
 
 def validation_mrr(
@@ -86,9 +88,11 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
     part = joint.part(graph.name)
     size = max(1, round(share * len(graph.valid)))
     chosen = np.random.default_rng(seed).permutation(len(graph.valid))[:size]
+    false = np.random.default_rng(seed).permutation(len(graph.known_false))[:size]
     return ValidationSample(
         part.joint(graph.valid[chosen]),
         KnownFacts(part.joint(graph.train), part.joint(graph.valid)),
         KnownFacts(part.joint(graph.train)),
         part.entity_rows,
+        part.joint(graph.known_false[false]),
     )
