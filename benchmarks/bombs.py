@@ -98,6 +98,60 @@ def entities(place: Path) -> None:
     )
 
 
+def one_cell(rows: int, size: int, **how: Any) -> Callable[[Path], None]:
+    """Return a writer of Parquet in which one cell is repeated."""
+
+    def write(place: Path) -> None:
+        column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["a" * size])
+        table = pa.table(dict.fromkeys(("head", "relation", "tail"), column))
+        pa.parquet.write_table(table, place / "mine.parquet", **how)
+
+    return write
+
+
+def dictionary_in_arrow(place: Path) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 3000, pa.int32()), ["a" * 50_000_000])
+    table = pa.table(dict.fromkeys(("head", "relation", "tail"), column))
+    how = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(place / "mine.arrow", table.schema, options=how) as file:
+        file.write_table(table)
+
+
+def long_prefix(place: Path) -> None:
+    facts = "".join(f"p:{x} p:r p:{x + 1} .\n" for x in range(20_000))
+    text = f"@prefix p: <http://a.org/{'a' * 500_000}/> .\n{facts}"
+    (place / "mine.ttl").write_text(text, encoding="utf-8")
+
+
+RDF = (
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://a.org/">\n'
+    '<rdf:Description rdf:about="http://a.org/x">{}</rdf:Description></rdf:RDF>'
+)
+
+
+def entity_often(place: Path) -> None:
+    declared = f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY e "{"a" * 900}">]>'
+    text = declared + RDF.format(f"<a:r>{'&e;' * 1_000_000}</a:r>")
+    (place / "mine.rdf").write_text(text, encoding="utf-8")
+
+
+def nested_elements(place: Path) -> None:
+    deep = 80_000
+    begin = "<a:r><rdf:Description>" * deep
+    text = RDF.format(begin + "</rdf:Description></a:r>" * deep)
+    (place / "mine.rdf").write_text(text, encoding="utf-8")
+
+
+def dotted_key(place: Path) -> None:
+    (place / "collection.toml").write_text("a." * 2_000_000 + "a = 1\n", encoding="utf-8")
+
+
+def many_sources(place: Path) -> None:
+    (place / "a.tsv").write_text("a\tr\tb\n", encoding="utf-8")
+    tables = (f'[[source]]\nname = "s{x}"\ntrain = "a.tsv"\n' for x in range(3000))
+    (place / "collection.toml").write_text("".join(tables), encoding="utf-8")
+
+
 def nested(place: Path) -> None:
     (place / "mine.jsonld").write_text('{"http://a.org/r":' * 1_000_000, encoding="utf-8")
 
@@ -115,6 +169,14 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "half a billion equal rows in Parquet": equal_rows,
     "XML entities of entities": entities,
     "JSON nested a million deep": nested,
+    "a cell of 50 MB in 3,000 rows of Parquet": one_cell(3000, 50_000_000),
+    "a cell of 50 MB in 3,000 rows of Arrow": dictionary_in_arrow,
+    "a cell of 1 GB in Parquet": one_cell(1, 1_000_000_000, compression="zstd"),
+    "a prefix of 500 KB in Turtle": long_prefix,
+    "an XML entity of 900 characters a million times": entity_often,
+    "XML nested 80,000 deep": nested_elements,
+    "a key of two million parts in TOML": dotted_key,
+    "3,000 sources in TOML": many_sources,
 }
 
 
@@ -123,8 +185,10 @@ def tried(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
         place, begin = Path(scratch), time.perf_counter()
         BOMBS[name](place)
-        [file] = place.iterdir()
-        (place / "collection.toml").write_text(COLLECTION.format(name=file.name), encoding="utf-8")
+        file = min(place.iterdir(), key=lambda x: x.name != "collection.toml")
+        if file.name != "collection.toml":
+            text = COLLECTION.format(name=file.name)
+            (place / "collection.toml").write_text(text, encoding="utf-8")
         size, made = file.stat().st_size, time.perf_counter()
         try:
             ended = subprocess.run(  # noqa: S603

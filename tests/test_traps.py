@@ -19,6 +19,7 @@ from kgraft.io.columnar import read_columnar
 from kgraft.io.dataset_layout import read_layout
 from kgraft.io.interchange import from_arrays
 from kgraft.io.rdf import read_rdf
+from kgraft.io.read_collection import read_collection
 from kgraft.io.tabular import read_columns
 from kgraft.model.directory import MANIFEST, load_model, save_model
 from kgraft.model.trained_model import TrainedModel
@@ -39,7 +40,10 @@ def test_what_becomes_many_times_its_size_is_a_trap(
     with open_bytes(path) as stream:
         assert len(stream.read()) == 1 << 24
     monkeypatch.setattr(files, "UNSUSPECTED", 1 << 20)
-    with pytest.raises(DataError, match="more than 200 times its size"), open_bytes(path) as stream:
+    with (
+        pytest.raises(DataError, match="more than 200 times the file's size"),
+        open_bytes(path) as stream,
+    ):
         stream.read()
 
 
@@ -123,6 +127,92 @@ def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path, ending: str) -> 
         list(read_columnar(path))
 
 
+@pytest.mark.parametrize("kind", ["parquet", "delta", "arrow"])
+def test_a_cell_that_is_repeated_is_not_written_out_beyond_all_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(files, "UNSUSPECTED", 1 << 20)
+    for size, n, is_trap in ((10, 1000, False), (100_000, 1000, True)):
+        names = pa.array([0] * n, pa.int32())
+        column = pa.DictionaryArray.from_arrays(names, pa.array(["a" * size]))
+        table = pa.table(dict.fromkeys(("head", "relation", "tail"), column))
+        path = tmp_path / f"a{size}.{'arrow' if kind == 'arrow' else 'parquet'}"
+        if kind == "arrow":
+            how = pa.ipc.IpcWriteOptions(compression="zstd")
+            with pa.ipc.new_file(path, table.schema, options=how) as file:
+                file.write_table(table)
+        elif kind == "parquet":
+            pa.parquet.write_table(table, path)
+        else:
+            plain = pa.table([x.cast(pa.string()) for x in table.columns], table.schema.names)
+            delta = dict.fromkeys(table.schema.names, "DELTA_BYTE_ARRAY")
+            pa.parquet.write_table(plain, path, use_dictionary=False, column_encoding=delta)
+        assert path.stat().st_size < 1 << 20
+        if is_trap:
+            with pytest.raises(DataError, match="more than 200 times the file's size"):
+                list(read_columnar(path))
+        else:
+            assert sum(map(len, read_columnar(path))) == n
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a." * 1_000_000 + "a = 1", "a key has more than 20 parts"),
+        ('"a" . ' * 30 + "a = 1", "a key has more than 20 parts"),
+        ("[" + "a." * 30 + "a]", "a key has more than 20 parts"),
+        ("a." * 10 + "a = 1", None),
+        ("text = '" + "a." * 15 + "'", None),
+    ],
+)
+def test_a_key_of_many_parts_is_refused(text: str, problem: str | None) -> None:
+    if problem is None:
+        assert parse_toml(text)
+    else:
+        with pytest.raises(ValueError, match=problem):
+            parse_toml(text)
+
+
+def test_a_collection_of_very_many_sources_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    tables = (f'[[source]]\nname = "s{x}"\ntrain = "a.tsv"\n' for x in range(257))
+    path = tmp_path / "collection.toml"
+    path.write_text("".join(tables))
+    with pytest.raises(DataError, match=r"collection\.toml: there are 257 sources, and 256 are"):
+        read_collection(path)
+
+
+def test_a_long_prefix_is_not_written_out_beyond_all_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "UNSUSPECTED", 1 << 20)
+    path = tmp_path / "a.ttl"
+    for length, is_trap in ((20, False), (50_000, True)):
+        facts = "".join(f"p:{x} p:r p:{x + 1} .\n" for x in range(1000))
+        path.write_text(f"@prefix p: <http://a.org/{'a' * length}/> .\n{facts}")
+        if is_trap:
+            with pytest.raises(DataError, match="more than 200 times the file's size"):
+                list(read_rdf(path, "turtle", "scope"))
+        else:
+            assert sum(len(x.facts) for x in read_rdf(path, "turtle", "scope")) == 1000
+
+
+@pytest.mark.parametrize(("deep", "is_trap"), [(1000, False), (11_000, True)])
+def test_rdf_xml_that_is_nested_very_deep_is_refused(
+    tmp_path: Path, deep: int, is_trap: bool
+) -> None:
+    path = tmp_path / "a.rdf"
+    inner = "<a:r><rdf:Description>" * (deep // 2), "</rdf:Description></a:r>" * (deep // 2)
+    path.write_text(
+        f"<rdf:RDF {ABOUT}><rdf:Description rdf:about='http://a.org/x'>{''.join(inner)}"
+        "</rdf:Description></rdf:RDF>"
+    )
+    if is_trap:
+        with pytest.raises(DataError, match="elements are nested more than 10,000 deep"):
+            list(read_rdf(path, "rdfxml", "scope"))
+    else:
+        assert sum(len(x.facts) for x in read_rdf(path, "rdfxml", "scope")) == deep // 2
+
+
 ABOUT = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://a.org/"'
 
 
@@ -132,10 +222,11 @@ ABOUT = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http:/
         ('<!ENTITY e "http://a.org/">', False),
         ('<!ENTITY e "&#104;i">', False),
         ('<!ENTITY l "ha"><!ENTITY e "&l;&l;">', True),
-        (f'<!ENTITY e "{"a" * 2000}">', True),
+        (f'<!ENTITY e "{"a" * 280}">', False),
+        (f'<!ENTITY e "{"a" * 300}">', True),
         (f'{" " * ((1 << 20) - 40)}<!ENTITY l "ha"><!ENTITY e "&l;&l;">', True),
     ],
-    ids=["abbreviation", "character", "nested", "long", "across pieces"],
+    ids=["abbreviation", "character", "nested", "shorter", "long", "across pieces"],
 )
 def test_xml_entities_are_abbreviations(tmp_path: Path, declared: str, trap: bool) -> None:
     path = tmp_path / "a.rdf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -22,6 +23,11 @@ from kgraft.errors import SettingsError
 
 LONGEST_TOML = 1 << 22
 """Characters of the longest TOML that is parsed; its parser is slow."""
+
+_LONG_KEY = re.compile(
+    r"""(?<![\w."'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}"""
+)
+"""The beginning of a key of many parts, whose parsing takes time with their number squared."""
 
 
 class Settings(BaseModel):
@@ -150,6 +156,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     if len(text) > LONGEST_TOML:
         raise ValueError(f"longer than {LONGEST_TOML:,} characters")
+    if _LONG_KEY.search(text):
+        raise ValueError("a key has more than 20 parts")
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -16,6 +18,7 @@ from kgraft.io.fact_columns import roles_of_names
 from kgraft.io.fact_confidence import CONFIDENCE, find_confidence, with_confidence
 from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import whole_numbers
+from kgraft.system.files import Growth
 from kgraft.system.memory import require_for_file
 
 UNREADABLE: Final = (MemoryError, OSError, ValueError)
@@ -26,6 +29,9 @@ CELL: Final = 16
 
 BATCH: Final = 1_000_000
 """Rows of a Parquet file in memory as text at once."""
+
+BATCH_BYTES: Final = 1 << 26
+"""Bytes of these rows, before repeated cells are written out."""
 
 
 def read_columnar(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
@@ -72,11 +78,14 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
     if path.is_dir():
         raise DataError("this is a directory", remedy="Name a file in it", path=path)
     try:
-        for table in _tables(path, columns):
+        growth = Growth(path)
+        for table in _tables(path, columns, growth):
             # Arrow does not check a file's offsets otherwise.
             table.validate(full=True)
+            growth.add(sum(_bytes_of(column) for column in table.columns))
+            table = pa.table([_plain(x) for x in table.columns], names=table.schema.names)
             # Without metadata, which polars refuses where it is not UTF-8.
-            frame = pl.from_arrow(pa.table(table.columns, names=table.schema.names))
+            frame = pl.from_arrow(table)
             assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
             yield frame
     except (*UNREADABLE, pa.ArrowException, pl.exceptions.PolarsError) as error:
@@ -87,20 +96,11 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
         ) from error
 
 
-def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+def _tables(path: Path, columns: Sequence[str] | None, growth: Growth) -> Iterator[pa.Table]:
     with path.open("rb") as begin:
         magic = begin.read(6)
     if magic[:4] == b"PAR1":
-        # One file, even below a directory whose name looks like a partition (split=train).
-        with pa.parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            # Repeated cells take little in the file, and much in memory.
-            cells = file.metadata.num_rows * len(columns or schema.names)
-            require_for_file(path, CELL * cells)
-            for batch in file.iter_batches(BATCH, columns=columns):
-                yield pa.Table.from_batches([batch])
-            empty = schema.empty_table()
-            yield empty if columns is None else empty.select(columns)
+        yield from _parquet_tables(path, columns, growth)
         return
     # Not mapped: names are kept, and a file that is cut off later would end the process.
     require_for_file(path, path.stat().st_size)
@@ -108,6 +108,80 @@ def _tables(path: Path, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
         table = opened(source).read_all()
     yield table if columns is None else table.select(columns)
+
+
+def _parquet_tables(
+    path: Path, columns: Sequence[str] | None, growth: Growth
+) -> Iterator[pa.Table]:
+    """Read Parquet by batches of rows, in which no text is repeated that the file has once."""
+    about = pa.parquet.read_metadata(path)
+    groups = [about.row_group(x) for x in range(about.num_row_groups)]
+    chunks = [group.column(x) for group in groups for x in range(about.num_columns)]
+    chunks = [x for x in chunks if columns is None or x.path_in_schema in columns]
+    Growth(path).add(sum(chunk.total_uncompressed_size for chunk in chunks))
+    named = {x.name for x in about.schema.to_arrow_schema() if _is_text(x.type)}
+    texts = [chunk for chunk in chunks if chunk.path_in_schema in named]
+    repeated = {x.path_in_schema for x in texts if any("DICT" in y for y in x.encodings)}
+    # In this encoding, which Arrow takes apart, a cell may hold all the text of its chunk.
+    longest = [x.total_uncompressed_size for x in texts if "DELTA_BYTE_ARRAY" in x.encodings]
+    rows = min(BATCH, max(1, growth.left // max(longest))) if longest else BATCH
+    # One file, even below a directory whose name looks like a partition (split=train).
+    coded = partial(pa.parquet.ParquetFile, path, metadata=about, read_dictionary=[*repeated])
+    with coded() as file:
+        is_safe = not repeated or _most_bytes(file, sorted(repeated)) <= growth.left
+    # Dictionaries kept as they are take three times as long to read.
+    with pa.parquet.ParquetFile(path, metadata=about) if is_safe else coded() as file:
+        schema = file.schema_arrow
+        # Repeated cells take little in the file, and much in memory.
+        require_for_file(path, CELL * about.num_rows * len(columns or schema.names))
+        batches: list[pa.RecordBatch] = []
+        n_rows = n_bytes = 0
+        for batch in file.iter_batches(rows, columns=columns):
+            batches.append(batch)
+            n_rows, n_bytes = n_rows + len(batch), n_bytes + batch.nbytes
+            if n_rows >= BATCH or n_bytes > BATCH_BYTES:
+                yield pa.Table.from_batches(batches)
+                batches, n_rows, n_bytes = [], 0, 0
+        if batches:
+            yield pa.Table.from_batches(batches)
+        empty = schema.empty_table()
+        yield empty if columns is None else empty.select(columns)
+
+
+def _most_bytes(file: pa.parquet.ParquetFile, columns: Sequence[str]) -> int:
+    """Return the bytes of cells if each was the longest one of its dictionary."""
+    most = 0
+    for group in range(file.num_row_groups):
+        n_rows = file.metadata.row_group(group).num_rows
+        for row in file.iter_batches(1, row_groups=[group], columns=columns):
+            words = [x.dictionary for x in row.columns if pa.types.is_dictionary(x.type)]
+            longest = (pc.max(pc.binary_length(x)).as_py() or 0 for x in words)
+            most += n_rows * sum(longest)
+            break
+    return most
+
+
+def _bytes_of(column: pa.ChunkedArray) -> int:
+    """Return the bytes of a column's cells, repeated ones as often as they are repeated."""
+    kind = column.type
+    if not pa.types.is_dictionary(kind) or not _is_text(kind.value_type):
+        return int(column.nbytes)
+    lengths = ((pc.binary_length(x.dictionary), x.indices) for x in column.chunks)
+    return sum(pc.sum(pc.take(of_text, rows)).as_py() or 0 for of_text, rows in lengths)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of text without its dictionary."""
+    kind = column.type
+    is_coded = pa.types.is_dictionary(kind) and _is_text(kind.value_type)
+    if not is_coded:
+        return column
+    is_text = kind.value_type in (pa.string(), pa.large_string())
+    return column.cast(pa.large_string() if is_text else pa.large_binary())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
 def facts_of(

@@ -17,7 +17,7 @@ from kgraft.io.rdf_annotations import annotation_nodes
 from kgraft.io.rdf_streams import GuardedXml, skip_mark
 from kgraft.io.rdf_terms import Collected, RdfBatch, Terms
 from kgraft.io.source import BlankNodes, Malformed
-from kgraft.system.files import open_bytes
+from kgraft.system.files import Growth, open_bytes
 
 RDF_FORMATS: Final = {
     "ntriples": RdfFormat.N_TRIPLES,
@@ -75,10 +75,12 @@ def read_rdf(
             and when relative IRIs were resolved against the file's own.
     """
     kind = RDF_FORMATS[syntax]
-    terms = Terms(file_name or path.name, blank_nodes, malformed, drawn=kind not in _BY_LINES)
+    drawn = kind not in _BY_LINES
+    terms = Terms(file_name or path.name, blank_nodes, malformed, drawn=drawn)
     base = base_iri or path.absolute().as_uri()
     n_local = 0
     with open_bytes(path) as stream:
+        terms.growth = Growth(path)
         skip_mark(stream)
         xml = GuardedXml(stream, path) if syntax == "rdfxml" else None
         source = stream if xml is None else cast("BinaryIO", xml)

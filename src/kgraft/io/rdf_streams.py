@@ -20,10 +20,13 @@ def skip_mark(stream: BinaryIO) -> None:
 
 
 class GuardedXml:
-    """RDF/XML that has an end, and no entity that is long or made of others."""
+    """RDF/XML that has an end, no entity that is long or made of others, and is not very deep."""
 
     _DECLARATION: Final = re.compile(rb"<!ENTITY[^>]*(>?)")
-    _LONGEST: Final = 1000
+    _LONGEST: Final = 300
+    _DEEPEST: Final = 10_000
+    _AMPLIFIED: Final = 43
+    """Expat's code for entities that become more than a hundred times the file."""
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream = stream
@@ -31,6 +34,9 @@ class GuardedXml:
         self._before = b""
         # The parser of RDF takes an end within an element for the document's.
         self._elements: expat.XMLParserType | None = expat.ParserCreate()
+        self._elements.StartElementHandler = self._begin
+        self._elements.EndElementHandler = self._end
+        self._depth = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
@@ -49,6 +55,18 @@ class GuardedXml:
         self._follow(content, is_last=False)
         return content
 
+    def _begin(self, _: str, __: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > self._DEEPEST:
+            raise DataError(
+                f"elements are nested more than {self._DEEPEST:,} deep",
+                remedy="Write it in another syntax, as N-Triples",
+                path=self._path,
+            )
+
+    def _end(self, _: str) -> None:
+        self._depth -= 1
+
     def check_end(self) -> None:
         """Raise DataError if the outermost element is not closed."""
         while self.read(1 << 20):
@@ -62,6 +80,13 @@ class GuardedXml:
             self._elements.Parse(content, is_last)
         except expat.ExpatError as error:
             self._elements = None
+            if error.code == self._AMPLIFIED:
+                raise DataError(
+                    "XML entities are used for too much text",
+                    remedy="Write the text in their place",
+                    path=self._path,
+                    line=error.lineno,
+                ) from error
             if is_last:
                 raise DataError(
                     "the file ends before its outermost element is closed",

@@ -18,6 +18,7 @@ from kgraft.io.named_facts import ROLES
 from kgraft.io.ntriples import XSD
 from kgraft.io.rdf_annotations import REIFIES
 from kgraft.io.source import BlankNodes, Malformed
+from kgraft.system.files import Growth
 
 LITERAL_COLUMNS: Final = ("entity", "attribute", "value", "datatype", "language")
 
@@ -94,6 +95,7 @@ class Terms:
         self.n_malformed = 0
         self.n_blank = 0
         self.n_about = 0
+        self.growth: Growth | None = None
 
     def add(self, quad: Quad, collected: Collected) -> bool:
         """Collect a statement; return True if it is a fact."""
@@ -108,7 +110,9 @@ class Terms:
             datatype, language = object_.datatype.value, object_.language
             if language is None and datatype == LANG_STRING:
                 datatype = f"{XSD}string"
-            collected.literals.append((head, predicate.value, object_.value, datatype, language))
+            value = object_.value
+            self._count(head, predicate.value, value)
+            collected.literals.append((head, predicate.value, value, datatype, language))
             return False
         else:
             tail = self._name(object_)
@@ -116,11 +120,17 @@ class Terms:
                 self.reifiers.add(head)
         if tail is None:
             return False
+        self._count(head, predicate.value, tail)
         heads, relations, tails = collected.facts
         heads.append(head)
         relations.append(predicate.value)
         tails.append(tail)
         return True
+
+    def _count(self, *texts: str) -> None:
+        """Count what abbreviations of a syntax become."""
+        if self.growth is not None:
+            self.growth.add(sum(map(len, texts)))
 
     def _name(self, term: NamedNode | BlankNode | Triple) -> str | None:
         """Return a blank node's name, or count the statement and return None."""

@@ -31,7 +31,7 @@ from kgraft.io.read_links import (
     read_links,
 )
 from kgraft.io.source import GraphSource, Split
-from kgraft.linking.collection import Collection, collect
+from kgraft.linking.collection import Collection, check_number, collect
 from kgraft.linking.identity_links import identity_links
 from kgraft.system.files import compression_of, content_ending, open_bytes, read_text
 from kgraft.system.forks import require_threads
@@ -143,6 +143,7 @@ def _read_toml(
 ) -> Collection:
     text = read_text(path).replace("\r\n", "\n")
     described = parse_collection_file(path, text)
+    check_number(len(described.source), path)
     if not allow_outside:
         _check_places(path, text, described)
     base = _read_base(path, text, described, known, above, allow_outside)

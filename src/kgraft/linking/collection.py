@@ -16,6 +16,9 @@ from kgraft.linking.links import Links
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
 
+MAX_SOURCES = 256
+"""The most graphs of a collection, whose pairs are looked at one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:
@@ -39,6 +42,7 @@ class Collection:
         if self.target is not None and self.target not in self.graphs:
             known = ", ".join(self.graphs)
             raise UnknownNameError(f"no source is called {self.target!r}; there are {known}")
+        check_number(len(self.graphs))
 
     def __repr__(self) -> str:
         target = "" if self.target is None else f", target {self.target}"
@@ -114,6 +118,20 @@ class Collection:
             ),
             KgraftWarning,
             stacklevel=3,
+        )
+
+
+def check_number(sources: int, path: Path | None = None) -> None:
+    """Refuse more sources than a collection may have.
+
+    Raises:
+        DataError: If there are more than ``MAX_SOURCES``.
+    """
+    if sources > MAX_SOURCES:
+        raise DataError(
+            f"there are {sources:,} sources, and {MAX_SOURCES} are the most",
+            remedy="Make one source of several graphs: train takes a list of files",
+            path=path,
         )
 
 

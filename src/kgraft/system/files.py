@@ -19,10 +19,10 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
 
 EXPANSION = 200
-"""Largest ratio of decompressed to compressed size; a larger one is a decompression bomb."""
+"""Largest ratio of a file's content in memory to its size; a larger one is a bomb."""
 
 UNSUSPECTED = 1 << 28
-"""Decompressed bytes that are always allowed."""
+"""Bytes of content that are always allowed."""
 
 
 def compression_of(path: Path) -> str | None:
@@ -71,9 +71,8 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         if path.exists() and not path.is_file():
             raise DataError("this is no regular file", remedy="Name a file", path=path)
         if path.exists() and not path.stat().st_size:
-            yield io.BufferedReader(
-                io.BytesIO()
-            )  # Files of the system, as its log, may say so and never end.
+            # Files of the system, as its log, may say so and never end.
+            yield io.BufferedReader(io.BytesIO())
             return
         with pa.input_stream(os.fspath(path), compression=compression_of(path)) as stream:
             raw = _Bounded(stream, path) if compression_of(path) else stream
@@ -88,13 +87,30 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+class Growth:
+    """The bytes that a file's content may have beyond those that were counted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.left = max(UNSUSPECTED, EXPANSION * path.stat().st_size)
+
+    def add(self, count: int) -> None:
+        """Count bytes, and raise DataError where they are too many."""
+        self.left -= count
+        if self.left < 0:
+            raise DataError(
+                f"the content becomes more than {EXPANSION} times the file's size",
+                remedy="Write it as plain TSV or N-Triples, if that is meant",
+                path=self._path,
+            )
+
+
 class _Bounded(io.RawIOBase):
     """Decompressed stream that fails where it is a decompression bomb."""
 
     def __init__(self, stream: pa.NativeFile, path: Path) -> None:
         self._stream = stream
-        self._path = path
-        self._left = max(UNSUSPECTED, EXPANSION * path.stat().st_size)
+        self._growth = Growth(path)
 
     def readable(self) -> bool:
         """Return True."""
@@ -103,13 +119,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, and return the number of bytes."""
         count = int(self._stream.readinto(buffer))
-        self._left -= count
-        if self._left < 0:
-            raise DataError(
-                f"the file becomes more than {EXPANSION} times its size",
-                remedy="Decompress it, if that is meant",
-                path=self._path,
-            )
+        self._growth.add(count)
         return count
 
 
