@@ -115,7 +115,10 @@ def test_relations_are_linked_too(read: Read) -> None:
 def test_other_spellings_link_where_the_source_says_so(read: Read) -> None:
     page, entity = "https://www.wikidata.org/wiki/Q1", "http://www.wikidata.org/entity/Q1"
     facts = {"mine": f"a r b, a = {page}", "wiki": f"{entity} p Q2"}
-    assert pairs(read(**facts)) == []
+    exact = read(**facts)
+    assert pairs(exact) == []
+    assert inspect(exact).sources[0].similar_identities == 1
+    assert 'link with spelling = "normal" of the [[source]]: 1' in said(exact)
     assert pairs(read(also='spelling = "normal"', **facts)) == [f"a={entity}"]
 
 

@@ -36,16 +36,18 @@ class IdentityLinks:
     n_open: Mapping[str, int]
 
 
-def identity_links(graphs: Sequence[KnowledgeGraph]) -> IdentityLinks:
+def identity_links(
+    graphs: Sequence[KnowledgeGraph], spelling: Spelling | None = None
+) -> IdentityLinks:
     """Find the links that graphs state by statements of sameness.
 
     A name in a statement means the entity of its own graph that has facts; else those of other
     graphs, by name or by a further name that they state, rather ones with facts; else one of its
-    own graph again. A name that no graph has means nothing. Names are compared as the spelling of
-    the stating graph says.
+    own graph again. A name that no graph has means nothing.
 
     Args:
         graphs: Graphs with distinct names.
+        spelling: Comparison of names with those of other graphs; None: the stating graph's own.
     """
     found: list[Links] = []
     linking: dict[str, set[int]] = {graph.name: set() for graph in graphs}
@@ -59,7 +61,10 @@ def identity_links(graphs: Sequence[KnowledgeGraph]) -> IdentityLinks:
                 continue
             stated = graph.identities.pairs
             left, right = (
-                _ends(stated[side], place, graphs, used, kind) for side in ("left", "right")
+                _ends(
+                    stated[side], place, graphs, used, kind, spelling or graph.identities.spelling
+                )
+                for side in ("left", "right")
             )
             joined = left.join(right, on="statement").filter(
                 pl.col("source") != pl.col("source_right")
@@ -109,11 +114,10 @@ def _ends(
     graphs: Sequence[KnowledgeGraph],
     used: Sequence[NDArray[np.bool_]],
     kind: LinkKind,
+    spelling: Spelling,
 ) -> pl.DataFrame:
     """Return the rows that names of one graph's statements mean, columns ``_ENDS``."""
     others = [other for other in range(len(graphs)) if other != place]
-    stated = graphs[place].identities
-    spelling = stated.spelling if stated is not None else "exact"
     left = np.arange(len(names))
     is_blank = names.str.starts_with("_:").to_numpy()
     frames = [pl.DataFrame(schema=_ENDS)]

@@ -48,6 +48,7 @@ class SourceReport:
         identities: Statements of sameness that were taken out of its facts.
         linking_identities: Pairs of names of these statements that link it with another source.
         open_identities: Other statements, with a name that no fact of the source has.
+        similar_identities: Those of them that would link, but for the spelling of a name.
         merged_entities: Entities of its facts that have become one with another of it.
         further_names: Names, such as redirects, that mean an entity of another name.
         unseen_valid: Validation facts with an entity or a relation that has no training fact, nor
@@ -72,6 +73,7 @@ class SourceReport:
     identities: int = 0
     linking_identities: int = 0
     open_identities: int = 0
+    similar_identities: int = 0
     merged_entities: int = 0
     further_names: int = 0
     unseen_valid: int = 0
@@ -103,6 +105,11 @@ class SourceReport:
                 f"statements of sameness taken out of its facts: {self.identities:,} (linking two "
                 f"sources: {self.linking_identities:,}; else with a name that no fact of it has: "
                 f"{self.open_identities:,})"
+            )
+        if self.similar_identities:
+            found.append(
+                'further ones that link with spelling = "normal" of the [[source]]: '
+                f"{self.similar_identities:,}"
             )
         return found
 
@@ -262,6 +269,7 @@ def inspect(collection: Collection) -> Inspection:
     graphs = list(collection.graphs.values())
     joint = join(graphs, collection.links)
     stated = identity_links(graphs)
+    similar = identity_links(graphs, "normal").n_linking if any(stated.n_open.values()) else {}
     reports = (
         _link_report(left, right, collection.links, joint)
         for left, right in combinations(graphs, 2)
@@ -271,7 +279,9 @@ def inspect(collection: Collection) -> Inspection:
         target=collection.target,
         joint_entities=joint.n_entities,
         joint_relations=joint.n_relations,
-        sources=tuple(_source_report(graph, joint, stated) for graph in graphs),
+        sources=tuple(
+            _source_report(graph, joint, stated, similar.get(graph.name, 0)) for graph in graphs
+        ),
         links=tuple(x for x in reports if any(astuple(x)[2:])),
         conflicts=joint.conflicts,
     )
@@ -294,7 +304,9 @@ def in_words(conflict: LinkConflict) -> str:
     )
 
 
-def _source_report(graph: KnowledgeGraph, joint: JointGraph, found: IdentityLinks) -> SourceReport:
+def _source_report(
+    graph: KnowledgeGraph, joint: JointGraph, found: IdentityLinks, n_similar: int
+) -> SourceReport:
     facts, stated = graph.triples, graph.identities
     used = np.unique(facts[:, [0, 2]])
     rows = joint.part(graph.name).entity_rows
@@ -322,6 +334,7 @@ def _source_report(graph: KnowledgeGraph, joint: JointGraph, found: IdentityLink
         identities=stated.stated if stated is not None else 0,
         linking_identities=found.n_linking[graph.name],
         open_identities=found.n_open[graph.name],
+        similar_identities=max(n_similar - found.n_linking[graph.name], 0),
         merged_entities=stated.merged if stated is not None else 0,
         further_names=len(stated.entities) if stated is not None else 0,
     )
