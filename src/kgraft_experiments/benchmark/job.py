@@ -36,6 +36,7 @@ from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft_experiments.benchmark.cases import Case, backgrounds
 from kgraft_experiments.benchmark.link_shares import with_share_of_links
+from kgraft_experiments.benchmark.summary import PARTS
 
 
 class Job(BaseModel):
@@ -128,7 +129,8 @@ def _measure(
                 by=by,
                 require_fit=False,
             )
-            rows += [{"target": target, "by": by, **row} for row in found.rows()]
+            measured = [row for row in found.rows() if row["facts"] in PARTS]
+            rows += [{"target": target, "by": by, **row} for row in measured]
             queries += 2 * len(found.facts)
         rates[by] = round(queries / (time.perf_counter() - begin), 1)
     return rows, rates
