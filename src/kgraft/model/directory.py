@@ -40,9 +40,16 @@ from torch import Tensor
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
 from kgraft.io.columnar import read_table
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.model.calibration import Calibration
+from kgraft.model.contents import (
+    check_encoder,
+    check_manifest,
+    check_rules,
+    read_calibration,
+    read_log,
+    read_metrics,
+)
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
-from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence
+from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.graph_tables import (
     FACTS,
@@ -66,7 +73,7 @@ from kgraft.model.manifest import (
 )
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import Kind, TrainedModel
-from kgraft.rules.rules import BODY, SCHEMA, Rules
+from kgraft.rules.rules import BODY, Rules
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.forks import require_threads
 from kgraft.system.outputs import content, write_directory
@@ -194,14 +201,12 @@ def _write(model: TrainedModel, directory: Path) -> None:
 
 
 def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
-    if manifest["kind"] not in get_args(Kind):
-        raise ValueError(f"there is no kind of model called {manifest['kind']!r}")
-    if manifest["target"] not in (None, *manifest["sources"]):
-        raise ValueError(f"the target {manifest['target']!r} is no source")
+    check_manifest(manifest, get_args(Kind))
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
     graph = read_joint_graph(directory, manifest)
     weights = read_verified_tensors(directory / WEIGHTS, manifest["files"][WEIGHTS])
+    check_encoder(settings.model, weights)
     kge = KgeModel(settings.model, weights["entities"], weights["relations"])
     if "prior.entities" in weights:
         kge = kge.with_prior(FrequencyPrior(weights["prior.entities"], weights["prior.relations"]))
@@ -212,27 +217,20 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
     blocks = (block for value in weights.values() for block in torch.split(value, BLOCK_ROWS))
     if not all(block.isfinite().all() for block in blocks):
         raise ValueError("some weights are no finite numbers")
-    metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
-    log = (directory / "training.jsonl").read_text(encoding="utf-8").splitlines()
+    metrics = read_metrics(directory / "metrics.json")
+    calibrated = "calibration.json" in manifest["files"]
     return TrainedModel(
         kind=manifest["kind"],
         kge=kge,
         graph=graph,
         target=manifest["target"],
         settings=settings,
-        log=[json.loads(line) for line in log],
+        log=read_log(directory / "training.jsonl"),
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
-        calibration=_read_calibration(directory / "calibration.json", manifest),
+        calibration=read_calibration(directory / "calibration.json") if calibrated else {},
         held_out=read_by_source(directory / HELD_OUT, manifest),
     )
-
-
-def _read_calibration(path: Path, manifest: dict[str, Any]) -> dict[By, Calibration]:
-    if path.name not in manifest["files"]:
-        return {}
-    curves = json.loads(path.read_text(encoding="utf-8"))
-    return {by: Calibration(tuple((x, y) for x, y in points)) for by, points in curves.items()}
 
 
 def _min_vectors(graph: JointGraph, target: str | None) -> int:
@@ -250,21 +248,18 @@ def _read_evidence(
     rules = read_table(directory / "rules.parquet")
     reliability = read_table(directory / FACTS, ["reliability"])["reliability"]
     _check_rules(rules, graph)
-    if reliability.dtype != pl.Float64 or reliability.null_count():
+    if reliability.dtype != pl.Float64 or not reliability.is_between(0, 1).fill_null(False).all():
         raise ValueError("a fact has no reliability")
     if weights["ensemble"].shape != (2 * graph.n_relations, len(DEFAULT_WEIGHTS)):
         raise ValueError("the ensemble does not have weights for each relation and its inverse")
-    mrr = {by: float(metrics[EVIDENCE_METRIC][by]) for by in metrics[EVIDENCE_METRIC]}
-    if not mrr.keys() <= {*WAYS}:
-        raise ValueError(f"a model answers by one of {', '.join(WAYS)}")
+    mrr = {by: float(value) for by, value in metrics[EVIDENCE_METRIC].items()}
     return Evidence(
         Rules(rules, graph.n_relations), reliability.to_numpy().copy(), weights["ensemble"], mrr
     )
 
 
 def _check_rules(rules: pl.DataFrame, graph: JointGraph) -> None:
-    if dict(rules.schema) != SCHEMA:
-        raise ValueError(f"the columns of the rules are not {', '.join(SCHEMA)}")
+    check_rules(rules)
     for name in ("relation", *BODY, "entity", "answer"):
         limit = graph.n_entities if name in ("entity", "answer") else 2 * graph.n_relations
         check_rows(rules[name].drop_nulls(), limit, f"{name} of a rule")

@@ -16,6 +16,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.columnar import read_batches, read_table
 from kgraft.io.named_facts import ROLES
 from kgraft.linking.joint_graph import JointGraph, JointSource
+from kgraft.model.contents import check_names
 
 FACTS = "facts.parquet"
 """File of the training facts."""
@@ -124,10 +125,13 @@ def _read_parts(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Joint
     relations = read_table(directory / "relations.parquet")
     check_rows(entities["row"], manifest["entities"], "row")
     check_rows(relations["row"], manifest["relations"], "row")
+    check_names(entities, "entities.parquet")
+    check_names(relations, "relations.parquet")
+    by_source = [x.partition_by("source", as_dict=True) for x in (entities, relations)]
     parts = {}
     for source in manifest["sources"]:
-        own = entities.filter(pl.col("source") == source)
-        own_relations = relations.filter(pl.col("source") == source)
+        own = by_source[0].get((source,), entities.clear())
+        own_relations = by_source[1].get((source,), relations.clear())
         parts[source] = JointSource(
             Vocabulary(own["name"]),
             Vocabulary(own_relations["name"]),

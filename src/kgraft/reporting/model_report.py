@@ -127,13 +127,13 @@ def _training(model: TrainedModel, templates: Macros) -> Markup:
             str(entry["epoch"]),
             *("-" if entry.get(term) is None else f"{entry[term]:.4f}" for term in terms),
             percent(entry.get("validation_mrr")),
-            f"{entry['seconds']:,.1f}",
+            f"{entry.get('seconds') or 0.0:,.1f}",
         ]
         for entry in model.log
     ]
     return templates.training(
         epochs=_count(len(model.log), "epoch") if model.log else "",
-        seconds=sum(entry["seconds"] for entry in model.log),
+        seconds=sum(entry.get("seconds") or 0.0 for entry in model.log),
         validated=any(entry.get("validation_mrr") is not None for entry in model.log),
         meanings={term: _MEANINGS[term] for term in terms if term in _MEANINGS},
         figure=training_figure(model.log, model.metrics.get("best_epoch")).html(),
