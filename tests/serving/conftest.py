@@ -68,7 +68,7 @@ def another(student: TrainedModel) -> TrainedModel:
 @asynccontextmanager
 async def started(app: Guard) -> AsyncIterator[Client]:
     """Yield a client of an app whose life span has begun."""
-    inner: Any = app.app
+    inner: Any = app.app.app  # type: ignore[attr-defined]
     async with inner.router.lifespan_context(inner):
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

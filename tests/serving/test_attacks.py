@@ -24,6 +24,7 @@ import pytest
 
 from kgraft.model.directory import save_model
 from kgraft.model.trained_model import TrainedModel
+from kgraft.serving.entity_view import MAX_NAME_LENGTH
 from kgraft.serving.guard import LIMITS
 from kgraft.serving.model_reloader import ModelReloader
 
@@ -138,6 +139,14 @@ def test_a_huge_head_is_refused(address: tuple[str, int]) -> None:
         big.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000)
         assert received(big)[:12] in (b"HTTP/1.1 400", b"")
     assert healthy(address)
+
+
+def test_the_longest_name_fits_into_a_head(reloader: ModelReloader, listen: Any) -> None:
+    longest = quote(chr(0x10FFFD) * MAX_NAME_LENGTH)
+    with listen(reloader) as address, closing(socket.create_connection(address)) as one:
+        one.sendall(f"GET /v1/entity?name={longest} HTTP/1.1\r\nHost: x\r\n".encode())
+        one.sendall(b"Connection: close\r\n\r\n")
+        assert received(one).startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.usefixtures("many_files")

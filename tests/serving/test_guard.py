@@ -114,6 +114,29 @@ def test_another_name_for_this_machine_is_refused(talk: Talk, host: str, status:
         assert "ask for 127.0.0.1 or ::1 or localhost" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "site", "status"),
+    [
+        ("/v1/model", "same-origin", 200),
+        ("/v1/model", "none", 200),
+        ("/v1/model", None, 200),
+        ("/v1/model", "same-site", 403),
+        ("/v1/model", "cross-site", 403),
+        ("/metrics", "cross-site", 403),
+        ("/", "cross-site", 200),
+        ("/healthz", "cross-site", 200),
+    ],
+)
+def test_a_page_of_another_site_has_nothing_worked_out(
+    talk: Talk, path: str, site: str | None, status: int
+) -> None:
+    headers = {} if site is None else {"Sec-Fetch-Site": site}
+    answer = talk(lambda client: client.get(path, headers=headers))
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["detail"].startswith("a page of another site may not ask")
+
+
 @pytest.mark.parametrize("length", ["1001", "9" * 50, "-1", "x"])
 def test_a_body_that_says_it_is_too_large_is_not_read(talk: Talk, length: str) -> None:
     headers = {"Content-Length": length}

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from kgraft.inference.predict import predict
 from kgraft.model.trained_model import TrainedModel
-from kgraft.serving.routes import MAX_NAME_LENGTH
+from kgraft.serving.entity_view import MAX_NAME_LENGTH
 
 Get = Callable[..., httpx.Response]
 Talk = Callable[..., Any]
@@ -159,6 +160,35 @@ def test_a_wrong_body_gets_a_sentence(talk: Talk, body: bytes, status: int, sent
     headers = {"Content-Type": "application/json"}
     answer = talk(lambda client: client.post("/v1/predict", content=body, headers=headers))
     assert (answer.status_code, answer.json()["detail"][: len(sentence)]) == (status, sentence)
+
+
+def test_predictions_come_without_the_layers_of_fastapi(
+    talk: Talk, fact: Fact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"queries": [{"head": fact[0], "relation": fact[1]}], "k": 2}
+    asked = talk(lambda client: client.get("/v1/predict", params={**body["queries"][0], "k": 2}))
+    passed: list[str] = []
+    real = FastAPI.__call__
+
+    async def heard(app: FastAPI, scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope.get("path", scope["type"]))
+        await real(app, scope, receive, send)
+
+    monkeypatch.setattr(FastAPI, "__call__", heard)
+
+    async def session(client: httpx.AsyncClient) -> list[httpx.Response]:
+        lost = {"queries": [{"head": "nobody", "relation": fact[1]}]}
+        found = [await client.post("/v1/predict", json=x) for x in (body, lost)]
+        assert passed == []
+        found.append(await client.post("/v1/predict", json={"queries": []}))
+        assert passed == ["/v1/predict"]
+        return [*found, await client.get("/metrics")]
+
+    direct, lost, wrong, metrics = talk(session)
+    assert direct.content == asked.content
+    assert direct.headers["content-security-policy"]
+    assert (lost.status_code, wrong.status_code) == (404, 422)
+    assert 'kgraft_requests_total{route="/v1/predict",status="200"} 1.0' in metrics.text
 
 
 def test_a_wrong_method_is_told(talk: Talk) -> None:

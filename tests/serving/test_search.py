@@ -14,6 +14,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
+from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityIndex
 from kgraft.serving.search import EntitySearch, normalized
 
 PLACES = {
@@ -70,6 +71,17 @@ def test_no_more_than_asked_for_and_none_twice(search: EntitySearch) -> None:
     assert len(search.find("p", 2)) == 2
     names = [x.name for x in search.find("http", 100)]
     assert len(names) == len(set(names)) == len(PLACES)
+
+
+def test_whatever_is_found_can_be_asked_for(by_size: Model) -> None:
+    names = ["a" * MAX_NAME_LENGTH, "a" * (MAX_NAME_LENGTH + 1)]
+    graph = KnowledgeGraph(
+        "long", Vocabulary.of(names), Vocabulary.of(["near"]), train=np.array([[0, 0, 1]])
+    )
+    named = ModelNames(by_size(graph, [1.0, 1.0], [1.0]))
+    assert [x.name for x in EntitySearch(named).find("a", 5)] == names[:1]
+    fact = EntityIndex(named).view(names[0], 5).facts[0]
+    assert (fact.head.queryable, fact.tail.queryable) == (True, False)
 
 
 @given(st.text())

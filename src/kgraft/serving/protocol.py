@@ -35,6 +35,34 @@ class Turns:
         connection.take_turn()
 
 
+class JoiningTransport:
+    """A transport that sends a response's head together with the beginning of its body.
+
+    Args:
+        transport: The transport.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send data, or keep them until the next call if they are the head of a response."""
+        if not self._head and data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":
+            self._head = data
+        else:
+            data, self._head = self._head + data, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what was kept, and close the transport."""
+        self.write(b"")
+        self._transport.close()
+
+
 class LimitedProtocol(H11Protocol):
     """A connection that is closed if its client is too slow.
 
@@ -58,7 +86,7 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first request; refuse it if there are too many connections."""
-        super().connection_made(transport)
+        super().connection_made(JoiningTransport(transport))  # type: ignore[arg-type]
         # The next request begins when the operating system has taken the last response.
         transport.set_write_buffer_limits(high=0)
         self._start("request")

@@ -13,7 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from kgraft.serving.guard import Limits
 from kgraft.serving.metrics import Metrics
 from kgraft.serving.model_reloader import ModelReloader
-from kgraft.serving.served_model import Answers, PredictJob, ServedModel
+from kgraft.serving.schema import Predictions, PredictJob, QueryAnswers, encoded
+from kgraft.serving.served_model import Answers, ServedModel
 
 J = TypeVar("J")
 A = TypeVar("A")
@@ -130,30 +131,39 @@ class RequestQueue:
         self.limits = limits
         self.metrics = Metrics(lambda: len(self._predictions) + len(self._others))
         room = limits.queue_length
-        self._predictions = Batcher[PredictJob, Answers](
+        self._predictions = Batcher[PredictJob, bytes](
             self._predict, max_size=limits.block_queries, max_waiting=room, name="predict"
         )
-        self._others = Batcher[Callable[[ServedModel], Any], Any](
-            lambda functions: [function(reloader.model) for function in functions],
+        self._others = Batcher[Callable[[ServedModel], Any], bytes](
+            lambda functions: [encoded(function(reloader.model)) for function in functions],
             max_size=1,
             max_waiting=room,
             name="call",
         )
 
-    async def predict(self, job: PredictJob) -> Answers:
-        """Return the predictions of each query; raise ``BusyError`` if too many requests wait."""
+    async def predict(self, job: PredictJob) -> bytes:
+        """Return the predictions of each query as JSON.
+
+        Raises:
+            BusyError: If too many requests wait.
+            UnknownNameError: If the model does not know a name.
+        """
         return await self._predictions.submit(job, len(job.queries))
 
-    async def call(self, function: Callable[[ServedModel], A]) -> A:
-        """Return the result of a function of the model; raise as ``predict`` and the function."""
-        result: A = await self._others.submit(function)
-        return result
+    async def call(self, function: Callable[[ServedModel], Any]) -> bytes:
+        """Return the result of a function of the model as JSON; raise as ``predict`` does."""
+        return await self._others.submit(function)
 
     def close(self) -> None:
         """Finish the blocks under way, and accept no more requests."""
         self._predictions.close()
         self._others.close()
 
-    def _predict(self, jobs: Sequence[PredictJob]) -> Sequence[Answers | Exception]:
+    def _predict(self, jobs: Sequence[PredictJob]) -> Sequence[bytes | Exception]:
         self.metrics.block_queries.observe(sum(len(job.queries) for job in jobs))
-        return self.reloader.model.predict(jobs)
+        found = self.reloader.model.predict(jobs)
+        return [x if isinstance(x, Exception) else _encoded(x) for x in found]
+
+
+def _encoded(answers: Answers) -> bytes:
+    return encoded(Predictions([QueryAnswers(list(found)) for found in answers]))

@@ -10,7 +10,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from kgraft.inference.names import ModelNames
-from kgraft.serving.entity_view import Entity
+from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity
 
 MIN_SIMILARITY = 0.7  # of another spelling, from 0 to 1; also the least ratio of the lengths
 MAX_RANKED = 1_000  # matching texts that are ranked; short prefixes match very many
@@ -21,7 +21,7 @@ _LAST = chr(0x10FFFF)  # texts with a prefix sort before ``prefix + _LAST``
 
 
 class EntitySearch:
-    """Search over the labels and names of a source's entities that have a vector.
+    """Search over the labels and names of a source's entities that can be asked about.
 
     An index of sorted texts, one from each word on, finds prefixes by bisection. Only if no text
     has the prefix, texts of about the same length are compared.
@@ -35,7 +35,11 @@ class EntitySearch:
         places = np.flatnonzero(part.entity_rows < named.model.kge.n_entities)
         labels = [named.entity_label(row) for row in part.entity_rows[places].tolist()]
         names = part.entities.names_of(places)
-        self._entities = [Entity(*x, True) for x in zip(names, labels, strict=True)]
+        self._entities = [
+            Entity(name, label, True)
+            for name, label in zip(names, labels, strict=True)
+            if len(name) <= MAX_NAME_LENGTH
+        ]
         # Each text of an entity, with the first word that it begins at.
         found: dict[tuple[str, int], int] = {}
         for number, entity in enumerate(self._entities):

@@ -20,6 +20,7 @@ from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
 from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
+from kgraft.serving.schema import ModelInfo, PredictJob, SourceSize, encoded
 from kgraft.serving.search import EntitySearch
 
 Answers = tuple[tuple[Prediction, ...], ...]
@@ -27,21 +28,6 @@ Answers = tuple[tuple[Prediction, ...], ...]
 
 Position = tuple[float, float]
 """Coordinates on the map, from -1 to 1."""
-
-
-@dataclass(frozen=True)
-class PredictJob:
-    """A request for predictions.
-
-    Args:
-        queries: Its queries.
-        k: The most answers to each.
-        typed: Answer only with entities in the observed domain or range of the relation.
-    """
-
-    queries: tuple[Query, ...]
-    k: int
-    typed: bool
 
 
 @dataclass(frozen=True)
@@ -106,6 +92,24 @@ class ServedModel:
         names = self.named.part.entities.names_of(candidates.places)
         self._candidate = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
+        self.info_json = encoded(self._info())
+
+    def _info(self) -> ModelInfo:
+        trained, graph, by = self.model, self.model.graph, self.predictor.by
+        return ModelInfo(
+            kind=trained.kind,
+            source=self.named.source,
+            answers_by=by,
+            calibrated=by in trained.calibration,
+            entities=len(self.search),
+            sources=[
+                SourceSize(name, len(part.entities), len(graph.facts_of([name])))
+                for name, part in graph.parts.items()
+            ],
+            relations=list(self.entities.relations.values()),
+            examples=list(self.entities.examples()),
+            metrics=dict(trained.metrics),
+        )
 
     def predict(self, jobs: Sequence[PredictJob]) -> list[Answers | Exception]:
         """Answer jobs together, typed and untyped apart; each gets answers or an error."""

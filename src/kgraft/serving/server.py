@@ -20,6 +20,7 @@ from kgraft.serving.protocol import limited_protocol
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 BURST = 16  # connections accepted at once; each takes a file before an idle one is closed
+MAX_HEAD = 1 << 17  # bytes of a request's head, where a name's character may take 12
 SEND_BUFFER = 1 << 18  # bytes of responses that the system holds for a client, which else grow
 BACKLOG = 1024  # connections that the operating system holds until they are accepted
 
@@ -125,6 +126,7 @@ def server_config(app: Guard, limits: Limits) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         backlog=BURST,
+        h11_max_incomplete_event_size=MAX_HEAD,
         timeout_keep_alive=round(limits.timeout_seconds),
         timeout_graceful_shutdown=round(limits.timeout_seconds),
     )

@@ -1,0 +1,171 @@
+"""Requests and responses of the API, and their JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from kgraft.inference import predict as inference
+from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity, Relation
+
+MAX_ANSWERS = 100  # to one query
+MAX_QUERIES = 64  # in one request
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]
+K = Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="Maximum number of results.")]
+Typed = Annotated[
+    bool,
+    Field(description="Answer only with entities in the relation's observed domain or range."),
+]
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """A request for predictions.
+
+    Args:
+        queries: Its queries.
+        k: The most answers to each.
+        typed: Answer only with entities in the observed domain or range of the relation.
+    """
+
+    queries: tuple[inference.Query, ...]
+    k: int
+    typed: bool
+
+
+class PredictQuery(BaseModel):
+    """Two of head, relation and tail; the third is predicted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    head: Text | None = Field(None, description="Name or label of the head.", examples=["Syria"])
+    relation: Text | None = Field(
+        None, description="Name of the relation, or its unambiguous end.", examples=["borders"]
+    )
+    tail: Text | None = Field(None, description="Name or label of the tail.")
+
+    @model_validator(mode="after")
+    def _two_of_three(self) -> PredictQuery:
+        self.query()
+        return self
+
+    def query(self) -> inference.Query:
+        """Return the query as the model takes it."""
+        return inference.Query(self.head, self.relation, self.tail)
+
+
+class PredictOne(PredictQuery):
+    """A query with its options."""
+
+    k: K = 10
+    typed: Typed = False
+
+
+class PredictMany(BaseModel):
+    """Queries with their options."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[PredictQuery] = Field(
+        min_length=1,
+        max_length=MAX_QUERIES,
+        description="Queries, each with two of head, relation, tail.",
+    )
+    k: K = 10
+    typed: Typed = False
+
+    def job(self) -> PredictJob:
+        """Return the queries as the model takes them."""
+        return PredictJob(tuple(query.query() for query in self.queries), self.k, self.typed)
+
+
+@dataclass(frozen=True)
+class QueryAnswers:
+    """The answers to a query, best first."""
+
+    predictions: list[inference.Prediction]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers to each query, in the order of the queries."""
+
+    answers: list[QueryAnswers]
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Entities that match a search, the best match first."""
+
+    entities: list[Entity]
+
+
+@dataclass(frozen=True)
+class SourceSize:
+    """A source and its size."""
+
+    name: str
+    entities: int
+    facts: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The served model."""
+
+    kind: str
+    source: str
+    answers_by: str
+    calibrated: bool
+    entities: int
+    sources: list[SourceSize]
+    relations: list[Relation]
+    examples: list[Entity]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Positions of a sample of entities, and the share of the variance along each axis."""
+
+    points: list[tuple[float, float]]
+    explained_variance: list[float]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A sentence that says why there is no result."""
+
+    detail: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The body is not JSON.",
+        401: "The token is missing or wrong.",
+        403: "A page of another site asks.",
+        404: "The model does not know a name.",
+        408: "The request arrived too slowly.",
+        413: "The request is too large.",
+        421: "The server does not go by this name.",
+        422: "A parameter is missing or has a wrong value.",
+        503: "Too many requests wait; try again.",
+    }.items()
+}
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def encoded(response: Any) -> bytes:
+    """Return a response as JSON; it is of one of the API's types, so it is not checked again."""
+    kind = type(response)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind].dump_json(response)
