@@ -149,10 +149,11 @@ class LinkEnds:
     def named(self, frame: pl.DataFrame) -> NDArray[np.int64]:
         """Return pairs ``(n, 2)`` of rows, -1 for an unknown name."""
         pairs = self._found(frame["left"], frame["right"])
-        if self._either_order:
-            turned = self._found(frame["right"], frame["left"])
-            better = (turned >= 0).sum(axis=1) > (pairs >= 0).sum(axis=1)
-            pairs[better] = turned[better]
+        unsure = np.flatnonzero((pairs < 0).any(axis=1))
+        if self._either_order and len(unsure):
+            turned = self._found(frame["right"][unsure], frame["left"][unsure])
+            better = (turned >= 0).sum(axis=1) > (pairs[unsure] >= 0).sum(axis=1)
+            pairs[unsure[better]] = turned[better]
         return pairs
 
     def _found(self, *names: pl.Series) -> NDArray[np.int64]:

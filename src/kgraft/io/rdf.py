@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -124,25 +125,33 @@ def read_rdf(
 def _by_statements(
     source: BinaryIO | bytes, syntax: RdfFormat, terms: Terms, base: str | None = None
 ) -> Iterator[RdfBatch]:
-    collected = Collected()
     quads = _quads(source, syntax, terms, base)
-    for number, quad in enumerate(quads, start=1):
-        terms.add(quad, collected)
-        if number % BATCH == 0:
-            yield collected.batch()
-            collected = Collected()
-    yield collected.batch()
+    n = BATCH
+    while n == BATCH:
+        collected, before = Collected(), terms.statements
+        for quad in islice(quads, BATCH):
+            terms.add(quad, collected)
+        n = terms.statements - before
+        yield collected.batch()
 
 
 def _quads(
     source: BinaryIO | bytes | str, syntax: RdfFormat, terms: Terms, base: str | None = None
 ) -> Iterator[Quad]:
-    """Yield well-formed statements; others are errors, or left out and counted."""
+    """Return well-formed statements; others are errors, or left out and counted."""
     # JSON-LD leaves out what has a malformed IRI without a word, unless the parser is lenient.
     is_checked_here = syntax == RdfFormat.JSON_LD or (
         terms.skips and syntax in (RdfFormat.TRIG, RdfFormat.RDF_XML)
     )
     quads = parse(source, format=syntax, base_iri=base, lenient=is_checked_here)
+    if syntax == RdfFormat.RDF_XML and not is_checked_here:
+        return quads  # The parser ends with the first error anyway.
+    return _well_formed(quads, syntax, terms, is_checked_here=is_checked_here)
+
+
+def _well_formed(
+    quads: Iterator[Quad], syntax: RdfFormat, terms: Terms, *, is_checked_here: bool
+) -> Iterator[Quad]:
     while True:
         try:
             for quad in quads:
