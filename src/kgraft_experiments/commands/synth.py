@@ -20,6 +20,12 @@ def synth(
     directory: Annotated[
         Path, typer.Option("--out", "-o", help="A new directory for it.", show_default=False)
     ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write all that is true among the target's entities to a .parquet file."
+        ),
+    ] = None,
     settings: SettingsOption = None,
     changes: SetOption = None,
     written_as: Annotated[
@@ -31,15 +37,26 @@ def synth(
         from kgraft.system.outputs import check_empty
         from kgraft_experiments.synthesis.settings import SynthSettings
         from kgraft_experiments.synthesis.synthesize import synthesize
-        from kgraft_experiments.synthesis.write_synthetic import RULES_FILE, write_synthetic
+        from kgraft_experiments.synthesis.write_synthetic import (
+            RULES_FILE,
+            check_truth_file,
+            write_synthetic,
+            write_truth,
+        )
 
         check_empty(directory)
+        if truth is not None:
+            check_truth_file(truth)
         made = synthesize(chosen_settings(SynthSettings, settings, changes or ()))
         write_synthetic(made, directory, format=written_as)
+        if truth is not None:
+            write_truth(made, truth)
         with lost_output_allowed():
             for line in _lines(made):
                 say(line)
             say(f"The collection and its {RULES_FILE} are in {directory}")
+            if truth is not None:
+                say(f"All {len(made.world.train):,} true facts are in {truth}")
 
 
 def _lines(made: Synthetic) -> list[str]:

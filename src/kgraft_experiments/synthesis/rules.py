@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.vocabulary import Vocabulary
 
 RuleKind = Literal["symmetric", "inverse", "subrelation", "composition", "constant"]
@@ -49,8 +50,7 @@ class Rule:
 
     Args:
         kind: ``symmetric`` r(x, y) <= r(y, x); ``inverse`` r(x, y) <= s(y, x); ``subrelation``
-            r(x, y) <= s(x, y); ``composition`` r(x, y) <= s(x, a), t(a, y), where s and t are
-            functional; ``constant`` r(x, c) <= s(x, b).
+            r(x, y) <= s(x, y); ``composition`` r(x, y) <= s(x, a), t(a, y); ``constant`` r(x, c) <= s(x, b).
         head: Row of r.
         body: Rows of s, or of s and t.
         confidence: Probability that a grounding of the body makes the head true.
@@ -77,10 +77,8 @@ class Rule:
             case "subrelation":
                 return first
             case "composition":
-                leads_to = np.full(n, -1)
-                leads_to[last[:, 0]] = last[:, 1]
-                ends = np.stack([first[:, 0], leads_to[first[:, 1]]], axis=1)
-                return ends[ends[:, 1] >= 0]
+                query, row = GroupedIndex.of(last[:, 0]).rows(first[:, 1])
+                return np.stack([first[query, 0], last[row, 1]], axis=1)
             case "constant":
                 given, concluded = self.constants
                 heads = first[first[:, 1] == given, 0]

@@ -25,8 +25,8 @@ Rows = NDArray[np.int64]
 class Schema:
     """Relations of a world: ``len(weight)`` drawn ones, then those derived by rules.
 
-    Drawn relation ``i`` leads from type ``i % types``. The first ``types`` of them are functional
-    and the next ``types`` are many-to-many, so each type has one of both.
+    Drawn relation ``i`` leads from type ``i % types``. By default the first ``types`` of them are
+    functional; the next ``types`` are many-to-many.
 
     Args:
         types: Number of types.
@@ -62,7 +62,8 @@ def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
     drawn = np.arange(n_drawn)
     later, odd = drawn >= 2 * types, drawn % 2 == 1
     domain, range_ = drawn % types, draw.integers(types, size=n_drawn)
-    symmetric = later & ~odd
+    single = _single_valued(settings, n_drawn)
+    symmetric = later & ~odd & ~(False if single is None else single)
     range_[symmetric] = domain[symmetric]
     rank = draw.permutation(n_drawn) + 1.0
     weight = rank**-FREQUENCY_EXPONENT
@@ -72,17 +73,32 @@ def make_schema(settings: WorldSettings, draw: np.random.Generator) -> Schema:
     if settings.rules:
         plan.plant_constants()
     plan.derive(n_derived, [int(x) for x in draw.permutation(np.flatnonzero(~symmetric))])
+    by_default = (drawn < types) | (later & odd & (draw.random(n_drawn) < 0.5))
     return Schema(
         types,
         domain=np.array(plan.domain),
         range=np.array(plan.range),
-        functional=(drawn < types) | (later & odd & (draw.random(n_drawn) < 0.5)),
+        functional=by_default if single is None else single,
         inverse_functional=later & odd,
         categorical=np.isin(drawn, [x.body[0] for x in plan.rules if x.kind == "constant"]),
         weight=weight / weight.sum(),
         shift=draw.integers(1, max(2, settings.cluster_size), size=n_drawn),
         rules=tuple(plan.rules),
     )
+
+
+def _single_valued(settings: WorldSettings, n_drawn: int) -> Flags | None:
+    """Return which drawn relations are functional, ``None`` where the settings do not say.
+
+    One relation of each type stays many-to-many, since an entity needs one that has room.
+    """
+    if settings.functional is None:
+        return None
+    types = settings.types
+    possible = np.concatenate([np.arange(types), np.arange(2 * types, n_drawn)])
+    chosen = np.zeros(n_drawn, dtype=bool)
+    chosen[possible[: round(settings.functional * n_drawn)]] = True
+    return chosen
 
 
 @dataclass

@@ -10,11 +10,13 @@ from typing import Any, Final, Literal
 import polars as pl
 import tomli_w
 
+from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.io.named_facts import ROLES
 from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.io.write_graph import write_graph
 from kgraft.linking.links import Links
-from kgraft.system.outputs import check_empty, write_directory
+from kgraft.system.outputs import check_empty, write_atomically, write_directory
 from kgraft_experiments.synthesis.synthesize import Synthetic
 
 RULES_FILE: Final = "rules.json"
@@ -34,7 +36,7 @@ def write_synthetic(
     variable.
 
     Args:
-        synthetic: A collection; its hidden world is not written.
+        synthetic: A collection; its hidden world is not written, ``write_truth`` writes it.
         directory: A new or empty directory.
         format: Format of the facts.
 
@@ -59,6 +61,31 @@ def write_synthetic(
         (place / COLLECTION_FILE).write_text(tomli_w.dumps(described), encoding="utf-8")
         rules = json.dumps([asdict(rule) for rule in synthetic.rules], indent=1)
         (place / RULES_FILE).write_text(rules + "\n", encoding="utf-8")
+
+
+def check_truth_file(path: Path) -> None:
+    """Refuse a file that ``write_truth`` cannot write.
+
+    Raises:
+        DataError: If its name does not end in ``.parquet``.
+    """
+    if path.suffix != ".parquet":
+        raise DataError(
+            "the true facts are written as Parquet", remedy="End the name with .parquet", path=path
+        )
+
+
+def write_truth(synthetic: Synthetic, path: Path) -> None:
+    """Write all true facts among the target's entities, with columns head, relation and tail."""
+    world = synthetic.world
+    heads, relations, tails = world.train.T
+    columns = (
+        world.entities.names.gather(heads),
+        world.relations.names.gather(relations),
+        world.entities.names.gather(tails),
+    )
+    with write_atomically(path) as temporary:
+        pl.DataFrame(dict(zip(ROLES, columns, strict=True))).write_parquet(temporary)
 
 
 def _write_source(
