@@ -119,7 +119,8 @@ def test_results_become_frames(generated: Collection, student: TrainedModel) -> 
     found = predict(student, head="mine:1", relation="r1", k=4)
     frame = found.to_frame()
     assert frame.columns == [
-        "head", "relation", "tail", "label", "score", "probability", "stated_by"
+        "head", "relation", "tail", "label", "score", "probability", "probability_if_asked",
+        "stated_by", "contradicts",
     ]  # fmt: skip
     assert frame["tail"].to_list() == [x.tail for x in found]
     assert frame["stated_by"].to_list() == [[*x.stated_by] for x in found]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kgraft.toml_settings import Settings
 
@@ -164,6 +164,27 @@ class PriorSettings(Settings):
     """Numbers it adds to each row; 0 fits none, and so does a model without rules."""
 
 
+class FrozenTable(dict[str, float]):
+    """A table of numbers that can be hashed, as settings are."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+class FactSettings(Settings):
+    """The probability of facts."""
+
+    completeness: Annotated[dict[str, float], AfterValidator(FrozenTable)] = FrozenTable()
+    """Shares of the true facts that the target states, by relation; ``*`` for all others."""
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        for relation, share in self.completeness.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"completeness of {relation!r} is from 0 to 1, not {share:g}")
+        return self
+
+
 class TrainSettings(Settings):
     """The settings of ``train`` and ``pretrain``; without a target there are no rules."""
 
@@ -175,6 +196,8 @@ class TrainSettings(Settings):
     """Rules; none by default."""
     prior: PriorSettings = PriorSettings()
     """The frequency prior."""
+    facts: FactSettings = FactSettings()
+    """The probability of facts."""
 
 
 UPDATE: Mapping[str, Any] = {"epochs": 2, "min_steps": 200, "validation_queries": 500}

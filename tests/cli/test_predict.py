@@ -83,49 +83,11 @@ def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
     assert all(line.startswith("<mine:3> <urn:kgraft:r1> <") for line in lines)
 
 
-def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
-    told = run("predict", student, "--complete", "--least", "0.2", "-o", tmp_path / "a.tsv")
-    assert told.exit_code == 0, told.output
-    found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
-    assert f"{len(found):,} facts that mine does not state" in told.output
-    assert "with a probability of 0.2 or more" in told.output
-    assert (found["probability"] >= 0.2).all()
-    every = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "b.tsv")
-    assert "probability" not in every.output
-
-
-def test_no_file_of_the_graph_states_what_it_lacks(student: Path, tmp_path: Path) -> None:
-    place, more = tmp_path / "found.tsv", tmp_path / "more.tsv"
-    run("predict", student, "--complete", "--least", "0", "-o", place)
-    found = [line.split("\t")[:3] for line in place.read_text().splitlines()[1:]]
-    stated = [x.split("\t") for x in student.with_name("mine.tsv").read_text().splitlines()]
-    assert found
-    assert not [fact for fact in found if fact in stated]
-    more.write_text("".join("\t".join(x) + "\n" for x in [*found[:5], ("mine:0", "r9", "mine:1")]))
-    told = run("predict", student, "--complete", "--least", "0", "-o", place, "--known", more)
-    assert "5 of 6 known facts are about names of mine" in told.output
-    after = [line.split("\t")[:3] for line in place.read_text().splitlines()[1:]]
-    assert not [fact for fact in after if fact in found[:5]]
-
-
-def test_a_teacher_completes_only_without_probabilities(teacher: Path, tmp_path: Path) -> None:
-    failed = run("predict", teacher, "--complete", "-o", tmp_path / "a.tsv")
-    assert "gives no probabilities" in failed.stderr
-    assert failed.exit_code == 1
-    assert list(tmp_path.iterdir()) == []
-    assert run(
-        "predict", teacher, "--complete", "--least", "0", "-o", tmp_path / "a.tsv"
-    ).exit_code == 0  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ((), "gives two of head, relation and tail"),
-        (("--head", "mine:3", "--complete"), "exclude each other"),
-        (("--queries", "x.tsv", "--complete"), "exclude each other"),
-        (("--head", "mine:3", "-r", "r1", "--known", "x.tsv"), "--known is for --complete"),
-        (("--complete",), "Name a file for them with --out"),
+        (("--queries", "x.tsv", "--head", "mine:3"), "exclude each other"),
         (("--queries", "none.tsv"), "none.tsv: there is no such file"),
         (("--head", "mine:3", "-r", "r1", "-o", "a.xls"), "End the name with .parquet, .tsv, .nt"),
     ],

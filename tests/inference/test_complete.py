@@ -1,4 +1,4 @@
-"""The most plausible missing facts of a graph."""
+"""The facts that a graph lacks, with their probabilities."""
 
 from __future__ import annotations
 
@@ -13,22 +13,43 @@ from kgraft.errors import KgraftError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference import candidates
-from kgraft.inference.complete import complete
+from kgraft.inference import fact_judge
+from kgraft.inference.complete import COLUMNS, complete
 from kgraft.inference.predict import Predictor, predict
-from kgraft.inference.prediction_files import SCHEMA
 from kgraft.linking.collection import Collection
+from kgraft.linking.completeness import Completeness, SplitSizes
 from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import Calibration
+from kgraft.model.fact_probability import DEGREES, FactProbability
+from kgraft.model.fact_scores import FEATURES
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings
 
 
+def by_share(n_relations: int) -> FactProbability:
+    """A judge for whom the log odds are the share, and nothing is held out."""
+    f = len(FEATURES)
+    coefficients = np.zeros(f + 1)
+    coefficients[1] = 1.0
+    half = np.full(n_relations, 0.5)
+    return FactProbability(
+        np.zeros(f),
+        np.ones(f),
+        coefficients,
+        np.zeros(n_relations),
+        ((-1.0, -1.0), (1.0, 1.0)),
+        np.zeros(n_relations, dtype=bool),
+        Completeness(half, half, half, half, ("none",) * n_relations, 1.0),
+        SplitSizes(3, 1, 0),
+        np.zeros(len(DEGREES) + 1),
+    )
+
+
 @pytest.fixture
 def model(tiny: Collection) -> TrainedModel:
     """Mine and big together; ann to eve are 1 to 5, Z is 9; likes is 1, knows 2, sees 3, inverses
-    the same. Odds are shares.
+    the same.
     """
     settings = TrainSettings(model=ModelSettings(width=2))
     entities, relations = (
@@ -38,11 +59,19 @@ def model(tiny: Collection) -> TrainedModel:
     graph = join(list(tiny.graphs.values()), tiny.links)
     kge = KgeModel(settings.model, entities, relations)
     curve = {"vectors": Calibration(((-50.0, -50.0), (50.0, 50.0)))}
-    return TrainedModel("joint", kge, graph, "mine", settings, calibration=curve)
+    return TrainedModel(
+        "joint",
+        kge,
+        graph,
+        "mine",
+        settings,
+        calibration=curve,
+        fact_probability=by_share(graph.n_relations),
+    )
 
 
 class Counting:
-    """Hears how much is to be done, and how much of it is."""
+    """A listener that counts the work announced and the work done."""
 
     def __init__(self) -> None:
         self.total = self.done = self.ended = 0
@@ -60,112 +89,75 @@ class Counting:
         self.ended += 1
 
 
-def test_every_relation_is_asked_for_its_domain_and_range(model: TrainedModel) -> None:
+def found_of(facts: list[pl.DataFrame]) -> set[tuple[str, str, str]]:
+    return {row[:3] for frame in facts for row in frame.rows()}
+
+
+def test_every_relation_is_asked_on_one_side(model: TrainedModel) -> None:
     likes, knows = complete(Predictor(model), k=1, min_probability=0)
-    assert dict(likes.schema) == SCHEMA
-    # Mine says that bob knows cay. Asked whom bob knows: eve; and who knows cay: eve.
-    assert [x[:4] for x in knows.sort("head").rows()] == [
-        ("bob", "knows", "eve", "tail"), ("eve", "knows", "cay", "head")
-    ]  # fmt: skip
-    # ann and cay like somebody, bob, cay (so says big) and dan are liked: by eve, each.
-    assert [x[:4] for x in likes.sort("head", "tail").rows()] == [
-        ("ann", "likes", "eve", "tail"),
-        ("cay", "likes", "eve", "tail"),
-        ("eve", "likes", "bob", "head"),
-        ("eve", "likes", "cay", "head"),
-        ("eve", "likes", "dan", "head"),
-    ]
+    assert dict(likes.schema) == COLUMNS
+    # Best is eve, 5; likely to like are those who like or know in any source.
+    assert set(likes["tail"]) | set(knows["tail"]) == {"eve"}
+    assert set(likes["asked"]) == {"tail"}
+    assert {"ann", "cay"} <= set(likes["head"])
+
+
+def test_a_probability_is_worked_out_by_hand(model: TrainedModel) -> None:
+    likes, _ = complete(Predictor(model), k=9, min_probability=0)
+    # Scores of ann, likes: 1 to 5 for ann to eve; bob is stated.
+    others = np.array([1.0, 3.0, 4.0, 5.0])
+    odds = others - np.log(np.exp(others).sum())
+    expected = dict(zip(("ann", "cay", "dan", "eve"), 1 / (1 + np.exp(-odds)), strict=True))
+    found = likes.filter(pl.col("head") == "ann")
+    assert dict(zip(found["tail"], found["probability"], strict=True)) == pytest.approx(expected)
+    assert found["probability_if_asked"].to_list() == pytest.approx(found["probability"].to_list())
 
 
 def test_what_the_target_states_is_left_out_and_others_are_named(model: TrainedModel) -> None:
     found = pl.concat(complete(Predictor(model), k=9, min_probability=0))
-    facts = {row[:3]: row[6] for row in found.rows()}
-    assert not facts.keys() & {("ann", "likes", "bob"), ("bob", "knows", "cay")}
-    assert facts["ann", "likes", "cay"] == "big"
-    assert facts["ann", "likes", "dan"] == ""
+    facts = {x["head"] + x["relation"] + x["tail"]: x for x in found.to_dicts()}
+    assert not facts.keys() & {"annlikesbob", "bobknowscay"}
+    assert (facts["annlikescay"]["stated_by"], facts["annlikescay"]["list"]) == ("big", "stated")
+    assert (facts["annlikesdan"]["stated_by"], facts["annlikesdan"]["list"]) == ("", "inferred")
     assert len(facts) == len(found)
-
-
-def test_a_fact_found_twice_counts_by_its_larger_probability(model: TrainedModel) -> None:
-    found = pl.concat(complete(Predictor(model), k=9, min_probability=0))
-    probability = {row[:3]: row[5] for row in found.rows()}
-    sides = [
-        next(x for x in predict(model, **asked) if (x.head, x.tail) == ("ann", "cay"))
-        for asked in (
-            {"head": "ann", "relation": "likes"},
-            {"relation": "likes", "tail": "cay"},
-        )
-    ]
-    chances = [x.probability for x in sides if x.probability is not None]
-    assert len(set(chances)) == 2
-    assert probability["ann", "likes", "cay"] == pytest.approx(max(chances))
 
 
 def test_only_probable_facts_the_most_probable_first(model: TrainedModel) -> None:
     everything = pl.concat(complete(Predictor(model), k=9, min_probability=0))
     for least in (0.1, 0.4):
         found = pl.concat(complete(Predictor(model), k=9, min_probability=least))
-        assert len(found) == (everything["probability"] >= least).sum()
+        assert len(found) == (everything["probability"] >= least).sum() > 0
         for facts in found.partition_by("relation"):
             assert facts["probability"].is_sorted(descending=True)
     assert sum(map(len, complete(Predictor(model), min_probability=1.0))) == 0
-
-
-def test_typed_answers_are_in_domain_and_range(model: TrainedModel) -> None:
-    likes, knows = complete(Predictor(model), k=9, min_probability=0, typed=True)
-    assert set(likes["head"]) <= {"ann", "cay"}
-    assert set(likes["tail"]) <= {"bob", "cay", "dan"}
-    assert len(knows) == 0  # only bob, and only cay, which mine states
 
 
 def test_blocks_do_not_matter_and_progress_is_reported(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = pl.concat(complete(Predictor(model), min_probability=0))
-    monkeypatch.setattr(candidates, "MAX_QUERIES", 1)
-    heard = Counting()
-    found = pl.concat(complete(Predictor(model), min_probability=0, listener=heard))
+    monkeypatch.setattr(fact_judge, "AT_ONCE", 1)
+    listener = Counting()
+    found = pl.concat(complete(Predictor(model), min_probability=0, listener=listener))
     assert found.equals(wanted)
-    # likes: 2 heads and 3 tails; knows: 1 and 1
-    assert (heard.what, heard.total, heard.done, heard.ended) == ("complete mine", 7, 7, 1)
+    assert (listener.what, listener.ended) == ("complete mine", 1)
+    assert listener.done == listener.total > 0
 
 
 def test_a_reader_who_stops_ends_the_progress(model: TrainedModel) -> None:
-    heard = Counting()
-    facts = complete(Predictor(model), min_probability=0, listener=heard)
+    listener = Counting()
+    facts = complete(Predictor(model), min_probability=0, listener=listener)
     next(facts)
     facts.close()  # type: ignore[attr-defined]
-    assert heard.ended == 1
+    assert listener.ended == 1
 
 
-def test_without_probabilities_all_answers_have_to_be_taken(model: TrainedModel) -> None:
-    blind = Predictor(replace(model, calibration={}))
-    with pytest.raises(KgraftError, match="gives no probabilities"):
-        next(complete(blind))
-    found = pl.concat(complete(blind, k=1, min_probability=0))
-    assert found["probability"].null_count() == len(found) == 7
-
-
-def test_a_trained_student_completes_its_target(student: TrainedModel) -> None:
-    predictor = Predictor(student)
-    found = pl.concat(complete(predictor, k=5, min_probability=0.3))
-    part = student.graph.part("mine")
-    rows = np.stack(
-        [
-            part.entities.rows(found["head"]),
-            part.relations.rows(found["relation"]),
-            part.entities.rows(found["tail"]),
-        ],
-        axis=1,
-    )
-    own = KnownFacts(student.graph.facts_of(["mine"]))
-    assert len(found)
-    assert not own.contains(part.joint(rows)).any()
-    assert found.select("head", "relation", "tail").is_unique().all()
-
-
-def found_of(facts: list[pl.DataFrame]) -> set[tuple[str, str, str]]:
-    return {row[:3] for frame in facts for row in frame.rows()}
+def test_a_model_without_a_judge_completes_nothing(model: TrainedModel) -> None:
+    blind = Predictor(replace(model, fact_probability=None))
+    with pytest.raises(KgraftError, match="gives no probabilities of facts"):
+        next(complete(blind, min_probability=0))
+    with pytest.raises(KgraftError, match="gives no probabilities of facts"):
+        next(complete(Predictor(model, "big"), min_probability=0))
 
 
 def test_validation_and_test_facts_are_not_missing(model: TrainedModel, tiny: Collection) -> None:
@@ -191,15 +183,82 @@ def test_more_known_facts_are_not_missing(model: TrainedModel) -> None:
     assert after == before - {("ann", "likes", "eve")} != before
 
 
-def test_held_out_facts_are_stated_but_do_not_change_probabilities(
+def test_stated_facts_are_certain_and_others_keep_their_probability(
     model: TrainedModel, tiny: Collection
 ) -> None:
     known = replace(model, held_out=model.graph.held_out(tiny.graphs.values()))
-    plain, told = (predict(x, head="ann", relation="likes") for x in (model, known))
-    assert [(x.tail, x.score, x.probability) for x in plain] == [
-        (x.tail, x.score, x.probability) for x in told
-    ]
-    stated = {x.tail: x.stated_by for x in told}
+    plain, more = (predict(x, head="ann", relation="likes") for x in (model, known))
+    before, after = ({x.tail: x.probability for x in found} for found in (plain, more))
+    assert before["bob"] == after["bob"] == 1
+    # Held out are that ann likes cay and eve.
+    assert after == {**before, "cay": 1.0, "eve": 1.0} != before
+    stated = {x.tail: x.stated_by for x in more}
     assert (stated["cay"], stated["eve"], stated["dan"]) == (("mine", "big"), ("mine",), ())
     explained = known.explain("ann", "likes", "eve")
     assert [(x.source, x.head, x.tail) for x in explained.stated_by] == [("mine", "ann", "eve")]
+    assert explained.probability == 1
+
+
+def test_a_fact_has_one_probability_wherever_it_is_shown(student: TrainedModel) -> None:
+    predictor = Predictor(student)
+    found = pl.concat(complete(predictor, k=5, min_probability=0.2)).head(40)
+    assert len(found)
+    for row in found.iter_rows(named=True):
+        ends = {name: row[name] for name in ("head", "relation", "tail")}
+        for asked in ends:
+            given = {name: value for name, value in ends.items() if name != asked}
+            answers = student.predict(**given, k=200)
+            answer = next(x for x in answers if getattr(x, asked) == row[asked])
+            assert answer.probability == pytest.approx(row["probability"], abs=1e-5)
+        assert student.explain(*ends.values()).probability == pytest.approx(
+            row["probability"], abs=1e-5
+        )
+
+
+def test_a_trained_student_completes_its_target(student: TrainedModel) -> None:
+    found = pl.concat(complete(Predictor(student), k=5, min_probability=0.1))
+    part = student.graph.part("mine")
+    rows = np.stack(
+        [
+            part.entities.rows(found["head"]),
+            part.relations.rows(found["relation"]),
+            part.entities.rows(found["tail"]),
+        ],
+        axis=1,
+    )
+    own = KnownFacts(student.graph.facts_of(["mine"]))
+    assert len(found)
+    assert not own.contains(part.joint(rows)).any()
+    assert found.select("head", "relation", "tail").is_unique().all()
+
+
+def test_a_second_answer_of_a_functional_relation_contradicts_the_first(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fact_judge, "MIN_FACTS", 1)
+    (contradiction, *_), plain = (
+        pl.concat(complete(Predictor(model), k=9, min_probability=0, contradictions=x))
+        .filter(pl.col("head") == "bob", pl.col("relation") == "knows", pl.col("tail") == "eve")
+        .to_dicts()
+        for x in (True, False)
+    )
+    assert plain == []
+    assert contradiction["contradicts"] == "mine states knows(Bob, Sam)"
+    # One query with one answer: a second one is as rare as (1 - 2 / 3).
+    assert contradiction["probability"] < 0.3334
+    answer = next(x for x in model.predict(head="bob", relation="knows") if x.tail == "eve")
+    assert answer.contradicts == contradiction["contradicts"]
+    assert answer.probability == pytest.approx(contradiction["probability"])
+    assert "Contradicted: mine states" in str(model.explain("bob", "knows", "eve"))
+
+
+def test_what_is_known_to_be_false_is_never_proposed(model: TrainedModel) -> None:
+    before = found_of(list(complete(Predictor(model), min_probability=0)))
+    part = model.graph.part("mine")
+    ann, eve = (part.entities.row(name) for name in ("ann", "eve"))
+    false = part.joint(np.array([[ann, part.relations.row("likes"), eve]]))
+    graph = replace(model.graph, known_false={"mine": false})
+    knowing = replace(model, graph=graph)
+    after = found_of(list(complete(Predictor(knowing), min_probability=0)))
+    assert after == before - {("ann", "likes", "eve")} != before
+    assert knowing.explain("ann", "likes", "eve").probability == 0

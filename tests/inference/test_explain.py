@@ -180,7 +180,10 @@ def test_probabilities_with_and_without(model: TrainedModel) -> None:
     assert found.without is not None
     # Of cay with and without big's statement, of dan, hardly of ann and eve; bob is known.
     cay, dan = share(0.5, 0.25), share(0.25, 0.5)
-    told = (1 - (1 - cay) * (1 - 0.6), found.probability), (cay, found.without.probability)
+    told = (
+        (1 - (1 - cay) * (1 - 0.6), found.probability_if_asked),
+        (cay, found.without.probability_if_asked),
+    )
     for chance, probability in told:
         chances = np.array([chance, dan, 0.001, 0.001])
         odds = chances / (1 - chances)

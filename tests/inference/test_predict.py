@@ -258,13 +258,16 @@ def test_scores_become_probabilities(sure: TrainedModel) -> None:
     # bob knows cay already, so eve, dan, bob and ann share: e^20 + e^16 + e^8 + e^4
     found = predict(sure, head="bob", relation="knows")
     share = np.array([20.0, 16.0, 12.0, 8.0, 4.0]) - np.log(np.exp([20.0, 16.0, 8.0, 4.0]).sum())
-    assert [x.probability for x in found] == pytest.approx(1 / (1 + np.exp(-share)))
+    assert [x.probability_if_asked for x in found] == pytest.approx(1 / (1 + np.exp(-share)))
+    assert {x.probability for x in found} == {None}  # it cannot judge facts
 
 
 def test_there_are_no_probabilities_where_none_were_fitted(
     model: TrainedModel, sure: TrainedModel
 ) -> None:
-    assert {x.probability for x in predict(model, head="bob", relation="knows")} == {None}
-    assert {x.probability for x in predict(sure, head="bob", tail="cay")} == {None}
-    other = predict(sure, head="B", relation="sees", source="big")
-    assert {x.probability for x in other} == {None}
+    for found in (
+        predict(model, head="bob", relation="knows"),
+        predict(sure, head="bob", tail="cay"),
+        predict(sure, head="B", relation="sees", source="big"),
+    ):
+        assert {x.probability_if_asked for x in found} == {None}

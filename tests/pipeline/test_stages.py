@@ -21,7 +21,15 @@ from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.progress import Silence
 
-NAMES = ["rules", "rule weights", "pseudo-facts", "embeddings for mine", "ensemble", "calibration"]
+NAMES = [
+    "rules",
+    "rule weights",
+    "pseudo-facts",
+    "embeddings for mine",
+    "ensemble",
+    "calibration",
+    "fact probability",
+]
 FUNCTIONS = {
     "rules": "mine_rules",
     "rule_weights": "fit_rule_weights",
@@ -29,6 +37,7 @@ FUNCTIONS = {
     "embeddings": "fit_embeddings",
     "ensemble": "fit_ensemble",
     "calibration": "fit_calibration",
+    "fact_probability": "fit_fact_probability",
 }
 """The function that computes each stage, by the name of its file."""
 

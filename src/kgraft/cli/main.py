@@ -35,6 +35,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.predict:predict",
             'kgraft predict student --head "Blue Lamp" --relation madeOf',
         ),
+        "complete": (
+            "kgraft.cli.complete:complete",
+            "kgraft complete student -o new.parquet --least 0.9",
+        ),
         "explain": (
             "kgraft.cli.explain:explain",
             'kgraft explain student "Blue Lamp" madeOf glass',

@@ -83,6 +83,9 @@ def _entry(chosen: Settings, key: str) -> str:
         value = getattr(value, name)
     if value is None:
         return f"# {key} ="
+    if isinstance(value, dict):
+        items = ", ".join(tomli_w.dumps({x: value[x]}).strip() for x in value)
+        return f"{key} = {{ {items} }}" if items else f"{key} = {{}}"
     return f"{key} = {tomli_w.dumps({'_': value}).partition(' = ')[2].strip()}"
 
 

@@ -37,7 +37,8 @@ class TopCandidates:
     Args:
         places: The source's rows of entities, int64 ``(b, k)``.
         scores: Their scores, -inf where there are fewer candidates than ``k``, ``(b, k)``.
-        probability: Their probabilities, NaN where the model has no calibration, ``(b, k)``.
+        probability: Their probabilities if asked, NaN where the model has no calibration,
+            ``(b, k)``.
     """
 
     places: Rows
@@ -46,13 +47,13 @@ class TopCandidates:
 
 
 class FactScore(NamedTuple):
-    """Score, probability (None without a calibration) and rank of a fact's tail.
+    """Score, probability if asked (None without a calibration) and rank of a fact's tail.
 
     Candidates that the source states in training do not count for the rank.
     """
 
     score: float
-    probability: float | None
+    probability_if_asked: float | None
     rank: int
 
 

@@ -1,120 +1,128 @@
-"""The most plausible missing facts of a whole graph."""
+"""Completion: the facts that a whole graph lacks, each with the probability that it is true."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
 
 from kgraft.errors import KgraftError
 from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
-from kgraft.graph.known_facts import KnownFacts, Side
-from kgraft.graph.vocabulary import Rows
-from kgraft.inference.candidates import TopCandidates
-from kgraft.inference.names import ModelNames
+from kgraft.graph.known_facts import KnownFacts
+from kgraft.inference.fact_judge import JudgedFacts
 from kgraft.inference.predict import Predictor
-from kgraft.inference.prediction_files import SCHEMA
-from kgraft.system.forks import require_threads
+from kgraft.io.named_facts import ROLES
 from kgraft.system.progress import Listener, default_listener
 
-_SIDES: tuple[Side, ...] = ("tail", "head")
+FactList = Literal["stated", "inferred", "contradiction"]
+"""The list of a proposed fact: another source states it; it is inferred; or the graph states
+another answer where there is one as a rule."""
+
+COLUMNS: Final = {
+    **dict.fromkeys(ROLES, pl.String),
+    "probability": pl.Float64,
+    "probability_if_asked": pl.Float64,
+    "score": pl.Float32,
+    "asked": pl.String,
+    "list": pl.String,
+    "stated_by": pl.String,
+    "contradicts": pl.String,
+}
+"""Columns of proposed facts: the names; the probability of being true; that of being the answer, if
+someone asks and one is missing; the score; the side that was asked for; the ``FactList``; the other
+sources that state it, as ``a,b``; and the stated answers that it contradicts."""
+
+CANDIDATES = 50
+"""The most candidates of a query, as many as the probability was fitted to."""
 
 
 def complete(
     predictor: Predictor,
     *,
-    k: int = 10,
+    k: int = CANDIDATES,
     min_probability: float = 0.5,
-    typed: bool = False,
+    contradictions: bool = False,
     known: KnowledgeGraph | None = None,
     listener: Listener | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the most plausible facts that the source does not state, relation by relation.
+    """Yield the facts that the model's target does not state, relation by relation.
 
-    Its validation and test facts are stated too, and so are those of ``known``.
-
-    Each relation is asked for the tails of every entity in its observed domain, and for the heads
-    of every entity in its observed range, observed in the source or in a linked one. A fact found
-    from both sides keeps its larger probability. Memory is bounded by the facts of one relation.
+    Its validation and test facts are stated too, and so are those of ``known``. Each relation is
+    asked for one side, on which it gives fewer answers, for every entity of its observed or likely
+    domain. Memory is bounded by the facts of one relation.
 
     Args:
         predictor: A prepared model.
         k: The maximum number of answers to each query.
-        min_probability: The minimum probability of a fact; 0 takes all answers.
-        typed: Answer only with entities in the observed domain or range.
-        known: More known facts, by the source's names; facts of other names play no part.
+        min_probability: The minimum probability of a fact.
+        contradictions: Whether to include facts that contradict what the graph states, and would
+            else be probable enough.
+        known: More known facts, by the target's names; facts of other names play no part.
         listener: Receives the number of answered queries; by default a bar or log lines.
 
     Yields:
-        Facts of one relation, the most plausible first, with the columns of ``SCHEMA``.
+        Facts of one relation, the most probable first, with the columns of ``COLUMNS``.
 
     Raises:
-        KgraftError: If a minimum is given and the model has no probabilities.
+        KgraftError: If the model has no probabilities of facts.
     """
-    require_threads()
-    candidates, part = predictor.candidates, predictor.names.part
-    if min_probability > 0 and not candidates.calibrated:
+    judge, names = predictor.judge, predictor.names
+    if judge is None:
         raise KgraftError(
-            "the model gives no probabilities: it was trained without validation facts, or for "
-            "another graph. Take all answers, with a minimum probability of 0."
+            "the model gives no probabilities of facts: it was trained without validation facts, "
+            "or the names are of another graph. Hold facts out for validation, and train for "
+            "this graph."
         )
-    # Several of a source's relations may be one row; the first one is asked.
-    relations = list(zip(*np.unique(part.relation_rows, return_index=True), strict=True))
-    stated = predictor.names.known[predictor.names.source]
+    stated = judge.known
     if known is not None:
-        names = predictor.names
         held_out = predictor.model.held_out.get(names.source, no_triples())
         own = predictor.model.graph.facts_of([names.source])
-        stated = KnownFacts(own, held_out, part.known(known, known.triples))
+        stated = KnownFacts(own, held_out, names.part.known(known, known.triples))
+    queries = judge.queries()
+    # Several of the target's relations may be one row; the first one is named.
+    rows, places = np.unique(names.part.relation_rows, return_index=True)
     listener = listener or default_listener()
-    listener.begin(
-        f"complete {predictor.names.source}",
-        sum(len(candidates.ends(row, side)) for row, _ in relations for side in _SIDES),
-    )
+    listener.begin(f"complete {names.source}", sum(map(len, queries.values())))
     try:
-        for row, place in relations:
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             found = []
-            for side in _SIDES:
-                anchors = candidates.ends(row, "head" if side == "tail" else "tail")
-                asked = candidates.rows[anchors], np.full(len(anchors), row)
-                for block, best in candidates.top(*asked, side, k, typed=typed, without=stated):
-                    places = candidates.places[anchors[block]]
-                    found.append(_facts(places, best, side, min_probability))
-                    listener.advance(len(best.places))
+            for side, pairs in queries.items():
+                entities = pairs[pairs[:, 0] == row, 1]
+                judged = judge.candidates(row, entities, side, k, stated)
+                found += [_named(predictor, place, x, min_probability) for x in judged]
+                listener.advance(len(entities))
             if found:
-                yield _in_names(predictor.names, int(place), pl.concat(found))
+                facts = pl.concat(found).sort("probability", "score", descending=True)
+                yield facts if contradictions else facts.filter(pl.col("list") != "contradiction")
     finally:
         listener.end()
 
 
-def _facts(anchors: Rows, best: TopCandidates, side: Side, min_probability: float) -> pl.DataFrame:
-    """Return the answers that are probable enough, in the source's rows."""
-    kept = np.isfinite(best.scores)
-    if min_probability > 0:
-        kept &= best.probability >= min_probability
-    query, place = np.nonzero(kept)
-    ends = {side: best.places[query, place], ("head", "tail")[side == "head"]: anchors[query]}
-    columns = {"score": best.scores[query, place], "probability": best.probability[query, place]}
-    frame = pl.DataFrame({"head": ends["head"], "tail": ends["tail"], **columns})
-    return frame.with_columns(asked=pl.lit(side))
-
-
-def _in_names(names: ModelNames, relation: int, found: pl.DataFrame) -> pl.DataFrame:
-    """Return each fact once, the most probable first, in names."""
-    facts = (
-        found.with_columns(pl.col("probability").fill_nan(None))
-        .sort("probability", "score", descending=True, nulls_last=True, maintain_order=True)
-        .unique(["head", "tail"], keep="first", maintain_order=True)
-    )
-    heads, tails = (facts[role].to_numpy() for role in ("head", "tail"))
-    rows = np.stack([heads, np.full(len(facts), relation), tails], axis=1)
-    part = names.part
-    return facts.with_columns(
-        head=part.entities.names.gather(heads),
-        relation=pl.lit(part.relations.name(relation)),
-        tail=part.entities.names.gather(tails),
-        stated_by=pl.Series(
-            [",".join(x) for x in names.stated_by(part.joint(rows))], dtype=pl.String
-        ),
-    ).select(list(SCHEMA))
+def _named(
+    predictor: Predictor, relation: int, judged: JudgedFacts, min_probability: float
+) -> pl.DataFrame:
+    """Return the facts that are probable enough, in names."""
+    names, part, judge = predictor.names, predictor.names.part, predictor.judge
+    assert judge is not None  # noqa: S101 (complete has checked it)
+    kept = judged.plausibility >= min_probability
+    facts = judged.facts[kept]
+    by = [",".join(x) for x in names.stated_by(facts)]
+    against = [names.against(x) for x in judge.contradicted(facts)]
+    lists = np.where([bool(x) for x in by], "stated", "inferred")
+    lists = np.where([bool(x) for x in against], "contradiction", lists)
+    heads, tails = (part.entities.names.gather(names.place(facts[:, end])) for end in (0, 2))
+    columns = {
+        "head": heads,
+        "relation": [part.relations.name(relation)] * len(facts),
+        "tail": tails,
+        "probability": judged.probability[kept],
+        "probability_if_asked": judged.probability_if_asked[kept],
+        "score": judged.scores[kept],
+        "asked": [judged.side] * len(facts),
+        "list": lists.tolist(),
+        "stated_by": by,
+        "contradicts": against,
+    }
+    return pl.DataFrame(columns, schema_overrides=COLUMNS).select(list(COLUMNS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -77,10 +78,14 @@ class Explainer:
         paths = weighted_paths(model.kge, self._edges, fact, MAX_SHOWN)
         similar = similar_facts(model, fact, MAX_SHOWN)
         shown = [fact, *supports, *(x for _, path in paths for x in path), *(x for _, x in similar)]
+        head_name, relation_name, tail_name = names.names(fact)
         return Explanation(
-            *names.names(fact),
+            head=head_name,
+            relation=relation_name,
+            tail=tail_name,
             labels=names.labels(fact),
             by=self._predictor.by,
+            **self._judged(fact),
             **self._predictor.candidates.score_fact(fact)._asdict(),
             candidates=len(self._predictor.candidates),
             copied=bool(others) and len(others) == len(statements),
@@ -107,6 +112,15 @@ class Explainer:
             ),
             without=without,
         )
+
+    def _judged(self, fact: Edge) -> dict[str, Any]:
+        """Return the fact's probability, and what the target states instead."""
+        judge, names = self._predictor.judge, self._predictor.names
+        if judge is None:
+            return {"probability": None, "contradicts": ""}
+        row = np.array([fact])
+        against = names.against(judge.contradicted(row)[0])
+        return {"probability": float(judge.probability(row)[0]), "contradicts": against}
 
     def _by_rules(
         self, fact: Edge, others: Sequence[Statement]

@@ -83,14 +83,14 @@ class WithoutSupport:
             fact in the bodies of rules.
         text: The removed fact in words.
         score: The score without it.
-        probability: The probability without it.
+        probability_if_asked: The probability if asked, without it.
         rank: The rank without it.
     """
 
     support: Literal["statement", "body"]
     text: str
     score: float
-    probability: float | None
+    probability_if_asked: float | None
     rank: int
 
 
@@ -106,6 +106,8 @@ class Explanation:
         by: How the model answers.
         score: The model's score.
         probability: As in ``Prediction``.
+        probability_if_asked: As in ``Prediction``.
+        contradicts: As in ``Prediction``.
         rank: One more than the number of candidates with a higher score that the source does not
             state.
         candidates: The number of candidates, the tail included.
@@ -129,6 +131,8 @@ class Explanation:
     by: By
     score: float
     probability: float | None
+    probability_if_asked: float | None
+    contradicts: str
     rank: int
     candidates: int
     copied: bool
@@ -162,9 +166,10 @@ class Explanation:
         likely = "" if self.probability is None else f"probability {self.probability:.3f}, "
         yield f"{relation}({head}, {tail})"
         yield (
-            f"  {likely}score {self.score:.3f} by {self.by}, "
+            f"  {likely}{_if_asked(self)}score {self.score:.3f} by {self.by}, "
             f"rank {self.rank:,} of {counted(self.candidates, 'candidate')}"
         )
+        yield from [f"Contradicted: {self.contradicts}"] * bool(self.contradicts)
         if self.stated_by:
             yield "Copied from a linked source that states it:" if self.copied else "Stated by:"
             yield from (f"  {x.source}: {x.head} {x.relation} {x.tail}" for x in self.stated_by)
@@ -186,12 +191,16 @@ class Explanation:
             yield "The most similar known facts:"
             yield from (f"  {x.similarity:.2f}  {stated([x.fact])}" for x in self.similar)
         if (left := self.without) is not None:
-            likely = "" if left.probability is None else f"probability {left.probability:.3f}, "
             yield f"Without the fact that supports it most ({left.text}):"
-            yield f"  {likely}score {left.score:.3f}, rank {left.rank:,}"
+            yield f"  {_if_asked(left)}score {left.score:.3f}, rank {left.rank:,}"
         elif self.by == "vectors":
             yield (
                 "Vectors learn from all facts at once, so only re-training can tell what the "
                 "score would be without one of them. Where the model has rules, an explanation by "
                 "both (--by both) shows what each rule and statement adds."
             )
+
+
+def _if_asked(found: Explanation | WithoutSupport) -> str:
+    value = found.probability_if_asked
+    return "" if value is None else f"{value:.3f} if asked, "

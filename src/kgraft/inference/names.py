@@ -210,6 +210,25 @@ class ModelNames:
             for place in range(len(facts))
         ]
 
+    def place(self, rows: Rows) -> Rows:
+        """Return the source's row of each of the model's entities ``(n,)``, -1 without one."""
+        return self._place_of[rows]
+
+    def against(self, stated: Triples) -> str:
+        """Return in words what the source states, where a prediction contradicts it."""
+        facts = [self.labels((head, relation, tail)) for head, relation, tail in stated.tolist()]
+        return "; ".join(
+            f"{self.source} states {relation}({head}, {tail})" for head, relation, tail in facts
+        )
+
+    @cached_property
+    def _place_of(self) -> Rows:
+        places = np.full(self.model.graph.n_entities, -1, dtype=np.int64)
+        # The first of several of the source's entities that share a row.
+        rows, first = np.unique(self.part.entity_rows, return_index=True)
+        places[rows] = first
+        return places
+
     @cached_property
     def trained(self) -> dict[str, KnownFacts]:
         """The training facts of each source, in the model's rows."""

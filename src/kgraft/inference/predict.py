@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import Candidates
+from kgraft.inference.fact_judge import FactJudge
 from kgraft.inference.names import ModelNames
 from kgraft.inference.results import Results
 from kgraft.io.named_facts import ROLES
@@ -62,8 +64,13 @@ class Prediction:
         label: A readable label of the answer, from any source; its name where none has one.
         score: The model's score; higher is more plausible. Scores compare within one query only.
         stated_by: The sources that already state it, also in validation or test.
-        probability: The probability that it is right (``kgraft.model.calibration``); None where the
-            model has no calibration, for relations, and for sources other than the target.
+        probability: The probability that it is true (``kgraft.model.fact_probability``), 1 if the
+            target states it; None where the model has none, for relations, and for sources other
+            than the target.
+        probability_if_asked: The probability that it is the answer, if someone asks and one is
+            missing (``kgraft.model.calibration``); None likewise.
+        contradicts: What the target states instead, in words, where the relation has one answer as
+            a rule; empty where nothing.
     """
 
     head: str
@@ -73,12 +80,16 @@ class Prediction:
     score: float
     stated_by: tuple[str, ...]
     probability: float | None = None
+    probability_if_asked: float | None = None
+    contradicts: str = ""
 
     COLUMNS: ClassVar = {
         **dict.fromkeys(("head", "relation", "tail", "label"), pl.String),
         "score": pl.Float64,
         "probability": pl.Float64,
+        "probability_if_asked": pl.Float64,
         "stated_by": pl.List(pl.String),
+        "contradicts": pl.String,
     }
 
     def __str__(self) -> str:
@@ -86,7 +97,8 @@ class Prediction:
         if self.probability is not None:
             value = f"probability {self.probability:.3f}"
         known = f", stated by {', '.join(self.stated_by)}" if self.stated_by else ""
-        return f"{self.label}: {value}{known}"
+        against = f", but {self.contradicts}" if self.contradicts else ""
+        return f"{self.label}: {value}{known}{against}"
 
     @property
     def known(self) -> bool:
@@ -154,6 +166,13 @@ class Predictor:
             self.evidence_index = evidence.index_in(model.graph, target)
             scorer = evidence.scorer(self.by, model.kge, self.evidence_index)
         self.candidates = Candidates(self.names, self.by, scorer)
+
+    @cached_property
+    def judge(self) -> FactJudge | None:
+        """Judge of facts that the target lacks; None for other sources and without validation."""
+        if self.model.fact_probability is None or self.names.source != self.model.target:
+            return None
+        return FactJudge(self.names)
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False
@@ -255,13 +274,22 @@ class Predictor:
         facts: Rows,
         labels: Sequence[str],
         scores: NDArray[np.float32],
-        probability: NDArray[np.float64],
+        if_asked: NDArray[np.float64],
     ) -> list[Prediction]:
         """Return predictions of facts of the source's rows, ``(n, 3)``."""
-        part = self.names.part
+        part, n, judge = self.names.part, len(facts), self.judge
         heads, tails = (part.entities.names_of(facts[:, place]) for place in (0, 2))
         relations = part.relations.names_of(facts[:, 1])
-        stated = self.names.stated_by(part.joint(facts))
-        columns = heads, relations, tails, labels, scores.tolist(), stated
-        known = [None if np.isnan(x) else x for x in probability.tolist()]
-        return [Prediction(*row) for row in zip(*columns, known, strict=True)]
+        rows = part.joint(facts)
+        stated = self.names.stated_by(rows)
+        true, against = list[float | None]([None] * n), [""] * n
+        if judge is not None:
+            true = [*judge.probability(rows).tolist()]
+            new = ~judge.known.contains(rows)
+            contradicted = judge.contradicted(rows)
+            against = [
+                self.names.against(x) if y else "" for x, y in zip(contradicted, new, strict=True)
+            ]
+        asked = [None if np.isnan(x) else x for x in if_asked.tolist()]
+        columns = heads, relations, tails, labels, scores.tolist(), stated, true, asked, against
+        return [Prediction(*row) for row in zip(*columns, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +24,12 @@ SCHEMA: Final = {
     "asked": pl.String,
     "score": pl.Float32,
     "probability": pl.Float64,
+    "probability_if_asked": pl.Float64,
     "stated_by": pl.String,
+    "contradicts": pl.String,
 }
 """Columns of predicted facts: the three names, the part that was asked for, the model's score and
-probability, and the sources that state the fact, as ``a,b``."""
+probabilities, the sources that state the fact, as ``a,b``, and what it contradicts."""
 
 Append = Callable[[pl.DataFrame], None]
 
@@ -79,7 +81,11 @@ def _query(header: list[str], line: str, predictor: Predictor, path: Path, numbe
 def as_frame(queries: Sequence[Query], answers: Sequence[Sequence[Prediction]]) -> pl.DataFrame:
     """Return the answers of queries, in their order, with the columns of ``SCHEMA``."""
     rows = [
-        (x.head, x.relation, x.tail, query.asked, x.score, x.probability, ",".join(x.stated_by))
+        (
+            *(x.head, x.relation, x.tail, query.asked),
+            *(x.score, x.probability, x.probability_if_asked),
+            *(",".join(x.stated_by), x.contradicts),
+        )
         for query, found in zip(queries, answers, strict=True)
         for x in found
     ]
@@ -87,11 +93,15 @@ def as_frame(queries: Sequence[Query], answers: Sequence[Sequence[Prediction]]) 
 
 
 @contextmanager
-def predictions_file(path: Path) -> Iterator[Append]:
+def predictions_file(path: Path, columns: Mapping[str, Any] = SCHEMA) -> Iterator[Append]:
     """Yield a function that appends predicted facts to a file, which appears whole at the end.
 
     The ending selects the format: Parquet, TSV with a header (also ``.tsv.gz`` and so on), or
     N-Triples, with the facts alone.
+
+    Args:
+        path: The file.
+        columns: Columns and their types, the names of the fact among them.
 
     Raises:
         DataError: If the ending is another one, or a name cannot be written to a TSV file.
@@ -105,18 +115,16 @@ def predictions_file(path: Path) -> Iterator[Append]:
         )
     with write_atomically(path) as temporary:
         if ending == ".parquet":
-            with pq.ParquetWriter(temporary, _arrow(pl.DataFrame(schema=SCHEMA)).schema) as writer:
-                yield lambda frame: writer.write_table(_arrow(frame))
+            with pq.ParquetWriter(
+                temporary, pl.DataFrame(schema=columns).to_arrow().schema
+            ) as writer:
+                yield lambda frame: writer.write_table(frame.to_arrow())
         else:
             with pa.output_stream(str(temporary), compression=compression_of(path)) as stream:
                 if ending == ".tsv":
-                    stream.write(("\t".join(SCHEMA) + "\n").encode())
+                    stream.write(("\t".join(columns) + "\n").encode())
                 write = _write_rows if ending == ".tsv" else _write_triples
                 yield lambda frame: write(frame, stream)
-
-
-def _arrow(frame: pl.DataFrame) -> pa.Table:
-    return frame.select(list(SCHEMA)).to_arrow()
 
 
 def _write_rows(frame: pl.DataFrame, stream: Any) -> None:

@@ -14,6 +14,7 @@ rules.parquet          with rules: the columns of ``kgraft.rules.rules``
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``, ``prior.*``;
                        with rules, ``ensemble`` (2 m, F)
 calibration.json       with validation facts: points of ``Calibration``, by way to answer
+fact_probability.json  with validation facts: ``FactProbability``, with the target's completeness
 training.jsonl         a line for each epoch
 metrics.json           measured figures
 README.md              the model card
@@ -50,6 +51,7 @@ from kgraft.model.contents import (
 )
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.fact_probability import FactProbability
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.graph_tables import (
     FACTS,
@@ -83,6 +85,8 @@ BLOCK_ROWS = 1 << 16
 """Rows of a table that are checked at a time."""
 
 WEIGHTS = "weights.safetensors"
+
+FACT_PROBABILITY = "fact_probability.json"
 
 REPORT = "report.html"
 """File of the report that commands write after training."""
@@ -185,6 +189,8 @@ def _write(model: TrainedModel, directory: Path) -> None:
     if model.calibration:
         points = {by: calibration.points for by, calibration in model.calibration.items()}
         texts["calibration.json"] = json.dumps(points)
+    if model.fact_probability is not None:
+        texts[FACT_PROBABILITY] = json.dumps(model.fact_probability.as_dict())
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     manifest = {
@@ -229,8 +235,16 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         metrics=metrics,
         evidence=_read_evidence(directory, weights, graph, metrics),
         calibration=read_calibration(directory / "calibration.json") if calibrated else {},
+        fact_probability=_read_fact_probability(directory / FACT_PROBABILITY, manifest),
         held_out=read_by_source(directory / HELD_OUT, manifest),
     )
+
+
+def _read_fact_probability(path: Path, manifest: dict[str, Any]) -> FactProbability | None:
+    if path.name not in manifest["files"]:
+        return None
+    about = json.loads(path.read_text(encoding="utf-8"))
+    return FactProbability.from_dict(about, manifest["relations"])
 
 
 def _min_vectors(graph: JointGraph, target: str | None) -> int:

@@ -236,7 +236,7 @@ class EnsembleScorer:
         self._kge = kge.with_prior(None)
         self.n_entities, self.n_relations = kge.n_entities, kge.n_relations
         self.evidence = evidence
-        self._weights = weights
+        self.weights = weights
 
     def score(
         self,
@@ -249,7 +249,7 @@ class EnsembleScorer:
     ) -> Tensor:
         """Score candidates as ``KgeModel.score`` does."""
         features = self.features(anchors, relations, side=side, candidates=candidates)
-        return ensemble_scores(features, self._weights[directed(relations, side, self.n_relations)])
+        return ensemble_scores(features, self.weights[directed(relations, side, self.n_relations)])
 
     def features(
         self, anchors: Tensor, relations: Tensor, *, side: Side, candidates: Tensor | None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
+from kgraft.linking.source_reliability import source_reliability
+from kgraft.model.ensemble import DEFAULT_WEIGHTS, EnsembleScorer, EvidenceScorer
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import Scorer
 from kgraft.rules.evidence_index import EvidenceIndex, EvidenceSource
@@ -44,6 +46,14 @@ class Evidence:
     weights: Tensor
     mrr: Mapping[By, float]
     index: EvidenceIndex | None = None
+
+    @classmethod
+    def of_statements(cls, graph: JointGraph, target: str) -> Self:
+        """Return the evidence of a model without rules: what other sources state."""
+        weights = torch.zeros(2 * graph.n_relations, len(DEFAULT_WEIGHTS))
+        weights[:, 0] = 1.0
+        rules = Rules.none(graph.n_relations)
+        return cls(rules, source_reliability(graph, target), weights, {})
 
     @property
     def best(self) -> By:

@@ -20,6 +20,7 @@ from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
+from kgraft.model.fact_probability import FactProbability
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import MappedScorer, Scorer
 from kgraft.settings import TrainSettings
@@ -60,6 +61,8 @@ class TrainedModel:
         evidence: Rules, source reliability and ensemble weights, where it has rules.
         calibration: Score-to-probability function of each way to answer, where validation facts
             allowed to fit one.
+        fact_probability: Judge of facts that the target does not state, where validation facts
+            allowed to fit one.
         held_out: Validation and test facts of each source that has some, int64 ``(n, 3)`` in the
             model's rows. It was not trained on them, and does not propose them as missing.
     """
@@ -73,6 +76,7 @@ class TrainedModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     calibration: Mapping[By, Calibration] = field(default_factory=dict)
+    fact_probability: FactProbability | None = None
     held_out: Mapping[str, Triples] = field(default_factory=dict)
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
     """Predictors made for earlier queries, kept for later ones."""

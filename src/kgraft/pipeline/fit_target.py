@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Rows
+from kgraft.linking.completeness import SplitSizes, estimate_completeness
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.source_reliability import source_reliability
 from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
 from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.fact_probability import FactProbability
+from kgraft.model.fact_scores import asked_queries, fact_scorer
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.pipeline.candidate_lists import ScoredSample, score_sample
@@ -29,13 +32,26 @@ from kgraft.pipeline.fit_calibration import (
     shares_by_all_ways,
     shares_by_vectors,
 )
-from kgraft.pipeline.fit_ensemble import FittedEnsemble, default_ensemble, fit_ensemble
+from kgraft.pipeline.fit_ensemble import (
+    FittedEnsemble,
+    HeldOutWeights,
+    default_ensemble,
+    fit_ensemble,
+)
+from kgraft.pipeline.fit_fact_probability import (
+    draw_examples,
+    fit_fact_probability,
+    given_completeness,
+    n_drawn,
+    validation_share_by_degree,
+)
 from kgraft.pipeline.formats import (
     CALIBRATION,
     ENSEMBLE,
     PSEUDO_FACTS,
     RULES,
     embeddings_of,
+    fact_probability_of,
     weights_of,
 )
 from kgraft.pipeline.run import Run, RunOptions
@@ -119,9 +135,9 @@ def fit_target(
 ) -> TrainedModel:
     """Train a model for a target, stage by stage.
 
-    The stages are rules, rule weights, pseudo-facts, embeddings, ensemble and calibration; without
-    rules only embeddings and calibration. The embeddings of ``context.task.model`` are trained in
-    place.
+    The stages are rules, rule weights, pseudo-facts, embeddings, ensemble, calibration and the
+    probability of facts; without rules those of rules and the ensemble are left out. The
+    embeddings of ``context.task.model`` are trained in place.
 
     Args:
         context: What the stages share.
@@ -148,7 +164,7 @@ def fit_target(
         embeddings_of(task.model),
         lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
-    kge, evidence = task.model, None
+    kge, evidence, held_out = task.model, None, None
     if rules is None:
         calibration = run.stage(
             "calibration", CALIBRATION, lambda: calibrate_vectors(kge, context, run.showing)
@@ -160,8 +176,13 @@ def fit_target(
         lists = ScoredOnce(kge, index, context, run.showing)
         ensemble = run.stage("ensemble", ENSEMBLE, lambda: fit_ensemble_of(lists))
         calibration = run.stage("calibration", CALIBRATION, lambda: calibrate(lists, ensemble))
-        kge = kge.with_prior(ensemble.prior)
+        kge, held_out = kge.with_prior(ensemble.prior), ensemble.held_out
         evidence = Evidence(rules, context.reliability, ensemble.weights, ensemble.mrr, index)
+    fact_probability = run.stage(
+        "fact_probability",
+        fact_probability_of(context.graph.n_relations),
+        lambda: judge_facts(kge, evidence, held_out, context, run.showing),
+    )
     metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
     if evidence is not None:
         metrics[EVIDENCE_METRIC] = evidence.mrr
@@ -177,7 +198,8 @@ def fit_target(
         metrics,
         evidence,
         calibration.calibration,
-        context.graph.held_out(context.sources),
+        fact_probability=fact_probability,
+        held_out=context.graph.held_out(context.sources),
     )
 
 
@@ -282,3 +304,38 @@ def calibrate_vectors(kge: KgeModel, context: TargetContext, showing: Showing) -
         return FittedCalibration({}, {})
     with showing("calibration", 2 * len(sample.facts)) as advance:
         return fit_calibration(shares_by_vectors(kge, sample, advance))
+
+
+def judge_facts(
+    kge: KgeModel,
+    evidence: Evidence | None,
+    held_out: HeldOutWeights | None,
+    context: TargetContext,
+    showing: Showing,
+) -> FactProbability | None:
+    """Fit the probability of facts, ``None`` without validation facts."""
+    graph, target = context.graph, context.target
+    if context.sample is None:
+        return None
+    evidence = evidence or Evidence.of_statements(graph, target.name)
+    scorer = fact_scorer(graph, target.name, kge, evidence)
+    asks_heads = scorer.statistics.asked_side()
+    queries = asked_queries(scorer, graph, target.name, asks_heads)
+    valid = graph.part(target.name).joint(target.valid)
+    sizes = SplitSizes(len(target.train), len(target.valid), len(target.test))
+    with showing("fact probability", n_drawn(queries)) as advance:
+        seed = context.settings.training.seed
+        false = graph.known_false.get(target.name, no_triples())
+        examples = draw_examples(
+            scorer, queries, valid, false, held_out, seed=seed, advance=advance
+        )
+        if examples is None:
+            return None
+        completeness = estimate_completeness(graph, target.name, valid, sizes)
+        given = given_completeness(graph.part(target.name), context.settings.facts.completeness)
+        shares = validation_share_by_degree(
+            context.facts, valid, sizes.test, scorer.statistics.degree
+        )
+        return fit_fact_probability(
+            examples, completeness.with_given(given), sizes, asks_heads, shares
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kgraft.model.calibration import Calibration
+from kgraft.model.fact_probability import FactProbability
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.fit_calibration import FittedCalibration
@@ -96,6 +97,16 @@ def _unpack_ensemble(tensors: Tensors, about: Mapping[str, Any]) -> FittedEnsemb
 
 
 ENSEMBLE = Format(_pack_ensemble, _unpack_ensemble)
+
+
+def fact_probability_of(n_relations: int) -> Format[FactProbability | None]:
+    """Return the format of the probability of facts."""
+
+    def unpack(_: Tensors, about: Mapping[str, Any]) -> FactProbability | None:
+        return FactProbability.from_dict(about, n_relations) if about else None
+
+    return Format(lambda x: ({}, {} if x is None else x.as_dict()), unpack)
+
 
 CALIBRATION = Format[FittedCalibration](
     lambda x: (

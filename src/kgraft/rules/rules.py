@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -41,6 +42,11 @@ class Rules:
 
     frame: pl.DataFrame
     n_relations: int
+
+    @classmethod
+    def none(cls, n_relations: int) -> Self:
+        """Return no rules."""
+        return cls(pl.DataFrame(schema=SCHEMA), n_relations)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -50,7 +50,8 @@ class Rule:
 
     Args:
         kind: ``symmetric`` r(x, y) <= r(y, x); ``inverse`` r(x, y) <= s(y, x); ``subrelation``
-            r(x, y) <= s(x, y); ``composition`` r(x, y) <= s(x, a), t(a, y); ``constant`` r(x, c) <= s(x, b).
+            r(x, y) <= s(x, y); ``composition`` r(x, y) <= s(x, a), t(a, y); ``constant``
+            r(x, c) <= s(x, b).
         head: Row of r.
         body: Rows of s, or of s and t.
         confidence: Probability that a grounding of the body makes the head true.
@@ -63,14 +64,14 @@ class Rule:
     confidence: float
     constants: tuple[int, int] = (-1, -1)
 
-    def conclude(self, facts: Sequence[Pairs], n: int, draw: np.random.Generator) -> Pairs:
+    def conclude(self, facts: Sequence[Pairs], draw: np.random.Generator) -> Pairs:
         """Return conclusions from facts, each kept with the rule's confidence as probability."""
-        found = self._groundings(facts[self.body[0]], facts[self.body[-1]], n)
+        found = self._groundings(facts[self.body[0]], facts[self.body[-1]])
         if self.confidence == 1.0:
             return found
         return found[draw.random(len(found)) < self.confidence]
 
-    def _groundings(self, first: Pairs, last: Pairs, n: int) -> Pairs:
+    def _groundings(self, first: Pairs, last: Pairs) -> Pairs:
         match self.kind:
             case "symmetric" | "inverse":
                 return first[:, ::-1]

@@ -23,8 +23,7 @@ class WorldSettings(Settings):
     degree_exponent: float = Field(2.1, ge=1.8, le=6)
     """Exponent of the power law of degrees; a low one makes large hubs."""
     functional: float | None = Field(None, ge=0, le=1)
-    """Share of drawn relations with one tail for each head, as far as each type keeps one with many;
-    by default about two fifths."""
+    """Share of drawn relations that give a head one tail; by default about two fifths."""
     rules: bool = True
     """Plant uncertain rules; exact inverses and symmetric relations are there without them."""
 

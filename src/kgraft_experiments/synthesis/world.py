@@ -217,7 +217,7 @@ def close(
     """
     closed = list(facts)
     for rule in rules:
-        concluded = rule.conclude(closed, n, draw)
+        concluded = rule.conclude(closed, draw)
         closed[rule.head] = distinct(np.concatenate([closed[rule.head], concluded]), n)
     relation = np.repeat(np.arange(len(closed)), [len(pairs) for pairs in closed])
     heads, tails = np.concatenate(closed).T

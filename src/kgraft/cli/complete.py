@@ -1,0 +1,91 @@
+"""The command ``complete``: the facts that a graph lacks, each with a probability."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kgraft.cli.console import say, writing
+from kgraft.cli.options import ModelArgument
+from kgraft.system.messages import lost_output_allowed, report_errors
+
+LISTS = {
+    "stated": "another source states them",
+    "inferred": "no source states them",
+    "contradiction": "the graph states another answer",
+}
+
+
+def complete(
+    model: ModelArgument,
+    file: Annotated[
+        Path, typer.Option("--out", "-o", help="The facts: a .parquet, .tsv or .nt file.")
+    ],
+    min_probability: Annotated[
+        float, typer.Option("--least", min=0, max=1, help="Minimum probability of a fact.")
+    ] = 0.5,
+    contradictions: Annotated[
+        bool,
+        typer.Option(
+            "--contradictions",
+            help="Include facts that contradict another answer, where there is one as a rule.",
+        ),
+    ] = False,
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of more known facts to leave out, in any format; repeatable."),
+    ] = None,
+    k: Annotated[
+        int, typer.Option("--top", "-k", min=1, help="Maximum number of answers to a query.")
+    ] = 50,
+) -> None:
+    """Find the facts that the graph lacks, each with the probability that it is true."""
+    with report_errors():
+        from kgraft.inference.complete import COLUMNS
+        from kgraft.inference.complete import complete as complete_graph
+        from kgraft.inference.predict import Predictor
+        from kgraft.inference.prediction_files import predictions_file
+        from kgraft.model.directory import load_model
+
+        predictor = Predictor(load_model(model))
+        asked: dict[str, Any] = {"k": k, "min_probability": min_probability}
+        if known:
+            asked["known"] = _known_facts(predictor, known)
+        counts = Counter[str]()
+        with writing(file), predictions_file(file, COLUMNS) as append:
+            for facts in complete_graph(predictor, contradictions=True, **asked):
+                counts.update(facts["list"])
+                shown = facts if contradictions else facts.filter(facts["list"] != "contradiction")
+                append(shown)
+        with lost_output_allowed():
+            for line in _lines(predictor, counts, contradictions=contradictions):
+                say(line)
+            say(f"They are in {file}, relation by relation, the most probable first")
+
+
+def _known_facts(predictor: Any, files: list[Path]) -> Any:
+    from kgraft.io.read_graph import read_graph
+    from kgraft.io.source import GraphSource
+
+    name = predictor.names.source
+    graph = read_graph(GraphSource(name=name, train=tuple(files)))
+    usable = len(predictor.names.part.known(graph, graph.train))
+    say(f"{usable:,} of {len(graph.train):,} known facts are about names of {name}")
+    return graph
+
+
+def _lines(predictor: Any, counts: Counter[str], *, contradictions: bool) -> list[str]:
+    """Return the counts of each list, and what the probabilities rest on."""
+    name, judge = predictor.names.source, predictor.judge
+    shown = sum(counts.values()) - (0 if contradictions else counts["contradiction"])
+    lines = [f"{shown:,} facts that {name} does not state"]
+    for kind, words in LISTS.items():
+        left_out = kind == "contradiction" and not contradictions and counts[kind]
+        more = ", left out (--contradictions)" if left_out else ""
+        lines.append(f"  {counts[kind]:,} {kind}: {words}{more}")
+    used = sorted(set(predictor.names.part.relation_rows.tolist()))
+    lines.append(judge.fitted.completeness.in_words(name, used))
+    return lines

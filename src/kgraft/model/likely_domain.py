@@ -1,0 +1,76 @@
+"""Likely domain: the entities that may have an answer along a relation, by their other relations.
+
+An entity that has a birthplace may have a citizenship. Domains that were only observed would leave
+out most entities of a relation that gives each one answer: those without it were never seen there.
+
+Shapes: m relations; N entities with a directed relation each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
+
+from kgraft.graph.known_facts import Ids
+from kgraft.graph.vocabulary import Rows
+from kgraft.linking.joint_graph import JointGraph
+
+Floats = NDArray[np.float64]
+
+MIN_SHARE = 0.1
+"""Share of the entities with one relation that have another one, from which on all may."""
+
+
+class LikelyDomain:
+    """Relations that occur together at the entities of a target, in any source.
+
+    Args:
+        graph: The target joined with other sources.
+        target: The target's name.
+    """
+
+    def __init__(self, graph: JointGraph, target: str) -> None:
+        part, m = graph.part(target), graph.n_relations
+        is_own = np.zeros(graph.n_entities, dtype=np.bool_)
+        is_own[part.entity_rows] = True
+        heads, relations, tails = graph.triples.T
+        entity = np.concatenate([heads, tails])
+        along = np.concatenate([relations, relations + m])
+        pairs = np.unique(np.stack([along, entity], axis=1)[is_own[entity]], axis=0)
+        shape = (graph.n_entities, 2 * m)
+        ones = np.ones(len(pairs), dtype=np.float32)
+        self._has = csr_array((ones, (pairs[:, 1], pairs[:, 0])), shape=shape)
+        used = np.zeros(m, dtype=np.bool_)
+        used[part.relation_rows] = True
+        common = csr_array(self._has.T @ self._has)
+        count = common.diagonal()
+        together = (common - diags_array(count)) @ diags_array(1 / np.maximum(count, 1))
+        mask = diags_array(np.concatenate([used, used]).astype(np.float32))
+        self._together = csr_array(mask @ together)
+        self._together.eliminate_zeros()
+        self._members = csr_array(self._has.T)
+
+    def shares(self, entities: Ids, along: Ids) -> tuple[Floats, Floats]:
+        """Return the largest and the mean share of having a relation, by each other relation.
+
+        Args:
+            entities: Rows of entities, ``(N,)``.
+            along: Directed relations, ``(N,)``.
+        """
+        found = csr_array(self._has[entities].multiply(self._together[along]))
+        number = np.maximum(np.diff(self._has.indptr)[entities], 1)
+        largest = np.asarray(found.max(axis=1).todense(), dtype=np.float64).reshape(-1)
+        return largest, np.asarray(found.sum(axis=1), dtype=np.float64).reshape(-1) / number
+
+    def queries(self, along: int) -> Rows:
+        """Return the entities of a directed relation's observed and likely domain, ascending."""
+        row = self._together[[along]]
+        others = row.indices[row.data >= MIN_SHARE]
+        columns = self._members
+        members = [
+            columns.indices[columns.indptr[x] : columns.indptr[x + 1]]
+            for x in (along, *others.tolist())
+        ]
+        entities: Rows = np.unique(np.concatenate(members)).astype(np.int64)
+        return entities
