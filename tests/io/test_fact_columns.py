@@ -144,6 +144,9 @@ def test_ntriples_under_the_ending_of_text(tmp_path: Path) -> None:
     assert facts(read(tmp_path / "g.tsv", tabs)) == [("http://x/a", "http://x/p", "http://x/b")]
     (tmp_path / "h.txt.gz").write_bytes(gzip.compress(text.encode()))
     assert len(read_graph(GraphSource(name="g", train=tmp_path / "h.txt.gz")).train) == 1
+    (tmp_path / "j.txt").write_text(f"<http://x/a b> <http://x/p> <http://x/b> .\n{text}")
+    with pytest.raises(DataError, match=r"line 1: not well-formed N-Triples .*malformed=\"skip\""):
+        read_graph(GraphSource(name="g", train=tmp_path / "j.txt"))
     table = "<http://x/a>\t<http://x/p>\t<http://x/b>\n"
     assert facts(read(tmp_path / "i.tsv", table)) == [
         ("<http://x/a>", "<http://x/p>", "<http://x/b>")
@@ -178,6 +181,9 @@ def test_openke_facts_have_a_count_and_tails_before_relations(
     assert facts(read(tmp_path / "f.txt", text)) == expected
     order = ("head", "tail", "relation")
     assert facts(read(tmp_path / "f.txt", text, columns=order, header=True)) == expected
+    for count in ("\t\t2", "2\t"):
+        with pytest.raises(DataError, match="counts 2 facts, and 1 follow"):
+            read(tmp_path / "tabs.tsv", f"{count}\n0\t1\t0\n")
     with pytest.raises(DataError, match="counts 3 facts, and 2 follow"):
         read(tmp_path / "f.txt", text.replace("2", "3", 1))
 

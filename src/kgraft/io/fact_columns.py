@@ -77,6 +77,9 @@ READ: Final = (*ROLES, CONFIDENCE)
 NTRIPLES: Final = r"(<[^<>\s]+>|_:\S+)\s*<[^<>\s]+>\s*(<[^<>\s]+>|_:\S+|\".*)\s*\.\s*(#.*)?$"
 """A statement of N-Triples."""
 
+MOST_MALFORMED: Final = 10
+"""Malformed statements at the beginning of a file that is still recognised as N-Triples."""
+
 OTHER_FORMATS: Final = (
     (r"(?i)(@?prefix|@?base)\s", ("Turtle", "turtle")),
     (NTRIPLES, ("N-Triples", "ntriples")),
@@ -224,7 +227,7 @@ def read_fact_table(
         if numbers or columns is not None:
             separator = numbers.group(1) if numbers else separator
             columns = columns or ("head", "tail", "relation")
-            counted, after, header, cells = int(cells[0]), line, False, second[0][1]
+            counted, after, header, cells = int("".join(cells)), line, False, second[0][1]
     found = find_roles(cells)
     if columns is not None:
         header = _agrees(cells, found, columns, path, line) if header is None else header
@@ -293,16 +296,21 @@ def _unquoted(facts: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def is_ntriples(path: Path) -> bool:
-    """Return True if a file's first statement is one of N-Triples.
+    """Return True if one of a file's first statements is one of N-Triples; some may be malformed.
 
     Raises:
         DataError: If the file cannot be read.
     """
+    n_other = 0
     with open_bytes(path) as stream:
         for raw in islice(iter(lambda: stream.readline(LONGEST_LINE), b""), 1000):
             line = raw.decode("utf-8-sig", errors="replace").strip()
-            if line and not line.startswith("#"):
-                return re.match(NTRIPLES, line) is not None
+            if re.match(NTRIPLES, line):
+                return True
+            n_other += not line.startswith("#") and line != ""
+            # A malformed statement begins as others do.
+            if n_other == MOST_MALFORMED or not re.match("<|_:|#|$", line):
+                break
     return False
 
 
