@@ -219,9 +219,8 @@ class Inspection:
         for name in ("entities", "relations"):
             table.add_column(name, justify="right")
         for x in self.links:
-            table.add_row(
-                Text(visible(x.left)), Text(visible(x.right)), f"{x.entities:,}", f"{x.relations:,}"
-            )
+            ends = Text(visible(x.left)), Text(visible(x.right))
+            table.add_row(*ends, f"{x.entities:,}", f"{x.relations:,}")
         return table
 
     def _remarks(self) -> Iterator[str]:
@@ -254,13 +253,11 @@ def _unlinked(x: LinkReport) -> Iterator[str]:
     remedy = 'if the names mean the same, add [[links]] with match = "name"'
     if x.shared_names:
         yield f"names of entities {in_both}: {x.shared_names:,}; {remedy}."
-    for kind, n in (("entities", x.similar_names), ("relations", x.similar_relations)):
-        also = ', kind = "relation"' if kind == "relations" else ""
-        if n:
-            yield (
-                f"names of {kind} {in_both}, but for their spelling: {n:,}; {remedy}{also} and "
-                'spelling = "normal".'
-            )
+    spelt = f'{in_both}, but for their spelling: %s; {remedy}%s and spelling = "normal".'
+    if x.similar_names:
+        yield "names of entities " + spelt % (f"{x.similar_names:,}", "")
+    if x.similar_relations:
+        yield "names of relations " + spelt % (f"{x.similar_relations:,}", ', kind = "relation"')
 
 
 def inspect(collection: Collection) -> Inspection:
