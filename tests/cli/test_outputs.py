@@ -70,7 +70,7 @@ def test_predictions_and_reports_are_written_behind_links(tmp_path: Path, studen
     for name in ("found.tsv", "page.html"):
         (tmp_path / name).symlink_to(f"share/{name}")
     (tmp_path / "share" / "found.tsv").write_text("old")
-    asked = run("predict", student, "--complete", "--least", "0", "-o", tmp_path / "found.tsv")
+    asked = run("complete", student, "--least", "0", "-o", tmp_path / "found.tsv")
     assert asked.exit_code == 0, asked.output
     assert (tmp_path / "share" / "found.tsv").read_text().startswith("head\trelation")
     reported = run("report", student, "-o", tmp_path / "page.html")
@@ -86,7 +86,7 @@ def test_what_killed_commands_left_beside_a_file_is_removed(tmp_path: Path, stud
     found, page = tmp_path / "found.tsv", tmp_path / "page.html"
     for file in (found, page):
         file.with_name(LEFT + file.name).touch()
-    run("predict", student, "--complete", "-o", found)
+    run("complete", student, "-o", found)
     run("report", student, "-o", page)
     assert sorted(x.name for x in tmp_path.iterdir()) == ["found.tsv", "page.html"]
 

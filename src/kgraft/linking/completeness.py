@@ -143,21 +143,21 @@ def estimate_completeness(
         found = (part + STRENGTH * common) / (whole + STRENGTH)
         return np.clip(np.where(known, found, unknown), *LIMITS)
 
-    def agreeing(stated: pl.DataFrame, known: NDArray[np.bool_]) -> Floats:
+    def agreeing(stated: pl.DataFrame) -> Floats:
         own, all_ = more * _counts(stated.filter("own"), m), accuracy * _counts(stated, m)
-        return shares(own, all_, known)
+        return shares(own, all_, all_ > 0)
 
     agreed = _counts(elsewhere.filter("own"), m)
     twice = _counts(facts.filter(pl.col("stating") > 1, ~pl.col("own")), m)
     by_overlap = (users > 1) & (twice > 0) & (agreed > 0)
     by_source = (users > 0) & (agreed > 0)
-    stated = agreeing(elsewhere, by_source)
+    stated = np.where(by_source, agreeing(elsewhere), unknown)
     overall, linked = _by_overlap(facts, accuracy, more, len(graph.sources) - 1, m)
     return Completeness(
         np.where(by_overlap, shares(*overall, by_overlap), stated),
         np.where(by_overlap, shares(*linked, by_overlap), stated),
-        agreeing(elsewhere.filter(_ONCE), by_source),
-        np.where(by_overlap, agreeing(elsewhere.filter(pl.col("stating") > 1), by_overlap), stated),
+        agreeing(elsewhere.filter(_ONCE)),
+        agreeing(elsewhere.filter(pl.col("stating") > 1)),
         tuple(np.select([by_overlap, by_source], BASES[:2], BASES[2]).tolist()),
         accuracy,
     )

@@ -20,7 +20,8 @@ TOP_CANDIDATES = 100
 """Candidates in a query's softmax: the best of those that the target does not state."""
 
 MAX_PROBABILITY = 0.999
-"""Upper bound of a rule's probability in log odds; one minus it is the lower bound."""
+"""Upper bound of a probability: of a rule in log odds, one minus it being the lower bound; and of a
+fact that the target does not state."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from kgraft.linking.completeness import SHARES, Completeness, SplitSizes
+from kgraft.model.calibration import MAX_PROBABILITY
 from kgraft.model.fact_scores import FEATURES, Described
 
 Floats = NDArray[np.float64]
@@ -70,8 +71,8 @@ class FactProbability:
         true = expit(_along(odds + self.of_relation[facts.relations], places, values))
         # Of the true facts that training lacks, some are held out, and those are stated.
         held_out = self.label_rate(facts) * self._held_out_per_validation
-        probability: Floats = true * (1 - held_out) / (1 - true * held_out)
-        return probability
+        probability = true * (1 - held_out) / (1 - true * held_out)
+        return np.minimum(probability, MAX_PROBABILITY)
 
     def label_rate(self, facts: Described) -> Floats:
         """Return the probability that a true fact which training lacks is a validation fact."""

@@ -55,7 +55,8 @@ async function predictions(entity, info, queries, most) {
     ({ relation: relation.name, [asks_for === "tail" ? "head" : "tail"]: entity.name })) };
   const { answers } = await request("predict", {}, { body });
   const sections = answers.map(({ predictions }, at) => {
-    const unstated = predictions.filter((x) => !x.stated_by.includes(info.source) && x.head !== x.tail).slice(0, most);
+    const unstated = predictions.filter((x) => !x.stated_by.includes(info.source) && x.head !== x.tail && !(most === BEST && x.contradicts))
+      .sort((one, other) => (other.probability ?? 0) - (one.probability ?? 0)).slice(0, most);
     return { ...queries[at], unstated, best: Math.max(0, ...unstated.map((x) => x.probability ?? 0)) };
   });
   return sections.filter((x) => x.unstated.length).sort((one, other) => other.best - one.best).slice(0, QUERIES)
@@ -64,12 +65,13 @@ async function predictions(entity, info, queries, most) {
       element("ul", {}, unstated.map((x) => predictionRow(x, asks_for, info)))));
 }
 
-function predictionRow({ head, relation, tail, label, probability, score, stated_by }, asksFor, info) {
+function predictionRow({ head, relation, tail, label, probability, score, stated_by, contradicts }, asksFor, info) {
   const value = probability === null
     ? [element("span", { class: "share" }, score.toFixed(2))]
     : [bar(probability), element("span", { class: "share" }, percent(probability))];
   return element("li", { class: "row" },
-    element("span", {}, element("a", { href: entityAddress(asksFor === "tail" ? tail : head) }, label), " ", chips(stated_by, info.source)),
+    element("span", {}, element("a", { href: entityAddress(asksFor === "tail" ? tail : head) }, label), " ", chips(stated_by, info.source),
+      contradicts ? element("span", { class: "soft small" }, ` ${contradicts}`) : null),
     value,
     element("a", { class: "why", href: factAddress(head, relation, tail), "aria-label": `Why ${label}?` }, "Why?"));
 }

@@ -31,16 +31,19 @@ function drawingCard(found, info) {
 /** The card of the model's numbers, the sources, and the prediction without its best support. */
 function predictionCard(found, info) {
   const numbers = found.probability === null ? [] : [["probability", percent(found.probability)]];
+  if (found.probability_if_asked !== null) numbers.push(["if asked", percent(found.probability_if_asked)]);
   numbers.push([`rank of ${grouped(found.candidates)}`, grouped(found.rank)], ["score", found.score.toFixed(2)]);
   const stated = found.stated_by.map((x) => x.source);
   const sources = !stated.length ? "No source states this fact."
     : found.copied ? `${info.source} does not state this fact. The model copies it from` : "Stated by";
   const left = found.without;
-  const value = left && (left.probability === null ? `the score ${left.score.toFixed(2)}` : `a probability of ${percent(left.probability)}`);
+  const value = left && (left.probability_if_asked === null ? `the score ${left.score.toFixed(2)}`
+    : `a probability of ${percent(left.probability_if_asked)} if asked`);
   return card("Prediction", null,
     element("div", { class: "numbers" }, numbers.map(([name, number], at) =>
       element("div", {}, element("span", { class: at ? "" : "figure" }, number), element("span", { class: "soft small" }, name)))),
     element("p", { class: "small" }, sources, " ", chips(stated, info.source)),
+    found.contradicts ? element("p", { class: "small" }, "It is contradicted: ", found.contradicts, ".") : null,
     left && element("p", { class: "small" }, left.support === "statement" ? "If it were not " : "Without the fact ",
       element("em", {}, left.text), `, it would have ${value} and rank ${grouped(left.rank)}.`));
 }
