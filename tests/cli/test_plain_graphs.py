@@ -51,7 +51,8 @@ def test_a_file_of_facts_is_a_collection_of_one_graph(mine: Path, tmp_path: Path
 def test_a_collection_of_one_source_needs_no_target_and_one_of_two_does(
     mine: Path, fast: list[str], tmp_path: Path
 ) -> None:
-    source = f'[[source]]\nname = "one"\ntrain = "{mine}"\nsplit = {{}}\n'
+    (tmp_path / "mine.tsv").write_bytes(mine.read_bytes())
+    source = '[[source]]\nname = "one"\ntrain = "mine.tsv"\nsplit = {}\n'
     (tmp_path / "one.toml").write_text(source)
     made = run("train", tmp_path / "one.toml", "-o", tmp_path / "model", *fast)
     assert made.exit_code == 0, made.output
