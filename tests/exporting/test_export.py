@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 
 from kgraft.errors import DataError, KgraftError
-from kgraft.exporting.export import ABOUT, export
+from kgraft.exporting.export import ABOUT, _write, export
 from kgraft.exporting.formats import FORMATS, Format, format_of, shown
-from kgraft.exporting.selection import merge_prior
+from kgraft.exporting.selection import Selection, merge_prior
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -133,3 +137,26 @@ def test_a_password_is_not_shown() -> None:
     assert shown("postgresql://me:secret@host/kg") == "postgresql://me@host/kg"
     assert shown("postgresql://host/kg") == "postgresql://host/kg"
     assert shown("el.npz") == "el.npz"
+
+
+@pytest.mark.parametrize("to", ["file", "directory"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("lance error: No space left on device"),
+        PolarsError("underlying IO error: No space left on device"),
+        SafetensorError("I/O error: No space left on device"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path, error: Exception, to: str) -> None:
+    def fill(*_: object) -> None:
+        raise error
+
+    form = replace(FORMATS["parquet"], to_file=None, to_directory=None)
+    form = replace(form, to_file=fill) if to == "file" else replace(form, to_directory=fill)
+    nothing = cast("Selection", None)
+    with pytest.raises(OSError, match=r"cannot be written .*Make room on the disk"):
+        _write(form, nothing, tmp_path / "a", "parquet", overwrite=False)
+    assert not list(tmp_path.iterdir())

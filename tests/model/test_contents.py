@@ -15,6 +15,7 @@ import torch
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
+from kgraft.model import directory as model_directory
 from kgraft.model.calibration import Calibration
 from kgraft.model.contents import check_encoder, check_manifest, check_rules
 from kgraft.model.directory import MANIFEST, load_model, save_model
@@ -148,3 +149,12 @@ def test_an_encoder_without_weights_is_refused_before_it_is_made() -> None:
     settings = ModelSettings(width=4096, encoder="transformer", layers=64)
     with pytest.raises(ValueError, match="lack those of the encoder, a transformer"):
         check_encoder(settings, {"encoder.out.weight": torch.zeros(4, 4)})
+
+
+def test_too_little_memory_is_no_damage(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 4 bytes")
+
+    monkeypatch.setattr(model_directory, "read_verified_tensors", fail)
+    with pytest.raises(ModelDirectoryError, match=r"too little memory for this .*larger"):
+        load_model(saved)

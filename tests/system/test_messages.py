@@ -50,6 +50,33 @@ def test_an_error_is_a_sentence(
     assert capsys.readouterr().err == said
 
 
+class PanicException(BaseException):
+    """As polars raises it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "Error: the memory is used up",
+        ),
+        (PanicException("capacity overflow\nmore"), "Error: polars has given up (capacity over"),
+    ],
+)
+def test_a_librarys_error_of_memory_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], error: BaseException, said: str
+) -> None:
+    assert ends(fail(error)) == 1
+    assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), GeneratorExit("a fault")])
+def test_a_fault_of_the_program_keeps_its_traceback(error: BaseException) -> None:
+    with pytest.raises(type(error), match="a fault"), report_errors():
+        raise error
+
+
 def test_an_interrupt_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(fail(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "Stopped. Go on.\n"

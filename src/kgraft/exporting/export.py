@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kgraft.exporting.formats import FORMATS, Format, FormatName, format_of, is_
 from kgraft.exporting.selection import Selection, select
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.forks import require_threads
-from kgraft.system.outputs import content, write_atomically, write_directory
+from kgraft.system.outputs import content, unwritable, write_atomically, write_directory
 from kgraft.system.progress import Listener
 
 ABOUT = "kgraft-export.json"
@@ -98,17 +99,26 @@ def _send(form: Format, selection: Selection, address: str, name: str, *, overwr
 def _write(form: Format, selection: Selection, path: Path, name: str, *, overwrite: bool) -> None:
     if form.to_file is not None:
         _check_replaceable(path, directory=False, overwrite=overwrite)
-        with write_atomically(path) as temporary:
+        with write_atomically(path) as temporary, _library_errors(path):
             form.to_file(selection, temporary)
     elif form.to_directory is not None:
         _check_replaceable(path, directory=True, overwrite=overwrite)
-        with write_directory(path) as temporary:
+        with write_directory(path) as temporary, _library_errors(path):
             form.to_directory(selection, temporary)
             about = json.dumps({"format": name, **selection.about}, indent=2, ensure_ascii=False)
             (temporary / ABOUT).write_text(about, encoding="utf-8")
     else:
         begins = " or ".join(form.schemes)
         raise DataError(f"{name} is not written to a path", remedy=f"It goes to {begins}")
+
+
+@contextmanager
+def _library_errors(path: Path) -> Iterator[None]:
+    """Raise the errors of vector indexes and databases as errors of the system."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise unwritable(path, error) from error
 
 
 def _check_replaceable(path: Path, *, directory: bool, overwrite: bool) -> None:

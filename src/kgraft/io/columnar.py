@@ -19,7 +19,7 @@ from kgraft.io.fact_confidence import CONFIDENCE, find_confidence, with_confiden
 from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import whole_numbers
 from kgraft.system.files import Growth
-from kgraft.system.memory import require_for_file
+from kgraft.system.memory import is_used_up, require_for_file
 
 UNREADABLE: Final = (MemoryError, OSError, ValueError)
 """Errors of Arrow besides its own ones, also where a column's name is no text."""
@@ -89,8 +89,9 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
             assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a table gives a frame)
             yield frame
     except (*UNREADABLE, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        short = ", or the memory does not suffice for it" if is_used_up(error) else ""
         raise DataError(
-            f"this is not whole Parquet or Arrow data ({error})",
+            f"this is not whole Parquet or Arrow data{short} ({error})",
             remedy="Check that the file was written completely, or name its format",
             path=path,
         ) from error

@@ -78,6 +78,7 @@ from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.rules.rules import BODY, Rules
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system.forks import require_threads
+from kgraft.system.memory import is_used_up
 from kgraft.system.outputs import content, write_directory
 from kgraft.toml_settings import as_toml, read_settings
 
@@ -163,7 +164,12 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
         files.pop(WEIGHTS)
         with verified_files(directory, files):
             return _read(directory, manifest)
-    except (*READ_ERRORS, DataError, SettingsError, *FORMAT_ERRORS) as error:
+    except (*READ_ERRORS, MemoryError, DataError, SettingsError, *FORMAT_ERRORS) as error:
+        if is_used_up(error):
+            raise ModelDirectoryError(
+                f"{directory}: there is too little memory for this model ({error}). "
+                "Free some, or take a larger machine."
+            ) from error
         raise ModelDirectoryError(
             f"{directory}: the files of this model do not fit together ({error}). "
             "Copy or train the model again."

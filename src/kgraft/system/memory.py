@@ -99,6 +99,12 @@ def require_for_file(path: Path, size: int) -> None:
         )
 
 
+def is_used_up(error: BaseException) -> bool:
+    """Return True for an error of too little memory, of Python or of a library."""
+    of_libraries = "allocate memory", "out of memory", "malloc of size", "memory allocation"
+    return isinstance(error, MemoryError) or any(x in str(error) for x in of_libraries)
+
+
 def available() -> int:
     """Return the bytes of memory that are free for this process."""
     import psutil  # Imported late, which takes a while.

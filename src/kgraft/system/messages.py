@@ -15,6 +15,7 @@ from kgraft.errors import KgraftError, KgraftWarning
 from kgraft.system.terminal import OutputClosedError, Terminal, close_unwritable_output
 
 FAILED = 1
+USED_UP = "the memory is used up. Give it less data, or a larger machine."
 SIGNALLED = 128
 """Exit status after a signal, to which the signal's number is added."""
 
@@ -45,7 +46,7 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             where = f"{error.filename}: " if error.filename else ""
             text = f"{where}{error.strerror or error}. {after_interrupt or ''}".rstrip()
         elif isinstance(error, MemoryError):
-            text = "the memory is used up. Give it less data, or a larger machine."
+            text = USED_UP
         close_unwritable_output()
         _print(f"Error: {text}", "red")
         raise SystemExit(FAILED) from error
@@ -54,6 +55,24 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             _print(f"Stopped. {after_interrupt}".rstrip(), "yellow")
         number = stop.args[0] if stop.args else signal.SIGINT
         raise SystemExit(SIGNALLED + number) from None
+    except BaseException as error:
+        short = _of_memory(error)
+        if short is None:
+            raise
+        _print(f"Error: {short}", "red")
+        raise SystemExit(FAILED) from error
+
+
+def _of_memory(error: BaseException) -> str | None:
+    """Return the sentence for a library's error of too little memory, or None."""
+    from kgraft.system.memory import is_used_up  # Its settings take long to load.
+
+    # Panics of polars stand outside of Exception.
+    if type(error).__name__ == "PanicException":
+        reason = (str(error).splitlines() or ["it does not say why"])[0][:300]
+        remedy = "Give it less data, or a larger machine."
+        return f"polars has given up ({reason}), as where memory is short. {remedy}"
+    return USED_UP if isinstance(error, RuntimeError) and is_used_up(error) else None
 
 
 def ending_signals() -> dict[int, Any]:

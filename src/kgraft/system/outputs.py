@@ -8,11 +8,15 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 
 from kgraft.errors import DataError, KgraftError
 
@@ -45,7 +49,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
         mode = _mode_of_new_files(temporary)
-        yield temporary
+        with _library_errors_as_os_errors(path):
+            yield temporary
         _finish(temporary, mode)
         try:
             temporary.replace(path)
@@ -56,6 +61,22 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+@contextmanager
+def _library_errors_as_os_errors(path: Path) -> Iterator[None]:
+    """Raise errors of the libraries that write, as of a full disk, as errors of the system."""
+    try:
+        yield
+    except (PolarsError, SafetensorError, sqlite3.Error) as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> OSError:
+    """Return the error of a place that a library cannot write to."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    problem = f"this cannot be written ({reason}). Make room on the disk, or name another place"
+    return OSError(errno.EIO, problem, os.fspath(path))
 
 
 def behind_links(path: Path) -> Path:
@@ -179,7 +200,8 @@ def write_directory(directory: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         mode = _mode_of_new_files(temporary / token)
-        yield temporary
+        with _library_errors_as_os_errors(directory):
+            yield temporary
         for written in temporary.rglob("*"):
             if not written.is_dir():
                 _finish(written, mode)
