@@ -59,14 +59,14 @@ print(json.dumps({"seconds": found, "mrr": ranked.mrr()}))
 """Measures one checkout and prints seconds; of ranking the best of three, so without warm-up."""
 
 
-def measured(checkout: Path, asked: Namespace) -> dict[str, Any]:
-    """Run the driver with a checkout's sources, and return the seconds of each figure."""
+def measured(checkout: Path, asked: Namespace, driver: str = DRIVER) -> dict[str, Any]:
+    """Run a driver with a checkout's sources, and return the seconds of each figure."""
     source = checkout.resolve() / "src"
-    names = ("collection", "threads", "teacher", "student", "clock")
-    given = json.dumps({**{x: getattr(asked, x) for x in names}, "source": str(source)})
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(asked.threads))
+    given = json.dumps({**vars(asked), "source": str(source)}, default=str)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+    threads = dict.fromkeys(names, str(asked.threads))
     ended = subprocess.run(  # noqa: S603
-        [sys.executable, "-W", "ignore", "-c", DRIVER, given],
+        [sys.executable, "-W", "ignore", "-c", driver, given],
         env={**os.environ, **threads, "PYTHONPATH": str(source)},
         capture_output=True,
         check=False,
@@ -88,13 +88,19 @@ def compared(rounds: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, A
     return rows
 
 
-def measure(asked: Namespace) -> dict[str, Any]:
+def in_turns(asked: Namespace, driver: str = DRIVER) -> dict[str, list[dict[str, Any]]]:
     """Measure both checkouts in turns; who begins alternates."""
     rounds: dict[str, list[dict[str, Any]]] = {"this": [], "other": []}
     places = {"this": HERE, "other": Path(asked.other)}
     for number in range(asked.rounds):
         for name in sorted(places, reverse=bool(number % 2)):
-            rounds[name].append(measured(places[name], asked))
+            rounds[name].append(measured(places[name], asked, driver))
+    return rounds
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Compare training and ranking."""
+    rounds = in_turns(asked)
     given = f"--rounds {asked.rounds} --threads {asked.threads} --clock {asked.clock}"
     return {
         "settings": {"other": Path(asked.other).name},
