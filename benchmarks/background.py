@@ -69,7 +69,8 @@ def rounds(
             mrr = {
                 row["system"]: row["mrr"]
                 for row in report["quality"]
-                if (row["side"], row["filter"], row["facts"]) == ("tail", "all", "all")
+                if (row["by"], row["side"], row["filter"], row["facts"])
+                == ("vectors", "tail", "all", "all")
             }
             for cost in report["cost"]:
                 measured = {**cost, "mrr": mrr[cost["system"]]}
@@ -128,7 +129,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
         "settings": {
             "backgrounds": list(collections),
             "synth": synth_settings(asked, 1).model_dump(mode="json"),
-            **settings.model_dump(mode="json", exclude={"alone"}),
+            **settings.model_dump(mode="json", exclude={"plain", "alone"}),
         },
         **ratios(summary),
         "medians": summary,

@@ -185,10 +185,10 @@ class Place:
         """Return the command, which goes on where it is resumed."""
         if self.command == "benchmark":
             small = self.root / "settings.toml"
-            parts = ("alone", "joint", "pretrain", "retrain")
+            parts = ("plain", "joint", "pretrain", "retrain")
             table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
             small.write_text("".join(table.format(part) for part in parts), encoding="utf-8")
-            systems = ["--systems", "target-only,student", "--settings", small]
+            systems = ["--systems", "plain,student", "--settings", small]
             seeds = ["--seed", str(seed), "--threads", "1"]
             return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
         if self.once:

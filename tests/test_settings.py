@@ -195,6 +195,26 @@ def test_a_part_given_in_part_keeps_the_other_defaults_of_the_whole() -> None:
     assert (joint.training.epochs, joint.training.negatives, joint.model.width) == (3, 1024, 400)
 
 
+def test_settings_without_links_are_those_of_train_but_for_what_was_chosen() -> None:
+    chosen = read_settings(
+        RetrainSettings,
+        changes={
+            "model.encoder": "gru",
+            "training.negatives": 64,
+            "training.seed": 3,
+            "rules.longest": 2,
+            "prior.rank": 4,
+        },
+    )
+    alone, train = chosen.for_alone(), TrainSettings().training
+    assert (alone.model, alone.rules, alone.prior) == (chosen.model, chosen.rules, chosen.prior)
+    expected = {"negatives": 64, "seed": 3, "validation_queries": 4000}
+    assert alone.training == train.model_copy(update=expected)
+    update = chosen.for_update()
+    expected["validation_queries"] = update.training.validation_queries
+    assert update.for_alone(updating=True).training == train.model_copy(update=expected)
+
+
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [

@@ -262,6 +262,33 @@ class RetrainSettings(TrainSettings):
         names = {"learning_rate", "epochs"} - self.training.model_fields_set
         return {name: getattr(self.training, name) for name in sorted(names)}
 
+    def for_alone(self, *, updating: bool = False) -> TrainSettings:
+        """Return the settings of the same machinery without links, for a fair comparison.
+
+        Model, rules and frequency prior are the student's, and so are the validation facts. A
+        student's own way of training suits one that starts ahead, so training is that of ``train``,
+        which does better from scratch, but for what differs from the defaults of ``retrain``.
+
+        Args:
+            updating: Whether these are settings of an update, whose few epochs are no choice.
+        """
+        default = RetrainSettings().training
+        kept = {"validation_queries", "seed"}
+        training = {
+            name: value
+            for name, value in self.training
+            if name in kept
+            or (value != getattr(default, name) and not (updating and name in UPDATE))
+        }
+        return TrainSettings.model_validate(
+            {
+                "model": self.model.model_dump(),
+                "training": training,
+                "rules": self.rules.model_dump(),
+                "prior": self.prior.model_dump(),
+            }
+        )
+
     def for_update(self) -> RetrainSettings:
         """Return the settings of a student that goes on from one with these settings."""
         return self.model_copy(update={"training": UPDATE})

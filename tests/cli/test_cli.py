@@ -148,6 +148,25 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_student_compared_with_training_alone(
+    collection: Path, student: Path, tmp_path: Path
+) -> None:
+    asked = ["retrain", collection, "--teacher", tmp_path / "teacher", "-o", tmp_path / "compared"]
+    planned = run(*asked, *FAST, "--compare-alone", "--dry-run")
+    assert "  alone: about " in planned.stdout
+    assert "  alone: " not in run(*asked, *FAST, "--dry-run").stdout
+    made = run(*asked, *FAST, "--compare-alone")
+    assert made.exit_code == 0, made.output
+    assert "Gained over training alone" in made.stdout
+    [line] = [x for x in made.stdout.splitlines() if "both ends linked" in x]
+    assert line.count("│") == 6
+    metrics = json.loads((tmp_path / "compared" / "metrics.json").read_text())
+    assert metrics["gain_over_alone"]["all"].keys() == {"queries", "alone", "student"}
+    assert "Gained by grafting" in (tmp_path / "compared" / "README.md").read_text()
+    assert "Gained by grafting" in (tmp_path / "compared" / "report.html").read_text()
+    assert "Gained" not in (student / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -24,6 +24,7 @@ MODEL, TRAINING = ModelSettings(width=8), TrainingSettings(epochs=1)
 def quick() -> BenchmarkSettings:
     """Settings that train in a moment."""
     return BenchmarkSettings(
+        plain=TrainSettings(model=MODEL, training=TRAINING),
         alone=TrainSettings(model=MODEL, training=TRAINING),
         joint=TrainSettings(model=MODEL, training=TRAINING),
         pretrain=TrainSettings(model=MODEL, training=TRAINING),

@@ -8,6 +8,7 @@ import pytest
 
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
+from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.kge import KgeModel
 from kgraft.model.model_card import model_card
 from kgraft.model.trained_model import TrainedModel
@@ -46,3 +47,14 @@ def test_a_card_without_target_or_measures(model: TrainedModel) -> None:
     card = model_card(replace(model, kind="teacher", target=None, metrics={}))
     assert "\n# teacher model\n" in card
     assert "Nothing yet." in card
+
+
+def test_a_card_says_what_was_gained(model: TrainedModel) -> None:
+    assert "Gained" not in model_card(model)
+    gains = {"all": Gain(4, 0.25, 0.5), "no end linked": Gain(2, 0.5, 0.375)}
+    card = model_card(replace(model, metrics=gain_metric(gains)))
+    assert "\n## Gained by grafting\n" in card
+    assert (
+        "| all | 4 | 25.0 | 50.0 | +25.0 |\n| no end linked | 2 | 50.0 | 37.5 | -12.5 |\n" in card
+    )
+    assert "gain_over_alone" not in card

@@ -12,6 +12,7 @@ import pytest
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.calibration import Calibration
+from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report, training_figure
 
@@ -111,6 +112,14 @@ def test_without_a_collection_nothing_is_measured(student: TrainedModel, parse: 
         "Settings",
         "Provenance",
     ]
+
+
+def test_what_was_gained_where_it_was_measured(student: TrainedModel, parse: Parse) -> None:
+    gains = gain_metric({"all": Gain(4, 0.25, 0.5), "both ends linked": Gain(2, 0.5, 0.75)})
+    measured = replace(student, metrics={**student.metrics, **gains})
+    found = section(parse(report(measured)), "Gained by grafting")
+    assert "without links" in found
+    assert found.strip().endswith("both ends linked250.075.0+25.0")
 
 
 def test_by_what_it_answers(student: TrainedModel, generated: Collection, parse: Parse) -> None:

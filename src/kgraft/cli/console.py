@@ -139,7 +139,7 @@ def table(*columns: str, title: str | None = None, figures: Collection[str] = ()
 
 def quality_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """Make a table of measured quality, in percent."""
-    about = ("target", "system", "relation", "side", "filter", "facts")
+    about = ("target", "system", "by", "relation", "side", "filter", "facts")
     # A column that says the same in every row is left out, except what names the row.
     named = [
         key

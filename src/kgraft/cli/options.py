@@ -66,6 +66,21 @@ AllowUnlinkedOption = Annotated[
     bool,
     typer.Option("--allow-unlinked", help="Train on the target's own facts if no link is usable."),
 ]
+TeacherOption = Annotated[
+    Path,
+    typer.Option(
+        "--teacher",
+        help="Teacher to imitate: its directory, or hf://USER/NAME.",
+        show_default=False,
+    ),
+]
+CompareAloneOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare-alone",
+        help="Train the same without links beside it, and say what the student gains.",
+    ),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kgraft.cli.console import RESUME, chosen_settings, run_options, say, use_threads
+from kgraft.cli.console import (
+    RESUME,
+    chosen_settings,
+    out,
+    run_options,
+    say,
+    table,
+    use_threads,
+)
 from kgraft.cli.options import (
     AllowOutsideOption,
     AllowUnlinkedOption,
     CollectionArgument,
+    CompareAloneOption,
     DeviceOption,
     DryRunOption,
     OutOption,
@@ -22,6 +31,7 @@ from kgraft.cli.options import (
     ResumeOption,
     SettingsOption,
     TargetOption,
+    TeacherOption,
     ThreadsOption,
     TrainingSetOption,
     names,
@@ -31,6 +41,8 @@ from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from kgraft.linking.collection import Collection
     from kgraft.model.trained_model import TrainedModel
     from kgraft.pipeline.estimate import Estimate
@@ -154,14 +166,7 @@ def pretrain(
 
 def retrain(
     collection: CollectionArgument,
-    teacher: Annotated[
-        Path,
-        typer.Option(
-            "--teacher",
-            help="Teacher to imitate: its directory, or hf://USER/NAME.",
-            show_default=False,
-        ),
-    ],
+    teacher: TeacherOption,
     directory: OutOption,
     target: TargetOption = None,
     earlier: Annotated[
@@ -170,6 +175,7 @@ def retrain(
     ] = None,
     allow_unlinked: AllowUnlinkedOption = False,
     allow_outside: AllowOutsideOption = False,
+    compare_alone: CompareAloneOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
@@ -181,6 +187,7 @@ def retrain(
     """Re-train a student for the target, on its linked subgraph, to imitate a teacher."""
     from kgraft.io.read_collection import read_collection
     from kgraft.model.directory import load_model
+    from kgraft.pipeline.compare_alone import estimate_with_alone
     from kgraft.pipeline.estimate import estimate
     from kgraft.pipeline.retrain import retrain as retrain_model
     from kgraft.pipeline.retrain import retraining_context
@@ -198,9 +205,11 @@ def retrain(
 
             def plan() -> Estimate:
                 context = retraining_context(known, model, chosen, **asked)
+                if compare_alone:
+                    return estimate_with_alone(context, device=device)
                 return estimate(context.task.on(device), context)
 
-            job = partial(retrain_model, known, model, chosen, **asked)
+            job = partial(retrain_model, known, model, chosen, compare_alone=compare_alone, **asked)
             return _Job(known, lambda options: job(options=options, device=device), plan)
 
         _train(
@@ -228,6 +237,7 @@ def _train(
 ) -> None:
     """Train a model, save it and report on it; or only estimate what that takes."""
     from kgraft.model.directory import check_free, save_model
+    from kgraft.model.gain import gain_rows
     from kgraft.pipeline.update import UPDATE_METRIC, Change
     from kgraft.system.devices import parse_device
 
@@ -247,6 +257,8 @@ def _train(
         if UPDATE_METRIC in model.metrics:
             for line in _change_lines(Change(**model.metrics[UPDATE_METRIC])):
                 say(line)
+        if rows := gain_rows(model.metrics):
+            out.print(_gain_table(rows))
     place = report_beside(model, directory, job.collection)
     with lost_output_allowed():
         say(f"A report on it is in {place}")
@@ -279,6 +291,16 @@ def _change_lines(change: Change) -> Sequence[str]:
         before, now = 100 * change.validation_mrr_before, 100 * change.validation_mrr
         lines.append(f"validation MRR by vectors: {before:.1f} before, {now:.1f} now")
     return lines
+
+
+def _gain_table(rows: Sequence[Sequence[str]]) -> Table:
+    from kgraft.model.gain import GAIN_COLUMNS
+
+    title = "Gained over training alone, without links: validation MRR in percent"
+    made = table(*GAIN_COLUMNS, title=title, figures=GAIN_COLUMNS[1:])
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def _estimate_lines(found: Estimate) -> Sequence[str]:

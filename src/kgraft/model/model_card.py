@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kgraft.model.gain import GAIN_COLUMNS, GAIN_METRIC, gain_rows
 from kgraft.model.trained_model import TrainedModel
 
 _KINDS = {
@@ -40,7 +41,7 @@ tags:
 ## Measured
 
 {measured}
-
+{gain}
 ## Use
 
 ```python
@@ -54,6 +55,15 @@ Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` 
 are relations ({graph.n_relations:,}).
 
 The data keep the licences of their sources; so may weights learned from them.
+"""
+
+_GAIN = """
+## Gained by grafting
+
+Validation MRR in percent, beside the same model, rules, frequency prior and ensemble trained on the
+target's own facts without links:
+
+{rows}
 """
 
 
@@ -76,13 +86,26 @@ def model_card(model: TrainedModel) -> str:
         epochs=len(model.log),
         sources="\n".join(sources),
         measured="\n".join(_measured(model.metrics)) or "Nothing yet.",
+        gain=_gain(model.metrics),
     )
+
+
+def _gain(metrics: Mapping[str, Any]) -> str:
+    """Return a section on what the student gained, where that was measured."""
+    rows = gain_rows(metrics)
+    if not rows:
+        return ""
+    ruler = "|---|" + "---:|" * (len(GAIN_COLUMNS) - 1)
+    lines = [f"| {' | '.join(GAIN_COLUMNS)} |", ruler, *(f"| {' | '.join(row)} |" for row in rows)]
+    return _GAIN.format(rows="\n".join(lines))
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
     """Return a line for each metric, also for those in a mapping."""
     lines = []
     for name, value in metrics.items():
+        if name == GAIN_METRIC:
+            continue
         if isinstance(value, Mapping):
             lines += [f"- {name} {kind}: {figure}" for kind, figure in value.items()]
         else:

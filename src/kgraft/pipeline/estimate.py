@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from kgraft.pipeline.embeddings import EmbeddingTask
@@ -70,6 +70,10 @@ class Estimate:
     def seconds(self) -> float:
         """Seconds for the whole run."""
         return self.training_seconds + sum(self.stages.values())
+
+    def with_stage(self, name: str, other: Estimate) -> Estimate:
+        """Return the estimate with another run as its last stage."""
+        return replace(self, stages={**self.stages, name: other.seconds})
 
 
 def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estimate:

@@ -53,15 +53,21 @@ class FittedEnsemble:
 
     Args:
         weights: The ensemble's weights, ``(2 m, F)``.
-        mrr: Validation MRR of each way to answer, on queries not fitted to; empty without any.
+        reciprocal_ranks: 1 / rank of each validation query's answer by each way to answer, by
+            weights not fitted to it, ``(2 n,)``: tails, then heads; empty without any.
         held_out: Weights for measuring; ``None`` without validation facts.
         prior: The frequency prior of the vectors; ``None`` if there is none.
     """
 
     weights: Tensor
-    mrr: Mapping[By, float]
+    reciprocal_ranks: Mapping[By, Tensor]
     held_out: HeldOutWeights | None = None
     prior: FrequencyPrior | None = None
+
+    @property
+    def mrr(self) -> dict[By, float]:
+        """Validation MRR of each way to answer, on queries not fitted to; empty without any."""
+        return {by: float(found.mean()) for by, found in self.reciprocal_ranks.items()}
 
 
 def default_ensemble(n_relations: int) -> FittedEnsemble:
@@ -97,7 +103,7 @@ def fit_ensemble(
         "rules": evidence_probability(lists.features),
         "both": ensemble_scores(lists.features, held_out.both[fold, lists.relation]),
     }
-    mrr = {by: float(lists.reciprocal_ranks(found).mean()) for by, found in scores.items()}
+    ranks = {by: lists.reciprocal_ranks(found) for by, found in scores.items()}
     prior = None
     if prior_rank:
         prior = fit_frequency_prior(
@@ -106,7 +112,7 @@ def fit_ensemble(
             n_entities=n_entities,
             rank=prior_rank,
         )
-    return FittedEnsemble(both, mrr, held_out, prior)
+    return FittedEnsemble(both, ranks, held_out, prior)
 
 
 def _fit_weights(lists: CandidateLists, n_relations: int) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Rows
@@ -64,7 +65,13 @@ from kgraft.rules.rules import Rules
 from kgraft.settings import TrainSettings
 from kgraft.system.threads import thread_map
 from kgraft.training.checkpoint import Fingerprint
-from kgraft.training.validation import ValidationSample
+from kgraft.training.validation import ValidationSample, validation_ranks
+
+Parts = Mapping[str, NDArray[np.bool_]]
+"""Masks of a validation sample's facts, by the name of the part."""
+
+PARTS_METRIC = "validation_mrr_by_part"
+"""The metric of a model that holds the validation MRR of each part, by its default way."""
 
 Showing = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows the progress of a part with a name and a total; its context advances it."""
@@ -82,6 +89,7 @@ class TargetContext:
         earlier: An earlier student of the target, whose rules' weights are the initial ones.
         known_reliability: The ``reliability``, where it is computed already.
         sources: Graphs whose held-out facts the model knows as such.
+        validation_parts: Parts of the sample whose validation MRR is a metric of its own.
     """
 
     kind: Kind
@@ -91,6 +99,7 @@ class TargetContext:
     earlier: TrainedModel | None = None
     known_reliability: NDArray[np.float64] | None = None
     sources: Sequence[KnowledgeGraph] = ()
+    validation_parts: Parts = field(default_factory=dict)
 
     @property
     def graph(self) -> JointGraph:
@@ -164,7 +173,7 @@ def fit_target(
         embeddings_of(task.model),
         lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
-    kge, evidence, held_out = task.model, None, None
+    kge, evidence, held_out, ranks = task.model, None, None, None
     if rules is None:
         calibration = run.stage(
             "calibration", CALIBRATION, lambda: calibrate_vectors(kge, context, run.showing)
@@ -178,6 +187,7 @@ def fit_target(
         calibration = run.stage("calibration", CALIBRATION, lambda: calibrate(lists, ensemble))
         kge, held_out = kge.with_prior(ensemble.prior), ensemble.held_out
         evidence = Evidence(rules, context.reliability, ensemble.weights, ensemble.mrr, index)
+        ranks = ensemble.reciprocal_ranks.get(evidence.best)
     fact_probability = run.stage(
         "fact_probability",
         fact_probability_of(context.graph.n_relations),
@@ -188,6 +198,8 @@ def fit_target(
         metrics[EVIDENCE_METRIC] = evidence.mrr
     if calibration.calibration:
         metrics[ERROR_METRIC] = calibration.errors
+    if context.validation_parts:
+        metrics[PARTS_METRIC] = mrr_by_part(context, kge, ranks)
     return TrainedModel(
         context.kind,
         kge,
@@ -201,6 +213,29 @@ def fit_target(
         fact_probability=fact_probability,
         held_out=context.graph.held_out(context.sources),
     )
+
+
+def mrr_by_part(
+    context: TargetContext, kge: KgeModel, reciprocal_ranks: Tensor | None
+) -> dict[str, dict[str, float]]:
+    """Return number of queries and validation MRR of each part that has facts.
+
+    Args:
+        context: The parts of the sample.
+        kge: The trained vectors.
+        reciprocal_ranks: 1 / rank of each query by the default way, tails, then heads; by default
+            those by vectors.
+    """
+    if reciprocal_ranks is None:
+        found = 1 / validation_ranks(kge, context.task.samples).realistic
+    else:
+        found = reciprocal_ranks.double().numpy()
+    by_side = found.reshape(2, -1)
+    return {
+        name: {"queries": 2 * int(mask.sum()), "mrr": float(by_side[:, mask].mean())}
+        for name, mask in context.validation_parts.items()
+        if mask.any()
+    }
 
 
 def mine_for(context: TargetContext, showing: Showing) -> Rules:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kgraft.model.calibration import Calibration
+from kgraft.model.evidence import WAYS
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.kge import KgeModel
@@ -77,6 +78,7 @@ def embeddings_of(model: KgeModel) -> Format[Fit]:
 
 def _pack_ensemble(fitted: FittedEnsemble) -> Stored:
     tensors = {"weights": fitted.weights}
+    tensors |= {f"reciprocal_ranks.{by}": x for by, x in fitted.reciprocal_ranks.items()}
     if fitted.held_out is not None:
         tensors |= {
             "held_out.both": fitted.held_out.both,
@@ -84,16 +86,18 @@ def _pack_ensemble(fitted: FittedEnsemble) -> Stored:
         }
     if fitted.prior is not None:
         tensors |= fitted.prior.tensors()
-    return tensors, {"mrr": dict(fitted.mrr)}
+    return tensors, {}
 
 
-def _unpack_ensemble(tensors: Tensors, about: Mapping[str, Any]) -> FittedEnsemble:
+def _unpack_ensemble(tensors: Tensors, _: Mapping[str, Any]) -> FittedEnsemble:
     held_out = prior = None
+    names = {by: f"reciprocal_ranks.{by}" for by in WAYS}
+    ranks = {by: tensors[name] for by, name in names.items() if name in tensors}
     if "held_out.both" in tensors:
         held_out = HeldOutWeights(tensors["held_out.both"], tensors["held_out.vectors"])
     if "prior.entities" in tensors:
         prior = FrequencyPrior(tensors["prior.entities"], tensors["prior.relations"])
-    return FittedEnsemble(tensors["weights"], about["mrr"], held_out, prior)
+    return FittedEnsemble(tensors["weights"], ranks, held_out, prior)
 
 
 ENSEMBLE = Format(_pack_ensemble, _unpack_ensemble)

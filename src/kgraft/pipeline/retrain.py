@@ -12,6 +12,7 @@ from kgraft.linking.source_reliability import fact_weights, source_reliability
 from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.compare_alone import with_gain, with_parts
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
 from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.inputs import fingerprint_of_inputs
@@ -37,6 +38,7 @@ def retrain(
     target: str | None = None,
     start: TrainedModel | None = None,
     allow_unlinked: bool = False,
+    compare_alone: bool = False,
     options: RunOptions | None = None,
     device: str = "cpu",
 ) -> TrainedModel:
@@ -59,6 +61,9 @@ def retrain(
             are in the new student's ``metrics["update"]``: ``kgraft.pipeline.update.Change``.
         allow_unlinked: Whether to train on the target's own facts if no link leads to what the
             teacher knows, which is an error otherwise.
+        compare_alone: Whether to train the same machinery without links beside it. What the student
+            gains over that on validation facts, by part of them, is in its
+            ``metrics["gain_over_alone"]``: ``kgraft.model.gain``.
         options: Listener and directory of the run.
         device: Device to train on: ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto``. On a GPU the
             same seed gives the same numbers up to rounding.
@@ -69,9 +74,9 @@ def retrain(
     Raises:
         UnknownNameError: If the collection has no such target.
         ValueError: If the target is one of the teacher's own sources.
-        DataError: If no link leads to what the teacher knows, there is no fact to train on,
-            ``start`` is no student of this target and these settings of the model, or the run's
-            directory holds another run.
+        DataError: If no link leads to what the teacher knows, there is no fact to train on, or no
+            validation fact to compare on, ``start`` is no student of this target and these settings
+            of the model, or the run's directory holds another run.
 
     Warns:
         KgraftWarning: If ``start`` was trained on validation or test facts; they are left out.
@@ -80,10 +85,15 @@ def retrain(
     context = retraining_context(
         collection, teacher, settings, target=target, start=start, allow_unlinked=allow_unlinked
     )
-    if start is None:
-        return fit_target(context, options, device=device)
-    context, before = begin_update(context, start)
-    return with_changes(fit_target(context, options, device=device), start, before)
+    if compare_alone:
+        context = with_parts(context)
+    before = None
+    if start is not None:
+        context, before = begin_update(context, start)
+    student = fit_target(context, options, device=device)
+    if start is not None:
+        student = with_changes(student, start, before)
+    return with_gain(student, context, options, device=device) if compare_alone else student
 
 
 def retraining_context(

@@ -13,6 +13,7 @@ from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
+from kgraft.model.gain import GAIN_COLUMNS, gain_rows
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide, linear
@@ -90,6 +91,8 @@ def report(
             model, collection, target=target, split=split, by=by, include_trained=include_trained
         )
         sections |= _quality(model, evaluations, split, by or model.answers_by, templates)
+    if gained := gain_rows(model.metrics):
+        sections["Gained by grafting"] = templates.gain(GAIN_COLUMNS, gained)
     if model.target is not None:
         sections["Rules"] = _rules(model, templates)
     sections["Entities"] = map_figure(model, map_entities(model))

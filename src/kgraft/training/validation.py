@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kgraft.evaluation.ranking import rank
-from kgraft.evaluation.ranks import concatenate, measure
+from kgraft.evaluation.ranks import Ranks, concatenate, measure
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
-from kgraft.graph.known_facts import KnownFacts
+from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
@@ -51,22 +51,25 @@ def validation_mrr(
     if not samples:
         return None
 
-    def mrr() -> float:
-        ranks = [
-            rank(
-                model,
-                sample.facts,
-                side=side,
-                known=sample.known,
-                n_entities=model.n_entities,
-                candidates=sample.candidates,
-            )
-            for sample in samples
-            for side in ("tail", "head")
-        ]
-        return measure(concatenate(ranks)).mrr
+    return lambda: measure(validation_ranks(model, samples)).mrr
 
-    return mrr
+
+def validation_ranks(model: KgeModel, samples: Sequence[ValidationSample]) -> Ranks:
+    """Return the ranks of each sample's facts, tails before heads, as ``validation_mrr`` does."""
+    sides: tuple[Side, ...] = ("tail", "head")
+    ranks = [
+        rank(
+            model,
+            sample.facts,
+            side=side,
+            known=sample.known,
+            n_entities=model.n_entities,
+            candidates=sample.candidates,
+        )
+        for sample in samples
+        for side in sides
+    ]
+    return concatenate(ranks)
 
 
 def draw_samples(

@@ -1,1 +1,1 @@
-"""Comparison of target-only training, joint training, teacher and student."""
+"""Comparison of training alone, joint training, teacher and student."""

@@ -13,11 +13,9 @@ from kgraft.linking.joint_graph import join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft_experiments.benchmark.settings import (
-    STUDENT_SYSTEMS,
     SYSTEMS,
     BenchmarkSettings,
     System,
-    Trained,
     student_variants,
     with_width,
 )
@@ -38,7 +36,7 @@ class Case(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     targets: tuple[str, ...]
-    system: Trained
+    system: System
     settings: TrainSettings | RetrainSettings
     variant: str = "all"
     share: float = 1.0
@@ -145,10 +143,11 @@ def comparison(
                 for own in sized or [seeded.retrain]
             ]
             by_system: dict[System, list[Case]] = {
-                "target-only": [_case(target, "target-only", seeded.alone)],
+                "plain": [_case(target, "plain", seeded.plain)],
+                "alone": [_case(target, "alone", seeded.alone)],
                 "joint": [_case(target, "joint", seeded.joint)],
                 "teacher": [teacher_of(target)],
-                **dict.fromkeys(STUDENT_SYSTEMS.values(), students),
+                "student": students,
             }
             for system in (x for x in SYSTEMS if x in systems):
                 cases |= dict.fromkeys(by_system[system])
@@ -225,7 +224,7 @@ def link_sweep(
     return list(cases)
 
 
-def _case(target: str, system: Trained, settings: TrainSettings, **more: Any) -> Case:
+def _case(target: str, system: System, settings: TrainSettings, **more: Any) -> Case:
     return Case(targets=(target,), system=system, settings=settings, **more)
 
 

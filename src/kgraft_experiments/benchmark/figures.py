@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -37,7 +38,12 @@ def comparison_figure(report: Mapping[str, Any]) -> Figure:
     """Draw each system's MRR on each part of the facts: targets, and their mean."""
     drawings = []
     for part in PARTS:
-        systems = quality_by_system(report, part)
+        found = quality_by_system(report, part)
+        ways = Counter(system for system, _ in found)
+        systems = {
+            f"{system}, by {by}" if ways[system] > 1 else system: of
+            for (system, by), of in found.items()
+        }
         means = {name: mean_of(list(of.values())) for name, of in systems.items()}
         figures = [100 * x for of in systems.values() for x in of.values() if x is not None]
         panel = _of_categories(f"{part.capitalize()} facts", list(systems), figures)
@@ -59,8 +65,12 @@ def comparison_figure(report: Mapping[str, Any]) -> Figure:
 
 
 def cost_figure(report: Mapping[str, Any]) -> Figure:
-    """Draw each system's MRR over its seconds of training; systems without MRR are left out."""
-    quality = quality_by_system(report, "all")
+    """Draw each system's MRR over its seconds of training; systems without MRR are left out.
+
+    Systems with rules answer by both.
+    """
+    # The last way of a system is by both, where it has rules.
+    quality = {system: of for (system, _), of in quality_by_system(report, "all").items()}
     places = []
     for system, costs in by_system(report["cost"]).items():
         mrr = mean_of(list(quality.get(system, {}).values()))

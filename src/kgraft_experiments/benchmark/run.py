@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from kgraft.model.evidence import By
-from kgraft_experiments.benchmark.cases import Case, ablation, comparison, link_sweep
+from kgraft_experiments.benchmark.cases import ablation, comparison, link_sweep
 from kgraft_experiments.benchmark.link_shares import linked_entities, with_share_of_links
 from kgraft_experiments.benchmark.plan import BenchmarkOptions, prepare
 from kgraft_experiments.benchmark.runner import Outcome
-from kgraft_experiments.benchmark.settings import STUDENT_SYSTEMS, SYSTEMS, System
+from kgraft_experiments.benchmark.settings import SYSTEMS, System
 from kgraft_experiments.benchmark.summary import PARTS, SIDES, summarise
 
 SHARES = (0.2, 0.5, 0.8, 1.0)
@@ -40,9 +40,11 @@ def benchmark(
 
     Returns:
         The content of ``results.json``: settings, machine, and rows of ``quality`` and ``cost``. A
-        teacher of several targets has one row of cost, for all of them. ``prepare_seconds``, a part
-        of ``train_seconds``, pass before the first step, with a student's subgraph and rules.
-        ``answered_per_second`` are queries ranked a second, by vectors, rules and both.
+        model with rules has rows of quality ``by`` vectors, rules and both. A teacher of several
+        targets has one row of cost, for all of them. ``prepare_seconds``, a part of
+        ``train_seconds``, pass before the first step, with subgraph and rules.
+        ``answered_per_second`` are queries ranked a second by each way, and ``answers_by`` is the
+        way that validation facts favour.
 
     Raises:
         UnknownNameError: If a target is not in the collection.
@@ -56,10 +58,10 @@ def benchmark(
     )
     outcomes = setup.run(cases, out)
     quality = [
-        {"target": row["target"], **x.case.row_labels(), "system": _system(x.case, row), **row}
+        {"target": row["target"], **x.case.row_labels(), **row}
         for x in outcomes
+        if x.case.system in systems
         for row in x.quality
-        if _system(x.case, row) in systems
     ]
     cost = [{"target": x.case.target, **x.case.row_labels(), **x.cost} for x in outcomes]
     return setup.report(
@@ -78,7 +80,7 @@ def ablate(
 ) -> dict[str, Any]:
     """Measure each part of a student: the ``student_variants``, by target and seed.
 
-    ``rules`` and ``student+rules`` are the student as it is, by its rules and by both.
+    ``all by rules`` and ``all by both`` are the student as it is, by its rules and by both.
 
     Args:
         path: The collection.
@@ -164,7 +166,7 @@ def outcome_row(outcome: Outcome, by: By = "vectors") -> dict[str, Any]:
     variant = case.variant if case.system == "student" else case.system
     return {
         "target": case.target,
-        "variant": variant if by == "vectors" else STUDENT_SYSTEMS[by],
+        "variant": variant if by == "vectors" else f"{variant} by {by}",
         "share": case.share,
         "seed": case.seed,
         "train_seconds": outcome.cost["train_seconds"],
@@ -179,10 +181,6 @@ def _by_all(outcome: Outcome) -> list[dict[str, Any]]:
     if outcome.case.variant != "all":
         ways = {"vectors": None}
     return [outcome_row(outcome, by) for by in ways]
-
-
-def _system(case: Case, row: Mapping[str, Any]) -> System:
-    return STUDENT_SYSTEMS[row["by"]] if case.system == "student" else case.system
 
 
 def _mrr(quality: Iterable[dict[str, Any]], side: str, by: By) -> dict[str, float | None]:

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import ValidationError
 
 from kgraft.errors import SettingsError
-from kgraft.model.evidence import By
 from kgraft.settings import (
     DistillationSettings,
     ModelSettings,
@@ -18,23 +17,16 @@ from kgraft.settings import (
 )
 from kgraft.toml_settings import Settings, explain
 
-Trained = Literal["target-only", "joint", "teacher", "student"]
-"""Models: ``target-only`` is trained on the target's own facts; ``joint`` on all sources and the
-target from scratch; ``teacher`` on all other sources, and evaluated on the target as it is;
-``student`` is re-trained locally from that teacher."""
+System = Literal["plain", "alone", "joint", "teacher", "student"]
+"""Compared systems: ``plain`` is an embedding of the target's own facts, ``alone`` the student's
+whole machinery without links (rules, pseudo-facts, frequency prior, ensemble, calibration);
+``joint`` is trained on all sources and the target from scratch; ``teacher`` on all other sources,
+and evaluated on the target as it is; ``student`` is re-trained locally from that teacher."""
 
-System = Trained | Literal["rules", "student+rules"]
-"""Compared systems: a trained model by its vectors; ``rules`` and ``student+rules`` are the student
-by its rules and by both."""
+SYSTEMS: tuple[System, ...] = get_args(System)
 
-SYSTEMS: tuple[System, ...] = (*get_args(Trained), "rules", "student+rules")
-
-STUDENT_SYSTEMS: Mapping[By, System] = {
-    "vectors": "student",
-    "rules": "rules",
-    "both": "student+rules",
-}
-"""System of a student, by the evidence that it answers from."""
+OF_TARGET: tuple[System, ...] = ("plain", "alone")
+"""Systems that see the target's own facts only."""
 
 LEVEL_WEIGHTS: Mapping[str, float] = {
     level: getattr(DistillationSettings(), level) for level in ("feature", "network", "prediction")
@@ -47,8 +39,10 @@ S = TypeVar("S", bound=TrainSettings)
 class BenchmarkSettings(Settings):
     """The settings of ``benchmark``, for each system; seeds and threads are the benchmark's own."""
 
-    alone: TrainSettings = TrainSettings()
-    """Settings of target-only."""
+    plain: TrainSettings = TrainSettings()
+    """Settings of plain."""
+    alone: TrainSettings = RetrainSettings().for_alone()
+    """Settings of alone: a student's by default, as far as they need no links."""
     # Joint training from scratch is best when it is larger than the defaults.
     joint: TrainSettings = TrainSettings(
         model=ModelSettings(width=400), training=TrainingSettings(negatives=1024)

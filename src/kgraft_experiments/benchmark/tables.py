@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
+from kgraft.model.evidence import WAYS, By
 from kgraft.reporting.page import percent
 from kgraft_experiments.benchmark.summary import PARTS
 
@@ -30,25 +31,29 @@ class Table:
 
 
 def quality_table(report: Mapping[str, Any]) -> Table:
-    """Return MRR of tails in percent, means over seeds, by part and system and by target."""
+    """Return MRR of tails in percent, means over seeds, by part, system and way, and by target."""
     targets = report["settings"]["targets"]
     rows = []
     for facts in PARTS:
-        for system, figures in quality_by_system(report, facts).items():
+        for (system, by), figures in quality_by_system(report, facts).items():
             of_targets = [figures[target] for target in targets]
-            rows.append([facts, system, *map(percent, (*of_targets, mean_of(of_targets)))])
-    return Table(["facts", "system", *targets, "mean"], rows, words=(0, 1))
+            rows.append([facts, system, by, *map(percent, (*of_targets, mean_of(of_targets)))])
+    return Table(["facts", "system", "by", *targets, "mean"], rows, words=(0, 1, 2))
 
 
-def quality_by_system(report: Mapping[str, Any], facts: str) -> dict[str, dict[str, float | None]]:
-    """Return each system's MRR of tails on each target, over one part of the facts."""
+def quality_by_system(
+    report: Mapping[str, Any], facts: str
+) -> dict[tuple[str, By], dict[str, float | None]]:
+    """Return MRR of tails on each target, over one part of the facts, by system and its ``by``."""
     rows = [x for x in report["quality"] if x["side"] == "tail" and x["filter"] == "all"]
     return {
-        system: {
+        (system, by): {
             target: mean_of([x["mrr"] for x in own if (x["facts"], x["target"]) == (facts, target)])
             for target in report["settings"]["targets"]
         }
-        for system, own in by_system(rows).items()
+        for system, of_system in by_system(rows).items()
+        for by in WAYS
+        if (own := [x for x in of_system if x["by"] == by])
     }
 
 

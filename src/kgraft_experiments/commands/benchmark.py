@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", int, float)
 
-SYSTEMS = "target-only,joint,teacher,student,rules,student+rules"
+SYSTEMS = "plain,alone,joint,teacher,student"
 """The names of all systems."""
 
 DirectoryOption = Annotated[
@@ -101,7 +101,7 @@ def benchmark(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Compare target alone, joint training, teacher and student; continue where it stopped."""
+    """Compare a student with what needs no links, joint training and its teacher."""
     with report_errors(AGAIN):
         from kgraft.reporting.page import check_replaceable, write_page
         from kgraft_experiments.benchmark import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -16,11 +16,13 @@ from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
 from kgraft.system.outputs import exclusive_lock
 from kgraft_experiments.benchmark import runner
 from kgraft_experiments.benchmark.run import ablate, benchmark, sweep_links
-from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings, Trained
+from kgraft_experiments.benchmark.settings import SYSTEMS, BenchmarkSettings
 
 pytestmark = pytest.mark.slow
 
 TARGETS = ("aa", "bb", "cc")
+
+WAYS_OF = {"alone": WAYS, "student": WAYS}  # the systems that have rules
 
 
 def test_results_are_complete(
@@ -32,13 +34,14 @@ def test_results_are_complete(
     assert report["settings"]["seeds"] == [3]
     assert report["settings"]["retrain"]["training"]["seed"] == 3
     keys = {
-        (row["target"], row["system"], row["side"], row["filter"], row["facts"])
+        (row["target"], row["system"], row["by"], row["side"], row["filter"], row["facts"])
         for row in report["quality"]
     }
     assert keys == {
-        (target, system, side, facts_filter, facts)
+        (target, system, by, side, facts_filter, facts)
         for target in TARGETS
         for system in SYSTEMS
+        for by in WAYS_OF.get(system, ("vectors",))
         for side in ("tail", "head", "both")
         for facts_filter in ("all", "train+valid")
         for facts in ("all", "covered", "uncovered")
@@ -48,13 +51,13 @@ def test_results_are_complete(
         assert (row["seed"], row["width"]) == (3, 8)
         assert row["queries"] == 0 or 0 < row["mrr"] <= 1
     assert [(cost["target"], cost["system"]) for cost in report["cost"]] == [
-        (target, system) for target in TARGETS for system in get_args(Trained)
+        (target, system) for target in TARGETS for system in SYSTEMS
     ]
     for cost in report["cost"]:
         assert min(cost[key] for key in ("train_seconds", "parameters", "triples")) > 0
         assert 0 < cost["prepare_seconds"] < cost["train_seconds"]
-        ways = WAYS if cost["system"] == "student" else ("vectors",)
-        assert cost["answered_per_second"].keys() == {*ways}
+        ways = WAYS_OF.get(cost["system"], ("vectors",))
+        assert cost["answers_by"] in {*cost["answered_per_second"]} == {*ways}
         assert min(cost["answered_per_second"].values()) > 0
 
 
@@ -66,7 +69,7 @@ def test_it_goes_on_where_it_stopped(
     first = benchmark(layout, out, threads=1, **options)
     assert started == ["teacher for bb", "student for bb"]
     assert {row["system"] for row in first["quality"]} == {"student"}
-    assert {row["by"] for row in first["quality"]} == {"vectors"}
+    assert {row["by"] for row in first["quality"]} == {*WAYS}
     again = benchmark(layout, out, threads=1, **options)
     assert len(started) == 2
     assert again == first
@@ -81,12 +84,12 @@ def test_a_piece_that_is_damaged_runs_again(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str], damage: str
 ) -> None:
     out = tmp_path / "out"
-    options: dict[str, Any] = {"targets": ["bb"], "systems": ["target-only"], "settings": quick}
+    options: dict[str, Any] = {"targets": ["bb"], "systems": ["plain"], "settings": quick}
     first = benchmark(layout, out, threads=1, **options)
     [job] = (out / "jobs").iterdir()
     job.write_text(damage)
     again = benchmark(layout, out, threads=1, **options)
-    assert started == ["target-only for bb"] * 2
+    assert started == ["plain for bb"] * 2
     assert again["quality"] == first["quality"]
 
 
@@ -106,7 +109,7 @@ def test_a_teacher_whose_model_is_gone_is_trained_again_for_a_new_student(
 def test_other_data_or_settings_run_anew(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
 ) -> None:
-    arguments: dict[str, Any] = {"targets": ["aa"], "systems": ["target-only"], "threads": 1}
+    arguments: dict[str, Any] = {"targets": ["aa"], "systems": ["plain"], "threads": 1}
     benchmark(layout, tmp_path / "out", settings=quick, **arguments)
     benchmark(layout, tmp_path / "out", settings=quick, seed=1, **arguments)
     assert len(started) == 2
@@ -119,14 +122,14 @@ def test_other_data_or_settings_run_anew(
 def test_other_names_run_anew(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
 ) -> None:
-    arguments: dict[str, Any] = {"targets": ["aa"], "systems": ["target-only"], "threads": 1}
+    arguments: dict[str, Any] = {"targets": ["aa"], "systems": ["plain"], "threads": 1}
     benchmark(layout, tmp_path / "out", settings=quick, **arguments)
     entities = layout / "entity"
     entities.mkdir()
     for name in TARGETS:
         (entities / f"{name}.tsv").write_text("".join(f"thing {row}\n" for row in range(20)))
     benchmark(layout, tmp_path / "out", settings=quick, **arguments)
-    assert started == ["target-only for aa"] * 2
+    assert started == ["plain for aa"] * 2
 
 
 def test_other_settings_of_one_system_leave_the_others_pieces_alone(
@@ -136,7 +139,7 @@ def test_other_settings_of_one_system_leave_the_others_pieces_alone(
     wider = RetrainSettings(model=ModelSettings(width=12), training=quick.retrain.training)
     changed = quick.model_copy(update={"retrain": wider})
     benchmark(layout, tmp_path / "out", targets=["aa"], settings=changed, threads=1)
-    assert started[len(get_args(Trained)) :] == ["student for aa"]
+    assert started[len(SYSTEMS) :] == ["student for aa"]
 
 
 def test_another_teacher_makes_another_student(
@@ -146,7 +149,7 @@ def test_another_teacher_makes_another_student(
     wider = TrainSettings(model=ModelSettings(width=12), training=quick.pretrain.training)
     changed = quick.model_copy(update={"pretrain": wider})
     benchmark(layout, tmp_path / "out", targets=["aa"], settings=changed, threads=1)
-    assert started[len(get_args(Trained)) :] == ["teacher for aa", "student for aa"]
+    assert started[len(SYSTEMS) :] == ["teacher for aa", "student for aa"]
 
 
 def test_seeds_train_all_anew_but_the_teacher(
@@ -157,7 +160,8 @@ def test_seeds_train_all_anew_but_the_teacher(
     )
     assert Counter(started) == {
         "teacher for aa": 1,
-        "target-only for aa": 2,
+        "plain for aa": 2,
+        "alone for aa": 2,
         "joint for aa": 2,
         "student for aa": 2,
     }
@@ -165,7 +169,7 @@ def test_seeds_train_all_anew_but_the_teacher(
     assert report["settings"]["teacher_seed"] == 5
     assert {(cost["system"], cost["seed"]) for cost in report["cost"]} == {
         ("teacher", 5),
-        *((x, seed) for x in get_args(Trained) if x != "teacher" for seed in (5, 6)),
+        *((x, seed) for x in SYSTEMS if x != "teacher" for seed in (5, 6)),
     }
 
 
@@ -233,20 +237,21 @@ def test_a_comparison_and_an_ablation_share_their_pieces(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
 ) -> None:
     out = tmp_path / "out"
-    plain = benchmark(layout, out, targets=["aa"], systems=["student"], settings=quick, threads=1)
+    compared = benchmark(
+        layout, out, targets=["aa"], systems=["student"], settings=quick, threads=1
+    )
     report = ablate(layout, out, targets=["aa"], settings=quick, seeds=1, threads=1)
     variants = report["settings"]["variants"]
-    assert variants[:3] == ["all", "rules", "student+rules"]
+    assert variants[:3] == ["all", "all by rules", "all by both"]
     assert len(variants) == 16 + 2
     assert "student for aa" not in started[2:]
     assert len(started) == 1 + 16
-    [mrr] = [
-        row["mrr"]
-        for row in plain["quality"]
+    mrr = {
+        row["by"]: row["mrr"]
+        for row in compared["quality"]
         if (row["side"], row["filter"], row["facts"]) == ("tail", "all", "all")
-    ]
-    assert report["rows"][0]["variant"] == "all"
-    assert report["rows"][0]["tail"]["all"] == mrr
+    }
+    assert [row["tail"]["all"] for row in report["rows"][:3]] == [mrr[by] for by in WAYS]
 
 
 def test_variants_of_the_same_settings_are_trained_once(
@@ -330,18 +335,18 @@ def test_no_seed_is_refused(layout: Path, tmp_path: Path) -> None:
 def test_a_piece_runs_in_a_process_of_its_own(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings
 ) -> None:
-    options: dict[str, Any] = {"targets": ["cc"], "systems": ["target-only"], "settings": quick}
+    options: dict[str, Any] = {"targets": ["cc"], "systems": ["plain"], "settings": quick}
     report = benchmark(layout, tmp_path / "out", threads=1, **options)
     assert report["cost"][0]["peak_rss_mib"] > 0
     files = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert sorted(x.partition("-target-only-")[0] for x in files) == ["cc", "results.json"]
+    assert sorted(x.partition("-plain-")[0] for x in files) == ["cc", "results.json"]
 
 
 def test_what_fails_is_named_and_what_finished_is_kept(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings
 ) -> None:
     out = tmp_path / "out"
-    benchmark(layout, out, targets=["cc"], systems=["target-only"], settings=quick, threads=1)
+    benchmark(layout, out, targets=["cc"], systems=["plain"], settings=quick, threads=1)
     [job] = (out / "jobs").iterdir()
     kept = job.read_bytes()
     huge = quick.model_copy(update={"joint": TrainSettings(model=ModelSettings(width=2**50))})
@@ -380,7 +385,7 @@ def test_an_ablation_goes_on_after_a_piece_that_failed(
 def test_a_second_benchmark_in_one_directory_is_refused(
     layout: Path, tmp_path: Path, quick: BenchmarkSettings, started: list[str]
 ) -> None:
-    options: dict[str, Any] = {"targets": ["cc"], "systems": ["target-only"], "settings": quick}
+    options: dict[str, Any] = {"targets": ["cc"], "systems": ["plain"], "settings": quick}
     with (
         exclusive_lock(tmp_path / "out" / ".lock"),
         pytest.raises(KgraftError, match="another run writes here"),

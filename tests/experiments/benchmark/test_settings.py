@@ -83,6 +83,16 @@ def test_changed_settings_are_checked() -> None:
         changed(TrainSettings(), model={"width": 65})
 
 
+def test_alone_has_all_of_a_student_but_what_needs_links() -> None:
+    settings, student = BenchmarkSettings(), RetrainSettings()
+    assert settings.alone.rules == student.rules
+    assert settings.alone.rules.longest == 3
+    assert settings.alone.prior == student.prior
+    assert settings.alone.model == student.model
+    assert settings.alone.training.validation_queries == student.training.validation_queries
+    assert settings.plain.rules.longest == 0
+
+
 def test_a_seed_reaches_every_system() -> None:
     seeded = BenchmarkSettings().seeded(7)
     assert {part.training.seed for _, part in seeded} == {7}

@@ -14,7 +14,7 @@ from kgraft_experiments.benchmark.job import run_job
 
 SETTINGS = "".join(
     f"[{system}]\nmodel.width = 8\ntraining.epochs = 1\n"
-    for system in ("alone", "joint", "pretrain", "retrain")
+    for system in ("plain", "alone", "joint", "pretrain", "retrain")
 )
 
 
@@ -76,7 +76,7 @@ def test_one_teacher_for_two_targets_and_two_widths(common: list[str], tmp_path:
 
 
 def test_several_seeds_are_told_apart(common: list[str]) -> None:
-    made = run(*common, "--targets", "one", "--systems", "target-only", "--seeds", "2")
+    made = run(*common, "--targets", "one", "--systems", "plain", "--seeds", "2")
     assert made.exit_code == 0, made.output
     assert "seed 0" in made.output
     assert "seed 1" in made.output
@@ -117,7 +117,7 @@ def test_a_page_of_somebody_elses_is_told_before_anything_runs(
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.html").write_text("mine")
-    refused = run(*common, "--targets", "one", "--systems", "target-only")
+    refused = run(*common, "--targets", "one", "--systems", "plain")
     assert refused.exit_code == 1
     assert "results.html: this is not a report of kgraft" in refused.stderr
     assert [x.name for x in (tmp_path / "out").iterdir()] == ["results.html"]

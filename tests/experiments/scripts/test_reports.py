@@ -50,6 +50,7 @@ def comparison() -> dict[str, Any]:
             "system": system,
             "width": width,
             "seed": seed,
+            "by": "vectors",
             "side": "tail",
             "filter": "all",
             "facts": facts,
@@ -82,10 +83,10 @@ def comparison() -> dict[str, Any]:
 def test_a_comparison_as_tables() -> None:
     text = script("table").markdown(comparison())
     # teacher: 8/20 = 40 and 60; students of width 4: 20 and 30 by seed on a, 20 more on b
-    assert "| all | teacher | 40.0 | 60.0 | 50.0 |" in text
-    assert "| all | student, width 4 | 25.0 | 45.0 | 35.0 |" in text
-    assert "| uncovered | student, width 8 | 45.0 | 65.0 | 55.0 |" in text
-    assert "| covered | teacher | - | - | - |" in text
+    assert "| all | teacher | vectors | 40.0 | 60.0 | 50.0 |" in text
+    assert "| all | student, width 4 | vectors | 25.0 | 45.0 | 35.0 |" in text
+    assert "| uncovered | student, width 8 | vectors | 45.0 | 65.0 | 55.0 |" in text
+    assert "| covered | teacher | vectors | - | - | - |" in text
     assert "| teacher | 1 | 10 | 5 | - | 1,000 | 7 |" in text
 
 
@@ -100,16 +101,16 @@ def test_several_comparisons_make_one_table() -> None:
         if row["system"] == "student":
             row["mrr"] = None
     text = table.markdown(table.together([ours, theirs]))
-    assert "| all | teacher | 40.0 | 60.0 | 50.0 |" in text
-    assert "| all | student, encoder complex, width 4 | 25.0 | 45.0 | 35.0 |" in text
-    assert "| all | student, encoder gru, width 4 | - | - | - |" in text
+    assert "| all | teacher | vectors | 40.0 | 60.0 | 50.0 |" in text
+    assert "| all | student, encoder complex, width 4 | vectors | 25.0 | 45.0 | 35.0 |" in text
+    assert "| all | student, encoder gru, width 4 | vectors | - | - | - |" in text
     assert "| teacher | 1 | 10 | 5 | - | 1,000 | 7 |" in text
 
 
 def test_the_committed_results_have_a_table() -> None:
     path = Path(script("table").__file__ or "").parent / "results" / "dbp5l" / "results.json"
     text = script("table").markdown(json.loads(path.read_text(encoding="utf-8")))
-    assert "| facts | system | el | en | es | fr | ja | mean |" in text
+    assert "| facts | system | by | el | en | es | fr | ja | mean |" in text
 
 
 def test_an_ablation_as_a_table() -> None:
