@@ -77,10 +77,17 @@ def test_answers_to_a_file_go_to_a_file_in_portions(
 
 
 def test_one_question_goes_to_a_file_too(student: Path, tmp_path: Path) -> None:
-    run("predict", student, "--head", "mine:3", "-r", "r1", "-k", "3", "-o", tmp_path / "a.nt")
-    lines = (tmp_path / "a.nt").read_text().splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith("<mine:3> <urn:kgraft:r1> <") for line in lines)
+    asked = ("predict", student, "--head", "mine:3", "-r", "r1", "-k", "3", "-o")
+    refused = run(*asked, tmp_path / "a.nt")
+    assert refused.exit_code == 1
+    assert "the name 'r1' is no IRI" in refused.stderr
+    run(*asked, tmp_path / "a.nt", "--base", "https://e.org/")
+    about, *lines = (tmp_path / "a.nt").read_text().splitlines()
+    assert about == f"# model: {student}, a student for mine"
+    assert [x for x in lines if "# settings: top = 3, by = " in x]
+    facts = [line for line in lines if not line.startswith("#")]
+    assert len(facts) == 3
+    assert all(line.startswith("<mine:3> <https://e.org/r1> <") for line in facts)
 
 
 @pytest.mark.parametrize(
@@ -146,3 +153,18 @@ def test_an_explanation_for_programs(student: Path) -> None:
     assert "big" in {x["source"] for x in found["stated_by"]}
     failed = run("explain", student, "mine:3", "r1", "nobody")
     assert (failed.exit_code, "is called 'nobody'" in failed.stderr) == (1, True)
+
+
+def test_a_review_is_followed_by_the_next_student(
+    student: Path, teacher: Path, tmp_path: Path
+) -> None:
+    review = tmp_path / "review.csv"
+    lines = ["decision,head,relation,tail", "accept,mine:3,r1,mine:3", "refuse,mine:3,r2,mine:3"]
+    review.write_text("\n".join(lines) + "\n")
+    asked = ("retrain", student.with_name("collection.toml"), "--teacher", teacher, "--dry-run")
+    told = run(*asked, "-o", tmp_path / "next", "--from", student, "--decisions", review)
+    assert told.exit_code == 0, told.output
+    assert "1 accepted (beside 0 stated already), 1 refused, 0 without a decision" in told.output
+    review.write_text("\n".join([*lines, "perhaps,mine:3,r1,mine:4"]) + "\n")
+    failed = run(*asked, "-o", tmp_path / "next", "--decisions", review)
+    assert "review.csv, line 4: 'perhaps' is no decision" in failed.stderr

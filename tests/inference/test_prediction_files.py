@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
+import json
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pyoxigraph
 import pytest
 
 from kgraft.errors import DataError
+from kgraft.inference.fact_writers import Annotation, FactForm
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.prediction_files import (
     SCHEMA,
@@ -17,6 +22,7 @@ from kgraft.inference.prediction_files import (
     predictions_file,
     read_queries,
 )
+from kgraft.io.decisions import read_decisions
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -122,18 +128,102 @@ def test_tsv(tmp_path: Path, name: str) -> None:
     assert read.rows() == [tuple(x if x != "" else None for x in row) for row in FOUND.rows() * 2]
 
 
-def test_ntriples_hold_the_facts_as_iris(tmp_path: Path) -> None:
-    write(tmp_path / "p.nt", 1)
-    triples = list(pyoxigraph.parse(path=str(tmp_path / "p.nt")))
-    assert [(x.subject.value, x.predicate.value, x.object.value) for x in triples] == [
-        ("http://a/x", "urn:kgraft:r", "urn:kgraft:%C3%A9%20b"),
-        ("http://a/y", "urn:kgraft:r", "http://a/x"),
-    ]
+def test_ntriples_hold_names_as_they_were_read_if_they_are_iris(tmp_path: Path) -> None:
+    frame = FOUND[1:].with_columns(relation=pl.lit("http://a/r"))
+    with predictions_file(tmp_path / "p.nt") as append:
+        append(frame)
+    assert (tmp_path / "p.nt").read_text() == "<http://a/y> <http://a/r> <http://a/x> .\n"
+    with pytest.raises(DataError, match=r"'r' is no IRI.*--base https://example.org/.*\.tsv"):
+        write(tmp_path / "q.nt", 1)
     write(tmp_path / "none.nt", 0)
     assert (tmp_path / "none.nt").read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", ["p", "p.csv", "p.parquet.gz", "p.gz"])
+@pytest.mark.parametrize("base", ["https://e.org/", "urn:kgraft:"])
+def test_a_base_makes_iris_that_can_be_turned_back(tmp_path: Path, base: str) -> None:
+    with predictions_file(tmp_path / "p.nt", form=FactForm(base)) as append:
+        append(FOUND)
+    triples = list(pyoxigraph.parse(path=str(tmp_path / "p.nt")))
+    assert [(x.subject.value, x.predicate.value, x.object.value) for x in triples] == [
+        ("http://a/x", f"{base}r", f"{base}%C3%A9%20b"),
+        ("http://a/y", f"{base}r", "http://a/x"),
+    ]
+    with pytest.raises(DataError, match="the base 'not one' is no IRI"):
+        FactForm("not one")
+
+
+@pytest.mark.parametrize("annotation", ["rdf12", "reification"])
+def test_turtle_says_how_probable_a_fact_is(tmp_path: Path, annotation: Annotation) -> None:
+    about = {"model": "student", "made by": "kgraft\n9"}
+    form = FactForm("https://e.org/", annotation, about)
+    columns = {**SCHEMA, "list": pl.String}
+    with predictions_file(tmp_path / "p.ttl.gz", columns, form) as append:
+        append(FOUND.with_columns(list=pl.lit('in "quotes"')))
+    text = gzip.decompress((tmp_path / "p.ttl.gz").read_bytes())
+    assert text.startswith(b"# model: student\n# made by: kgraft\\u000a9\n@prefix")
+    triples = list(pyoxigraph.parse(text, format=pyoxigraph.RdfFormat.TURTLE))
+    said: dict[str, dict[str, set[str]]] = {}
+    about_fact = {}
+    for x in triples:
+        node, name = str(x.subject), x.predicate.value.rsplit("#")[-1].rsplit(":")[-1]
+        value = x.object.value if hasattr(x.object, "value") else str(x.object.subject)
+        said.setdefault(node, {}).setdefault(name, set()).add(value)
+        if name in ("reifies", "subject"):
+            about_fact[value.strip("<>")] = node
+    first = said[about_fact["http://a/x"]]
+    assert first["probability"] == {"0.250000"}
+    assert first["stated_by"] == {"en", "fr"}
+    assert first["list"] == {'in "quotes"'}
+    assert "probability" not in said[about_fact["http://a/y"]]
+    facts = [x for x in triples if x.predicate.value == "https://e.org/r"]
+    assert len(facts) == 2
+
+
+def test_parquet_says_where_it_comes_from(tmp_path: Path) -> None:
+    with predictions_file(tmp_path / "p.parquet", form=FactForm(about={"model": "m"})) as append:
+        append(FOUND)
+    metadata = pq.read_schema(tmp_path / "p.parquet").metadata
+    assert json.loads(metadata[b"kgraft"]) == {"model": "m"}
+
+
+def test_any_frame_of_facts_is_written_by_its_columns(tmp_path: Path) -> None:
+    columns = {
+        "probability": pl.Float64,
+        "head": pl.String,
+        "tail": pl.String,
+        "relation": pl.String,
+    }
+    frame = FOUND.with_columns(more=pl.lit(1))
+    for name in ("p.parquet", "p.tsv", "p.csv"):
+        with predictions_file(tmp_path / name, columns) as append:
+            append(frame)
+    assert pl.read_parquet(tmp_path / "p.parquet").columns == list(columns)
+    assert (tmp_path / "p.tsv").read_text().startswith("probability\thead\ttail\trelation\n0.25\t")
+
+
+def test_a_review_file_opens_well_and_holds_no_formulas(tmp_path: Path) -> None:
+    frame = FOUND.with_columns(head=pl.Series(["=cmd()", "'a"]), tail=pl.Series(["a,b", "-1"]))
+    form = FactForm(labels={"=cmd()": "+Label"})
+    with predictions_file(tmp_path / "review.csv", form=form) as append:
+        append(frame)
+    raw = (tmp_path / "review.csv").read_bytes()
+    assert raw.startswith(
+        b"\xef\xbb\xbfdecision,head,relation,tail,head_label,tail_label,probability,"
+    )
+    assert raw.count(b"\r\n") == 3
+    rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
+    assert [x["head"] for x in rows] == ["'=cmd()", "''a"]
+    assert [x["tail"] for x in rows] == ["a,b", "'-1"]
+    assert (rows[0]["head_label"], rows[0]["probability"]) == ("'+Label", "0.2500")
+    assert [x["why"] for x in rows] == ["stated by en,fr", "mine states y"]
+    decisions = read_decisions(tmp_path / "review.csv")
+    assert decisions.select("head", "relation", "tail").rows() == [
+        ("=cmd()", "r", "a,b"), ("'a", "r", "-1")
+    ]  # fmt: skip
+    assert decisions["decision"].null_count() == 2
+
+
+@pytest.mark.parametrize("name", ["p", "p.json", "p.parquet.gz", "p.gz"])
 def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"cannot be written as .* End the name with"):
         write(tmp_path / name, 1)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kgraft.cli.console import say, writing
-from kgraft.cli.options import ModelArgument
+from kgraft.cli.options import AnnotationOption, BaseOption, ModelArgument
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 LISTS = {
@@ -22,7 +22,12 @@ LISTS = {
 def complete(
     model: ModelArgument,
     file: Annotated[
-        Path, typer.Option("--out", "-o", help="The facts: a .parquet, .tsv or .nt file.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The facts: a .parquet, .tsv, .nt or .ttl file, or .csv to accept or refuse them.",
+        ),
     ],
     min_probability: Annotated[
         float, typer.Option("--least", min=0, max=1, help="Minimum probability of a fact.")
@@ -41,21 +46,25 @@ def complete(
     k: Annotated[
         int, typer.Option("--top", "-k", min=1, help="Maximum number of answers to a query.")
     ] = 50,
+    base: BaseOption = None,
+    annotation: AnnotationOption = "rdf12",
 ) -> None:
     """Find the facts that the graph lacks, each with the probability that it is true."""
     with report_errors():
         from kgraft.inference.complete import COLUMNS
         from kgraft.inference.complete import complete as complete_graph
         from kgraft.inference.predict import Predictor
-        from kgraft.inference.prediction_files import predictions_file
+        from kgraft.inference.prediction_files import form_of, predictions_file
         from kgraft.model.directory import load_model
 
         predictor = Predictor(load_model(model))
         asked: dict[str, Any] = {"k": k, "min_probability": min_probability}
+        settings = {"top": k, "least": min_probability, "contradictions": contradictions}
+        form = form_of(predictor, model, settings, base=base, annotation=annotation)
         if known:
             asked["known"] = _known_facts(predictor, known)
         counts = Counter[str]()
-        with writing(file), predictions_file(file, COLUMNS) as append:
+        with writing(file), predictions_file(file, COLUMNS, form) as append:
             for facts in complete_graph(predictor, contradictions=True, **asked):
                 counts.update(facts["list"])
                 shown = facts if contradictions else facts.filter(facts["list"] != "contradiction")

@@ -102,6 +102,30 @@ IncludeTrainedOption = Annotated[
 NamesOption = Annotated[
     str | None, typer.Option("--source", help="Source of the names; by default the target.")
 ]
+FactFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Write the facts to a .parquet, .tsv, .nt or .ttl file, or .csv for review.",
+    ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="IRI",
+        help="For .nt and .ttl: beginning of the IRIs of names that are none; they follow "
+        "percent-encoded.",
+    ),
+]
+AnnotationOption = Annotated[
+    Literal["rdf12", "reification"],
+    typer.Option(
+        "--annotation",
+        help="For .ttl: probability and sources as annotation of RDF 1.2, or as rdf:Statement.",
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Estimate memory and time, and write nothing.")
 ]

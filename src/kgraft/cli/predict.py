@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kgraft.cli.console import out, print_json, say, table, writing
-from kgraft.cli.options import ByOption, JsonOption, ModelArgument, NamesOption
+from kgraft.cli.options import (
+    AnnotationOption,
+    BaseOption,
+    ByOption,
+    FactFileOption,
+    JsonOption,
+    ModelArgument,
+    NamesOption,
+)
 from kgraft.errors import KgraftError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from kgraft.inference.fact_writers import FactForm
     from kgraft.inference.predict import Prediction, Predictor, Query
 
 AT_ONCE = 2048
@@ -34,10 +43,9 @@ def predict(
     relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
     tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
     queries: QueriesOption = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write the facts to a .parquet, .tsv or .nt file."),
-    ] = None,
+    file: FactFileOption = None,
+    base: BaseOption = None,
+    annotation: AnnotationOption = "rdf12",
     source: NamesOption = None,
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="Maximum number of answers.")] = 10,
     by: ByOption = None,
@@ -53,7 +61,7 @@ def predict(
     """
     with report_errors():
         from kgraft.inference.predict import Predictor, Query
-        from kgraft.inference.prediction_files import read_queries
+        from kgraft.inference.prediction_files import form_of, read_queries
         from kgraft.model.directory import load_model
 
         if any((head, relation, tail)) and queries is not None:
@@ -63,7 +71,9 @@ def predict(
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
-            _write(predictor, asked, file, k=k, typed=typed)
+            settings = {"top": k, "by": predictor.by, "typed": typed, "queries": queries}
+            form = form_of(predictor, model, settings, base=base, annotation=annotation)
+            _write(predictor, asked, file, form, k=k, typed=typed)
             return
         answers = predictor.answer(asked, k, typed=typed)
         if as_json:
@@ -74,12 +84,14 @@ def predict(
             out.print(_table(predictions, _title(query) if queries else None))
 
 
-def _write(predictor: Predictor, asked: list[Query], file: Path, *, k: int, typed: bool) -> None:
+def _write(
+    predictor: Predictor, asked: list[Query], file: Path, form: FactForm, *, k: int, typed: bool
+) -> None:
     from kgraft.inference.prediction_files import as_frame, predictions_file
     from kgraft.system.progress import default_listener
 
     listener, count = default_listener(), 0
-    with writing(file), predictions_file(file) as append:
+    with writing(file), predictions_file(file, form=form) as append:
         listener.begin("predict", len(asked))
         for start in range(0, len(asked), AT_ONCE):
             block = asked[start : start + AT_ONCE]

@@ -68,6 +68,19 @@ class _Job:
     estimate: Callable[[], Estimate]
 
 
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="Student to update in a few epochs; says what has changed."),
+]
+DecisionsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Reviewed CSV file of proposals: accepted facts become facts, refused ones known to "
+        "be false; repeatable."
+    ),
+]
+
+
 def train(
     collection: CollectionArgument,
     directory: OutOption,
@@ -169,10 +182,8 @@ def retrain(
     teacher: TeacherOption,
     directory: OutOption,
     target: TargetOption = None,
-    earlier: Annotated[
-        Path | None,
-        typer.Option("--from", help="Student to update in a few epochs; says what has changed."),
-    ] = None,
+    earlier: FromOption = None,
+    decisions: DecisionsOption = None,
     allow_unlinked: AllowUnlinkedOption = False,
     allow_outside: AllowOutsideOption = False,
     compare_alone: CompareAloneOption = False,
@@ -202,6 +213,7 @@ def retrain(
         def prepare(chosen: RetrainSettings) -> _Job:
             model = load_model(teacher)
             known = read_collection(collection, model.graph.graphs(), allow_outside=allow_outside)
+            known = _decided(known, decisions or (), target)
 
             def plan() -> Estimate:
                 context = retraining_context(known, model, chosen, **asked)
@@ -222,6 +234,16 @@ def retrain(
             overwrite=overwrite,
             dry_run=dry_run,
         )
+
+
+def _decided(known: Collection, files: Sequence[Path], target: str | None) -> Collection:
+    """Return a collection with the decisions of review files, and say their counts."""
+    from kgraft.io.decisions import with_decisions
+
+    known, lines = with_decisions(known, files, target)
+    for line in lines:
+        say(line)
+    return known
 
 
 def _train(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgraft.errors import DataError, UnknownNameError
+from kgraft.inference.fact_writers import TEXT_FORMATS, Annotation, FactForm
 from kgraft.inference.predict import Prediction, Predictor, Query
-from kgraft.io.iris import iri_of
 from kgraft.io.named_facts import ROLES
-from kgraft.io.write_graph import check_cells
 from kgraft.system.files import compression_of, content_ending, read_text
 from kgraft.system.outputs import write_atomically
 
@@ -33,7 +35,7 @@ probabilities, the sources that state the fact, as ``a,b``, and what it contradi
 
 Append = Callable[[pl.DataFrame], None]
 
-ENDINGS = (".parquet", ".tsv", ".nt")
+ENDINGS = (".parquet", *TEXT_FORMATS)
 
 
 def read_queries(path: Path, predictor: Predictor) -> list[Query]:
@@ -92,48 +94,77 @@ def as_frame(queries: Sequence[Query], answers: Sequence[Sequence[Prediction]]) 
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+def form_of(
+    predictor: Predictor,
+    place: str | Path,
+    settings: Mapping[str, Any],
+    *,
+    base: str | None = None,
+    annotation: Annotation = "rdf12",
+) -> FactForm:
+    """Return the form of a file of a model's facts: its origin, and labels of entities.
+
+    Args:
+        predictor: The model that proposes the facts.
+        place: The model's directory.
+        settings: What was asked for.
+        base: As for ``FactForm``.
+        annotation: As for ``FactForm``.
+
+    Raises:
+        DataError: If the base is no IRI.
+    """
+    model, names = predictor.model, predictor.names
+    about = {
+        "model": f"{place}, a {model.kind} for {names.source}",
+        "sources": ", ".join(model.graph.sources),
+        "made by": f"kgraft {version('kgraft')}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings": ", ".join(f"{key} = {value}" for key, value in settings.items()),
+    }
+    rows = names.part.entity_rows.tolist()
+    labels = {
+        name: label
+        for name, row in zip(names.part.entities.names.to_list(), rows, strict=True)
+        if (label := names.entity_label(row)) != name
+    }
+    return FactForm(base, annotation, about, labels)
+
+
 @contextmanager
-def predictions_file(path: Path, columns: Mapping[str, Any] = SCHEMA) -> Iterator[Append]:
+def predictions_file(
+    path: Path, columns: Mapping[str, Any] = SCHEMA, form: FactForm | None = None
+) -> Iterator[Append]:
     """Yield a function that appends predicted facts to a file, which appears whole at the end.
 
-    The ending selects the format: Parquet, TSV with a header (also ``.tsv.gz`` and so on), or
-    N-Triples, with the facts alone.
+    The ending selects the format: Parquet; TSV with a header; N-Triples, the facts alone; Turtle,
+    with each further column as an annotation of the fact; or CSV, for a person to review
+    (``kgraft.io.decisions``). All but Parquet may be compressed, as ``.tsv.gz``.
 
     Args:
         path: The file.
         columns: Columns and their types, the names of the fact among them.
+        form: Options of the format.
 
     Raises:
-        DataError: If the ending is another one, or a name cannot be written to a TSV file.
+        DataError: If the ending is another one, or a name cannot be written in the format.
     """
-    ending = content_ending(path)
+    ending, form = content_ending(path), form or FactForm()
     if ending not in ENDINGS or (ending == ".parquet" and compression_of(path)):
         raise DataError(
             f"predictions cannot be written as {path.suffix or 'a file without an ending'!r}",
-            remedy=f"End the name with {', '.join(ENDINGS)}, the last two perhaps with .gz or .zst",
+            remedy=f"End the name with {', '.join(ENDINGS)}, all but the first perhaps with .gz or "
+            ".zst",
             path=path,
         )
     with write_atomically(path) as temporary:
         if ending == ".parquet":
-            with pq.ParquetWriter(
-                temporary, pl.DataFrame(schema=columns).to_arrow().schema
-            ) as writer:
-                yield lambda frame: writer.write_table(frame.to_arrow())
-        else:
-            with pa.output_stream(str(temporary), compression=compression_of(path)) as stream:
-                if ending == ".tsv":
-                    stream.write(("\t".join(columns) + "\n").encode())
-                write = _write_rows if ending == ".tsv" else _write_triples
-                yield lambda frame: write(frame, stream)
-
-
-def _write_rows(frame: pl.DataFrame, stream: Any) -> None:
-    check_cells(frame.select(ROLES))
-    frame.write_csv(stream, include_header=False, separator="\t", quote_style="never")
-
-
-def _write_triples(frame: pl.DataFrame, stream: Any) -> None:
-    names = pl.concat([frame[role] for role in ROLES]).unique().to_list()
-    iris = pl.col(ROLES).replace_strict(names, [iri_of(name) for name in names])
-    lines = frame.select(iris).select(pl.format("<{}> <{}> <{}> .", *ROLES))
-    lines.write_csv(stream, include_header=False, separator="\n", quote_style="never")
+            schema = pl.DataFrame(schema=columns).to_arrow().schema
+            about = {"kgraft": json.dumps(dict(form.about))} if form.about else None
+            with pq.ParquetWriter(temporary, schema.with_metadata(about)) as writer:
+                yield lambda x: writer.write_table(x.select(list(columns)).to_arrow().cast(schema))
+            return
+        text = TEXT_FORMATS[ending]
+        with pa.output_stream(str(temporary), compression=compression_of(path)) as stream:
+            stream.write(text.begin(list(columns), form).encode())
+            yield lambda x: stream.write(text.rows(x.select(list(columns)), form).encode())

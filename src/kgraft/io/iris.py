@@ -12,14 +12,15 @@ PREFIX: Final = "urn:kgraft:"
 """Prefix of the IRI of a name that is none; the name follows percent-encoded."""
 
 
-def iri_of(name: str) -> str:
-    """Return a valid IRI for any name: the name itself, or its encoded form under ``PREFIX``.
+def iri_of(name: str, base: str = PREFIX) -> str:
+    """Return a valid IRI for any name: the name itself, or percent-encoded under a base.
 
-    ``names_of_iris`` gives the name back, also for a name that begins with ``PREFIX`` itself.
+    ``names_of_iris`` gives the name back from ``PREFIX``. A name that begins with the base is
+    encoded too, so that different names have different IRIs.
     """
-    if not name.startswith(PREFIX) and is_iri(name):
+    if not name.startswith(base) and is_iri(name):
         return name
-    return PREFIX + quote(name, safe="")
+    return base + quote(name, safe="")
 
 
 def is_iri(name: str) -> bool:

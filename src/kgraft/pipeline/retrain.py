@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 
 from kgraft.errors import DataError
+from kgraft.io.decisions import with_decisions
 from kgraft.linking.collection import Collection
 from kgraft.linking.link_confidence import link_confidence
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
@@ -26,6 +30,7 @@ from kgraft.pipeline.update import (
 )
 from kgraft.settings import RetrainSettings
 from kgraft.system.forks import require_threads
+from kgraft.system.progress import default_listener
 from kgraft.training.distillation import DistillationLoss, warm_start
 from kgraft.training.validation import draw_samples
 
@@ -37,6 +42,7 @@ def retrain(
     *,
     target: str | None = None,
     start: TrainedModel | None = None,
+    decisions: Path | Sequence[Path] = (),
     allow_unlinked: bool = False,
     compare_alone: bool = False,
     options: RunOptions | None = None,
@@ -59,6 +65,8 @@ def retrain(
         start: An earlier student of the target to update: entities and relations that it knows by
             name start from its rows, new ones from the teacher's if they are linked. The changes
             are in the new student's ``metrics["update"]``: ``kgraft.pipeline.update.Change``.
+        decisions: Review files, as ``kgraft complete -o REVIEW.csv`` begins them: accepted facts
+            join the target's training facts, refused ones those known to be false.
         allow_unlinked: Whether to train on the target's own facts if no link leads to what the
             teacher knows, which is an error otherwise.
         compare_alone: Whether to train the same machinery without links beside it. What the student
@@ -76,12 +84,16 @@ def retrain(
         ValueError: If the target is one of the teacher's own sources.
         DataError: If no link leads to what the teacher knows, there is no fact to train on, or no
             validation fact to compare on, ``start`` is no student of this target and these settings
-            of the model, or the run's directory holds another run.
+            of the model, a decision cannot be followed, or the run's directory holds another run.
 
     Warns:
         KgraftWarning: If ``start`` was trained on validation or test facts; they are left out.
     """
     require_threads()
+    if files := [decisions] if isinstance(decisions, str | Path) else list(decisions):
+        collection, lines = with_decisions(collection, files, target)
+        for line in lines:
+            ((options and options.listener) or default_listener()).tell(line)
     context = retraining_context(
         collection, teacher, settings, target=target, start=start, allow_unlinked=allow_unlinked
     )
