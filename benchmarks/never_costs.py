@@ -76,7 +76,7 @@ def students(
 ) -> list[dict[str, Any]]:
     """Train the students of one scenario and seed, and return a row for each."""
     options: BenchmarkOptions = {"seed": seed, "settings": settings, "threads": threads}
-    setup = prepare(collection, options, default_seeds=1)
+    setup = prepare(collection, {**options, "allow_outside": True}, default_seeds=1)
     [target] = setup.targets
     cases = [
         Case(

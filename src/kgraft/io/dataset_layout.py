@@ -83,8 +83,15 @@ def read_layout(directory: Path) -> dict[str, KnowledgeGraph]:
             vocabulary, labels = listed.vocabulary, listed.labels
             labels = labels if labels is not None else labels_of_iris(vocabulary.names)
             labels = labels if labels.null_count() < len(labels) else None
+        # The graphs of a data set stay as they were published, statements of sameness too.
         graphs[name] = assemble(
-            name, vocabulary, relations, splits[name], labels=labels, fixed=True
+            name,
+            vocabulary,
+            relations,
+            splits[name],
+            labels=labels,
+            fixed=True,
+            identities="facts",
         )
     return graphs
 
