@@ -11,7 +11,8 @@ left
     As many clients ask for an explanation, and close their connections. Then one that stays asks
     for one too.
 
-The server survives an attack if every answer for others takes at most ``--most`` seconds.
+The server survives an attack if every answer for others takes at most ``--most`` seconds, beside
+the time of two explanations: the one that is under way, and their own.
 """
 
 from __future__ import annotations
@@ -112,14 +113,16 @@ def measure(asked: Namespace) -> dict[str, Any]:
         found = {}
         for name, attack in attacks.items():
             with serving(model, asked.threads) as port:
+                ask(port, paths[0])  # the first one is slower
                 alone = timed(ask, port, paths[0])[0]
                 taken = attack(port)
             found[name] = {
                 "answers": len(taken),
                 "largest_seconds": round(max(taken), 3),
                 "explanation_alone_seconds": round(alone, 3),
+                "survived": max(taken) <= asked.most + 2 * alone,
             }
-    survived = sum(x["largest_seconds"] <= asked.most for x in found.values())
+    survived = sum(x["survived"] for x in found.values())
     return {
         "clients": asked.clients,
         "tried": len(found),
