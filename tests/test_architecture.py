@@ -39,6 +39,7 @@ METHODS = {
     "kgraft.model.trained_model": {
         "kgraft.evaluation.evaluate",
         "kgraft.evaluation.ranks",
+        "kgraft.inference.check",
         "kgraft.inference.explain",
         "kgraft.inference.explanation",
         "kgraft.inference.predict",

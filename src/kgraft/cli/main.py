@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.explain:explain",
             'kgraft explain student "Blue Lamp" madeOf glass',
         ),
+        "check": ("kgraft.cli.check:check", "kgraft check student -o suspects.tsv"),
         "similar": ("kgraft.cli.explain:similar", 'kgraft similar student "Blue Lamp"'),
         "rules": ("kgraft.cli.rules:rules", "kgraft rules student --relation madeOf"),
         "evaluate": (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kgraft.errors import DataError
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
+from kgraft.linking.joint_graph import JointGraph
 
 
 def directed(relations: Tensor, side: Side, n_relations: int) -> Tensor:
@@ -94,3 +97,22 @@ class MappedScorer:
         unanswerable = ((own_anchors < 0) | (own_relations < 0)).to(scores.device)
         scores[unanswerable] = torch.where(known, 0.0, float("-inf")).to(scores)
         return scores
+
+
+def no_fit(
+    graph: KnowledgeGraph, known: JointGraph, kind: Literal["entities", "relations"]
+) -> DataError:
+    """Return the error that a model, which knows the names of ``known``, knows none of a graph."""
+    names = getattr(graph, kind)
+    found = f"the model knows none of the {len(names):,} {kind} of {graph.name!r}"
+    if len(names):
+        found += f", such as {names.name(0)!r}"
+    if (part := known.parts.get(graph.name)) is not None:
+        found += f"; of its own {graph.name!r} it knows names such as "
+        found += repr(getattr(part, kind).name(0))
+    sources = ", ".join(known.sources)
+    return DataError(
+        found,
+        remedy=f"Give a collection whose names are those of its sources ({sources}), or that "
+        f"links {graph.name!r} to one of them",
+    )

@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from kgraft.errors import DataError
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
@@ -22,7 +21,7 @@ from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.kge import KgeModel
-from kgraft.model.scorer import MappedScorer, Scorer
+from kgraft.model.scorer import MappedScorer, Scorer, no_fit
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import parse_device
 from kgraft.system.tables import cell, html_table
@@ -31,6 +30,7 @@ from kgraft.system.terminal import visible
 if TYPE_CHECKING:
     from kgraft.evaluation.evaluate import Evaluation, Filter, Split
     from kgraft.evaluation.ranks import Tie
+    from kgraft.inference.check import SuspectFact
     from kgraft.inference.explanation import Explanation
     from kgraft.inference.predict import Prediction
     from kgraft.inference.results import Results
@@ -274,6 +274,24 @@ class TrainedModel:
 
         return rules(self, relation=relation, k=k, n_examples=n_examples)
 
+    def check(self, *, k: int | None = 100, min_probability: float = 0.0) -> Results[SuspectFact]:
+        """Return the target's stated facts that are most probably wrong, the most probable first.
+
+        Each fact is judged without itself, by vectors and rules that are made for the check, and by
+        counts; small graphs take seconds, large ones about as long as their training.
+
+        Args:
+            k: The maximum number of facts; None for all.
+            min_probability: The minimum probability that a fact is wrong.
+
+        Raises:
+            ValueError: If ``k`` is below 1.
+            KgraftError: If there is no fact to check.
+        """
+        from kgraft.inference.check import check
+
+        return check(self, k=k, min_probability=min_probability)
+
     def report(
         self,
         path: str | os.PathLike[str],
@@ -375,24 +393,8 @@ class TrainedModel:
             relations = part.relation_rows_of(graph.relations.names)
         entities = np.where(entities < self.kge.n_entities, entities, -1)
         if require_fit and not (entities >= 0).any():
-            raise self._no_fit(graph, "entities")
+            raise no_fit(graph, self.graph, "entities")
         # Links to a graph that was not trained on may join entities alone.
         if require_fit and part is not None and not (relations >= 0).any():
-            raise self._no_fit(graph, "relations")
+            raise no_fit(graph, self.graph, "relations")
         return MappedScorer(self.scorer(by), entities, relations)
-
-    def _no_fit(self, graph: KnowledgeGraph, kind: str) -> DataError:
-        """Return the error that the model knows no name of a graph."""
-        names = getattr(graph, kind)
-        found = f"the model knows none of the {len(names):,} {kind} of {graph.name!r}"
-        if len(names):
-            found += f", such as {names.name(0)!r}"
-        if (part := self.graph.parts.get(graph.name)) is not None:
-            found += f"; of its own {graph.name!r} it knows names such as "
-            found += repr(getattr(part, kind).name(0))
-        sources = ", ".join(self.graph.sources)
-        return DataError(
-            found,
-            remedy=f"Give a collection whose names are those of its sources ({sources}), or that "
-            f"links {graph.name!r} to one of them",
-        )
