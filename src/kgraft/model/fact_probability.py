@@ -71,8 +71,9 @@ class FactProbability:
         true = expit(_along(odds + self.of_relation[facts.relations], places, values))
         # Of the true facts that training lacks, some are held out, and those are stated.
         held_out = self.label_rate(facts) * self._held_out_per_validation
-        probability = true * (1 - held_out) / (1 - true * held_out)
-        return np.minimum(probability, MAX_PROBABILITY)
+        unstated = true * (1 - held_out) / (1 - true * held_out)
+        probability: Floats = np.minimum(unstated, MAX_PROBABILITY)
+        return probability
 
     def label_rate(self, facts: Described) -> Floats:
         """Return the probability that a true fact which training lacks is a validation fact."""
