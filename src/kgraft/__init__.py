@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kgraft.errors import DataError, KgraftError, KgraftWarning
     from kgraft.exporting.export import export
     from kgraft.graph.knowledge_graph import KnowledgeGraph
-    from kgraft.io.interchange import from_frame
+    from kgraft.io.interchange import from_frame, from_pykeen
     from kgraft.io.read_collection import read_collection
     from kgraft.io.read_graph import read_graph
     from kgraft.io.read_links import read_links
@@ -64,6 +64,7 @@ __all__ = [
     "collect",
     "export",
     "from_frame",
+    "from_pykeen",
     "inspect",
     "load_model",
     "pretrain",
@@ -93,6 +94,7 @@ _MODULES = {
     "collect": "linking.collection",
     "export": "exporting.export",
     "from_frame": "io.interchange",
+    "from_pykeen": "io.interchange",
     "inspect": "linking.inspection",
     "load_model": "model.directory",
     "pretrain": "pipeline.pretrain",
