@@ -6,8 +6,8 @@ Usage: python benchmarks/triple_classification.py COLLECTION --negatives DIRECTO
 Trains on the collection's target alone, by vectors, rules and both, or takes ``--model``. The mean
 of two classifiers, an additive regression and a small network, sees for each fact its ranks,
 shares and scores, its rules, counts, and its relation. They are fitted on the validation facts and
-``valid_negatives.txt``; the cross-validated accuracy there is reported too. Test facts are seen
-once, at the end, and are no known facts for ranks.
+``valid_negatives.txt``; the cross-validated accuracy there is reported too. Test facts
+are in no fit, and are no known facts for ranks.
 """
 
 from __future__ import annotations
