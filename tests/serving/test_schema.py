@@ -66,7 +66,11 @@ def test_no_request_finds_a_server_error(
                 kept["params"][name] = known
         body = request.get("json", request.get("data"))
         content = json.dumps(body) if "json" in request else body
-        answer = _ask(app, **kept, content=content if isinstance(content, str | bytes) else None)
+        sent = content if isinstance(content, str | bytes) else None
+        try:
+            answer = _ask(app, **kept, content=sent)
+        except httpx.InvalidURL:  # longer than the client sends
+            return
         assert answer.status_code < 500, answer.text
         if answer.status_code >= 400:
             assert answer.json()["detail"][-1] in ".?"

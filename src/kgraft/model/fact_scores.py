@@ -214,6 +214,7 @@ class FactScorer:
             *(x[at] for x in (from_ensemble.joined, from_ensemble.frequency)),
         ]
         described = [x.numpy() for x in columns]
+        is_stated = described[FEATURES.index("stated by another source")] > 0
         described += [degree[anchor], degree[answer], *counts]
         knowing = (statistics.known_to[:, anchor] & statistics.known_to[:, answer]).sum(axis=0)
         several = statistics.by_several.contains(_facts(anchor, scored.along[query], answer, m))
@@ -224,7 +225,7 @@ class FactScorer:
         return Described(
             features,
             scored.along[query] % m,
-            np.where(described[6] > 0, stated, np.where(knowing > 1, LINKED, OVERALL)),
+            np.where(is_stated, stated, np.where(knowing > 1, LINKED, OVERALL)),
             np.minimum(statistics.degree[anchor], statistics.degree[answer]),
         )
 
