@@ -108,7 +108,7 @@ def test_a_fork_after_polars_was_used_by_others_is_an_error(tmp_path: Path) -> N
 def test_every_entry_is_refused(tmp_path: Path) -> None:
     names = run(EVERY_ONE, tmp_path)
     assert {"read_links", "from_frame", "train", "predict", "answer", "save"} <= {*names}
-    assert len(names) == 24
+    assert len(names) == 25
 
 
 def test_errors_go_from_one_process_to_another() -> None:
