@@ -21,7 +21,7 @@ from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import log_shares
 from kgraft.model.evidence import By
-from kgraft.model.scorer import Scorer
+from kgraft.model.scorer import Scorer, without_known
 
 MAX_SCORES = 2**22
 """Scores held at once: 16 MiB of them."""
@@ -185,12 +185,7 @@ class Candidates:
         self, scores: Tensor, anchors: Rows, relations: Rows, side: Side, known: KnownFacts
     ) -> Tensor:
         """Return scores ``(b, c)`` with -inf for known facts."""
-        query, entity = known.answers(anchors, relations, side)
-        column = self._column[entity]
-        there = column >= 0
-        unknown = scores.clone()
-        unknown[torch.from_numpy(query[there]), torch.from_numpy(column[there])] = -torch.inf
-        return unknown
+        return without_known(scores, self._column, known, anchors, relations, side)
 
     def _typed(self, relations: Rows, side: Side) -> Tensor:
         """Mark the candidates that each query's relation has been seen with, bool ``(b, c)``."""

@@ -11,7 +11,8 @@ import polars as pl
 from kgraft.errors import KgraftError
 from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.inference.fact_judge import JudgedFacts
+from kgraft.inference.fact_judge import CandidateFacts, FactJudge
+from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.io.named_facts import ROLES
 from kgraft.system.progress import Listener, default_listener
@@ -91,7 +92,7 @@ def complete(
             for side, pairs in queries.items():
                 entities = pairs[pairs[:, 0] == row, 1]
                 judged = judge.candidates(row, entities, side, k, stated)
-                found += [_named(predictor, place, x, min_probability) for x in judged]
+                found += [_named(judge, predictor.names, place, x, min_probability) for x in judged]
                 listener.advance(len(entities))
             if found:
                 facts = pl.concat(found).sort("probability", "score", descending=True)
@@ -101,11 +102,14 @@ def complete(
 
 
 def _named(
-    predictor: Predictor, relation: int, judged: JudgedFacts, min_probability: float
+    judge: FactJudge,
+    names: ModelNames,
+    relation: int,
+    judged: CandidateFacts,
+    min_probability: float,
 ) -> pl.DataFrame:
     """Return the facts that are probable enough, in names."""
-    names, part, judge = predictor.names, predictor.names.part, predictor.judge
-    assert judge is not None  # noqa: S101 (complete has checked it)
+    part = names.part
     kept = judged.plausibility >= min_probability
     facts = judged.facts[kept]
     by = [",".join(x) for x in names.stated_by(facts)]

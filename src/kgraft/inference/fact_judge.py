@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kgraft.errors import KgraftError
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
+from kgraft.inference.candidates import MAX_SCORES
 from kgraft.inference.names import ModelNames
 from kgraft.linking.completeness import FUNCTIONAL, MIN_FACTS
 from kgraft.model.evidence import WAYS, Evidence
+from kgraft.model.fact_probability import FactProbability
 from kgraft.model.fact_scores import FactScorer, asked_queries, fact_scorer
 from kgraft.model.fact_statistics import AnswerCounts
 
@@ -27,11 +28,8 @@ Floats = NDArray[np.float64]
 AT_ONCE = 128
 """Queries scored at once."""
 
-MAX_SCORES = 2**22
-"""Scores held at once: 16 MiB of them."""
 
-
-class JudgedFacts(NamedTuple):
+class CandidateFacts(NamedTuple):
     """Candidate facts of one relation.
 
     Args:
@@ -56,20 +54,12 @@ class FactJudge:
 
     Args:
         names: The model's names, seen from its target.
-
-    Raises:
-        KgraftError: If the model has no probability of facts, or the names are not its target's.
+        fitted: The model's probability of facts.
     """
 
-    def __init__(self, names: ModelNames) -> None:
-        model, target = names.model, names.model.target
-        if model.fact_probability is None or target is None or names.source != target:
-            raise KgraftError(
-                "the model gives no probabilities of facts: it was trained without validation "
-                "facts, or for another graph. Hold facts out for validation (valid = 0.1 in the "
-                "collection), and train for this graph."
-            )
-        self._names, self.fitted = names, model.fact_probability
+    def __init__(self, names: ModelNames, fitted: FactProbability) -> None:
+        self._names, self.fitted = names, fitted
+        model, target = names.model, names.source
         evidence = model.evidence or Evidence.of_statements(model.graph, target)
         self.scorer: FactScorer = fact_scorer(model.graph, target, model.kge, evidence)
         self._calibration = next(model.calibration[x] for x in _ORDER if x in model.calibration)
@@ -92,7 +82,7 @@ class FactJudge:
     @torch.inference_mode()
     def candidates(
         self, relation: int, entities: Rows, side: Side, k: int, known: KnownFacts
-    ) -> Iterator[JudgedFacts]:
+    ) -> Iterator[CandidateFacts]:
         """Yield the best candidates of queries along one relation, in blocks.
 
         Args:
@@ -116,7 +106,7 @@ class FactJudge:
             share = torch.from_numpy(described.features[:, 0])
             facts = _facts(anchors[query], relation, scorer.candidates[column], side)
             plausibility = self.fitted.probability(described)
-            yield JudgedFacts(
+            yield CandidateFacts(
                 facts,
                 side,
                 best.values.numpy()[query, rank],
@@ -182,8 +172,10 @@ class FactJudge:
             query, answer = self.known.answers(anchors[asked], facts[asked, 1], side)
             places = asked[query]
             stated = _facts(anchors[places], facts[places, 1], answer, side)
-            for place in np.unique(places).tolist():
-                others = stated[places == place]
+            # Answers come by query, so those of one fact stand together.
+            distinct, begins = np.unique(places, return_index=True)
+            groups = np.split(stated, begins[1:]) if len(distinct) else []
+            for place, others in zip(distinct.tolist(), groups, strict=True):
                 found[place] = np.concatenate([found[place], others])
         return found
 

@@ -170,9 +170,10 @@ class Predictor:
     @cached_property
     def judge(self) -> FactJudge | None:
         """Judge of facts that the target lacks; None for other sources and without validation."""
-        if self.model.fact_probability is None or self.names.source != self.model.target:
+        fitted = self.model.fact_probability
+        if fitted is None or self.names.source != self.model.target:
             return None
-        return FactJudge(self.names)
+        return FactJudge(self.names, fitted)
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False

@@ -21,6 +21,7 @@ from torch import Tensor
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
+from kgraft.linking.completeness import FUNCTIONAL
 from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.model.calibration import log_shares
 from kgraft.model.ensemble import EnsembleScorer, Features, ensemble_scores
@@ -28,7 +29,7 @@ from kgraft.model.evidence import Evidence
 from kgraft.model.fact_statistics import FactStatistics, Floats
 from kgraft.model.kge import KgeModel
 from kgraft.model.likely_domain import LikelyDomain
-from kgraft.model.scorer import directed
+from kgraft.model.scorer import directed, without_known
 
 FEATURES = (
     "share of the query's scores",
@@ -72,9 +73,6 @@ FEATURES = (
     "two sources or more state it",
 )
 """Names of the features, in order; counts as ``log(1 + n)``, shares as log odds."""
-
-ONE_ANSWER = 0.95
-"""Share of a relation's queries with one answer from which on none is taken to have two."""
 
 LARGEST = 50.0
 """Largest size of a feature."""
@@ -177,12 +175,7 @@ class FactScorer:
         self, scores: Tensor, anchors: Ids, relations: Ids, side: Side, known: KnownFacts
     ) -> Tensor:
         """Return scores ``(B, C)`` with -inf for known facts."""
-        query, entity = known.answers(anchors, relations, side)
-        column = self.column[entity]
-        there = column >= 0
-        left = scores.clone()
-        left[torch.from_numpy(query[there]), torch.from_numpy(column[there])] = -torch.inf
-        return left
+        return without_known(scores, self.column, known, anchors, relations, side)
 
     def describe(self, scored: ScoredQueries, query: Ids, column: Ids) -> Described:
         """Describe candidates.
@@ -248,7 +241,7 @@ class FactScorer:
                     np.log1p(answers),
                     has,
                     has * logit(single),
-                    has * (single > ONE_ANSWER),
+                    has * (single > FUNCTIONAL),
                     (others > 0) * logit(single),
                     np.log1p(others),
                     logit(single),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.known_facts import Side
+from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
 
@@ -19,6 +19,27 @@ from kgraft.linking.joint_graph import JointGraph
 def directed(relations: Tensor, side: Side, n_relations: int) -> Tensor:
     """Return the rows of relations ``(b,)``, for queries for heads those of their inverses."""
     return relations if side == "tail" else relations + n_relations
+
+
+def without_known(
+    scores: Tensor, column: Rows, known: KnownFacts, anchors: Rows, relations: Rows, side: Side
+) -> Tensor:
+    """Return the scores of candidates for each query, ``(b, c)``, with -inf for known facts.
+
+    Args:
+        scores: The scores.
+        column: Column of each entity, -1 for those that are no candidates.
+        known: The facts.
+        anchors: Given entity of each query, int64 ``(b,)``.
+        relations: Relation of each query, ``(b,)``.
+        side: The side that is asked for.
+    """
+    query, entity = known.answers(anchors, relations, side)
+    place = column[entity]
+    there = place >= 0
+    left = scores.clone()
+    left[torch.from_numpy(query[there]), torch.from_numpy(place[there])] = -torch.inf
+    return left
 
 
 class Scorer(Protocol):
