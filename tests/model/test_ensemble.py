@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kgraft.graph.grouped_index import Ints
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, join
@@ -26,6 +27,7 @@ from kgraft.model.ensemble import (
 )
 from kgraft.model.kge import KgeModel
 from kgraft.rules.evidence_index import EvidenceIndex
+from kgraft.rules.rule_answers import QueryAnswers
 from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import ModelSettings
 
@@ -255,9 +257,9 @@ def test_blocks_of_candidates_look_evidence_up_once(
 ) -> None:
     asked, stated = [], EvidenceIndex.stated
 
-    def counting(self: EvidenceIndex, queries: pl.DataFrame) -> pl.DataFrame:
-        asked.append(queries["x"].to_list())
-        return stated(self, queries)
+    def counting(self: EvidenceIndex, entities: Ints, relations: Ints) -> QueryAnswers:
+        asked.append(entities.tolist())
+        return stated(self, entities, relations)
 
     monkeypatch.setattr(EvidenceIndex, "stated", counting)
     for query in ([ANN, BOB], [ANN, CAY], [ANN, BOB]):

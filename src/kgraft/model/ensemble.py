@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgraft.graph.grouped_index import GroupedIndex, Ints
+from kgraft.graph.grouped_index import Column, Ints
 from kgraft.graph.known_facts import Side
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.kge import KgeModel
@@ -98,7 +97,7 @@ class _Answers:
     """Answers: position of the query, entity (or its column), and probability, ``(M,)`` each."""
 
     query: Ints
-    entity: Ints
+    entity: Column
     probability: NDArray[np.float32]
 
     def scatter(self, size: tuple[int, int], values: Tensor | None = None) -> Tensor:
@@ -199,23 +198,10 @@ class EvidenceScorer:
         return last[1]
 
     def _look_up(self, x: Ints, relation: Ints) -> tuple[_Answers, _Answers]:
-        width = 2 * self._n_relations
-        columns = np.divmod(np.unique(x * width + relation), width)
-        named = zip(("x", "relation"), columns, strict=True)
-        asked = pl.DataFrame({name: column.astype(np.int32) for name, column in named})
-        inferred, stated = (
-            _per_query(frame, x, relation)
-            for frame in (self._evidence.inferred(asked), self._evidence.stated(asked))
-        )
+        inferred = _Answers(*self._evidence.inferred(x, relation))
+        stated = _Answers(*self._evidence.stated(x, relation))
         bounded = stated.probability.clip(1 - MAX_RELIABILITY, MAX_RELIABILITY)
         return inferred, replace(stated, probability=bounded)
-
-
-def _per_query(frame: pl.DataFrame, x: Ints, relation: Ints) -> _Answers:
-    """Return the answers of queries ``(B,)``, from ``x``, ``relation``, ``y``, ``confidence``."""
-    x_of, relation_of, y, probability = (frame[name].to_numpy() for name in frame.columns)
-    query, row = GroupedIndex.of(x_of, relation_of).rows(x, relation)
-    return _Answers(query, y[row], probability[row])
 
 
 class EnsembleScorer:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.grouped_index import GroupedIndex
+from kgraft.graph.grouped_index import GroupedIndex, Ints, quotient_and_rest, smallest_ints
 from kgraft.linking.joint_graph import JointGraph
+from kgraft.rules.answer_cache import AnswerCache, Answers
 from kgraft.rules.edges import Edges, both_directions
 from kgraft.rules.entity_frequencies import EntityFrequencies
-from kgraft.rules.rule_answers import RuleApplier, combine_rules
+from kgraft.rules.rule_answers import QueryAnswers, RuleApplier, combine_rules
 from kgraft.rules.rules import Rules
 
 BATCH_QUERIES = 500
 """Queries answered by rules at a time."""
 
+CACHE_BYTES = 64 * 2**20
+"""Memory for answers of rules that may be asked for again."""
+
 
 class EvidenceSource(Protocol):
     """Answers of rules and sources to queries.
 
-    Queries are distinct rows of int32 ``x`` and ``relation``; inverses ask for heads. Answers are
-    rows of ``x``, ``relation``, ``y`` and ``confidence``, a probability.
+    A query is an entity and a relation, int64 ``(n,)`` each; inverses ask for heads.
     """
 
     @property
@@ -33,11 +37,11 @@ class EvidenceSource(Protocol):
         """Frequencies and degrees of entities."""
         ...
 
-    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
+    def inferred(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of rules."""
         ...
 
-    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+    def stated(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of other sources, with their reliability."""
         ...
 
@@ -68,24 +72,53 @@ class EvidenceIndex:
         self.edges = Edges.of(graph) if edges is None else edges
         self._applier = RuleApplier(rules, self.edges, graph.part(target).entity_rows)
         self.frequencies = EntityFrequencies(graph, target, self._applier.graph)
-        self._statements = _statements(graph, target, reliability)
-        self._by_query = GroupedIndex.of(
-            *(self._statements[name].to_numpy() for name in ("x", "relation"))
-        )
+        self._statements = _AnswerTable(_statements(graph, target, reliability))
+        self._width = 2 * graph.n_relations
+        self._kept = AnswerCache(CACHE_BYTES)
 
-    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
-        """Return the answers of rules, see ``EvidenceSource``."""
-        parts = [_inferred(self._applier.answers(x)) for x in asked.iter_slices(BATCH_QUERIES)]
-        return pl.concat(parts or [_inferred(self._applier.answers(asked))])
+    def inferred(self, entities: Ints, relations: Ints) -> QueryAnswers:
+        """Return the answers of rules, see ``EvidenceSource``; the last ones are cached."""
+        asked, place = np.unique(entities * self._width + relations, return_inverse=True)
+        of_each = self._inferred(asked)
+        found = [of_each[at] for at in place.tolist()]
+        none = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        entity, probability = (np.concatenate(x) for x in zip(none, *found, strict=True))
+        sizes = np.array([len(entities) for entities, _ in found], dtype=np.int64)
+        return QueryAnswers(np.repeat(np.arange(len(found)), sizes), entity, probability)
+
+    def _inferred(self, asked: Ints) -> list[Answers]:
+        """Return the answers of distinct queries, numbered by entity and relation."""
+        found = self._kept.get(asked.tolist())
+        missing = np.flatnonzero([answers is None for answers in found])
+        for start in range(0, len(missing), BATCH_QUERIES):
+            block = missing[start : start + BATCH_QUERIES]
+            new = self._applied(asked[block])
+            self._kept.put(zip(asked[block].tolist(), new, strict=True))
+            for at, answers in zip(block.tolist(), new, strict=True):
+                found[at] = answers
+        return [answers for answers in found if answers is not None]
+
+    def _applied(self, asked: Ints) -> list[Answers]:
+        """Apply the rules to such queries."""
+        found = self._applier.probabilities(*quotient_and_rest(asked, self._width))
+        ends = np.searchsorted(found.query, np.arange(len(asked) + 1)).tolist()
+        entity = found.entity.astype(smallest_ints(len(self.frequencies.degree)))
+        parts = [slice(*ends) for ends in pairwise(ends)]
+        # Copies, since a part of an array keeps all of it in memory.
+        return [(entity[part].copy(), found.probability[part].copy()) for part in parts]
 
     def scores_of(self, asked: pl.DataFrame) -> EvidenceScores:
-        """Return all evidence for a few queries, rule by rule."""
-        return EvidenceScores(self._applier.answers(asked), self.stated(asked), self.frequencies)
+        """Return all evidence for a few queries, rule by rule.
 
-    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+        Args:
+            asked: Distinct int32 ``x`` and ``relation``.
+        """
+        stated = self._statements.rows(asked["x"].to_numpy(), asked["relation"].to_numpy())
+        return EvidenceScores(self._applier.answers(asked), stated, self.frequencies)
+
+    def stated(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of sources, see ``EvidenceSource``, except those the target states."""
-        _, row = self._by_query.rows(*(asked[name].to_numpy() for name in ("x", "relation")))
-        return self._statements[row]
+        return self._statements.answers(entities, relations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +127,7 @@ class EvidenceScores:
 
     Args:
         by_rules: Rows of ``kgraft.rules.rule_answers.SCHEMA``.
-        by_sources: Rows of ``EvidenceIndex.stated``.
+        by_sources: Statements: ``x``, ``relation``, ``y``, and their reliability ``confidence``.
         frequencies: Frequencies and degrees of entities.
     """
 
@@ -102,13 +135,14 @@ class EvidenceScores:
     by_sources: pl.DataFrame
     frequencies: EntityFrequencies
 
-    def inferred(self, asked: pl.DataFrame) -> pl.DataFrame:
+    def inferred(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of rules, see ``EvidenceSource``."""
-        return _inferred(self.by_rules.join(asked, on=["x", "relation"], how="semi"))
+        combined = combine_rules(self.by_rules).select("x", "relation", "y", "probability")
+        return _AnswerTable(combined).answers(entities, relations)
 
-    def stated(self, asked: pl.DataFrame) -> pl.DataFrame:
+    def stated(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of other sources, see ``EvidenceSource``."""
-        return self.by_sources.join(asked, on=["x", "relation"], how="semi")
+        return _AnswerTable(self.by_sources).answers(entities, relations)
 
     def without_rules(self, rules: Sequence[int], y: int) -> EvidenceScores:
         """Return the evidence without some rules for an answer."""
@@ -120,10 +154,24 @@ class EvidenceScores:
         return replace(self, by_sources=self.by_sources.filter(pl.col("y") != y))
 
 
-def _inferred(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the answers of rules, with their probability as confidence."""
-    answers = combine_rules(found)
-    return answers[["x", "relation", "y"]].hstack([answers["probability"].alias("confidence")])
+class _AnswerTable:
+    """Rows of entity, relation, answer, and probability, indexed by entity and relation."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame.rechunk()
+        entities, relations, self._answer, self._probability = (
+            column.to_numpy() for column in self._frame
+        )
+        self._index = GroupedIndex.of(entities, relations)
+
+    def answers(self, entities: Ints, relations: Ints) -> QueryAnswers:
+        """Return the answers of queries."""
+        query, row = self._index.rows(entities, relations)
+        return QueryAnswers(query, self._answer[row], self._probability[row])
+
+    def rows(self, entities: Ints, relations: Ints) -> pl.DataFrame:
+        """Return the rows of queries."""
+        return self._frame[self._index.rows(entities, relations)[1]]
 
 
 def _statements(graph: JointGraph, target: str, reliability: NDArray[np.float64]) -> pl.DataFrame:

@@ -6,12 +6,21 @@ Columns: ``x`` the entity of the query, ``relation``, ``y`` the answer, ``rule``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.grouped_index import Column, GroupedIndex, Ints, changes, row_keys, spans
+from kgraft.graph.grouped_index import (
+    Column,
+    GroupedIndex,
+    Ints,
+    changes,
+    quotient_and_rest,
+    row_keys,
+    spans,
+)
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.edges import Edges, inverse
 from kgraft.rules.rule_bodies import Adjacency, BodyTree
@@ -39,6 +48,21 @@ SCHEMA = {
     "weight": pl.Float32,
 }
 """The columns of answers."""
+
+
+class QueryAnswers(NamedTuple):
+    """Answers of queries with their probability.
+
+    Args:
+        query: Position of the query, ascending, int64 ``(n,)``.
+        entity: The answer, ``(n,)``.
+        probability: float32 ``(n,)``.
+    """
+
+    query: Ints
+    entity: Column
+    probability: NDArray[np.float32]
+
 
 _Answers = tuple[Ints, Column, Column, Column]
 """Position of the query, relation, answer, and rule, ``(n,)`` each."""
@@ -90,8 +114,7 @@ class RuleApplier:
         """
         x = asked["x"].to_numpy().astype(np.int64)
         along = asked["relation"].to_numpy().astype(np.int64) if "relation" in asked else None
-        parts = [*self._by_constants(x, along), *self._by_paths(x, along)]
-        query, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
+        query, relation, y, rule = self._found(x, along)
         columns = {
             "x": x[query].astype(np.int32),
             "relation": relation.astype(np.int32),
@@ -101,6 +124,34 @@ class RuleApplier:
             "weight": self._weight[rule],
         }
         return pl.DataFrame(columns, schema=SCHEMA)
+
+    def probabilities(self, x: Ints, along: Ints) -> QueryAnswers:
+        """Return the answers of rules to queries with the probability of ``combine_rules``.
+
+        Args:
+            x: Entities, ``(n,)``.
+            along: Relations; inverses ask for heads.
+        """
+        query, _, y, rule = self._found(x, along)
+        n_entities, n_rules = int(y.max(initial=-1)) + 1, max(len(self._weight), 1)
+        # One number sorts several times faster than a row, and than its position.
+        numbers = query * n_entities
+        numbers += y
+        numbers *= n_rules
+        numbers += rule
+        numbers.sort()
+        answers, rule = quotient_and_rest(numbers, n_rules)
+        first = np.flatnonzero(changes(answers))
+        query, y = quotient_and_rest(answers[first], max(n_entities, 1))
+        confidence = noisy_or(self._confidence[rule], first)
+        probability = _probabilities(confidence, self._weight[rule], first, changes(query))
+        return QueryAnswers(query, y, probability.astype(np.float32))
+
+    def _found(self, x: Ints, along: Ints | None) -> _Answers:
+        """Return the answers of rules, each with a true rule."""
+        parts = [*self._by_constants(x, along), *self._by_paths(x, along)]
+        query, relation, y, rule = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return query, relation, y, rule
 
     def infer_facts(
         self, each: Map = map, advance: Callable[[int], None] = lambda _: None
@@ -184,17 +235,35 @@ def combine_rules(found: pl.DataFrame) -> pl.DataFrame:
     order, first = by_answer(found)
     answers = found[["x", "relation", "y"]][order[first]]
     confidence = noisy_or(found["confidence"].to_numpy()[order], first)
-    weight = found["weight"].to_numpy()[order].astype(np.float64)
-    probability = np.empty(0)
-    if len(first):
-        odds = np.exp(log_odds(confidence) + np.add.reduceat(weight, first))
-        query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
-        of_all = np.add.reduceat(odds, np.flatnonzero(query)) + NO_ANSWER_ODDS
-        probability = odds / of_all[np.cumsum(query) - 1]
+    weight = found["weight"].to_numpy()[order]
+    query = changes(answers["x"].to_numpy(), answers["relation"].to_numpy())
+    probability = _probabilities(confidence, weight, first, query)
     columns = {"confidence": confidence, "probability": probability}
     return answers.hstack(
         [pl.Series(name, values.astype(np.float32)) for name, values in columns.items()]
     )
+
+
+def _probabilities(
+    confidence: NDArray[np.float64],
+    weight: NDArray[np.float32],
+    first: Ints,
+    new_query: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the probability of answers ``(a,)``.
+
+    Args:
+        confidence: Confidence of each answer, ``(a,)``.
+        weight: Weights of rules, ``(n,)``.
+        first: The first rule of each answer, ``(a,)``.
+        new_query: True for the first answer of each query, ``(a,)``.
+    """
+    if not len(first):
+        return confidence
+    odds = np.exp(log_odds(confidence) + np.add.reduceat(weight.astype(np.float64), first))
+    of_all = np.add.reduceat(odds, np.flatnonzero(new_query)) + NO_ANSWER_ODDS
+    probability: NDArray[np.float64] = odds / of_all[np.cumsum(new_query) - 1]
+    return probability
 
 
 def by_answer(found: pl.DataFrame) -> tuple[Ints, Ints]:
@@ -216,10 +285,11 @@ def noisy_or(confidence: NDArray[np.float32], first: Ints) -> NDArray[np.float64
         confidence: Confidence of rules, in the order of ``by_answer``, ``(n,)``.
         first: Start of each answer, ``(a,)``.
     """
-    sizes = np.diff(first, append=len(confidence))
-    place = np.arange(len(confidence)) - np.repeat(first, sizes)
-    wrong = np.where(place < TOP_RULES, 1.0 - confidence.astype(np.float64), 1.0)
-    return 1.0 - np.multiply.reduceat(wrong, first) if len(first) else wrong
+    sizes, wrong = np.diff(first, append=len(confidence)), np.ones(len(first))
+    for place in range(TOP_RULES):
+        there = np.flatnonzero(sizes > place)
+        wrong[there] *= 1.0 - confidence[first[there] + place].astype(np.float64)
+    return 1.0 - wrong
 
 
 def log_odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:

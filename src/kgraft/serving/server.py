@@ -17,6 +17,7 @@ from kgraft.serving.app import create_app
 from kgraft.serving.guard import LIMITS, Guard, Limits
 from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.protocol import limited_protocol
+from kgraft.system.memory import reuse_freed_memory
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 BURST = 16  # connections accepted at once; each takes a file before an idle one is closed
@@ -48,6 +49,7 @@ def serve(
         ModelDirectoryError: If there is no model that can be loaded.
         KgraftError: If the address cannot be listened on.
     """
+    reuse_freed_memory()
     reloader = ModelReloader(directory)
     listener = listen(host, port)
     local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from kgraft.errors import DataError, KgraftError
 from kgraft.settings import OptimizerName, TrainSettings
 
@@ -23,6 +25,9 @@ OF_A_FACT = 250
 
 OF_A_FACT_ON_GPU = 40
 """Approximate bytes of a fact's index on a GPU."""
+
+REUSED = 31 * 2**20
+"""Bytes of the largest blocks that are used again; glibc's limit is 32 MiB."""
 
 CGROUP = Path("/sys/fs/cgroup")
 """Directory of a container's limits on Linux."""
@@ -135,3 +140,14 @@ def _left_in_container() -> int | None:
         return int(limit) - int(used) + int(counters["inactive_file"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def reuse_freed_memory() -> None:
+    """Let blocks of memory be used again instead of asking the system for new ones each time.
+
+    Arrays of 128 KiB and more are given back to the system when they are freed, and the pages of
+    the next one are new, so that clearing them takes longer than a computation's step. Once a block
+    was freed, glibc keeps those up to its size, and at most twice as much (``man mallopt``,
+    ``M_MMAP_THRESHOLD``). Elsewhere this does nothing.
+    """
+    np.empty(REUSED, dtype=np.uint8)
