@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from kgraft.errors import SettingsError
 from kgraft.graph.knowledge_graph import Triples
@@ -23,6 +20,7 @@ from kgraft.model.fact_probability import CLIP, DEGREES, FactProbability
 from kgraft.model.fact_scores import BY_ONE, BY_SEVERAL, Described, FactScorer
 from kgraft.pipeline.candidate_lists import AT_ONCE, FOLDS, folds
 from kgraft.pipeline.fit_ensemble import HeldOutWeights
+from kgraft.pipeline.positive_unlabelled import Likelihood, fit_curve, fit_odds
 from kgraft.system.threads import thread_map
 
 Floats = NDArray[np.float64]
@@ -35,15 +33,6 @@ CANDIDATES = 50
 
 ALL_TAKEN, ONE_OF = 3, 10
 """The best candidates that are all taken; of the others one in so many, for as many."""
-
-RIDGE, OF_RELATION = 1.0, 0.1
-"""Weights of squared coefficients, and of squared additions for a relation."""
-
-KNOTS = 12
-"""Points of the curve."""
-
-CURVATURE = 0.5
-"""Weight of the squared logarithm of a slope of the curve."""
 
 STATED = 0.1
 """Weight of a statement by another source, true with the sources' accuracy, against a label."""
@@ -220,18 +209,18 @@ def fit_fact_probability(
     )
     rows = unfitted.standardised(examples.facts.features)
     rows = np.column_stack([np.ones(len(rows)), rows])
-    likelihood, relations = _Likelihood.of(examples, unfitted), examples.facts.relations
+    likelihood, relations = _likelihood(examples, unfitted), examples.facts.relations
     m = len(asks_heads)
-    coefficients, of_relation = _fit_odds(rows, relations, likelihood, m)
+    coefficients, of_relation = fit_odds(rows, relations, likelihood, m)
     curve = unfitted.curve
     if examples.labels.sum() >= MIN_LABELS:
         odds = np.empty(len(rows))
         for number in range(FOLDS):
             own = examples.fold == number
             other = rows[~own], relations[~own], likelihood.where(~own)
-            slopes, added = _fit_odds(*other, m)
+            slopes, added = fit_odds(*other, m)
             odds[own] = rows[own] @ slopes + added[relations[own]]
-        curve = _fit_curve(odds, likelihood)
+        curve = fit_curve(odds, likelihood)
     return replace(unfitted, coefficients=coefficients, of_relation=of_relation, curve=curve)
 
 
@@ -255,103 +244,9 @@ def validation_share_by_degree(train: Triples, valid: Triples, n_test: int, degr
     return of_all
 
 
-@dataclass(frozen=True, eq=False)
-class _Likelihood:
-    """The likelihood of labels, given the log odds of facts to be true.
-
-    A true fact is labelled with its rate. Besides, what another source states and no training fact
-    does is true as often as the sources' accuracy says.
-
-    Args:
-        labels: bool ``(N,)``.
-        rate: Probability of a label of a true fact, ``(N,)``.
-        weights: Number of candidates that each stands for, ``(N,)``.
-        stated: Weight of a statement by another source, 0 where there is none, ``(N,)``.
-        accuracy: Probability of such a statement to be true.
-    """
-
-    labels: NDArray[np.bool_]
-    rate: Floats
-    weights: Floats
-    stated: Floats
-    accuracy: float
-
-    @classmethod
-    def of(cls, examples: Examples, fact_probability: FactProbability) -> Self:
-        # What is known to be false is not true, rather than not labelled.
-        rate = np.where(examples.false, 1.0, fact_probability.label_rate(examples.facts))
-        stated = STATED * np.isin(examples.facts.kinds, (BY_ONE, BY_SEVERAL))
-        accuracy = fact_probability.completeness.accuracy
-        return cls(examples.labels, rate, examples.weights, stated * examples.weights, accuracy)
-
-    def where(self, chosen: NDArray[np.bool_]) -> Self:
-        return replace(
-            self,
-            labels=self.labels[chosen],
-            rate=self.rate[chosen],
-            weights=self.weights[chosen],
-            stated=self.stated[chosen],
-        )
-
-    def loss(self, odds: Floats) -> tuple[float, Floats]:
-        """Return the negative log-likelihood, and its derivative by the log odds, ``(N,)``."""
-        true = expit(odds)
-        labelled = np.clip(self.rate * true, 1e-12, 1 - 1e-12)
-        value = -(self.weights * np.log(np.where(self.labels, labelled, 1 - labelled))).sum()
-        unlabelled = -labelled * (1 - true) / (1 - labelled)
-        slope = -self.weights * np.where(self.labels, 1 - true, unlabelled)
-        value += (self.stated * (np.logaddexp(0, odds) - self.accuracy * odds)).sum()
-        return float(value), slope + self.stated * (true - self.accuracy)
-
-
-def _fit_odds(
-    rows: Floats, relations: Ids, likelihood: _Likelihood, m: int
-) -> tuple[Floats, Floats]:
-    """Return coefficients ``(F + 1,)`` and additions for each relation ``(m,)``."""
-    f = rows.shape[1]
-    ridge = np.full(f + m, OF_RELATION)
-    ridge[:f] = RIDGE
-    ridge[0] = 0.0
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        odds = rows @ parameters[:f] + parameters[f:][relations]
-        value, slope = likelihood.loss(odds)
-        gradient = np.concatenate([slope @ rows, np.bincount(relations, slope, minlength=m)])
-        pull = ridge * parameters
-        return float(value + pull @ parameters), gradient + 2 * pull
-
-    begin = np.zeros(f + m)
-    begin[0] = -3.0
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
-    return found[:f], found[f:]
-
-
-def _fit_curve(odds: Floats, likelihood: _Likelihood) -> tuple[tuple[float, float], ...]:
-    """Return points of a rising curve over log odds, slopes near 1 where little tells."""
-    places = np.quantile(odds[likelihood.labels], np.linspace(0, 1, KNOTS))
-    low, high = odds.min(), odds.max()
-    places = np.unique(np.round([min(low, places[0] - 1), *places, max(high, places[-1] + 1)], 6))
-    place = np.clip(np.searchsorted(places, odds) - 1, 0, len(places) - 2)
-    steps = np.diff(places)
-    along = (odds - places[place]) / steps[place]
-
-    def values(parameters: Floats) -> Floats:
-        rises = steps * np.exp(parameters[1:])
-        return np.concatenate([parameters[:1], parameters[0] + np.cumsum(rises)])
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        at = values(parameters)
-        curved = at[place] + along * (at[place + 1] - at[place])
-        value, slope = likelihood.loss(curved)
-        by_value = np.bincount(place, slope * (1 - along), minlength=len(at))
-        by_value += np.bincount(place + 1, slope * along, minlength=len(at))
-        later = np.cumsum(by_value[::-1])[::-1]
-        gradient = np.concatenate([later[:1], later[1:] * np.diff(at)])
-        bend = parameters.copy()
-        bend[0] = 0.0
-        return float(value + CURVATURE * bend @ bend), gradient + 2 * CURVATURE * bend
-
-    begin = np.zeros(len(places))
-    begin[0] = places[0]
-    fitted = minimize(loss, begin, jac=True, method="L-BFGS-B").x
-    return tuple(zip(places.tolist(), values(fitted).tolist(), strict=True))
+def _likelihood(examples: Examples, fact_probability: FactProbability) -> Likelihood:
+    # What is known to be false is not true, rather than not labelled.
+    rate = np.where(examples.false, 1.0, fact_probability.label_rate(examples.facts))
+    stated = STATED * np.isin(examples.facts.kinds, (BY_ONE, BY_SEVERAL))
+    accuracy = fact_probability.completeness.accuracy
+    return Likelihood(examples.labels, rate, examples.weights, stated * examples.weights, accuracy)
