@@ -32,8 +32,10 @@ from kgraft.inference.complete import complete
 from kgraft.inference.predict import Predictor
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
+from kgraft.linking.completeness import SHARES
 from kgraft.linking.joint_graph import JointSource
 from kgraft.model.directory import load_model
+from kgraft.model.fact_scores import BY_ONE, BY_SEVERAL, LINKED, OVERALL
 from kgraft.model.manifest import MANIFEST
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.pretrain import pretrain
@@ -130,15 +132,16 @@ def edition(work: Path, collection: Collection, name: str) -> dict[str, Any]:
     graphs = {**collection.graphs, name: asked}
     own = replace(collection, graphs=graphs, target=name)
     model = _student(work / name, own)
-    part, graph = model.graph.part(name), model.graph
-    facts = pl.concat(complete(Predictor(model), min_probability=LOWEST))
-    rows = _rows(part, facts)
+    part, graph, predictor = model.graph.part(name), model.graph, Predictor(model)
+    facts = pl.concat(complete(predictor, min_probability=LOWEST))
+    rows, test = _rows(part, facts), part.known(whole, whole.test)
     others = graph.facts_of([source for source in graph.sources if source != name])
-    told = np.concatenate([part.known(whole, whole.test), others])
+    told = np.concatenate([test, others])
     confirmed = KnownFacts(told).contains(rows)
     heads = {(int(h), int(r)) for h, r in told[:, :2]}
     checkable = np.array([(int(h), int(r)) in heads for h, r in rows[:, :2]], dtype=bool)
     probability = facts["probability"].to_numpy()
+    share = len(test) / (len(whole.train) + len(whole.valid))
     row = {
         "target": name,
         "proposed": len(facts),
@@ -147,23 +150,45 @@ def edition(work: Path, collection: Collection, name: str) -> dict[str, Any]:
         "confirmed": int(confirmed[checkable].sum()),
         "proposed_at_0.5": int((probability >= 0.5).sum()),
         "by_list": dict(facts.group_by("list").len().sort("list").iter_rows()),
-        "stated_by_none": _stated_by_none(facts, probability, checkable, confirmed),
+        "test_facts": _test_facts(predictor, rows, probability, test, share, KnownFacts(others)),
     }
     row["expected_by_confirmed"] = row["expected"] / max(row["confirmed"], 1)
     print(json.dumps(row), flush=True)
     return row
 
 
-def _stated_by_none(
-    facts: pl.DataFrame, probability: Floats, checkable: Flags, confirmed: Flags
-) -> dict[str, float]:
-    """Return the same for proposals that only the test set can confirm."""
-    chosen = checkable & (facts["stated_by"] == "").to_numpy()
-    return {
-        "checkable": int(chosen.sum()),
-        "expected": float(probability[chosen].sum()),
-        "confirmed": int(confirmed[chosen].sum()),
-    }
+def _test_facts(
+    predictor: Predictor,
+    rows: Triples,
+    probability: Floats,
+    test: Triples,
+    share: float,
+    others: KnownFacts,
+) -> dict[str, dict[str, float]]:
+    """Return the test facts among proposals, expected and found, by what other editions state.
+
+    Of the true facts that the target states in no split, those are test facts that it would state
+    but for the test set's being left out: ``share`` of what it states.
+    """
+    judge = predictor.judge
+    if judge is None:
+        raise ValueError("the model was trained without validation facts")
+    known, statistics = judge.fitted.completeness, judge.scorer.statistics
+    knowing = (statistics.known_to[:, rows[:, 0]] & statistics.known_to[:, rows[:, 2]]).sum(0)
+    said = statistics.by_several.contains(rows), others.contains(rows), knowing > 1
+    kinds = np.select(said, (BY_SEVERAL, BY_ONE, LINKED), OVERALL)
+    found, row = KnownFacts(test).contains(rows), {}
+    for kind, name in enumerate(SHARES):
+        chosen = kinds == kind
+        stated = getattr(known, name)[rows[chosen, 1]]
+        in_test = np.minimum(stated * share / (1 - stated), 1)
+        row[name] = {
+            "proposed": int(chosen.sum()),
+            "true": float(probability[chosen].sum()),
+            "expected": float((probability[chosen] * in_test).sum()),
+            "found": int(found[chosen].sum()),
+        }
+    return row
 
 
 def _student(place: Path, collection: Collection) -> TrainedModel:

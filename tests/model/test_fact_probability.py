@@ -10,12 +10,12 @@ from scipy.optimize import check_grad
 from scipy.special import expit
 
 from kgraft.linking.completeness import Completeness, SplitSizes
-from kgraft.model.fact_probability import DEGREES, FactProbability
-from kgraft.model.fact_scores import BY_ONE, FEATURES, OVERALL, Described
-from kgraft.pipeline import fit_fact_probability as fitting
+from kgraft.model.fact_probability import DEGREES, FactProbability, LabelCheck
+from kgraft.model.fact_scores import BY_ONE, FEATURES, LINKED, OVERALL, Described
 from kgraft.pipeline.fit_fact_probability import (
     Examples,
     fit_fact_probability,
+    likelihood_of,
     validation_share_by_degree,
 )
 
@@ -62,7 +62,8 @@ def test_a_complete_graph_lacks_nothing() -> None:
 
 
 def test_it_survives_json() -> None:
-    one = judge(curve=((-2.0, -3.0), (0.0, 0.5), (4.0, 9.0)))
+    check = LabelCheck("linked", 10, 4.5, 1.5, 2)
+    one = judge(curve=((-2.0, -3.0), (0.0, 0.5), (4.0, 9.0)), checks=(check,))
     about = one.as_dict()
     other = FactProbability.from_dict(about, 2)
     features = np.random.default_rng(0).normal(size=(9, F)).astype(np.float32)
@@ -70,6 +71,7 @@ def test_it_survives_json() -> None:
         described(9, features)
     ).tolist()  # fmt: skip
     assert other.completeness.basis == one.completeness.basis
+    assert other.checks == (check,)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,8 @@ def test_it_survives_json() -> None:
         {"coefficients": [float("nan")] * (F + 1)},
         {"curve": [[0.0, 1.0], [1.0, 0.0]]},
         {"curve": [[0.0, 1.0]]},
+        {"checks": [{"kind": "linked", "candidates": -1, "true": 0, "expected": 0, "found": 0}]},
+        {"checks": [{"kind": "other", "candidates": 1, "true": 0, "expected": 0, "found": 0}]},
     ],
     ids=str,
 )
@@ -120,7 +124,7 @@ def test_probabilities_are_found_again() -> None:
 @pytest.mark.parametrize("kind", [OVERALL, BY_ONE])
 def test_derivatives_agree_with_differences(kind: int) -> None:
     given, _ = examples(200, 1, kind)
-    likelihood = fitting._Likelihood.of(given, judge())
+    likelihood = likelihood_of(given, judge())
     odds = np.random.default_rng(2).normal(size=200)
     error = check_grad(lambda x: likelihood.loss(x)[0], lambda x: likelihood.loss(x)[1], odds)
     assert error < 1e-4
@@ -133,6 +137,25 @@ def test_the_curve_rises_and_few_labels_leave_it_straight() -> None:
     assert (np.diff(curve, axis=0) > 0).all()
     few = replace(given, labels=given.labels & (np.cumsum(given.labels) < 10))
     assert len(fit_fact_probability(few, *arguments).curve) == 2
+
+
+def test_labels_are_expected_as_often_as_they_are_found() -> None:
+    given, probability = examples(60_000, 4, LINKED)
+    arguments = SIZES, np.zeros(2, dtype=bool), np.full(len(DEGREES) + 1, 0.1)
+    checks = fit_fact_probability(given, completeness(0.5), *arguments).checks
+    assert [check.kind for check in checks if check.candidates] == ["linked"]
+    (check,) = (check for check in checks if check.candidates)
+    assert check.true == pytest.approx(probability[probability >= 0.1].sum(), rel=0.1)
+    assert check.found == pytest.approx(check.expected, rel=0.05)
+    assert check.found == pytest.approx(given.labels[probability >= 0.1].sum(), rel=0.05)
+
+
+def test_labels_are_fewer_than_expected_where_sources_are_less_accurate_than_they_seem() -> None:
+    given, _ = examples(60_000, 4, BY_ONE)
+    arguments = SIZES, np.zeros(2, dtype=bool), np.full(len(DEGREES) + 1, 0.1)
+    checks = fit_fact_probability(given, completeness(0.5), *arguments).checks
+    (check,) = (check for check in checks if check.candidates)
+    assert check.found < 0.8 * check.expected
 
 
 def test_the_share_of_validation_facts_by_degree() -> None:

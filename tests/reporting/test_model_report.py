@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import polars as pl
 import pytest
 
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.calibration import Calibration
+from kgraft.model.fact_probability import LabelCheck
 from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report, training_figure
@@ -42,8 +44,9 @@ def test_a_student_from_top_to_bottom(
         "Training",
         "Quality",
         "Quality by relation",
-        "Calibration",
+        "Probability if asked",
         "Degree and rank",
+        "Facts to add",
         "Rules",
         "Entities",
         "Settings",
@@ -54,7 +57,7 @@ def test_a_student_from_top_to_bottom(
     assert titles(page)[2:8] == [f"Loss: {term}" for term in terms]
     assert "96 validation facts of mine" in section(page, "Quality")
     assert "optimistic" in section(page, "Quality")
-    assert "Expected calibration error" in section(page, "Calibration")
+    assert "Expected calibration error" in section(page, "Probability if asked")
     assert " if r" in section(page, "Rules")
     assert "[distillation]" in section(page, "Settings")
     assert "here" in section(page, "Provenance")
@@ -107,11 +110,36 @@ def test_a_teacher(teacher: TrainedModel, generated: Collection, parse: Parse) -
 def test_without_a_collection_nothing_is_measured(student: TrainedModel, parse: Parse) -> None:
     assert headings(parse(report(student))) == [
         "Training",
+        "Facts to add",
         "Rules",
         "Entities",
         "Settings",
         "Provenance",
     ]
+
+
+def test_how_complete_each_relation_is_and_how_the_probabilities_are_checked(
+    student: TrainedModel, parse: Parse
+) -> None:
+    fitted = student.fact_probability
+    assert fitted is not None
+    part = student.graph.part("mine")
+    row = int(part.relation_rows[0])
+    stated = np.concatenate([student.graph.facts_of(["mine"]), student.held_out["mine"]])
+    n = int((np.unique(stated, axis=0)[:, 1] == row).sum())
+    known = fitted.completeness.with_given({row: 0.01})
+    check = LabelCheck("by_one", candidates=40, true=30.2, expected=6.4, found=7)
+    changed = replace(fitted, completeness=known, checks=(check,))
+    page = parse(report(replace(student, fact_probability=changed)))
+    [found] = [x for x in page.iter("section") if x.findtext("h2") == "Facts to add"]
+    first = ["".join(cell.itertext()) for cell in next(iter(found.iter("tbody")))[0]]
+    assert first[1:] == [f"{n:,}", "1.0", f"{99 * n:,}", "given"]
+    text = section(page, "Facts to add")
+    assert "1 as given" in text
+    assert text.endswith("one other source403067")
+    unchecked = replace(fitted, checks=())
+    page = parse(report(replace(student, fact_probability=unchecked)))
+    assert "Validation facts check" not in section(page, "Facts to add")
 
 
 def test_what_was_gained_where_it_was_measured(student: TrainedModel, parse: Parse) -> None:

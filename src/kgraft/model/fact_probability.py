@@ -10,8 +10,8 @@ Shapes: N facts, F features, m relations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -27,9 +27,39 @@ Floats = NDArray[np.float64]
 CLIP = 6.0
 """Largest standardised feature."""
 
+LIKELY = 0.1
+"""Probability from which on candidates are counted in the check of labels."""
 
 DEGREES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Numbers of facts at which a new bin of entities begins."""
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """Validation facts among the likely candidates, expected and found.
+
+    Where both are alike, probabilities hold for what the target states; how many more facts are
+    true rests on its completeness.
+
+    Args:
+        kind: What other sources say of the candidates, a name of
+            ``kgraft.linking.completeness.SHARES``.
+        candidates: Number of candidates that are true with a probability of ``LIKELY`` or more.
+        true: Expected number of true ones.
+        expected: Expected number of validation facts.
+        found: Number of validation facts.
+    """
+
+    kind: str
+    candidates: float
+    true: float
+    expected: float
+    found: float
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """All numbers, in order."""
+        return self.candidates, self.true, self.expected, self.found
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +78,7 @@ class FactProbability:
         sizes: Numbers of the target's facts.
         validation_share: Share of the facts that are validation facts, by the ``DEGREES`` of the
             rarer entity, ``(len(DEGREES) + 1,)``. An entity's only fact often stays in training.
+        checks: A check by what other sources say; empty where too few labels are known.
     """
 
     mean: Floats
@@ -59,6 +90,7 @@ class FactProbability:
     completeness: Completeness
     sizes: SplitSizes
     validation_share: Floats
+    checks: tuple[LabelCheck, ...] = ()
 
     def probability(self, facts: Described) -> Floats:
         """Return the probability that facts which the target states in no split are true, ``(N,)``.
@@ -67,8 +99,7 @@ class FactProbability:
             facts: The facts.
         """
         odds = self.coefficients[0] + self.standardised(facts.features) @ self.coefficients[1:]
-        places, values = np.array(self.curve, dtype=np.float64).reshape(-1, 2).T
-        true = expit(_along(odds + self.of_relation[facts.relations], places, values))
+        true = expit(along_curve(odds + self.of_relation[facts.relations], self.curve))
         # Of the true facts that training lacks, some are held out, and those are stated.
         held_out = self.label_rate(facts) * self._held_out_per_validation
         unstated = true * (1 - held_out) / (1 - true * held_out)
@@ -105,6 +136,7 @@ class FactProbability:
             "curve": [list(point) for point in self.curve],
             "completeness": {**shares, **about},
             "facts": vars(self.sizes),
+            "checks": [asdict(check) for check in self.checks],
         }
 
     @classmethod
@@ -127,6 +159,9 @@ class FactProbability:
         for name, value in {**arrays, **shares}.items():
             if value.shape != (sizes.get(name, m),) or not np.isfinite(value).all():
                 raise ValueError(f"the probability of facts has a wrong {name}")
+        checks = tuple(LabelCheck(**check) for check in about["checks"])
+        if not all(x.kind in SHARES and all(0 <= y < np.inf for y in x.numbers) for x in checks):
+            raise ValueError("the check of the probability of facts holds what is no count")
         curve = tuple((float(x), float(y)) for x, y in about["curve"])
         if len(curve) < 2 or not np.isfinite(curve).all() or (np.diff(curve, axis=0) <= 0).any():
             raise ValueError("the curve of the probability of facts does not rise")
@@ -135,6 +170,7 @@ class FactProbability:
             curve=curve,
             completeness=Completeness(**shares, **about_shares),
             sizes=SplitSizes(**about["facts"]),
+            checks=checks,
         )
 
 
@@ -148,8 +184,9 @@ _ARRAYS = {
 }
 
 
-def _along(x: Floats, places: Floats, values: Floats) -> Floats:
+def along_curve(x: Floats, curve: Sequence[tuple[float, float]]) -> Floats:
     """Return a piecewise linear function, continued with slope 1 beyond its ends."""
+    places, values = np.array(curve, dtype=np.float64).reshape(-1, 2).T
     inside = np.interp(x, places, values)
     found: Floats = inside + np.minimum(x - places[0], 0) + np.maximum(x - places[-1], 0)
     return found

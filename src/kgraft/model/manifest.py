@@ -18,7 +18,7 @@ from kgraft.model.tensor_file import read_tensor_file
 from kgraft.system.files import open_regular
 from kgraft.system.memory import available
 
-FORMAT = 7
+FORMAT = 8
 """Version of the format, raised by every change of what a directory holds; no other is read."""
 
 MANIFEST = "manifest.json"

@@ -10,13 +10,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from kgraft.errors import SettingsError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side
-from kgraft.linking.completeness import STRENGTH, Completeness, SplitSizes
+from kgraft.linking.completeness import SHARES, STRENGTH, Completeness, SplitSizes
 from kgraft.linking.joint_graph import JointSource
-from kgraft.model.fact_probability import CLIP, DEGREES, FactProbability
+from kgraft.model.fact_probability import (
+    CLIP,
+    DEGREES,
+    LIKELY,
+    FactProbability,
+    LabelCheck,
+    along_curve,
+)
 from kgraft.model.fact_scores import BY_ONE, BY_SEVERAL, Described, FactScorer
 from kgraft.pipeline.candidate_lists import AT_ONCE, FOLDS, folds
 from kgraft.pipeline.fit_ensemble import HeldOutWeights
@@ -184,7 +192,8 @@ def fit_fact_probability(
 ) -> FactProbability:
     """Fit the probability of facts to examples.
 
-    The curve is fitted to odds from regressions that were fitted to other queries.
+    The curve is fitted to odds from regressions that were fitted to other queries, and they are
+    checked by the number of labels among the likely candidates.
 
     Args:
         examples: Labelled candidates.
@@ -209,10 +218,10 @@ def fit_fact_probability(
     )
     rows = unfitted.standardised(examples.facts.features)
     rows = np.column_stack([np.ones(len(rows)), rows])
-    likelihood, relations = _likelihood(examples, unfitted), examples.facts.relations
+    likelihood, relations = likelihood_of(examples, unfitted), examples.facts.relations
     m = len(asks_heads)
     coefficients, of_relation = fit_odds(rows, relations, likelihood, m)
-    curve = unfitted.curve
+    curve, checks = unfitted.curve, tuple[LabelCheck, ...]()
     if examples.labels.sum() >= MIN_LABELS:
         odds = np.empty(len(rows))
         for number in range(FOLDS):
@@ -221,7 +230,25 @@ def fit_fact_probability(
             slopes, added = fit_odds(*other, m)
             odds[own] = rows[own] @ slopes + added[relations[own]]
         curve = fit_curve(odds, likelihood)
-    return replace(unfitted, coefficients=coefficients, of_relation=of_relation, curve=curve)
+        true = expit(along_curve(odds, curve))
+        checks = tuple(_checked(examples, likelihood.rate, true))
+    return replace(
+        unfitted, coefficients=coefficients, of_relation=of_relation, curve=curve, checks=checks
+    )
+
+
+def _checked(examples: Examples, rate: Floats, true: Floats) -> Iterator[LabelCheck]:
+    """Yield the labels expected and found among likely candidates, by what other sources say."""
+    weights = examples.weights
+    for kind, name in enumerate(SHARES):
+        chosen = (examples.facts.kinds == kind) & (true >= LIKELY) & ~examples.false
+        yield LabelCheck(
+            name,
+            candidates=round(float(weights[chosen].sum())),
+            true=float((weights * true)[chosen].sum()),
+            expected=float((weights * rate * true)[chosen].sum()),
+            found=float(weights[chosen & examples.labels].sum()),
+        )
 
 
 def validation_share_by_degree(train: Triples, valid: Triples, n_test: int, degree: Ids) -> Floats:
@@ -244,7 +271,8 @@ def validation_share_by_degree(train: Triples, valid: Triples, n_test: int, degr
     return of_all
 
 
-def _likelihood(examples: Examples, fact_probability: FactProbability) -> Likelihood:
+def likelihood_of(examples: Examples, fact_probability: FactProbability) -> Likelihood:
+    """Return the likelihood of the labels of examples, by the rates of a probability."""
     # What is known to be false is not true, rather than not labelled.
     rate = np.where(examples.false, 1.0, fact_probability.label_rate(examples.facts))
     stated = STATED * np.isin(examples.facts.kinds, (BY_ONE, BY_SEVERAL))

@@ -15,6 +15,7 @@ from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
 from kgraft.model.gain import GAIN_COLUMNS, gain_rows
 from kgraft.model.trained_model import TrainedModel
+from kgraft.reporting.completeness import facts_to_add
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide, linear
 from kgraft.reporting.page import Macros, macros, page, percent
@@ -91,6 +92,8 @@ def report(
             model, collection, target=target, split=split, by=by, include_trained=include_trained
         )
         sections |= _quality(model, evaluations, split, by or model.answers_by, templates)
+    if model.fact_probability is not None:
+        sections["Facts to add"] = facts_to_add(model, templates)
     if gained := gain_rows(model.metrics):
         sections["Gained by grafting"] = templates.gain(GAIN_COLUMNS, gained)
     if model.target is not None:
@@ -235,7 +238,11 @@ def _calibration(
             candidates = sum(x.count for x in bins)
             figure, table = reliability_figure(bins).html(), reliability_table(bins)
             error = calibration_error(bins)
-            return {"Calibration": templates.calibration(error, candidates, CHECKED, figure, table)}
+            return {
+                "Probability if asked": templates.calibration(
+                    error, candidates, CHECKED, figure, table
+                )
+            }
     return {}
 
 
