@@ -16,7 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainingSettings
-from kgraft.training.validation import draw_samples, validation_mrr
+from kgraft.training.validation import draw_samples, validation_mrr, validation_ranks
 
 # ann knows cay among sizes 1..5: eve and dan are above cay. cay knows-inverse ann: eve, dan and cay
 # are above ann, as bob knows cay is known.
@@ -42,6 +42,31 @@ def test_mrr_by_hand(tiny: Collection, by_size: Callable[..., TrainedModel]) -> 
     mine = tiny.graphs["mine"]
     model = by_size(mine, [1, 2, 3, 4, 5], [1, 1])
     assert figure(model.kge, model.graph, mine) == pytest.approx(TINY_MRR)
+
+
+def test_each_fact_counts_by_its_confidence(
+    tiny: Collection, by_size: Callable[..., TrainedModel]
+) -> None:
+    mine = tiny.graphs["mine"]
+    model = by_size(mine, [1, 2, 3, 4, 5], [1, 1])
+    two = np.concatenate([mine.valid, [[4, 0, 0]]])
+    alike = replace(mine, valid=two)
+    samples = draw_samples(model.graph, [alike], TrainingSettings())
+    ranks = validation_ranks(model.kge, samples).by("realistic").reshape(2, 2)
+    places = samples[0].facts.tolist()
+    of_fact = dict(zip(map(tuple, places), (1 / ranks).mean(axis=0).tolist(), strict=True))
+    one, other = (of_fact[tuple(x)] for x in two.tolist())
+    assert one != other
+    assert figure(model.kge, model.graph, alike) == pytest.approx((one + other) / 2)
+    doubted = replace(alike, confidence={"valid": np.array([1.0, 0.25])})
+    assert figure(model.kge, model.graph, doubted) == pytest.approx((one + other / 4) / 1.25)
+    first = replace(doubted, name="other")  # of two graphs one has confidences
+    joint = join([alike, first])
+    weighted = validation_mrr(
+        sized(joint, [1, 2, 3, 4, 5] * 2), draw_samples(joint, [alike, first], TrainingSettings())
+    )
+    assert weighted is not None
+    assert weighted() == pytest.approx((one + other + one + other / 4) / 3.25)
 
 
 def test_candidates_are_the_graphs_own_entities(tiny: Collection) -> None:

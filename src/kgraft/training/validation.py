@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgraft.evaluation.ranking import rank
 from kgraft.evaluation.ranks import Ranks, concatenate, measure
@@ -27,6 +28,7 @@ class ValidationSample:
         stated: The graph's training facts.
         candidates: The rows of its entities.
         known_false: A sample of the facts that it knows to be false, at most as many as ``facts``.
+        confidence: Of each fact, ``(n,)``; None where all are certain.
     """
 
     facts: Triples
@@ -34,6 +36,7 @@ class ValidationSample:
     stated: KnownFacts
     candidates: Rows
     known_false: Triples = field(default_factory=no_triples)
+    confidence: NDArray[np.float64] | None = None
 
 
 def validation_mrr(
@@ -46,12 +49,23 @@ def validation_mrr(
 
     Args:
         model: The model.
-        samples: Validation facts; each fact counts alike.
+        samples: Validation facts; each counts by its confidence.
     """
     if not samples:
         return None
+    weights = _weights(samples)
+    return lambda: measure(validation_ranks(model, samples), weights=weights).mrr
 
-    return lambda: measure(validation_ranks(model, samples)).mrr
+
+def _weights(samples: Sequence[ValidationSample]) -> NDArray[np.float64] | None:
+    """Return the weight of each of ``validation_ranks``, ``None`` where all are equal."""
+    if all(sample.confidence is None for sample in samples):
+        return None
+    of_each = [
+        np.ones(len(sample.facts)) if sample.confidence is None else sample.confidence
+        for sample in samples
+    ]
+    return np.concatenate([np.tile(weights, 2) for weights in of_each])
 
 
 def validation_ranks(model: KgeModel, samples: Sequence[ValidationSample]) -> Ranks:
@@ -91,6 +105,7 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
     part = joint.part(graph.name)
     size = max(1, round(share * len(graph.valid)))
     chosen = np.random.default_rng(seed).permutation(len(graph.valid))[:size]
+    confidence = graph.confidence.get("valid")
     false = np.random.default_rng(seed).permutation(len(graph.known_false))[:size]
     return ValidationSample(
         part.joint(graph.valid[chosen]),
@@ -98,4 +113,5 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
         KnownFacts(part.joint(graph.train)),
         part.entity_rows,
         part.joint(graph.known_false[false]),
+        None if confidence is None else confidence[chosen],
     )
