@@ -108,3 +108,16 @@ def test_numbers_take_as_few_bytes_as_hold_them() -> None:
     assert smallest_ints(0) is np.int32
     assert smallest_ints(2**31 - 1) is np.int32
     assert smallest_ints(2**31) is np.int64
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=30),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=10),
+)
+def test_counts_are_those_of_equal_keys(
+    pairs: list[tuple[int, int]], asked: list[tuple[int, int]]
+) -> None:
+    columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    keys = np.array(asked, dtype=np.int64).reshape(-1, 2).T
+    index = GroupedIndex.of(*columns, sizes=(5, 5))
+    assert index.counts(*keys).tolist() == [pairs.count(key) for key in asked]

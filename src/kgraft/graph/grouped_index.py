@@ -111,6 +111,22 @@ class GroupedIndex:
         which, member = spans(start, self.starts[group + 1] - start)
         return position[which], self.members[member]
 
+    def counts(self, *columns: Column) -> Ints:
+        """Return the number of members of each key's group, 0 for keys without one, ``(m,)``.
+
+        Args:
+            columns: The columns of the keys, each ``(m,)``.
+        """
+        position, group = self.groups(*columns)
+        found = np.zeros(len(columns[0]), dtype=np.int64)
+        found[position] = self.group_sizes[group]
+        return found
+
+    @cached_property
+    def group_sizes(self) -> Ints:
+        """Number of members of each group, ``(g,)``."""
+        return np.diff(self.starts).astype(np.int64)
+
     @cached_property
     def _sieve(self) -> NDArray[np.bool_]:
         marks = np.zeros(1 << min(SIEVE_BITS, (16 * len(self)).bit_length()), dtype=np.bool_)

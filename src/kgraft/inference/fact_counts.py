@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kgraft.graph.grouped_index import Ints
+from kgraft.graph.grouped_index import GroupedIndex, Ints
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 
@@ -47,19 +47,16 @@ class JudgedFacts:
 
 
 class RowCounter:
-    """Counts of equal rows of some columns of facts, looked up by binary search."""
+    """Counts of equal rows of some columns of facts."""
 
     def __init__(self, facts: Triples, columns: tuple[int, ...], n_entities: int) -> None:
-        self._columns, self._size = columns, n_entities
-        self._keys, self._counts = np.unique(self._key(facts), return_counts=True)
+        self._columns = columns
+        sizes = (n_entities,) * len(columns)
+        self._rows = GroupedIndex.of(*(facts[:, x] for x in columns), sizes=sizes)
 
     def of(self, facts: Triples) -> Ints:
         """Return the count of each of some facts' columns, ``(n,)``."""
-        if not len(self._keys):
-            return np.zeros(len(facts), dtype=np.int64)
-        keys = self._key(facts)
-        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[place] == keys, self._counts[place], 0)
+        return self._rows.counts(*(facts[:, x] for x in self._columns))
 
     def without(self, judged: JudgedFacts, own: Triples) -> Ints:
         """Return the counts with the absent facts left out."""
@@ -71,12 +68,6 @@ class RowCounter:
         equal = [absent[:, x] == judged.facts[:, x] for x in self._columns]
         found: NDArray[np.bool_] = np.logical_and.reduce([judged.absent >= 0, *equal])
         return found
-
-    def _key(self, facts: Triples) -> Ints:
-        keys = np.zeros(len(facts), dtype=np.int64)
-        for column in self._columns:
-            keys = keys * self._size + facts[:, column]
-        return keys
 
 
 class FactCounts:

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kgraft.graph.grouped_index import changes
+from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids, KnownFacts
 from kgraft.linking.joint_graph import JointGraph
@@ -31,26 +31,21 @@ class AnswerCounts:
 
     def __init__(self, facts: Triples, n_entities: int, n_relations: int) -> None:
         heads, relations, tails = facts.T
-        self._n_entities = n_entities
-        keys = np.concatenate([relations, relations + n_relations]) * n_entities
-        keys = np.sort(keys + np.concatenate([heads, tails]))
-        begins = np.flatnonzero(changes(keys)) if len(keys) else np.zeros(0, dtype=np.int64)
-        self._keys = np.append(keys[begins], np.iinfo(np.int64).max)
-        self._counts = np.append(np.diff(np.append(begins, len(keys))), 0)
-        along = self._keys[:-1] // n_entities
+        along = np.concatenate([relations, relations + n_relations])
         width = 2 * n_relations
+        sizes = (width, n_entities)
+        self._queries = GroupedIndex.of(along, np.concatenate([heads, tails]), sizes=sizes)
+        self.facts = np.bincount(along, minlength=width).astype(np.float64)
+        """Number of facts, by directed relation, ``(2 m,)``."""
+        along, n = self._queries.keys // n_entities, self._queries.group_sizes
         self.queries = np.bincount(along, minlength=width).astype(np.float64)
-        """Number of queries with an answer, by directed relation, ``(2 m,)``."""
-        self.single = np.bincount(along, self._counts[:-1] == 1, minlength=width)
+        """Number of queries with an answer."""
+        self.single = np.bincount(along, n == 1, minlength=width)
         """Number of those with one answer."""
-        self.facts = np.bincount(along, self._counts[:-1], minlength=width)
-        """Number of facts."""
 
     def of(self, entities: Ids, along: Ids) -> Floats:
         """Return the number of answers of queries by entity and directed relation."""
-        keys = along * self._n_entities + entities
-        place = np.searchsorted(self._keys, keys)
-        return np.where(self._keys[place] == keys, self._counts[place], 0).astype(np.float64)
+        return self._queries.counts(along, entities).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
