@@ -15,6 +15,7 @@ from kgraft.model.calibration import (
     TOP_CANDIDATES,
     Calibration,
     ReliabilityBin,
+    best_scores,
     calibration_error,
     log_shares,
     reliability_bins,
@@ -47,6 +48,15 @@ def test_only_the_best_candidates_are_normalised_over() -> None:
     assert log_shares(unknown[:, :1], unknown, "vectors").item() == pytest.approx(
         -math.log(TOP_CANDIDATES)
     )
+
+
+@pytest.mark.parametrize("candidates", [1, TOP_CANDIDATES, 3 * TOP_CANDIDATES])
+def test_the_best_scores_come_first(candidates: int) -> None:
+    scores = torch.randn(4, candidates, generator=torch.Generator().manual_seed(0))
+    scores[0, candidates // 5 :] = NO
+    scores[1] = scores[1].round()
+    wanted = scores.sort(dim=1, descending=True).values[:, :TOP_CANDIDATES]
+    assert best_scores(scores).equal(wanted)
 
 
 def test_probabilities_by_rules_count_as_log_odds() -> None:

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import check_grad
 from scipy.special import expit
 
 from kgraft.linking.completeness import Completeness, SplitSizes
 from kgraft.model.fact_probability import DEGREES, FactProbability, LabelCheck
-from kgraft.model.fact_scores import BY_ONE, FEATURES, LINKED, OVERALL, Described
+from kgraft.model.fact_scores import BY_ONE, FEATURES, LINKED, OVERALL, Described, _ranks
 from kgraft.pipeline.fit_fact_probability import (
     Examples,
     fit_fact_probability,
@@ -55,6 +56,15 @@ def test_the_rate_of_labels_and_the_probability_by_hand() -> None:
     assert judge().label_rate(described(1)).tolist() == pytest.approx([50 / 600])
     # Among 12 candidates 6 are true, of which one is stated: of the other 11, 5 are.
     assert judge().probability(described(1)).tolist() == pytest.approx([5 / 11])
+
+
+def test_ranks_count_all_better_candidates() -> None:
+    unknown = torch.arange(300.0).flip(0).repeat(2, 1)
+    unknown[1, 7] = -torch.inf
+    rows = torch.tensor([0, 1, 0, 0, 1, 1])
+    own = torch.tensor([299.0, 299.5, 199.0, 200.0, 50.0, -torch.inf])
+    ranks = _ranks(unknown, unknown.sort(dim=1, descending=True).values[:, :100], own, rows)
+    assert ranks.tolist() == [0, 0, 100, 99, 248, 299]
 
 
 def test_a_complete_graph_lacks_nothing() -> None:

@@ -73,7 +73,7 @@ class Vocabulary:
 
     def names_of(self, rows: Sequence[int] | Rows) -> list[str]:
         """Return the names of many rows, in their order."""
-        taken = self.names.gather(np.asarray(rows, dtype=np.int64))
+        taken = self.names[np.asarray(rows, dtype=np.int64)]
         return [str(name) for name in taken.to_list()]
 
     def row(self, name: str) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgraft.graph.grouped_index import quotient_and_rest
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
@@ -129,12 +130,14 @@ class FactJudge:
         for side in sides:
             chosen = unstated[heads == (side == "head")]
             ends = facts[chosen][:, [0, 2]] if side == "tail" else facts[chosen][:, [2, 0]]
-            asked = np.stack([ends[:, 0], facts[chosen, 1]], axis=1)
-            distinct, query = np.unique(asked, axis=0, return_inverse=True)
+            # By relation, since queries along the same one share work.
+            n_entities = self._names.model.graph.n_entities
+            asked = facts[chosen, 1] * n_entities + ends[:, 0]
+            distinct, query = np.unique(asked, return_inverse=True)
             for start in range(0, len(distinct), self._size):
                 block = distinct[start : start + self._size]
                 own = np.flatnonzero((query >= start) & (query < start + len(block)))
-                anchors, relations = block.T.copy()
+                relations, anchors = quotient_and_rest(block, n_entities)
                 scored = self.scorer.score(anchors, relations, side)
                 column = self.scorer.column[ends[own, 1]]
                 described = self.scorer.describe(scored, query[own] - start, column)

@@ -156,9 +156,7 @@ class ModelNames:
 
     def relation_label(self, row: int) -> str:
         """Return the shortest unambiguous end of a relation's name; an inverse has the same."""
-        name = self._relation_names[row % self.n_relations]
-        endings = [found[0] for ending in _ENDINGS if (found := re.search(ending, name))]
-        return next((ending for ending in endings if self._endings[ending] == 1), name)
+        return self._relation_labels[row % self.n_relations]
 
     def sources(self, row: int) -> tuple[str, ...]:
         """Return the sources that have one of the model's entities."""
@@ -275,6 +273,14 @@ class ModelNames:
     @cached_property
     def _relation_names(self) -> list[str]:
         return _first([_texts(part.relation_rows, part.relations.names) for part in self._parts])
+
+    @cached_property
+    def _relation_labels(self) -> list[str]:
+        labels = []
+        for name in self._relation_names:
+            endings = (found[0] for ending in _ENDINGS if (found := re.search(ending, name)))
+            labels.append(next((ending for ending in endings if self._endings[ending] == 1), name))
+        return labels
 
     @cached_property
     def _endings(self) -> Counter[str]:

@@ -45,6 +45,18 @@ class Calibration:
         return torch.from_numpy(expit(np.interp(shares.numpy(), places, log_odds)))
 
 
+def best_scores(scores_BC: Tensor) -> Tensor:
+    """Return the scores of the ``TOP_CANDIDATES`` best candidates, the best first."""
+    k = min(TOP_CANDIDATES, scores_BC.shape[1])
+    if scores_BC.device.type != "cpu":
+        return scores_BC.topk(k).values
+    # NumPy's partition takes a tenth of the time of PyTorch's `topk`.
+    best, others = scores_BC.numpy(), scores_BC.shape[1] - k
+    if others:
+        best = np.partition(best, others, axis=1)[:, others:]
+    return torch.from_numpy(np.sort(best, axis=1)[:, ::-1].copy())
+
+
 def log_shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
     """Return log-softmax scores ``(B, K)``, normalised by the ``TOP_CANDIDATES`` best candidates.
 
@@ -54,7 +66,7 @@ def log_shares(scores_BK: Tensor, unknown_BC: Tensor, by: By) -> Tensor:
             states.
         by: The way to answer; scores by rules are probabilities and are converted to log odds.
     """
-    best = unknown_BC.topk(min(TOP_CANDIDATES, unknown_BC.shape[1])).values
+    best = best_scores(unknown_BC)
     if by == "rules":
         scores_BK, best = (
             x.clamp(1 - MAX_PROBABILITY, MAX_PROBABILITY).logit().where(x.isfinite(), x)

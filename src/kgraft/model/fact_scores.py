@@ -23,7 +23,7 @@ from kgraft.graph.known_facts import Ids, KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.completeness import FUNCTIONAL
 from kgraft.linking.joint_graph import JointGraph, positions_of
-from kgraft.model.calibration import log_shares
+from kgraft.model.calibration import best_scores
 from kgraft.model.ensemble import EnsembleScorer, Features, ensemble_scores
 from kgraft.model.evidence import Evidence
 from kgraft.model.fact_statistics import FactStatistics, Floats
@@ -190,16 +190,16 @@ class FactScorer:
         rows, places = torch.from_numpy(query), torch.from_numpy(column)
         at: Any = (rows, places)
         own = scored.scores[at]
-        best = scored.unknown.max(dim=1).values[rows]
-        share = log_shares(scored.scores, scored.unknown, "both")[at]
+        best = best_scores(scored.unknown)
+        share = own - best.logsumexp(dim=1)[rows]
         from_ensemble = scored.features
-        rank = _ranks(scored.unknown, own, rows)
+        rank = _ranks(scored.unknown, best, own, rows)
         degree = self.scorer.evidence.frequencies.degree
         anchor, answer = scored.anchors[query], self.candidates[column]
         columns = [
             share,
             own,
-            best - own,
+            best[rows, 0] - own,
             rank.float().log1p(),
             *(x[at] for x in (from_ensemble.vectors, from_ensemble.inferred)),
             *(x[at] for x in (from_ensemble.stated, from_ensemble.reliability)),
@@ -231,7 +231,10 @@ class FactScorer:
             (self.candidates[column], (scored.along[query] + m) % (2 * m)),
         )
         found: list[list[Floats]] = []
-        for entity, along in ends:
+        # Most queries have several candidates.
+        of_query = self.domain.shares(scored.anchors, scored.along)
+        shares = [x[query] for x in of_query], self.domain.shares(*ends[1])
+        for (entity, along), of_end in zip(ends, shares, strict=True):
             single = statistics.single_share[along]
             answers = statistics.own.of(entity, along)
             others = statistics.others.of(entity, along) - stated
@@ -246,7 +249,7 @@ class FactScorer:
                     np.log1p(others),
                     logit(single),
                     np.log(statistics.answers[along]),
-                    *self.domain.shares(entity, along),
+                    *of_end,
                 ]
             )
         counts = [x for pair in zip(*found, strict=True) for x in pair]
@@ -262,11 +265,22 @@ def _facts(anchors: Ids, along: Ids, answers: Ids, m: int) -> Triples:
     return np.stack([heads, along % m, tails], axis=1)
 
 
-def _ranks(unknown: Tensor, own: Tensor, rows: Tensor) -> Tensor:
-    """Return the number of better candidates of the same query, ``(N,)``."""
-    blocks = [slice(start, start + AT_ONCE) for start in range(0, max(len(rows), 1), AT_ONCE)]
-    parts = [(unknown[rows[block]] > own[block, None]).sum(1) for block in blocks]
-    return torch.cat(parts)
+def _ranks(unknown: Tensor, best: Tensor, own: Tensor, rows: Tensor) -> Tensor:
+    """Return the number of better candidates of the same query, ``(N,)``.
+
+    Args:
+        unknown: Scores of all candidates, ``(B, C)``.
+        best: Scores of the best ones, ``(B, K)``.
+        own: Scores, ``(N,)``.
+        rows: The query of each, ``(N,)``.
+    """
+    ranks = (best[rows] > own[:, None]).sum(1)
+    # Where all of the best ones are better, others may be too.
+    far = (ranks == best.shape[1]).nonzero()[:, 0]
+    for start in range(0, len(far), AT_ONCE):
+        block = far[start : start + AT_ONCE]
+        ranks[block] = (unknown[rows[block]] > own[block, None]).sum(1)
+    return ranks
 
 
 def asked_queries(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
+from kgraft.graph.grouped_index import GroupedIndex, changes, spans
 from kgraft.graph.known_facts import Ids
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
@@ -49,6 +50,9 @@ class LikelyDomain:
         mask = diags_array(np.concatenate([used, used]).astype(np.float32))
         self._together = csr_array(mask @ together)
         self._together.eliminate_zeros()
+        self._together.sort_indices()
+        rows = np.repeat(np.arange(2 * m), np.diff(self._together.indptr))
+        self._place = GroupedIndex.of(rows, self._together.indices)
         self._members = csr_array(self._has.T)
 
     def shares(self, entities: Ids, along: Ids) -> tuple[Floats, Floats]:
@@ -58,10 +62,15 @@ class LikelyDomain:
             entities: Rows of entities, ``(N,)``.
             along: Directed relations, ``(N,)``.
         """
-        found = csr_array(self._has[entities].multiply(self._together[along]))
-        number = np.maximum(np.diff(self._has.indptr)[entities], 1)
-        largest = np.asarray(found.max(axis=1).todense(), dtype=np.float64).reshape(-1)
-        return largest, np.asarray(found.sum(axis=1), dtype=np.float64).reshape(-1) / number
+        first, end = self._has.indptr[entities], self._has.indptr[entities + 1]
+        row, relation = spans(first, end - first)
+        found, place = self._place.groups(along[row], self._has.indices[relation])
+        row, share = row[found], self._together.data[place]
+        begins = np.flatnonzero(changes(row))
+        largest, total = np.zeros(len(entities)), np.zeros(len(entities))
+        largest[row[begins]] = np.maximum.reduceat(share, begins)
+        total[row[begins]] = np.add.reduceat(share, begins)
+        return largest, total / np.maximum(end - first, 1)
 
     def queries(self, along: int) -> Rows:
         """Return the entities of a directed relation's observed and likely domain, ascending."""
