@@ -160,7 +160,7 @@ def test_ntriples_under_the_ending_of_text(tmp_path: Path) -> None:
         ('<?xml version="1.0"?>\n', 'format = "rdfxml"'),
         ('{"@id": "x"}\n', 'format = "jsonld"'),
         ("a,p,b\n", 'separated by commas: say format = "csv"'),
-        ("a;p;b\n", "separated by semicolons: write tabs"),
+        ("a;p;b\n", 'separated by semicolons: say format = "csv"'),
         ("a p b\n", "separated by spaces: write tabs"),
         ("a\tp\tb\tc\n", "columns = "),
         ("9" * 5000 + "\n0\t1\t0\n", "columns = "),

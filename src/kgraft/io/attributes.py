@@ -11,6 +11,7 @@ import polars as pl
 from pyoxigraph import Literal, RdfFormat, parse
 
 from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.io.delimiters import Delimiter
 from kgraft.io.ntriples import XSD
 from kgraft.io.rdf_terms import LANG_STRING, LITERAL_COLUMNS
 from kgraft.io.table_errors import empty_cell, wrong_width
@@ -35,7 +36,7 @@ _LITERAL: Final = rf"^{_TEXT}(?:{_LANGUAGE}|{_DATATYPE})?$"
 _MARKED: Final = rf"^{_TEXT}(?:{_LANGUAGE}|{_DATATYPE})$"
 
 
-def read_attributes(path: Path, separator: str) -> pl.DataFrame:
+def read_attributes(path: Path, delimiter: Delimiter) -> pl.DataFrame:
     """Read a table of entity, attribute and value.
 
     A value in quotes, perhaps with a language or datatype after it, is a literal of N-Triples; any
@@ -51,13 +52,19 @@ def read_attributes(path: Path, separator: str) -> pl.DataFrame:
     Warns:
         KgraftWarning: With the number of rows without a value.
     """
-    _, cells = first_rows(path, separator, 1)[0]
+    separator, after = delimiter
+    _, cells = first_rows(path, separator, 1, after)[0]
     words = [_WORDS.get(cell.strip().lower(), cell.strip().lower()) for cell in cells]
-    if separator == "\t" and not set(_COLUMNS) <= {*words}:
+    if delimiter == ("\t", 0) and not set(_COLUMNS) <= {*words}:
         table = _by_lines(path)
     else:
         table = read_columns(
-            path, _COLUMNS[:2], optional=_COLUMNS[2:], separator=separator, synonyms=_WORDS
+            path,
+            _COLUMNS[:2],
+            optional=_COLUMNS[2:],
+            separator=separator,
+            synonyms=_WORDS,
+            after=after,
         )
     if "value" not in table.columns or not table["value"].count():
         raise DataError(

@@ -12,7 +12,14 @@ from typing import Final
 import polars as pl
 
 from kgraft.errors import DataError, KgraftWarning, describe
-from kgraft.io.fact_confidence import CONFIDENCE, find_confidence, with_confidence
+from kgraft.io.delimiters import Delimiter, other_delimiter
+from kgraft.io.fact_confidence import (
+    CONFIDENCE,
+    find_confidence,
+    is_confidence,
+    is_decimal_comma,
+    with_confidence,
+)
 from kgraft.io.named_facts import ROLES
 from kgraft.io.table_errors import empty_cell
 from kgraft.io.tabular import LINE, LONGEST_LINE, UNUSED, first_rows, read_columns
@@ -87,15 +94,6 @@ OTHER_FORMATS: Final = (
     (r"\s*[{\[]", ("JSON", "jsonld")),
 )
 """Beginnings of files in other formats."""
-
-OTHER_SEPARATORS: Final = (("\t", "tabs"), (",", "commas"), (";", "semicolons"), (" ", "spaces"))
-SEPARATED: Final = {
-    "tabs": 'say format = "tsv"',
-    "commas": 'say format = "csv"',
-    "semicolons": "write tabs instead",
-    "spaces": "write tabs instead",
-}
-"""Remedy for each separator."""
 
 
 def find_roles(names: Sequence[str]) -> dict[str, int]:
@@ -195,13 +193,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def read_fact_table(
-    path: Path, *, separator: str, columns: Sequence[str] | None, header: bool | None
+    path: Path, delimiter: Delimiter, *, columns: Sequence[str] | None, header: bool | None
 ) -> pl.DataFrame:
     """Read facts from TSV or CSV.
 
     Args:
         path: A file, plain or compressed.
-        separator: Between cells.
+        delimiter: Between cells.
         columns: The role of each column; None: the header's names, else head, relation, tail.
         header: The first line names columns; None finds out.
 
@@ -217,10 +215,10 @@ def read_fact_table(
         KgraftWarning: When the first fact looks like a header, or a column called weight or score
             is left out.
     """
+    separator, after = delimiter
     denied, claimed = header is False, header is True
     counted = None
-    (line, cells), *second = first_rows(path, separator, 2)
-    after = 0
+    (line, cells), *second = first_rows(path, separator, 2, after)
     # OpenKE's files begin with the number of facts; there heads and tails come first.
     if re.fullmatch(r"\s*[0-9]{1,18}\s*", separator.join(cells)) and second and not denied:
         numbers = re.fullmatch(r"\d+([ \t])\d+[ \t]\d+", separator.join(second[0][1]))
@@ -253,7 +251,7 @@ def read_fact_table(
     )
     if counted is not None and not claimed:
         _check_count(counted, facts, path, line)
-    if not header and not after and not denied:
+    if not header and counted is None and not denied:
         _warn_of_header(facts, path)
     if header and separator == "\t" and all(re.fullmatch(QUOTED, cell) for cell in cells):
         facts = _unquoted(facts, path)
@@ -321,12 +319,15 @@ def _no_facts(path: Path, line: int, cells: Sequence[str], separator: str) -> Da
     syntax = next((name for pattern, name in OTHER_FORMATS if re.match(pattern, text)), None)
     if syntax is not None:
         remedy = f'The file looks like {syntax[0]}: say format = "{syntax[1]}"'
-    elif other := [word for sep, word in OTHER_SEPARATORS if len(text.split(sep)) == len(ROLES)]:
-        remedy = f"The cells seem to be separated by {other[0]}: {SEPARATED[other[0]]}"
+    elif other := other_delimiter(text, len(ROLES)):
+        remedy = other
+    elif len(cells) == len(ROLES) + 2 and is_decimal_comma(",".join(cells[-2:])):
+        remedy = "Write the last number with a point, or in quotes"
     else:
+        fourth = CONFIDENCE if is_confidence(cells[-1]) else UNUSED
         remedy = (
             'Repair the line, or say which columns the file has, as in columns = ["head", '
-            '"relation", "tail", "_"]'
+            f'"relation", "tail", "{fourth}"]'
         )
     names = f" ({_listed(cells)})" if len(cells) > 1 else ""
     return DataError(

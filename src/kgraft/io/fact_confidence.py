@@ -39,6 +39,16 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.strip().lower().rsplit(":", 1)[-1])
 
 
+def is_decimal_comma(text: str) -> bool:
+    """Return True for a number that has a comma for its point, such as ``0,9``."""
+    return re.fullmatch(r"\s*\d*,\d+\s*", text) is not None
+
+
+def is_confidence(text: str) -> bool:
+    """Return True for a text such as 0.9, but for a whole number other than 1."""
+    return re.fullmatch(r"\s*(0?\.\d+|1(\.0*)?)\s*", text.replace(",", ".")) is not None
+
+
 def with_confidence(
     facts: pl.DataFrame,
     name: str,
@@ -74,9 +84,10 @@ def with_confidence(
     if not wrong.any():
         return facts.with_columns(values.fill_null(1.0).alias(CONFIDENCE))
     row = int(wrong.arg_max() or 0)
+    has_comma = is_decimal_comma(str(given[row]))
     line = None if lines is None else int(lines[row])
     value = given[row] if line is not None else f"{given[row]} in row {first_row + row + 1}"
-    if _plain(name) in POSSIBLE_NAMES:
+    if _plain(name) in POSSIBLE_NAMES and not has_comma:
         warnings.warn(
             describe(
                 f"the column {name!r} is left out: {int(wrong.sum()):,} of its {len(given):,} "
@@ -91,7 +102,9 @@ def with_confidence(
         return facts.drop(CONFIDENCE)
     raise DataError(
         f"the {name} {value} is no confidence above 0 and up to 1",
-        remedy="Correct it, name facts known to be false in negatives, or leave the column out "
+        remedy="Write its decimal comma as a point"
+        if has_comma
+        else "Correct it, name facts known to be false in negatives, or leave the column out "
         f"with {LEFT_OUT}",
         path=path,
         line=line,

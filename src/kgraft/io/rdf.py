@@ -82,7 +82,7 @@ def read_rdf(
     n_local = 0
     with open_bytes(path) as stream:
         terms.growth = Growth(path)
-        skip_mark(stream)
+        skip_mark(stream, path)
         xml = GuardedXml(stream, path) if syntax == "rdfxml" else None
         source = stream if xml is None else cast("BinaryIO", xml)
         try:

@@ -10,11 +10,13 @@ from typing import BinaryIO, Final, cast
 from xml.parsers import expat
 
 from kgraft.errors import DataError
+from kgraft.system.files import refuse_utf_16
 
 
-def skip_mark(stream: BinaryIO) -> None:
-    """Read over a byte order mark of UTF-8 at a stream's start."""
+def skip_mark(stream: BinaryIO, path: Path) -> None:
+    """Read over a byte order mark of UTF-8 at a stream's start; that of UTF-16 is an error."""
     buffered = cast("io.BufferedReader", stream)
+    refuse_utf_16(buffered.peek(2), path)
     if buffered.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
         buffered.read(len(codecs.BOM_UTF8))
 

@@ -18,11 +18,12 @@ from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Tripl
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.attributes import OWN_NAME, part_literals, read_attributes
 from kgraft.io.columnar import read_columnar
+from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
 from kgraft.io.fact_confidence import CONFIDENCE
 from kgraft.io.known_false import known_false_facts
 from kgraft.io.name_lists import NameList, read_names
-from kgraft.io.named_facts import FactNames, labels_for
+from kgraft.io.named_facts import ROLES, FactNames, labels_for
 from kgraft.io.rdf import RDF_FORMATS, label_literals, read_rdf
 from kgraft.io.rdf_terms import LITERAL_COLUMNS, RdfBatch
 from kgraft.io.source import GraphSource
@@ -53,8 +54,7 @@ ENDINGS: Final = {
 }
 """Format by the ending of a file's name, before one of compression; a table may have none."""
 
-_SEPARATORS: Final = {"tsv": "\t", "csv": ","}
-
+TABLES: Final = ("tsv", "csv")
 
 IRI_AS_TEXT: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$"
 """An IRI in a literal."""
@@ -130,6 +130,8 @@ def format_of(path: Path) -> str:
 
 def _known_false(source: GraphSource, names: tuple[Vocabulary, Vocabulary]) -> list[FactRows]:
     """Read the facts known to be false, in the rows of a graph's names."""
+    if not source.negatives:
+        return []
     reading = _Reading(source)
     pieces = [rows for path in source.negatives for rows in reading.read(path)]
     own = reading.vocabularies()
@@ -154,7 +156,7 @@ class _Reading:
         columns = source.columns if "columns" in source.model_fields_set else None
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
-        elif kind not in _SEPARATORS:
+        elif kind not in TABLES:
             pieces = [self._numbered(facts, path) for facts in read_columnar(path, columns)]
             # A column called weight may turn out in its last rows to hold no confidences.
             is_given = all(x.confidence is not None for x in pieces)
@@ -167,7 +169,10 @@ class _Reading:
         else:
             facts, literals = part_literals(
                 read_fact_table(
-                    path, separator=_SEPARATORS[kind], columns=columns, header=source.header
+                    path,
+                    delimiter_of(path, kind, len(ROLES)),
+                    columns=columns,
+                    header=source.header,
                 )
             )
             if len(facts):
@@ -190,8 +195,8 @@ class _Reading:
                 warnings.warn(
                     describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=3
                 )
-        elif kind in _SEPARATORS:
-            self._add(read_attributes(path, _SEPARATORS[kind]), path)
+        elif kind in TABLES:
+            self._add(read_attributes(path, delimiter_of(path, kind, 2)), path)
         else:
             raise DataError(
                 f"attributes are not read from {kind}",

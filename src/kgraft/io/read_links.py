@@ -14,11 +14,13 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.spelling import Spelling
 from kgraft.graph.vocabulary import Rows, equal_names
+from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_columns import is_ntriples
+from kgraft.io.fact_confidence import is_decimal_comma
 from kgraft.io.link_ends import LeftOut, LinkEnds, Unknown, vocabulary, warn_of_left_out
 from kgraft.io.link_statements import read_statements
 from kgraft.io.rdf import RDF_FORMATS
-from kgraft.io.read_graph import ENDINGS, format_of
+from kgraft.io.read_graph import ENDINGS, TABLES, format_of
 from kgraft.io.source import Malformed
 from kgraft.io.sssom import names_mappings, read_mappings
 from kgraft.io.tabular import LINE, read_columns
@@ -84,7 +86,7 @@ def read_links(
     """
     require_threads()
     syntax = _syntax(path, format)
-    is_table = syntax in ("tsv", "csv")
+    is_table = syntax in TABLES
     ends = LinkEnds(path, kind, left, right, spelling=spelling, either_order=not is_table)
     if ids and not is_table:
         raise DataError(
@@ -188,10 +190,10 @@ def _with_further_names(
 
 def _syntax(path: Path, named: LinkFormat) -> str:
     """Return the format; mappings and N-Triples are recognised where the ending says a table."""
-    is_table = named in ("tsv", "csv")
+    is_table = named in TABLES
     is_named = named == "sssom"
     if named == "auto":
-        is_table = ENDINGS.get(content_ending(path), "tsv") in ("tsv", "csv")
+        is_table = ENDINGS.get(content_ending(path), "tsv") in TABLES
         is_named = is_table and ".sssom." in path.name.lower()
     if is_named or (is_table and names_mappings(path)):
         return "sssom"
@@ -208,12 +210,14 @@ def _syntax(path: Path, named: LinkFormat) -> str:
 
 
 def _table(path: Path, syntax: str) -> pl.DataFrame:
+    sign, after = delimiter_of(path, syntax, 2)
     return read_columns(
         path,
         ["left", "right"],
         optional=["confidence"],
-        separator="," if syntax == "csv" else "\t",
+        separator=sign,
         synonyms=_WORDS,
+        after=after,
     )
 
 
@@ -229,7 +233,9 @@ def _confidence(frame: pl.DataFrame, path: Path, default: float) -> NDArray[np.f
         row = int(wrong.arg_max() or 0)
         raise DataError(
             f"the confidence {given[row]!r} is no number above 0 and at most 1",
-            remedy="Write the share of such links that is right, as 0.9",
+            remedy="Write its decimal comma as a point"
+            if is_decimal_comma(given[row])
+            else "Write the share of such links that is right, as 0.9",
             path=path,
             line=frame[LINE][row],
         )

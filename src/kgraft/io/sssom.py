@@ -1,7 +1,8 @@
 """Links from SSSOM, tables of mappings after a commented YAML header.
 
 The form is that of Matentzoglu et al., Database, 2022, and of its specification 1.0: cells may be
-quoted, the separator is a tab or a comma, and the header may be a file of its own beside the table.
+quoted, the separator is a tab, a comma or a semicolon, and the header may be a file of its own
+beside the table.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import csv
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from io import StringIO
 from itertools import chain
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,7 @@ def names_mappings(path: Path) -> bool:
                 if re.match(r"\s*curie_map:", content):
                     return True
             elif not _is_blank(line):
-                names = set(_canonical(re.split("[\t,]", line)))
+                names = set(_canonical(line.split(_delimiter(line))))
                 marks = {"predicate_id", "predicate_modifier", "mapping_justification"} & names
                 return {"subject_id", "object_id"} <= names and bool(marks)
     return False
@@ -155,27 +156,71 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
         before += 1
     else:
         raise no_rows(path)
-    reader = csv.reader(chain([line], lines), delimiter="\t" if "\t" in line else ",", strict=True)
-    rows: list[tuple[str, ...]] = []
+    body, sign = line + lines.read(), _delimiter(line)
+    names: list[str] = []
+    with suppress(csv.Error):  # Reading all rows gives the error.
+        names = _canonical(next(csv.reader(StringIO(body, newline=""), delimiter=sign)))
+    places = _places(path, before + 1, names)
+    texts = _plain_rows(body, sign, len(names), before)
+    if texts is None:
+        texts = _quoted_rows(path, body, sign, before, places)
+    texts = texts.filter(~pl.all_horizontal(pl.exclude(LINE) == ""))
+    if not len(texts):
+        raise no_rows(path)
+    cells = {name: pl.col(f"field_{place}") for name, place in places.items()}
+    bare = texts.select(**{name: cell.str.strip_chars() for name, cell in cells.items()}, line=LINE)
+    filled = {name: pl.when(pl.col(name) != "").then(name) for name in places}
+    return header, bare.with_columns(**filled)
+
+
+def _delimiter(line: str) -> str:
+    """Return a tab, or the more frequent one of commas and semicolons."""
+    return "\t" if "\t" in line else max(",;", key=line.count)
+
+
+def _plain_rows(body: str, sign: str, width: int, before: int) -> pl.DataFrame | None:
+    """Return the rows of a table without quotes; None if it has some, or rows of another width.
+
+    Returns:
+        String columns ``field_0`` to ``field_{width - 1}``, and Int64 ``line``.
+    """
+    text = body.replace("\r\n", "\n")
+    if '"' in text or "\r" in text:
+        return None
+    row = pl.col("row")
+    lines = (
+        pl.DataFrame({"row": [text]})
+        .select(row.str.split("\n").explode())
+        .with_columns(pl.int_range(before + 1, before + 1 + pl.len(), dtype=pl.Int64).alias(LINE))
+        .filter(row != "")[1:]
+    )
+    if (lines["row"].str.count_matches(sign, literal=True) != width - 1).any():
+        return None
+    return lines.select(row.str.split_exact(sign, width - 1), LINE).unnest("row")
+
+
+def _quoted_rows(
+    path: Path, body: str, sign: str, before: int, places: dict[str, int]
+) -> pl.DataFrame:
+    """Return what ``_plain_rows`` does, of a table that may have quotes and shorter rows."""
+    reader = csv.reader(StringIO(body, newline=""), delimiter=sign, strict=True)
+    rows: list[list[str]] = []
     numbers: list[int] = []
     start = before + 1
     try:
-        names = _canonical(next(reader))
-        places = _places(path, start, names)
+        width = len(next(reader))
         shortest = max(places[name] for name in _REQUIRED)
-        chosen = itemgetter(*places.values())
         start = before + reader.line_num + 1
         for cells in reader:
             if any(cells):
-                if not shortest < len(cells) <= len(names):
+                if not shortest < len(cells) <= width:
                     raise DataError(
-                        f"expected {len(names)} columns, found {len(cells)}",
+                        f"expected {width} columns, found {len(cells)}",
                         remedy="Repair the line; a cell that holds the separator has quotes",
                         path=path,
                         line=start,
                     )
-                cells += [""] * (len(names) - len(cells))
-                rows.append(chosen(cells))
+                rows.append(cells + [""] * (width - len(cells)))
                 numbers.append(start)
             start = before + reader.line_num + 1
     except csv.Error as error:
@@ -185,11 +230,9 @@ def _parts(path: Path) -> tuple[list[str], pl.DataFrame]:
             path=path,
             line=start,
         ) from error
-    if not rows:
-        raise no_rows(path)
-    texts = pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row")
-    filled = texts.select(pl.all().str.strip_chars().replace("", None))
-    return header, filled.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64))
+    fields = {f"field_{place}": [row[place] for row in rows] for place in range(width)}
+    texts = pl.DataFrame(fields, schema=dict.fromkeys(fields, pl.String))
+    return texts.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64))
 
 
 def _places(path: Path, line: int, names: list[str]) -> dict[str, int]:

@@ -24,7 +24,8 @@ def empty_cell(column: str, path: Path, line: int) -> DataError:
 
 def wrong_width(path: Path, line: int, expected: int, found: int, separator: str) -> DataError:
     """Return the error that a row has more or fewer cells than the table has columns."""
-    sign = {"\t": "tabs", ",": "commas", " ": "spaces"}.get(separator, repr(separator))
+    signs = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "pipes", " ": "spaces"}
+    sign = signs.get(separator, repr(separator))
     return DataError(
         f"expected {expected} columns separated by {sign}, found {found}",
         remedy="Repair the line, or say which columns the file has",

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from kgraft.errors import DataError
 from kgraft.io.table_errors import empty_cell, no_rows, wrong_width
-from kgraft.system.files import compression_of, content_ending, open_bytes, read_bytes
+from kgraft.system.files import (
+    compression_of,
+    content_ending,
+    open_bytes,
+    read_bytes,
+    refuse_utf_16,
+)
 from kgraft.system.memory import require_for_file
 
 UNUSED: Final = "_"
@@ -99,13 +105,14 @@ def read_columns(
     )
 
 
-def first_rows(path: Path, separator: str, n: int) -> list[tuple[int, list[str]]]:
-    """Return line and cells of the first ``n`` rows, fewer where the file has fewer.
+def first_rows(path: Path, separator: str, n: int, after: int = 0) -> list[tuple[int, list[str]]]:
+    """Return line and cells of the first ``n`` rows after some lines, fewer where there are fewer.
 
     Raises:
         DataError: With file and line: missing, unreadable or empty file.
     """
-    rows = [(start, cells) for start, _, cells in islice(_records(path, separator), n)]
+    records = (record for record in _records(path, separator) if record[0] > after)
+    rows = [(start, cells) for start, _, cells in islice(records, n)]
     if not rows:
         raise no_rows(path)
     return rows
@@ -350,6 +357,8 @@ def _decoded_lines(stream: BinaryIO, path: Path) -> Iterator[str]:
                 path=path,
                 line=number,
             )
+        if number == 1:
+            refuse_utf_16(raw, path)
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:

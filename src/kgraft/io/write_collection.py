@@ -17,10 +17,12 @@ from kgraft.errors import DataError, counted
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.graph.spelling import Spelling
 from kgraft.io.attributes import OWN_NAME
+from kgraft.io.delimiters import delimiter_of
+from kgraft.io.fact_confidence import is_confidence
 from kgraft.io.link_ends import Unknown
 from kgraft.io.outside import is_outside
 from kgraft.io.read_collection import graph_name, read_collection
-from kgraft.io.read_graph import ENDINGS, read_graph
+from kgraft.io.read_graph import ENDINGS, TABLES, read_graph
 from kgraft.io.read_links import links_by_name, read_links
 from kgraft.io.source import GraphSource
 from kgraft.io.sssom import names_mappings
@@ -98,21 +100,17 @@ def names_outside(path: Path, files: Sequence[Path]) -> bool:
 
 def _holds_links(file: Path) -> bool:
     """Return True for a table of mappings, of two columns, or of two and a confidence."""
-    if ENDINGS.get(content_ending(file)) not in ("tsv", "csv"):
+    syntax = ENDINGS.get(content_ending(file), "")
+    if syntax not in TABLES:
         return False
     if names_mappings(file):
         return True
-    separator = "," if ENDINGS[content_ending(file)] == "csv" else "\t"
-    rows = [cells for _, cells in first_rows(file, separator, 20)]
+    sign, after = delimiter_of(file, syntax, 2)
+    rows = [cells for _, cells in first_rows(file, sign, 20, after)]
     body = rows[1:] or rows  # The first may be a header.
     if {len(cells) for cells in body} == {2}:
         return True
-    return all(len(cells) == 3 and _is_confidence(cells[2]) for cells in body) and bool(body)
-
-
-def _is_confidence(cell: str) -> bool:
-    # Whole numbers are ids of entities, but for 1, which such a column has beside others.
-    return re.fullmatch(r"0?\.\d+|1(\.0*)?", cell.strip()) is not None
+    return all(len(cells) == 3 and is_confidence(cells[2]) for cells in body) and bool(body)
 
 
 def _sources(files: Sequence[Path]) -> dict[str, GraphSource]:

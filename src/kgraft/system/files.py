@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import stat
@@ -137,6 +138,17 @@ def read_bytes(path: Path) -> bytes:
     return content.getvalue()
 
 
+def refuse_utf_16(begin: bytes, path: Path) -> None:
+    """Raise DataError for the byte order mark of UTF-16 at a file's beginning."""
+    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(
+            'the text is UTF-16, as spreadsheets save "Unicode text", not UTF-8',
+            remedy="Save it as UTF-8, or convert it: iconv -f UTF-16 -t UTF-8",
+            path=path,
+            line=1,
+        )
+
+
 def read_text(path: Path) -> str:
     """Return the whole text of a file, decompressed, without a byte order mark.
 
@@ -144,6 +156,7 @@ def read_text(path: Path) -> str:
         DataError: If the file cannot be read, or with the line that is not UTF-8.
     """
     content = read_bytes(path)
+    refuse_utf_16(content[:2], path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
