@@ -97,3 +97,23 @@ def test_the_names_themselves_stay_as_they_are() -> None:
     names = pl.Series(["%41", "e\u0301 "])
     normal_form(names)
     assert names.to_list() == ["%41", "e\u0301 "]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "disjoint"),
+    [
+        (["a", "b"], ["c", "b"], False),
+        (["http://x.org/a"], ["https://www.x.org/a"], False),
+        (["a"], ["b", "c"], True),
+        (["_:a"], ["_:a"], True),
+        ([" "], [" "], False),
+        ([], ["a"], True),
+    ],
+)
+def test_names_may_have_nothing_in_common(
+    left: list[str], right: list[str], disjoint: bool
+) -> None:
+    pair = Vocabulary.of(left), Vocabulary.of(right)
+    assert pair[0].is_disjoint(pair[1]) is pair[1].is_disjoint(pair[0]) is disjoint
+    if disjoint:
+        assert not len(equal_names(*pair, "normal"))

@@ -163,7 +163,7 @@ def test_ntriples_under_the_ending_of_text(tmp_path: Path) -> None:
         ("a;p;b\n", 'separated by semicolons: say format = "csv"'),
         ("a p b\n", "separated by spaces: write tabs"),
         ("a\tp\tb\tc\n", "columns = "),
-        ("9" * 5000 + "\n0\t1\t0\n", "columns = "),
+        ("9" * 5000 + "\n0\t1\t0\n", "one column each"),
     ],
 )
 def test_another_format_is_named(tmp_path: Path, text: str, remedy: str) -> None:

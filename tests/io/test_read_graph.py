@@ -7,6 +7,7 @@ import pytest
 
 from kgraft.errors import DataError, KgraftWarning
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph
+from kgraft.io.read_collection import read_collection
 from kgraft.io.read_graph import ENDINGS, format_of, read_graph
 from kgraft.io.source import GraphSource, Split
 
@@ -157,3 +158,23 @@ def test_published_sizes(folder: str, sizes: tuple[int, ...]) -> None:
     graph = read(root, train="train.txt", valid="valid.txt", test="test.txt")
     splits = (len(graph.train), len(graph.valid), len(graph.test))
     assert (len(graph.entities), len(graph.relations), *splits) == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("f.json", '[{"head": "a", "relation": "r", "tail": "b"}]', "no JSON-LD"),
+        ("f.json", '{"type":"node","id":"0"}\n{"type":"node","id":"1"}\n', "no JSON-LD"),
+        ("f.json", '{"edges": []}', "no JSON-LD"),
+        ("f.jsonl", '{"type":"node","id":"0"}\n', "Export its edges as CSV"),
+        ("f.graphml", "<graphml/>", "Export its edges as CSV"),
+        ("f.xlsx", "PK", "Save the sheet as CSV"),
+        ("f.zip", "PK", "Unpack it"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path: Path, name: str, text: str, advice: str) -> None:
+    (tmp_path / name).write_text(text)
+    for read in (lambda x: read_graph(GraphSource(name="g", train=x)), read_collection):
+        with pytest.raises(DataError) as caught:
+            read(tmp_path / name)
+        assert advice in str(caught.value)

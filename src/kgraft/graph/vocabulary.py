@@ -94,11 +94,17 @@ class Vocabulary:
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
-    def rows_by_form(self, names: pl.Series) -> Rows:
-        """Return the row of each name, or of the only one of its normal form, else -1, ``(n,)``."""
+    def rows_by_form(self, names: pl.Series, forms: pl.Series | None = None) -> Rows:
+        """Return the row of each name, or of the only one of its normal form, else -1, ``(n,)``.
+
+        The names' forms need not be given.
+        """
         rows = self.rows(names)
         unknown = np.flatnonzero(rows < 0)
-        asked = pl.DataFrame({"form": normal_form(names.gather(unknown).cast(pl.String))})
+        if forms is None:
+            asked = pl.DataFrame({"form": normal_form(names.gather(unknown).cast(pl.String))})
+        else:
+            asked = pl.DataFrame({"form": forms.gather(unknown)})
         found = asked.join(self._row_of_form, on="form", how="left", maintain_order="left")
         rows[unknown] = found["row"].fill_null(-1).to_numpy()
         return rows
@@ -112,6 +118,26 @@ class Vocabulary:
         return self._forms.select(pl.when(pl.col("form").is_null()).then(row).otherwise(first))[
             "row"
         ].to_numpy()
+
+    def is_disjoint(self, other: Vocabulary) -> bool:
+        """Return True if no normal form of a name is that of another one; blank nodes aside."""
+        few, many = sorted((self._keys, other._keys), key=len)
+        if not len(few):
+            return True
+        places = np.searchsorted(many, few).clip(max=len(many) - 1)
+        return not (many[places] == few).any()
+
+    @cached_property
+    def _keys(self) -> NDArray[np.uint64]:
+        """Hashes of normal forms, or of names of nothing visible, in order."""
+        keys = self.forms.zip_with(self.forms.is_not_null(), self.names)
+        keys = keys.filter(~self.names.str.starts_with("_:"))
+        return np.sort(keys.hash().to_numpy())
+
+    @property
+    def forms(self) -> pl.Series:
+        """Normal form of each name, ``(n,)``; null for blank nodes and names of nothing visible."""
+        return self._forms["form"]
 
     @cached_property
     def _forms(self) -> pl.DataFrame:
@@ -132,10 +158,15 @@ def equal_names(left: Vocabulary, right: Vocabulary, spelling: Spelling = "exact
     come before it.
     """
     names = left.names
-    rows = right.rows(names) if spelling == "exact" else right.rows_by_form(names)
+    is_exact = spelling == "exact"
+    if not is_exact and left.is_disjoint(right):
+        return np.empty((0, 2), dtype=np.int64)
+    rows = right.rows(names) if is_exact else right.rows_by_form(names, left.forms)
     found = np.flatnonzero((rows >= 0) & ~names.str.starts_with("_:").to_numpy())
-    if spelling == "normal":
-        found = found[left.rows_by_form(right.names.gather(rows[found])) == found]
+    if not is_exact:
+        ends = rows[found]
+        again = left.rows_by_form(right.names.gather(ends), right.forms.gather(ends))
+        found = found[again == found]
     return np.stack([found, rows[found]], axis=1)
 
 

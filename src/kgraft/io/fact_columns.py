@@ -16,13 +16,21 @@ from kgraft.io.delimiters import Delimiter, other_delimiter
 from kgraft.io.fact_confidence import (
     CONFIDENCE,
     find_confidence,
-    is_confidence,
     is_decimal_comma,
     with_confidence,
 )
 from kgraft.io.named_facts import ROLES
-from kgraft.io.table_errors import empty_cell
-from kgraft.io.tabular import LINE, LONGEST_LINE, UNUSED, first_rows, read_columns
+from kgraft.io.odd_tables import (
+    REST,
+    after_comments,
+    are_quoted,
+    check_direction,
+    check_rest,
+    columns_advice,
+    without_headers,
+    without_quotes,
+)
+from kgraft.io.tabular import LINE, LONGEST_LINE, UNUSED, read_columns
 from kgraft.system.files import open_bytes
 
 PAIRS: Final = (
@@ -74,9 +82,6 @@ NATURAL: Final = {"head": "relation", "subject": "predicate", "subj": "pred"}
 
 NAMELESS: Final = re.compile(r"|\d+|unnamed\d*|(column|col|field|f|c|v|x)\d+")
 """Names that programs give to columns without one."""
-
-QUOTED: Final = '"(?:[^"]|"")*"'
-"""A quoted cell."""
 
 READ: Final = (*ROLES, CONFIDENCE)
 """Columns that are read."""
@@ -216,9 +221,11 @@ def read_fact_table(
             is left out.
     """
     separator, after = delimiter
+    ends_empty = False
     denied, claimed = header is False, header is True
     counted = None
-    (line, cells), *second = first_rows(path, separator, 2, after)
+    after, rows = after_comments(path, separator, after, len(columns or ROLES), _tells_roles)
+    (line, cells), *second = rows[:2]
     # OpenKE's files begin with the number of facts; there heads and tails come first.
     if re.fullmatch(r"\s*[0-9]{1,18}\s*", separator.join(cells)) and second and not denied:
         numbers = re.fullmatch(r"\d+([ \t])\d+[ \t]\d+", separator.join(second[0][1]))
@@ -232,7 +239,8 @@ def read_fact_table(
         order = [name if name in READ else UNUSED for name in columns]
     elif header is False or (header is None and not _is_header(cells, found)):
         order, header = list(ROLES), False
-        if len(cells) != len(ROLES):
+        ends_empty = cells[len(ROLES) :] == [""]
+        if len(cells) != len(ROLES) and not ends_empty:
             raise _no_facts(path, line, cells, separator)
     else:
         if len(found) < len(ROLES) and header is None:
@@ -243,6 +251,7 @@ def read_fact_table(
     facts = read_columns(
         path,
         order,
+        optional=[REST] * ends_empty,
         separator=separator,
         header=header,
         header_decides=False,
@@ -253,10 +262,31 @@ def read_fact_table(
         _check_count(counted, facts, path, line)
     if not header and counted is None and not denied:
         _warn_of_header(facts, path)
-    if header and separator == "\t" and all(re.fullmatch(QUOTED, cell) for cell in cells):
-        facts = _unquoted(facts, path)
+    facts = _mended(facts, cells, order if header else None, separator, path)
+    if header and columns is None:
+        check_direction(facts, cells[order.index("relation")], path, line)
     facts = with_confidence(facts, named, path=path, lines=facts[LINE])
     return facts.select(x for x in (*READ, LINE) if x in facts.columns)
+
+
+def _mended(
+    facts: pl.DataFrame,
+    cells: Sequence[str],
+    order: Sequence[str] | None,
+    separator: str,
+    path: Path,
+) -> pl.DataFrame:
+    """Return facts without repeated headers and quotes; ``order`` is that of the header, if any."""
+    check_rest(facts, path)
+    if order is not None:
+        facts = without_headers(facts, {x: cells[order.index(x)] for x in ROLES}, path)
+    if separator == "\t" and are_quoted(cells):
+        facts = without_quotes(facts, path, header=order is not None)
+    return facts
+
+
+def _tells_roles(cells: Sequence[str]) -> bool:
+    return len(find_roles(cells)) == len(ROLES)
 
 
 def _all_roles(cells: Sequence[str], path: Path) -> dict[str, int]:
@@ -273,24 +303,6 @@ def _check_count(counted: int, facts: pl.DataFrame, path: Path, line: int) -> No
             path=path,
             line=line,
         )
-
-
-def _unquoted(facts: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Take the quotes off the cells of a table whose header is quoted.
-
-    Raises:
-        DataError: If nothing is between the quotes of a cell.
-    """
-    for role in ROLES:
-        cell = pl.col(role)
-        bare = cell.str.slice(1, cell.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
-        facts = facts.with_columns(
-            pl.when(cell.str.contains(f"^{QUOTED}$")).then(bare).otherwise(cell).alias(role)
-        )
-        empty = facts[role] == ""
-        if empty.any():
-            raise empty_cell(role, path, int(facts[LINE][int(empty.arg_max() or 0)]))
-    return facts
 
 
 def is_ntriples(path: Path) -> bool:
@@ -324,11 +336,7 @@ def _no_facts(path: Path, line: int, cells: Sequence[str], separator: str) -> Da
     elif len(cells) == len(ROLES) + 2 and is_decimal_comma(",".join(cells[-2:])):
         remedy = "Write the last number with a point, or in quotes"
     else:
-        fourth = CONFIDENCE if is_confidence(cells[-1]) else UNUSED
-        remedy = (
-            'Repair the line, or say which columns the file has, as in columns = ["head", '
-            f'"relation", "tail", "{fourth}"]'
-        )
+        remedy = columns_advice(cells)
     names = f" ({_listed(cells)})" if len(cells) > 1 else ""
     return DataError(
         f"expected {len(ROLES)} columns separated by {sign}, found {len(cells)}{names}",

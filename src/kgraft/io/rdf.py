@@ -36,6 +36,10 @@ SKOS_LABEL: Final = "http://www.w3.org/2004/02/skos/core#prefLabel"
 BATCH: Final = 100_000
 """Statements in memory as Python objects at once."""
 
+_NO_JSON_LD: Final = (
+    "This JSON is no JSON-LD, which has @context or @id: write its facts as a table, CSV or Parquet"
+)
+
 _BY_LINES: Final = (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS)
 
 
@@ -99,7 +103,7 @@ def read_rdf(
         except SyntaxError as error:
             raise DataError(
                 f"not well-formed {kind.name} ({error.msg})",
-                remedy=_remedy(kind, malformed),
+                remedy=_remedy(path, kind, malformed),
                 path=path,
                 line=error.lineno,
             ) from error
@@ -112,7 +116,9 @@ def read_rdf(
     if terms.statements == 0:
         raise DataError(
             "the file holds no statements",
-            remedy="Check that it was written completely, or leave it out",
+            remedy=_NO_JSON_LD
+            if _is_other_json(path, kind)
+            else "Check that it was written completely, or leave it out",
             path=path,
         )
     terms.warn_of_dropped(path)
@@ -181,7 +187,16 @@ def _has_valid_iris(quad: Quad) -> bool:
     return all(is_iri(iri.value) for iri in iris if isinstance(iri, NamedNode))
 
 
-def _remedy(syntax: RdfFormat, malformed: Malformed | None) -> str:
+def _is_other_json(path: Path, syntax: RdfFormat) -> bool:
+    if syntax != RdfFormat.JSON_LD:
+        return False
+    with open_bytes(path) as stream:
+        return b'"@' not in stream.read(1 << 16)
+
+
+def _remedy(path: Path, syntax: RdfFormat, malformed: Malformed | None) -> str:
+    if _is_other_json(path, syntax):
+        return _NO_JSON_LD
     if malformed is None:
         return "Repair the statement, or name the file's format"
     if malformed == "error":

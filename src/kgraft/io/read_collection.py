@@ -25,7 +25,7 @@ from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.link_ends import LeftOut, warn_of_left_out
 from kgraft.io.openea_layout import is_openea, read_openea
 from kgraft.io.outside import check_links, files_of, is_outside, outside
-from kgraft.io.read_graph import ENDINGS, read_graph
+from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, read_graph
 from kgraft.io.read_links import (
     check_redirects,
     read_links,
@@ -113,8 +113,14 @@ def _read(
 
 
 def _is_graph(place: Path) -> bool:
-    """Return True for a file of facts, False for a collection's, which may have no ending."""
+    """Return True for a file of facts, False for a collection's, which may have no ending.
+
+    Raises:
+        DataError: If the ending is that of a format that is not read.
+    """
     ending = content_ending(place)
+    if ending in OTHER_ENDINGS and _exists(place) and place.is_file():
+        format_of(place)
     if ending not in ENDINGS or not _exists(place) or place.is_dir():
         return False
     if ending:

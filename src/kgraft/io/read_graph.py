@@ -45,6 +45,7 @@ ENDINGS: Final = {
     ".nt": "ntriples",
     ".nq": "nquads",
     ".ttl": "turtle",
+    ".n3": "turtle",
     ".trig": "trig",
     ".rdf": "rdfxml",
     ".owl": "rdfxml",
@@ -53,6 +54,17 @@ ENDINGS: Final = {
     ".json": "jsonld",
 }
 """Format by the ending of a file's name, before one of compression; a table may have none."""
+
+_AS_CSV: Final = "Export its edges as CSV with the columns head, relation and tail"
+OTHER_ENDINGS: Final = {
+    **dict.fromkeys((".graphml", ".gexf", ".gml", ".net", ".jsonl", ".ndjson"), _AS_CSV),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV in UTF-8"),
+    **dict.fromkeys((".cypher", ".dump", ".db", ".sqlite"), _AS_CSV),
+    **dict.fromkeys((".zip", ".7z", ".tar", ".tgz", ".rar", ".xz"), "Unpack it first"),
+    ".hdt": "Convert it to N-Triples, for example by hdt2rdf",
+    ".trix": "Convert it to N-Triples or TriG",
+}
+"""Remedy for files that are not read, by their ending."""
 
 TABLES: Final = ("tsv", "csv")
 
@@ -120,9 +132,10 @@ def format_of(path: Path) -> str:
     """
     ending = content_ending(path)
     if ending not in ENDINGS:
+        known = f"Name the format, or use one of {', '.join(filter(None, ENDINGS))}"
         raise DataError(
             f"the ending {ending!r} names no known format",
-            remedy=f"Name the format, or use one of {', '.join(filter(None, ENDINGS))}",
+            remedy=OTHER_ENDINGS.get(ending, known),
             path=path,
         )
     return ENDINGS[ending]

@@ -367,8 +367,8 @@ def _link_report(
     def apart(pairs: Rows, rows: tuple[Rows, Rows]) -> int:
         return int((rows[0][pairs[:, 0]] != rows[1][pairs[:, 1]]).sum())
 
-    shared = apart(equal_names(left.entities, right.entities), entities)
     similar = apart(equal_names(left.entities, right.entities, "normal"), entities)
+    shared = apart(equal_names(left.entities, right.entities), entities) if similar else 0
     return LinkReport(
         left=left.name,
         right=right.name,
