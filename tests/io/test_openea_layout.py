@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kgraft.cli.main import app
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftWarning
 from kgraft.io.openea_layout import is_openea
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
@@ -95,7 +95,9 @@ def test_a_directory_of_one_graph_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_an_ending_is_a_graph_or_a_collection(tmp_path: Path) -> None:
     directory = made(tmp_path / "x", FILES)
     assert len(read(directory / "rel_triples_1").graphs["rel_triples_1"].train) == 2
-    (directory / "toml").write_text('\n[[source]]\nname = "g"\ntrain = "rel_triples_1"\n')
+    (directory / "toml").write_text(
+        '\n[[source]]\nname = "g"\ntrain = "rel_triples_1"\nattributes = []\n'
+    )
     assert list(read(directory / "toml").graphs) == ["g"]
 
 
@@ -126,3 +128,41 @@ def test_a_directory_reads_no_file_outside_of_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"leads outside of .*--allow-outside"):
         read_collection(directory)
     assert len(linked(read_collection(directory, allow_outside=True))) == 3
+
+
+def named_one_by_one(directory: Path, more: str) -> Path:
+    made(directory, FILES)
+    sources = "".join(
+        f'[[source]]\nname = "{name}"\ntrain = "rel_triples_{n}"\n{more}\n'
+        for n, name in enumerate("lr", 1)
+    )
+    links = '[[links]]\nleft = "l"\nright = "r"\npath = "ent_links"\nunknown = "skip"\n'
+    (directory / "c.toml").write_text(f'target = "l"\n{sources}{links}')
+    return directory / "c.toml"
+
+
+def test_attributes_beside_the_facts_come_with_them(tmp_path: Path) -> None:
+    with pytest.warns(KgraftWarning) as caught:
+        collection = read_collection(named_one_by_one(tmp_path, ""))
+    assert "attr_triples_1: read as the attributes of 'l'" in str(caught[0].message)
+    attributes = collection.graphs["l"].attributes
+    assert attributes is not None
+    assert attributes["value"].to_list() == ["Four", "One"]
+    assert f"{LEFT}d" in collection.graphs["l"].entities.names.to_list()
+
+
+def test_attributes_beside_the_facts_can_be_left_out(tmp_path: Path) -> None:
+    with pytest.warns(KgraftWarning, match="1 of 3 links name entities"):
+        collection = read_collection(named_one_by_one(tmp_path, "attributes = []"))
+    assert collection.graphs["l"].attributes is None
+
+
+def test_attributes_beside_may_not_lead_outside(tmp_path: Path) -> None:
+    path = named_one_by_one(tmp_path / "c", "")
+    (tmp_path / "c" / "attr_triples_1").rename(tmp_path / "elsewhere")
+    (tmp_path / "c" / "attr_triples_1").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.warns(KgraftWarning, match="attributes of"),
+        pytest.raises(DataError, match="attr_triples_1 lies outside"),
+    ):
+        read_collection(path)

@@ -13,12 +13,14 @@ Attributes and links may be missing (Sun et al., VLDB, 2020).
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from kgraft.errors import KgraftWarning, describe
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.read_graph import read_graph
@@ -84,3 +86,22 @@ def _read_graph(directory: Path, name: str, number: str, linked: list[pl.Series]
     if labels is not None:
         labels = labels.extend_constant(None, len(new))
     return replace(graph, entities=Vocabulary(pl.concat([known, new])), labels=labels)
+
+
+def with_attributes_beside(source: GraphSource, directory: Path) -> GraphSource:
+    """Return a source with the ``attr_triples_N`` that is beside its ``rel_triples_N``.
+
+    Warns:
+        KgraftWarning: If there is one; none is added to a source that gives ``attributes`` itself.
+    """
+    if "attributes" in source.model_fields_set:
+        return source
+    files = [x for x in source.train if re.fullmatch(r"rel_triples_[12]", x.name)]
+    beside = [x.with_name(x.name.replace("rel", "attr", 1)) for x in files]
+    found = [x for x in beside if x not in source.train and (directory / x).is_file()]
+    for file in found:
+        problem = f"read as the attributes of {source.name!r}, since OpenEA has them so"
+        remedy = "Name it in attributes to silence this, or say attributes = [] to leave it out"
+        path = directory / file
+        warnings.warn(describe(problem, remedy=remedy, path=path), KgraftWarning, stacklevel=4)
+    return source.model_copy(update={"attributes": tuple(found)}) if found else source

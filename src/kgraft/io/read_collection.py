@@ -23,7 +23,7 @@ from kgraft.io.collection_file import (
 )
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.link_ends import LeftOut, warn_of_left_out
-from kgraft.io.openea_layout import is_openea, read_openea
+from kgraft.io.openea_layout import is_openea, read_openea, with_attributes_beside
 from kgraft.io.outside import check_links, files_of, is_outside, outside
 from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, read_graph
 from kgraft.io.read_links import (
@@ -150,6 +150,8 @@ def _read_toml(
     text = read_text(path).replace("\r\n", "\n")
     described = parse_collection_file(path, text)
     check_number(len(described.source), path)
+    sources_of = {n: with_attributes_beside(x, path.parent) for n, x in described.source.items()}
+    described = described.model_copy(update={"source": sources_of})
     if not allow_outside:
         _check_places(path, text, described)
     base = _read_base(path, text, described, known, above, allow_outside)
