@@ -8,7 +8,7 @@ import pytest
 
 from kgraft.rules import rule_bodies
 from kgraft.rules.edges import Edges
-from kgraft.rules.rule_bodies import Adjacency, BodyTree
+from kgraft.rules.rule_bodies import Adjacency, BodyTree, relation_masks
 from kgraft.rules.rules import Rules
 
 EdgesOf = Callable[..., Edges]
@@ -87,3 +87,10 @@ def test_hubs_are_sampled_for_each_query(
     assert few < set(range(2, 201))
     assert rest == {203}
     assert siblings(1, 201) == [few, rest]
+
+
+def test_spans_without_a_common_bit_share_no_relation() -> None:
+    relations = np.array([1, 70, 6, 3, 127])
+    masks = relation_masks(np.array([0, 2, 2, 4, 5]), relations)
+    assert masks.tolist() == [1 << 1 | 1 << 6, 0, 1 << 6 | 1 << 3, 1 << 63]
+    assert relation_masks(np.array([0, 0]), relations[:0]).tolist() == [0]

@@ -44,6 +44,7 @@ class Adjacency:
         ends: The ends of the edges; those of a group in a fixed random order, so that the first
             ones are a sample.
         of: Start of each entity's groups, and end of the last one's, ``(n + 1,)``.
+        masks: ``relation_masks`` of each entity, and 0 for entities without edges, ``(n + 1,)``.
     """
 
     def __init__(self, edges: Edges) -> None:
@@ -54,6 +55,11 @@ class Adjacency:
         entities, self.relation = np.divmod(self.index.keys, max(self.index.sizes[1], 1))
         n_entities = max(x.max(initial=-1), y.max(initial=-1)) + 1
         self.of = offsets(entities, n_entities)
+        self.masks = np.append(relation_masks(self.of, self.relation), np.uint64(0))
+
+    def masks_of(self, entities: Ints) -> NDArray[np.uint64]:
+        """Return the ``relation_masks`` of entities, ``(b,)``."""
+        return self.masks[np.minimum(entities, len(self.masks) - 1)]
 
     def first_and_size(self, entities: Ints) -> tuple[Ints, Ints]:
         """Return the first group of each entity and its number of groups, ``(b,)`` each."""
@@ -82,8 +88,8 @@ class Frontier:
     node: Ints
     entity: Ints
 
-    def where(self, mask: NDArray[np.bool_]) -> Frontier:
-        """Return the rows of a mask ``(n,)``."""
+    def where(self, mask: NDArray[np.bool_] | Ints) -> Frontier:
+        """Return the rows of a mask or of positions, ``(n,)``."""
         return Frontier(self.query[mask], self.node[mask], self.entity[mask])
 
 
@@ -120,6 +126,7 @@ class BodyTree:
         before, self._relation = (np.concatenate(column) for column in zip(*steps, strict=True))
         self._steps = GroupedIndex.of(before, self._relation)
         self._first_step = offsets(before, n_nodes)
+        self._masks = relation_masks(self._first_step, self._relation)
         self.rule = rules["rule"].to_numpy()
         self.relation = rules["relation"].to_numpy()
         self.start = offsets(rules["node"].to_numpy(), n_nodes)
@@ -173,6 +180,9 @@ class BodyTree:
 
         Steps are looked up among the groups or vice versa, depending on which are fewer.
         """
+        # Most entities have none of the next relations, and their masks show it.
+        may = np.flatnonzero(graph.masks_of(here.entity) & self._masks[here.node])
+        here = here.where(may)
         first_group, n_groups = graph.first_and_size(here.entity)
         first_step = self._first_step[here.node]
         n_steps = self._first_step[here.node + 1] - first_step
@@ -185,7 +195,7 @@ class BodyTree:
         by_group = which[found], group[found], step
         place, group, step = (np.concatenate(x) for x in zip(by_step, by_group, strict=True))
         order = np.argsort(place, kind="stable")
-        return place[order], group[order], step[order]
+        return may[place[order]], group[order], step[order]
 
     def _distinct(
         self, query: Ints, step: Ints, which: Ints, entity: Ints, kept: NDArray[np.bool_]
@@ -202,9 +212,23 @@ class BodyTree:
         return Frontier(query + first, self.roots + step, entity)
 
 
+def relation_masks(starts: Ints, relations: Ints) -> NDArray[np.uint64]:
+    """Return 64 bits for each span of relations, which share a bit where they share a relation.
+
+    Args:
+        starts: Start of each span, and the number of relations, ``(n + 1,)``.
+        relations: ``(m,)``.
+    """
+    masks = np.zeros(len(starts) - 1, dtype=np.uint64)
+    bits = np.left_shift(np.uint64(1), (relations % 64).astype(np.uint64))
+    filled = np.flatnonzero(np.diff(starts))
+    masks[filled] = np.bitwise_or.reduceat(bits, starts[filled])
+    return masks
+
+
 def _limited_sizes(sizes: Ints, query: Ints) -> Ints:
     """Reduce the sizes of groups in proportion to about ``MAX_QUERY_EDGES`` edges per query."""
-    if not len(sizes):
+    if sizes.sum() <= MAX_QUERY_EDGES:
         return sizes
     total = np.bincount(query, weights=sizes)[query]
     return np.ceil(sizes * np.minimum(1.0, MAX_QUERY_EDGES / total)).astype(np.int64)
