@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 from rapidfuzz import fuzz, process
 
 from kgraft.inference.names import ModelNames
@@ -40,23 +42,29 @@ class EntitySearch:
             for name, label in zip(names, labels, strict=True)
             if len(name) <= MAX_NAME_LENGTH
         ]
-        # Each text of an entity, with the first word that it begins at.
-        found: dict[tuple[str, int], int] = {}
+        texts = pl.DataFrame(
+            self._found_texts(),
+            schema={"text": pl.String, "number": pl.Int64, "word": pl.Int64},
+            orient="row",
+        )
+        texts = texts.filter(pl.col("text") != "").group_by("text", "number").min()
+        texts = texts.sort("text", "number")
+        self._texts, self._numbers, self._from_word = (texts[x].to_list() for x in texts.columns)
+        # A large difference in length rules out similarity, so most texts need no comparison.
+        lengths = texts["text"].str.len_chars()
+        by_length = lengths.to_frame("n").with_row_index("at").sort("n", maintain_order=True)
+        self._by_length = by_length["at"].to_list()
+        self._lengths = by_length["n"].to_list()
+        self._texts_by_length = [self._texts[at] for at in self._by_length]
+
+    def _found_texts(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each text of an entity, the entity's number, and the first word of the text."""
         for number, entity in enumerate(self._entities):
-            found[normalized(entity.name), number] = 0
+            yield normalized(entity.name), number, 0
             for text in (re.split(r"[/#]", entity.name)[-1], entity.label):
                 words = normalized(text[:MAX_TEXT]).split()
                 for at in range(len(words)):
-                    key = " ".join(words[at:]), number
-                    found[key] = min(at, found.get(key, at))
-        ordered = sorted((text, number, at) for (text, number), at in found.items() if text)
-        self._texts = [text for text, _, _ in ordered]
-        self._numbers = [number for _, number, _ in ordered]
-        self._from_word = [at for _, _, at in ordered]
-        # A large difference in length rules out similarity, so most texts need no comparison.
-        self._by_length = sorted(range(len(ordered)), key=lambda at: len(self._texts[at]))
-        self._texts_by_length = [self._texts[at] for at in self._by_length]
-        self._lengths = [len(text) for text in self._texts_by_length]
+                    yield " ".join(words[at:]), number, at
 
     def __len__(self) -> int:
         """Return the number of entities."""
@@ -100,5 +108,7 @@ class EntitySearch:
 
 def normalized(text: str) -> str:
     """Return a text in lower case, without accents and punctuation."""
+    if text.isascii():
+        return " ".join(_WORDS.findall(text.lower()))
     plain = "".join(x for x in unicodedata.normalize("NFKD", text) if not unicodedata.combining(x))
     return " ".join(_WORDS.findall(plain.casefold()))
