@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,27 @@ def test_numpy_without_pickle(student, names, check_scores, tmp_path: Path) -> N
         assert read["relations.name"].tolist() == [f"r{x}" for x in range(10)] * 2
         assert read["relations.inverse"].tolist() == [False] * 10 + [True] * 10
         assert "conj" in json.loads(str(read["about"]))["score"]
+
+
+def test_numpy_refuses_to_pad_thousands_of_texts_to_one_long_label(
+    tiny: Collection, by_size: Callable[..., TrainedModel], tmp_path: Path
+) -> None:
+    n = 1_300
+    mine = tiny.graphs["mine"]
+    long = replace(
+        mine,
+        entities=Vocabulary.of([f"e{x}" for x in range(n)]),
+        labels=pl.Series(["x" * 100_000, *["short"] * (n - 1)]),
+    )
+    model = by_size(long, [1.0] * n, (1, 1))
+    with pytest.raises(DataError, match=r"label of entities has 100,000 .* 495 MiB.*\.parquet"):
+        export(model, tmp_path / "v.npz")
+    assert not list(tmp_path.iterdir())
+    export(model, tmp_path / "v.parquet")
+    less = replace(long, labels=pl.Series(["x" * 10_000, *["short"] * (n - 1)]))
+    export(by_size(less, [1.0] * n, (1, 1)), tmp_path / "v.npz")
+    with np.load(tmp_path / "v.npz") as read:
+        assert len(read["entities.label"][0]) == 10_000
 
 
 def test_parquet(student, names, check_scores, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

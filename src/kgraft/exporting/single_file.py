@@ -18,6 +18,13 @@ from kgraft.errors import DataError
 from kgraft.exporting.selection import Selection, Table
 from kgraft.system.files import compression_of
 
+MAX_PADDED = 2**28
+"""Bytes of a column of text as a NumPy array, which pads each text to the longest, from which on
+it has to be mostly text."""
+
+MAX_PADDING = 16
+"""Bytes of such a column for each one of text, beyond ``MAX_PADDED``."""
+
 _SPACE = re.compile(r"\s+")
 
 
@@ -25,15 +32,35 @@ def write_numpy(selection: Selection, path: Path) -> None:
     """Write an ``.npz``: ``entities``, ``relations``, their columns as text arrays, and ``about``.
 
     Columns are ``entities.name`` and so on; a missing label is an empty text. Nothing is pickled.
+
+    Raises:
+        DataError: If a few long texts would make a column many times as large as its texts.
     """
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(selection.about))}
     for kind, table in selection.both.items():
         arrays[kind] = table.vectors
         for column in table.about:
-            filled = column.fill_null("") if column.dtype == pl.String else column
+            filled = column
+            if column.dtype == pl.String:
+                filled = column.fill_null("")
+                _check_padding(kind, filled)
             arrays[f"{kind}.{column.name}"] = np.array(filled.to_list())
     with path.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _check_padding(kind: str, texts: pl.Series) -> None:
+    """Raise a DataError if a few long texts would make an array of NumPy far too large."""
+    sizes = texts.str.len_chars()
+    longest = int(sizes.max() or 0)  # type: ignore[arg-type]
+    padded = 4 * longest * len(texts)
+    if padded > max(MAX_PADDED, 4 * MAX_PADDING * int(sizes.sum())):
+        place = int(sizes.arg_max() or 0)
+        raise DataError(
+            f"a {texts.name} of {kind} has {longest:,} characters ({texts[place][:40]!r}...); .npz "
+            f"pads all {len(texts):,} to that length, {padded >> 20:,} MiB",
+            remedy="Write .parquet or .safetensors, which do not",
+        )
 
 
 def write_parquet(selection: Selection, path: Path) -> None:
