@@ -74,6 +74,31 @@ def test_lists_are_no_names() -> None:
         facts_of(FRAME.with_columns(pl.concat_list("tail")))
 
 
+@pytest.mark.parametrize("written", ["parquet", "file", "stream"])
+def test_nested_columns_are_not_read_and_are_no_names(tmp_path: Path, written: str) -> None:
+    n, path = 300, tmp_path / "facts"
+    words = pa.DictionaryArray.from_arrays(pa.array([0] * n), pa.array(["x" * 100_000]))
+    more = pa.ListArray.from_arrays(pa.array(range(n + 1), pa.int32()), words)
+    pair = pa.array([{"a": 1, "b": "c"}] * n)
+    names = {x: pa.array([f"{x}{i}" for i in range(n)]) for x in ("head", "relation", "tail")}
+    table = pa.table({"more": more, **names, "pair": pair})
+    if written == "parquet":
+        pa.parquet.write_table(table, path)
+    else:
+        new = pa.ipc.new_file if written == "file" else pa.ipc.new_stream
+        with new(str(path), table.schema) as out:
+            out.write_table(table)
+    read = read_table(path)
+    assert read.columns == ["more", "head", "relation", "tail", "pair"]
+    assert read["more"].null_count() == read["pair"].null_count() == n
+    assert read["tail"][299] == "tail299"
+    [facts] = read_columnar(path)
+    assert facts.row(7) == ("head7", "relation7", "tail7")
+    assert read_table(path, ["tail", "pair"]).columns == ["tail", "pair"]
+    with pytest.raises(DataError, match=r"'more' holds List.*not text or numbers"):
+        next(read_columnar(path, ["head", "relation", "tail"]))
+
+
 def test_too_few_columns_and_no_rows() -> None:
     with pytest.raises(DataError, match="expected 3 columns, found 2"):
         facts_of(FRAME.select("head", "tail"))

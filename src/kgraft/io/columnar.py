@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
@@ -98,17 +98,56 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
 
 
 def _tables(path: Path, columns: Sequence[str] | None, growth: Growth) -> Iterator[pa.Table]:
+    """Read tables in which nested columns, which hold no names, are empty.
+
+    Their cells could take any amount of memory, and nothing reads them.
+    """
     with path.open("rb") as begin:
         magic = begin.read(6)
-    if magic[:4] == b"PAR1":
-        yield from _parquet_tables(path, columns, growth)
+    is_parquet = magic[:4] == b"PAR1"
+    schema = pa.parquet.read_schema(path) if is_parquet else _ipc_schema(path, magic)
+    is_named = len(set(schema.names)) == len(schema.names)  # else an error tells of the names
+    if not is_named or not any(_is_nested(field.type) for field in schema):
+        if is_parquet:
+            yield from _parquet_tables(path, columns, growth)
+        else:
+            yield _ipc_table(path, magic, columns)
         return
+    asked = [field for field in schema if columns is None or field.name in columns]
+    flat = [field.name for field in asked if not _is_nested(field.type)]
+    tables = _parquet_tables(path, flat, growth) if is_parquet else [_ipc_table(path, magic, flat)]
+    for table in tables:
+        empty = pa.nulls(len(table), pa.list_(pa.string()))
+        cells = {x.name: empty if _is_nested(x.type) else table[x.name] for x in asked}
+        yield pa.table(cells)
+
+
+def _ipc_schema(path: Path, magic: bytes) -> pa.Schema:
+    with pa.OSFile(str(path)) as source:
+        return _opened(source, magic).schema
+
+
+def _ipc_table(path: Path, magic: bytes, columns: Sequence[str] | None) -> pa.Table:
     # Not mapped: names are kept, and a file that is cut off later would end the process.
     require_for_file(path, path.stat().st_size)
     with pa.OSFile(str(path)) as source:
-        opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
-        table = opened(source).read_all()
-    yield table if columns is None else table.select(columns)
+        if columns is None:
+            return _opened(source, magic).read_all()
+        names = _ipc_schema(path, magic).names
+        fields = [place for place, name in enumerate(names) if name in columns]
+        only = pa.ipc.IpcReadOptions(included_fields=fields)
+        return _opened(source, magic, options=only).read_all().select(columns)
+
+
+def _opened(source: pa.NativeFile, magic: bytes, **options: Any) -> Any:
+    """Open Arrow's file or stream format, by the first bytes."""
+    opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
+    return opened(source, **options)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    of_values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_nested(of_values))
 
 
 def _parquet_tables(
