@@ -66,6 +66,12 @@ TESTS = {
     "numbers that are not finite": [LOOP, "-k", "no_number or too_large"],
     "metrics agree with PyKEEN": ["tests/evaluation/test_ranking.py", "-k", "pykeen"],
     "degenerate graphs": ["tests/test_degenerate.py"],
+    "columns and labels that would grow": [
+        "tests/io/test_columnar.py",
+        "tests/exporting/test_single_file.py",
+        "-k",
+        "nested or pad",
+    ],
     "outputs on mount points and full disks": [
         "tests/system/test_outputs.py",
         "tests/cli/test_outputs.py",

@@ -189,6 +189,47 @@ def test_everything_works_on_the_command_line(degenerate: Path, tmp_path: Path) 
         assert tested or result.stderr.endswith("or let split make one.\n")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", ["one triple", "one triple to split", "one entity", "only self-loops"]
+)
+def test_every_other_command_answers_or_says_why_not(tmp_path: Path, case: str) -> None:
+    collection = str(write(tmp_path, *CASES[case]))
+    fast = ["--set", "model.width=4", "--set", "training.epochs=1", "--threads", "1"]
+    fast += ["--set", "training.min_steps=0"]
+
+    def place(name: str) -> str:
+        return str(tmp_path / name)
+
+    model = place("model")
+    commands = [
+        ["init", place("mine.tsv"), place("big.tsv"), "-o", place("new.toml")],
+        ["train", collection, "-o", model, *fast],
+        ["train", collection, "--alone", "-o", place("alone"), *fast],
+        ["train", place("mine.tsv"), "-o", place("plain"), *fast],
+        ["complete", model, "-o", place("new.tsv"), "--least", "0"],
+        ["complete", place("plain"), "-o", place("plain.parquet"), "--least", "0"],
+        ["check", model],
+        ["report", model, "-o", place("model.html")],
+        ["report", model, collection, "-o", place("measured.html")],
+        *(["export", model, "-o", place(f"v.{x}")] for x in ("npz", "parquet", "txt")),
+        ["align", collection, "-o", place("found")],
+        ["audit", collection, "-o", place("clean")],
+        ["evaluate-links", collection],
+    ]
+    for command in commands:
+        result = CliRunner().invoke(app, command)
+        told = result.output + result.stderr
+        if result.exit_code:
+            assert isinstance(result.exception, SystemExit), (command, result.exception)
+            assert "Error: " in result.stderr, (command, told)
+        assert "Traceback" not in told, (command, told)
+        assert " nan" not in told.lower(), (command, told)
+    if case in ("one triple", "one entity"):
+        told = CliRunner().invoke(app, ["check", model]).stderr
+        assert "'mine' is too small to check: facts are judged" in " ".join(told.split())
+
+
 NOTHING: dict[str, Callable[[Path], Path]] = {
     "no facts": lambda place: write(place, [], CIRCLE, []),
     "a link to nobody": lambda place: write(place, CIRCLE, CIRCLE, [("e0", "nobody")]),

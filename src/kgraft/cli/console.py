@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 out = Terminal()
 
-RESUME = "The same command with --resume continues after the last finished stage or saved epoch."
+RESUME = (
+    "The same command with --resume continues after the last finished stage or saved epoch, if any."
+)
 AGAIN = "The same command goes on from here."
 ANEW = "The same command begins anew."
 

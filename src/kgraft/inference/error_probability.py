@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.special import expit, logit
 
+from kgraft.errors import KgraftError
 from kgraft.graph.grouped_index import Ints
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
@@ -89,6 +90,9 @@ def judge(
         target: Its name.
         seed: Seed of the folds, of what is planted, and of vectors.
         listener: Receives progress.
+
+    Raises:
+        KgraftError: If there are too few facts, or all that could be made of its names are stated.
     """
     graph, draw = model.graph, np.random.default_rng(seed)
     held_out = model.held_out.get(target, no_triples())
@@ -101,6 +105,12 @@ def judge(
     entities = graph.part(target).entity_rows
     n_planted = min(max(len(own), MIN_PLANTED), MAX_PLANTED)
     planted = plant_facts(own, others, entities, graph.n_relations, known, draw, n_planted)
+    # A fold is judged by the others, which need right and wrong facts.
+    if len(own) < FOLDS or len(np.unique(fold[planted.base])) < 2:
+        raise KgraftError(
+            f"{target!r} is too small to check: facts are judged by others of the same names, right "
+            "ones that it states and wrong ones that are made, and it has too few."
+        )
     every = np.arange(len(own))
     absent = np.where(planted.replaces, planted.base, -1)
     judged = [
