@@ -108,8 +108,8 @@ def judge(
     # A fold is judged by the others, which need right and wrong facts.
     if len(own) < FOLDS or len(np.unique(fold[planted.base])) < 2:
         raise KgraftError(
-            f"{target!r} is too small to check: facts are judged by others of the same names, right "
-            "ones that it states and wrong ones that are made, and it has too few."
+            f"{target!r} is too small to check: facts are judged by others of the same names, "
+            "right ones that it states and wrong ones that are made, and it has too few."
         )
     every = np.arange(len(own))
     absent = np.where(planted.replaces, planted.base, -1)
