@@ -174,8 +174,8 @@ def _test_facts(
     if judge is None:
         raise ValueError("the model was trained without validation facts")
     known, statistics = judge.fitted.completeness, judge.scorer.statistics
-    knowing = (statistics.known_to[:, rows[:, 0]] & statistics.known_to[:, rows[:, 2]]).sum(0)
-    said = statistics.by_several.contains(rows), others.contains(rows), knowing > 1
+    knowing = statistics.knowing(rows[:, 0], rows[:, 2]) > 1
+    said = statistics.by_several.contains(rows), others.contains(rows), knowing
     kinds = np.select(said, (BY_SEVERAL, BY_ONE, LINKED), OVERALL)
     found, row = KnownFacts(test).contains(rows), {}
     for kind, name in enumerate(SHARES):

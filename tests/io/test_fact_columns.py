@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from table_facts import facts, read
 
 from kgraft.errors import DataError, KgraftWarning
-from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.columnar import facts_of
 from kgraft.io.fact_columns import find_roles
 from kgraft.io.interchange import from_frame
@@ -28,16 +28,6 @@ HEADERS = [
     ("startNode", "endNode", "relationship"),
 ]
 """Names of head, tail and relation."""
-
-
-def read(path: Path, text: str, **options: object) -> KnowledgeGraph:
-    path.write_text(text)
-    return read_graph(GraphSource(name="g", train=path, **options))  # type: ignore[arg-type]
-
-
-def facts(graph: KnowledgeGraph) -> list[tuple[str, str, str]]:
-    e, r = graph.entities, graph.relations
-    return [(e.name(h), r.name(p), e.name(t)) for h, p, t in graph.train]
 
 
 @pytest.mark.parametrize("names", HEADERS, ids=lambda names: names[0])

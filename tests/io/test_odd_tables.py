@@ -6,23 +6,11 @@ import warnings
 from pathlib import Path
 
 import pytest
+from table_facts import facts, read
 
 from kgraft.errors import DataError, KgraftWarning
-from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.io.read_graph import read_graph
-from kgraft.io.source import GraphSource
 
 FACTS = [("a", "r", "b"), ("b", "r", "c")]
-
-
-def read(path: Path, text: str, **options: object) -> KnowledgeGraph:
-    path.write_text(text)
-    return read_graph(GraphSource(name="g", train=path, **options))  # type: ignore[arg-type]
-
-
-def facts(graph: KnowledgeGraph) -> list[tuple[str, str, str]]:
-    e, r = graph.entities, graph.relations
-    return [(e.name(h), r.name(p), e.name(t)) for h, p, t in graph.train]
 
 
 @pytest.mark.parametrize(

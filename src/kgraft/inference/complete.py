@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from kgraft.errors import KgraftError
-from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.fact_judge import CandidateFacts, FactJudge
 from kgraft.inference.names import ModelNames
@@ -78,9 +78,7 @@ def complete(
         )
     stated = judge.known
     if known is not None:
-        held_out = predictor.model.held_out.get(names.source, no_triples())
-        own = predictor.model.graph.facts_of([names.source])
-        stated = KnownFacts(own, held_out, names.part.known(known, known.triples))
+        stated = KnownFacts(names.own_facts, names.part.known(known, known.triples))
     queries = judge.queries()
     # Several of the target's relations may be one row; the first one is named.
     rows, places = np.unique(names.part.relation_rows, return_index=True)

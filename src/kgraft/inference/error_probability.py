@@ -11,11 +11,12 @@ from scipy.special import expit, logit
 
 from kgraft.errors import KgraftError
 from kgraft.graph.grouped_index import Ints
-from kgraft.graph.knowledge_graph import Triples, no_triples
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.fact_counts import FactCounts, Floats, JudgedFacts
 from kgraft.inference.left_out import LeftOut, train_without
 from kgraft.inference.monotone_regression import MonotoneRegression
+from kgraft.inference.names import ModelNames
 from kgraft.inference.planted_facts import plant_facts
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.progress import Listener
@@ -95,8 +96,7 @@ def judge(
         KgraftError: If there are too few facts, or all that could be made of its names are stated.
     """
     graph, draw = model.graph, np.random.default_rng(seed)
-    held_out = model.held_out.get(target, no_triples())
-    own = np.unique(np.concatenate([graph.facts_of([target]), held_out]), axis=0)
+    own = ModelNames(model, target).own_facts
     others = graph.facts_of([name for name in graph.sources if name != target])
     fold = draw.permutation(len(own)) % FOLDS
     n_entities = model.kge.n_entities

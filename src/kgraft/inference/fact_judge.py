@@ -64,11 +64,10 @@ class FactJudge:
         evidence = model.evidence or Evidence.of_statements(model.graph, target)
         self.scorer: FactScorer = fact_scorer(model.graph, target, model.kge, evidence)
         self._calibration = next(model.calibration[x] for x in _ORDER if x in model.calibration)
-        own = model.graph.facts_of([target])
-        held_out = model.held_out.get(target, no_triples())
-        self.known, self.false = KnownFacts(own, held_out), names.known_false
-        facts = np.unique(np.concatenate([own, held_out]), axis=0)
-        self._answers = AnswerCounts(facts, model.graph.n_entities, model.graph.n_relations)
+        self.known, self.false = KnownFacts(names.own_facts), names.known_false
+        self._answers = AnswerCounts(
+            names.own_facts, model.graph.n_entities, model.graph.n_relations
+        )
         answers = self._answers
         # Share of queries with a second answer, which bounds the probability of one.
         self._second = 1 - (answers.single + 1) / (answers.queries + 2)

@@ -275,6 +275,15 @@ class ModelNames:
         return _first([_texts(part.relation_rows, part.relations.names) for part in self._parts])
 
     @cached_property
+    def own_facts(self) -> Triples:
+        """Distinct facts of the source in all splits, in the model's rows, ``(m, 3)``."""
+        held_out = self.model.held_out.get(self.source, no_triples())
+        facts: Triples = np.unique(
+            np.concatenate([self.model.graph.facts_of([self.source]), held_out]), axis=0
+        )
+        return facts
+
+    @cached_property
     def _relation_labels(self) -> list[str]:
         labels = []
         for name in self._relation_names:

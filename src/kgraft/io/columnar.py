@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -104,22 +104,25 @@ def _tables(path: Path, columns: Sequence[str] | None, growth: Growth) -> Iterat
     """
     with path.open("rb") as begin:
         magic = begin.read(6)
-    is_parquet = magic[:4] == b"PAR1"
-    schema = pa.parquet.read_schema(path) if is_parquet else _ipc_schema(path, magic)
-    is_named = len(set(schema.names)) == len(schema.names)  # else an error tells of the names
-    if not is_named or not any(_is_nested(field.type) for field in schema):
-        if is_parquet:
-            yield from _parquet_tables(path, columns, growth)
-        else:
-            yield _ipc_table(path, magic, columns)
-        return
+    about = pa.parquet.read_metadata(path) if magic[:4] == b"PAR1" else None
+    schema = _ipc_schema(path, magic) if about is None else about.schema.to_arrow_schema()
     asked = [field for field in schema if columns is None or field.name in columns]
-    flat = [field.name for field in asked if not _is_nested(field.type)]
-    tables = _parquet_tables(path, flat, growth) if is_parquet else [_ipc_table(path, magic, flat)]
+    is_named = len(set(schema.names)) == len(schema.names)  # else an error tells of the names
+    has_nested = is_named and any(_is_nested(field.type) for field in asked)
+    if has_nested:
+        columns = [field.name for field in asked if not _is_nested(field.type)]
+    if about is None:
+        tables: Iterable[pa.Table] = [_ipc_table(path, magic, schema, columns)]
+    else:
+        tables = _parquet_tables(path, about, columns, growth)
     for table in tables:
-        empty = pa.nulls(len(table), pa.list_(pa.string()))
-        cells = {x.name: empty if _is_nested(x.type) else table[x.name] for x in asked}
-        yield pa.table(cells)
+        yield _with_empty(table, asked) if has_nested else table
+
+
+def _with_empty(table: pa.Table, asked: Sequence[pa.Field]) -> pa.Table:
+    """Return a table with an empty column for each nested one, which it lacks."""
+    empty = pa.nulls(len(table), pa.list_(pa.string()))
+    return pa.table({x.name: empty if _is_nested(x.type) else table[x.name] for x in asked})
 
 
 def _ipc_schema(path: Path, magic: bytes) -> pa.Schema:
@@ -127,14 +130,15 @@ def _ipc_schema(path: Path, magic: bytes) -> pa.Schema:
         return _opened(source, magic).schema
 
 
-def _ipc_table(path: Path, magic: bytes, columns: Sequence[str] | None) -> pa.Table:
+def _ipc_table(
+    path: Path, magic: bytes, schema: pa.Schema, columns: Sequence[str] | None
+) -> pa.Table:
     # Not mapped: names are kept, and a file that is cut off later would end the process.
     require_for_file(path, path.stat().st_size)
     with pa.OSFile(str(path)) as source:
         if columns is None:
             return _opened(source, magic).read_all()
-        names = _ipc_schema(path, magic).names
-        fields = [place for place, name in enumerate(names) if name in columns]
+        fields = [place for place, name in enumerate(schema.names) if name in columns]
         only = pa.ipc.IpcReadOptions(included_fields=fields)
         return _opened(source, magic, options=only).read_all().select(columns)
 
@@ -151,10 +155,9 @@ def _is_nested(kind: pa.DataType) -> bool:
 
 
 def _parquet_tables(
-    path: Path, columns: Sequence[str] | None, growth: Growth
+    path: Path, about: pa.parquet.FileMetaData, columns: Sequence[str] | None, growth: Growth
 ) -> Iterator[pa.Table]:
     """Read Parquet by batches of rows, in which no text is repeated that the file has once."""
-    about = pa.parquet.read_metadata(path)
     groups = [about.row_group(x) for x in range(about.num_row_groups)]
     chunks = [group.column(x) for group in groups for x in range(about.num_columns)]
     chunks = [x for x in chunks if columns is None or x.path_in_schema in columns]

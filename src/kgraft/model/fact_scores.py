@@ -209,7 +209,7 @@ class FactScorer:
         described = [x.numpy() for x in columns]
         is_stated = described[FEATURES.index("stated by another source")] > 0
         described += [degree[anchor], degree[answer], *counts]
-        knowing = (statistics.known_to[:, anchor] & statistics.known_to[:, answer]).sum(axis=0)
+        knowing = statistics.knowing(anchor, answer)
         several = statistics.by_several.contains(_facts(anchor, scored.along[query], answer, m))
         described += [knowing > 0, knowing > 1, several]
         features = np.stack(described, axis=1).astype(np.float32)

@@ -96,6 +96,11 @@ class FactStatistics:
             degree=np.bincount(own[:, [0, 2]].ravel(), minlength=n),
         )
 
+    def knowing(self, heads: Ids, tails: Ids) -> Ids:
+        """Return the number of other sources that have both ends of each fact, ``(N,)``."""
+        number: Ids = (self.known_to[:, heads] & self.known_to[:, tails]).sum(axis=0)
+        return number
+
     @cached_property
     def single_share(self) -> Floats:
         """Share of a relation's queries with one answer, ``(2 m,)``."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from kgraft.graph.knowledge_graph import no_triples
 from kgraft.inference.names import ModelNames
-from kgraft.linking.completeness import BASES, Basis
+from kgraft.linking.completeness import Basis
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.page import Macros, percent
 
@@ -40,10 +39,7 @@ def facts_to_add(model: TrainedModel, templates: Macros) -> Markup:
     if fitted is None:
         raise ValueError("the model gives no probabilities of facts")
     rows = np.unique(names.part.relation_rows)
-    own = model.graph.facts_of([names.source])
-    held_out = model.held_out.get(names.source, no_triples())
-    stated = np.unique(np.concatenate([own, held_out]), axis=0)
-    n = np.bincount(stated[:, 1], minlength=model.graph.n_relations)[rows]
+    n = np.bincount(names.own_facts[:, 1], minlength=model.graph.n_relations)[rows]
     known = fitted.completeness
     missing = n / known.overall[rows] - n
     table = [
@@ -65,5 +61,5 @@ def facts_to_add(model: TrainedModel, templates: Macros) -> Markup:
         more=table[FIRST:],
         left_out=max(len(rows) - MAX_RELATIONS, 0),
         checks=checks,
-        lower=any(known.basis[x] == BASES[2] for x in rows.tolist()),
+        lower=any(known.basis[x] == "none" for x in rows.tolist()),
     )
