@@ -289,6 +289,23 @@ def test_a_run_goes_on_from_where_it_was_kept(generated: Collection, tmp_path: P
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
+@pytest.mark.parametrize(("first", "then"), [("cuda", "cpu"), ("cpu", "cuda")])
+@pytest.mark.parametrize("encoder", ["complex", "gru"])
+def test_a_run_goes_on_on_another_device(
+    generated: Collection, tmp_path: Path, encoder: EncoderName, first: str, then: str
+) -> None:
+    settings = settings_of(encoder)
+    whole = pretrain(generated, settings, device=then)
+    file = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kgraft.training.checkpoint.Checkpoint.due", True)
+        with pytest.raises(StoppedError):
+            pretrain(generated, settings, options=RunOptions(StopAfter(9), file), device=first)
+    resumed = pretrain(generated, settings, options=RunOptions(None, file), device=then)
+    losses = [[x["loss"] for x in run.log] for run in (whole, resumed)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 def test_a_loss_that_is_no_number_is_found_where_it_was(
     generated: Collection, tmp_path: Path
 ) -> None:

@@ -259,13 +259,18 @@ def test_a_run_of_a_renamed_teacher_is_never_continued(
 
 
 def test_a_run_of_another_version_is_never_continued(
-    generated: Collection, fast: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generated: Collection, fast: TrainSettings, tmp_path: Path
 ) -> None:
     options = RunOptions(Silence(), tmp_path / "run")
-    train(generated, fast, options=options)
-    monkeypatch.setattr("kgraft.pipeline.inputs.version", lambda _: "0.0.0")
-    with pytest.raises(DataError, match="kgraft's version differ"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kgraft.pipeline.inputs.version", lambda _: "0.0.0")
+        patch.setattr("kgraft.pipeline.run.version", lambda _: "0.0.0")
         train(generated, fast, options=options)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    told = r"kgraft 0\.0\.0 began the run.*Finish it with kgraft 0\.0\.0, or delete it"
+    with pytest.raises(DataError, match=told):
+        train(generated, fast, options=options)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def test_later_stages_depend_on_what_earlier_ones_found(

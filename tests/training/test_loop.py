@@ -19,6 +19,7 @@ from kgraft.settings import EncoderName, ModelSettings, TrainingSettings
 from kgraft.training import checkpoint
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.loop import Fit, fit
+from kgraft.training.random_state import OF_GPU
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
 
@@ -282,6 +283,32 @@ def test_a_run_that_dies_goes_on_from_the_last_step_that_was_kept(
         fit(stopped, batches, settings, checkpoint=kept, listener=StopAt(step, fail))
     resumed, _ = parts()
     fit(resumed, batches, settings, checkpoint=kept)
+    for name, value in trainer.state().items():
+        assert resumed.state()[name].equal(value), name
+
+
+@pytest.mark.parametrize("saved_on", ["cpu", "cuda"])
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_run_goes_on_on_another_device_and_says_so(
+    tmp_path: Path, step: int, saved_on: str
+) -> None:
+    """What a GPU's run has beside the tensors of all runs is the state of its generator."""
+    settings = TrainingSettings(epochs=2)
+    trainer, batches = parts()
+    fit(trainer, batches, settings)
+    stopped, _ = parts()
+    kept = Checkpoint(tmp_path / "run", "it", every_seconds=0)
+    with pytest.raises(RuntimeError):
+        fit(stopped, batches, settings, checkpoint=kept, listener=StopAt(step, fail))
+    saved = kept.load()
+    assert saved is not None
+    state = dict(saved.state) | ({OF_GPU: torch.zeros(16)} if saved_on == "cuda" else {})
+    kept.save(state, saved.best, saved.run)
+    resumed, _ = parts()
+    ear = Ear()
+    fit(resumed, batches, settings, checkpoint=kept, listener=ear)
+    told = [x for name, x in ear.heard if name == "tell" and "was saved on a GPU" in str(x)]
+    assert len(told) == (saved_on == "cuda")
     for name, value in trainer.state().items():
         assert resumed.state()[name].equal(value), name
 

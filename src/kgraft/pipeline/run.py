@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +29,7 @@ Stored = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 """Tensors by name, and a description that JSON can hold."""
 
 RUN_FILE = "run.json"
-"""The file of a run's directory that names the run."""
+"""The file of a run's directory that names the run, and the version of kgraft that began it."""
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,29 @@ class Run:
         if not file.exists():
             directory.mkdir(parents=True, exist_ok=True)
             with write_atomically(file) as temporary:
-                temporary.write_text(json.dumps({"fingerprint": self._fingerprint}))
+                about = {"fingerprint": self._fingerprint, "kgraft": version("kgraft")}
+                temporary.write_text(json.dumps(about))
             return
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
+            about = json.loads(file.read_text(encoding="utf-8"))
+            found, began_with = about["fingerprint"], about["kgraft"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"the saved run is damaged ({error})",
                 remedy="Restore the file, or delete its directory to begin anew",
                 path=file,
             ) from error
+        if found != self._fingerprint and began_with != version("kgraft"):
+            raise DataError(
+                f"kgraft {began_with} began the run that is kept here, and this is kgraft "
+                f"{version('kgraft')}, which may compute other numbers",
+                remedy=f"Finish it with kgraft {began_with}, or delete it to begin anew",
+                path=directory,
+            )
         if found != self._fingerprint:
             raise DataError(
-                "another run is kept here: its facts, names, links, settings, parent models or "
-                "kgraft's version differ",
+                "another run is kept here: its facts, names, links, settings or parent models "
+                "differ",
                 remedy="Give the same data and settings again, or delete it to begin anew",
                 path=directory,
             )

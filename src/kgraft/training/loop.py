@@ -15,7 +15,7 @@ from kgraft.settings import TrainingSettings
 from kgraft.system.progress import Listener, Silence
 from kgraft.training.checkpoint import Checkpoint
 from kgraft.training.interrupts import Interrupts, defer_signals
-from kgraft.training.random_state import GENERATOR, restore, seeded, states
+from kgraft.training.random_state import GENERATOR, OF_GPU, restore, seeded, states
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
 from kgraft.training.step_metrics import NotFiniteError
@@ -163,7 +163,18 @@ class _Loop:
             except (KeyError, TypeError, ValueError) as error:
                 raise self.checkpoint.damaged(str(error)) from error
             self.best = saved.best
+            self._tell_of_other_device()
         self.listener.advance(self.run.epochs * self.sampler.n_queries + self.run.current.queries)
+
+    def _tell_of_other_device(self) -> None:
+        """Say that a resumed run was saved on another kind of device, which rounds otherwise."""
+        kinds = {True: "a GPU", False: "the CPU"}
+        began, now = OF_GPU in self._generators, self.trainer.model.device.type == "cuda"
+        if began != now:
+            self.listener.tell(
+                f"This run was saved on {kinds[began]} and goes on on {kinds[now]}: its numbers "
+                "differ a little from those of a run on one device."
+            )
 
     def train_epoch(self, epochs: int) -> None:
         """Train on every batch of an epoch once, or on those left of one that has begun."""
