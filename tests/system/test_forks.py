@@ -31,6 +31,16 @@ if __name__ == "__main__":
         print(asked(method))
 """
 
+IMPORTED_ONLY = """
+import os, time, kgraft, polars
+kgraft.read_collection
+time.sleep(0.2)
+if os.fork() == 0:
+    print(len(kgraft.read_collection("facts.tsv").target_graph.train), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
 POLARS_ONLY = """
 import os, kgraft, polars
 kgraft.read_collection
@@ -103,6 +113,11 @@ def test_a_fork_after_polars_was_used_by_others_is_an_error(tmp_path: Path) -> N
         pytest.skip("this system does not list threads")
     (error,) = run(POLARS_ONLY, tmp_path)
     assert "forked" in error
+
+
+def test_a_fork_after_polars_was_imported_works(tmp_path: Path) -> None:
+    (facts,) = run(IMPORTED_ONLY, tmp_path)
+    assert facts.isdecimal()
 
 
 def test_every_entry_is_refused(tmp_path: Path) -> None:

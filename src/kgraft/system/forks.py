@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from kgraft.errors import KgraftError
 
 _THREADS = Path("/proc/self/task")
+_COMPUTES = re.compile(r"polars-\d")
+"""Names of polars' threads that compute; its import alone starts another, which none waits for."""
 _started = False
 """True once a function has run here that starts threads of polars or PyTorch."""
 _lost = False
@@ -40,7 +43,7 @@ def _before_fork() -> None:
     global _started
     for name in () if _started else _THREADS.glob("*/comm"):
         with suppress(OSError):  # It may have ended.
-            _started = _started or name.read_text().startswith("polars-")
+            _started = _started or bool(_COMPUTES.match(name.read_text()))
 
 
 def _in_child() -> None:
