@@ -89,6 +89,11 @@ TESTS = {
     "serving requests of any kind": ["tests/serving/test_schema.py"],
     "serving 1,000 connections": [ATTACKS, "-k", "thousand or all_connections"],
     "serving a model that is replaced": [RELOADER],
+    "another user's files": ["tests/cli/test_another_user.py"],
+    "formulas in files for spreadsheets": [
+        "tests/inference/test_prediction_files.py",
+        "tests/io/test_decisions.py",
+    ],
     "serving files that change in place": [ATTACKS, MANIFEST, "-k", "change or never_ends"],
     "serving by token": [GUARD, "-k", "token"],
     "serving no file by a request": [ATTACKS, ROUTES, "-k", "file or wrong_request"],

@@ -14,6 +14,7 @@ import pyoxigraph
 import pytest
 
 from kgraft.errors import DataError
+from kgraft.inference.check import SuspectFact
 from kgraft.inference.fact_writers import Annotation, FactForm
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.prediction_files import (
@@ -22,7 +23,10 @@ from kgraft.inference.prediction_files import (
     predictions_file,
     read_queries,
 )
+from kgraft.inference.suspect_files import write_suspects
 from kgraft.io.decisions import read_decisions
+from kgraft.io.read_graph import read_graph
+from kgraft.io.source import GraphSource
 from kgraft.model.trained_model import TrainedModel
 
 
@@ -221,6 +225,31 @@ def test_a_review_file_opens_well_and_holds_no_formulas(tmp_path: Path) -> None:
         ("=cmd()", "r", "a,b"), ("'a", "r", "-1")
     ]  # fmt: skip
     assert decisions["decision"].null_count() == 2
+
+
+FORMULAS = [
+    *("=cmd|' /C calc'!A1", "+1", "-1", "@SUM(A1)", "'=1", "'a", "a=1"),
+    *("\uff1d1", "\uff0b1", "\uff0d1", "\uff201"),
+]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_is_guarded_for_review_and_stays_as_it_is_in_a_table(
+    tmp_path: Path, name: str
+) -> None:
+    frame = FOUND.head(1).with_columns(head=pl.lit(name), tail=pl.lit(name))
+    for file in ("review.csv", "table.tsv"):
+        with predictions_file(tmp_path / file) as append:
+            append(frame)
+    suspect = SuspectFact(name, "r", name, (name, "r", name), 0.5, ("unlikely",))
+    write_suspects([suspect], tmp_path / "suspects.tsv")
+    reviewed = (tmp_path / "review.csv").read_text(encoding="utf-8-sig")
+    cells = next(csv.DictReader(io.StringIO(reviewed)))
+    assert {cells["head"][0], cells["tail"][0]} == {name[0] if name == "a=1" else "'"}
+    assert read_decisions(tmp_path / "review.csv").select("head", "tail").row(0) == (name, name)
+    for file in ("table.tsv", "suspects.tsv"):
+        facts = read_graph(GraphSource(name="mine", train=(tmp_path / file,)))
+        assert facts.entities.names.to_list() == [name]
 
 
 @pytest.mark.parametrize("name", ["p", "p.json", "p.parquet.gz", "p.gz"])

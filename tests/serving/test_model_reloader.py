@@ -7,6 +7,9 @@ import gc
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,7 @@ import httpx
 import pytest
 
 from kgraft.errors import ModelDirectoryError
-from kgraft.model.directory import save_model
+from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained_model import TrainedModel
 from kgraft.serving import model_reloader
 from kgraft.serving.model_reloader import ModelReloader
@@ -146,3 +149,77 @@ def test_no_request_is_dropped_by_a_replacement(
     change = tails.index(tails[-1])
     assert change > 0
     assert tails == [tails[0]] * change + [tails[-1]] * (len(tails) - change)
+
+
+WRITER = """
+import os, pathlib, signal, sys
+from kgraft.cli.console import writing
+from kgraft.model.directory import load_model, save_model
+from kgraft.system import outputs
+model, place, moment = sys.argv[1:]
+place = pathlib.Path(place)
+if "inside" in moment:
+    outputs.is_fixed = lambda directory: directory == place
+def dies(work):
+    def until(*given):
+        if moment.startswith("after"):
+            work(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return until
+if "exchange" in moment:
+    outputs._exchange = dies(outputs._exchange)
+elif "content" in moment:
+    outputs._put_inside = dies(outputs._put_inside)
+elif "settled" in moment:
+    outputs._settle = dies(outputs._settle)
+found = load_model(model)
+with writing(place):
+    save_model(found, place, overwrite=True)
+"""
+"""Saves a model in the place of another, and is killed at a moment."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "served"),
+    [
+        ("before the exchange", "old"),
+        ("after the exchange", "new"),
+        ("before the content inside", "old"),
+        ("before it is settled inside", None),
+        ("after it is settled inside", "new"),
+    ],
+)
+def test_a_writer_that_is_killed_while_its_model_is_served_leaves_a_whole_one(
+    place: Path, another: TrainedModel, moment: str, served: str | None, tmp_path: Path
+) -> None:
+    save_model(another, tmp_path / "next" / "model")
+    models = {"old": load_model(place), "new": another}
+    reloader = ModelReloader(place)
+    told: list[bool] = []
+    reloader.on_load = told.append
+
+    def served_now(model: TrainedModel) -> str:
+        (name,) = (key for key, x in models.items() if x.kge.entities.equal(model.kge.entities))
+        return name
+
+    def write(moment: str) -> int:
+        command = [sys.executable, "-c", WRITER, str(tmp_path / "next" / "model"), str(place)]
+        return subprocess.run([*command, moment], check=False).returncode
+
+    assert write(moment) == -signal.SIGKILL
+    assert reloader.refresh()
+    assert served_now(reloader.model.model) == (served or "old")
+    if served is None:
+        with pytest.raises(ModelDirectoryError, match=r"stopped while it put a model here.*again"):
+            ModelReloader(place)
+    else:
+        assert served_now(ModelReloader(place).model.model) == served
+    assert write("never") == 0
+    assert reloader.refresh()
+    assert served_now(reloader.model.model) == served_now(ModelReloader(place).model.model) == "new"
+    assert False not in told
+    assert {x.name for x in tmp_path.iterdir()} == {"next", "student"}
+    assert {x.name for x in place.iterdir()} == {
+        x.name for x in place.iterdir() if x.name[0] != "."
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -48,10 +49,11 @@ def check(
             check_ending(file)
         use_threads(threads)
         limit = k if k or file else SHOWN
-        found = check_facts(load_model(model), k=limit, min_probability=min_probability)
-        if file is not None:
-            with writing(file):
+        with nullcontext() if file is None else writing(file):
+            found = check_facts(load_model(model), k=limit, min_probability=min_probability)
+            if file is not None:
                 write_suspects(found, file)
+        if file is not None:
             with lost_output_allowed():
                 say(f"{len(found):,} facts, the most probably wrong first, are in {file}")
         elif as_json:

@@ -26,8 +26,9 @@ ACCEPT: Final = ("accept", "accepted", "yes", "y", "true", "1")
 REFUSE: Final = ("refuse", "refused", "reject", "rejected", "no", "n", "false", "0")
 """Words of a decision, in any case."""
 
-GUARDED: Final = r"['=+\-@\t\r]"
-"""Beginnings of cells that spreadsheets may take for formulas, and the quote that guards them."""
+GUARDED: Final = r"['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+"""Beginnings of cells that spreadsheets may take for formulas, full-width ones too, and the quote
+that guards them."""
 
 _SEPARATORS: Final = (",", ";", "\t")
 

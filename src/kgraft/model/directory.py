@@ -71,6 +71,7 @@ from kgraft.model.manifest import (
     checksum,
     read_manifest,
     read_verified_tensors,
+    unreadable,
     verified_files,
 )
 from kgraft.model.model_card import model_card
@@ -164,6 +165,8 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
         files.pop(WEIGHTS)
         with verified_files(directory, files):
             return _read(directory, manifest)
+    except PermissionError as error:
+        raise unreadable(error) from None
     except (*READ_ERRORS, MemoryError, DataError, SettingsError, *FORMAT_ERRORS) as error:
         if is_used_up(error):
             raise ModelDirectoryError(

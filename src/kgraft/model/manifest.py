@@ -17,6 +17,7 @@ from kgraft.errors import DataError, ModelDirectoryError
 from kgraft.model.tensor_file import read_tensor_file
 from kgraft.system.files import open_regular
 from kgraft.system.memory import available
+from kgraft.system.outputs import is_half_replaced
 
 FORMAT = 8
 """Version of the format, raised by every change of what a directory holds; no other is read."""
@@ -54,10 +55,17 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             manifest = json.loads(file.read(size).decode("utf-8"))
         number = int(manifest["format"])
     except FileNotFoundError:
+        if is_half_replaced(directory):
+            raise ModelDirectoryError(
+                f"{directory}: a command was stopped while it put a model here. Start the same "
+                "command again, with --resume if it trains."
+            ) from None
         raise ModelDirectoryError(
             f"{directory}: there is no {MANIFEST} here. Name the directory that train, pretrain or "
             "retrain has written."
         ) from None
+    except PermissionError as error:
+        raise unreadable(error) from None
     except (*READ_ERRORS, DataError) as error:
         raise ModelDirectoryError(
             f"{path}: this cannot be read ({error}). Copy or train the model again."
@@ -70,6 +78,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"which reads format {FORMAT}. {remedy}."
         )
     return dict(manifest)
+
+
+def unreadable(error: PermissionError) -> ModelDirectoryError:
+    """Return the error of a file that this user may not read."""
+    return ModelDirectoryError(
+        f"{error.filename}: this user may not read it. Ask for the right to read it."
+    )
 
 
 def checksum(path: Path) -> dict[str, Any]:

@@ -80,6 +80,10 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
             yield io.BufferedReader(raw, buffer_size=1 << 20)
     except FileNotFoundError:
         raise DataError("there is no such file", remedy="Check the path", path=path) from None
+    except PermissionError:
+        raise DataError(
+            "this user may not read it", remedy="Ask for the right to read it", path=path
+        ) from None
     except OSError as error:
         raise DataError(
             f"the file cannot be read ({error})",

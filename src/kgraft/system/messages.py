@@ -43,8 +43,7 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
     except (KgraftError, ValueError, OSError, MemoryError) as error:
         text = str(error)
         if isinstance(error, OSError):
-            where = f"{error.filename}: " if error.filename else ""
-            text = f"{where}{error.strerror or error}. {after_interrupt or ''}".rstrip()
+            text = f"{_sentence_of(error)} {after_interrupt or ''}".rstrip()
         elif isinstance(error, MemoryError):
             text = USED_UP
         close_unwritable_output()
@@ -61,6 +60,15 @@ def report_errors(after_interrupt: str | None = "") -> Iterator[None]:
             raise
         _print(f"Error: {short}", "red")
         raise SystemExit(FAILED) from error
+
+
+def _sentence_of(error: OSError) -> str:
+    """Return the sentence for an error of the system."""
+    if isinstance(error, FileNotFoundError) and not error.filename:
+        return "The current directory is gone. Change to one that exists."
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = " Ask for that, or name another place." if isinstance(error, PermissionError) else ""
+    return f"{where}{error.strerror or error}.{remedy}"
 
 
 def _of_memory(error: BaseException) -> str | None:

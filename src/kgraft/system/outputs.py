@@ -130,6 +130,11 @@ def content(directory: Path) -> list[Path]:
     ]
 
 
+def is_half_replaced(directory: Path) -> bool:
+    """Return True for a directory whose content a killed writer was about to replace."""
+    return directory.is_dir() and any(_INSIDE.fullmatch(x.name) for x in directory.iterdir())
+
+
 def check_empty(directory: Path) -> None:
     """Refuse a path at which there is anything but an empty directory.
 
@@ -281,14 +286,14 @@ def exclusive_lock(path: Path) -> Iterator[int]:
         The lock's file descriptor; a process that inherits it holds the lock, too.
 
     Raises:
-        KgraftError: If another process holds the lock.
+        KgraftError: If another process holds the lock, or the lock cannot be written.
     """
     from filelock import FileLock, Timeout  # Its import takes 80 ms.
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     handles: list[int] = []
-    lock = FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=handles.append)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=handles.append)
         lock.acquire()
     except Timeout:
         holder = ""
@@ -298,6 +303,11 @@ def exclusive_lock(path: Path) -> Iterator[int]:
             f"{path}: another run writes here ({holder or 'another process'}). "
             "Wait until it ends, stop it, or name another directory."
         ) from None
+    except OSError as error:
+        raise KgraftError(
+            f"{path.parent}: nothing can be written here ({error.strerror or error}). "
+            "Name a directory with room that you may write to."
+        ) from error
     try:
         os.truncate(handles[0], 0)
         os.write(handles[0], f"process {os.getpid()} on {socket.gethostname()}".encode())
