@@ -19,13 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from common import options_of, run
+from private_names import private_collection
 
 from kgraft.cli.console import chosen_settings
-from kgraft.io.dataset_layout import layout_links
-from kgraft.io.name_lists import read_names
-from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.settings import RetrainSettings
 from kgraft.toml_settings import read_settings
 from kgraft.training.checkpoint import Fingerprint
@@ -120,47 +117,6 @@ def is_below(difference: float | None, deviation: float | None) -> bool:
     return difference is not None and deviation is not None and difference < -deviation
 
 
-def private_pair(directory: Path, target: str, background: str, place: Path) -> Path:
-    """Write a collection of two graphs of a DBP-5L layout, with relation names of their own.
-
-    Facts, entities and links stay in their files.
-
-    Raises:
-        ValueError: If nothing links the two.
-    """
-    directory, names = directory.resolve(), (target, background)
-    links = [x for x in layout_links(directory) if set(x[:2]) == set(names)]
-    if not links:
-        raise ValueError(f"{directory} has no links between {target} and {background}")
-    relations = read_names(directory / "relations.txt").vocabulary.names
-    place.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        own = "".join(f"{name}:{relation}\n" for relation in relations)
-        (place / f"{name}-relations.txt").write_text(own, encoding="utf-8")
-    described = {
-        "name": f"{directory.name}-private",
-        "target": target,
-        "source": [
-            {
-                "name": name,
-                "train": str(directory / "kg" / f"{name}-train.tsv"),
-                "valid": [str(x) for x in sorted((directory / "kg").glob(f"{name}-val*.tsv"))],
-                "test": str(directory / "kg" / f"{name}-test.tsv"),
-                "entities": str(directory / "entity" / f"{name}.tsv"),
-                "relations": f"{name}-relations.txt",
-                "header": False,
-            }
-            for name in names
-        ],
-        "links": [
-            {"left": left, "right": right, "path": str(path), "ids": True}
-            for left, right, path in links
-        ],
-    }
-    (place / COLLECTION_FILE).write_text(tomli_w.dumps(described), encoding="utf-8")
-    return place
-
-
 def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
     """Yield each scenario, seed and directory of the collection, which is made where missing."""
     for scenario in asked.scenarios:
@@ -174,8 +130,11 @@ def collections(asked: Namespace) -> Iterator[tuple[str, int, Path]]:
             yield scenario, seed, place
     if asked.dbp5l is not None:
         pair = f"{asked.target}-{asked.background}"
-        place = private_pair(
-            asked.dbp5l, asked.target, asked.background, asked.work / "collections" / pair
+        place = private_collection(
+            asked.dbp5l,
+            [asked.target, asked.background],
+            asked.work / "collections" / pair,
+            target=asked.target,
         )
         for seed in range(asked.seeds):
             yield f"private, {asked.target} beside {asked.background}", seed, place

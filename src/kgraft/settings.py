@@ -185,6 +185,25 @@ class FactSettings(Settings):
         return self
 
 
+class RelationSettings(Settings):
+    """The matching of relations."""
+
+    threshold: float = Field(0.6, gt=0, le=1)
+    """Minimum share of either's facts that the other states, for two relations to be the same."""
+    part_threshold: float = Field(0.8, gt=0, le=1)
+    """Minimum share of a relation's facts that another states, for it to be part of that."""
+    support: int = Field(5, ge=1)
+    """Minimum number of linked pairs that both relations join."""
+
+
+class MatchingSettings(RelationSettings):
+    """The matching of relations with those of other sources, by what both state."""
+
+    use: bool = True
+    """Use relations that correspond: the same ones become one, and facts of an inverse or narrower
+    one of another source count as the target's relation."""
+
+
 class TrainSettings(Settings):
     """The settings of ``train`` and ``pretrain``; without a target there are no rules."""
 
@@ -198,6 +217,8 @@ class TrainSettings(Settings):
     """The frequency prior."""
     facts: FactSettings = FactSettings()
     """The probability of facts."""
+    relations: MatchingSettings = MatchingSettings()
+    """Corresponding relations."""
 
 
 UPDATE: Mapping[str, Any] = {"epochs": 2, "min_steps": 200, "validation_queries": 500}

@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sentences import collection_from
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import LinkKind, Links
 
 GraphOf = Callable[..., KnowledgeGraph]
 LinksOf = Callable[..., Links]
+CollectionOf = Callable[..., Collection]
 
 
 def _facts(sentences: str) -> list[list[str]]:
@@ -105,3 +108,9 @@ def sentences() -> Callable[[JointGraph], list[str]]:
         return found
 
     return read
+
+
+@pytest.fixture(scope="session")
+def collection_of() -> CollectionOf:
+    """Make a collection from ``{"a": "x likes y, y likes z"}`` and ``{"a b": "x=X y=Y"}``."""
+    return collection_from

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from kgraft.cli.inspection import show
 from kgraft.errors import DataError, KgraftWarning
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
@@ -56,7 +57,7 @@ def pairs(collection: Collection, kind: str = "entity") -> list[str]:
 
 def said(collection: Collection) -> str:
     stream = io.StringIO()
-    inspect(collection).render(Console(file=stream, width=300))
+    show(inspect(collection), Console(file=stream, width=300))
     return stream.getvalue()
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from kgraft.cli.inspection import in_words, show
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.inspection import Inspection, LinkReport, SourceReport, in_words, inspect
+from kgraft.linking.inspection import Inspection, LinkReport, SourceReport, inspect
 
 
 def rendered(found: Inspection) -> str:
     stream = io.StringIO()
-    found.render(Console(file=stream, width=200))
+    show(found, Console(file=stream, width=200))
     return stream.getvalue()
 
 

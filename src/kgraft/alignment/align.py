@@ -12,19 +12,19 @@ from kgraft.alignment.candidates import Candidates, Evidence, candidates, merged
 from kgraft.alignment.labels import Names, names_of
 from kgraft.alignment.nodes import Floats, Ints, Nodes, first_members
 from kgraft.alignment.reasons import reasons
-from kgraft.alignment.relations import (
-    Correspondence,
-    correspondences,
-    named,
-    same_relations,
-    unified,
-)
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import Neighbours, neighbours
 from kgraft.alignment.vectors import add_vector_neighbours
 from kgraft.errors import counted
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
+from kgraft.linking.relation_matching import (
+    Correspondence,
+    correspondences,
+    named,
+    same_relations,
+    unified,
+)
 from kgraft.system.forks import require_threads
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tables import html_table
@@ -206,19 +206,19 @@ class _Matching:
             self._round(float(threshold))
             self._listener.advance(1)
         self._listener.end()
-        found = correspondences(self._nodes, self._clusters, self._settings.relations)
+        found = correspondences(self._nodes.joint, self._clusters, self._settings.relations)
         return Alignment(
             self._nodes,
             self._clusters,
             tuple(self._proposed()),
-            named(self._nodes, found, self._settings.relations),
+            named(self._nodes.joint, found, self._settings.relations),
             self._compare()[0],
         )
 
     def _compare(self) -> tuple[Candidates, Neighbours]:
         nodes, clusters, settings = self._nodes, self._clusters, self._settings
-        found = correspondences(nodes, clusters, settings.relations)
-        same = same_relations(nodes, found, settings.relations.threshold)
+        found = correspondences(nodes.joint, clusters, settings.relations)
+        same = same_relations(nodes.joint, found, settings.relations.threshold)
         relations = unified(same, nodes.joint.n_relations)
         around = neighbours(nodes, clusters, relations, settings.structure)
         keys, pairs = self._names.of_clusters(clusters)

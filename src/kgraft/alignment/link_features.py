@@ -9,11 +9,16 @@ import scipy.sparse as sp
 
 from kgraft.alignment.candidates import Candidates, Evidence, candidates
 from kgraft.alignment.labels import Names
-from kgraft.alignment.nodes import Floats, Ints, Nodes, incidence
-from kgraft.alignment.relations import correspondences, same_relations, unified
+from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import AlignSettings
 from kgraft.alignment.structure import neighbours
 from kgraft.graph.grouped_index import GroupedIndex
+from kgraft.linking.relation_matching import (
+    correspondences,
+    incidence,
+    same_relations,
+    unified,
+)
 
 FREQUENT = 1000
 """Relations, and as many inverses, that profiles of entities consist of, the most frequent."""
@@ -98,8 +103,8 @@ class FeatureExtractor:
         self._n_links = np.zeros((len(nodes), len(nodes.graphs)))
         pairs = self._linked.tocoo()
         np.add.at(self._n_links, (pairs.row, nodes.source_of[pairs.col]), 1)
-        found = correspondences(nodes, clusters, settings.relations)
-        same = same_relations(nodes, found, settings.relations.threshold)
+        found = correspondences(nodes.joint, clusters, settings.relations)
+        same = same_relations(nodes.joint, found, settings.relations.threshold)
         self._relations = unified(same, nodes.joint.n_relations)
         around = neighbours(nodes, clusters, self._relations, settings.structure)
         alone = np.arange(len(nodes))

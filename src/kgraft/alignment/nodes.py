@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgraft.errors import DataError
@@ -109,14 +108,6 @@ class Nodes:
         """Return a node's readable label."""
         source = int(self.source_of[node])
         return self.graphs[source].label(int(node - self.first[source]))
-
-
-def incidence(rows: Ints, columns: Ints, shape: tuple[int, int]) -> sp.csr_array:
-    """Return a sparse matrix with ones at the given positions, which may be repeated."""
-    found = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    found.sum_duplicates()
-    found.data[:] = 1
-    return found
 
 
 def first_members(clusters: Ints) -> Ints:

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from kgraft.settings import RelationSettings
 from kgraft.toml_settings import Settings
 
 
@@ -43,17 +44,6 @@ class StructureSettings(Settings):
     """Unseen entities assumed to share a neighbour, scaled by the relation's functionality."""
     rounds: int = Field(10, ge=1)
     """Rounds of matching, from the surest matches to the least sure."""
-
-
-class RelationSettings(Settings):
-    """The matching of relations."""
-
-    threshold: float = Field(0.6, gt=0, le=1)
-    """Minimum share of either's facts that the other states, for two relations to be the same."""
-    part_threshold: float = Field(0.8, gt=0, le=1)
-    """Minimum share of a relation's facts that another states, for it to be part of that."""
-    support: int = Field(5, ge=1)
-    """Minimum number of linked pairs that both relations join."""
 
 
 class VectorSettings(Settings):

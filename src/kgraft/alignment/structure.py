@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from kgraft.alignment.nodes import Floats, Ints, Nodes, incidence
+from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import StructureSettings
+from kgraft.linking.relation_matching import incidence
 
 MOST = 0.99
 """Upper limit of a single neighbour's probability."""

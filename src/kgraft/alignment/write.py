@@ -11,7 +11,6 @@ import tomli_w
 
 from kgraft.alignment.align import Alignment
 from kgraft.alignment.audit import Audit
-from kgraft.alignment.relations import Correspondence
 from kgraft.graph.identities import SAME
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.iris import iri_of
@@ -19,6 +18,7 @@ from kgraft.io.read_collection import COLLECTION_FILE
 from kgraft.io.write_collection import relative_path
 from kgraft.linking.collection import Collection
 from kgraft.linking.links import Links
+from kgraft.linking.relation_matching import Correspondence
 from kgraft.system.outputs import check_empty, write_directory
 
 LINKS_FILE: Final = "links.toml"

@@ -14,6 +14,7 @@ def inspect(
 ) -> None:
     """Show what is in a collection: sizes, links, conflicts, and what the sources share."""
     with report_errors():
+        from kgraft.cli.inspection import show
         from kgraft.io.read_collection import read_collection
         from kgraft.linking.inspection import inspect as inspect_collection
 
@@ -21,4 +22,4 @@ def inspect(
         if as_json:
             print_json(found.as_dict())
         else:
-            found.render(out)
+            show(found, out)

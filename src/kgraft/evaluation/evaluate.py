@@ -17,7 +17,8 @@ from kgraft.evaluation.ranks import Metrics, Ranks, Tie, concatenate, measure, p
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, covered, join
+from kgraft.linking.joint_graph import covered
+from kgraft.linking.matched_relations import match_relations
 from kgraft.model.evidence import By
 from kgraft.model.scorer import MappedScorer
 from kgraft.model.trained_model import TrainedModel
@@ -172,13 +173,11 @@ def evaluate(
     by: By | None = None,
     max_facts: int | None = None,
     include_trained: bool = False,
-    joint: JointGraph | None = None,
     require_fit: bool = True,
 ) -> Evaluation:
     """Rank a graph's held-out facts among its own entities, as ``TrainedModel.evaluate`` says.
 
-    ``joint`` is the collection's graphs where they have been joined already. Without
-    ``require_fit``, a model that knows no name of the graph ranks at random.
+    Without ``require_fit``, a model that knows no name of the graph ranks at random.
     """
     require_threads()
     collection = collection.with_target(target)
@@ -211,9 +210,9 @@ def evaluate(
             scorer, facts, side=side, filters=chosen, n_entities=len(graph.entities)
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
-    if joint is None:
-        backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
-        joint = join([graph, *backgrounds], collection.links)
+    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
+    matching = model.settings.relations
+    joint = match_relations([graph, *backgrounds], collection.links, matching).join()
     mask, unseen = covered(joint, graph.name, facts), _unseen(model, scorer, facts)
     n_trained = int(trained.sum())
     left_out = not include_trained

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass
 from itertools import combinations
 from typing import Any, get_args
@@ -10,9 +9,6 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from kgraft.errors import counted
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
@@ -21,11 +17,12 @@ from kgraft.linking.collection import Collection
 from kgraft.linking.identity_links import IdentityLinks, identity_links
 from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
 from kgraft.linking.links import LinkKind, Links
+from kgraft.linking.matched_relations import MatchedRelations, match_relations
+from kgraft.linking.relation_matching import Correspondence
+from kgraft.settings import MatchingSettings
 from kgraft.system.forks import require_threads
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
-
-CONFLICTS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -153,6 +150,7 @@ class Inspection:
         sources: Each source.
         links: Each pair of sources that has links, or names in common.
         conflicts: Links left out because they would join two entities of one source.
+        correspondences: Relations of the target that are matched with those of other sources.
     """
 
     name: str
@@ -162,6 +160,7 @@ class Inspection:
     sources: tuple[SourceReport, ...]
     links: tuple[LinkReport, ...]
     conflicts: tuple[LinkConflict, ...]
+    correspondences: tuple[Correspondence, ...] = ()
 
     def __repr__(self) -> str:
         return visible(
@@ -183,88 +182,19 @@ class Inspection:
         """Return plain data, for JSON."""
         return asdict(self)
 
-    def render(self, console: Console) -> None:
-        """Print tables and sentences."""
-        console.print(
-            f"{self.name}: {counted(len(self.sources), 'source')}, "
-            f"{counted(self.joint_entities, 'entity')} and "
-            + counted(self.joint_relations, "relation")
-            + (" when joined" if len(self.sources) > 1 else "")
-            + (f"; the target is {self.target}" if self.target else ""),
-            markup=False,
-            highlight=False,
-        )
-        console.print(self._source_table())
-        if self.links:
-            console.print(self._link_table())
-        for line in self._remarks():
-            console.print(line, markup=False, highlight=False)
-
-    def _source_table(self) -> Table:
-        table = Table(Column("source", overflow="fold"))
-        for name in ("entities", "relations", "train", "valid", "test", "linked", "covered"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for x in self.sources:
-            counts = (x.entities, x.relations, x.train, x.valid, x.test)
-            shares = (x.linked_share, x.covered_share)
-            table.add_row(
-                Text(visible(x.name)),
-                *(f"{count:,}" for count in counts),
-                *("-" if share is None else f"{100 * share:.1f}%" for share in shares),
-            )
-        return table
-
-    def _link_table(self) -> Table:
-        table = Table(*(Column(x, overflow="fold") for x in ("links between", "and")))
-        for name in ("entities", "relations"):
-            table.add_column(name, justify="right")
-        for x in self.links:
-            ends = Text(visible(x.left)), Text(visible(x.right))
-            table.add_row(*ends, f"{x.entities:,}", f"{x.relations:,}")
-        return table
-
-    def _remarks(self) -> Iterator[str]:
-        yield (
-            "linked: share of entities with a link; covered: share of test facts that another "
-            "source's training facts state."
-        )
-        for source in self.sources:
-            if found := source.oddities():
-                yield f"{source.name} has {'; '.join(found)}."
-        yield f"links left out because of conflicts: {len(self.conflicts):,}."
-        for conflict in self.conflicts[:CONFLICTS_SHOWN]:
-            yield f"  {in_words(conflict)}"
-        if len(self.conflicts) > CONFLICTS_SHOWN:
-            yield f"  and {len(self.conflicts) - CONFLICTS_SHOWN:,} more (--json lists them all)"
-        for x in self.links:
-            yield from _unlinked(x)
-            if x.example is not None:
-                owner, name = x.example
-                yield (
-                    f"links between {x.left} and {x.right} to entities without facts: "
-                    f"{x.without_facts:,}, as {name} of {owner}; such a link brings nothing. If "
-                    f"the name redirects to another, add [[links]] of {owner} with itself."
-                )
-
-
-def _unlinked(x: LinkReport) -> Iterator[str]:
-    """Yield sentences about names that two sources share, but no link joins."""
-    in_both = f"in both {x.left} and {x.right} that no link joins"
-    remedy = 'if the names mean the same, add [[links]] with match = "name"'
-    if x.shared_names:
-        yield f"names of entities {in_both}: {x.shared_names:,}; {remedy}."
-    spelt = f'{in_both}, but for their spelling: %s; {remedy}%s and spelling = "normal".'
-    if x.similar_names:
-        yield "names of entities " + spelt % (f"{x.similar_names:,}", "")
-    if x.similar_relations:
-        yield "names of relations " + spelt % (f"{x.similar_relations:,}", ', kind = "relation"')
-
 
 def inspect(collection: Collection) -> Inspection:
     """Count the contents of a collection."""
     require_threads()
     graphs = list(collection.graphs.values())
     joint = join(graphs, collection.links)
+    matched = {
+        graph.name: match_relations(
+            [graph, *(x for x in graphs if x is not graph)], collection.links, MatchingSettings()
+        )
+        for graph in graphs
+        if len(graph.test) or graph.name == collection.target
+    }
     stated = identity_links(graphs)
     similar = identity_links(graphs, "normal").n_linking if any(stated.n_open.values()) else {}
     reports = (
@@ -277,32 +207,23 @@ def inspect(collection: Collection) -> Inspection:
         joint_entities=joint.n_entities,
         joint_relations=joint.n_relations,
         sources=tuple(
-            _source_report(graph, joint, stated, similar.get(graph.name, 0)) for graph in graphs
+            _source_report(
+                graph, joint, stated, similar.get(graph.name, 0), matched.get(graph.name)
+            )
+            for graph in graphs
         ),
         links=tuple(x for x in reports if any(astuple(x)[2:])),
         conflicts=joint.conflicts,
-    )
-
-
-def in_words(conflict: LinkConflict) -> str:
-    """Describe a conflict: the link, the entities that it would join, and the reason."""
-    one, other = conflict.kept_apart
-    left, right = (f"{source}:{name}" for source, name in (conflict.left, conflict.right))
-    why = (
-        "better supported links decide against it"
-        if conflict.reason == "confidence"
-        else "it contradicts links as sure as itself, which were left out too"
-    )
-    if one == other:
-        return f"{left} = {right} (confidence {conflict.confidence:g}): {why}"
-    return (
-        f"{left} = {right} (confidence {conflict.confidence:g}) would join {one} and {other}, two "
-        f"of {conflict.source}: {why}"
+        correspondences=matched[collection.target].found if collection.target else (),
     )
 
 
 def _source_report(
-    graph: KnowledgeGraph, joint: JointGraph, found: IdentityLinks, n_similar: int
+    graph: KnowledgeGraph,
+    joint: JointGraph,
+    found: IdentityLinks,
+    n_similar: int,
+    matched: MatchedRelations | None,
 ) -> SourceReport:
     facts, stated = graph.triples, graph.identities
     used = np.unique(facts[:, [0, 2]])
@@ -323,8 +244,8 @@ def _source_report(
         known_false=len(graph.known_false),
         uncertain=sum(int((x < 1).sum()) for x in graph.confidence.values()),
         linked_share=float(linked.mean()) if len(linked) else 0.0,
-        covered_share=float(covered(joint, graph.name, graph.test).mean())
-        if len(graph.test)
+        covered_share=float(covered(matched.join(), graph.name, graph.test).mean())
+        if matched is not None and len(graph.test)
         else None,
         unseen_valid=_n_unseen(graph, graph.valid, joint),
         unseen_test=_n_unseen(graph, graph.test, joint),

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
-from kgraft.linking.joint_graph import JointGraph, join, positions_of
+from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
+from kgraft.linking.matched_relations import MatchedRelations, match_relations
+from kgraft.settings import MatchingSettings
+
+KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
 SubgraphMode = Literal["induced", "incident", "k_hop"]
 """``induced``: background facts with both ends linked; ``incident``: with at least one;
@@ -29,7 +33,8 @@ class LinkedSubgraph:
             keep their rows, so target entity ``i`` is row ``i``.
         target: The target's name.
         teacher_entities: For each entity row its row in the teacher, or -1, int64 ``(n,)``.
-        teacher_relations: For each relation row its row in the teacher, or -1, int64 ``(m,)``.
+        teacher_relations: For each relation row its row in the teacher, or -1, int64 ``(m,)``; the
+            number of the teacher's relations more where it is the inverse of that.
     """
 
     graph: JointGraph
@@ -63,6 +68,7 @@ def connect(
     hops: int = 2,
     budget: int | None = None,
     seed: int = 0,
+    relations: MatchingSettings | None = None,
 ) -> LinkedSubgraph:
     """Cut the subgraph that links join to the target out of a teacher's joint graph.
 
@@ -80,6 +86,8 @@ def connect(
         hops: Distance for ``k_hop``; 1 is the same as ``incident``.
         budget: Most background facts, the nearest first, the last hop sampled; all by default.
         seed: Seed of the sample.
+        relations: How to find relations of the target that correspond to those of the background,
+            by ``match_relations``; by default only those of one name, and linked ones, do.
 
     Raises:
         ValueError: If ``hops`` is below 1, ``budget`` below 0, or the target is itself a source of
@@ -96,7 +104,8 @@ def connect(
     linked = _linked_rows(target_links, background)
     distance = _distance(background, linked, {"induced": 0, "incident": 1, "k_hop": hops}[mode])
     facts = _nearest(distance, budget, seed)
-    return _assemble(target, target_links, background, linked, facts)
+    matching = relations or MatchingSettings(use=False)
+    return _assemble(target, target_links, background, linked, facts, matching)
 
 
 def _linked_rows(target_links: Sequence[Links], background: JointGraph) -> NDArray[np.bool_]:
@@ -181,6 +190,7 @@ def _assemble(
     background: JointGraph,
     linked: NDArray[np.bool_],
     facts: NDArray[np.int64],
+    matching: MatchingSettings,
 ) -> LinkedSubgraph:
     """Join the target with the chosen parts of the sources."""
     entities = linked.copy()
@@ -191,17 +201,19 @@ def _assemble(
         source: _cut(background, source, entities, relations, facts)
         for source in background.sources
     }
-    graph = join(
+    certain = [x for kind in KINDS for x in _already_one(background, cuts, kind)]
+    matched = match_relations(
         [target, *(cut.graph for cut in cuts.values())],
         [_moved(x, cuts[x.right]) for x in target_links],
-        certain=_already_one(background, cuts, "entity")
-        + _already_one(background, cuts, "relation"),
+        matching,
+        certain=certain,
     )
+    graph = matched.join(certain=certain)
     return LinkedSubgraph(
         graph,
         target.name,
-        _teacher_rows(graph, background, cuts, target_links, "entity"),
-        _teacher_rows(graph, background, cuts, target_links, "relation"),
+        _teacher_rows(graph, background, cuts, matched, "entity"),
+        _teacher_rows(graph, background, cuts, matched, "relation"),
     )
 
 
@@ -257,7 +269,7 @@ def _teacher_rows(
     graph: JointGraph,
     background: JointGraph,
     cuts: Mapping[str, _Cut],
-    target_links: Sequence[Links],
+    matched: MatchedRelations,
     kind: LinkKind,
 ) -> Rows:
     """Return for each row the teacher's row with the highest sum of link confidences, or -1."""
@@ -267,10 +279,14 @@ def _teacher_rows(
         part = graph.parts[source]
         rows = part.entity_rows if kind == "entity" else part.relation_rows
         teacher = _joint_rows(background, source, cut, kind)
+        if kind == "relation" and source in matched.origins:
+            turned, origin = np.divmod(matched.origins[source], len(cut.relations))
+            restated = teacher[origin] + turned * background.n_relations
+            teacher = np.concatenate([teacher, restated])
         confidence = np.zeros(len(rows))
-        for x in target_links:
-            if x.right == source and x.kind == kind:
-                np.add.at(confidence, _moved(x, cut).pairs[:, 1], x.confidence)
+        for x in matched.links:
+            if x.right == source and x.left == graph.sources[0] and x.kind == kind:
+                np.add.at(confidence, x.pairs[:, 1], x.confidence)
         candidates.append(pl.DataFrame({"row": rows, "teacher": teacher, "confidence": confidence}))
     supported = pl.concat(candidates).group_by("row", "teacher").agg(pl.col("confidence").sum())
     best = supported.sort("confidence", "teacher", descending=[True, False]).unique(

@@ -17,8 +17,13 @@ from kgraft.linking.joint_graph import JointGraph
 
 
 def directed(relations: Tensor, side: Side, n_relations: int) -> Tensor:
-    """Return the rows of relations ``(b,)``, for queries for heads those of their inverses."""
-    return relations if side == "tail" else relations + n_relations
+    """Return the rows of relations ``(b,)``, for queries for heads those of their inverses.
+
+    The inverse of a row of an inverse, which is ``n_relations`` or more, is the relation.
+    """
+    if side == "tail":
+        return relations
+    return torch.where(relations < n_relations, relations + n_relations, relations - n_relations)
 
 
 def without_known(

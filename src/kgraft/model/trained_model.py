@@ -384,7 +384,7 @@ class TrainedModel:
         graph, part = collection.graphs[name], self.graph.parts.get(name)
         if part is None:
             links = self.graph.translate_links(collection.links, collection.graphs)
-            subgraph = connect(graph, links, self.graph, budget=0)
+            subgraph = connect(graph, links, self.graph, relations=self.settings.relations)
             own = subgraph.graph.parts[name]
             entities = subgraph.teacher_entities[own.entity_rows]
             relations = subgraph.teacher_relations[own.relation_rows]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
+from kgraft.linking.matched_relations import match_relations
 from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
@@ -82,7 +82,8 @@ def pretraining_task(
             "there is no background to pre-train on: the collection holds the target alone"
         )
     graphs = [collection.graphs[name] for name in names]
-    graph = join(graphs, collection.links)
+    matched = match_relations(graphs, collection.links, settings.relations, restate=False)
+    graph = matched.join()
     return EmbeddingTask(
         "embeddings of the teacher",
         graph,

@@ -142,6 +142,7 @@ def retraining_context(
         hops=settings.subgraph.hops,
         budget=settings.subgraph.budget,
         seed=settings.training.seed,
+        relations=settings.relations,
     ).limit_teacher(teacher.kge.n_entities)
     if not (allow_unlinked or subgraph.linked.any()):
         raise _no_link(collection, own.name, teacher)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
 from kgraft.linking.link_confidence import weights_by_link_confidence
+from kgraft.linking.matched_relations import match_relations
 from kgraft.linking.stated_weights import stated_weights
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
@@ -61,7 +61,7 @@ def training_context(
     own = collection.target_graph
     collection = collection.with_target(own.name)
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
-    graph = join([own, *others], collection.links)
+    graph = match_relations([own, *others], collection.links, settings.relations).join()
     task = EmbeddingTask(
         f"embeddings for {own.name}",
         graph,

@@ -18,7 +18,6 @@ from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
 from kgraft.model.calibration import ReliabilityBin, reliability_bins
 from kgraft.model.evidence import By
 from kgraft.model.trained_model import TrainedModel
@@ -96,7 +95,6 @@ def measure_held_out(
             )
     chosen = list(collection.graphs) if target is None else [target]
     names = [x for x in chosen if len(getattr(collection.with_target(x).target_graph, split))]
-    joint = join(list(collection.graphs.values()), collection.links) if names else None
     return [
         evaluate(
             model,
@@ -107,7 +105,6 @@ def measure_held_out(
             by=by,
             max_facts=_max_facts(len(collection.graphs[name].entities), len(names)),
             include_trained=include_trained,
-            joint=joint,
         )
         for name in names
     ]

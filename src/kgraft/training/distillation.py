@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kgraft.linking.linked_subgraph import LinkedSubgraph
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
+from kgraft.model.scorer import directed
 from kgraft.settings import DistillationSettings, ModelSettings
 from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
@@ -162,7 +163,8 @@ class DistillationLoss(AuxiliaryLoss):
 
 def with_inverses(relations: Tensor, n_relations: int) -> Tensor:
     """Append the row of each relation's inverse, ``(2 m,)``, to rows ``(m,)``; -1 stays -1."""
-    return torch.cat([relations, torch.where(relations >= 0, relations + n_relations, -1)])
+    inverses = directed(relations, "head", n_relations)
+    return torch.cat([relations, torch.where(relations >= 0, inverses, -1)])
 
 
 def initial_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> Tensor:

@@ -157,7 +157,9 @@ def named_layout(layout: Path) -> Path:
 
 
 def test_a_real_pair_with_relations_of_their_own(named_layout: Path, tmp_path: Path) -> None:
-    place = script("never_costs").private_pair(named_layout, "aa", "bb", tmp_path / "pair")
+    place = script("private_names").private_collection(
+        named_layout, ["aa", "bb"], tmp_path / "pair", target="aa"
+    )
     pair, whole = read_collection(place, allow_outside=True), read_collection(named_layout)
     assert (pair.target, list(pair.graphs)) == ("aa", ["aa", "bb"])
     for name, graph in pair.graphs.items():
@@ -175,7 +177,7 @@ def test_a_real_pair_with_relations_of_their_own(named_layout: Path, tmp_path: P
 
 def test_real_graphs_without_links_are_refused(named_layout: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no links between bb and cc"):
-        script("never_costs").private_pair(named_layout, "bb", "cc", tmp_path / "pair")
+        script("private_names").private_collection(named_layout, ["bb", "cc"], tmp_path / "pair")
 
 
 @pytest.mark.slow

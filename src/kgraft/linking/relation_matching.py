@@ -8,10 +8,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from kgraft.alignment.nodes import Ints, Nodes, incidence
-from kgraft.alignment.settings import RelationSettings
+from kgraft.linking.joint_graph import JointGraph, JointSource
+from kgraft.settings import RelationSettings
+
+Ints = NDArray[np.int64]
 
 Kind = Literal["same", "narrower", "broader"]
 
@@ -52,8 +55,17 @@ class Correspondence:
             f"{whose[self.kind]} facts that the other graph could state"
         )
 
+    def in_words(self) -> str:
+        """Return the correspondence as a short line, with its confidence and support."""
+        sign = {"same": "=", "narrower": "is part of", "broader": "includes"}[self.kind]
+        other = f"the inverse of {self.other}" if self.inverse else self.other
+        return (
+            f"{self.relation} {sign} {other} of {self.right} ({self.confidence:.0%}, "
+            f"{self.support:,} shared)"
+        )
 
-def correspondences(nodes: Nodes, clusters: Ints, settings: RelationSettings) -> pl.DataFrame:
+
+def correspondences(joint: JointGraph, clusters: Ints, settings: RelationSettings) -> pl.DataFrame:
     """Compare relations of any two graphs by the facts between linked entities.
 
     The other graph could state a fact if it has both entities and any fact of the other relation
@@ -65,7 +77,7 @@ def correspondences(nodes: Nodes, clusters: Ints, settings: RelationSettings) ->
         ``forward`` and ``backward``: indices of graphs, rows of relations, and the share of the
         facts of ``relation`` that ``other`` states too, and the reverse.
     """
-    facts = _facts(nodes, clusters)
+    facts = _facts(joint, clusters)
     others = facts.rename({"relation": "other", "source": "other_source"})
     shared = pl.concat(
         facts.join(others, left_on=["head", "tail"], right_on=ends)
@@ -75,33 +87,41 @@ def correspondences(nodes: Nodes, clusters: Ints, settings: RelationSettings) ->
         .with_columns(inverse=pl.lit(ends[0] == "tail"))
         for ends in (["head", "tail"], ["tail", "head"])
     ).filter(pl.col("support") >= settings.support)
-    return _with_shares(shared, nodes, clusters, facts)
+    return _with_shares(shared, joint, clusters, facts)
 
 
-def _facts(nodes: Nodes, clusters: Ints) -> pl.DataFrame:
-    heads, relations, tails = nodes.joint.triples.T
+def _facts(joint: JointGraph, clusters: Ints) -> pl.DataFrame:
+    heads, relations, tails = joint.triples.T
     return pl.DataFrame(
         {
             "head": clusters[heads],
             "relation": relations,
             "tail": clusters[tails],
-            "source": nodes.joint.triple_sources.astype(np.int64),
+            "source": joint.triple_sources.astype(np.int64),
         }
     ).unique(maintain_order=True)
 
 
+def _members(joint: JointGraph, clusters: Ints) -> NDArray[np.bool_]:
+    """Return which graphs each cluster has an entity of, ``(clusters, graphs)``."""
+    found = np.zeros((int(clusters.max(initial=-1)) + 1, len(joint.parts)), dtype=np.bool_)
+    for place, part in enumerate(joint.parts.values()):
+        found[clusters[part.entity_rows], place] = True
+    return found
+
+
 def _with_shares(
-    shared: pl.DataFrame, nodes: Nodes, clusters: Ints, facts: pl.DataFrame
+    shared: pl.DataFrame, joint: JointGraph, clusters: Ints, facts: pl.DataFrame
 ) -> pl.DataFrame:
-    members = nodes.members(clusters)
-    size = len(members), 2 * nodes.joint.n_relations
+    is_member = _members(joint, clusters)
+    size = len(is_member), 2 * joint.n_relations
     own = [
         facts.filter(pl.col("source") == place).select("head", "relation", "tail").to_numpy()
-        for place in range(len(nodes.graphs))
+        for place in range(len(joint.parts))
     ]
     stating = []
     for heads, relations, tails in (facts_of.T for facts_of in own):
-        columns = np.concatenate([relations, relations + nodes.joint.n_relations])
+        columns = np.concatenate([relations, relations + joint.n_relations])
         stating.append(incidence(np.concatenate([heads, tails]), columns, size))
     possible = np.zeros(len(shared))
     keys = shared.select(
@@ -109,7 +129,7 @@ def _with_shares(
     ).to_numpy()
     for source, other in sorted({(int(x), int(y)) for x, y in keys[:, [0, 2]]}):
         heads, relations, tails = own[source].T
-        linked = (members[heads, other] >= 0) & (members[tails, other] >= 0)
+        linked = is_member[heads, other] & is_member[tails, other]
         at = (keys[:, 0] == source) & (keys[:, 2] == other)
         for ends, shift in ((heads, 0), (tails, 1)):
             stated = sp.csr_array(
@@ -117,7 +137,7 @@ def _with_shares(
             )
             counts = (stated @ stating[other]).tocsr()
             # Its heads are the other's heads, unless one is the inverse of the other.
-            columns = keys[at, 3] + nodes.joint.n_relations * (keys[at, 4] ^ shift)
+            columns = keys[at, 3] + joint.n_relations * (keys[at, 4] ^ shift)
             found = np.asarray(counts[keys[at, 1], columns]).ravel()
             possible[at] = np.maximum(possible[at], found)
     shares = shared.with_columns(forward=pl.Series(shared["support"].to_numpy() / (possible + 1)))
@@ -127,7 +147,7 @@ def _with_shares(
     return shares.join(back, left_on=on, right_on=turned).sort(on)
 
 
-def same_relations(nodes: Nodes, found: pl.DataFrame, threshold: float) -> pl.DataFrame:
+def same_relations(joint: JointGraph, found: pl.DataFrame, threshold: float) -> pl.DataFrame:
     """Return correspondences that hold both ways and have no better rival on either side.
 
     Relations of one name in two graphs are the same, whatever their facts.
@@ -136,8 +156,8 @@ def same_relations(nodes: Nodes, found: pl.DataFrame, threshold: float) -> pl.Da
     shared = pl.DataFrame(
         [
             (place, row, other_place)
-            for place, part in enumerate(nodes.joint.parts.values())
-            for other_place, other in enumerate(nodes.joint.parts.values())
+            for place, part in enumerate(joint.parts.values())
+            for other_place, other in enumerate(joint.parts.values())
             if place != other_place
             for row in np.intersect1d(part.relation_rows, other.relation_rows).tolist()
         ],
@@ -182,14 +202,14 @@ def unified(found: pl.DataFrame, n_relations: int) -> Ints:
 
 
 def named(
-    nodes: Nodes, found: pl.DataFrame, settings: RelationSettings
+    joint: JointGraph, found: pl.DataFrame, settings: RelationSettings
 ) -> tuple[Correspondence, ...]:
     """Return equal relations and those that are part of another, for people to read.
 
     Each pair occurs once, the earlier graph at the left, the most certain first.
     """
     keys = ["source", "relation", "other_source", "other", "inverse"]
-    same = same_relations(nodes, found, settings.threshold).select(*keys, "both")
+    same = same_relations(joint, found, settings.threshold).select(*keys, "both")
     marked = found.filter(pl.col("source") < pl.col("other_source"))
     marked = marked.join(same, on=keys, how="left").with_columns(
         part=pl.max_horizontal("forward", "backward")
@@ -201,14 +221,14 @@ def named(
     marked = marked.unique(keys[:-1], keep="first", maintain_order=True)
     shown = []
     for row in marked.iter_rows(named=True):
-        one, two = nodes.graphs[row["source"]], nodes.graphs[row["other_source"]]
+        one, two = joint.sources[row["source"]], joint.sources[row["other_source"]]
         part: Kind = "narrower" if row["forward"] >= row["backward"] else "broader"
         shown.append(
             Correspondence(
-                one.name,
-                _own_name(nodes, row["source"], row["relation"]),
-                two.name,
-                _own_name(nodes, row["other_source"], row["other"]),
+                one,
+                _own_name(joint.parts[one], row["relation"]),
+                two,
+                _own_name(joint.parts[two], row["other"]),
                 part if row["both"] is None else "same",
                 row["inverse"],
                 round(row["part"] if row["both"] is None else row["both"], 4),
@@ -218,7 +238,14 @@ def named(
     return tuple(shown)
 
 
-def _own_name(nodes: Nodes, place: int, row: int) -> str:
-    """Return a relation's name in one graph."""
-    part = nodes.joint.parts[nodes.graphs[place].name]
+def _own_name(part: JointSource, row: int) -> str:
+    """Return a relation's name in one source."""
     return part.relations.name(int(np.flatnonzero(part.relation_rows == row)[0]))
+
+
+def incidence(rows: Ints, columns: Ints, shape: tuple[int, int]) -> sp.csr_array:
+    """Return a sparse matrix with ones at the given positions, which may be repeated."""
+    found = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    found.sum_duplicates()
+    found.data[:] = 1
+    return found

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from kgraft.alignment.nodes import Nodes
-from kgraft.alignment.relations import (
+from kgraft.linking.collection import Collection
+from kgraft.linking.relation_matching import (
     Correspondence,
     correspondences,
     named,
     same_relations,
     unified,
 )
-from kgraft.alignment.settings import RelationSettings
-from kgraft.linking.collection import Collection
+from kgraft.settings import RelationSettings
 
 SETTINGS = RelationSettings(support=2, threshold=0.6, part_threshold=0.7)
 
@@ -22,7 +22,7 @@ SETTINGS = RelationSettings(support=2, threshold=0.6, part_threshold=0.7)
 def found(collection: Collection) -> dict[tuple[str, str], Correspondence]:
     nodes = Nodes.of(collection, collection.links)
     clusters = nodes.clusters(collection.links)
-    told = named(nodes, correspondences(nodes, clusters, SETTINGS), SETTINGS)
+    told = named(nodes.joint, correspondences(nodes.joint, clusters, SETTINGS), SETTINGS)
     return {(x.relation, x.other): x for x in told}
 
 
@@ -97,7 +97,7 @@ def test_unified_relations_turn_with_their_inverses(collection_of) -> None:
     )
     nodes = Nodes.of(made, made.links)
     clusters = nodes.clusters(made.links)
-    same = same_relations(nodes, correspondences(nodes, clusters, SETTINGS), 0.6)
+    same = same_relations(nodes.joint, correspondences(nodes.joint, clusters, SETTINGS), 0.6)
     rules, subject = 0, 1
     assert unified(same, 2).tolist() == [rules, subject, subject, rules]
     assert unified(same.clear(), 2).tolist() == np.arange(4).tolist()
