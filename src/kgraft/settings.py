@@ -200,8 +200,7 @@ class MatchingSettings(RelationSettings):
     """The matching of relations with those of other sources, by what both state."""
 
     use: bool = True
-    """Use relations that correspond: the same ones become one, and facts of an inverse or narrower
-    one of another source count as the target's relation."""
+    """Make relations one that are the same, and restate facts of inverse and narrower ones."""
 
 
 class TrainSettings(Settings):

@@ -32,6 +32,13 @@ def test_heads_are_scored_by_the_inverse_relation(model: KgeModel) -> None:
     assert scores.tolist() == [[0.0, 1.0, -7.0], [-1.0, 1.0, -10.0]]
 
 
+def test_a_row_of_an_inverse_asks_the_other_way_round(model: KgeModel) -> None:
+    anchors, relations = torch.tensor([0, 2]), torch.tensor([0, 1])
+    for side, other in (("tail", "head"), ("head", "tail")):
+        turned = model.score(anchors, relations + 2, side=side)
+        assert turned.equal(model.score(anchors, relations, side=other))
+
+
 def test_candidates_are_scored_in_their_order(model: KgeModel) -> None:
     scores = model.score(
         torch.tensor([0]), torch.tensor([0]), side="tail", candidates=torch.tensor([2, 0])

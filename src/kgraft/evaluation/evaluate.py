@@ -228,7 +228,10 @@ def _unseen(model: TrainedModel, scorer: MappedScorer, facts: Triples) -> NDArra
     known = np.zeros(model.graph.n_relations + 1, dtype=np.bool_)
     known[relations] = True
     ends = entities[scorer.entity_rows][facts[:, [0, 2]]].all(axis=1)
-    mask: NDArray[np.bool_] = ~(ends & known[scorer.relation_rows][facts[:, 1]])
+    # A relation may be the inverse of one of the model's.
+    rows = scorer.relation_rows
+    rows = np.where(rows < model.graph.n_relations, rows, rows - model.graph.n_relations)
+    mask: NDArray[np.bool_] = ~(ends & known[rows][facts[:, 1]])
     return mask
 
 
