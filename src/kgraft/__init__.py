@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from kgraft.alignment.align import align
     from kgraft.alignment.audit import audit
+    from kgraft.alignment.graft import graft
     from kgraft.alignment.settings import AlignSettings
     from kgraft.errors import DataError, KgraftError, KgraftWarning
     from kgraft.exporting.export import export
@@ -65,6 +66,7 @@ __all__ = [
     "export",
     "from_frame",
     "from_pykeen",
+    "graft",
     "inspect",
     "load_model",
     "pretrain",
@@ -95,6 +97,7 @@ _MODULES = {
     "export": "exporting.export",
     "from_frame": "io.interchange",
     "from_pykeen": "io.interchange",
+    "graft": "alignment.graft",
     "inspect": "linking.inspection",
     "load_model": "model.directory",
     "pretrain": "pipeline.pretrain",

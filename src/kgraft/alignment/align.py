@@ -130,6 +130,7 @@ def align(
     collection: Collection,
     settings: AlignSettings | None = None,
     *,
+    target: str | None = None,
     listener: Listener | None = None,
 ) -> Alignment:
     """Find links between the graphs of a collection.
@@ -141,22 +142,28 @@ def align(
     Args:
         collection: Graphs and known links, of which none are needed where names suffice.
         settings: By default ``AlignSettings()``.
+        target: A graph: only its entities and relations are matched with those of the others, which
+            are not matched with each other.
         listener: Receives the number of rounds done; by default a bar or log lines.
 
     Raises:
         DataError: If there is only one graph.
+        UnknownNameError: If there is no such target.
         KgraftError: If names are to be compared and the libraries for that are not installed.
     """
     require_threads()
     settings, listener = settings or AlignSettings(), listener or default_listener()
     nodes = Nodes.of(collection, collection.links)
-    names = names_of(nodes, settings.labels)
-    found = _Matching(nodes, names, collection.links, settings, listener).run()
+    only = None if target is None else nodes.graph_index(target)
+    names = names_of(nodes, settings.labels, only)
+    found = _Matching(nodes, names, collection.links, settings, listener, only).run()
     for _ in range(settings.vectors.rounds):
         names_and_vectors = add_vector_neighbours(
             with_links(collection, found), nodes, found.clusters, names, settings.vectors, listener
         )
-        found = _Matching(nodes, names_and_vectors, collection.links, settings, listener).run()
+        found = _Matching(
+            nodes, names_and_vectors, collection.links, settings, listener, only
+        ).run()
     return found
 
 
@@ -189,8 +196,10 @@ class _Matching:
         links: Sequence[Links],
         settings: AlignSettings,
         listener: Listener,
+        only: int | None = None,
     ) -> None:
         self._nodes = nodes
+        self._only = only
         self._names = names
         self._links = links
         self._settings = settings
@@ -206,7 +215,7 @@ class _Matching:
             self._round(float(threshold))
             self._listener.advance(1)
         self._listener.end()
-        found = correspondences(self._nodes.joint, self._clusters, self._settings.relations)
+        found = self._correspondences()
         return Alignment(
             self._nodes,
             self._clusters,
@@ -215,16 +224,23 @@ class _Matching:
             self._compare()[0],
         )
 
+    def _correspondences(self) -> pl.DataFrame:
+        found = correspondences(self._nodes.joint, self._clusters, self._settings.relations)
+        if self._only is None:
+            return found
+        return found.filter(pl.any_horizontal(pl.col("source", "other_source") == self._only))
+
     def _compare(self) -> tuple[Candidates, Neighbours]:
         nodes, clusters, settings = self._nodes, self._clusters, self._settings
-        found = correspondences(nodes.joint, clusters, settings.relations)
+        found = self._correspondences()
         same = same_relations(nodes.joint, found, settings.relations.threshold)
         relations = unified(same, nodes.joint.n_relations)
         around = neighbours(nodes, clusters, relations, settings.structure)
         keys, pairs = self._names.of_clusters(clusters)
         evidence = Evidence(around.of_clusters(clusters), keys, pairs, self._names.unlike)
         members = nodes.members(clusters)
-        return candidates(evidence, members, settings.accept.no_partner_odds), around
+        odds = settings.accept.no_partner_odds
+        return candidates(evidence, members, odds, self._only), around
 
     def _round(self, threshold: float) -> None:
         compared, around = self._compare()
@@ -252,6 +268,8 @@ class _Matching:
         known = given.min(axis=1) * size + given.max(axis=1)
         found = []
         for (left, right), pairs in self._nodes.joined_pairs(self._clusters).items():
+            if self._only not in (None, left, right):
+                continue
             names = self._nodes.graphs[left].name, self._nodes.graphs[right].name
             rows = np.stack([self._nodes.rows(column) for column in pairs.T], axis=1)
             new = ~np.isin(pairs[:, 0] * size + pairs[:, 1], known)

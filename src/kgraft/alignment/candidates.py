@@ -43,7 +43,7 @@ class Evidence:
     pairs: sp.csr_array
     unlike: float = 0.0
 
-    def between(self, rows: slice) -> sp.csr_array:
+    def between(self, rows: Ints) -> sp.csr_array:
         """Return the evidence for pairs of some clusters with all, ``(len(rows), n)``."""
         structure = (self.structure[rows] @ self.structure.T).tocsr()
         named = (self.labels[rows] @ self.labels.T + self.pairs[rows]).tocsr()
@@ -86,7 +86,9 @@ class Candidates:
         return found
 
 
-def candidates(evidence: Evidence, members: Ints, no_partner_odds: float) -> Candidates:
+def candidates(
+    evidence: Evidence, members: Ints, no_partner_odds: float, only: int | None = None
+) -> Candidates:
     """Compare all clusters with evidence in common.
 
     A pair's odds are divided by those of all its rivals: pairs of the same cluster of which only
@@ -97,22 +99,29 @@ def candidates(evidence: Evidence, members: Ints, no_partner_odds: float) -> Can
         evidence: Evidence for clusters.
         members: Each cluster's node of each graph, or -1, ``(n, graphs)``.
         no_partner_odds: Prior odds that a cluster has no partner in a graph.
+        only: A graph's index: only clusters with an entity of it are compared with others.
     """
     holds = members >= 0
-    kept, totals = [], np.zeros(holds.shape)
-    for start in range(0, len(holds), ROWS):
-        rows = slice(start, start + ROWS)
-        left, right, strength = _possible(evidence.between(rows), start, holds)
+    asked = np.arange(len(holds)) if only is None else np.flatnonzero(holds[:, only])
+    none = np.empty(0, dtype=np.int64)
+    kept, totals = [(none, none, np.empty(0))], np.zeros(holds.shape)
+    for start in range(0, len(asked), ROWS):
+        rows = asked[start : start + ROWS]
+        left, right, strength = _possible(evidence.between(rows), rows, holds)
         odds = np.expm1(np.minimum(strength, LARGEST))
-        for place in range(holds.shape[1]):
-            with_place = holds[right, place]
-            totals[:, place] += np.bincount(
-                left[with_place], weights=odds[with_place], minlength=len(holds)
-            )
+        sides = [(left, right)] if only is None else [(left, right), (right, left)]
+        for one, other in sides:
+            for place in range(holds.shape[1]):
+                with_place = holds[other, place]
+                totals[:, place] += np.bincount(
+                    one[with_place], weights=odds[with_place], minlength=len(holds)
+                )
         order = np.lexsort((right, -strength, left))
         left, right, strength = left[order], right[order], strength[order]
         best = rank_in_group(left) < KEPT
         kept.append((left[best], right[best], strength[best]))
+        if only is not None:
+            kept.append((right[best], left[best], strength[best]))
     left, right, strength = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     odds = np.expm1(np.minimum(strength, LARGEST))
     probability = np.ones(len(left))
@@ -127,11 +136,11 @@ def candidates(evidence: Evidence, members: Ints, no_partner_odds: float) -> Can
 
 
 def _possible(
-    product: sp.csr_array, start: int, holds: NDArray[np.bool_]
+    product: sp.csr_array, rows: Ints, holds: NDArray[np.bool_]
 ) -> tuple[Ints, Ints, Floats]:
     """Return pairs with evidence and without two entities of one graph."""
     pairs = product.tocoo()
-    left = pairs.row.astype(np.int64) + start
+    left = rows[pairs.row]
     right = pairs.col.astype(np.int64)
     bits = holds @ (1 << np.arange(holds.shape[1]))
     possible = ((bits[left] & bits[right]) == 0) & (pairs.data > 0)

@@ -81,12 +81,17 @@ class Names:
         return cls((), sp.csr_array((n_nodes, 0), dtype=np.float64), none, empty, empty, 0.0)
 
 
-def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
+def names_of(nodes: Nodes, settings: LabelSettings, only: int | None = None) -> Names:
     """Compare names, labels and literals of all nodes.
 
     Keys are the normal forms of labels, with and without a remark in brackets, of aliases and of
     the endings of names, and other values of attributes, of at most ``settings.max_entities``
     entities of one graph.
+
+    Args:
+        nodes: All entities.
+        settings: Weights of names.
+        only: A graph's index: only its names are compared with those of others.
 
     Raises:
         KgraftError: If the libraries that compare names are not installed.
@@ -106,8 +111,13 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
     source = pl.Series(nodes.source_of)
     keys = keys.with_columns(source=source.gather(keys["node"]))
     of_graph = keys.group_by("key", "source").agg(n=pl.len())
-    usable = of_graph.group_by("key").agg(most=pl.col("n").max(), graphs=pl.len())
-    usable = usable.filter(pl.col("graphs") > 1, pl.col("most") <= settings.max_entities)
+    compared = pl.len() > 1 if only is None else (pl.col("source") == only).any()
+    usable = of_graph.group_by("key").agg(
+        most=pl.col("n").max(), graphs=pl.len(), compared=compared
+    )
+    usable = usable.filter(
+        pl.col("graphs") > 1, pl.col("most") <= settings.max_entities, pl.col("compared")
+    )
     usable = usable.sort("key").with_row_index("column")
     keys = keys.join(usable, on="key").sort("node", "column")
     weight = np.sqrt(-np.log1p(-keys["probability"].to_numpy()))
@@ -115,7 +125,7 @@ def names_of(nodes: Nodes, settings: LabelSettings) -> Names:
         (weight, (keys["node"].to_numpy(), keys["column"].to_numpy().astype(np.int64))),
         shape=(len(nodes), len(usable)),
     )
-    alike, similarity = _alike(nodes, texts, settings)
+    alike, similarity = _alike(nodes, texts, settings, only)
     probability = 1 / (1 + np.exp(-settings.slope * (similarity - settings.midpoint)))
     return Names(usable["key"].to_list(), weights, alike, similarity, probability, settings.unlike)
 
@@ -168,7 +178,9 @@ def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl
     )
 
 
-def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple[Ints, Floats]:
+def _alike(
+    nodes: Nodes, texts: Sequence[str], settings: LabelSettings, only: int | None
+) -> tuple[Ints, Floats]:
     """Return pairs of nodes of two graphs with labels spelt alike, and their similarity."""
     from rapidfuzz import fuzz, process
 
@@ -177,6 +189,8 @@ def _alike(nodes: Nodes, texts: Sequence[str], settings: LabelSettings) -> tuple
     found, similar = [], []
     grams = _grams(nodes, forms, settings)
     for one, other in combinations(range(len(nodes.graphs)), 2):
+        if only not in (None, one, other):
+            continue
         pairs = _lookups(grams, nodes.first, one, other)
         pairs = np.array(
             [(x, y) for x, y in pairs.tolist() if digits[x] == digits[y] and forms[x] != forms[y]],
@@ -263,7 +277,8 @@ def transliterator() -> ModuleType:
     except ImportError as error:
         raise KgraftError(
             "names are compared with the help of anyascii and rapidfuzz, which are not installed. "
-            "Install them with pip install 'kgraft[align]', or set labels.use=false."
+            "Install them with pip install 'kgraft[align]', or do without names: --set "
+            "labels.use=false (of graft: --set align.labels.use=false)."
         ) from error
     return anyascii
 

@@ -60,6 +60,7 @@ class Nodes:
 
     def graph_index(self, name: str) -> int:
         """Return the index of a graph."""
+        self.joint.part(name)  # An unknown name is refused there.
         return self.joint.sources.index(name)
 
     def pairs(self, links: Sequence[Links]) -> tuple[Ints, Floats]:

@@ -1,4 +1,4 @@
-"""The settings of ``align`` and ``audit``."""
+"""The settings of ``align``, ``audit`` and ``graft``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kgraft.settings import RelationSettings
+from kgraft.settings import RelationSettings, RetrainSettings
 from kgraft.toml_settings import Settings
 
 
@@ -95,3 +95,10 @@ class AlignSettings(Settings):
     """The evidence of vectors."""
     accept: AcceptSettings = AcceptSettings()
     """The choice of links."""
+
+
+class GraftSettings(RetrainSettings):
+    """The settings of ``graft``: those of ``retrain``, and of the search for links."""
+
+    align: AlignSettings = AlignSettings()
+    """The search for links."""

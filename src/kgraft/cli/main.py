@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "settings": ("kgraft.cli.settings:settings", "kgraft settings --command train > my.toml"),
     },
     "Train": {
+        "graft": ("kgraft.cli.graft:graft", "kgraft graft mine.ttl --onto teacher -o student"),
         "pretrain": ("kgraft.cli.training:pretrain", "kgraft pretrain collection.toml -o teacher"),
         "retrain": (
             "kgraft.cli.training:retrain",

@@ -80,14 +80,24 @@ def report(
             say(f"The report is in {place}")
 
 
-def report_beside(trained: TrainedModel, directory: Path, collection: Collection) -> Path:
-    """Write the report of a model into its directory, on validation facts; return its file."""
+def report_beside(
+    trained: TrainedModel, directory: Path, collection: Collection, file: Path | None = None
+) -> Path:
+    """Write a model's report on validation facts, by default into its directory; return its file.
+
+    Args:
+        trained: The model.
+        directory: Its directory.
+        collection: Its facts.
+        file: Another file to write to.
+    """
     from kgraft.model.directory import REPORT
     from kgraft.reporting.model_report import report as model_report
     from kgraft.reporting.page import write_page
 
-    write_page(directory / REPORT, model_report(trained, collection, origin=_origin(directory)))
-    return directory / REPORT
+    place = file or directory / REPORT
+    write_page(place, model_report(trained, collection, origin=_origin(directory)))
+    return place
 
 
 def _origin(directory: Path) -> dict[str, str]:

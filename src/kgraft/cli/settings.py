@@ -20,6 +20,7 @@ KINDS = {
     "train": "kgraft.settings:TrainSettings",
     "pretrain": "kgraft.settings:TrainSettings",
     "retrain": "kgraft.settings:RetrainSettings",
+    "graft": "kgraft.alignment.settings:GraftSettings",
     "align": "kgraft.alignment.settings:AlignSettings",
     "benchmark": "kgraft_experiments.benchmark.settings:BenchmarkSettings",
     "synth": "kgraft_experiments.synthesis.settings:SynthSettings",
@@ -33,7 +34,7 @@ def settings(
         typer.Argument(metavar="FILE", help="TOML file that changes some.", show_default=False),
     ] = None,
     command: Annotated[
-        Literal["train", "pretrain", "retrain", "align", "benchmark", "synth"],
+        Literal["train", "pretrain", "retrain", "graft", "align", "benchmark", "synth"],
         typer.Option("--command", help="Command that the settings are for."),
     ] = "retrain",
     changes: SetOption = None,

@@ -54,18 +54,22 @@ S = TypeVar("S", bound="TrainSettings")
 
 
 @dataclass(frozen=True)
-class _Job:
+class TrainingJob:
     """A training on a collection that has been read.
 
     Args:
         collection: The collection.
         train: Trains the model.
         estimate: Returns what that takes, without training or mining.
+        beside: Writes further files into the model's directory.
+        lines: Returns what else to say of the model.
     """
 
     collection: Collection
     train: Callable[[RunOptions], TrainedModel]
     estimate: Callable[[], Estimate]
+    beside: Callable[[Path], None] | None = None
+    lines: Callable[[TrainedModel], Sequence[str]] = lambda _: ()
 
 
 FromOption = Annotated[
@@ -104,7 +108,7 @@ def train(
     from kgraft.pipeline.train import training_context
     from kgraft.settings import TrainSettings
 
-    def prepare(chosen: TrainSettings) -> _Job:
+    def prepare(chosen: TrainSettings) -> TrainingJob:
         known = read_collection(collection, allow_outside=allow_outside)
 
         def plan() -> Estimate:
@@ -112,10 +116,10 @@ def train(
             return estimate(context.task.on(device), context)
 
         job = partial(train_model, known, chosen, target=target, alone=alone, device=device)
-        return _Job(known, lambda options: job(options=options), plan)
+        return TrainingJob(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
-        _train(
+        run_training(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
@@ -154,7 +158,7 @@ def pretrain(
     from kgraft.pipeline.pretrain import pretraining_task
     from kgraft.settings import TrainSettings
 
-    def prepare(chosen: TrainSettings) -> _Job:
+    def prepare(chosen: TrainSettings) -> TrainingJob:
         known = read_collection(collection, allow_outside=allow_outside).with_target(target)
         asked = None if sources is None else names(sources)
 
@@ -162,10 +166,10 @@ def pretrain(
             return estimate(pretraining_task(known, chosen, sources=asked).on(device))
 
         job = partial(pretrain_model, known, chosen, sources=asked, device=device)
-        return _Job(known, lambda options: job(options=options), plan)
+        return TrainingJob(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
-        _train(
+        run_training(
             prepare,
             chosen_settings(TrainSettings, settings, changes or ()),
             directory,
@@ -210,7 +214,7 @@ def retrain(
         base = None if start is None else settings_after(start)
         asked: Any = {"target": target, "start": start, "allow_unlinked": allow_unlinked}
 
-        def prepare(chosen: RetrainSettings) -> _Job:
+        def prepare(chosen: RetrainSettings) -> TrainingJob:
             model = load_model(teacher)
             known = read_collection(collection, model.graph.graphs(), allow_outside=allow_outside)
             known = _decided(known, decisions or (), target)
@@ -222,9 +226,9 @@ def retrain(
                 return estimate(context.task.on(device), context)
 
             job = partial(retrain_model, known, model, chosen, compare_alone=compare_alone, **asked)
-            return _Job(known, lambda options: job(options=options, device=device), plan)
+            return TrainingJob(known, lambda options: job(options=options, device=device), plan)
 
-        _train(
+        run_training(
             prepare,
             chosen_settings(RetrainSettings, settings, changes or (), base=base),
             directory,
@@ -246,8 +250,8 @@ def _decided(known: Collection, files: Sequence[Path], target: str | None) -> Co
     return known
 
 
-def _train(
-    prepare: Callable[[S], _Job],
+def run_training(
+    prepare: Callable[[S], TrainingJob],
     chosen: S,
     directory: Path,
     *,
@@ -256,11 +260,16 @@ def _train(
     resume: bool,
     overwrite: bool,
     dry_run: bool,
+    report: Path | None = None,
 ) -> None:
-    """Train a model, save it and report on it; or only estimate what that takes."""
+    """Train a model, save it and report on it; or only estimate what that takes.
+
+    The report is in the model's directory, unless another file is given.
+    """
     from kgraft.model.directory import check_free, save_model
     from kgraft.model.gain import gain_rows
     from kgraft.pipeline.update import UPDATE_METRIC, Change
+    from kgraft.reporting.page import check_replaceable
     from kgraft.system.devices import parse_device
 
     use_threads(threads)
@@ -269,19 +278,23 @@ def _train(
         for line in _estimate_lines(prepare(chosen).estimate()):
             say(line)
         return
+    if report is not None:
+        check_replaceable(report)
     with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
         job = prepare(chosen)
         model = job.train(options)
-        save_model(model, directory, overwrite=overwrite)
+        save_model(model, directory, overwrite=overwrite, beside=job.beside)
     with lost_output_allowed():
         say(f"{_summary(model)}; the model is in {directory}")
         if UPDATE_METRIC in model.metrics:
             for line in _change_lines(Change(**model.metrics[UPDATE_METRIC])):
                 say(line)
+        for line in job.lines(model):
+            say(line)
         if rows := gain_rows(model.metrics):
             out.print(_gain_table(rows))
-    place = report_beside(model, directory, job.collection)
+    place = report_beside(model, directory, job.collection, report)
     with lost_output_allowed():
         say(f"A report on it is in {place}")
 

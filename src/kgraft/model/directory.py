@@ -10,6 +10,8 @@ facts.parquet          head, relation, tail (rows), source: the training facts; 
                        are stated with one, confidence
 held_out.parquet       the same columns: validation and test facts, where there are some
 known_false.parquet    the same columns: facts that a source knows to be false, where there are some
+attributes.parquet     of some teachers: source, entity (row of the source's names),
+                       attribute, value, datatype, language: the literals that aligning can use
 rules.parquet          with rules: the columns of ``kgraft.rules.rules``
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``, ``prior.*``;
                        with rules, ``ensemble`` (2 m, F)
@@ -21,13 +23,17 @@ README.md              the model card
 =====================  =====================================================================
 
 The manifest is written last and holds the size and SHA-256 of every file, so that missing and
-damaged files are found. ``report.html``, which can be made again, is not in the manifest.
+damaged files are found; of attributes this is checked when they are read, which only aligning
+does. ``report.html``, which can be made again, is not in the manifest, and neither are the links
+that ``graft`` has found, in ``links``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -41,6 +47,7 @@ from torch import Tensor
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
 from kgraft.io.columnar import read_table
 from kgraft.linking.joint_graph import JointGraph
+from kgraft.model.attributes import ATTRIBUTES, read_attributes, write_attributes
 from kgraft.model.contents import (
     check_encoder,
     check_manifest,
@@ -109,15 +116,24 @@ FORMAT_ERRORS = (SafetensorError, pl.exceptions.PolarsError)
 
 
 def save_model(
-    model: TrainedModel, directory: str | os.PathLike[str], *, overwrite: bool = False
+    model: TrainedModel,
+    directory: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
-    """Write a model to a directory, see ``TrainedModel.save``."""
+    """Write a model to a directory, see ``TrainedModel.save``.
+
+    ``beside`` writes files for people to read into the directory, before it takes its place.
+    """
     require_threads()
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     try:
         with write_directory(directory) as temporary:
             _write(model, temporary)
+            if beside is not None:
+                beside(temporary)
     except (OSError, *FORMAT_ERRORS) as error:
         raise ModelDirectoryError(
             f"{directory}: the model cannot be written ({error}). "
@@ -163,6 +179,7 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
     try:
         files = {name: manifest["files"].get(name) for name in (*FILES, *manifest["files"])}
         files.pop(WEIGHTS)
+        files.pop(ATTRIBUTES, None)
         with verified_files(directory, files):
             return _read(directory, manifest)
     except PermissionError as error:
@@ -187,6 +204,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
         model.evidence.rules.frame.write_parquet(directory / "rules.parquet")
     write_joint_graph(model.graph, directory, reliability)
     write_by_source(model.held_out, directory / HELD_OUT)
+    write_attributes(model.attributes(), directory)
     weights = {name: value.contiguous() for name, value in weights.items()}
     save_file(weights, directory / WEIGHTS)
     texts = {
@@ -234,6 +252,10 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         raise ValueError("some weights are no finite numbers")
     metrics = read_metrics(directory / "metrics.json")
     calibrated = "calibration.json" in manifest["files"]
+    more: dict[str, Any] = {}
+    if (known := manifest["files"].get(ATTRIBUTES)) is not None:
+        sizes = {name: len(part.entities) for name, part in graph.parts.items()}
+        more["attributes"] = partial(read_attributes, directory, known, sizes)
     return TrainedModel(
         kind=manifest["kind"],
         kge=kge,
@@ -246,6 +268,7 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         calibration=read_calibration(directory / "calibration.json") if calibrated else {},
         fact_probability=_read_fact_probability(directory / FACT_PROBABILITY, manifest),
         held_out=read_by_source(directory / HELD_OUT, manifest),
+        **more,
     )
 
 

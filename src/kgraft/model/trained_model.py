@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,12 +59,11 @@ class TrainedModel:
         log: One entry an epoch: mean loss terms, validation MRR, seconds.
         metrics: Measured figures by name.
         evidence: Rules, source reliability and ensemble weights, where it has rules.
-        calibration: Score-to-probability function of each way to answer, where validation facts
-            allowed to fit one.
-        fact_probability: Judge of facts that the target does not state, where validation facts
-            allowed to fit one.
+        calibration: Score-to-probability function of each way to answer, where it could be fitted.
+        fact_probability: Judge of facts that the target does not state, where it could be fitted.
         held_out: Validation and test facts of each source that has some, int64 ``(n, 3)`` in the
             model's rows. It was not trained on them, and does not propose them as missing.
+        attributes: Returns those of a teacher's sources that aligning can use.
     """
 
     kind: Kind
@@ -78,6 +77,7 @@ class TrainedModel:
     calibration: Mapping[By, Calibration] = field(default_factory=dict)
     fact_probability: FactProbability | None = None
     held_out: Mapping[str, Triples] = field(default_factory=dict)
+    attributes: Callable[[], Mapping[str, pl.DataFrame]] = dict
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
     """Predictors made for earlier queries, kept for later ones."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from kgraft.errors import SettingsError, UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.link_confidence import weights_by_link_confidence
 from kgraft.linking.matched_relations import match_relations
 from kgraft.linking.stated_weights import stated_weights
+from kgraft.model.attributes import useful_attributes
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
@@ -59,6 +61,7 @@ def pretrain(
         outcome.log,
         metrics,
         held_out=task.graph.held_out(graphs),
+        attributes=partial(useful_attributes, graphs),
     )
 
 

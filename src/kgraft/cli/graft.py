@@ -1,0 +1,144 @@
+"""The command ``graft``: link a graph with a teacher's sources, and re-train a student for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kgraft.cli.console import RESUME, chosen_settings, say
+from kgraft.cli.options import (
+    AllowOutsideOption,
+    CollectionArgument,
+    DeviceOption,
+    DryRunOption,
+    OutOption,
+    OverwriteOption,
+    ResumeOption,
+    SettingsOption,
+    TargetOption,
+    ThreadsOption,
+    TrainingSetOption,
+)
+from kgraft.cli.training import TrainingJob, run_training
+from kgraft.system.messages import lost_output_allowed, report_errors
+
+if TYPE_CHECKING:
+    from kgraft.alignment.graft import LinkedTarget
+    from kgraft.alignment.settings import GraftSettings
+    from kgraft.model.trained_model import TrainedModel
+    from kgraft.pipeline.estimate import Estimate
+    from kgraft.pipeline.run import RunOptions
+
+RELATIONS_SHOWN = 10
+
+
+def graft(
+    collection: CollectionArgument,
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            "--onto",
+            help="Teacher to graft the graph onto: its directory, or hf://USER/NAME.",
+            show_default=False,
+        ),
+    ],
+    directory: OutOption,
+    links: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--links",
+            help="File of links between the graph and any of the teacher's sources; repeatable.",
+        ),
+    ] = None,
+    target: TargetOption = None,
+    no_compare: Annotated[
+        bool,
+        typer.Option("--no-compare", help="Leave out training the same without links beside it."),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="HTML file of the report; by default in the directory."),
+    ] = None,
+    allow_outside: AllowOutsideOption = False,
+    settings: SettingsOption = None,
+    changes: TrainingSetOption = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Link a graph with what a teacher knows, and re-train a student for it, in one command."""
+    from kgraft.alignment.graft import graft_linked, link_target, retraining_settings
+    from kgraft.alignment.settings import GraftSettings
+    from kgraft.model.directory import load_model
+    from kgraft.pipeline.compare_alone import estimate_with_alone
+    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.retrain import retraining_context
+
+    def prepare(chosen: GraftSettings) -> TrainingJob:
+        model = load_model(teacher)
+        asked = {"target": target, "links": links or (), "allow_outside": allow_outside}
+        linked = link_target(collection, model, chosen.align, **asked)
+        compared = not no_compare and len(linked.collection.target_graph.valid) > 0
+
+        def plan() -> Estimate:
+            context = retraining_context(linked.collection, model, retraining_settings(chosen))
+            if compared:
+                return estimate_with_alone(context, device=device)
+            return estimate(context.task.on(device), context)
+
+        def train(options: RunOptions) -> TrainedModel:
+            return graft_linked(
+                linked, model, chosen, compare_alone=compared, options=options, device=device
+            ).student
+
+        lines = partial(_lines, linked, directory)
+        return TrainingJob(linked.collection, train, plan, linked.write, lines)
+
+    with report_errors(RESUME):
+        run_training(
+            prepare,
+            chosen_settings(GraftSettings, settings, changes or ()),
+            directory,
+            threads=threads,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            report=report,
+        )
+        if not dry_run:
+            with lost_output_allowed():
+                for line in _next(collection, directory):
+                    say(line)
+
+
+def _lines(linked: LinkedTarget, directory: Path, student: TrainedModel) -> Sequence[str]:
+    """Return what is linked, and by what."""
+    from kgraft.alignment.graft import GRAFT_METRIC, LINKS_DIRECTORY, Linkage
+
+    lines = Linkage(**student.metrics[GRAFT_METRIC]).lines()
+    named = [x for x in linked.alignment.relations if x.kind == "same" and x.relation != x.other]
+    lines += [
+        f"  {x.left}:{x.relation} is the same as {x.right}:{x.other} ({x.confidence:.2f})"
+        for x in named[:RELATIONS_SHOWN]
+        if not x.inverse
+    ]
+    return [*lines, f"The links that were found, and why: {directory / LINKS_DIRECTORY}"]
+
+
+def _next(collection: str, directory: Path) -> Sequence[str]:
+    """Return the commands that come next."""
+    model, data = shlex.quote(str(directory)), shlex.quote(collection)
+    return (
+        "Next:",
+        f"  kgraft complete {model} -o new-facts.tsv    # facts that the graph lacks",
+        f"  kgraft evaluate {model} {data}    # quality on test facts",
+        f"  kgraft serve {model}    # a page to look at",
+    )
