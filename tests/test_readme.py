@@ -42,6 +42,7 @@ SYSTEMS = [
 MORE = {
     "pretrain": SMALL,
     "retrain": SMALL,
+    "graft": SMALL,
     "benchmark": [*SYSTEMS, "--threads", "1"],
     "benchmark --ablate": ["--variants", "all,none", "--seeds", "1"],
     "benchmark --links": ["--seeds", "1"],

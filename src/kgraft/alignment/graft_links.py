@@ -115,6 +115,6 @@ def _by_source(
         kept = rows >= 0
         if kept.any():
             pairs = np.stack([links.pairs[kept, 0], rows[kept]], axis=1)
-            more = {"pairs": pairs, "confidence": links.confidence[kept]}
-            found.append(replace(links, right=name, **more))
+            confidence = links.confidence[kept]
+            found.append(replace(links, right=name, pairs=pairs, confidence=confidence))
     return found

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,7 +83,7 @@ def graft(
 
     def prepare(chosen: GraftSettings) -> TrainingJob:
         model = load_model(teacher)
-        asked = {"target": target, "links": links or (), "allow_outside": allow_outside}
+        asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
         linked = link_target(collection, model, chosen.align, **asked)
         compared = not no_compare and len(linked.collection.target_graph.valid) > 0
 

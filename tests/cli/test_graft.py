@@ -1,0 +1,99 @@
+"""The command ``graft``, as a newcomer types it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kgraft.alignment import graft as alignment
+from kgraft.cli.main import app
+from kgraft.model.directory import load_model
+from kgraft.model.gain import GAIN_METRIC
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_one_command_links_trains_compares_and_says_what_comes_next(
+    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+) -> None:
+    mine, out, report = collection.with_name("mine.tsv"), tmp_path / "out", tmp_path / "r.html"
+    made = run("graft", mine, "--onto", teacher, "-o", out, "--report", report, *fast)
+    assert made.exit_code == 0, made.output
+    text = " ".join(made.output.split())
+    found = re.search(r"entities: (\d+) of (\d+) \(\d+%\) are linked .*: \1 by links found", text)
+    assert found
+    assert int(found[1]) > 0.8 * int(found[2])
+    assert "relations: 3 of 3 are the teacher's: 3 by name" in text
+    assert re.search(r"coverage: \d+% of the validation facts", text)
+    assert "Gained over training alone" in text
+    assert f"kgraft complete {out} -o new-facts.tsv" in text
+    assert report.exists()
+    assert not (out / "report.html").exists()
+    assert (out / "links" / "mine-big.tsv").read_text().startswith("left\tright\tconfidence\tevid")
+    assert GAIN_METRIC in load_model(out).metrics
+    assert not [x for x in tmp_path.iterdir() if x.name.startswith(".out.run")]
+    done = run("complete", out, "-o", tmp_path / "new-facts.tsv", "--least", "0.5")
+    assert done.exit_code == 0, done.output
+    again = run("graft", mine, "--onto", teacher, "-o", out)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.output
+
+
+def test_given_links_and_settings_of_align(
+    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+) -> None:
+    links = collection.with_name("links.tsv")
+    options = ["--links", links, "--no-compare", "--set", "align.labels.use=false", *fast]
+    made = run(
+        "graft", collection.with_name("mine.tsv"), "--onto", teacher, "-o", tmp_path / "s", *options
+    )
+    assert made.exit_code == 0, made.output
+    assert re.search(r"\d+ by given links", made.output)
+    assert "Gained" not in made.output
+    shown = run("settings", "--command", "graft").output
+    assert "align.labels.use = true" in shown
+    assert "training.epochs" in shown
+
+
+def test_an_estimate_writes_nothing(
+    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+) -> None:
+    mine = collection.with_name("mine.tsv")
+    told = run("graft", mine, "--onto", teacher, "-o", tmp_path / "s", "--dry-run", *fast)
+    assert told.exit_code == 0, told.output
+    assert "alone: about" in told.output
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_graft_that_fails_leaves_no_directory(
+    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+) -> None:
+    mine, out = collection.with_name("mine.tsv"), tmp_path / "s"
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("no space")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment, "write_alignment", fails)
+        made = run("graft", mine, "--onto", teacher, "-o", out, "--no-compare", *fast)
+    assert made.exit_code == 1
+    assert "the model cannot be written (no space)" in " ".join(made.output.split())
+    assert not out.exists()
+    more = run("graft", mine, "--onto", teacher, "-o", out, "--no-compare", "--resume", *fast)
+    assert more.exit_code == 0, more.output
+    assert (out / "links" / "mine-big.tsv").exists()
+
+
+def test_errors_are_sentences(collection: Path, teacher: Path, tmp_path: Path) -> None:
+    other = tmp_path / "big.tsv"
+    other.write_text("a\tr\tb\n")
+    wrong = run("graft", other, "--onto", teacher, "-o", tmp_path / "s")
+    assert wrong.exit_code == 1
+    assert "'big' is the name of one of the teacher's sources" in " ".join(wrong.output.split())
+    assert "--resume" not in run("graft", tmp_path / "no", "--onto", teacher, "-o", "x").output
+    assert not (tmp_path / "s").exists()
