@@ -93,6 +93,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
             rows += rows_of(retrain(given, teacher, settings), "given", seed, given)
             alone = train(given, settings.for_alone(), alone=True)
             rows += rows_of(alone, "alone", seed, given)
+            print(*(row for row in rows if row["seed"] == seed), sep="\n", flush=True)
     share = {x: share_of_gain(rows, x) for x in PARTS}
     return {"one_command_share": share["all"], "shares": share, "linked": linked, "rows": rows}
 

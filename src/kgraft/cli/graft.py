@@ -36,34 +36,38 @@ if TYPE_CHECKING:
 
 RELATIONS_SHOWN = 10
 
+OntoOption = Annotated[
+    Path,
+    typer.Option(
+        "--onto",
+        help="Teacher to graft the graph onto: its directory, or hf://USER/NAME.",
+        show_default=False,
+    ),
+]
+LinksOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--links",
+        help="File of links between the graph and any of the teacher's sources; repeatable.",
+    ),
+]
+NoCompareOption = Annotated[
+    bool, typer.Option("--no-compare", help="Leave out training the same without links beside it.")
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", help="HTML file of the report; by default in the directory."),
+]
+
 
 def graft(
     collection: CollectionArgument,
-    teacher: Annotated[
-        Path,
-        typer.Option(
-            "--onto",
-            help="Teacher to graft the graph onto: its directory, or hf://USER/NAME.",
-            show_default=False,
-        ),
-    ],
+    teacher: OntoOption,
     directory: OutOption,
-    links: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--links",
-            help="File of links between the graph and any of the teacher's sources; repeatable.",
-        ),
-    ] = None,
+    links: LinksOption = None,
     target: TargetOption = None,
-    no_compare: Annotated[
-        bool,
-        typer.Option("--no-compare", help="Leave out training the same without links beside it."),
-    ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", help="HTML file of the report; by default in the directory."),
-    ] = None,
+    no_compare: NoCompareOption = False,
+    report: ReportOption = None,
     allow_outside: AllowOutsideOption = False,
     settings: SettingsOption = None,
     changes: TrainingSetOption = None,
@@ -74,32 +78,15 @@ def graft(
     dry_run: DryRunOption = False,
 ) -> None:
     """Link a graph with what a teacher knows, and re-train a student for it, in one command."""
-    from kgraft.alignment.graft import graft_linked, link_target, retraining_settings
+    from kgraft.alignment.graft import link_target
     from kgraft.alignment.settings import GraftSettings
     from kgraft.model.directory import load_model
-    from kgraft.pipeline.compare_alone import estimate_with_alone
-    from kgraft.pipeline.estimate import estimate
-    from kgraft.pipeline.retrain import retraining_context
 
     def prepare(chosen: GraftSettings) -> TrainingJob:
         model = load_model(teacher)
         asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
         linked = link_target(collection, model, chosen.align, **asked)
-        compared = not no_compare and len(linked.collection.target_graph.valid) > 0
-
-        def plan() -> Estimate:
-            context = retraining_context(linked.collection, model, retraining_settings(chosen))
-            if compared:
-                return estimate_with_alone(context, device=device)
-            return estimate(context.task.on(device), context)
-
-        def train(options: RunOptions) -> TrainedModel:
-            return graft_linked(
-                linked, model, chosen, compare_alone=compared, options=options, device=device
-            ).student
-
-        lines = partial(_lines, linked, directory)
-        return TrainingJob(linked.collection, train, plan, linked.write, lines)
+        return _job(linked, model, chosen, directory, compare=not no_compare, device=device)
 
     with report_errors(RESUME):
         run_training(
@@ -117,6 +104,38 @@ def graft(
             with lost_output_allowed():
                 for line in _next(collection, directory):
                     say(line)
+
+
+def _job(
+    linked: LinkedTarget,
+    teacher: TrainedModel,
+    settings: GraftSettings,
+    directory: Path,
+    *,
+    compare: bool,
+    device: str,
+) -> TrainingJob:
+    """Return the training of a student for a linked target, compared if it can be."""
+    from kgraft.alignment.graft import graft_linked, retraining_settings
+    from kgraft.pipeline.compare_alone import estimate_with_alone
+    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.retrain import retraining_context
+
+    compared = compare and len(linked.collection.target_graph.valid) > 0
+
+    def plan() -> Estimate:
+        context = retraining_context(linked.collection, teacher, retraining_settings(settings))
+        if compared:
+            return estimate_with_alone(context, device=device)
+        return estimate(context.task.on(device), context)
+
+    def train(options: RunOptions) -> TrainedModel:
+        return graft_linked(
+            linked, teacher, settings, compare_alone=compared, options=options, device=device
+        ).student
+
+    lines = partial(_lines, linked, directory)
+    return TrainingJob(linked.collection, train, plan, linked.write, lines)
 
 
 def _lines(linked: LinkedTarget, directory: Path, student: TrainedModel) -> Sequence[str]:
