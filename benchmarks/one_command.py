@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from common import options_of, run, timed
+from common import options_of, run
 
 from kgraft.alignment.graft import GRAFT_METRIC, graft
 from kgraft.io.read_collection import read_collection
@@ -54,7 +54,7 @@ def with_given_links(world: Collection, file: Path) -> Collection:
 
 
 def rows_of(
-    model: TrainedModel, system: str, seed: int, collection: Collection, **more: Any
+    model: TrainedModel, system: str, seed: int, collection: Collection
 ) -> list[dict[str, Any]]:
     """Return a row for each part of the test facts."""
     measured = model.evaluate(collection, by="both")
@@ -67,7 +67,6 @@ def rows_of(
             "seed": seed,
             "queries": x["queries"],
             "mrr": round(x["mrr"], 4),
-            **more,
         }
         for x in measured.rows()
         if x["side"] == "both" and x["facts"] in PARTS and x["queries"]
@@ -85,11 +84,9 @@ def measure(asked: Namespace) -> dict[str, Any]:
             few = TrainingSettings(epochs=TEACHER_EPOCHS, seed=seed)
             teacher = pretrain(given, TrainSettings(training=few))
             settings = RetrainSettings.model_validate(seeded)
-            seconds, found = timed(
-                lambda: graft(file, teacher, settings, compare_alone=False)  # noqa: B023
-            )
+            found = graft(file, teacher, settings, compare_alone=False)
             linked = found.student.metrics[GRAFT_METRIC]
-            rows += rows_of(found.student, "grafted", seed, given, seconds=round(seconds, 1))
+            rows += rows_of(found.student, "grafted", seed, given)
             rows += rows_of(retrain(given, teacher, settings), "given", seed, given)
             alone = train(given, settings.for_alone(), alone=True)
             rows += rows_of(alone, "alone", seed, given)
