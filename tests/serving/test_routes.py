@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +13,12 @@ import pytest
 from fastapi import FastAPI
 
 from kgraft.inference.predict import predict
+from kgraft.io.read_collection import read_collection
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.train import train
 from kgraft.serving.entity_view import MAX_NAME_LENGTH
+from kgraft.serving.model_reloader import ModelReloader
+from kgraft.settings import TrainSettings
 
 Get = Callable[..., httpx.Response]
 Talk = Callable[..., Any]
@@ -207,3 +212,25 @@ def test_the_page_and_its_parts_load_from_here_alone(get: Get) -> None:
         f"/v1/{name}"
         for name in ("predict", "similar", "explain", "entities", "entity", "model", "map")
     }
+
+
+@pytest.mark.parametrize("facts", ["a\tr\ta\n", "a\tr\tb\n"])
+def test_a_model_of_one_fact_is_served(tmp_path: Path, talk: Talk, facts: str) -> None:
+    (tmp_path / "tiny.tsv").write_text(facts)
+    settings = TrainSettings.model_validate(
+        {"model": {"width": 4}, "training": {"epochs": 1, "negatives": 4}}
+    )
+    train(read_collection(tmp_path / "tiny.tsv"), settings).save(tmp_path / "model")
+
+    async def session(client: Any) -> list[httpx.Response]:
+        query = {"queries": [{"head": "a", "relation": "r"}]}
+        return [
+            await client.post("/v1/predict", json=query),
+            await client.get("/v1/map"),
+            await client.get("/v1/model"),
+            await client.get("/"),
+        ]
+
+    answers = talk(session, model=ModelReloader(tmp_path / "model"))
+    assert [x.status_code for x in answers] == [200] * 4
+    assert len(answers[0].json()["answers"][0]["predictions"]) <= 2

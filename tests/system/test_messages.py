@@ -62,6 +62,10 @@ class PanicException(BaseException):
             "Error: the memory is used up",
         ),
         (PanicException("capacity overflow\nmore"), "Error: polars has given up (capacity over"),
+        (
+            PanicException("no runtime: Too many open files"),
+            "Error: polars has given up (no runtime: Too many open files). Allow more open files",
+        ),
     ],
 )
 def test_a_librarys_error_of_memory_is_a_sentence(

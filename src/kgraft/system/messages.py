@@ -78,6 +78,8 @@ def _of_memory(error: BaseException) -> str | None:
     # Panics of polars stand outside of Exception.
     if type(error).__name__ == "PanicException":
         reason = (str(error).splitlines() or ["it does not say why"])[0][:300]
+        if "Too many open files" in reason:
+            return f"polars has given up ({reason}). Allow more open files: ulimit -n 1024."
         remedy = "Give it less data, or a larger machine."
         return f"polars has given up ({reason}), as where memory is short. {remedy}"
     return USED_UP if isinstance(error, RuntimeError) and is_used_up(error) else None

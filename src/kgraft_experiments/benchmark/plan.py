@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import torch
 
+from kgraft.errors import DataError
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
 from kgraft.system.devices import parse_device
@@ -98,6 +99,7 @@ def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) 
     Raises:
         SettingsError: If there is no such device.
         UnknownNameError: If a target is not in the collection.
+        DataError: If a target has no test facts.
         ValueError: If there is no seed, or no source left for one teacher of all targets.
     """
     count, first = options.get("seeds"), options.get("seed", 0)
@@ -106,6 +108,12 @@ def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) 
         raise ValueError(f"a benchmark takes at least one seed, not {count}")
     collection = read_collection(path, allow_outside=options.get("allow_outside", False))
     chosen = chosen_targets(collection, options.get("targets"))
+    for target in chosen:
+        if not len(collection.graphs[target].test):
+            raise DataError(
+                f"{target!r} has no test facts to measure on",
+                remedy="Name a file for 'test' in the collection, or let split make one",
+            )
     settings = (options.get("settings") or BenchmarkSettings()).seeded(first)
     reuse = options.get("reuse_teacher", False)
     return Setup(
