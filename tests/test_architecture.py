@@ -42,6 +42,7 @@ METHODS = {
         "kgraft.inference.check",
         "kgraft.inference.explain",
         "kgraft.inference.explanation",
+        "kgraft.inference.fold_in",
         "kgraft.inference.predict",
         "kgraft.inference.results",
         "kgraft.inference.rules",

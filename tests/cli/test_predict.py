@@ -168,3 +168,37 @@ def test_a_review_is_followed_by_the_next_student(
     review.write_text("\n".join([*lines, "perhaps,mine:3,r1,mine:4"]) + "\n")
     failed = run(*asked, "-o", tmp_path / "next", "--decisions", review)
     assert "review.csv, line 4: 'perhaps' is no decision" in failed.stderr
+
+
+def test_new_entities_are_folded_in_for_one_call(student: Path, tmp_path: Path) -> None:
+    facts, links = tmp_path / "facts.csv", tmp_path / "links.tsv"
+    facts.write_text("head,relation,tail\nmine:new,r1,mine:4\nmine:2,r2,mine:new\n")
+    asked = ("predict", student, "--head", "mine:new", "-r", "r1", "-k", "99", "--facts", facts)
+    shown = run(*asked, "--json")
+    assert shown.exit_code == 0, shown.output
+    assert "1 new entity with 2 facts from" in shown.stderr
+    known = [x["tail"] for x in json.loads(shown.stdout) if x["known"]]
+    assert known == ["mine:4"]
+    links.write_text("mine:new\tbig\tbig:99\n")
+    file = tmp_path / "a.parquet"
+    written = run(*asked, "--links", links, "-o", file)
+    assert "1 link of" in written.stderr
+    assert "count for nothing, as the model has no fact of 'big:99' of big" in " ".join(
+        written.stderr.split()
+    )
+    found = pl.read_parquet(file)
+    assert set(found["head"]) == {"mine:new"}
+    assert found.filter(tail="mine:4")["probability"].to_list() == [1.0]
+    failed = run("predict", student, "--head", "mine:new", "-r", "r1")
+    assert failed.exit_code == 1
+
+
+def test_facts_of_unknown_relations_are_refused(student: Path, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.tsv"
+    facts.write_text("mine:new\tr1\tmine:4\nmine:new\tr11\tmine:4\n")
+    failed = run("predict", student, "--head", "mine:new", "-r", "r1", "--facts", facts)
+    assert failed.exit_code == 1
+    shown = " ".join(failed.stderr.split())
+    assert "line 2: no entity or relation is called 'r11'; did you mean 'r1'" in shown
+    failed = run("predict", student, "--head", "mine:3", "-r", "r1", "--links", facts)
+    assert "Add --facts" in failed.stderr

@@ -121,3 +121,24 @@ def test_counts_are_those_of_equal_keys(
     keys = np.array(asked, dtype=np.int64).reshape(-1, 2).T
     index = GroupedIndex.of(*columns, sizes=(5, 5))
     assert index.counts(*keys).tolist() == [pairs.count(key) for key in asked]
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 4), st.integers(0, 9)), max_size=20)
+
+
+@given(PAIRS, PAIRS)
+def test_an_index_with_more_pairs_is_that_of_all(
+    old: list[tuple[int, int, int]], new: list[tuple[int, int, int]]
+) -> None:
+    first, more = (np.array(x, dtype=np.int64).reshape(-1, 3) for x in (old, new))
+    both = np.concatenate([first, more])
+    one, two, value = first.T
+    found = GroupedIndex.of(one, two, values=value).extended(*more.T[:2], values=more.T[2])
+    anew = GroupedIndex.of(*both.T[:2], values=both.T[2])
+    asked = [x.ravel() for x in np.meshgrid(np.arange(8), np.arange(6))]
+    for x, y in zip(found.rows(*asked), anew.rows(*asked), strict=True):
+        assert x.tolist() == y.tolist()
+    unordered = GroupedIndex.of(one, two, values=value).extended(
+        *more.T[:2], values=more.T[2], ordered=False
+    )
+    assert unordered.counts(*asked).tolist() == anew.counts(*asked).tolist()

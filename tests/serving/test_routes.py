@@ -234,3 +234,42 @@ def test_a_model_of_one_fact_is_served(tmp_path: Path, talk: Talk, facts: str) -
     answers = talk(session, model=ModelReloader(tmp_path / "model"))
     assert [x.status_code for x in answers] == [200] * 4
     assert len(answers[0].json()["answers"][0]["predictions"]) <= 2
+
+
+NEW = [{"head": "zoe", "relation": "r1", "tail": "mine:3"}]
+
+
+def test_facts_of_a_request_are_folded_in_for_it_alone(talk: Talk, student: TrainedModel) -> None:
+    body = {"queries": [{"head": "zoe", "relation": "r1"}], "facts": NEW, "k": 3}
+    expected = student.fold_in([("zoe", "r1", "mine:3")]).predict(head="zoe", relation="r1", k=3)
+
+    async def session(client: httpx.AsyncClient) -> Any:
+        with_facts = [client.post("/v1/predict", json=body) for _ in range(3)]
+        plain = [client.get("/v1/predict", params={"head": "zoe", "relation": "r1"})]
+        return await asyncio.gather(*with_facts, *plain)
+
+    *answers, plain = talk(session)
+    for answer in answers:
+        predictions = answer.json()["answers"][0]["predictions"]
+        assert [x["tail"] for x in predictions] == [x.tail for x in expected]
+    assert plain.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "complaint"),
+    [
+        ({"facts": [{**NEW[0], "relation": "r111"}]}, 404, "called 'r111'"),
+        ({"facts": [{"head": "zoe", "relation": "r1"}]}, 422, "facts.0.tail: field required"),
+        ({"facts": [{**NEW[0], "head": f"z{x}"} for x in range(101)]}, 422, "facts: "),
+        ({"facts": [{**NEW[0], "head": f"z{x}"} for x in range(11)]}, 422, "10 new ones"),
+        ({"facts": NEW, "links": [{"entity": "zoe", "source": "x", "name": "y"}]}, 404, "'x'"),
+        ({"links": [{"entity": "zoe", "source": "mine", "name": "y"}]}, 422, "a link joins"),
+    ],
+    ids=str,
+)
+def test_facts_that_cannot_be_folded_in(
+    talk: Talk, more: dict[str, Any], status: int, complaint: str
+) -> None:
+    body = {"queries": [{"head": "zoe", "relation": "r1"}]} | more
+    answer = talk(lambda client: client.post("/v1/predict", json=body))
+    assert (answer.status_code, complaint in answer.json()["detail"]) == (status, True), answer.text

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from kgraft.cli.console import say, writing
-from kgraft.cli.options import AnnotationOption, BaseOption, ModelArgument
+from kgraft.cli.options import (
+    AnnotationOption,
+    BaseOption,
+    ModelArgument,
+    NewFactsOption,
+    NewLinksOption,
+)
+from kgraft.cli.predict import with_new_facts
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 LISTS = {
@@ -46,6 +53,8 @@ def complete(
     k: Annotated[
         int, typer.Option("--top", "-k", min=1, help="Maximum number of answers to a query.")
     ] = 50,
+    facts: NewFactsOption = None,
+    links: NewLinksOption = None,
     base: BaseOption = None,
     annotation: AnnotationOption = "rdf12",
 ) -> None:
@@ -57,7 +66,7 @@ def complete(
         from kgraft.inference.prediction_files import form_of, predictions_file
         from kgraft.model.directory import load_model
 
-        predictor = Predictor(load_model(model))
+        predictor = with_new_facts(Predictor(load_model(model)), facts, links)
         asked: dict[str, Any] = {"k": k, "min_probability": min_probability}
         settings = {"top": k, "least": min_probability, "contradictions": contradictions}
         form = form_of(predictor, model, settings, base=base, annotation=annotation)
@@ -65,9 +74,9 @@ def complete(
             asked["known"] = _known_facts(predictor, known)
         counts = Counter[str]()
         with writing(file), predictions_file(file, COLUMNS, form) as append:
-            for facts in complete_graph(predictor, contradictions=True, **asked):
-                counts.update(facts["list"])
-                shown = facts if contradictions else facts.filter(facts["list"] != "contradiction")
+            for found in complete_graph(predictor, contradictions=True, **asked):
+                counts.update(found["list"])
+                shown = found if contradictions else found.filter(found["list"] != "contradiction")
                 append(shown)
         with lost_output_allowed():
             for line in _lines(predictor, counts, contradictions=contradictions):

@@ -110,6 +110,21 @@ FactFileOption = Annotated[
         help="Write the facts to a .parquet, .tsv, .nt or .ttl file, or .csv for review.",
     ),
 ]
+NewFactsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--facts",
+        help="File of facts about new entities, in any format: they are folded into the model, "
+        "for this call.",
+    ),
+]
+NewLinksOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--links",
+        help="Table of links of the new entities: entity, source, and the source's name of it.",
+    ),
+]
 BaseOption = Annotated[
     str | None,
     typer.Option(

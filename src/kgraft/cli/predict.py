@@ -16,9 +16,12 @@ from kgraft.cli.options import (
     JsonOption,
     ModelArgument,
     NamesOption,
+    NewFactsOption,
+    NewLinksOption,
 )
 from kgraft.errors import KgraftError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
+from kgraft.system.terminal import Terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,6 +46,8 @@ def predict(
     relation: Annotated[str | None, typer.Option("--relation", "-r", help="Name.")] = None,
     tail: Annotated[str | None, typer.Option("--tail", "-t", help="Name or label.")] = None,
     queries: QueriesOption = None,
+    facts: NewFactsOption = None,
+    links: NewLinksOption = None,
     file: FactFileOption = None,
     base: BaseOption = None,
     annotation: AnnotationOption = "rdf12",
@@ -67,7 +72,7 @@ def predict(
         if any((head, relation, tail)) and queries is not None:
             raise KgraftError("one query and --queries exclude each other. Give one of them.")
         asked = [] if queries else [Query(head, relation, tail)]
-        predictor = Predictor(load_model(model), source, by)
+        predictor = with_new_facts(Predictor(load_model(model), source, by), facts, links)
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
@@ -82,6 +87,22 @@ def predict(
             return
         for query, predictions in zip(asked, answers, strict=True):
             out.print(_table(predictions, _title(query) if queries else None))
+
+
+def with_new_facts(predictor: Predictor, facts: Path | None, links: Path | None) -> Predictor:
+    """Return a predictor with the facts of files folded into its model, and say how many."""
+    if facts is None and links is None:
+        return predictor
+    if facts is None:
+        raise KgraftError(
+            "--links are those of new entities, whose facts are missing. Add --facts."
+        )
+    from kgraft.inference.fact_files import with_files
+
+    predictor, lines = with_files(predictor, facts, links)
+    for line in lines:
+        Terminal(stderr=True).print(line, highlight=False, soft_wrap=True)
+    return predictor
 
 
 def _write(

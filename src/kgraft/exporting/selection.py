@@ -204,6 +204,7 @@ def merge_prior(kge: KgeModel) -> KgeModel:
     The rows of ComplEx grow by K complex numbers (``kgraft.model.frequency_prior``). For another
     encoder, or without a prior, the model itself is returned.
     """
+    kge.check_whole("exported")
     prior = kge.prior
     if prior is None or kge.settings.encoder != "complex":
         return kge

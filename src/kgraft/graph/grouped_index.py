@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -75,6 +75,60 @@ class GroupedIndex:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def extended(self, *columns: Column, values: Column, ordered: bool = True) -> GroupedIndex:
+        """Return the index with a few more pairs of key and value.
+
+        Args:
+            columns: The columns of the keys, each ``(m,)``.
+            values: The new members, ``(m,)``; those that a group has already are kept once.
+            ordered: Members ascend within a group; else new ones come last.
+        """
+        sizes = tuple(
+            max(size, int(column.max(initial=-1)) + 1)
+            for size, column in zip(self.sizes, columns, strict=True)
+        )
+        old = self._with_sizes(sizes)
+        new = _joined(columns, sizes)
+        order = np.lexsort((values, new))
+        new, values = new[order], values[order]
+        first = changes(new, values)
+        new, values = new[first], values[first]
+        group = np.searchsorted(old, new)
+        known = group < len(old)
+        known[known] = old[group[known]] == new[known]
+        place = self.starts[group + known].astype(np.int64)
+        is_new = np.ones(len(new), dtype=np.bool_)
+        for at in np.flatnonzero(known).tolist():
+            start, end = self.starts[group[at]], self.starts[group[at] + 1]
+            members, value = self.members[start:end], values[at]
+            is_new[at] = value not in members
+            if ordered:
+                place[at] = start + np.searchsorted(members, value)
+        new, values, group = new[is_new], values[is_new], group[is_new]
+        known, place = known[is_new], place[is_new]
+        group_sizes = self.group_sizes.copy()
+        np.add.at(group_sizes, group[known], 1)
+        keys, rows, counts = np.unique(new[~known], return_index=True, return_counts=True)
+        before = group[~known][rows]
+        kind = smallest_ints(max(len(self.members) + len(values), int(values.max(initial=0)) + 1))
+        starts = np.concatenate([[0], np.cumsum(np.insert(group_sizes, before, counts))])
+        members = np.insert(self.members.astype(kind, copy=False), place, values)
+        return GroupedIndex(sizes, np.insert(old, before, keys), starts.astype(kind), members)
+
+    def resized(self, sizes: tuple[int, ...]) -> GroupedIndex:
+        """Return the index with larger limits of its columns."""
+        return replace(self, sizes=sizes, keys=self._with_sizes(sizes))
+
+    def _with_sizes(self, sizes: tuple[int, ...]) -> Ints:
+        """Return the keys as numbers by larger sizes."""
+        if sizes[1:] == self.sizes[1:]:
+            return self.keys
+        rest, columns = self.keys, list[Column]()
+        for size in reversed(self.sizes[1:]):
+            rest, column = np.divmod(rest, max(size, 1))
+            columns.append(column)
+        return _joined([rest, *reversed(columns)], sizes)
 
     def groups(self, *columns: Column) -> tuple[Ints, Ints]:
         """Find the groups of keys; any number may be asked for.

@@ -67,6 +67,14 @@ class Vocabulary:
     def _row_of(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.names.to_list())}
 
+    def extended(self, names: Sequence[str]) -> Vocabulary:
+        """Return the vocabulary with further names at its end."""
+        more = pl.Series(names, dtype=pl.String)
+        found = Vocabulary(pl.concat([self.names, more]))
+        numbered = {name: len(self) + place for place, name in enumerate(names)}
+        found.__dict__["_row_of"] = {**self._row_of, **numbered}
+        return found
+
     def name(self, row: int) -> str:
         """Return the name of one row."""
         return str(self.names[int(row)])

@@ -73,7 +73,7 @@ class Candidates:
     def __init__(self, names: ModelNames, by: By, scorer: Scorer) -> None:
         self._names, self._by, self._scorer = names, by, scorer
         entity_rows = names.part.entity_rows
-        self.places = np.flatnonzero(entity_rows < names.model.kge.n_entities)
+        self.places = np.flatnonzero(names.model.kge.has_vector(entity_rows))
         self.rows: Rows = entity_rows[self.places]
         own = names.source == names.model.target
         self._calibration = names.model.calibration.get(by) if own else None

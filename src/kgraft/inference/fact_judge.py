@@ -6,6 +6,7 @@ Shapes: N facts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.candidates import MAX_SCORES
 from kgraft.inference.names import ModelNames
+from kgraft.linking.added_facts import AddedFacts
 from kgraft.linking.completeness import FUNCTIONAL, MIN_FACTS
 from kgraft.model.evidence import WAYS, Evidence
 from kgraft.model.fact_probability import FactProbability
@@ -73,6 +75,23 @@ class FactJudge:
         self._second = 1 - (answers.single + 1) / (answers.queries + 2)
         single = answers.single >= FUNCTIONAL * np.maximum(answers.queries, 1)
         self._functional = single & (answers.facts >= MIN_FACTS)
+
+    def extended(self, names: ModelNames, added: AddedFacts) -> FactJudge:
+        """Return the judge of a model with a few more facts; what relations have as a rule stays.
+
+        Args:
+            names: The names of that model.
+            added: The facts.
+        """
+        found = copy(self)
+        model, target = names.model, names.source
+        evidence = model.evidence or Evidence.of_statements(model.graph, target)
+        scorer = evidence.ensemble_scorer(model.kge, evidence.index_in(model.graph, target))
+        found._names = names
+        found.scorer = self.scorer.extended(scorer, added, names.trained[target])
+        found.known, found.false = names.known[target], names.known_false
+        found._answers = self._answers.extended(added.given, model.graph.n_entities)
+        return found
 
     def queries(self) -> dict[Side, Triples]:
         """Return the queries that find candidates, relation and given entity, for each side."""

@@ -15,6 +15,7 @@ from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Rows, unknown
+from kgraft.linking.added_facts import AddedFacts
 from kgraft.linking.joint_graph import JointSource
 from kgraft.model.trained_model import TrainedModel
 
@@ -82,6 +83,50 @@ class ModelNames:
         self.source = source or model.target or model.graph.sources[0]
         self.part: JointSource = model.graph.part(self.source)
 
+    def extended(self, model: TrainedModel, added: AddedFacts) -> ModelNames:
+        """Return the names of the model with a few more facts and entities of the source."""
+        found = ModelNames(model, self.source)
+        rows, size = added.rows.tolist(), added.graph.n_entities
+        first = len(self.part.entities)
+        names = found.part.entities.names[first:].to_list()
+        more = [""] * (size - added.before.n_entities)
+        labels, own_names = self._entity_labels + more, self._entity_names + more
+        by_label = dict(self._rows_of_label) if any(row < size - len(more) for row in rows) else {}
+        for place, (row, name) in enumerate(zip(rows, names, strict=True), start=first):
+            of_others = self._labels_of(row)
+            labels[row], own_names[row] = next(iter(of_others), name), name
+            for label in of_others:
+                by_label[label.lower()] = [*by_label.get(label.lower(), []), place]
+        places = np.append(self._place_of, np.full(len(more), -1))
+        places[added.rows] = np.arange(first, first + len(rows))
+        stating = added.graph.triple_sources[len(added.before.triples) :]
+        found.__dict__ |= {
+            "_place_of": places,
+            "_entity_labels": labels,
+            "_entity_names": own_names,
+            "_rows_of_label": by_label or self._rows_of_label,
+            "_relation_names": self._relation_names,
+            "_relation_labels": self._relation_labels,
+            "own_facts": np.concatenate([self.own_facts, added.given]),
+            "known_false": self.known_false,
+        }
+        for name in ("trained", "known"):
+            facts: dict[str, KnownFacts] = dict(getattr(self, name))
+            for number in np.unique(stating).tolist():
+                source = added.graph.sources[number]
+                facts[source] = facts[source].extended(added.facts[stating == number])
+            found.__dict__[name] = facts
+        return found
+
+    def _labels_of(self, row: int) -> list[str]:
+        """Return the labels that sources give to one of the model's entities."""
+        found = list[str]()
+        for part in self.model.graph.parts.values():
+            if part.labels is not None and row < self.model.graph.n_entities:
+                texts = part.labels.gather(np.flatnonzero(part.entity_rows == row))
+                found += [text for text in texts.to_list() if text]
+        return list(dict.fromkeys(found))
+
     @property
     def n_relations(self) -> int:
         """Number of the model's relations, inverses not counted."""
@@ -95,6 +140,18 @@ class ModelNames:
         Raises:
             UnknownNameError: If there is none, or the label belongs to several.
         """
+        found = self.known_entity(text)
+        if found is None:
+            labels = [self.entity_label(row) for row in self.part.entity_rows.tolist()]
+            raise unknown(text, pl.Series(labels, dtype=pl.String), self.part.entities.names)
+        return found
+
+    def known_entity(self, text: str) -> int | None:
+        """Return the source's row of an entity as ``entity`` does, or None if there is none.
+
+        Raises:
+            UnknownNameError: If the label belongs to several.
+        """
         names = self.part.entities
         if text in names:
             return names.row(text)
@@ -104,12 +161,8 @@ class ModelNames:
                 f"{text!r} is the label of {len(rows)} entities; name one of them: "
                 f"{', '.join(names.names_of(rows[:5]))}"
             )
-        if not rows:
-            rows = [int(row) for row in names.rows_by_form(pl.Series([text])) if row >= 0]
-        if not rows:
-            labels = [self.entity_label(row) for row in self.part.entity_rows.tolist()]
-            raise unknown(text, pl.Series(labels, dtype=pl.String), names.names)
-        return rows[0]
+        rows = rows or [int(row) for row in names.rows_by_form(pl.Series([text])) if row >= 0]
+        return rows[0] if rows else None
 
     def vector(self, entity: int) -> int:
         """Return the row of the vector of one of the source's entities.
@@ -118,7 +171,7 @@ class ModelNames:
             UnknownNameError: If it has none.
         """
         row = int(self.part.entity_rows[entity])
-        if row >= self.model.kge.n_entities:
+        if not self.model.kge.has_vector(np.array(row)):
             raise UnknownNameError(
                 f"this model has no vector for {self.part.entities.name(entity)!r}, which only its "
                 "rules use; ask about an entity that is linked to the target, or retrain with "

@@ -37,7 +37,7 @@ def weighted_paths(
     head, relation, _ = fact
     own = kge.queries(torch.tensor([head]), torch.tensor([relation]))
     found: list[tuple[float, list[Edge]]] = []
-    for paths in _paths(edges.frame.filter(pl.col("y") < kge.n_entities), fact):
+    for paths in _paths(edges.frame.filter(kge.has_vector(edges.frame["y"].to_numpy())), fact):
         rows = torch.from_numpy(paths.to_numpy().astype("int64"))
         queries = kge.path_queries(rows[:, 0:-1:2], rows[:, 1::2])[:, -1]
         weights = cosine_similarity(queries, own, dim=1)

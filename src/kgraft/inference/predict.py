@@ -19,6 +19,7 @@ from kgraft.inference.fact_judge import FactJudge
 from kgraft.inference.names import ModelNames
 from kgraft.inference.results import Results
 from kgraft.io.named_facts import ROLES
+from kgraft.linking.added_facts import AddedFacts
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer
 from kgraft.model.trained_model import TrainedModel
@@ -132,6 +133,15 @@ def prepared(model: TrainedModel, source: str | None = None, by: By | None = Non
     return found
 
 
+def _evidence(model: TrainedModel, by: By) -> tuple[EvidenceIndex | None, Scorer]:
+    """Return the evidence that a way to answer goes by, and its scorer."""
+    if by == "vectors":
+        return None, model.kge
+    evidence, target = model.require_evidence()
+    index = evidence.index_in(model.graph, target)
+    return index, evidence.scorer(by, model.kge, index)
+
+
 class Predictor:
     """A model prepared to answer many queries.
 
@@ -159,12 +169,7 @@ class Predictor:
         self.model = model
         self.by: By = by or model.answers_by
         self.names = ModelNames(model, source)
-        self.evidence_index: EvidenceIndex | None = None
-        scorer: Scorer = model.kge
-        if self.by != "vectors":
-            evidence, target = model.require_evidence()
-            self.evidence_index = evidence.index_in(model.graph, target)
-            scorer = evidence.scorer(self.by, model.kge, self.evidence_index)
+        self.evidence_index, scorer = _evidence(model, self.by)
         self.candidates = Candidates(self.names, self.by, scorer)
 
     @cached_property
@@ -174,6 +179,21 @@ class Predictor:
         if fitted is None or self.names.source != self.model.target:
             return None
         return FactJudge(self.names, fitted)
+
+    def extended(self, model: TrainedModel, added: AddedFacts) -> Predictor:
+        """Return the predictor of the model with a few more facts, without preparing it anew.
+
+        Args:
+            model: The model with them.
+            added: The facts.
+        """
+        found = Predictor.__new__(Predictor)
+        found.model, found.by = model, self.by
+        found.names = self.names.extended(model, added)
+        found.evidence_index, scorer = _evidence(model, self.by)
+        found.candidates = Candidates(found.names, self.by, scorer)
+        found.__dict__["judge"] = self.judge and self.judge.extended(found.names, added)
+        return found
 
     def answer(
         self, queries: Sequence[Query], k: int = 10, *, typed: bool = False

@@ -61,7 +61,7 @@ def neighbours(names: ModelNames, entity: str, k: int) -> Results[Neighbour]:
     model, part = names.model, names.part
     place = names.entity(entity)
     own = names.vector(place)
-    places = np.flatnonzero(part.entity_rows < model.kge.n_entities)
+    places = np.flatnonzero(model.kge.has_vector(part.entity_rows))
     places = places[places != place]
     rows = part.entity_rows[places]
     cosines = _cosines(model.kge, rows, own)
@@ -92,7 +92,7 @@ def similar_facts(
     head, relation, tail = fact
     graph, kge = model.graph, model.kge
     heads, relations, tails = graph.triples.T
-    there = (relations == relation) & graph.among_first(kge.n_entities)
+    there = (relations == relation) & kge.has_vector(heads) & kge.has_vector(tails)
     facts = np.unique(graph.triples[there & ((heads != head) | (tails != tail))], axis=0)
     cosines = torch.stack(
         [_cosines(kge, facts[:, at], row) for at, row in ((0, head), (2, tail))]

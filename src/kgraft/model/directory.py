@@ -126,6 +126,7 @@ def save_model(
 
     ``beside`` writes files for people to read into the directory, before it takes its place.
     """
+    model.kge.check_whole("saved")
     require_threads()
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)

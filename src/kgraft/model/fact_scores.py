@@ -21,6 +21,7 @@ from torch import Tensor
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
+from kgraft.linking.added_facts import AddedFacts
 from kgraft.linking.completeness import FUNCTIONAL
 from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.model.calibration import best_scores
@@ -144,6 +145,27 @@ class FactScorer:
         self.domain = domain
         self.candidates = candidates
         self.column = positions_of(candidates, len(scorer.evidence.frequencies.degree))
+
+    def extended(
+        self, scorer: EnsembleScorer, added: AddedFacts, trained: KnownFacts
+    ) -> FactScorer:
+        """Return the scorer of a graph with a few more facts.
+
+        Args:
+            scorer: The ensemble for it.
+            added: The facts.
+            trained: The target's training facts with them.
+        """
+        graph, facts = added.graph, added.graph.triples[added.about_new()]
+        candidates = np.concatenate([self.candidates, added.rows])
+        entities = graph.part(added.target).entity_rows
+        return FactScorer(
+            scorer,
+            self.statistics.extended(added),
+            candidates,
+            trained,
+            self.domain.extended(np.concatenate([facts, added.given]), entities, graph.n_entities),
+        )
 
     def score(
         self, anchors: Ids, relations: Ids, side: Side, weights: Tensor | None = None
@@ -308,7 +330,7 @@ def fact_scorer(graph: JointGraph, target: str, kge: KgeModel, evidence: Evidenc
     return FactScorer(
         evidence.ensemble_scorer(kge, evidence.index_in(graph, target)),
         FactStatistics.of(graph, target),
-        entities[entities < kge.n_entities],
+        entities[kge.has_vector(entities)],
         KnownFacts(graph.facts_of([target])),
         LikelyDomain(graph, target),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids, KnownFacts
+from kgraft.linking.added_facts import AddedFacts, statements_about
 from kgraft.linking.joint_graph import JointGraph
 
 Floats = NDArray[np.float64]
@@ -37,6 +38,25 @@ class AnswerCounts:
         self._queries = GroupedIndex.of(along, np.concatenate([heads, tails]), sizes=sizes)
         self.facts = np.bincount(along, minlength=width).astype(np.float64)
         """Number of facts, by directed relation, ``(2 m,)``."""
+        self._count_queries(n_entities)
+
+    def extended(self, facts: Triples, n_entities: int) -> AnswerCounts:
+        """Return the counts with a few more facts, of more entities."""
+        found = AnswerCounts.__new__(AnswerCounts)
+        width = len(self.facts)
+        heads, relations, tails = facts.T
+        along = np.concatenate([relations, relations + width // 2])
+        entities = np.concatenate([heads, tails])
+        # Members are rows of facts, of which only the number matters.
+        rows = int(self._queries.starts[-1]) + np.arange(len(along))
+        queries = self._queries.extended(along, entities, values=rows)
+        found._queries = queries.resized((width, n_entities))
+        found.facts = self.facts + np.bincount(along, minlength=width)
+        found._count_queries(n_entities)
+        return found
+
+    def _count_queries(self, n_entities: int) -> None:
+        width = len(self.facts)
         along, n = self._queries.keys // n_entities, self._queries.group_sizes
         self.queries = np.bincount(along, minlength=width).astype(np.float64)
         """Number of queries with an answer."""
@@ -94,6 +114,28 @@ class FactStatistics:
             domain=np.concatenate(counts),
             known_to=known_to,
             degree=np.bincount(own[:, [0, 2]].ravel(), minlength=n),
+        )
+
+    def extended(self, added: AddedFacts) -> FactStatistics:
+        """Return the counts with a few more facts; domains stay as they are."""
+        graph = added.graph
+        n, rows = graph.n_entities, added.rows
+        stated, stating = statements_about(added)
+        is_several = np.bincount(stating[:, 1], minlength=len(stated)) > 1
+        known_to = np.zeros((len(self.known_to), n), dtype=np.bool_)
+        known_to[:, : self.known_to.shape[1]] = self.known_to
+        others = [part for source, part in graph.parts.items() if source != added.target]
+        for mask, part in zip(known_to, others, strict=True):
+            mask[rows] = np.isin(rows, part.entity_rows)
+        degree = np.bincount(added.given[:, [0, 2]].ravel(), minlength=n)
+        degree[: len(self.degree)] += self.degree
+        return FactStatistics(
+            own=self.own.extended(added.given, n),
+            others=self.others.extended(stated, n),
+            by_several=self.by_several.extended(stated[is_several]),
+            domain=self.domain,
+            known_to=known_to,
+            degree=degree,
         )
 
     def knowing(self, heads: Ids, tails: Ids) -> Ids:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.graph.known_facts import Side
@@ -183,7 +185,7 @@ class KgeModel:
         queries, chosen = self.queries(anchors, asked), self._selection(candidates)
         rows = self.entities[chosen]
         if self.prior is not None:
-            prior_queries, own = self.prior.queries(anchors, asked)
+            prior_queries, own = self.prior.queries(self._places(anchors), asked)
             prior_rows = self.prior.entities[chosen]
         if out is None or out.dtype != queries.dtype or out.device != queries.device:
             out = queries.new_empty(len(queries), len(rows))
@@ -198,13 +200,36 @@ class KgeModel:
         """Return the scores ``(B,)`` of facts, of int64 rows on the CPU."""
         found = (self.queries(heads_B, relations_B) * self.vectors(tails_B)).sum(1)
         if self.prior is not None:
-            prior_queries, own = self.prior.queries(heads_B, relations_B)
-            found += (prior_queries * self.prior.entities[tails_B]).sum(1) - own[:, 0]
+            prior_queries, own = self.prior.queries(self._places(heads_B), relations_B)
+            prior_rows = self.prior.entities[self._places(tails_B)]
+            found += (prior_queries * prior_rows).sum(1) - own[:, 0]
         return found
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
         """Return float vectors ``(..., D)`` of entity rows ``(...)``, by default all."""
         return (self.entities if rows is None else self.entities[rows]).to(self.relations.dtype)
+
+    def has_vector(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mask the entity rows that have a vector."""
+        found: NDArray[np.bool_] = np.asarray(rows) < self.n_entities
+        return found
+
+    def prior_rows(self, rows: Tensor) -> Tensor:
+        """Return the rows ``(n, K)`` of entities in the frequency prior, which there is."""
+        if self.prior is None:
+            raise ValueError("the model has no frequency prior")
+        return self.prior.entities[self._places(rows)]
+
+    def check_whole(self, action: str) -> None:
+        """Check that all rows are in the tables, before they are saved or exported.
+
+        Raises:
+            KgraftError: If some are not.
+        """
+
+    def _places(self, rows: Tensor) -> Tensor:
+        """Return the places of entity rows in the tables."""
+        return rows
 
     def _selection(self, candidates: Tensor | None) -> slice | Tensor:
         """Return an index of entity rows, a slice (which copies nothing) for adjacent ones."""

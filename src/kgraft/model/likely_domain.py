@@ -8,11 +8,15 @@ Shapes: m relations; N entities with a directed relation each.
 
 from __future__ import annotations
 
+from copy import copy
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
 from kgraft.graph.grouped_index import GroupedIndex, changes, spans
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids
 from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
@@ -53,7 +57,32 @@ class LikelyDomain:
         self._together.sort_indices()
         rows = np.repeat(np.arange(2 * m), np.diff(self._together.indptr))
         self._place = GroupedIndex.of(rows, self._together.indices)
-        self._members = csr_array(self._has.T)
+
+    @cached_property
+    def _members(self) -> csr_array:
+        return csr_array(self._has.T)
+
+    def extended(self, facts: Triples, entities: Rows, n_entities: int) -> LikelyDomain:
+        """Return the domain with the relations of more facts at some of the target's entities.
+
+        Shares of relations that occur together stay as they are.
+        """
+        found = copy(self)
+        found.__dict__.pop("_members", None)
+        heads, relations, tails = facts.T
+        m = self._has.shape[1] // 2
+        entity = np.concatenate([heads, tails])
+        along = np.concatenate([relations, relations + m])
+        is_own = np.isin(entity, entities)
+        shape = (n_entities, 2 * m)
+        ones = np.ones(int(is_own.sum()), dtype=np.float32)
+        known = self._has
+        size = np.full(n_entities - known.shape[0], known.indptr[-1], dtype=known.indptr.dtype)
+        known = csr_array(
+            (known.data, known.indices, np.concatenate([known.indptr, size])), shape=shape
+        )
+        found._has = known + csr_array((ones, (entity[is_own], along[is_own])), shape=shape)
+        return found
 
     def shares(self, entities: Ids, along: Ids) -> tuple[Floats, Floats]:
         """Return the largest and the mean share of having a relation, by each other relation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -13,7 +14,10 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
+from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
+from kgraft.linking.linked_subgraph import connect
+from kgraft.settings import MatchingSettings
 
 
 def directed(relations: Tensor, side: Side, n_relations: int) -> Tensor:
@@ -142,3 +146,44 @@ def no_fit(
         remedy=f"Give a collection whose names are those of its sources ({sources}), or that "
         f"links {graph.name!r} to one of them",
     )
+
+
+def rows_of(
+    collection: Collection,
+    name: str,
+    known: JointGraph,
+    has_vector: Callable[[Rows], NDArray[np.bool_]],
+    matching: MatchingSettings,
+    *,
+    require_fit: bool,
+) -> tuple[Rows, Rows]:
+    """Return a model's rows of the entities and relations of a collection's graph, -1 without one.
+
+    Args:
+        collection: Holds the graph.
+        name: The graph's name.
+        known: The model's graph.
+        has_vector: Masks the entity rows that have a vector; others get -1.
+        matching: How relations of graphs that the model was not trained on are matched.
+        require_fit: Whether to refuse a graph of which the model knows nothing.
+
+    Raises:
+        DataError: As ``TrainedModel.scorer_for``.
+    """
+    graph, part = collection.graphs[name], known.parts.get(name)
+    if part is None:
+        links = known.translate_links(collection.links, collection.graphs)
+        subgraph = connect(graph, links, known, relations=matching)
+        own = subgraph.graph.parts[name]
+        entities = subgraph.teacher_entities[own.entity_rows]
+        relations = subgraph.teacher_relations[own.relation_rows]
+    else:
+        entities = part.entity_rows_of(graph.entities.names)
+        relations = part.relation_rows_of(graph.relations.names)
+    entities = np.where(has_vector(entities), entities, -1)
+    if require_fit and not (entities >= 0).any():
+        raise no_fit(graph, known, "entities")
+    # Links to a graph that was not trained on may join entities alone.
+    if require_fit and part is not None and not (relations >= 0).any():
+        raise no_fit(graph, known, "relations")
+    return entities, relations

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -16,12 +15,11 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.linking.linked_subgraph import connect
 from kgraft.model.calibration import Calibration
 from kgraft.model.evidence import By, Evidence
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.kge import KgeModel
-from kgraft.model.scorer import MappedScorer, Scorer, no_fit
+from kgraft.model.scorer import MappedScorer, Scorer, rows_of
 from kgraft.settings import TrainSettings
 from kgraft.system.devices import parse_device
 from kgraft.system.tables import cell, html_table
@@ -145,8 +143,7 @@ class TrainedModel:
             tie: How ties count.
             by: What the model answers by; by default what its validation facts favour.
             max_facts: The maximum number of facts; of more, a fixed sample is taken.
-            include_trained: Rank facts that the model was trained on too, as when the split was
-                drawn again since; else they are left out.
+            include_trained: Rank facts that the model was trained on too; else they are left out.
 
         Raises:
             UnknownNameError: If the collection has no such target.
@@ -210,6 +207,28 @@ class TrainedModel:
         asked = {"head": head, "relation": relation, "tail": tail}
         return predict(self, **asked, source=source, k=k, by=by, typed=typed)
 
+    def fold_in(
+        self,
+        facts: Iterable[tuple[str, str, str]] | pl.DataFrame,
+        links: Iterable[tuple[str, str, str]] = (),
+    ) -> TrainedModel:
+        """Return the model, not to be saved, with more facts and vectors of their new entities.
+
+        Args:
+            facts: Head, relation and tail by name; entities that the target lacks are new.
+            links: A new entity, another source, and its name of the entity.
+
+        Raises:
+            UnknownNameError: If a relation or source is unknown, or a label is ambiguous.
+            KgraftError: If the model has no target, or a link cannot be followed.
+
+        Warns:
+            KgraftWarning: If the model has no fact of an entity at the end of a link.
+        """
+        from kgraft.inference.fold_in import fold_in
+
+        return fold_in(self, facts, links)
+
     def explain(
         self,
         head: str,
@@ -229,9 +248,8 @@ class TrainedModel:
             by: As in ``predict``.
 
         Raises:
-            UnknownNameError: If a name is unknown, a label belongs to several entities, or an
-                entity has no vector.
-            ValueError: If the model has no rules to answer by.
+            UnknownNameError: As in ``predict``.
+            ValueError: Likewise.
         """
         from kgraft.inference.explain import explain
 
@@ -242,13 +260,11 @@ class TrainedModel:
 
         Args:
             entity: Name or label of the entity.
-            source: The graph whose names are used and whose entities are compared; by default the
-                model's target, or a teacher's first source.
+            source: As in ``predict``; its entities are compared.
             k: The maximum number of entities.
 
         Raises:
-            UnknownNameError: If the name is unknown, a label belongs to several entities, or the
-                entity has no vector.
+            UnknownNameError: As in ``predict``.
             ValueError: If ``k`` is below 1.
         """
         from kgraft.inference.similar import similar
@@ -261,8 +277,7 @@ class TrainedModel:
         """Return the model's rules, the most confident first.
 
         Args:
-            relation: The relation that they infer, by name or by the unambiguous end of its name;
-                by default any.
+            relation: The relation that they infer, as in ``predict``; by default any.
             k: The maximum number of rules.
             n_examples: The maximum number of examples for each.
 
@@ -282,7 +297,7 @@ class TrainedModel:
 
         Args:
             k: The maximum number of facts; None for all.
-            min_probability: The minimum probability that a fact is wrong.
+            min_probability: The least probability that a fact is wrong.
 
         Raises:
             ValueError: If ``k`` is below 1.
@@ -306,17 +321,16 @@ class TrainedModel:
 
         Args:
             path: The file.
-            collection: Where given, held-out facts are measured: those of the model's target, or of
-                a teacher's sources; a sample of them where there are many.
+            collection: Where given, held-out facts of the model's target, or of a teacher's
+                sources, are measured: a sample where there are many.
             target: A graph to measure instead.
-            split: Which facts; test facts are for the end, when no choice is left to be made.
+            split: Which facts; test facts are for the end.
             by: What the model answers by; by default what its validation facts favour.
             include_trained: As in ``evaluate``.
 
         Raises:
             KgraftError: If the file is there already and no report.
             UnknownNameError: If the collection has no such target.
-            ValueError: If the model has no rules to answer by.
         """
         from kgraft.reporting.model_report import report
         from kgraft.reporting.page import check_replaceable, write_page
@@ -381,20 +395,6 @@ class TrainedModel:
         Raises:
             DataError: If the model knows no entity of the graph, or no relation of its own source.
         """
-        graph, part = collection.graphs[name], self.graph.parts.get(name)
-        if part is None:
-            links = self.graph.translate_links(collection.links, collection.graphs)
-            subgraph = connect(graph, links, self.graph, relations=self.settings.relations)
-            own = subgraph.graph.parts[name]
-            entities = subgraph.teacher_entities[own.entity_rows]
-            relations = subgraph.teacher_relations[own.relation_rows]
-        else:
-            entities = part.entity_rows_of(graph.entities.names)
-            relations = part.relation_rows_of(graph.relations.names)
-        entities = np.where(entities < self.kge.n_entities, entities, -1)
-        if require_fit and not (entities >= 0).any():
-            raise no_fit(graph, self.graph, "entities")
-        # Links to a graph that was not trained on may join entities alone.
-        if require_fit and part is not None and not (relations >= 0).any():
-            raise no_fit(graph, self.graph, "relations")
-        return MappedScorer(self.scorer(by), entities, relations)
+        known = self.graph, self.kge.has_vector, self.settings.relations
+        rows = rows_of(collection, name, *known, require_fit=require_fit)
+        return MappedScorer(self.scorer(by), *rows)

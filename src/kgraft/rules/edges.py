@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.linking.joint_graph import JointGraph
 
 
@@ -38,6 +40,26 @@ class Edges:
             best = own.group_by("x", "relation", "y").agg(pl.col("confidence").max())
             given = both_directions(best, graph.n_relations)
         return cls(both.sort("x", "relation", "y"), graph.n_relations, given)
+
+    def extended(self, facts: Triples, confidence: NDArray[np.float64] | None = None) -> Edges:
+        """Return the edges with those of more facts, ``(n, 3)``; new ones come last, unsorted.
+
+        Args:
+            facts: The facts, some of which the graph may have.
+            confidence: The confidence that each is stated with; by default 1.
+        """
+        columns = dict.fromkeys(("x", "relation", "y"), pl.Int32)
+        more = pl.DataFrame(facts, schema=columns)
+        heads = more["x"].unique().implode()
+        known = self.frame.filter(pl.col("x").is_in(heads))
+        given = self.confidence
+        if given is not None:
+            sure = np.ones(len(facts)) if confidence is None else confidence
+            stated = more.with_columns(confidence=pl.Series(sure))
+            given = pl.concat([given, both_directions(stated, self.n_relations)])
+        new = more.unique().join(known, on=list(columns), how="anti")
+        both = both_directions(new, self.n_relations)
+        return Edges(pl.concat([self.frame, both]), self.n_relations, given)
 
     @property
     def facts(self) -> pl.DataFrame:

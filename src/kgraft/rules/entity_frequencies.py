@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import Ints, offsets, spans
+from kgraft.graph.knowledge_graph import Triples
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.rule_bodies import Adjacency
 
@@ -37,6 +38,41 @@ class EntityFrequencies:
         self._of_relation = offsets(relation, 2 * graph.n_relations)
         ends = graph.triples[:, [0, 2]].reshape(-1)
         self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
+
+    def extended(
+        self, own: Triples, facts: Triples, adjacency: Adjacency, n_entities: int
+    ) -> EntityFrequencies:
+        """Return the frequencies with a few more facts.
+
+        Args:
+            own: More facts of the target, ``(n, 3)``.
+            facts: More facts of all sources, ``(m, 3)``.
+            adjacency: The edges of the graph with them.
+            n_entities: Number of entities with the new ones.
+        """
+        found = EntityFrequencies.__new__(EntityFrequencies)
+        found._adjacency = adjacency
+        width = len(self._of_relation) - 1
+        relation = np.repeat(np.arange(width), np.diff(self._of_relation))
+        heads, relations, tails = own.T
+        along = np.concatenate([relations, relations + width // 2]) * n_entities
+        new, more = np.unique(along + np.concatenate([tails, heads]), return_counts=True)
+        old = relation * n_entities + self._entity
+        place = np.searchsorted(old, new)
+        known = place < len(old)
+        known[known] = old[place[known]] == new[known]
+        counts = np.expm1(self._count.astype(np.float64))
+        counts[place[known]] += more[known]
+        numbers = np.insert(old, place[~known], new[~known])
+        counts = np.insert(counts, place[~known], more[~known])
+        relation, found._entity = np.divmod(numbers, n_entities)
+        found._count = np.log1p(counts).astype(np.float32)
+        found._of_relation = offsets(relation, width)
+        degree = np.zeros(n_entities)
+        degree[: len(self.degree)] = np.expm1(self.degree.astype(np.float64))
+        degree += np.bincount(facts[:, [0, 2]].ravel(), minlength=n_entities)
+        found.degree = np.log1p(degree).astype(np.float32)
+        return found
 
     def answers(self, relations: Ints) -> tuple[Ints, Ints, NDArray[np.float32]]:
         """Return the answers of relations in the target's facts.

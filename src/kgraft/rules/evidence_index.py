@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import GroupedIndex, Ints, quotient_and_rest, smallest_ints
+from kgraft.linking.added_facts import AddedFacts, statements_about
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.answer_cache import AnswerCache, Answers
 from kgraft.rules.edges import Edges, both_directions
@@ -75,6 +76,32 @@ class EvidenceIndex:
         self._statements = _AnswerTable(_statements(graph, target, reliability))
         self._width = 2 * graph.n_relations
         self._kept = AnswerCache(CACHE_BYTES)
+
+    def extended(self, added: AddedFacts, reliability: NDArray[np.float64]) -> EvidenceIndex:
+        """Return the index of a graph with a few more facts and entities.
+
+        Args:
+            added: The facts.
+            reliability: As in the class, for all facts of the graph with them.
+        """
+        found = EvidenceIndex.__new__(EvidenceIndex)
+        graph, facts = added.graph, added.facts
+        m, count = graph.n_relations, len(facts)
+        confidence = graph.confidence
+        given = None if confidence is None or not count else confidence[-count:]
+        found.edges = self.edges.extended(facts, given)
+        heads, relations, tails = facts.T
+        along = np.concatenate([relations, relations + m])
+        ends = np.concatenate([heads, tails]), np.concatenate([tails, heads])
+        adjacency = self._applier.graph.extended(ends[0], along, ends[1])
+        found._applier = self._applier.extended(found.edges, adjacency, added.rows)
+        found.frequencies = self.frequencies.extended(
+            added.given, facts, adjacency, graph.n_entities
+        )
+        found._statements = self._statements.extended(_new_statements(added, reliability))
+        found._width = self._width
+        found._kept = AnswerCache(CACHE_BYTES)
+        return found
 
     def inferred(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of rules, see ``EvidenceSource``; the last ones are cached."""
@@ -164,6 +191,19 @@ class _AnswerTable:
         )
         self._index = GroupedIndex.of(entities, relations)
 
+    def extended(self, frame: pl.DataFrame) -> _AnswerTable:
+        """Return the table with more rows, about queries that may have some already."""
+        if not len(frame):
+            return self
+        found = _AnswerTable.__new__(_AnswerTable)
+        found._frame = pl.concat([self._frame, frame])
+        entities, relations, answers, probabilities = (column.to_numpy() for column in frame)
+        found._answer = np.concatenate([self._answer, answers])
+        found._probability = np.concatenate([self._probability, probabilities])
+        rows = np.arange(len(self._frame), len(found._frame))
+        found._index = self._index.extended(entities, relations, values=rows)
+        return found
+
     def answers(self, entities: Ints, relations: Ints) -> QueryAnswers:
         """Return the answers of queries."""
         query, row = self._index.rows(entities, relations)
@@ -172,6 +212,17 @@ class _AnswerTable:
     def rows(self, entities: Ints, relations: Ints) -> pl.DataFrame:
         """Return the rows of queries."""
         return self._frame[self._index.rows(entities, relations)[1]]
+
+
+def _new_statements(added: AddedFacts, reliability: NDArray[np.float64]) -> pl.DataFrame:
+    """Return the statements about new entities, in both directions."""
+    facts, stating = statements_about(added)
+    best = np.zeros(len(facts), dtype=np.float32)
+    np.maximum.at(best, stating[:, 1], reliability[stating[:, 0]].astype(np.float32))
+    frame = pl.DataFrame(facts, schema=dict.fromkeys(("x", "relation", "y"), pl.Int32))
+    return both_directions(
+        frame.with_columns(confidence=pl.Series(best, dtype=pl.Float32)), added.graph.n_relations
+    )
 
 
 def _statements(graph: JointGraph, target: str, reliability: NDArray[np.float64]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ Columns: ``x`` the entity of the query, ``relation``, ``y`` the answer, ``rule``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,16 @@ class RuleApplier:
         self._confidence, self._weight = (
             rules.frame[name].to_numpy() for name in ("confidence", "weight")
         )
+
+    def extended(self, edges: Edges, graph: Adjacency, candidates: Rows) -> RuleApplier:
+        """Return the rules applied to a graph with more edges and candidates."""
+        found = copy(self)
+        found._edges, found.graph = edges, graph
+        found._wanted = np.zeros(len(graph.of) - 1, dtype=np.bool_)
+        found._wanted[: len(self._wanted)] = self._wanted
+        found._wanted[candidates[candidates < len(found._wanted)]] = True
+        found._candidates = np.union1d(self._candidates, candidates)
+        return found
 
     def answers(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Return all answers of rules; beyond ``rule_bodies.MAX_QUERY_EDGES``, of sampled edges.

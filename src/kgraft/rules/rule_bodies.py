@@ -7,7 +7,7 @@ and steps of the tree are sorted arrays, so they are followed by binary search a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -56,6 +56,24 @@ class Adjacency:
         n_entities = max(x.max(initial=-1), y.max(initial=-1)) + 1
         self.of = offsets(entities, n_entities)
         self.masks = np.append(relation_masks(self.of, self.relation), np.uint64(0))
+
+    def extended(self, x: Ints, relation: Ints, y: Ints) -> Adjacency:
+        """Return the graph with a few more edges; those of a group come last."""
+        if not len(x):
+            return self
+        found = Adjacency.__new__(Adjacency)
+        index = replace(self.index, members=self.ends)
+        found.index = index.extended(x, relation, values=y, ordered=False)
+        found.ends = found.index.members.astype(np.int64)
+        entities, found.relation = np.divmod(found.index.keys, found.index.sizes[1])
+        n_entities = max(len(self.of) - 1, int(x.max()) + 1, int(y.max()) + 1)
+        n_groups = np.bincount(entities, minlength=n_entities)
+        found.of = np.concatenate([[0], np.cumsum(n_groups)])
+        found.masks = np.zeros(n_entities + 1, dtype=np.uint64)
+        found.masks[: len(self.masks) - 1] = self.masks[:-1]
+        bits = np.left_shift(np.uint64(1), (relation % 64).astype(np.uint64))
+        np.bitwise_or.at(found.masks, x, bits)
+        return found
 
     def masks_of(self, entities: Ints) -> NDArray[np.uint64]:
         """Return the ``relation_masks`` of entities, ``(b,)``."""

@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from kgraft.errors import UnknownNameError
+from kgraft.errors import KgraftError, UnknownNameError
 from kgraft.serving.guard import BEARER, LIMITS, Guard, Limits, error_response
 from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.request_queue import BusyError, RequestQueue
@@ -78,7 +78,14 @@ def create_app(
     paths = PATHS | {f"/page/{file.name}": file.name for file in page.iterdir()}
     for path, name in paths.items():
         app.add_api_route(path, _page_file(page / name), include_in_schema=False)
-    for kind in (UnknownNameError, BusyError, RequestValidationError, HTTPException, Exception):
+    for kind in (
+        UnknownNameError,
+        KgraftError,
+        BusyError,
+        RequestValidationError,
+        HTTPException,
+        Exception,
+    ):
         app.add_exception_handler(kind, _error)
     return Guard(PredictDirectly(app, queue), queue.metrics, limits, token, hosts)
 
@@ -119,7 +126,7 @@ class PredictDirectly:
         scope["route"] = self
         try:
             response = Response(await self.queue.predict(job), media_type=JSON)
-        except (UnknownNameError, BusyError) as error:
+        except (KgraftError, BusyError) as error:
             response = _response_to(error, self.queue.limits)
         await response(scope, receive, send)
 
@@ -150,6 +157,8 @@ def _response_to(error: Exception, limits: Limits) -> Response:
     match error:
         case UnknownNameError():
             return error_response(404, str(error))
+        case KgraftError():
+            return error_response(422, str(error))
         case BusyError():
             seconds = str(limits.retry_seconds)
             problem = (

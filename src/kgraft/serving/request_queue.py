@@ -147,7 +147,11 @@ class RequestQueue:
         Raises:
             BusyError: If too many requests wait.
             UnknownNameError: If the model does not know a name.
+            KgraftError: If facts cannot be folded in.
         """
+        if job.facts or job.links:
+            # Folding in takes as long as many queries, so it waits with other slow requests.
+            return await self.call(lambda model: _response(model.predict_with_facts(job)))
         return await self._predictions.submit(job, len(job.queries))
 
     async def call(self, function: Callable[[ServedModel], Any]) -> bytes:
@@ -165,5 +169,9 @@ class RequestQueue:
         return [x if isinstance(x, Exception) else _encoded(x) for x in found]
 
 
+def _response(answers: Answers) -> Predictions:
+    return Predictions([QueryAnswers(list(found)) for found in answers])
+
+
 def _encoded(answers: Answers) -> bytes:
-    return encoded(Predictions([QueryAnswers(list(found)) for found in answers]))
+    return encoded(_response(answers))

@@ -9,10 +9,13 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from kgraft.inference import predict as inference
+from kgraft.inference.fold_in import NamedFact, NamedLink
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity, Relation
 
 MAX_ANSWERS = 100  # to one query
 MAX_QUERIES = 64  # in one request
+MAX_FACTS = 100  # to fold in, and links, in one request
+MAX_NEW = 10  # entities to fold in
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]
@@ -31,11 +34,15 @@ class PredictJob:
         queries: Its queries.
         k: The most answers to each.
         typed: Answer only with entities in the observed domain or range of the relation.
+        facts: Facts to fold in for this request.
+        links: Links of their new entities.
     """
 
     queries: tuple[inference.Query, ...]
     k: int
     typed: bool
+    facts: tuple[NamedFact, ...] = ()
+    links: tuple[NamedLink, ...] = ()
 
 
 class PredictQuery(BaseModel):
@@ -59,6 +66,26 @@ class PredictQuery(BaseModel):
         return inference.Query(self.head, self.relation, self.tail)
 
 
+class NewFact(BaseModel):
+    """A fact to fold in; entities that the model does not know are new."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    head: Text
+    relation: Text
+    tail: Text
+
+
+class NewLink(BaseModel):
+    """A link of a new entity to another source's name of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entity: Text
+    source: Text
+    name: Text
+
+
 class PredictOne(PredictQuery):
     """A query with its options."""
 
@@ -76,12 +103,26 @@ class PredictMany(BaseModel):
         max_length=MAX_QUERIES,
         description="Queries, each with two of head, relation, tail.",
     )
+    facts: list[NewFact] = Field(
+        default=[],
+        max_length=MAX_FACTS,
+        description="Facts that count for this request alone; unknown entities are new.",
+    )
+    links: list[NewLink] = Field(
+        default=[], max_length=MAX_FACTS, description="Links of the new entities."
+    )
     k: K = 10
     typed: Typed = False
 
     def job(self) -> PredictJob:
         """Return the queries as the model takes them."""
-        return PredictJob(tuple(query.query() for query in self.queries), self.k, self.typed)
+        return PredictJob(
+            tuple(query.query() for query in self.queries),
+            self.k,
+            self.typed,
+            tuple((x.head, x.relation, x.tail) for x in self.facts),
+            tuple((x.entity, x.source, x.name) for x in self.links),
+        )
 
 
 @dataclass(frozen=True)

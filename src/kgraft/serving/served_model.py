@@ -15,12 +15,13 @@ from torch import Tensor
 from kgraft.errors import UnknownNameError
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
+from kgraft.inference.fold_in import folded_in
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
 from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
-from kgraft.serving.schema import ModelInfo, PredictJob, SourceSize, encoded
+from kgraft.serving.schema import MAX_NEW, ModelInfo, PredictJob, SourceSize, encoded
 from kgraft.serving.search import EntitySearch
 
 Answers = tuple[tuple[Prediction, ...], ...]
@@ -128,6 +129,21 @@ class ServedModel:
                 for (number, _), predictions in zip(block, answers, strict=True):
                     found[number].append(tuple(predictions[: jobs[number].k]))
         return [errors.get(number) or tuple(answers) for number, answers in enumerate(found)]
+
+    def predict_with_facts(self, job: PredictJob) -> Answers:
+        """Answer a job with its facts folded into the model, which stays as it is.
+
+        Raises:
+            UnknownNameError: If a query names an entity, or a fact a relation, that is unknown.
+            KgraftError: If there are too many new entities, or a link cannot be followed.
+        """
+        predictor, _ = folded_in(self.predictor, job.facts, job.links, max_entities=MAX_NEW)
+        for query in job.queries:
+            for text in (query.head, query.tail):
+                if text is not None and predictor.names.known_entity(text) is None:
+                    self._entity_name(text)
+        answers = predictor.answer(job.queries, job.k, typed=job.typed)
+        return tuple(map(tuple, answers))
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
         """Return an entity's position on the map, and the most similar entities with theirs."""
