@@ -29,7 +29,7 @@ from kgraft.graph.grouped_index import Ints
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side, queries
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.inference.fold_in import folded_in
+from kgraft.inference.fold_in import fold_into
 from kgraft.inference.predict import Query, prepared
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import positions_of
@@ -227,7 +227,7 @@ def measured(
         ]
         links = links_of(collection, target, entity) if drawn.linked[place] else []
         begin, begun = time.perf_counter(), time.process_time()
-        extended, _ = folded_in(predictor, facts, links)
+        extended, _ = fold_into(predictor, facts, links)
         wall, used = time.perf_counter() - begin, time.process_time() - begun
         others = np.delete(drawn.entities, place)
         retrained = Ranking(graph, known, again, others)

@@ -15,7 +15,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.fact_files import with_files
-from kgraft.inference.fold_in import folded_in
+from kgraft.inference.fold_in import fold_into
 from kgraft.inference.fold_vectors import Compared, FactsOfOne, VectorFolder
 from kgraft.inference.predict import Predictor, Query, prepared
 from kgraft.linking.collection import Collection
@@ -285,7 +285,7 @@ def test_names_may_be_labels_and_ends(tiny: Collection) -> None:
     with pytest.warns(KgraftWarning, match="1 link to entities of which the model has no fact"):
         model.fold_in([("zoe", "likes", "bob")], [("zoe", "big", "Y")])
     with pytest.raises(KgraftError, match="name 2 entities that the model does not know; 1 new"):
-        folded_in(prepared(model), [("zoe", "likes", "yve")], max_entities=1)
+        fold_into(prepared(model), [("zoe", "likes", "yve")], max_entities=1)
 
 
 def test_it_needs_a_target_and_is_not_saved(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kgraft.errors import DataError, UnknownNameError, counted
-from kgraft.inference.fold_in import NamedFact, NamedLink, folded_in
+from kgraft.inference.fold_in import NamedFact, NamedLink, fold_into
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
 from kgraft.io.named_facts import ROLES
@@ -35,7 +35,7 @@ def with_files(
     names = predictor.names
     before = len(names.part.entities)
     read = [] if links is None else _read_links(links, names)
-    found, unheld = folded_in(predictor, _read_facts(facts, names), read)
+    found, unheld = fold_into(predictor, _read_facts(facts, names), read)
     new = len(found.names.part.entities) - before
     more = len(found.names.own_facts) - len(names.own_facts)
     lines = [f"{counted(new, 'new entity')} with {counted(more, 'fact')} from {facts}"]

@@ -44,13 +44,13 @@ def fold_in(
 ) -> TrainedModel:
     """Return the model with more facts and new entities, as ``TrainedModel.fold_in`` says."""
     given = facts.select(ROLES).iter_rows() if isinstance(facts, pl.DataFrame) else facts
-    predictor, unknown = folded_in(prepared(model), [*given], [*links])
+    predictor, unknown = fold_into(prepared(model), [*given], [*links])
     if unknown:
         warnings.warn(_unheld(unknown), KgraftWarning, stacklevel=3)
     return predictor.model
 
 
-def folded_in(
+def fold_into(
     predictor: Predictor,
     facts: Sequence[NamedFact],
     links: Sequence[NamedLink] = (),

@@ -15,7 +15,7 @@ from torch import Tensor
 from kgraft.errors import UnknownNameError
 from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
-from kgraft.inference.fold_in import folded_in
+from kgraft.inference.fold_in import fold_into
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
@@ -137,7 +137,7 @@ class ServedModel:
             UnknownNameError: If a query names an entity, or a fact a relation, that is unknown.
             KgraftError: If there are too many new entities, or a link cannot be followed.
         """
-        predictor, _ = folded_in(self.predictor, job.facts, job.links, max_entities=MAX_NEW)
+        predictor, _ = fold_into(self.predictor, job.facts, job.links, max_entities=MAX_NEW)
         for query in job.queries:
             for text in (query.head, query.tail):
                 if text is not None and predictor.names.known_entity(text) is None:
