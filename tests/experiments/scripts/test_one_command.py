@@ -10,12 +10,14 @@ import pytest
 from kgraft.io.read_collection import read_collection
 
 
-def test_the_file_has_all_facts_and_the_links_lead_to_its_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", one_command.SPLITS)
+def test_the_file_has_all_facts_and_the_links_lead_to_its_names(tmp_path: Path, split: str) -> None:
     world = read_collection("world")
-    file = one_command.written(world, tmp_path)
+    file = one_command.written(world, tmp_path, split)
     given = one_command.with_given_links(world, file)
     own = given.target_graph
     assert len(own.triples) == len(world.target_graph.triples)
+    assert (len(own.test) == len(world.target_graph.test)) is (split == "own")
     for before, after in zip(world.links, given.links, strict=True):
         named = [
             set(zip(*(graphs[x].entities.names_of(rows) for x, rows in ends), strict=True))
