@@ -20,8 +20,8 @@ from kgraft.model.directory import load_model, save_model
 from kgraft.model.trained_model import TrainedModel
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], set[str]]] = {
-    "save": (save_model, set()),
-    "evaluate": (evaluate, {"joint", "require_fit"}),
+    "save": (save_model, {"beside"}),
+    "evaluate": (evaluate, {"require_fit"}),
     "predict": (predict, set()),
     "explain": (explain, set()),
     "similar": (similar, set()),
