@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def test_two_other_sources_by_capture_and_recapture() -> None:
     # Once stated are 90 to 100, which the target states too, and 40 others.
     assert found.by_one[0] == pytest.approx(10 / (accuracy * 50))
     assert found.by_several[0] == 0.001
+
+
+def test_a_relation_that_only_corresponds_is_no_second_capture() -> None:
+    graph = joined(facts(0, 100), facts(90, 140), facts(120, 160))
+    graph = replace(graph, found_relations={"s2": np.array([0])})
+    found = estimate_completeness(graph, "s0", no_triples(), SplitSizes(100, 0, 0))
+    assert found.basis == ("source",)
+    # Of the 70 that the others state, the target states 10.
+    assert found.overall[0] == pytest.approx(10 / (found.accuracy * 70))
 
 
 def test_one_other_source_by_its_overlap() -> None:

@@ -50,6 +50,7 @@ def test_relations_that_are_the_same_share_a_row(collection_of) -> None:
     assert [(x.relation, x.other, x.kind) for x in found.found] == [("borders", "near", "same")]
     joint = found.join()
     assert joint.n_relations == 1
+    assert {name: rows.tolist() for name, rows in joint.found_relations.items()} == {"other": [0]}
     assert facts(joint, "other") == {"V borders W", "W borders X", "X borders Y", "Y borders Z"}
 
 

@@ -24,6 +24,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import candidate_lists
 from kgraft.pipeline import fit_ensemble as fit_ensemble_module
+from kgraft.pipeline.fit_ensemble import FittedEnsemble
 from kgraft.pipeline.train import train
 from kgraft.rules.rules import Rules, rules_from
 from kgraft.settings import (
@@ -140,7 +141,8 @@ def test_only_a_model_with_rules_has_evidence(mine: KnowledgeGraph, longest: int
     model = train(Collection("alone", {"mine": mine}, target="mine"), settings)
     assert (model.evidence is not None) == (longest > 0)
     assert (EVIDENCE_METRIC in model.metrics) == (longest > 0)
-    assert model.answers_by == ("rules" if longest else "vectors")
+    # Rules alone answer all; what else there is takes nothing from them.
+    assert model.answers_by == ("both" if longest else "vectors")
 
 
 def test_rules_and_agreement_are_kept(mine: KnowledgeGraph) -> None:
@@ -275,3 +277,20 @@ def test_certain_agreement_is_measured_as_it_answers() -> None:
     assert found.evidence is not None
     measured = evaluate(found, collection, split="valid", filters=["train+valid"], by="rules")
     assert found.evidence.mrr["rules"] == pytest.approx(measured.mrr(facts_filter="train+valid"))
+
+
+@pytest.mark.parametrize(
+    ("ahead", "chosen"),
+    [
+        ([0.1, 0.1, 0.1, 0.0], "vectors"),  # mean 0.075, standard error 0.022
+        ([0.5, -0.3, 0.1, -0.2], "both"),  # mean 0.025, standard error 0.157
+        ([-0.1, -0.1, -0.1, -0.1], "both"),
+    ],
+)
+def test_another_way_is_the_default_only_beyond_the_standard_error(
+    ahead: list[float], chosen: By
+) -> None:
+    both = torch.full((4,), 0.5)
+    ranks = {"vectors": both + torch.tensor(ahead), "rules": both - 0.4, "both": both}
+    assert FittedEnsemble(torch.zeros(2, 9), ranks).default == chosen
+    assert FittedEnsemble(torch.zeros(2, 9), {}).default is None

@@ -130,7 +130,7 @@ def estimate_completeness(
         valid: The target's validation facts in the graph's rows, ``(n, 3)``.
         sizes: Numbers of the target's facts.
     """
-    facts, users = _facts(graph, target, valid)
+    facts, users, alike = _facts(graph, target, valid)
     elsewhere = facts.filter(pl.col("stating") > 0)
     m, accuracy = graph.n_relations, _accuracy(facts)
     # Facts of the test split are not told from missing ones, but they are a sample of all facts.
@@ -149,7 +149,8 @@ def estimate_completeness(
 
     agreed = _counts(elsewhere.filter("own"), m)
     twice = _counts(facts.filter(pl.col("stating") > 1, ~pl.col("own")), m)
-    by_overlap = (users > 1) & (twice > 0) & (agreed > 0)
+    # Relations that only correspond differ in what they mean, and seem to add to each other.
+    by_overlap = (alike > 1) & (twice > 0) & (agreed > 0)
     by_source = (users > 0) & (agreed > 0)
     stated = np.where(by_source, agreeing(elsewhere), unknown)
     overall, linked = _by_overlap(facts, accuracy, more, len(graph.sources) - 1, m)
@@ -190,12 +191,13 @@ def _by_overlap(
 
 def _facts(
     graph: JointGraph, target: str, valid: Triples
-) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+) -> tuple[pl.DataFrame, NDArray[np.int64], NDArray[np.int64]]:
     """Return the different facts between the target's entities along its relations.
 
     Columns: the rows of the fact; ``own``, if the target states it; ``stating``, the number of
     other sources that do; ``known_to``, the number of other sources that have both entities. And
-    return the number of other sources that state any along each relation, ``(m,)``.
+    return the number of other sources that state any along each relation, ``(m,)``, and of those
+    of them that call it the same, or are linked.
     """
     place, part = graph.sources.index(target), graph.part(target)
     is_own = np.zeros(graph.n_entities, dtype=np.bool_)
@@ -219,12 +221,16 @@ def _facts(
     )
     using = stated.filter(pl.col("source") != place).select("relation", "source").unique()
     users = np.bincount(using["relation"].to_numpy(), minlength=graph.n_relations)
+    alike = users.copy()
+    for source, rows in graph.found_relations.items():
+        at = using.filter(pl.col("source") == graph.sources.index(source))["relation"]
+        alike[np.intersect1d(at.to_numpy(), rows)] -= 1
     facts = stated.group_by(KEY, maintain_order=True).agg(
         own=(pl.col("source") == place).any(),
         stating=pl.col("source").filter(pl.col("source") != place).n_unique(),
         known_to=pl.col("known_to").first(),
     )
-    return facts, users
+    return facts, users, alike
 
 
 def _counts(facts: pl.DataFrame, m: int) -> Floats:

@@ -106,6 +106,8 @@ class JointGraph:
         confidence: Confidence that each fact is stated with, in (0, 1], float64 ``(n,)``; None: all
             are 1.
         known_false: Facts that a source knows to be false, in joint rows, ``(n, 3)``, by source.
+        found_relations: Rows of relations of the first source that another has only because it was
+            found to state much the same, by source, ``(k,)``; a loaded model's graph has none.
     """
 
     parts: Mapping[str, JointSource]
@@ -116,6 +118,7 @@ class JointGraph:
     conflicts: tuple[LinkConflict, ...] = ()
     confidence: NDArray[np.float64] | None = None
     known_false: Mapping[str, Triples] = field(default_factory=dict)
+    found_relations: Mapping[str, Rows] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return visible(

@@ -39,7 +39,18 @@ class MatchedRelations:
 
     def join(self, *, certain: Sequence[Links] = ()) -> JointGraph:
         """Join the graphs by the links; ``certain`` are links of an earlier join."""
-        return join(self.graphs, self.links, certain=certain)
+        graph = join(self.graphs, self.links, certain=certain)
+        if not self.found:
+            return graph
+        target = graph.part(self.graphs[0].name)
+        by_source: dict[str, list[str]] = {}
+        for x in self.found:
+            if x.left == self.graphs[0].name:
+                by_source.setdefault(x.right, []).append(x.relation)
+        rows = {
+            source: target.relation_rows_of(pl.Series(names)) for source, names in by_source.items()
+        }
+        return replace(graph, found_relations=rows)
 
 
 def match_relations(

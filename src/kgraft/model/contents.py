@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kgraft.linking.collection import MAX_SOURCES
 from kgraft.model.calibration import Calibration
-from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By
+from kgraft.model.evidence import DEFAULT_METRIC, EVIDENCE_METRIC, WAYS, By
 from kgraft.rules.rules import BODY, SCHEMA
 from kgraft.settings import ModelSettings
 
@@ -70,6 +70,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
     by_way = metrics.get(EVIDENCE_METRIC, {})
     if not isinstance(by_way, dict) or not all(map(_is_number, by_way.values())):
         raise ValueError(f"{path.name}: {EVIDENCE_METRIC} holds something else than numbers")
+    if metrics.get(DEFAULT_METRIC, "both") not in WAYS:
+        raise ValueError(f"{path.name}: {DEFAULT_METRIC} is none of {', '.join(WAYS)}")
     if not by_way.keys() <= {*WAYS}:
         raise ValueError(f"{path.name}: a model answers by one of {', '.join(WAYS)}")
     return metrics

@@ -57,7 +57,7 @@ from kgraft.model.contents import (
     read_metrics,
 )
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
-from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.evidence import DEFAULT_METRIC, EVIDENCE_METRIC, Evidence
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.graph_tables import (
@@ -301,7 +301,11 @@ def _read_evidence(
         raise ValueError("the ensemble does not have weights for each relation and its inverse")
     mrr = {by: float(value) for by, value in metrics[EVIDENCE_METRIC].items()}
     return Evidence(
-        Rules(rules, graph.n_relations), reliability.to_numpy().copy(), weights["ensemble"], mrr
+        Rules(rules, graph.n_relations),
+        reliability.to_numpy().copy(),
+        weights["ensemble"],
+        mrr,
+        default=metrics.get(DEFAULT_METRIC),
     )
 
 

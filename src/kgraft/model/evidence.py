@@ -25,6 +25,9 @@ By = Literal["vectors", "rules", "both"]
 EVIDENCE_METRIC = "validation_mrr_by"
 """The metric of a model that holds ``Evidence.mrr``."""
 
+DEFAULT_METRIC = "answers_by"
+"""The metric of a model that holds ``Evidence.default``."""
+
 WAYS: tuple[By, ...] = get_args(By)
 
 
@@ -39,6 +42,7 @@ class Evidence:
         weights: Weights of ``kgraft.model.ensemble.ensemble_scores``, float ``(2 m, F)``.
         mrr: Validation MRR of each way to answer; empty without validation facts.
         index: An index of the evidence; by default made at first use.
+        default: The way to answer that was chosen; by default the one of the best ``mrr``.
     """
 
     rules: Rules
@@ -46,6 +50,7 @@ class Evidence:
     weights: Tensor
     mrr: Mapping[By, float]
     index: EvidenceIndex | None = None
+    default: By | None = None
 
     @classmethod
     def of_statements(cls, graph: JointGraph, target: str) -> Self:
@@ -57,8 +62,8 @@ class Evidence:
 
     @property
     def best(self) -> By:
-        """The way to answer with the best validation MRR; vectors without validation facts."""
-        return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
+        """The way to answer by default; vectors without validation facts."""
+        return self.default or max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
 
     def index_in(self, graph: JointGraph, target: str) -> EvidenceIndex:
         """Return the index of a target's evidence, in the rows of the model's graph."""

@@ -18,7 +18,7 @@ from kgraft.model.ensemble import (
     ensemble_scores,
     evidence_probability,
 )
-from kgraft.model.evidence import By
+from kgraft.model.evidence import WAYS, By
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.pipeline.candidate_lists import FOLDS, CandidateLists, folds
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
@@ -68,6 +68,21 @@ class FittedEnsemble:
     def mrr(self) -> dict[By, float]:
         """Validation MRR of each way to answer, on queries not fitted to; empty without any."""
         return {by: float(found.mean()) for by, found in self.reciprocal_ranks.items()}
+
+    @property
+    def default(self) -> By | None:
+        """The way to answer by default, None without validation facts.
+
+        It is both, unless another way is better by more than the standard error of the difference:
+        weights for measuring are fitted to a part of the queries, so both is measured too low, and
+        few queries are no reason to do without the rest of the evidence.
+        """
+        if not self.reciprocal_ranks:
+            return None
+        best = max(WAYS, key=self.mrr.__getitem__)
+        ahead = self.reciprocal_ranks[best] - self.reciprocal_ranks["both"]
+        error = ahead.std(correction=0) / len(ahead) ** 0.5
+        return best if ahead.mean() > error else "both"
 
 
 def default_ensemble(n_relations: int) -> FittedEnsemble:

@@ -19,7 +19,7 @@ from kgraft.linking.completeness import SplitSizes, estimate_completeness
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.source_reliability import source_reliability
 from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
-from kgraft.model.evidence import EVIDENCE_METRIC, Evidence
+from kgraft.model.evidence import DEFAULT_METRIC, EVIDENCE_METRIC, Evidence
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.fact_scores import asked_queries, fact_scorer
 from kgraft.model.kge import KgeModel
@@ -186,7 +186,9 @@ def fit_target(
         ensemble = run.stage("ensemble", ENSEMBLE, lambda: fit_ensemble_of(lists))
         calibration = run.stage("calibration", CALIBRATION, lambda: calibrate(lists, ensemble))
         kge, held_out = kge.with_prior(ensemble.prior), ensemble.held_out
-        evidence = Evidence(rules, context.reliability, ensemble.weights, ensemble.mrr, index)
+        evidence = Evidence(
+            rules, context.reliability, ensemble.weights, ensemble.mrr, index, ensemble.default
+        )
         ranks = ensemble.reciprocal_ranks.get(evidence.best)
     fact_probability = run.stage(
         "fact_probability",
@@ -196,6 +198,8 @@ def fit_target(
     metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
     if evidence is not None:
         metrics[EVIDENCE_METRIC] = evidence.mrr
+        if evidence.default is not None:
+            metrics[DEFAULT_METRIC] = evidence.default
     if calibration.calibration:
         metrics[ERROR_METRIC] = calibration.errors
     if context.validation_parts:
