@@ -194,11 +194,21 @@ class RelationSettings(Settings):
     """Minimum share of a relation's facts that another states, for it to be part of that."""
     support: int = Field(5, ge=1)
     """Minimum number of linked pairs that both relations join."""
+    margin: float = Field(1.0, ge=1)
+    """Minimum ratio of the share of two relations that are the same to that of any rival."""
+    caution: float = Field(0.0, ge=0)
+    """Standard errors by which shares are lowered, so that few facts prove little."""
 
 
 class MatchingSettings(RelationSettings):
     """The matching of relations with those of other sources, by what both state."""
 
+    threshold: float = Field(0.1, gt=0, le=1)
+    """Minimum share of either's facts that the other states, for two relations to be the same."""
+    margin: float = Field(1.2, ge=1)
+    """Minimum ratio of the share of two relations that are the same to that of any rival."""
+    caution: float = Field(1.64, ge=0)
+    """Standard errors by which shares are lowered, so that few facts prove little."""
     use: bool = True
     """Make relations one that are the same, and restate facts of inverse and narrower ones."""
 

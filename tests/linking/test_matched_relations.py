@@ -13,7 +13,7 @@ from kgraft.linking.linked_subgraph import connect
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
 
-SETTINGS = MatchingSettings(support=2, threshold=0.6, part_threshold=0.7)
+SETTINGS = MatchingSettings(support=2, threshold=0.6, part_threshold=0.7, margin=1.0, caution=0.0)
 
 SAME = {
     "mine": "v borders w, w borders x, x borders y",

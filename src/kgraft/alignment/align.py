@@ -233,7 +233,7 @@ class _Matching:
     def _compare(self) -> tuple[Candidates, Neighbours]:
         nodes, clusters, settings = self._nodes, self._clusters, self._settings
         found = self._correspondences()
-        same = same_relations(nodes.joint, found, settings.relations.threshold)
+        same = same_relations(nodes.joint, found, settings.relations)
         relations = unified(same, nodes.joint.n_relations)
         around = neighbours(nodes, clusters, relations, settings.structure)
         keys, pairs = self._names.of_clusters(clusters)

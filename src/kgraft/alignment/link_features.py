@@ -104,7 +104,7 @@ class FeatureExtractor:
         pairs = self._linked.tocoo()
         np.add.at(self._n_links, (pairs.row, nodes.source_of[pairs.col]), 1)
         found = correspondences(nodes.joint, clusters, settings.relations)
-        same = same_relations(nodes.joint, found, settings.relations.threshold)
+        same = same_relations(nodes.joint, found, settings.relations)
         self._relations = unified(same, nodes.joint.n_relations)
         around = neighbours(nodes, clusters, self._relations, settings.structure)
         alone = np.arange(len(nodes))

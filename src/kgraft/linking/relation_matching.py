@@ -31,8 +31,8 @@ class Correspondence:
         kind: ``same``; ``narrower``: the facts of the left one are part of the right one's;
             ``broader``: the other way round.
         inverse: The right one has heads and tails exchanged.
-        confidence: Share of the facts which the other graph could state that it states; for
-            ``same`` the lower of both directions.
+        confidence: Share of the facts which the other graph could state that it states, lowered by
+            ``RelationSettings.caution``; for ``same`` the lower of both directions.
         support: Pairs of linked entities that both join.
     """
 
@@ -147,10 +147,13 @@ def _with_shares(
     return shares.join(back, left_on=on, right_on=turned).sort(on)
 
 
-def same_relations(joint: JointGraph, found: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    """Return correspondences that hold both ways and have no better rival on either side.
+def same_relations(
+    joint: JointGraph, found: pl.DataFrame, settings: RelationSettings
+) -> pl.DataFrame:
+    """Return correspondences that hold both ways and have no rival as good on either side.
 
-    Relations of one name in two graphs are the same, whatever their facts.
+    Relations of one name in two graphs are the same, whatever their facts. ``both`` is the lower of
+    the shares in both directions.
     """
     one_name = (pl.col("relation") == pl.col("other")) & ~pl.col("inverse")
     shared = pl.DataFrame(
@@ -170,15 +173,38 @@ def same_relations(joint: JointGraph, found: pl.DataFrame, threshold: float) -> 
         how="anti",
     )
     rivals = rivals.with_columns(both=pl.min_horizontal("forward", "backward"))
-    best = (pl.col("both") == pl.col("both").max().over("source", "relation", "other_source")) & (
-        pl.col("both") == pl.col("both").max().over("other_source", "other", "source")
-    )
+    # Of a part and its whole, one states nearly all of the other, which states little of it.
+    share = pl.max_horizontal("forward", "backward")
+    is_part = (share >= settings.part_threshold) & (pl.col("both") < share / 2)
+    rivals = rivals.filter(~is_part)
+    # The same pair the other way round is no rival, only the better way counts.
+    pair = ["source", "relation", "other_source", "other"]
+    rivals = rivals.filter(pl.col("both") == pl.col("both").max().over(pair))
+    best = pl.lit(True)
+    for side in (["source", "relation", "other_source"], ["other_source", "other", "source"]):
+        others = pl.col("both").filter(pl.col("both") < pl.col("both").max()).max()
+        margin = settings.margin * others.over(side).fill_null(0.0)
+        best &= (pl.col("both") == pl.col("both").max().over(side)) & (pl.col("both") >= margin)
     return pl.concat(
         [
             found.filter(one_name).with_columns(both=pl.max_horizontal("forward", "backward")),
-            rivals.filter((pl.col("both") >= threshold) & best),
+            rivals.filter((pl.col("both") >= settings.threshold) & best),
         ]
     )
+
+
+def lowered(found: pl.DataFrame, caution: float) -> pl.DataFrame:
+    """Return correspondences with shares lowered by ``caution`` standard errors.
+
+    That is the lower end of Wilson's interval (1927); 0 leaves shares as they are.
+    """
+    columns = {}
+    for name in ("forward", "backward"):
+        share, z2 = pl.col(name).clip(0.0, 1.0), caution**2
+        n = (pl.col("support") / pl.col(name)).clip(lower_bound=1.0)
+        std = (share * (1 - share) / n + z2 / (4 * n**2)).sqrt()
+        columns[name] = (share + z2 / (2 * n) - caution * std) / (1 + z2 / n)
+    return found.with_columns(**columns) if caution else found
 
 
 def unified(found: pl.DataFrame, n_relations: int) -> Ints:
@@ -209,7 +235,8 @@ def named(
     Each pair occurs once, the earlier graph at the left, the most certain first.
     """
     keys = ["source", "relation", "other_source", "other", "inverse"]
-    same = same_relations(joint, found, settings.threshold).select(*keys, "both")
+    found = lowered(found, settings.caution)
+    same = same_relations(joint, found, settings).select(*keys, "both")
     marked = found.filter(pl.col("source") < pl.col("other_source"))
     marked = marked.join(same, on=keys, how="left").with_columns(
         part=pl.max_horizontal("forward", "backward")

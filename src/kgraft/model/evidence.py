@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -63,7 +63,14 @@ class Evidence:
     @property
     def best(self) -> By:
         """The way to answer by default; vectors without validation facts."""
-        return self.default or max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
+        if self.default is not None:
+            return self.default
+        return max(WAYS, key=lambda by: self.mrr.get(by, 0.0))
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the metrics of a model that say how well it answers, and by which way."""
+        chosen = {} if self.default is None else {DEFAULT_METRIC: self.default}
+        return {EVIDENCE_METRIC: self.mrr, **chosen}
 
     def index_in(self, graph: JointGraph, target: str) -> EvidenceIndex:
         """Return the index of a target's evidence, in the rows of the model's graph."""

@@ -19,7 +19,7 @@ from kgraft.linking.completeness import SplitSizes, estimate_completeness
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.source_reliability import source_reliability
 from kgraft.model.ensemble import EnsembleScorer, EvidenceScorer
-from kgraft.model.evidence import DEFAULT_METRIC, EVIDENCE_METRIC, Evidence
+from kgraft.model.evidence import Evidence
 from kgraft.model.fact_probability import FactProbability
 from kgraft.model.fact_scores import asked_queries, fact_scorer
 from kgraft.model.kge import KgeModel
@@ -197,9 +197,7 @@ def fit_target(
     )
     metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
     if evidence is not None:
-        metrics[EVIDENCE_METRIC] = evidence.mrr
-        if evidence.default is not None:
-            metrics[DEFAULT_METRIC] = evidence.default
+        metrics |= evidence.metrics()
     if calibration.calibration:
         metrics[ERROR_METRIC] = calibration.errors
     if context.validation_parts:
