@@ -5,8 +5,8 @@ Usage: python benchmarks/never_costs.py --out benchmarks/results/never_costs.jso
 
 Scenarios are synthetic collections with relations that the teacher does not know, few links, wrong
 links, or none. A seed makes the collection, one teacher, and all students. Validation facts choose
-epochs. The scenario's own names and links decide which facts are covered, so private vocabularies
-have no covered facts. ``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout,
+epochs. Facts of private vocabularies are covered as far as corresponding relations are found.
+``--dbp5l`` adds real data: two graphs of a directory in the DBP-5L layout,
 with relation names of their own.
 
 Jobs are kept in ``--work``: the same command goes on where it stopped.

@@ -7,6 +7,7 @@ import warnings
 import pytest
 from linked_pair import as_text, read, refused
 
+from kgraft.cli.inspection import remarks
 from kgraft.errors import DataError, KgraftWarning
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.inspection import inspect
@@ -86,12 +87,12 @@ def test_inspect_counts_names_that_a_normal_form_would_match(write) -> None:
     found = inspect(read_collection(directory / "c.toml"))
     (link,) = found.links
     assert (link.shared_names, link.similar_names, link.similar_relations) == (1, 2, 1)
-    remarks = [line for line in found._remarks() if "spelling" in line]
-    assert len(remarks) == 2
-    assert "names of entities in both mine and other" in remarks[0]
-    assert ", but for their spelling: 2;" in remarks[0]
-    assert 'match = "name" and spelling = "normal"' in remarks[0]
-    assert 'match = "name", kind = "relation" and spelling = "normal"' in remarks[1]
+    told = [line for line in remarks(found) if "spelling" in line]
+    assert len(told) == 2
+    assert "names of entities in both mine and other" in told[0]
+    assert ", but for their spelling: 2;" in told[0]
+    assert 'match = "name" and spelling = "normal"' in told[0]
+    assert 'match = "name", kind = "relation" and spelling = "normal"' in told[1]
 
 
 def test_a_source_may_have_one_name_for_each_form(write) -> None:

@@ -31,7 +31,7 @@ def show(found: Inspection, console: Console) -> None:
     console.print(_source_table(found))
     if found.links:
         console.print(_link_table(found))
-    for line in _remarks(found):
+    for line in remarks(found):
         console.print(line, markup=False, highlight=False)
 
 
@@ -60,7 +60,8 @@ def _link_table(found: Inspection) -> Table:
     return table
 
 
-def _remarks(found: Inspection) -> Iterator[str]:
+def remarks(found: Inspection) -> Iterator[str]:
+    """Yield what is to be said of a collection beside its tables."""
     yield (
         "linked: share of entities with a link; covered: share of test facts that another "
         "source's training facts state."

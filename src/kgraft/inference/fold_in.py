@@ -26,6 +26,7 @@ from kgraft.linking.added_facts import AddedFacts, NewEntity, add_facts
 from kgraft.model.extended_kge import ExtendedKge
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
+from kgraft.system.forks import require_threads
 
 COMPARED = "compared"
 """Key of what new entities are compared with, among a model's prepared parts."""
@@ -43,6 +44,7 @@ def fold_in(
     links: Iterable[NamedLink] = (),
 ) -> TrainedModel:
     """Return the model with more facts and new entities, as ``TrainedModel.fold_in`` says."""
+    require_threads()
     given = facts.select(ROLES).iter_rows() if isinstance(facts, pl.DataFrame) else facts
     predictor, unknown = fold_into(prepared(model), [*given], [*links])
     if unknown:

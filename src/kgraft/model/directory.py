@@ -126,8 +126,8 @@ def save_model(
 
     ``beside`` writes files for people to read into the directory, before it takes its place.
     """
-    model.kge.check_whole("saved")
     require_threads()
+    model.kge.check_whole("saved")
     directory = Path(directory)
     check_free(directory, overwrite=overwrite)
     try:
