@@ -36,6 +36,7 @@ from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft_experiments.benchmark.plan import write_report
+from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
 SYSTEMS = ("alone", "joint", "grafted")
@@ -155,7 +156,8 @@ def measure(asked: Namespace) -> dict[str, Any]:
     for case in cases(asked):
         print(", ".join(f"{name} {value}" for name, value in case.items()), flush=True)
         rows += rows_of_case(case, asked.work)
-    return {"rows": rows}
+    command = "python benchmarks/graft.py COLLECTION ... --work DIR"
+    return {"machine": machine(), "threads": asked.threads, "command": command, "rows": rows}
 
 
 def write(path: Path, report: dict[str, Any]) -> None:
