@@ -82,7 +82,7 @@ def private_collection(
 def measure(asked: Namespace) -> dict[str, Any]:
     """Train teachers and students with private names, and compare with shared ones."""
     shared = json.loads(asked.shared.read_text(encoding="utf-8"))["quality"]
-    place = private_collection(Path(asked.directory), asked.graphs, asked.work / "collection")
+    place = private_collection(asked.directory, asked.graphs, asked.work / "collection")
     options: BenchmarkOptions = {"seed": asked.seed, "threads": asked.threads}
     setup = prepare(
         place, {**options, "targets": asked.targets, "allow_outside": True}, default_seeds=1
@@ -141,12 +141,12 @@ def _row(
 def options() -> ArgumentParser:
     parser = options_of(
         __doc__,
-        "directory",
         seed=0,
         shared=(Path("benchmarks/results/dbp5l/results.json"), "report with shared names"),
         graphs=(["el", "en", "es", "fr", "ja"], "graphs of the directory"),
         targets=(["el", "en", "es", "fr", "ja"], "those to re-train for"),
     )
+    parser.add_argument("directory", type=Path, help="in the layout of DBP-5L")
     parser.add_argument("--work", type=Path, required=True, help="directory for what is kept")
     return parser
 
