@@ -13,7 +13,7 @@ from kgraft.linking.collection import Collection
 from kgraft.model.gain import GAIN_METRIC, gain_rows, gains_of
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import fit_target as stages
-from kgraft.pipeline.compare_alone import alone_context, estimate_with_alone, with_parts
+from kgraft.pipeline.compare_alone import alone_context, estimate_student, with_parts
 from kgraft.pipeline.estimate import estimate
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain, retraining_context
@@ -176,7 +176,7 @@ def test_training_alone_is_the_last_stage_of_an_estimate(
 ) -> None:
     own = estimate(retraining_context(generated, teacher, short).task)
     context = retraining_context(generated, teacher, short)
-    found = estimate_with_alone(context, device="cpu")
+    found = estimate_student(context, compare_alone=True, device="cpu")
     *others, last = found.stages
     assert others == ["rules", "rule weights", "pseudo-facts", "ensemble", "calibration"]
     assert last == "alone"

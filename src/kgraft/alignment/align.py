@@ -22,6 +22,7 @@ from kgraft.linking.relation_matching import (
     Correspondence,
     correspondences,
     named,
+    same_relation_links,
     same_relations,
     unified,
 )
@@ -102,24 +103,8 @@ class Alignment:
 
     def relation_links(self) -> tuple[Links, ...]:
         """Return links of relations that are the same under different names."""
-        found: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
         graphs = {graph.name: graph for graph in self.nodes.graphs}
-        for x in self.relations:
-            if x.kind == "same" and not x.inverse and x.relation != x.other:
-                row = graphs[x.left].relations.row(x.relation)
-                other = graphs[x.right].relations.row(x.other)
-                found.setdefault((x.left, x.right), []).append((row, other, x.confidence))
-        return tuple(
-            Links(
-                left,
-                right,
-                np.array([row[:2] for row in rows], dtype=np.int64),
-                np.array([row[2] for row in rows], dtype=np.float32),
-                "relation",
-                "kgraft align",
-            )
-            for (left, right), rows in found.items()
-        )
+        return tuple(same_relation_links(self.relations, graphs, "kgraft align"))
 
     def links(self) -> tuple[Links, ...]:
         """Return all found links, of entities and of relations."""

@@ -117,17 +117,14 @@ def _job(
 ) -> TrainingJob:
     """Return the training of a student for a linked target, compared if it can be."""
     from kgraft.alignment.graft import graft_linked, retraining_settings
-    from kgraft.pipeline.compare_alone import estimate_with_alone
-    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.compare_alone import estimate_student
     from kgraft.pipeline.retrain import retraining_context
 
     compared = compare and len(linked.collection.target_graph.valid) > 0
 
     def plan() -> Estimate:
         context = retraining_context(linked.collection, teacher, retraining_settings(settings))
-        if compared:
-            return estimate_with_alone(context, device=device)
-        return estimate(context.task.on(device), context)
+        return estimate_student(context, compare_alone=compared, device=device)
 
     def train(options: RunOptions) -> TrainedModel:
         return graft_linked(

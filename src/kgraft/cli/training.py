@@ -202,8 +202,7 @@ def retrain(
     """Re-train a student for the target, on its linked subgraph, to imitate a teacher."""
     from kgraft.io.read_collection import read_collection
     from kgraft.model.directory import load_model
-    from kgraft.pipeline.compare_alone import estimate_with_alone
-    from kgraft.pipeline.estimate import estimate
+    from kgraft.pipeline.compare_alone import estimate_student
     from kgraft.pipeline.retrain import retrain as retrain_model
     from kgraft.pipeline.retrain import retraining_context
     from kgraft.pipeline.update import settings_after
@@ -221,9 +220,7 @@ def retrain(
 
             def plan() -> Estimate:
                 context = retraining_context(known, model, chosen, **asked)
-                if compare_alone:
-                    return estimate_with_alone(context, device=device)
-                return estimate(context.task.on(device), context)
+                return estimate_student(context, compare_alone=compare_alone, device=device)
 
             job = partial(retrain_model, known, model, chosen, compare_alone=compare_alone, **asked)
             return TrainingJob(known, lambda options: job(options=options, device=device), plan)

@@ -12,7 +12,12 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.joint_graph import JointGraph, join, positions_of
 from kgraft.linking.links import Links
-from kgraft.linking.relation_matching import Correspondence, correspondences, named
+from kgraft.linking.relation_matching import (
+    Correspondence,
+    correspondences,
+    named,
+    same_relation_links,
+)
 from kgraft.settings import MatchingSettings
 
 PROVENANCE = "relations that correspond by what both sources state"
@@ -84,13 +89,12 @@ def match_relations(
     same = [x for x in found if x.is_link]
     matched = replace(
         given,
-        links=(*links, *_same_relation_links(same)),
+        links=(*links, *same_relation_links([x.correspondence for x in same], by_name, PROVENANCE)),
         found=tuple(x.correspondence for x in same),
     )
-    if not restate:
+    others = [x for x in found if x.is_restated and x.left is graphs[0]]
+    if not (restate and others):
         return matched
-    target = graphs[0]
-    others = [x for x in found if x.is_restated and x.left.name == target.name]
     shared = matched.join(certain=certain)
     for place, graph in enumerate(graphs[1:], start=1):
         own = [x for x in others if x.right.name == graph.name]
@@ -133,23 +137,6 @@ class _Match:
         """Whether facts of the right one, which the left graph lacks, are facts of the left one."""
         kind, inverse = self.correspondence.kind, self.correspondence.inverse
         return not self.right_is_shared and (kind == "broader" or (kind == "same" and inverse))
-
-
-def _same_relation_links(found: Sequence[_Match]) -> list[Links]:
-    by_graphs: dict[tuple[str, str], list[_Match]] = {}
-    for x in found:
-        by_graphs.setdefault((x.left.name, x.right.name), []).append(x)
-    return [
-        Links(
-            left,
-            right,
-            np.array([x.rows for x in own], dtype=np.int64),
-            np.array([x.correspondence.confidence for x in own], dtype=np.float32),
-            "relation",
-            PROVENANCE,
-        )
-        for (left, right), own in by_graphs.items()
-    ]
 
 
 def _with_restated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint_graph import JointGraph, JointSource
+from kgraft.linking.links import Links
 from kgraft.settings import RelationSettings
 
 Ints = NDArray[np.int64]
@@ -263,6 +266,34 @@ def named(
             )
         )
     return tuple(shown)
+
+
+def same_relation_links(
+    found: Sequence[Correspondence], graphs: Mapping[str, KnowledgeGraph], provenance: str
+) -> list[Links]:
+    """Return links of relations that are the same under different names and no inverses.
+
+    Args:
+        found: Correspondences; others than these are passed over.
+        graphs: The graphs by name.
+        provenance: Where the links come from, for people to read.
+    """
+    pairs: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+    for x in found:
+        if x.kind == "same" and not x.inverse and x.relation != x.other:
+            rows = graphs[x.left].relations.row(x.relation), graphs[x.right].relations.row(x.other)
+            pairs.setdefault((x.left, x.right), []).append((*rows, x.confidence))
+    return [
+        Links(
+            left,
+            right,
+            np.array([row[:2] for row in rows], dtype=np.int64),
+            np.array([row[2] for row in rows], dtype=np.float32),
+            "relation",
+            provenance,
+        )
+        for (left, right), rows in pairs.items()
+    ]
 
 
 def _own_name(part: JointSource, row: int) -> str:

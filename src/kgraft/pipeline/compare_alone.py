@@ -71,12 +71,14 @@ def alone_context(context: TargetContext) -> TargetContext:
     return replace(alone, validation_parts=context.validation_parts)
 
 
-def estimate_with_alone(context: TargetContext, *, device: str) -> Estimate:
-    """Estimate a student's run with the same machinery without links as its last stage.
+def estimate_student(context: TargetContext, *, compare_alone: bool, device: str) -> Estimate:
+    """Estimate a student's run, with the same machinery without links as its last stage if asked.
 
     Raises:
         DataError: If the target has no validation facts to compare on.
     """
+    if not compare_alone:
+        return estimate(context.task.on(device), context)
     beside = alone_context(with_parts(context))
     found = estimate(context.task.on(device), context)
     return found.with_stage("alone", estimate(beside.task.on(device), beside))
