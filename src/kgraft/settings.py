@@ -205,6 +205,8 @@ class MatchingSettings(RelationSettings):
 
     threshold: float = Field(0.1, gt=0, le=1)
     """Minimum share of either's facts that the other states, for two relations to be the same."""
+    support: int = Field(2, ge=1)
+    """Minimum number of linked pairs that both relations join."""
     margin: float = Field(1.2, ge=1)
     """Minimum ratio of the share of two relations that are the same to that of any rival."""
     caution: float = Field(1.64, ge=0)

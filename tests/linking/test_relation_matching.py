@@ -144,6 +144,12 @@ def test_a_rival_nearly_as_good_leaves_both_apart(collection_of) -> None:
     assert same_of(made, found, MatchingSettings(margin=1.0)) == {(0, 10)}
 
 
+def test_a_rival_that_corresponds_better_to_another_relation_is_none(collection_of) -> None:
+    made = collection_of({"a": "v r w, v q w", "b": "V s W"}, {"a b": "v=V"})
+    found = table((0, 10, 0.5, 0.5, 200), (0, 11, 0.45, 0.45, 200), (1, 11, 0.7, 0.7, 200))
+    assert same_of(made, found, MatchingSettings()) == {(0, 10), (1, 11)}
+
+
 def test_a_part_is_not_the_whole(collection_of) -> None:
     made = collection_of({"a": "v r w", "b": "V s W"}, {"a b": "v=V"})
     assert same_of(made, table((0, 10, 0.95, 0.2, 100)), MatchingSettings()) == set()

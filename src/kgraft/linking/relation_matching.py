@@ -155,8 +155,9 @@ def same_relations(
 ) -> pl.DataFrame:
     """Return correspondences that hold both ways and have no rival as good on either side.
 
-    Relations of one name in two graphs are the same, whatever their facts. ``both`` is the lower of
-    the shares in both directions.
+    A rival is a relation that corresponds to no other one better. Relations of one name in two
+    graphs are the same, whatever their facts. ``both`` is the lower of the shares in both
+    directions.
     """
     one_name = (pl.col("relation") == pl.col("other")) & ~pl.col("inverse")
     shared = pl.DataFrame(
@@ -183,15 +184,20 @@ def same_relations(
     # The same pair the other way round is no rival, only the better way counts.
     pair = ["source", "relation", "other_source", "other"]
     rivals = rivals.filter(pl.col("both") == pl.col("both").max().over(pair))
-    best = pl.lit(True)
-    for side in (["source", "relation", "other_source"], ["other_source", "other", "source"]):
-        others = pl.col("both").filter(pl.col("both") < pl.col("both").max()).max()
-        margin = settings.margin * others.over(side).fill_null(0.0)
-        best &= (pl.col("both") == pl.col("both").max().over(side)) & (pl.col("both") >= margin)
+    sides = ["source", "relation", "other_source"], ["other_source", "other", "source"]
+    rivals = rivals.with_columns(
+        (pl.col("both") == pl.col("both").max().over(side)).alias(f"best_{place}")
+        for place, side in enumerate(sides)
+    )
+    # A rival that corresponds better to another relation is no rival.
+    best = pl.col("best_0") & pl.col("best_1")
+    for side, own, of_rival in zip(sides, ("best_0", "best_1"), ("best_1", "best_0"), strict=True):
+        share = pl.col("both").filter(pl.col(of_rival) & ~pl.col(own)).max().over(side)
+        best &= pl.col("both") >= settings.margin * share.fill_null(0.0)
     return pl.concat(
         [
             found.filter(one_name).with_columns(both=pl.max_horizontal("forward", "backward")),
-            rivals.filter((pl.col("both") >= settings.threshold) & best),
+            rivals.filter((pl.col("both") >= settings.threshold) & best).drop("best_0", "best_1"),
         ]
     )
 
