@@ -91,6 +91,18 @@ def measured(model: TrainedModel, collection: Collection, by: By | None = None) 
     return found.mrr(facts_filter="train+valid")
 
 
+def test_a_frequent_answer_is_a_candidate_though_vectors_rank_it_low() -> None:
+    entities = np.arange(1, 900)
+    facts = np.stack([entities, np.full(899, R), np.where(entities % 10 == 0, 1, 0)], axis=1)
+    likes = Vocabulary.of(["likes", "knows"])
+    names = Vocabulary.of(f"e{x}" for x in range(900))
+    crowd = KnowledgeGraph("crowd", names, likes, facts[:700], valid=facts[700:])
+    mrr = evidence_of(with_rules(untrained(crowd), crowd)).mrr
+    assert mrr["vectors"] < 0.2
+    # Of tails nearly all are the most frequent one; heads are as good as unknown.
+    assert mrr["both"] > 0.45
+
+
 def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) -> None:
     model = with_rules(untrained(mine), mine, R_FOLLOWS_FROM_S)
     mrr = evidence_of(model).mrr

@@ -30,7 +30,10 @@ from kgraft.system.threads import thread_map
 from kgraft.training.validation import ValidationSample
 
 CANDIDATES = 100
-"""The best candidates by vectors, by evidence, and by both, that are kept of a query."""
+"""The best candidates by vectors, evidence, both, and frequency that are kept of a query."""
+
+DEGREE_SHARE = 1e-3
+"""What the degree counts beside the frequency: it orders candidates of equal frequency."""
 
 AT_ONCE = 128
 """Queries whose candidates are scored at once."""
@@ -187,8 +190,8 @@ def _score_block(
     own = column[answers][:, None]
     usable = ~known
     usable.scatter_(1, own, value=True)
-    by_evidence = evidence_probability(features)
-    chosen, once = _best(usable, features.vectors, by_evidence)
+    by_each_way = _by_each_way(features)
+    chosen, once = _best(usable, by_each_way)
     is_answer = (chosen == own) & once
     of_facts = CandidateLists(
         anchors,
@@ -203,7 +206,7 @@ def _score_block(
         anchors[first],
         along[first],
         features,
-        by_evidence[first],
+        [x[first] for x in by_each_way],
         ~stated[first],
         (known & ~stated)[first],
     )
@@ -227,22 +230,21 @@ def _score_queries(
         for index in (sample.stated, false)
     )
     along = directed(relations, side, scorer.n_relations)
-    by_evidence, none = evidence_probability(features), torch.zeros_like(stated)
-    return _labelled(anchors, along, features, by_evidence, ~stated, none, denied)
+    none = torch.zeros_like(stated)
+    return _labelled(anchors, along, features, _by_each_way(features), ~stated, none, denied)
 
 
 def _labelled(
     anchors: Tensor,
     along: Tensor,
     features: Features,
-    by_evidence: Tensor,
+    by_each_way: Sequence[Tensor],
     usable: Tensor,
     labels: Tensor,
     judged: Tensor | None = None,
 ) -> LabelledLists:
     """Return the best candidates of queries with their labels, ``(B, C)``."""
-    by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
-    chosen, once = _best(usable, features.vectors, by_evidence, by_both)
+    chosen, once = _best(usable, by_each_way)
     kept = usable.gather(1, chosen) & once
     return LabelledLists(
         anchors,
@@ -264,7 +266,17 @@ def _marked(
     return marked
 
 
-def _best(usable: Tensor, *scores: Tensor) -> tuple[Tensor, Tensor]:
+def _by_each_way(features: Features) -> list[Tensor]:
+    """Return scores ``(B, C)`` by vectors, evidence, both with default weights, and frequency.
+
+    Where facts are few, vectors rank at random, and frequent answers are the best candidates.
+    """
+    by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
+    by_frequency = features.frequency + DEGREE_SHARE * features.degree
+    return [features.vectors, evidence_probability(features), by_both, by_frequency]
+
+
+def _best(usable: Tensor, scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the best usable candidates by each score, ascending, and which are no repeats."""
     best = [
         x.masked_fill(~usable, -torch.inf).topk(min(CANDIDATES, x.shape[1])).indices for x in scores
