@@ -69,3 +69,13 @@ def test_questions_are_those_that_similar_entities_answer(index: EntityIndex) ->
 def test_examples_have_facts_of_the_most_relations(index: EntityIndex) -> None:
     # bob is liked and knows, cay is known and likes; the others have one relation.
     assert [x.name for x in index.examples()] == ["bob", "cay", "ann", "dan"]
+
+
+def test_facts_along_one_relation_alone_are_listed(index: EntityIndex) -> None:
+    found = index.view("bob", 10, "sees")
+    assert [(x.relation.name, x.tail.name) for x in found.facts] == [("sees", "Z")]
+    assert found.n_facts == 1
+    with pytest.raises(UnknownNameError, match="stated are along knows, likes, sees"):
+        index.view("bob", 10, "owns")
+    with pytest.raises(UnknownNameError, match="along no relation"):
+        index.view("eve", 10, "likes")

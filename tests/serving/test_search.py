@@ -14,8 +14,8 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
-from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityIndex
-from kgraft.serving.search import EntitySearch, normalized
+from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityIndex, Relation
+from kgraft.serving.search import EntitySearch, find_relations, normalized
 
 PLACES = {
     "http://x.org/Paris": "Paris",
@@ -87,3 +87,18 @@ def test_whatever_is_found_can_be_asked_for(by_size: Model) -> None:
 @given(st.text())
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert normalized(normalized(text)) == normalized(text)
+
+
+def test_relations_are_found_by_words_or_a_similar_spelling() -> None:
+    names = ("http://x.org/parentOf", "parent_company", "timezoneNames", "p:1")
+    relations = [Relation(name, name) for name in names]
+
+    def found(text: str, limit: int = 5) -> list[str]:
+        return [x.name for x in find_relations(relations, text, limit)]
+
+    assert found("parent") == list(names[:2])
+    assert found("Parent", limit=1) == [names[0]]
+    assert found("of parent") == [names[0]]
+    assert found("time zone") == ["timezoneNames"]
+    assert found("compny parent") == ["parent_company"]
+    assert found("zebra") == found("!?") == []

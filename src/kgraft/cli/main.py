@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "report": ("kgraft.cli.report:report", "kgraft report student collection.toml"),
         "export": ("kgraft.cli.export:export", "kgraft export student -o vectors.parquet"),
         "serve": ("kgraft.cli.serve:serve", "kgraft serve student --port 8000"),
+        "mcp": ("kgraft.cli.mcp:mcp", "kgraft mcp student"),
     },
     "Experiments": {
         "benchmark": (

@@ -39,10 +39,10 @@ def serve(
             raise KgraftError(
                 f"serving needs {error.name}. Install it: pip install 'kgraft[serve]'"
             ) from error
-        run(model, host=host, port=port, token=_token(token_file), ready=_show_address)
+        run(model, host=host, port=port, token=client_token(token_file), ready=_show_address)
 
 
-def _token(file: Path | None) -> str | None:
+def client_token(file: Path | None) -> str | None:
     """Return the token that clients have to send, if one is set.
 
     Raises:

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from kgraft.errors import KgraftError
-from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.graph.known_facts import KnownFacts
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.inference.fact_judge import CandidateFacts, FactJudge
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
@@ -46,6 +46,9 @@ def complete(
     min_probability: float = 0.5,
     contradictions: bool = False,
     known: KnowledgeGraph | None = None,
+    entity: str | None = None,
+    relation: str | None = None,
+    max_queries: int | None = None,
     listener: Listener | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the facts that the model's target does not state, relation by relation.
@@ -61,13 +64,16 @@ def complete(
         contradictions: Whether to include facts that contradict what the graph states, and would
             else be probable enough.
         known: More known facts, by the target's names; facts of other names play no part.
+        entity: Ask only queries about this entity, by its name or label.
+        relation: Ask only queries along this relation, by its name or the end of it.
+        max_queries: Ask no more queries than these, the first in the order of the relations.
         listener: Receives the number of answered queries; by default a bar or log lines.
 
     Yields:
         Facts of one relation, the most probable first, with the columns of ``COLUMNS``.
 
     Raises:
-        KgraftError: If the model has no probabilities of facts.
+        KgraftError: If the model has no probabilities of facts, or a name is unknown.
     """
     judge, names = predictor.judge, predictor.names
     if judge is None:
@@ -79,16 +85,19 @@ def complete(
     stated = judge.known
     if known is not None:
         stated = KnownFacts(names.own_facts, names.part.known(known, known.triples))
-    queries = judge.queries()
+    queries = _chosen(judge.queries(), names, entity, relation)
+    asked = sum(map(len, queries.values()))
+    left = asked = asked if max_queries is None else min(asked, max_queries)
     # Several of the target's relations may be one row; the first one is named.
     rows, places = np.unique(names.part.relation_rows, return_index=True)
     listener = listener or default_listener()
-    listener.begin(f"complete {names.source}", sum(map(len, queries.values())))
+    listener.begin(f"complete {names.source}", asked)
     try:
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             found = []
             for side, pairs in queries.items():
-                entities = pairs[pairs[:, 0] == row, 1]
+                entities = pairs[pairs[:, 0] == row, 1][:left]
+                left -= len(entities)
                 judged = judge.candidates(row, entities, side, k, stated)
                 found += [_named(judge, predictor.names, place, x, min_probability) for x in judged]
                 listener.advance(len(entities))
@@ -97,6 +106,19 @@ def complete(
                 yield facts if contradictions else facts.filter(pl.col("list") != "contradiction")
     finally:
         listener.end()
+
+
+def _chosen(
+    queries: dict[Side, Triples], names: ModelNames, entity: str | None, relation: str | None
+) -> dict[Side, Triples]:
+    """Return the queries, relation and given entity, that are about an entity and a relation."""
+    if entity is not None:
+        row = names.vector(names.entity(entity))
+        queries = {side: pairs[pairs[:, 1] == row] for side, pairs in queries.items()}
+    if relation is not None:
+        row = int(names.part.relation_rows[names.relation(relation)])
+        queries = {side: pairs[pairs[:, 0] == row] for side, pairs in queries.items()}
+    return queries
 
 
 def _named(

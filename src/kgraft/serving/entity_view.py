@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from kgraft.errors import UnknownNameError
 from kgraft.graph.grouped_index import GroupedIndex
 from kgraft.graph.known_facts import Side
 from kgraft.inference.names import ModelNames
@@ -115,20 +117,21 @@ class EntityIndex:
         first = counts.sort("n", "x", descending=[True, False])["x"].head(N_EXAMPLES)
         return tuple(self._entity(row) for row in first.to_list())
 
-    def view(self, entity: str, max_facts: int) -> EntityView:
+    def view(self, entity: str, max_facts: int, relation: str | None = None) -> EntityView:
         """Return the view of an entity.
 
         Args:
             entity: Its name or label.
             max_facts: The most facts that are listed.
+            relation: The name or label of a relation, to list only facts along it.
 
         Raises:
-            UnknownNameError: If the name is unknown, a label means several entities, or the entity
-                has no vector.
+            UnknownNameError: If the name is unknown, a label means several entities, the entity has
+                no vector, or no facts along the relation.
         """
         names = self._names
         row = names.vector(names.entity(entity))
-        facts, n_facts = self._stated(row, max_facts)
+        facts, n_facts = self._stated(row, max_facts, relation)
         places = {
             source: (part, np.flatnonzero(part.entity_rows == row))
             for source, part in names.model.graph.parts.items()
@@ -142,10 +145,14 @@ class EntityIndex:
             self._suggested(row),
         )
 
-    def _stated(self, row: int, max_facts: int) -> tuple[tuple[EntityFact, ...], int]:
+    def _stated(
+        self, row: int, max_facts: int, relation: str | None
+    ) -> tuple[tuple[EntityFact, ...], int]:
         """Return distinct facts with their sources, and the number of all."""
         found = [index.rows(np.array([row]))[1] for index in self._by_side.values()]
         places = np.unique(np.concatenate(found))
+        if relation is not None:
+            places = places[np.isin(self._facts[places, 1], self._along(relation, places))]
         facts, sources = self._facts[places], self._sources[places]
         distinct, which = np.unique(facts, axis=0, return_inverse=True)
         which = which.reshape(-1)
@@ -160,6 +167,18 @@ class EntityIndex:
             ends = self._entity(head), self._entity(tail)
             listed.append(EntityFact(ends[0], self._relation(relation), ends[1], stated_by))
         return tuple(listed), len(distinct)
+
+    def _along(self, relation: str, places: NDArray[np.int64]) -> list[int]:
+        """Return the relations of some facts that go by a name or a label."""
+        rows: list[int] = np.unique(self._facts[places, 1]).tolist()
+        named = {row: self._relation(row) for row in rows}
+        found = [row for row, x in named.items() if relation in (x.name, x.label)]
+        if not found:
+            labels = ", ".join(sorted(x.label for x in named.values())) or "no relation"
+            raise UnknownNameError(
+                f"it has no facts along {relation!r}; those that are stated are along {labels}"
+            )
+        return found
 
     def _suggested(self, row: int) -> tuple[SuggestedQuery, ...]:
         """Return queries that facts of similar entities, or of the entity itself, answer."""

@@ -29,7 +29,7 @@ HEADERS = {
 
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
-PROTECTED = ("/v1/", "/metrics")
+PROTECTED = ("/v1/", "/metrics", "/mcp")
 """Prefixes of the paths that need the token; the page itself holds no data."""
 
 BEARER = HTTPBearer(auto_error=False, description="The token that the server was started with.")

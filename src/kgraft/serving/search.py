@@ -1,24 +1,25 @@
-"""Entity search by the beginning of a name, label or word, or else by similar spelling."""
+"""Search for entities and relations by beginnings of words, or else by similar spelling."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
 from rapidfuzz import fuzz, process
 
 from kgraft.inference.names import ModelNames
-from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity
+from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity, Relation
 
 MIN_SIMILARITY = 0.7  # of another spelling, from 0 to 1; also the least ratio of the lengths
 MAX_RANKED = 1_000  # matching texts that are ranked; short prefixes match very many
 MAX_TEXT = 100  # characters of a search or a label that are compared
 
 _WORDS = re.compile(r"[^\W_]+")
+_PARTS = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 _LAST = chr(0x10FFFF)  # texts with a prefix sort before ``prefix + _LAST``
 
 
@@ -104,6 +105,24 @@ class EntitySearch:
         places = [(-similarity, self._by_length[start + at]) for _, similarity, at in found]
         best = sorted(places, key=lambda x: (x[0], self._from_word[x[1]] > 0))
         return [self._numbers[at] for _, at in best]
+
+
+def find_relations(relations: Iterable[Relation], text: str, limit: int) -> list[Relation]:
+    """Return the relations whose names have all words of a text, or else resemble it."""
+    words = normalized(text[:MAX_TEXT]).split()
+    # A name as ``parentOf`` or ``parent_of`` is told apart into words.
+    by_text = [(" ".join(_PARTS.findall(x.name[:MAX_TEXT])).lower(), x) for x in relations]
+    found = [x for name, x in by_text if words and all(word in name for word in words)]
+    if not found and words:
+        best = process.extract(
+            " ".join(words),
+            [name for name, _ in by_text],
+            scorer=fuzz.token_set_ratio,
+            limit=limit,
+            score_cutoff=100 * MIN_SIMILARITY,
+        )
+        found = [by_text[at][1] for _, _, at in best]
+    return found[:limit]
 
 
 def normalized(text: str) -> str:

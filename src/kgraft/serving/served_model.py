@@ -93,7 +93,8 @@ class ServedModel:
         names = self.named.part.entities.names_of(candidates.places)
         self._candidate = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
-        self.info_json = encoded(self._info())
+        self.info = self._info()
+        self.info_json = encoded(self.info)
 
     def _info(self) -> ModelInfo:
         trained, graph, by = self.model, self.model.graph, self.predictor.by
@@ -141,24 +142,28 @@ class ServedModel:
         for query in job.queries:
             for text in (query.head, query.tail):
                 if text is not None and predictor.names.known_entity(text) is None:
-                    self._entity_name(text)
+                    self.entity_name(text)
         answers = predictor.answer(job.queries, job.k, typed=job.typed)
         return tuple(map(tuple, answers))
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
         """Return an entity's position on the map, and the most similar entities with theirs."""
-        name = self._entity_name(entity)
+        name = self.entity_name(entity)
         found = neighbours(self.named, name, k)
         placed = [PlacedEntity(**vars(x), position=self._position(x.name)) for x in found]
         return SimilarEntities(self._position(name), placed)
 
     def explain(self, head: str, relation: str, tail: str) -> Explanation:
         """Explain a fact."""
-        return self._explainer.explain(self._entity_name(head), relation, self._entity_name(tail))
+        return self._explainer.explain(self.entity_name(head), relation, self.entity_name(tail))
 
-    def view(self, entity: str, max_facts: int) -> EntityView:
-        """Return the view of an entity."""
-        return self.entities.view(self._entity_name(entity), max_facts)
+    def view(self, entity: str, max_facts: int, relation: str | None = None) -> EntityView:
+        """Return the view of an entity, as ``EntityIndex.view`` does."""
+        return self.entities.view(self.entity_name(entity), max_facts, relation)
+
+    def label(self, name: str) -> str:
+        """Return the readable label of an entity, given its name."""
+        return self.named.entity_label(int(self.named.part.entity_rows[self.named.entity(name)]))
 
     def _position(self, name: str) -> Position:
         x, y = self.projection.positions[self._candidate[name]].tolist()
@@ -166,13 +171,13 @@ class ServedModel:
 
     def _resolve(self, query: Query) -> Query:
         """Return a query in names that the model knows, so that its block cannot fail."""
-        head, tail = (None if x is None else self._entity_name(x) for x in (query.head, query.tail))
+        head, tail = (None if x is None else self.entity_name(x) for x in (query.head, query.tail))
         relation = query.relation
         if relation is not None:
             relation = self.named.part.relations.name(self.named.relation(relation))
         return Query(head, relation, tail)
 
-    def _entity_name(self, text: str) -> str:
+    def entity_name(self, text: str) -> str:
         """Return the name of an entity that has a vector, given its name or label.
 
         Raises:
