@@ -189,11 +189,16 @@ def serve_http(
     reuse_freed_memory()
     with assistant_server(ModelReloader(directory)) as (server, queue):
 
-        def make(limits: Limits, hosts: set[str] | None) -> Guard:
+        def app_for(limits: Limits, hosts: set[str] | None) -> Guard:
             return guarded(server, queue, limits, token, hosts)
 
         serve_app(
-            make, host=host, port=port, token=token, limits=LIMITS, ready=lambda x: ready(x + PATH)
+            app_for,
+            host=host,
+            port=port,
+            token=token,
+            limits=LIMITS,
+            ready=lambda x: ready(x + PATH),
         )
 
 

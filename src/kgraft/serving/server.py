@@ -26,10 +26,6 @@ SEND_BUFFER = 1 << 18  # bytes of responses that the system holds for a client, 
 BACKLOG = 1024  # connections that the operating system holds until they are accepted
 
 
-AppMaker = Callable[[Limits, set[str] | None], Guard]
-"""Makes an app, given limits and the host names that it accepts; None accepts all."""
-
-
 def serve(
     directory: Path,
     *,
@@ -56,14 +52,14 @@ def serve(
     reuse_freed_memory()
     reloader = ModelReloader(directory)
 
-    def make(limits: Limits, hosts: set[str] | None) -> Guard:
+    def app_for(limits: Limits, hosts: set[str] | None) -> Guard:
         return create_app(reloader, limits=limits, token=token, hosts=hosts)
 
-    serve_app(make, host=host, port=port, token=token, limits=limits, ready=ready)
+    serve_app(app_for, host=host, port=port, token=token, limits=limits, ready=ready)
 
 
 def serve_app(
-    make: AppMaker,
+    app_for: Callable[[Limits, set[str] | None], Guard],
     *,
     host: str,
     port: int,
@@ -71,7 +67,10 @@ def serve_app(
     limits: Limits = LIMITS,
     ready: Callable[[str], None],
 ) -> None:
-    """Serve an app until a signal, as ``serve`` says."""
+    """Serve an app until a signal, as ``serve`` says.
+
+    ``app_for`` makes it, given limits and the host names that it accepts; None accepts all.
+    """
     listener = listen(host, port)
     local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
     if not local and token is None:
@@ -82,7 +81,7 @@ def serve_app(
         )
     hosts = {*LOCAL_NAMES, host.lower()} if local else None
     limits = within_file_limit(limits)
-    config = server_config(make(limits, hosts), limits)
+    config = server_config(app_for(limits, hosts), limits)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listener.getsockname()[1]}")
