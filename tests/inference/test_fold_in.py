@@ -172,6 +172,7 @@ def test_the_index_is_that_of_the_graph_with_the_facts(cases) -> None:  # type: 
         np.testing.assert_allclose(*(x.to_numpy() for x in both), rtol=1e-5)
         assert len(both[0]) > 0
     np.testing.assert_allclose(found.frequencies.degree, anew.frequencies.degree, rtol=1e-5)
+    np.testing.assert_array_equal(found.frequencies.linked, anew.frequencies.linked)
     relations = np.arange(2 * graph.n_relations)
     for one, other in zip(
         found.frequencies.answers(relations), anew.frequencies.answers(relations), strict=True

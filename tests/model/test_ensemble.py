@@ -113,9 +113,13 @@ def test_mixed_by_hand() -> None:
         joined=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
         frequency=torch.tensor([[0.0, 0.5], [4.0, 0.0]]),
         degree=torch.tensor([[2.0, 1.0], [2.0, 1.0]]),
+        linked=torch.tensor([[1.0, 0.0], [1.0, 0.0]]),
+        both_linked=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
     )
-    each = torch.tensor([[1.0, 2, 3, 4, 6, 10, 7, 8, 9], [1.0, 10, 0, 0, 2, 0, 0, 0.5, 0]])
-    one = (1 + 6 / 4) * 2 + (2 + 0.2 * 10 * 2) * 0.5 + 3 - 8 + 7 + 9 * 2
+    each = torch.tensor(
+        [[1.0, 2, 3, 4, 6, 10, 7, 8, 9, 20, 50], [1.0, 10, 0, 0, 2, 0, 0, 0.5, 0, 0, 30]]
+    )
+    one = (1 + 6 / 4) * 2 + (2 + 0.2 * 10 * 2) * 0.5 + 3 - 8 + 7 + 9 * 2 + 20 + 50
     other = (1 + 6 / 4) * -1 + (2 - 0.2 * 10) * 1 + 8 * 0.5 + 9
     found = ensemble_scores(features, each)
     assert found.numpy() == pytest.approx(np.array([[one, other], [(1 + 2) * 2 + 2, 10 * 3]]))
@@ -198,6 +202,12 @@ def test_features_by_hand(rules: EvidenceScorer, kge: KgeModel) -> None:
     # mine states of dan alone that he is liked; four facts are about cay, one about dan
     assert found.frequency.numpy() == pytest.approx(np.array([[0.0, math.log(2)]] * 2))
     assert found.degree.numpy() == pytest.approx(np.log1p([[4, 1]] * 2))
+    # the other source has ann, bob and cay; Z is none of mine's
+    assert found.linked.tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    assert found.both_linked.tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    found = scorer.features(ids(DAN), ids(LIKES), side="tail", candidates=ids(CAY, DAN, Z))
+    assert found.linked.tolist() == [[1.0, 0.0, 0.0]]
+    assert found.both_linked.tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_what_is_stated_counts_even_where_it_is_no_candidate(
@@ -222,7 +232,7 @@ def test_no_statement_is_certain(
 def test_the_vectors_alone_score_as_their_model(
     rules: EvidenceScorer, kge: KgeModel, side: Side
 ) -> None:
-    scorer = EnsembleScorer(kge, rules, weights(1, *[0] * 8))
+    scorer = EnsembleScorer(kge, rules, weights(1, *[0] * 10))
     asked = ids(ANN, CAY, EVE), ids(LIKES, LIKES, SEES)
     assert scorer.n_entities == 6
     assert scorer.score(*asked, side=side).equal(kge.score(*asked, side=side))

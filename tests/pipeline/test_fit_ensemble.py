@@ -103,6 +103,19 @@ def test_a_frequent_answer_is_a_candidate_though_vectors_rank_it_low() -> None:
     assert mrr["both"] > 0.45
 
 
+def test_answers_may_be_more_often_linked_than_other_entities(mine: KnowledgeGraph) -> None:
+    other = KnowledgeGraph("other", mine.entities, Vocabulary.of(["t"]), shifted(0, 1)[:30])
+    # All tails of r in the validation facts are linked, and few other entities.
+    linked = np.union1d(mine.valid[:, 2], np.arange(5))
+    sure = np.ones(len(linked), dtype=np.float32)
+    links = Links("mine", "other", np.stack([linked, linked], axis=1), sure)
+    model = with_rules(untrained(mine, other, links=(links,)), mine)
+    apart = with_rules(untrained(mine, other), mine)
+    weights = evidence_of(model).weights
+    assert weights[R, 9] > 0.1
+    assert evidence_of(apart).weights[:, 9:].abs().max() == 0
+
+
 def test_what_only_rules_can_answer_is_answered_by_them(mine: KnowledgeGraph) -> None:
     model = with_rules(untrained(mine), mine, R_FOLLOWS_FROM_S)
     mrr = evidence_of(model).mrr

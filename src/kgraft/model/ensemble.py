@@ -20,7 +20,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import directed
 from kgraft.rules.evidence_index import EvidenceSource
 
-DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4)
+DEFAULT_WEIGHTS = (0.55, 1.2, 1.9, 0.8, 0.5, -0.5, 0.7, 0.4, -0.4, 0.0, 0.0)
 """Initial weights, close to those fitted on DBP-5L."""
 
 RULE_SCALE = 0.001
@@ -46,6 +46,8 @@ class Features(NamedTuple):
         joined: 1 if any fact joins the candidate with the query's entity, else 0, ``(B, C)``.
         frequency: Log frequency of the candidate as an answer of the relation, ``(B, C)``.
         degree: Log number of facts about the candidate, ``(B, C)``.
+        linked: 1 if another source has the candidate, else 0, ``(B, C)``.
+        both_linked: 1 if another source has the query's entity too, else 0, ``(B, C)``.
     """
 
     vectors: Tensor
@@ -56,6 +58,8 @@ class Features(NamedTuple):
     joined: Tensor
     frequency: Tensor
     degree: Tensor
+    linked: Tensor
+    both_linked: Tensor
 
 
 def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
@@ -63,20 +67,16 @@ def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
 
     It has two interactions: that of vectors and ``unstated``, and that of vectors and rules.
     """
-    vectors, inferred, stated, reliability, alone, common, joined, frequency, degree = (
-        weights_BF.unsqueeze(-1).unbind(1)
-    )
+    vectors, inferred, stated, reliability, alone, common, *others = weights_BF.unsqueeze(
+        -1
+    ).unbind(1)
     scores = (vectors + alone * features.unstated) * features.vectors
     # In place, to allocate no matrix for each product and sum.
     interaction = torch.addcmul(inferred, common, features.vectors, value=INTERACTION_SCALE)
     scores.addcmul_(interaction, features.inferred)
-    for weight, feature in (
-        (stated, features.stated),
-        (reliability, features.reliability),
-        (joined, features.joined),
-        (frequency, features.frequency),
-        (degree, features.degree),
-    ):
+    scores.addcmul_(stated, features.stated)
+    scores.addcmul_(reliability, features.reliability)
+    for weight, feature in zip(others, features[5:], strict=True):
         scores.addcmul_(weight, feature)
     return scores
 
@@ -174,10 +174,10 @@ class EvidenceScorer:
         inferred, stated = (candidates.columns_of(x.query, x.entity, x.probability) for x in found)
         return inferred, stated, torch.from_numpy(1.0 - best)[:, None]
 
-    def frequency_features(
+    def entity_features(
         self, anchors: Tensor, relations: Tensor, side: Side, candidates: _Candidates
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``joined``, ``frequency`` and ``degree`` of ``Features``, each ``(B, C)``."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the last five of ``Features``, from ``joined`` on, each ``(B, C)``."""
         known, width = self.frequencies, len(candidates)
         along = directed(relations, side, self._n_relations).numpy()
         asked, which = np.unique(along, return_inverse=True)
@@ -186,8 +186,16 @@ class EvidenceScorer:
         place, neighbour = known.neighbours(anchors.numpy())
         near = candidates.columns_of(place, neighbour, np.ones(len(place), np.float32))
         joined = near.scatter((len(anchors), width))
-        degree = torch.from_numpy(known.degree[candidates.rows])
-        return joined, frequency, degree.expand_as(frequency)
+        degree, linked, of_anchors = (
+            torch.from_numpy(x)
+            for x in (
+                known.degree[candidates.rows],
+                known.linked[candidates.rows],
+                known.linked[anchors.numpy()],
+            )
+        )
+        linked = linked.expand_as(frequency)
+        return joined, frequency, degree.expand_as(frequency), linked, linked * of_anchors[:, None]
 
     def _all_answers(self, anchors: Tensor, along: Tensor) -> tuple[_Answers, _Answers]:
         """Return all inferred and stated answers; the last ones are cached for more candidates."""
@@ -253,5 +261,5 @@ class EnsembleScorer:
             stated.scatter(size, torch.ones_like(reliability)),
             stated.scatter(size, reliability.logit()),
             unstated,
-            *self.evidence.frequency_features(anchors, relations, side, among),
+            *self.evidence.entity_features(anchors, relations, side, among),
         )

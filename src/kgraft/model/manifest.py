@@ -19,7 +19,7 @@ from kgraft.system.files import open_regular
 from kgraft.system.memory import available
 from kgraft.system.outputs import is_half_replaced
 
-FORMAT = 9
+FORMAT = 10
 """Version of the format, raised by every change of what a directory holds; no other is read."""
 
 MANIFEST = "manifest.json"

@@ -65,7 +65,8 @@ class CandidateLists:
     def frequencies_only(self) -> CandidateLists:
         """Return the queries with no features but vectors, frequency and degree."""
         zero = torch.zeros(()).expand_as(self.features.vectors)
-        off = dict.fromkeys(("inferred", "stated", "reliability", "unstated", "joined"), zero)
+        kept = ("vectors", "frequency", "degree")
+        off = {name: zero for name in Features._fields if name not in kept}
         return replace(self, features=self.features._replace(**off))
 
     def where(self, mask: Tensor) -> CandidateLists:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import Ints, offsets, spans
-from kgraft.graph.knowledge_graph import Triples
+from kgraft.linking.added_facts import AddedFacts
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.rule_bodies import Adjacency
 
@@ -24,6 +24,7 @@ class EntityFrequencies:
 
     Attributes:
         degree: ``log(1 + n)`` of the number of an entity's facts in any source, float32 ``(n,)``.
+        linked: 1 for entities of the target that another source has too, else 0, float32 ``(n,)``.
     """
 
     def __init__(self, graph: JointGraph, target: str, adjacency: Adjacency) -> None:
@@ -38,23 +39,21 @@ class EntityFrequencies:
         self._of_relation = offsets(relation, 2 * graph.n_relations)
         ends = graph.triples[:, [0, 2]].reshape(-1)
         self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
+        self.linked = _linked(graph, target)
 
-    def extended(
-        self, own: Triples, facts: Triples, adjacency: Adjacency, n_entities: int
-    ) -> EntityFrequencies:
+    def extended(self, added: AddedFacts, adjacency: Adjacency) -> EntityFrequencies:
         """Return the frequencies with a few more facts.
 
         Args:
-            own: More facts of the target, ``(n, 3)``.
-            facts: More facts of all sources, ``(m, 3)``.
+            added: The facts.
             adjacency: The edges of the graph with them.
-            n_entities: Number of entities with the new ones.
         """
+        n_entities = added.graph.n_entities
         found = EntityFrequencies.__new__(EntityFrequencies)
         found._adjacency = adjacency
         width = len(self._of_relation) - 1
         relation = np.repeat(np.arange(width), np.diff(self._of_relation))
-        heads, relations, tails = own.T
+        heads, relations, tails = added.given.T
         along = np.concatenate([relations, relations + width // 2]) * n_entities
         new, more = np.unique(along + np.concatenate([tails, heads]), return_counts=True)
         old = relation * n_entities + self._entity
@@ -70,8 +69,12 @@ class EntityFrequencies:
         found._of_relation = offsets(relation, width)
         degree = np.zeros(n_entities)
         degree[: len(self.degree)] = np.expm1(self.degree.astype(np.float64))
-        degree += np.bincount(facts[:, [0, 2]].ravel(), minlength=n_entities)
+        degree += np.bincount(added.facts[:, [0, 2]].ravel(), minlength=n_entities)
         found.degree = np.log1p(degree).astype(np.float32)
+        found.linked = np.zeros(n_entities, dtype=np.float32)
+        found.linked[: len(self.linked)] = self.linked
+        # A new entity takes the row of the one that it is linked to.
+        found.linked[added.rows[added.rows < len(self.linked)]] = 1
         return found
 
     def answers(self, relations: Ints) -> tuple[Ints, Ints, NDArray[np.float32]]:
@@ -96,3 +99,11 @@ class EntityFrequencies:
         """
         place, _, neighbour = self._adjacency.edges(entities)
         return place, neighbour
+
+
+def _linked(graph: JointGraph, target: str) -> NDArray[np.float32]:
+    """Return 1 for each entity that the target and another source have, else 0, ``(n,)``."""
+    own, others = np.zeros((2, graph.n_entities), dtype=np.bool_)
+    for name, part in graph.parts.items():
+        (own if name == target else others)[part.entity_rows] = True
+    return (own & others).astype(np.float32)

@@ -95,9 +95,7 @@ class EvidenceIndex:
         ends = np.concatenate([heads, tails]), np.concatenate([tails, heads])
         adjacency = self._applier.graph.extended(ends[0], along, ends[1])
         found._applier = self._applier.extended(found.edges, adjacency, added.rows)
-        found.frequencies = self.frequencies.extended(
-            added.given, facts, adjacency, graph.n_entities
-        )
+        found.frequencies = self.frequencies.extended(added, adjacency)
         found._statements = self._statements.extended(_new_statements(added, reliability))
         found._width = self._width
         found._kept = AnswerCache(CACHE_BYTES)
