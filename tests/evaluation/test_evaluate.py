@@ -52,6 +52,23 @@ def test_ranks_by_hand(model: TrainedModel, tiny: Collection) -> None:
     assert measured.covered.tolist() == COVERED.tolist()
 
 
+def test_what_other_sources_state_is_filtered_on_demand(
+    model: TrainedModel, tiny: Collection
+) -> None:
+    # ann likes ann: behind cay, dan and eve. Big states that ann likes cay.
+    mine = tiny.graphs["mine"]
+    likes = mine.relations.row("likes")
+    ann = mine.entities.row("ann")
+    own = replace(mine, valid=mine.valid[:0], test=np.array([[ann, likes, ann]]))
+    changed = replace(tiny, graphs={**tiny.graphs, "mine": own})
+    filters = ("all", "all+sources")
+    measured = evaluate(model, changed, sides=("tail",), filters=filters)
+    assert [measured.ranks["tail", name].realistic.tolist() for name in filters] == [[4], [3]]
+    assert [measured.mrr("tail", name) for name in filters] == [pytest.approx(1 / 4), 1 / 3]
+    unlinked = evaluate(model, replace(changed, links=()), sides=("tail",), filters=filters)
+    assert unlinked.mrr("tail", "all+sources") == pytest.approx(1 / 4)
+
+
 def test_there_is_a_row_for_each_side_filter_and_part(
     model: TrainedModel, tiny: Collection
 ) -> None:

@@ -32,11 +32,12 @@ def evaluate(
         Literal["valid", "test"], typer.Option("--split", help="Held-out facts to rank.")
     ] = "test",
     protocol: Annotated[
-        Literal["filtered", "mkgc"],
+        Literal["filtered", "mkgc", "sources"],
         typer.Option(
             "--protocol",
             help="filtered: heads and tails, all known facts filtered; mkgc: tails, facts of train "
-            "and valid filtered.",
+            "and valid filtered; sources: as filtered, and what other sources state is no wrong "
+            "answer.",
         ),
     ] = "filtered",
     tie: Annotated[

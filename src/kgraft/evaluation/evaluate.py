@@ -17,7 +17,7 @@ from kgraft.evaluation.ranks import Metrics, Ranks, Tie, concatenate, measure, p
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import covered
+from kgraft.linking.joint_graph import covered, stated_by_others
 from kgraft.linking.matched_relations import match_relations
 from kgraft.model.evidence import By
 from kgraft.model.scorer import MappedScorer
@@ -28,16 +28,19 @@ from kgraft.system.terminal import visible
 
 Split = Literal["valid", "test"]
 
-Filter = Literal["all", "train+valid"]
-"""The graph's own facts that are filtered out of the candidates, by split."""
+Filter = Literal["all", "train+valid", "all+sources"]
+"""The facts that are filtered out of the candidates: the graph's own, by split, and of
+``all+sources`` also those that other sources state."""
 
 PROTOCOLS: Mapping[str, tuple[tuple[Side, ...], Filter]] = {
     "filtered": (("tail", "head"), "all"),
     "mkgc": (("tail",), "train+valid"),
+    "sources": (("tail", "head"), "all+sources"),
 }
 """``filtered``: both sides, every known fact filtered (Bordes et al., 2013). ``mkgc``: tails only,
 facts of train and valid filtered, as papers on multilingual graphs measure (Chen et al., KEnS,
-2020). Candidates are the graph's own entities in both. Their results are not comparable."""
+2020). ``sources``: as ``filtered``, and what other sources state is no wrong answer either.
+Candidates are the graph's own entities in all. Their results are not comparable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,9 +202,14 @@ def evaluate(
         drawn = np.sort(np.random.default_rng(0).permutation(len(facts))[:max_facts])
         facts, weights = facts[drawn], None if weights is None else weights[drawn]
     scorer = model.scorer_for(collection, graph.name, by, require_fit=require_fit)
-    known = {
-        "all": KnownFacts(graph.train, graph.valid, graph.test),
-        "train+valid": KnownFacts(graph.train, graph.valid),
+    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
+    matching = model.settings.relations
+    joint = match_relations([graph, *backgrounds], collection.links, matching).join()
+    own = graph.train, graph.valid, graph.test
+    known: dict[Filter, KnownFacts] = {
+        "all": KnownFacts(*own),
+        "train+valid": KnownFacts(*own[:2]),
+        "all+sources": KnownFacts(*own, stated_by_others(joint, graph.name)),
     }
     ranks: dict[tuple[Side, Filter], Ranks] = {}
     for side in sides:
@@ -210,9 +218,6 @@ def evaluate(
             scorer, facts, side=side, filters=chosen, n_entities=len(graph.entities)
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
-    backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
-    matching = model.settings.relations
-    joint = match_relations([graph, *backgrounds], collection.links, matching).join()
     mask, unseen = covered(joint, graph.name, facts), _unseen(model, scorer, facts)
     n_trained = int(trained.sum())
     left_out = not include_trained

@@ -270,9 +270,21 @@ def covered(joint: JointGraph, source: str, triples: Triples) -> NDArray[np.bool
     Raises:
         UnknownNameError: If the joint graph has no such source.
     """
-    own = joint.part(source).joint(triples)
-    others = joint.facts_of([name for name in joint.sources if name != source])
-    return KnownFacts(others).contains(own)
+    return KnownFacts(stated_by_others(joint, source)).contains(triples)
+
+
+def stated_by_others(joint: JointGraph, source: str) -> Triples:
+    """Return the training facts of other sources between a source's entities, along its relations.
+
+    Returns:
+        int64 ``(n, 3)``, in the source's own rows.
+    """
+    part = joint.part(source)
+    facts = joint.facts_of([name for name in joint.sources if name != source])
+    entities = positions_of(part.entity_rows, joint.n_entities)
+    relations = positions_of(part.relation_rows, joint.n_relations)
+    own = np.stack([entities[facts[:, 0]], relations[facts[:, 1]], entities[facts[:, 2]]], axis=1)
+    return own[(own >= 0).all(axis=1)]
 
 
 def join(
