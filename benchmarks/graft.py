@@ -6,7 +6,7 @@ Each collection names a target and one background or more. ``alone`` is the same
 target's own facts, ``joint`` trained from scratch on all of them, ``grafted`` re-trained from a
 teacher of the backgrounds. ``--shares`` draws that share of the target's training facts, the same
 for all systems of a seed. Rows have the MRR of test tails, filtered, of facts with both ends
-linked, the head or the tail only, one of them, or none; and ``mrr_sources``, the same with the facts
+linked, the head or the tail only, one of them, or none; and ``mrr_sources``, the same with facts
 that other sources state filtered too, since they are most often right and only missing here.
 
 Models are not kept, rows are, in ``--work``: the same command goes on where it stopped. Rows of
@@ -93,7 +93,9 @@ def rows_of(model: TrainedModel, collection: Collection, system: str) -> list[di
     """Return a row for each way to answer, part of the facts, and linked ends."""
     linked, rows = linked_entities(collection), []
     for by in WAYS if model.evidence is not None else ("vectors",):
-        measured = model.evaluate(collection, sides=("tail",), filters=list(FILTERS.values()), by=by)
+        measured = model.evaluate(
+            collection, sides=("tail",), filters=list(FILTERS.values()), by=by
+        )
         for facts, ends, mask in by_ends(measured, linked):
             asked = {"by": by, "facts": facts, "ends": ends, "queries": int(mask.sum())}
             found = {

@@ -297,6 +297,19 @@ def test_a_narrower_student_takes_larger_steps_and_more_epochs() -> None:
     assert benchmark.retrain == narrow
 
 
+def test_fewer_links_bring_training_nearer_to_that_from_scratch() -> None:
+    usual = RetrainSettings()
+    assert usual.for_links(1.0) == usual.for_links(0.9) == usual
+    half = usual.for_links(0.45).training
+    assert (half.epochs, half.regularization) == (16, pytest.approx(0.04))
+    none = usual.for_links(0.0).training
+    scratch = TrainSettings().training
+    assert (none.epochs, none.regularization) == (scratch.epochs, scratch.regularization)
+    given = RetrainSettings(training=TrainingSettings(epochs=3)).for_links(0.45).training
+    assert (given.epochs, given.regularization) == (3, pytest.approx(0.04))
+    assert RetrainSettings(training=TrainingSettings(epochs=50)).for_links(0).training.epochs == 50
+
+
 def test_what_is_given_holds_whatever_the_width() -> None:
     given = read_settings(RetrainSettings, None, {"model.width": "50", "training.epochs": "3"})
     assert (given.training.epochs, given.training.learning_rate) == (3, 0.4)

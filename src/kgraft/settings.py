@@ -236,6 +236,10 @@ UPDATE: Mapping[str, Any] = {"epochs": 2, "min_steps": 200, "validation_queries"
 """Training settings of a student that goes on from an earlier one."""
 
 
+USUAL_LINKED_SHARE = 0.9
+"""Share of linked ends of facts, about that of DBP-5L, for which the defaults were chosen."""
+
+
 def for_narrower(training: TrainingSettings, times: float) -> dict[str, Any]:
     """Return the training settings that change for a model ``times`` narrower, at least 1.
 
@@ -251,7 +255,8 @@ class RetrainSettings(TrainSettings):
     """The settings of ``retrain``.
 
     Where a student is narrower than the default width, and its learning rate or epochs are not set,
-    these follow the width (``for_narrower``).
+    these follow the width (``for_narrower``). Where few of the target's entities are linked, epochs
+    and regularization follow that (``for_links``).
     """
 
     # A student starts ahead, so it takes few epochs, and rules give it more to learn from than its
@@ -293,6 +298,28 @@ class RetrainSettings(TrainSettings):
             return {}
         names = {"learning_rate", "epochs"} - self.training.model_fields_set
         return {name: getattr(self.training, name) for name in sorted(names)}
+
+    def for_links(self, share: float) -> RetrainSettings:
+        """Return the settings for a target of which a share is linked to the teacher.
+
+        A linked entity starts ahead and any other from nothing. So the fewer are linked, the nearer
+        epochs and regularization, unless they are set, come to those of ``train``.
+
+        Args:
+            share: Share of the ends of the target's facts that are linked, from 0 to 1.
+        """
+        own, scratch = self.training, TrainSettings().training
+        share = min(1.0, share / USUAL_LINKED_SHARE)
+        most = max(own.epochs, scratch.epochs)
+        changes = {
+            "epochs": round(own.epochs / max(share, own.epochs / most)),
+            "regularization": round(
+                share * own.regularization + (1 - share) * scratch.regularization, 4
+            ),
+        }
+        given = own.model_fields_set if "training" in self.model_fields_set else ()
+        changes = {name: value for name, value in changes.items() if name not in given}
+        return self.model_copy(update={"training": changes})
 
     def for_alone(self, *, updating: bool = False) -> TrainSettings:
         """Return the settings of the same machinery without links, for a fair comparison.

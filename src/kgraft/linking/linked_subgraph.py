@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph, no_triples
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
@@ -57,6 +57,10 @@ class LinkedSubgraph:
         """Mask of the target's entities that the teacher knows, bool ``(n_target_entities,)``."""
         known: NDArray[np.bool_] = self.teacher_entities[: self.n_target_entities] >= 0
         return known
+
+    def linked_share(self, facts: Triples) -> float:
+        """Return the share of the ends of the target's facts that are linked; 1 without facts."""
+        return float(self.linked[facts[:, [0, 2]]].mean()) if len(facts) else 1.0
 
 
 def connect(

@@ -62,7 +62,7 @@ def alone_context(context: TargetContext) -> TargetContext:
     Args:
         context: The student's, as ``with_parts`` returns it.
     """
-    own, settings = context.target, cast("RetrainSettings", context.settings)
+    own, settings = context.target, cast("RetrainSettings", context.given)
     alone = training_context(
         Collection(own.name, {own.name: own}, target=own.name),
         settings.for_alone(updating=context.earlier is not None),

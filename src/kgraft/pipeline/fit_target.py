@@ -90,6 +90,7 @@ class TargetContext:
         known_reliability: The ``reliability``, where it is computed already.
         sources: Graphs whose held-out facts the model knows as such.
         validation_parts: Parts of the sample whose validation MRR is a metric of its own.
+        given: The settings before they follow the target's links, where they do.
     """
 
     kind: Kind
@@ -100,6 +101,7 @@ class TargetContext:
     known_reliability: NDArray[np.float64] | None = None
     sources: Sequence[KnowledgeGraph] = ()
     validation_parts: Parts = field(default_factory=dict)
+    given: TrainSettings | None = None
 
     @property
     def graph(self) -> JointGraph:

@@ -146,7 +146,8 @@ def retraining_context(
     ).limit_teacher(teacher.kge.n_entities)
     if not (allow_unlinked or subgraph.linked.any()):
         raise _no_link(collection, own.name, teacher)
-    graph = subgraph.graph
+    graph, given = subgraph.graph, settings
+    settings = given.for_links(subgraph.linked_share(own.train))
     all_entities = settings.subgraph.vectors == "all"
     student = new_model(
         graph, settings, n_entities=None if all_entities else subgraph.n_target_entities
@@ -171,7 +172,7 @@ def retraining_context(
         weights=weights,
         auxiliary=distillation,
     )
-    return TargetContext("student", own, task, inputs, start, reliability, known)
+    return TargetContext("student", own, task, inputs, start, reliability, known, given=given)
 
 
 def _distillation(
