@@ -236,7 +236,7 @@ UPDATE: Mapping[str, Any] = {"epochs": 2, "min_steps": 200, "validation_queries"
 """Training settings of a student that goes on from an earlier one."""
 
 
-USUAL_LINKED_SHARE = 0.9
+DEFAULT_LINKED_SHARE = 0.9
 """Share of linked ends of facts, about that of DBP-5L, for which the defaults were chosen."""
 
 
@@ -309,7 +309,7 @@ class RetrainSettings(TrainSettings):
             share: Share of the ends of the target's facts that are linked, from 0 to 1.
         """
         own, scratch = self.training, TrainSettings().training
-        share = min(1.0, share / USUAL_LINKED_SHARE)
+        share = min(1.0, share / DEFAULT_LINKED_SHARE)
         most = max(own.epochs, scratch.epochs)
         changes = {
             "epochs": round(own.epochs / max(share, own.epochs / most)),

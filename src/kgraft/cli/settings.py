@@ -64,6 +64,10 @@ def commented_toml(chosen: Settings, command: str) -> str:
             "# Where training.learning_rate and training.epochs are left out, they follow the "
             "width of a model narrower than the default."
         )
+        lines.append(
+            "# Where few entities are linked, training.epochs and training.regularization, if left "
+            "out, come nearer to those of train."
+        )
         lines += [
             f"# training.{name} = {value:g} follows model.width."
             for name, value in chosen.following_width.items()

@@ -33,7 +33,7 @@ CANDIDATES = 100
 """The best candidates by vectors, evidence, both, and frequency that are kept of a query."""
 
 DEGREE_SHARE = 1e-3
-"""What the degree counts beside the frequency: it orders candidates of equal frequency."""
+"""Weight of the degree beside the frequency, to order candidates of equal frequency."""
 
 AT_ONCE = 128
 """Queries whose candidates are scored at once."""

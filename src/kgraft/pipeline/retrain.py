@@ -156,13 +156,10 @@ def retraining_context(
     reliability = source_reliability(graph, own.name)
     links = graph.translate_links(collection.links, collection.graphs)
     confidence = link_confidence(graph, links, own.name) ** settings.training.link_confidence
-    stated = stated_weights(graph, own.name)
-    weights = fact_weights(
-        reliability,
-        settings.subgraph.reliability,
-        graph.among_first(student.n_entities),
-        confidence if stated is None else confidence * stated,
-    )
+    if (stated := stated_weights(graph, own.name)) is not None:
+        confidence = confidence * stated
+    among = graph.among_first(student.n_entities)
+    weights = fact_weights(reliability, settings.subgraph.reliability, among, confidence)
     task = EmbeddingTask(
         f"embeddings for {own.name}",
         graph,

@@ -162,10 +162,10 @@ class EntityIndex:
         names = self._names.model.graph.sources
         listed = []
         for at in order.tolist():
-            head, relation, tail = distinct[at].tolist()
+            head, along, tail = distinct[at].tolist()
             stated_by = tuple(names[x] for x in np.unique(sources[which == at]))
             ends = self._entity(head), self._entity(tail)
-            listed.append(EntityFact(ends[0], self._relation(relation), ends[1], stated_by))
+            listed.append(EntityFact(ends[0], self._relation(along), ends[1], stated_by))
         return tuple(listed), len(distinct)
 
     def _along(self, relation: str, places: NDArray[np.int64]) -> list[int]:
