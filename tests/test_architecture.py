@@ -28,6 +28,7 @@ LAYERS = (
     {"training"},
     {"pipeline"},
     {"inference", "alignment"},
+    {"querying"},
     {"exporting", "reporting", "serving"},
     {"cli"},
     {"kgraft_experiments"},
@@ -48,6 +49,8 @@ METHODS = {
         "kgraft.inference.rules",
         "kgraft.inference.similar",
         "kgraft.model.directory",
+        "kgraft.querying.answers",
+        "kgraft.querying.ask",
         "kgraft.reporting.model_report",
         "kgraft.reporting.page",
     }

@@ -38,6 +38,7 @@ def schema(app: Any) -> Any:
 
 OPERATIONS = [
     ("POST", "/v1/predict"),
+    ("POST", "/v1/ask"),
     *(
         ("GET", f"/v1/{name}")
         for name in ("predict", "similar", "explain", "entities", "entity", "model", "map")

@@ -36,6 +36,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.predict:predict",
             'kgraft predict student --head "Blue Lamp" --relation madeOf',
         ),
+        "ask": (
+            "kgraft.cli.ask:ask",
+            "kgraft ask student 'SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }'",
+        ),
         "complete": (
             "kgraft.cli.complete:complete",
             "kgraft complete student -o new.parquet --least 0.9",

@@ -19,7 +19,7 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import positions_of
-from kgraft.model.calibration import log_shares
+from kgraft.model.calibration import Calibration, log_shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer, without_known
 
@@ -121,6 +121,25 @@ class Candidates:
                 probability = self._calibration.probability(share)
             places = self.places[top.indices.numpy()]
             yield block, TopCandidates(places, top.values.numpy(), probability.numpy())
+
+    @torch.inference_mode()
+    def shares(self, anchors: Rows, relations: Rows, side: Side) -> Tensor:
+        """Return the log share of all candidates of a few queries, ``(b, c)``; none is left out.
+
+        Those that the source does not state have shares of 1 in all, but for the far tail.
+
+        Args:
+            anchors: The model's rows of the given entities, which have a vector, int64 ``(b,)``.
+            relations: The model's rows of relations, ``(b,)``.
+            side: The side that is asked for.
+        """
+        scores, unknown = self._scores(anchors, relations, side, self._scorer)
+        return log_shares(scores, unknown, self._by)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The function from log shares to probabilities if asked, if there is one."""
+        return self._calibration
 
     @torch.inference_mode()
     def score_fact(self, fact: tuple[int, int, int], scorer: Scorer | None = None) -> FactScore:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kgraft.inference.results import Results
     from kgraft.inference.rules import ReadableRule
     from kgraft.inference.similar import Neighbour
+    from kgraft.querying.answers import Answers
 
 Kind = Literal["single", "joint", "teacher", "student"]
 """``single``: of one graph; ``joint``: of all graphs, from scratch; ``teacher``: pre-trained;
@@ -156,18 +157,9 @@ class TrainedModel:
         """
         from kgraft.evaluation.evaluate import evaluate
 
-        return evaluate(
-            self,
-            collection,
-            target=target,
-            split=split,
-            sides=sides,
-            filters=filters,
-            tie=tie,
-            by=by,
-            max_facts=max_facts,
-            include_trained=include_trained,
-        )
+        facts: dict[str, Any] = {"target": target, "split": split, "sides": sides, "by": by}
+        facts |= {"max_facts": max_facts, "include_trained": include_trained}
+        return evaluate(self, collection, filters=filters, tie=tie, **facts)
 
     def predict(
         self,
@@ -228,6 +220,22 @@ class TrainedModel:
         from kgraft.inference.fold_in import fold_in
 
         return fold_in(self, facts, links)
+
+    def ask(self, query: str, *, limit: int = 10, source: str | None = None) -> Answers:
+        """Answer SPARQL over the graph with the facts that it lacks, the most probable first.
+
+        Args:
+            query: SPARQL, as docs/asking.md has it: ``SELECT ?x WHERE { ?x :borders :Syria }``.
+            limit: The maximum number of answers, where the query sets none.
+            source: As in ``predict``.
+
+        Raises:
+            KgraftError: If it cannot be read, has what is not supported, or an unknown name.
+            ValueError: If ``limit`` is below 1.
+        """
+        from kgraft.querying.ask import ask
+
+        return ask(self, query, limit=limit, source=source)
 
     def explain(
         self,
@@ -336,10 +344,8 @@ class TrainedModel:
         from kgraft.reporting.page import check_replaceable, write_page
 
         check_replaceable(Path(path))
-        page = report(
-            self, collection, target=target, split=split, by=by, include_trained=include_trained
-        )
-        write_page(Path(path), page)
+        how: dict[str, Any] = {"target": target, "split": split, "by": by}
+        write_page(Path(path), report(self, collection, include_trained=include_trained, **how))
 
     @property
     def answers_by(self) -> By:

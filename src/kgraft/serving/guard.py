@@ -54,6 +54,7 @@ class Limits:
         connections: Open connections. A new one replaces the one that has been idle for the
             longest time; if none is idle, it gets status 503.
         timeout_seconds: Time for a whole request to arrive, and for a response to be read.
+        ask_seconds: Time for the answer to a query of several facts.
         retry_seconds: Value of Retry-After with status 503.
     """
 
@@ -63,6 +64,7 @@ class Limits:
     body_bytes: int = 1 << 20
     connections: int = 400
     timeout_seconds: float = 10.0
+    ask_seconds: float = 5.0
     retry_seconds: int = 1
 
 

@@ -14,6 +14,8 @@ from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityView
 from kgraft.serving.request_queue import RequestQueue
 from kgraft.serving.schema import (
     PROBLEMS,
+    AskAnswers,
+    AskQuery,
     Entities,
     EntityName,
     K,
@@ -53,6 +55,13 @@ async def predict_one(request: Request, asked: Annotated[PredictOne, Query()]) -
     """Answer one query, given by two of head, relation and tail."""
     job = PredictJob((asked.query(),), asked.k, asked.typed)
     return Response(await _queue(request).predict(job), media_type=JSON)
+
+
+@v1.post("/ask", response_model=AskAnswers)
+async def ask(request: Request, asked: AskQuery) -> Response:
+    """Answer a pattern of several facts, in SPARQL, over a graph that lacks some."""
+    seconds = _queue(request).limits.ask_seconds
+    return await _call(request, lambda model: model.ask(asked.query, asked.limit, seconds))
 
 
 @v1.get("/similar", response_model=SimilarEntities)

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from kgraft.inference import predict as inference
 from kgraft.inference.fold_in import NamedFact, NamedLink
+from kgraft.querying.answers import Answer
+from kgraft.querying.sparql import LONGEST as MAX_QUERY_LENGTH
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity, Relation
 
 MAX_ANSWERS = 100  # to one query
@@ -123,6 +125,33 @@ class PredictMany(BaseModel):
             tuple((x.head, x.relation, x.tail) for x in self.facts),
             tuple((x.entity, x.source, x.name) for x in self.links),
         )
+
+
+class AskQuery(BaseModel):
+    """A query in SPARQL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(
+        min_length=1,
+        max_length=MAX_QUERY_LENGTH,
+        description="SELECT or ASK, as docs/asking.md describes it.",
+        examples=["SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }"],
+    )
+    limit: K = 10
+
+
+@dataclass(frozen=True)
+class AskAnswers:
+    """Answers to a query in SPARQL, best first.
+
+    Args:
+        answers: The answers.
+        bounded: Whether others that were not looked at may be as probable.
+    """
+
+    answers: list[Answer]
+    bounded: bool
 
 
 @dataclass(frozen=True)

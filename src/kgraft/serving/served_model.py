@@ -19,9 +19,18 @@ from kgraft.inference.fold_in import fold_into
 from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
+from kgraft.querying.ask import Asker
 from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
-from kgraft.serving.schema import MAX_NEW, ModelInfo, PredictJob, SourceSize, encoded
+from kgraft.serving.schema import (
+    MAX_ANSWERS,
+    MAX_NEW,
+    AskAnswers,
+    ModelInfo,
+    PredictJob,
+    SourceSize,
+    encoded,
+)
 from kgraft.serving.search import EntitySearch
 
 Answers = tuple[tuple[Prediction, ...], ...]
@@ -93,6 +102,7 @@ class ServedModel:
         names = self.named.part.entities.names_of(candidates.places)
         self._candidate = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
+        self._asker = Asker(self.predictor)
         self.info = self._info()
         self.info_json = encoded(self.info)
 
@@ -145,6 +155,16 @@ class ServedModel:
                     self.entity_name(text)
         answers = predictor.answer(job.queries, job.k, typed=job.typed)
         return tuple(map(tuple, answers))
+
+    def ask(self, query: str, limit: int, seconds: float) -> AskAnswers:
+        """Answer a query in SPARQL.
+
+        Raises:
+            QueryError: If it cannot be read, has what is not supported, or takes too long.
+            UnknownNameError: If a name is unknown.
+        """
+        found = self._asker.ask(query, limit=limit, most=MAX_ANSWERS, seconds=seconds)
+        return AskAnswers(list(found), found.bounded)
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
         """Return an entity's position on the map, and the most similar entities with theirs."""

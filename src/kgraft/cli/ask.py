@@ -1,0 +1,92 @@
+"""The command ``ask``: SPARQL over a graph that lacks facts."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kgraft.cli.console import out, print_json, table
+from kgraft.cli.options import JsonOption, ModelArgument, NamesOption
+from kgraft.errors import DataError
+from kgraft.system.messages import report_errors
+from kgraft.system.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kgraft.querying.answers import Answers
+
+
+def ask(
+    model: ModelArgument,
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY",
+            help="SPARQL, a file of it, or - for standard input.",
+            show_default=False,
+        ),
+    ],
+    limit: Annotated[
+        int, typer.Option("--limit", "-k", min=1, help="Answers, where the query sets no LIMIT.")
+    ] = 10,
+    source: NamesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a pattern of facts, stated or not, with probabilities, by SPARQL.
+
+    SELECT, ASK and COUNT; UNION, FILTER NOT EXISTS, MINUS, VALUES. Names are written :Name,
+    "a name with spaces" or <an IRI>.
+    """
+    with report_errors():
+        from kgraft.model.directory import load_model
+        from kgraft.querying.ask import ask
+
+        text = _text(query)
+        answers = ask(load_model(model), text, limit=limit, source=source)
+        if as_json:
+            print_json([asdict(answer) for answer in answers])
+            return
+        out.print(_table(answers))
+        if answers.bounded:
+            note = "The search was bounded: there may be further answers that are as probable."
+            Terminal(stderr=True).print(note, highlight=False, soft_wrap=True)
+
+
+def _text(query: str) -> str:
+    """Return the text of a query, which may be in a file."""
+    if query == "-":
+        return sys.stdin.read()
+    if "{" in query:
+        return query
+    try:
+        return Path(query).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the query is neither SPARQL, which has a pattern in braces, nor a file ({error})",
+            remedy="Write SELECT ?x WHERE { ?x :relation :Entity }, or the path of a file",
+        ) from None
+
+
+def _table(answers: Answers) -> Table:
+    """Return the answers with the facts that each rests on."""
+    if answers and answers[0].probability is None:
+        shown = table(*answers.variables, "stated", figures=(*answers.variables, "stated"))
+        for x in answers:
+            shown.add_row(*(f"{value:.1f}" for value in x.bindings.values()), str(x.stated))
+        return shown
+    shown = table("", *answers.variables, "probability", "fact", "", figures=("probability",))
+    for place, x in enumerate(answers, start=1):
+        cells = [
+            str(place),
+            *(x.labels[name] for name in answers.variables),
+            f"{x.probability:.3f}",
+        ]
+        for hop in x.hops or [None]:
+            shown.add_row(*cells, *(("", "") if hop is None else (hop.fact, hop.reason)))
+            cells = [""] * len(cells)
+    return shown

@@ -1,0 +1,1 @@
+"""Queries of several facts over an incomplete graph, answered with probabilities."""

@@ -1,0 +1,57 @@
+"""SPARQL on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+pytest.importorskip("rdflib", reason="needs the extra 'ask'")
+
+from kgraft.cli.main import app
+
+QUERY = "SELECT ?x WHERE { <mine:3> :r1/:r2 ?x }"
+
+
+def run(*arguments: str | Path, text: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=text)
+
+
+def test_answers_are_printed_with_their_facts(student: Path, tmp_path: Path) -> None:
+    shown = run("ask", student, QUERY, "--limit", "2")
+    assert shown.exit_code == 0, shown.output
+    for text in ("probability", "r1(mine:3, ", "r2("):
+        assert text in shown.output
+    answers = json.loads(run("ask", student, QUERY, "--limit", "2", "--json").stdout)
+    assert len(answers) == 2
+    assert all(set(x) >= {"bindings", "probability", "hops"} for x in answers)
+    assert all(len(x["hops"]) == 2 and list(x["bindings"]) == ["x"] for x in answers)
+    path = tmp_path / "query.rq"
+    path.write_text(f"# asked again\n{QUERY}\n")
+    for again in (run("ask", student, path, "-k2", "--json"),
+                  run("ask", student, "-", "-k2", "--json", text=QUERY)):  # fmt: skip
+        assert json.loads(again.stdout) == answers
+
+
+def test_counts_and_yes(student: Path) -> None:
+    shown = run("ask", student, "SELECT (COUNT(DISTINCT ?x) AS ?n) { <mine:3> :r1 ?x }")
+    assert "stated" in shown.output
+    assert shown.exit_code == 0
+    assert "probability" in run("ask", student, "ASK { <mine:3> :r1 <mine:4> }").output
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("SELECT ?x { ?x :r1 :mine_3 OPTIONAL { ?x :r2 ?y } }", "OPTIONAL is not supported"),
+        ("SELECT ?x { ?x :r77 ?y }", "no entity or relation is called 'r77'"),
+        ("missing.rq", "nor a file"),
+        ("SELECT ?x { ?x", "cannot be read"),
+    ],
+)
+def test_errors_are_sentences(student: Path, query: str, problem: str) -> None:
+    shown = run("ask", student, query)
+    assert shown.exit_code == 1
+    assert problem in " ".join(shown.output.split())
