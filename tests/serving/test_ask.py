@@ -44,7 +44,7 @@ def test_wrong_requests_get_a_sentence(talk: Talk) -> None:
         ({"query": "SELECT ?x { ?x :r1 ?y OPTIONAL { ?x :r2 ?z } }"}, 422, "OPTIONAL"),
         ({"query": "x" * (LONGEST + 1)}, 422, "20000 characters"),
         ({"query": "SELECT ?x { ?x :r1 ?y }", "limit": 0}, 422, "limit"),
-        ({}, 422, "query"),
+        ({}, 422, "field required"),
     ):
         answer = ask(talk, body)
         assert answer.status_code == status

@@ -45,9 +45,6 @@ Kind = Literal["single", "joint", "teacher", "student"]
 class TrainedModel:
     """A trained model and all that its use needs.
 
-    Methods that save, measure, ask and report call functions of higher layers, and import them on
-    the first call.
-
     Args:
         kind: Kind of training.
         kge: Weights and encoder.
@@ -231,7 +228,6 @@ class TrainedModel:
 
         Raises:
             KgraftError: If it cannot be read, has what is not supported, or an unknown name.
-            ValueError: If ``limit`` is below 1.
         """
         from kgraft.querying.ask import ask
 
@@ -256,8 +252,7 @@ class TrainedModel:
             by: As in ``predict``.
 
         Raises:
-            UnknownNameError: As in ``predict``.
-            ValueError: Likewise.
+            UnknownNameError, ValueError: As in ``predict``.
         """
         from kgraft.inference.explain import explain
 
@@ -272,8 +267,7 @@ class TrainedModel:
             k: The maximum number of entities.
 
         Raises:
-            UnknownNameError: As in ``predict``.
-            ValueError: If ``k`` is below 1.
+            UnknownNameError, ValueError: As in ``predict``.
         """
         from kgraft.inference.similar import similar
 

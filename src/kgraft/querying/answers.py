@@ -24,7 +24,7 @@ class Hop:
         tail: Name of the tail.
         labels: Readable labels of the three.
         probability: Of being true, 1 where the source that is asked states it.
-        basis: What it rests on.
+        basis: Whether it is stated, inferred or predicted.
         stated_by: The sources that state it.
         rule: The most confident rule that infers it, where no source states it; else empty.
     """
@@ -49,7 +49,7 @@ class Hop:
 
     @property
     def reason(self) -> str:
-        """What it rests on, in words."""
+        """The basis in words, with the sources or the rule."""
         if self.basis == "stated":
             found = f"stated by {', '.join(self.stated_by)}"
             return found if self.probability == 1 else f"{found}, {self.probability:.3f}"

@@ -15,10 +15,11 @@ from kgraft.inference.predict import Predictor, prepared
 from kgraft.inference.rules import rule_text
 from kgraft.model.trained_model import TrainedModel
 from kgraft.querying.answers import Answer, Answers, Basis, Hop
+from kgraft.querying.hops import Floats
 from kgraft.querying.model_facts import ModelFacts
 from kgraft.querying.names import QueryNames
 from kgraft.querying.pattern import Atom, Branch, PatternQuery, QueryError, Term
-from kgraft.querying.solve import ROWS, Assignments, Floats, Solver
+from kgraft.querying.solve import ROWS, Assignments, Solver
 from kgraft.querying.sparql import read_query
 from kgraft.system.forks import require_threads
 

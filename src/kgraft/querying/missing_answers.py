@@ -76,7 +76,7 @@ def _queries(facts: Triples, m: int) -> Counts:
 
 
 def _smoothed(count: Counts, total: Counts) -> Floats:
-    mean = count.sum() / max(total.sum(), 1)
+    mean = (count.sum() + 1) / (total.sum() + 1)
     found: Floats = (count + STRENGTH * mean) / (total + STRENGTH)
     return found
 

@@ -13,8 +13,8 @@ from kgraft.inference.candidates import MAX_SCORES
 from kgraft.inference.predict import Predictor
 from kgraft.linking.joint_graph import positions_of
 from kgraft.model.calibration import MAX_PROBABILITY
+from kgraft.querying.hops import Columns
 from kgraft.querying.missing_answers import MissingAnswers
-from kgraft.querying.solve import Columns
 
 KEPT_VALUES = 2**23
 """Probabilities that are kept for the same hop of a later query: 32 MiB."""

@@ -13,16 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kgraft.querying.hops import Columns, FactSource, Floats, HopDown, HopUp
 from kgraft.querying.join_tree import JoinForest, TreeEdge, TreeNode, join_forest
 from kgraft.querying.pattern import Atom, Branch, Negation, QueryError
-
-Floats = NDArray[np.float64]
-Columns = NDArray[np.int64]
 
 BEAM = 64
 """Entities of a variable that go on to predicted facts."""
@@ -41,90 +38,6 @@ LEAST = 1e-9
 
 MAX_VALUES = 2**24
 """Probabilities of one hop that are held at once."""
-
-
-class FactSource(Protocol):
-    """Probabilities of facts between candidates.
-
-    Attributes:
-        size: Number of candidates.
-        n_relations: Number of relations; along the inverse of ``r`` goes ``r + n_relations``.
-    """
-
-    size: int
-    n_relations: int
-
-    def column(self, row: int) -> int:
-        """Return the column of an entity."""
-        ...
-
-    def probabilities(self, columns: Columns, along: int) -> NDArray[np.float32]:
-        """Return the probabilities of the facts from some candidates to all, ``(K, C)``."""
-        ...
-
-    def stated(self, columns: Columns, along: int) -> tuple[Columns, Columns]:
-        """Return place in ``columns`` and end of stated facts, ``(n,)`` each."""
-        ...
-
-    def domain(self, along: int) -> Columns:
-        """Return the candidates that are known to have an answer."""
-        ...
-
-
-@dataclass(eq=False)
-class _Up:
-    """A hop from a variable to its parent.
-
-    Args:
-        anchors: The variable's best entities, ``(K,)``.
-        values: Products of their probabilities and those of the facts, ``(K, C)``.
-        more: Anchor, parent's entity and value of stated facts of further entities, ``(n,)`` each.
-        best: The best value of each of the parent's entities, ``(C,)``.
-        choice: The entity that it is due to, ``(C,)``.
-    """
-
-    anchors: Columns
-    values: NDArray[np.float32]
-    more: tuple[Columns, Columns, Floats]
-    best: Floats
-    choice: Columns
-
-    def options(self, parents: Columns) -> tuple[Columns, Columns, Floats]:
-        """Return place in ``parents``, entity and value relative to the best, of all options."""
-        values = self.values[:, parents].astype(np.float64)
-        anchor, place = np.nonzero(values > 0)
-        found = [(place, self.anchors[anchor], values[anchor, place])]
-        order = np.argsort(parents, kind="stable")
-        extra, ends, value = self.more
-        first = np.searchsorted(parents[order], ends)
-        last = np.searchsorted(parents[order], ends, side="right")
-        for shift in range(int((last - first).max(initial=0))):
-            there = first + shift < last
-            found.append((order[first[there] + shift], extra[there], value[there]))
-        places, entities, reached = (np.concatenate(x) for x in zip(*found, strict=True))
-        return places, entities, reached / self.best[parents[places]]
-
-
-@dataclass(eq=False)
-class _Down:
-    """A hop from a variable's candidates to a child that no entity leads to.
-
-    Args:
-        columns: The candidates, ascending, ``(K,)``.
-        entities: The best entities of the child for each, ``(K, J)``.
-        values: Their values, descending, ``(K, J)``.
-    """
-
-    columns: Columns
-    entities: Columns
-    values: Floats
-
-    def options(self, parents: Columns) -> tuple[Columns, Columns, Floats]:
-        """Return what ``_Up.options`` does."""
-        row = np.searchsorted(self.columns, parents)
-        values = self.values[row]
-        place, rank = np.nonzero(values > 0)
-        return place, self.entities[row][place, rank], values[place, rank] / values[place, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +77,7 @@ class Solver:
     rows: int = ROWS
     deadline: float | None = None
     used: dict[Atom, int] = field(default_factory=dict)
-    _hops: dict[int, _Up | _Down] = field(default_factory=dict)
+    _hops: dict[int, HopUp | HopDown] = field(default_factory=dict)
     _cut: float = 0.0
 
     def solve(self, branch: Branch, asked: Sequence[str]) -> Assignments:
@@ -316,7 +229,7 @@ class Solver:
         np.maximum.at(best, more[1], more[2])
         from_more = more[2] >= best[more[1]]
         choice[more[1][from_more]] = more[0][from_more]
-        self._hops[id(edge)] = _Up(anchors, values, more, best, choice)
+        self._hops[id(edge)] = HopUp(anchors, values, more, best, choice)
         return best
 
     def _more(
@@ -346,7 +259,7 @@ class Solver:
         within = np.argsort(-found, axis=1, kind="stable")
         entities = np.take_along_axis(order, within, axis=1)
         found = np.take_along_axis(found, within, axis=1)
-        self._hops[id(edge)] = _Down(columns, entities, found)
+        self._hops[id(edge)] = HopDown(columns, entities, found)
         return found[:, 0] if len(columns) else np.empty(0)
 
     def _along(self, atom: Atom, start: str) -> int:
