@@ -39,6 +39,7 @@ def test_a_client_lists_and_calls_every_tool_over_stdio(student: Path, mode: str
         "search": {"text": "mine:1"},
         "neighbourhood": {"entity": "mine:1"},
         "predict": {"head": "mine:1", "relation": "r1"},
+        "ask": {"query": 'SELECT ?x WHERE { "mine:1" :r1 ?x . ?x :r2 ?y }'},
         "explain": {"head": "mine:1", "relation": "r1", "tail": "mine:2"},
         "complete": {"entity": "mine:1"},
     }

@@ -29,7 +29,7 @@ from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.request_queue import RequestQueue
 
 Fact = tuple[str, str, str]
-TOOLS = ("describe", "search", "neighbourhood", "predict", "explain", "complete")
+TOOLS = ("describe", "search", "neighbourhood", "predict", "ask", "explain", "complete")
 
 
 def session(reloader: ModelReloader, work: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
@@ -100,6 +100,11 @@ def test_every_tool_answers(reloader: ModelReloader, fact: Fact) -> None:
     assert len(answers) == 4
     assert {x["head"] for x in answers} == {head}
     assert all(0 <= x["probability"] <= 1 for x in answers)
+    pattern = f'SELECT ?x WHERE {{ "{head}" :{relation} ?x . ?x :r0 ?y }}'
+    asked = data_of(call(reloader, "ask", query=pattern, limit=3))["answers"]
+    assert 0 < len(asked) <= 3
+    assert 0 < asked[0]["probability"] <= 1
+    assert asked[0]["hops"][0]["head"] == head
     why = data_of(call(reloader, "explain", head=head, relation=relation, tail=tail))
     assert why["probability"] == 1
     assert "mine" in [x["source"] for x in why["stated_by"]]
@@ -132,6 +137,9 @@ def test_missing_facts_are_those_of_the_whole_completion(reloader: ModelReloader
         ("predict", {"head": "mine:0"}, "a query gives two of head, relation and tail"),
         ("predict", {}, "a query gives two of head, relation and tail"),
         ("neighbourhood", {"entity": "mine:0", "relation": "no"}, "no facts along 'no'"),
+        ("ask", {"query": "DROP ALL"}, "a model is only asked, not changed"),
+        ("ask", {"query": "SELECT ?x WHERE { ?x :nope :x }"}, "no entity or relation is called"),
+        ("ask", {"query": "LOAD <file:///etc/passwd>"}, "a model is only asked, not changed"),
         ("complete", {}, "name an entity, a relation, or both"),
         ("search", {}, "text: field required"),
         ("search", {"text": "x", "limit": MAX_RESULTS + 1}, "limit: input should be less than"),
@@ -250,7 +258,7 @@ def test_nothing_that_is_sent_reaches_a_file_or_an_address(
 @given(
     tool=st.sampled_from(TOOLS),
     arguments=st.dictionaries(
-        st.sampled_from(["text", "entity", "head", "relation", "tail", "limit", "typed", "other"]),
+        st.sampled_from(["text", "query", "entity", "head", "relation", "tail", "limit", "other"]),
         st.one_of(
             st.text(max_size=30), st.integers(), st.floats(), st.none(), st.booleans(),
             st.sampled_from(["mine:0", "mine:1", "r0", "r1"]), st.lists(st.integers(), max_size=3),

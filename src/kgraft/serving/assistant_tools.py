@@ -18,7 +18,13 @@ from kgraft.inference.predict import Query
 from kgraft.serving.assistant_text import MAX_TEXT, cleaned
 from kgraft.serving.entity_view import Entity, EntityView, Relation
 from kgraft.serving.request_queue import BusyError, RequestQueue
-from kgraft.serving.schema import PredictJob, QueryAnswers, SourceSize
+from kgraft.serving.schema import (
+    MAX_QUERY_LENGTH,
+    AskAnswers,
+    PredictJob,
+    QueryAnswers,
+    SourceSize,
+)
 from kgraft.serving.search import find_relations
 from kgraft.serving.served_model import ServedModel
 from kgraft.system.progress import Silence
@@ -183,6 +189,28 @@ class AssistantTools:
             return QueryAnswers(list(answers[0]))
 
         return await self._answer(predicted)
+
+    async def ask(
+        self,
+        query: Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=MAX_QUERY_LENGTH,
+                description="SELECT, ASK or COUNT in SPARQL. Names are written :Name, or <an IRI>, "
+                'or "a name with spaces".',
+                examples=["SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }"],
+            ),
+        ],
+        limit: Limit = 10,
+    ) -> Annotated[CallToolResult, AskAnswers]:
+        """Answer a pattern of several facts in SPARQL, where some of the facts may be missing.
+
+        Takes UNION, FILTER NOT EXISTS, MINUS and VALUES. Each answer has its probability, and the
+        facts that it rests on: stated ones, inferred ones and predicted ones.
+        """
+        seconds = self._queue.limits.ask_seconds
+        return await self._answer(lambda model: model.ask(query, limit, seconds, MAX_RESULTS))
 
     async def explain(
         self,

@@ -156,14 +156,14 @@ class ServedModel:
         answers = predictor.answer(job.queries, job.k, typed=job.typed)
         return tuple(map(tuple, answers))
 
-    def ask(self, query: str, limit: int, seconds: float) -> AskAnswers:
-        """Answer a query in SPARQL.
+    def ask(self, query: str, limit: int, seconds: float, most: int = MAX_ANSWERS) -> AskAnswers:
+        """Answer a query in SPARQL, with so many answers at most, whatever its own limit is.
 
         Raises:
             QueryError: If it cannot be read, has what is not supported, or takes too long.
             UnknownNameError: If a name is unknown.
         """
-        found = self._asker.ask(query, limit=limit, most=MAX_ANSWERS, seconds=seconds)
+        found = self._asker.ask(query, limit=limit, most=most, seconds=seconds)
         return AskAnswers(list(found), found.bounded)
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
