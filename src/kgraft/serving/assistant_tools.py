@@ -15,11 +15,11 @@ from kgraft.errors import KgraftError
 from kgraft.inference.complete import complete as missing_facts
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Query
+from kgraft.querying.sparql import LONGEST as LONGEST_QUERY
 from kgraft.serving.assistant_text import MAX_TEXT, cleaned
 from kgraft.serving.entity_view import Entity, EntityView, Relation
 from kgraft.serving.request_queue import BusyError, RequestQueue
 from kgraft.serving.schema import (
-    MAX_QUERY_LENGTH,
     AskAnswers,
     PredictJob,
     QueryAnswers,
@@ -196,7 +196,7 @@ class AssistantTools:
             str,
             Field(
                 min_length=1,
-                max_length=MAX_QUERY_LENGTH,
+                max_length=LONGEST_QUERY,
                 description="SELECT, ASK or COUNT in SPARQL. Names are written :Name, or <an IRI>, "
                 'or "a name with spaces".',
                 examples=["SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }"],
