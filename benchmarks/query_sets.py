@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import Triples
+from kgraft.inference.names import ModelNames
 
 POSITIVE = ("1p", "2p", "3p", "2i", "3i", "pi", "ip", "2u", "up")
 NEGATED = ("2in", "3in", "inp", "pin", "pni")
@@ -219,31 +220,35 @@ class Sampler:
         return (kind, tuple(known)) if len(set(known)) == len(parts) else None
 
 
-def sparql(node: Node, graph: KnowledgeGraph) -> str:
-    """Return a query in SPARQL, for ``?x``."""
+def sparql(node: Node, names: ModelNames, m: int) -> str:
+    """Return a query of a model's rows in SPARQL, for ``?x``.
+
+    Args:
+        node: The query.
+        names: The model's names.
+        m: Number of relations.
+    """
     fresh = (f"?v{number}" for number in count())
-    return f"SELECT ?x WHERE {{ {_pattern(node, '?x', graph, fresh)} }}"
+    return f"SELECT ?x WHERE {{ {_pattern(node, '?x', names, m, fresh)} }}"
 
 
-def _pattern(node: Node, end: str, graph: KnowledgeGraph, fresh: Iterator[str]) -> str:
+def _pattern(node: Node, end: str, names: ModelNames, m: int, fresh: Iterator[str]) -> str:
     """Return the pattern of a node whose answers are the values of a variable."""
     match node[0]:
         case "p":
-            start, inner = _start(node[2], graph, fresh)
-            relation, m = node[1], len(graph.relations)
-            name = f"<{graph.relations.name(relation % m)}>"
-            ends = (start, name, end) if relation < m else (end, name, start)
-            return f"{inner}{' '.join(ends)} ."
+            start, before = f"<{_entity(names, node[2])}>", ""
+            if node[2][0] != "e":
+                start = next(fresh)
+                before = f"{_pattern(node[2], start, names, m, fresh)} "
+            relation = f"<{names.names((0, node[1] % m, 0))[1]}>"
+            ends = (start, relation, end) if node[1] < m else (end, relation, start)
+            return f"{before}{' '.join(ends)} ."
         case "i":
-            return " ".join(_pattern(x, end, graph, fresh) for x in node[1])
+            return " ".join(_pattern(x, end, names, m, fresh) for x in node[1])
         case "u":
-            return " UNION ".join(f"{{ {_pattern(x, end, graph, fresh)} }}" for x in node[1])
-    return f"FILTER NOT EXISTS {{ {_pattern(node[1], end, graph, fresh)} }}"
+            return " UNION ".join(f"{{ {_pattern(x, end, names, m, fresh)} }}" for x in node[1])
+    return f"FILTER NOT EXISTS {{ {_pattern(node[1], end, names, m, fresh)} }}"
 
 
-def _start(node: Node, graph: KnowledgeGraph, fresh: Iterator[str]) -> tuple[str, str]:
-    """Return the term that a projection starts from, and the pattern before it."""
-    if node[0] == "e":
-        return f"<{graph.entities.name(node[1])}>", ""
-    variable = next(fresh)
-    return variable, f"{_pattern(node, variable, graph, fresh)} "
+def _entity(names: ModelNames, node: Node) -> str:
+    return names.entity_name(node[1]) if node[0] == "e" else ""

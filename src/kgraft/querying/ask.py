@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor, prepared
 from kgraft.inference.rules import rule_text
 from kgraft.model.trained_model import TrainedModel
@@ -78,8 +77,9 @@ class Asker:
 
     def __init__(self, predictor: Predictor, own: Triples | None = None) -> None:
         self._predictor = predictor
+        self.names = predictor.names
         self.facts = ModelFacts(predictor, own)
-        self._names = QueryNames(predictor.names)
+        self._query_names = QueryNames(predictor.names)
 
     def read(self, text: str) -> PatternQuery:
         """Return a query in the model's rows.
@@ -88,7 +88,7 @@ class Asker:
             QueryError: If it cannot be read, or has what is not supported.
             UnknownNameError: If a name is unknown.
         """
-        return read_query(text, self._names)
+        return read_query(text, self._query_names)
 
     def ask(
         self,
@@ -163,7 +163,7 @@ class Asker:
         return Answers([query.alias], [count], cut=max(x.cut for x in solved))
 
     def _answer(self, query: PatternQuery, found: _Found, hops: tuple[Hop, ...]) -> Answer:
-        names, rows = self._predictor.names, self.facts.rows
+        names, rows = self.names, self.facts.rows
         entity = {name: int(rows[column]) for name, column in found.columns.items()}
         return Answer(
             {name: names.entity_name(entity[name]) for name in query.variables},
@@ -183,7 +183,7 @@ class Asker:
         flat = [x for row in atoms for x in row]
         facts = np.array([self._fact(*x[:2]) for x in flat], dtype=np.int64).reshape(-1, 3)
         values = self._values(flat)
-        stated = self._predictor.names.stated_by(facts)
+        stated = self.names.stated_by(facts)
         rules = self._rules(facts[[not by for by in stated]])
         hops = [
             self._hop(fact, value, by, rules.get(fact, ""))
@@ -193,7 +193,7 @@ class Asker:
         return [tuple(next(each) for _ in row) for row in atoms]
 
     def _hop(self, fact: Row, value: float, by: tuple[str, ...], rule: str) -> Hop:
-        names: ModelNames = self._predictor.names
+        names = self.names
         head, relation, tail = fact
         basis: Basis = "stated" if by else "inferred" if rule else "predicted"
         ends = names.names((head, relation, tail))

@@ -24,6 +24,10 @@ Counts = NDArray[np.int64]
 STRENGTH = 10.0
 """Facts that move a relation half-way from the mean of all relations."""
 
+MARGIN = 2.0
+"""Factor on all expected numbers. Of 1 to 3, it ranks answers that need several missing facts best,
+and others as well, on queries made of the validation facts of DBP-5L's French graph."""
+
 DEFAULT = 0.3
 """Missing facts for each known one, where no fact is held out."""
 
@@ -54,7 +58,7 @@ class MissingAnswers:
         size = {"minlength": 2 * m}
         facts, answered = (np.bincount(x % (2 * m), **size) for x in (known, queries))
         more, first = (np.bincount(asked[x] % (2 * m), **size) for x in (has, ~has))
-        scale = _missing_by_held_out(names, len(held_out))
+        scale = MARGIN * _missing_by_held_out(names, len(held_out))
         return cls(scale * _smoothed(more, facts), scale * _smoothed(first, answered))
 
     def expected(self, along: int, number: Counts) -> Floats:

@@ -69,6 +69,10 @@ class ModelFacts:
             self._kept[along, int(columns[place])] = found[place]
         return found
 
+    def forget(self) -> None:
+        """Forget the probabilities that are kept for later queries."""
+        self._kept.clear()
+
     def value(self, start: int, along: int, end: int) -> float:
         """Return the probability of one fact."""
         _, ends = self.stated(np.array([start]), along)
