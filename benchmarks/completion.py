@@ -65,7 +65,7 @@ Flags = NDArray[np.bool_]
 
 def measure(options: Namespace) -> dict[str, Any]:
     """Return the report: a row for each collection, and the figures over all."""
-    rows = [made(options.work, place, world, sees) for place, world, sees in _plan()]
+    rows = [made(options.work, place, world, sees) for place, world, sees in plan()]
     found = {
         "mean_distance": float(np.mean([row["distance"] for row in rows])),
         "worst_distance": max(row["distance"] for row in rows),
@@ -86,7 +86,8 @@ def measure(options: Namespace) -> dict[str, Any]:
     return found
 
 
-def _plan() -> Iterator[tuple[int, dict[str, Any], float]]:
+def plan() -> Iterator[tuple[int, dict[str, Any], float]]:
+    """Yield number, settings of the world, and stated share of each collection."""
     for number, world in enumerate(FUNCTIONAL):
         for step, sees in enumerate(SEES):
             yield 1 + number * len(SEES) + step, world, sees
@@ -98,7 +99,7 @@ def made(work: Path, seed: int, world: dict[str, Any], sees: float) -> dict[str,
         world=WorldSettings(seed=seed, **world), target=TargetSettings(sees=sees)
     )
     synthetic = synthesize(settings)
-    model = _student(work / f"made{seed}", synthetic.collection)
+    model = student(work / f"made{seed}", synthetic.collection)
     part = model.graph.part(synthetic.collection.target)
     truth, own = part.joint(synthetic.world.train), synthetic.collection.target_graph
     stated = KnownFacts(part.joint(own.triples))
@@ -131,7 +132,7 @@ def edition(work: Path, collection: Collection, name: str) -> dict[str, Any]:
     asked = replace(whole, test=no_triples())
     graphs = {**collection.graphs, name: asked}
     own = replace(collection, graphs=graphs, target=name)
-    model = _student(work / name, own)
+    model = student(work / name, own)
     part, graph, predictor = model.graph.part(name), model.graph, Predictor(model)
     facts = pl.concat(complete(predictor, min_probability=LOWEST))
     rows, test = _rows(part, facts), part.known(whole, whole.test)
@@ -191,7 +192,7 @@ def _test_facts(
     return row
 
 
-def _student(place: Path, collection: Collection) -> TrainedModel:
+def student(place: Path, collection: Collection) -> TrainedModel:
     """Return the student kept in a directory, trained as far as it is not."""
     if not (place / "student" / MANIFEST).exists():
         if not (place / "teacher" / MANIFEST).exists():

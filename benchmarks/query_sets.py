@@ -123,13 +123,16 @@ class Sampler:
         )
         self._draw = np.random.default_rng(seed)
 
-    def sample(self, shape: str, number: int, *, all_missing: bool = False) -> list[MadeQuery]:
+    def sample(
+        self, shape: str, number: int, *, all_missing: bool = False, any_answers: bool = False
+    ) -> list[MadeQuery]:
         """Return different queries of a shape; fewer where the graph has no more.
 
         Args:
             shape: The shape.
             number: How many.
             all_missing: Queries with answers of which no derivation has an observed fact.
+            any_answers: Queries without hard answers too.
         """
         facts = self.missing if all_missing else self.whole
         starts, found = list(facts.into), dict[Node, MadeQuery]()
@@ -140,7 +143,9 @@ class Sampler:
             if node is None or node in found:
                 continue
             made = self._made(shape, node)
-            if made is not None and (made.missing if all_missing else made.hard):
+            if made is None:
+                continue
+            if any_answers or (made.missing if all_missing else made.hard):
                 found[node] = made
         return list(found.values())
 
@@ -149,8 +154,6 @@ class Sampler:
         if not 0 < len(whole) <= MOST_ANSWERS:
             return None
         hard = whole - answers(node, self.observed)
-        if not hard:
-            return None
         missing = set[int]()
         if shape in POSITIVE:
             missing = hard - partly_observed(node, self.whole, self.observed)
