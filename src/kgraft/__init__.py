@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kgraft.pipeline.retrain import retrain
     from kgraft.pipeline.run import RunOptions
     from kgraft.pipeline.train import train
+    from kgraft.pipeline.vector_teacher import import_vectors, text_teacher
     from kgraft.settings import RetrainSettings, TrainSettings
     from kgraft.system.progress import Listener
     from kgraft.toml_settings import read_settings
@@ -67,6 +68,7 @@ __all__ = [
     "from_frame",
     "from_pykeen",
     "graft",
+    "import_vectors",
     "inspect",
     "load_model",
     "pretrain",
@@ -75,6 +77,7 @@ __all__ = [
     "read_links",
     "read_settings",
     "retrain",
+    "text_teacher",
     "train",
 ]
 
@@ -98,6 +101,7 @@ _MODULES = {
     "from_frame": "io.interchange",
     "from_pykeen": "io.interchange",
     "graft": "alignment.graft",
+    "import_vectors": "pipeline.vector_teacher",
     "inspect": "linking.inspection",
     "load_model": "model.directory",
     "pretrain": "pipeline.pretrain",
@@ -106,6 +110,7 @@ _MODULES = {
     "read_links": "io.read_links",
     "read_settings": "toml_settings",
     "retrain": "pipeline.retrain",
+    "text_teacher": "pipeline.vector_teacher",
     "train": "pipeline.train",
 }
 """The module of each name, below ``kgraft``."""

@@ -134,6 +134,8 @@ class DistillationSettings(Settings):
     """Constant weights, or weights that fade to 0 by the last epoch."""
     warm_start: bool = True
     """Start linked rows from the teacher's."""
+    readout: int = Field(200, ge=0, multiple_of=2)
+    """Numbers added to each row by the read-out of a teacher without facts; 0 trains none."""
 
 
 class RuleSettings(Settings):
@@ -345,6 +347,22 @@ class RetrainSettings(TrainSettings):
                 "training": training,
                 "rules": self.rules.model_dump(),
                 "prior": self.prior.model_dump(),
+            }
+        )
+
+    def for_vectors(self) -> RetrainSettings:
+        """Return the settings for a teacher without facts.
+
+        Its student is trained as alone, from scratch, and has its read-out. To start from given
+        vectors, or to imitate them, costs where they mean little, so both are off unless they are
+        set.
+        """
+        off = {"feature": 0.0, "warm_start": False}
+        given = self.distillation.model_fields_set
+        return self.model_copy(
+            update={
+                "training": self.for_alone().training.model_dump(),
+                "distillation": {name: x for name, x in off.items() if name not in given},
             }
         )
 

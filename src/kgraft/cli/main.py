@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kgraft.cli import teacher
+
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Start": {
         "demo": ("kgraft.cli.demo:demo", "kgraft demo"),
@@ -163,3 +165,4 @@ for _panel, _commands in COMMANDS.items():
         app.command(_name, rich_help_panel=_panel, epilog=f"Example: {_example}")(
             getattr(import_module(_module), _function)
         )
+app.add_typer(teacher.app, name="teacher", rich_help_panel="Train")

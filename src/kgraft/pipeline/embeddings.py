@@ -21,6 +21,7 @@ from kgraft.system.devices import parse_device
 from kgraft.system.memory import require, require_on_gpu
 from kgraft.training.auxiliary_loss import AuxiliaryLoss
 from kgraft.training.loop import Fit, fit
+from kgraft.training.optimizer import RowOptimizer
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
 from kgraft.training.validation import ValidationSample, validation_mrr
@@ -158,13 +159,18 @@ def new_model(
 
 
 def make_trainer(
-    model: KgeModel, settings: TrainSettings, *, auxiliary: AuxiliaryLoss | None = None
+    model: KgeModel,
+    settings: TrainSettings,
+    *,
+    auxiliary: AuxiliaryLoss | None = None,
+    rows: RowOptimizer | None = None,
 ) -> Trainer:
-    """Return the trainer of a model by its settings."""
+    """Return the trainer of a model by its settings, perhaps with an optimizer of its own."""
     training = settings.training
     return Trainer(
         model,
         optimizer=training.optimizer,
+        rows=rows,
         learning_rate=training.learning_rate,
         dense_learning_rate=training.dense_learning_rate,
         regularization=training.regularization,

@@ -55,6 +55,7 @@ from kgraft.pipeline.formats import (
     fact_probability_of,
     weights_of,
 )
+from kgraft.pipeline.readout import fit_readout, readout_of
 from kgraft.pipeline.run import Run, RunOptions
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceIndex
@@ -91,6 +92,8 @@ class TargetContext:
         sources: Graphs whose held-out facts the model knows as such.
         validation_parts: Parts of the sample whose validation MRR is a metric of its own.
         given: The settings before they follow the target's links, where they do.
+        readout: A given vector of each entity, ``(n, d)``, and the width of its read-out, if there
+            is to be one.
     """
 
     kind: Kind
@@ -102,6 +105,7 @@ class TargetContext:
     sources: Sequence[KnowledgeGraph] = ()
     validation_parts: Parts = field(default_factory=dict)
     given: TrainSettings | None = None
+    readout: tuple[Tensor, int] | None = None
 
     @property
     def graph(self) -> JointGraph:
@@ -146,8 +150,9 @@ def fit_target(
 ) -> TrainedModel:
     """Train a model for a target, stage by stage.
 
-    The stages are rules, rule weights, pseudo-facts, embeddings, ensemble, calibration and the
-    probability of facts; without rules those of rules and the ensemble are left out. The
+    The stages are rules, rule weights, pseudo-facts, embeddings, the read-out of given vectors,
+    ensemble, calibration and the probability of facts; without rules those of rules and the
+    ensemble are left out, without given vectors the read-out. The
     embeddings of ``context.task.model`` are trained in place.
 
     Args:
@@ -175,7 +180,13 @@ def fit_target(
         embeddings_of(task.model),
         lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
-    kge, evidence, held_out, ranks = task.model, None, None, None
+    kge, mrr = task.model, fitted.best_mrr
+    evidence, held_out, ranks = None, None, None
+    if (given := context.readout) is not None:
+        read = run.stage(
+            "readout", readout_of(kge.settings), lambda: fit_readout(task, *given, run)
+        )
+        kge, mrr = read.model, read.mrr
     if rules is None:
         calibration = run.stage(
             "calibration", CALIBRATION, lambda: calibrate_vectors(kge, context, run.showing)
@@ -197,7 +208,7 @@ def fit_target(
         fact_probability_of(context.graph.n_relations),
         lambda: judge_facts(kge, evidence, held_out, context, run.showing),
     )
-    metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": fitted.best_mrr}
+    metrics: dict[str, Any] = {"best_epoch": fitted.best_epoch, "validation_mrr": mrr}
     if evidence is not None:
         metrics |= evidence.metrics()
     if calibration.calibration:
@@ -209,7 +220,7 @@ def fit_target(
         kge,
         context.graph,
         context.target.name,
-        context.settings,
+        _settings_of(context.settings, kge),
         fitted.log,
         metrics,
         evidence,
@@ -217,6 +228,12 @@ def fit_target(
         fact_probability=fact_probability,
         held_out=context.graph.held_out(context.sources),
     )
+
+
+def _settings_of(settings: TrainSettings, kge: KgeModel) -> TrainSettings:
+    """Return a model's settings, with its width where a read-out has been added to it."""
+    same = kge.settings == settings.model
+    return settings if same else settings.model_copy(update={"model": kge.settings})
 
 
 def mrr_by_part(

@@ -10,6 +10,7 @@ import torch
 from kgraft.errors import DataError
 from kgraft.io.decisions import with_decisions
 from kgraft.linking.collection import Collection
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.link_confidence import link_confidence
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.source_reliability import fact_weights, source_reliability
@@ -19,6 +20,12 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.compare_alone import with_gain, with_parts
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
 from kgraft.pipeline.fit_target import TargetContext, fit_target
+from kgraft.pipeline.given_vectors import (
+    given_for,
+    given_teacher,
+    links_to_vectors,
+    no_vector,
+)
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.update import (
@@ -58,7 +65,8 @@ def retrain(
 
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
-        teacher: A model that ``pretrain`` has made; it need not have seen the target.
+        teacher: A model that ``pretrain`` has made, or ``import_vectors`` or ``text_teacher``, whose
+            names link too; it need not have seen the target.
         settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``, or
             ``start.settings.for_update()``.
         target: The graph that the student is for; by default the collection's target.
@@ -123,6 +131,11 @@ def retraining_context(
     """
     own = collection.with_target(target).target_graph
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
+    if teacher.has_facts:
+        links = teacher.graph.translate_links(collection.links, collection.graphs)
+    else:
+        links = links_to_vectors(own, collection, teacher.graph)
+        settings = settings.for_vectors() if start is None else settings
     if start is not None:
         check_start(start, own, settings)
         own = without_trained(own, start)
@@ -136,7 +149,7 @@ def retraining_context(
     )
     subgraph = connect(
         own,
-        teacher.graph.translate_links(collection.links, collection.graphs),
+        links,
         teacher.graph,
         mode=settings.subgraph.mode,
         hops=settings.subgraph.hops,
@@ -152,7 +165,11 @@ def retraining_context(
     student = new_model(
         graph, settings, n_entities=None if all_entities else subgraph.n_target_entities
     )
-    distillation = _distillation(student, teacher, subgraph, settings)
+    source, readout = teacher.kge, None
+    if not teacher.has_facts and subgraph.linked.any():
+        source, subgraph = given_teacher(source, subgraph)
+        readout = given_for(source, student, settings) if start is None else None
+    distillation = _distillation(student, source, teacher.graph, subgraph, settings)
     reliability = source_reliability(graph, own.name)
     links = graph.translate_links(collection.links, collection.graphs)
     confidence = link_confidence(graph, links, own.name) ** settings.training.link_confidence
@@ -173,21 +190,29 @@ def retraining_context(
 
 
 def _distillation(
-    student: KgeModel, teacher: TrainedModel, subgraph: LinkedSubgraph, settings: RetrainSettings
+    student: KgeModel,
+    teacher: KgeModel,
+    known: JointGraph,
+    subgraph: LinkedSubgraph,
+    settings: RetrainSettings,
 ) -> DistillationLoss | None:
     """Start the student from the teacher, and return the distillation loss, if links allow it."""
     if not subgraph.linked.any():
         return None
     if settings.distillation.warm_start:
-        warm_start(student, teacher.kge, subgraph)
-    ends = torch.from_numpy(teacher.graph.triples[:, [0, 2]])
-    counts = torch.bincount(ends.flatten(), minlength=teacher.kge.n_entities)
-    return DistillationLoss(teacher.kge, subgraph, settings.model, settings.distillation, counts)
+        warm_start(student, teacher, subgraph)
+    if not (known.n_relations or settings.distillation.feature):
+        return None
+    ends = torch.from_numpy(known.triples[:, [0, 2]])
+    counts = torch.bincount(ends.flatten(), minlength=teacher.n_entities)
+    return DistillationLoss(teacher, subgraph, settings.model, settings.distillation, counts)
 
 
 def _no_link(collection: Collection, target: str, teacher: TrainedModel) -> DataError:
     """Return the error that no entity of the target is linked to what the teacher knows."""
     found = f"no entity of {target!r} is linked to what the teacher knows"
+    if not teacher.has_facts:
+        return no_vector(collection.graphs[target], teacher.graph)
     for links in collection.links:
         other = links.right if links.left == target else links.left
         graph, known = collection.graphs.get(other), teacher.graph.parts.get(other)

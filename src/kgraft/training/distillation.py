@@ -171,9 +171,10 @@ def initial_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> T
     """Return the initial map ``(D, width)`` from the teacher's vectors to the student's.
 
     Between models of one encoder and width it is the identity; of one encoder, the encoder's own
-    projection; else the principal directions of the teacher's ``rows_ND``.
+    projection; else, and from a teacher without relations, whose numbers may mean anything, the
+    principal directions of the teacher's ``rows_ND``.
     """
-    if teacher.settings.encoder != student.encoder:
+    if not teacher.n_relations or teacher.settings.encoder != student.encoder:
         return principal_directions(rows_ND, student.width)
     if teacher.settings.width == student.width:
         return torch.eye(student.width)
@@ -192,7 +193,7 @@ def warm_start(student: KgeModel, teacher: KgeModel, subgraph: LinkedSubgraph) -
     linked = entities[entities >= 0]
     projection = initial_map(teacher, student.settings, teacher.vectors(linked))
     _start_rows(student.entities, teacher.entities, entities[: student.n_entities], projection)
-    if student.settings.encoder != teacher.settings.encoder:
+    if student.settings.encoder != teacher.settings.encoder or not teacher.n_relations:
         return
     _start_rows(student.relations, teacher.relations, relations, projection)
     weights, own = teacher.encoder.state_dict(), student.encoder.state_dict()

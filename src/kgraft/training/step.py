@@ -17,7 +17,7 @@ from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
 from kgraft.training.cuda_graph import CudaGraphStep, StepResult
 from kgraft.training.losses import n3, sampled_softmax
-from kgraft.training.optimizer import OPTIMIZERS
+from kgraft.training.optimizer import OPTIMIZERS, RowOptimizer
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step_metrics import StepMetrics, StepRecord
 
@@ -31,6 +31,7 @@ class Trainer:
     Args:
         model: The model, trained in place.
         optimizer: Optimizer of the embedding tables.
+        rows: The same as an object, in the place of one by ``optimizer``.
         learning_rate: Its step size, also of the auxiliary loss's parameters (Adagrad).
         dense_learning_rate: Step size of Adam, for the encoder's parameters.
         regularization: Weight of the N3 regularizer of each triple's head, relation and tail.
@@ -47,6 +48,7 @@ class Trainer:
         model: KgeModel,
         *,
         optimizer: OptimizerName = "adagrad",
+        rows: RowOptimizer | None = None,
         learning_rate: float,
         dense_learning_rate: float,
         regularization: float,
@@ -61,7 +63,7 @@ class Trainer:
         self._cuda_graph: CudaGraphStep | None = None
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
         tables = {"entities": model.entities, "relations": model.relations}
-        self._rows = OPTIMIZERS[optimizer](tables, learning_rate)
+        self._rows = rows or OPTIMIZERS[optimizer](tables, learning_rate)
         self._final_rate = final_rate
         self._auxiliary = auxiliary
         self._loss_weights = {"regularization": regularization}

@@ -1,0 +1,158 @@
+"""Vectors of texts, by words and parts of words, by vectors of words, or by sentence encoders."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgraft.errors import DataError
+from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io.vectors import read_vectors
+from kgraft.system.extras import import_extra
+
+Floats = NDArray[np.float32]
+
+WORD: Final = re.compile(r"\w+")
+
+WIDTH: Final = 200
+"""Numbers of a vector by words and parts of words."""
+
+PARTS: Final = (3, 4, 5)
+"""Lengths of parts of words."""
+
+MIN_TEXTS: Final = 2
+"""Minimum number of texts with a word, for it to count."""
+
+MIN_TEXTS_OF_PART: Final = 3
+"""The same for parts of words."""
+
+ENCODERS: Final = "tfidf, words:FILE, sentence-transformers:MODEL or model2vec:MODEL"
+
+
+def encode(texts: pl.Series, encoders: Sequence[str]) -> Floats:
+    """Return vectors of texts, those of several encoders side by side, float32 ``(n, D)``.
+
+    Args:
+        texts: String ``(n,)``.
+        encoders: As in ``kgraft.pipeline.vector_teacher.text_teacher``.
+
+    Raises:
+        DataError: If all texts are empty, or there is no such encoder.
+        KgraftError: If an encoder's library is not installed.
+    """
+    if not encoders:
+        raise DataError("no encoder is named", remedy=f"Name {ENCODERS}")
+    given = [text or "" for text in texts.to_list()]
+    if not any(WORD.search(text) for text in given):
+        raise DataError("all texts are empty", remedy="Give labels or descriptions")
+    parts = [_scaled(_encoded(given, encoder)) for encoder in encoders]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _encoded(texts: Sequence[str], encoder: str) -> Floats:
+    kind, _, name = encoder.partition(":")
+    by_name: Mapping[str, Callable[[Sequence[str], str], Floats]] = {
+        "words": _by_words,
+        "sentence-transformers": _by_sentence_transformers,
+        "model2vec": _by_model2vec,
+    }
+    if encoder == "tfidf":
+        return tfidf(texts)
+    if kind not in by_name or not name:
+        raise DataError(f"there is no encoder {encoder!r}", remedy=f"Name {ENCODERS}")
+    return by_name[kind](texts, name)
+
+
+def _scaled(rows: Floats) -> Floats:
+    """Return centred vectors of a mean squared norm of 1, so that encoders count alike."""
+    centred = rows - rows.mean(0)
+    norm = float(np.sqrt(np.square(centred).sum(1).mean()))
+    return centred / max(norm, 1e-12)
+
+
+def tfidf(texts: Sequence[str]) -> Floats:
+    """Return the first singular vectors of what words and parts of words weigh in texts.
+
+    A word counts by the logarithm of its number in a text, times the logarithm of the texts' number
+    by that of texts with it; so do parts of 3 to 5 letters of words, with their ends.
+    """
+    words = [WORD.findall(text.lower()) for text in texts]
+    tables = [
+        _weights(words, MIN_TEXTS),
+        _weights(([*_parts(found)] for found in words), MIN_TEXTS_OF_PART),
+    ]
+    every = sp.hstack(tables, format="csr", dtype=np.float32)
+    width = min(WIDTH, *(size - 1 for size in every.shape))
+    if width < 1:
+        raise DataError(
+            "the texts have too few words in common",
+            remedy="Give texts of more entities, or another encoder",
+        )
+    left, values, _ = sp.linalg.svds(every, k=width, random_state=0)
+    order = np.argsort(-values)
+    return np.ascontiguousarray(left[:, order] * values[order], dtype=np.float32)
+
+
+def _parts(words: Sequence[str]) -> Iterable[str]:
+    for word in words:
+        whole = f" {word} "
+        for size in PARTS:
+            yield from (whole[at : at + size] for at in range(len(whole) - size + 1))
+
+
+def _weights(texts: Iterable[Sequence[str]], least: int) -> sp.csr_array:
+    """Return what terms weigh in texts ``(n, terms)``, each text of length 1."""
+    row_of: dict[str, int] = {}
+    columns: list[int] = []
+    counts: list[int] = []
+    ends = [0]
+    for found in texts:
+        for term, count in Counter(found).items():
+            columns.append(row_of.setdefault(term, len(row_of)))
+            counts.append(count)
+        ends.append(len(columns))
+    shape = (len(ends) - 1, len(row_of))
+    numbers = 1 + np.log(np.array(counts, dtype=np.float32))
+    table = sp.csr_array((numbers, columns, ends), shape=shape)
+    n_texts = np.bincount(np.array(columns, dtype=np.int64), minlength=len(row_of))
+    kept = np.flatnonzero(n_texts >= least)
+    table = table[:, kept] * (1 + np.log((1 + shape[0]) / (1 + n_texts[kept])))[None, :]
+    table = sp.csr_array(table)
+    norms = np.sqrt(table.multiply(table).sum(axis=1))
+    return sp.csr_array(sp.diags_array(1 / np.maximum(norms, 1e-12)) @ table)
+
+
+def _by_words(texts: Sequence[str], file: str) -> Floats:
+    """Return means of the vectors of a text's words, rarer words weighing more."""
+    found = [WORD.findall(text.lower()) for text in texts]
+    n_texts = Counter(word for words in found for word in set(words))
+    known = read_vectors(Path(file), only=Vocabulary.of(n_texts))
+    row_of = {word: row for row, word in enumerate(known.names.names.to_list())}
+    means = np.zeros((len(texts), known.rows.shape[1]), dtype=np.float32)
+    for place, words in enumerate(found):
+        rows = [(row_of[word], n_texts[word]) for word in words if word in row_of]
+        if rows:
+            chosen, counts = np.array(rows).T
+            weights = 1 + np.log(len(texts) / counts)
+            means[place] = weights @ known.rows[chosen] / weights.sum()
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return means / np.maximum(lengths, 1e-12)
+
+
+def _by_sentence_transformers(texts: Sequence[str], model: str) -> Floats:
+    library = import_extra("sentence_transformers", extra="texts")
+    encoder = library.SentenceTransformer(model)
+    return np.asarray(encoder.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+
+
+def _by_model2vec(texts: Sequence[str], model: str) -> Floats:
+    library = import_extra("model2vec", extra="texts")
+    return np.asarray(library.StaticModel.from_pretrained(model).encode(list(texts)), np.float32)
