@@ -3,8 +3,8 @@
 Usage: python benchmarks/text_teacher.py COLLECTION --work DIR --out benchmarks/results/graft.json
 
 ``alone`` is the same machinery on the target's own facts, ``texts`` re-trained from a teacher of
-``--texts``, a table of names and texts, or else of the target's labels and names alone. Links of the
-collection play no part. Rows are those of ``benchmarks/graft.py``: the MRR of test tails, filtered.
+``--texts``, a table of names and texts, or else of the target's labels and names alone. Links of
+the collection play no part. Rows are those of ``benchmarks/graft.py``: the MRR of test tails.
 ``text_teacher_gain`` has for each target, on all its training facts, what texts gain over alone by
 both, the mean over seeds. Models are not kept, rows are, in ``--work``. Other rows and keys of
 ``--out`` are left as they are.

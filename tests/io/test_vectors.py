@@ -212,3 +212,17 @@ def test_names_that_match_none_are_shown_with_an_example_of_each_side(tmp_path: 
 def test_the_tensor_is_chosen_by_name(tmp_path: Path) -> None:
     path, names = _two_matrices(tmp_path)
     assert np.array_equal(read_vectors(path, names, tensor="b").rows, ROWS)
+
+
+def test_pykeens_pickle_is_not_opened_and_its_names_are_read(tmp_path: Path) -> None:
+    from pykeen.triples import TriplesFactory
+
+    facts = np.array([["b", "r", "a"], ["b", "s", "ä ö"], ["c", "r", "ä ö"]])
+    TriplesFactory.from_labeled_triples(facts).to_path_binary(tmp_path / "training_triples")
+    (tmp_path / "trained_model.pkl").write_bytes(b"anything")
+    with pytest.raises(DataError, match=r"may run any code\. Save its vectors .*entity_to_id"):
+        read_vectors(tmp_path)
+    np.save(tmp_path / "v.npy", ROWS + 1j * ROWS[::-1])
+    found = read_vectors(tmp_path / "v.npy", tmp_path / "training_triples/entity_to_id.tsv.gz")
+    assert found.names.names.to_list() == ["a", "b", "c", "ä ö"]
+    assert np.array_equal(found.rows, np.concatenate([ROWS, ROWS[::-1]], axis=1))

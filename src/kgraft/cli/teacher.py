@@ -28,13 +28,13 @@ NamesOption = Annotated[
     Path | None,
     typer.Option(
         "--names",
-        help="Names of the rows of .npy and .safetensors, one a line; or the directory of "
-        "entity_names_*.json of PyTorch-BigGraph.",
+        help="Names of the rows of .npy and .safetensors, one a line or with an id beside each; or "
+        "the directory of entity_names_*.json of PyTorch-BigGraph.",
         show_default=False,
     ),
 ]
 FormatOption = Annotated[
-    Literal["auto", "text", "npy", "parquet", "safetensors", "pbg", "pykeen"],
+    Literal["auto", "text", "npy", "parquet", "safetensors", "pbg"],
     typer.Option("--format", help="Format of the vectors."),
 ]
 OnlyOption = Annotated[
@@ -62,8 +62,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="VECTORS",
-            help="word2vec text, .npy, .parquet, .safetensors, or a directory of PyTorch-BigGraph "
-            "or PyKEEN.",
+            help="word2vec text, .npy, .parquet, .safetensors, or a directory of PyTorch-BigGraph.",
             show_default=False,
         ),
     ],

@@ -43,6 +43,9 @@ SLICE: Final = 1 << 16
 NAME_COLUMNS: Final = ("name", "entity", "iri", "uri", "id", "word", "title", "label", "index")
 """Columns that hold names rather than other columns of text."""
 
+PYKEEN_FILE: Final = "trained_model.pkl"
+"""File of a model that PyKEEN's pipeline has saved."""
+
 PBG_FILE: Final = re.compile(r"embeddings_(.+)_(\d+)\.v(\d+)\.h5")
 
 
@@ -89,6 +92,14 @@ def read_vectors(
     """
     if not path.exists():
         raise DataError("there is no such file", remedy="Check the path", path=path)
+    if (path / PYKEEN_FILE).exists() or path.name == PYKEEN_FILE:
+        raise DataError(
+            "PyKEEN has saved this model as a pickle, which may run any code",
+            remedy="Save its vectors in Python, numpy.save('vectors.npy', "
+            "model.entity_representations[0](None).detach().numpy()), and import them with "
+            "--names training_triples/entity_to_id.tsv.gz",
+            path=path,
+        )
     chosen = format
     if format == "auto":
         chosen = "pbg" if path.is_dir() else ENDINGS.get(content_ending(path), "text")
@@ -193,11 +204,14 @@ def _with_names(path: Path, matrix: _Matrix, names: pl.Series, place: Path) -> I
         )
     for start in range(0, matrix.shape[0], SLICE):
         rows = np.asarray(matrix.read(start, min(start + SLICE, matrix.shape[0])))
+        if rows.dtype.kind == "c":
+            rows = np.concatenate([rows.real, rows.imag], axis=1)
         if rows.dtype.kind not in "fiu":
             raise DataError(
-                f"it holds {rows.dtype}, not numbers", remedy="Give floating-point numbers",
+                f"it holds {rows.dtype}, not numbers",
+                remedy="Give floating-point numbers",
                 path=path,
-            )  # fmt: skip
+            )
         yield Block(names[start : start + SLICE], rows)
 
 
@@ -209,7 +223,7 @@ def _npy(path: Path) -> _Matrix:
 
 def _safetensors(path: Path, tensor: str | None) -> _Matrix:
     with _located(path):
-        file = safe_open(path, framework="numpy")
+        file: Any = safe_open(path, framework="numpy")
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     matrices = [name for name, shape in shapes.items() if len(shape) == 2]
     chosen = tensor or (matrices[0] if len(matrices) == 1 else None)
@@ -279,10 +293,8 @@ def _of_lists(path: Path, column: pa.Array, start: int) -> NDArray[Any]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    is_list = (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-    return is_list and (
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(x(kind) for x in kinds) and bool(
         pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
     )
 

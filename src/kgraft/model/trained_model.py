@@ -77,11 +77,6 @@ class TrainedModel:
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
     """Predictors made for earlier queries, kept for later ones."""
 
-    @property
-    def has_facts(self) -> bool:
-        """Whether it has learned from facts, as all have but teachers of given vectors."""
-        return self.graph.n_relations > 0
-
     def __repr__(self) -> str:
         about = ", ".join(f"{name} {cell(value)}" for name, value in self._summary().items())
         return visible(f"<TrainedModel: {about}>")

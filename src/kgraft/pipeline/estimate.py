@@ -9,6 +9,7 @@ from itertools import islice
 
 from kgraft.pipeline.embeddings import EmbeddingTask
 from kgraft.pipeline.fit_target import TargetContext
+from kgraft.pipeline.readout import EPOCHS, MIN_STEPS
 from kgraft.rules.mining import mining_work
 from kgraft.rules.rule_weights import MAX_FACTS
 from kgraft.system.memory import available, bytes_of_run
@@ -114,8 +115,16 @@ def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estim
         seconds_per_step=step,
         validation_seconds=seconds,
         validations=0 if validate is None else -(-epochs // training.validate_every),
-        stages={} if context is None else _stages(context, seconds),
+        stages={} if context is None else _stages(context, seconds) | _readout(context, step),
     )
+
+
+def _readout(context: TargetContext, seconds_per_step: float) -> dict[str, float]:
+    """Return the seconds of a read-out, whose steps take about as long as others."""
+    if context.readout is None:
+        return {}
+    n_steps = -(-2 * len(context.facts) // context.settings.training.batch_size)
+    return {"read-out": max(EPOCHS * n_steps, MIN_STEPS) * seconds_per_step}
 
 
 def _pseudo_facts(context: TargetContext) -> float:

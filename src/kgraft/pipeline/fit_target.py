@@ -55,7 +55,7 @@ from kgraft.pipeline.formats import (
     fact_probability_of,
     weights_of,
 )
-from kgraft.pipeline.readout import fit_readout, readout_of
+from kgraft.pipeline.readout import fit_readout, readout_of, wide_settings
 from kgraft.pipeline.run import Run, RunOptions
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceIndex
@@ -152,8 +152,8 @@ def fit_target(
 
     The stages are rules, rule weights, pseudo-facts, embeddings, the read-out of given vectors,
     ensemble, calibration and the probability of facts; without rules those of rules and the
-    ensemble are left out, without given vectors the read-out. The
-    embeddings of ``context.task.model`` are trained in place.
+    ensemble are left out, without given vectors the read-out. The embeddings of
+    ``context.task.model`` are trained in place.
 
     Args:
         context: What the stages share.
@@ -166,7 +166,7 @@ def fit_target(
         TrainingError: If the numbers do not stay finite.
     """
     run, task = Run(options, context.inputs), context.task
-    rules = pseudo_facts = None
+    rules = pseudo_facts = evidence = held_out = ranks = None
     if context.settings.rules.longest:
         mined = run.stage("rules", RULES, lambda: mine_for(context, run.showing))
         rules = run.stage(
@@ -180,13 +180,7 @@ def fit_target(
         embeddings_of(task.model),
         lambda: fit_embeddings(task, run, pseudo_facts=pseudo_facts, device=device),
     )
-    kge, mrr = task.model, fitted.best_mrr
-    evidence, held_out, ranks = None, None, None
-    if (given := context.readout) is not None:
-        read = run.stage(
-            "readout", readout_of(kge.settings), lambda: fit_readout(task, *given, run)
-        )
-        kge, mrr = read.model, read.mrr
+    kge, mrr = read_out(context, fitted.best_mrr, run)
     if rules is None:
         calibration = run.stage(
             "calibration", CALIBRATION, lambda: calibrate_vectors(kge, context, run.showing)
@@ -220,7 +214,7 @@ def fit_target(
         kge,
         context.graph,
         context.target.name,
-        _settings_of(context.settings, kge),
+        wide_settings(context.settings, kge),
         fitted.log,
         metrics,
         evidence,
@@ -230,10 +224,15 @@ def fit_target(
     )
 
 
-def _settings_of(settings: TrainSettings, kge: KgeModel) -> TrainSettings:
-    """Return a model's settings, with its width where a read-out has been added to it."""
-    same = kge.settings == settings.model
-    return settings if same else settings.model_copy(update={"model": kge.settings})
+def read_out(context: TargetContext, mrr: float | None, run: Run) -> tuple[KgeModel, float | None]:
+    """Return the trained vectors with a read-out of given ones, if there are, and their MRR."""
+    model, given = context.task.model, context.readout
+    if given is None:
+        return model, mrr
+    found = run.stage(
+        "readout", readout_of(model.settings), lambda: fit_readout(context.task, *given, run)
+    )
+    return found.model, found.mrr
 
 
 def mrr_by_part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +13,12 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Rows
 from kgraft.io.read_links import links_by_name
-from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import LinkedSubgraph
 from kgraft.linking.links import Links
 from kgraft.model.encoders import principal_directions
 from kgraft.model.kge import KgeModel
+from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, RetrainSettings
 
 MAX_GIVEN = 256
@@ -27,17 +28,21 @@ SMALLEST = 1e-4
 """Least standard deviation of a direction that is used, as a share of the largest."""
 
 
+def has_facts(teacher: TrainedModel) -> bool:
+    """Return True for a teacher that has learned from facts, False for one of given vectors."""
+    return teacher.graph.n_relations > 0
+
+
 def links_to_vectors(
-    own: KnowledgeGraph, collection: Collection, teacher: JointGraph
+    own: KnowledgeGraph, given: Sequence[Links], teacher: JointGraph
 ) -> list[Links]:
     """Return the links of a target to a teacher without facts: the given ones, else equal names.
 
     Args:
         own: The target.
-        collection: Its graphs and links.
+        given: Links in the rows of the teacher's sources.
         teacher: The teacher's names.
     """
-    given = teacher.translate_links(collection.links, collection.graphs)
     linked = {x.right if x.left == own.name else x.left for x in given if x.joins(own.name)}
     named = [links_by_name(own, x) for x in teacher.graphs().values() if x.name not in linked]
     return [*given, *(x for x in named if len(x))]

@@ -17,7 +17,7 @@ from torch import Tensor
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.embeddings import EmbeddingTask, make_trainer
 from kgraft.pipeline.run import Format, Run, Stored
-from kgraft.settings import ModelSettings
+from kgraft.settings import ModelSettings, TrainSettings
 from kgraft.training.loop import fit
 from kgraft.training.mapped_rows import MappedRows
 from kgraft.training.validation import validation_mrr
@@ -25,9 +25,12 @@ from kgraft.training.validation import validation_mrr
 SCALES = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Factors of a read-out's score, of which validation facts choose one."""
 
+EPOCHS, MIN_STEPS = 8, 1000
+"""Passes of a read-out's training over the facts, and the least steps of all."""
+
 TRAINING = {
-    "epochs": 8,
-    "min_steps": 1000,
+    "epochs": EPOCHS,
+    "min_steps": MIN_STEPS,
     "learning_rate": 0.1,
     "final_rate": 1.0,
     "regularization": 0.003,
@@ -68,6 +71,12 @@ def readout_of(settings: ModelSettings) -> Format[ReadOut]:
     return Format(pack, unpack)
 
 
+def wide_settings(settings: TrainSettings, model: KgeModel) -> TrainSettings:
+    """Return a model's settings, with its width where a read-out has been added to it."""
+    same = model.settings == settings.model
+    return settings if same else settings.model_copy(update={"model": model.settings})
+
+
 def fit_readout(task: EmbeddingTask, given_ND: Tensor, width: int, run: Run) -> ReadOut:
     """Train a read-out on the facts of a task, and add it to the task's trained model.
 
@@ -84,14 +93,14 @@ def fit_readout(task: EmbeddingTask, given_ND: Tensor, width: int, run: Run) -> 
             "training": training.model_copy(update=TRAINING),
         }
     )
-    beside = KgeModel.create(chosen.model, model.n_entities, model.n_relations, training.seed)
+    other = KgeModel.create(chosen.model, model.n_entities, model.n_relations, training.seed)
     rows = MappedRows(
-        {"entities": beside.entities, "relations": beside.relations},
+        {"entities": other.entities, "relations": other.relations},
         chosen.training.learning_rate,
         given_ND,
         training.seed,
     )
-    reading = replace(task, settings=chosen, model=beside, auxiliary=None, start_mrr=None)
+    reading = replace(task, settings=chosen, model=other, auxiliary=None, start_mrr=None)
     sampler, measure = reading.sampler(), reading.validation()
 
     def validate() -> float:
@@ -102,7 +111,7 @@ def fit_readout(task: EmbeddingTask, given_ND: Tensor, width: int, run: Run) -> 
     total = chosen.training.epochs_of(sampler.n_steps) * sampler.n_queries
     with run.showing("read-out", total):
         fit(
-            make_trainer(beside, chosen, rows=rows),
+            make_trainer(other, chosen, rows=rows),
             sampler,
             chosen.training,
             listener=run.listener,
@@ -111,7 +120,7 @@ def fit_readout(task: EmbeddingTask, given_ND: Tensor, width: int, run: Run) -> 
         )
     if measure is None:
         rows.write()
-    return _best_scale(task, beside)
+    return _best_scale(task, other)
 
 
 def _best_scale(task: EmbeddingTask, readout: KgeModel) -> ReadOut:

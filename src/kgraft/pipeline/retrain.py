@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kgraft.errors import DataError
 from kgraft.io.decisions import with_decisions
@@ -23,6 +25,7 @@ from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.given_vectors import (
     given_for,
     given_teacher,
+    has_facts,
     links_to_vectors,
     no_vector,
 )
@@ -65,8 +68,8 @@ def retrain(
 
     Args:
         collection: The target, and the links between it and sources that the teacher knows.
-        teacher: A model that ``pretrain`` has made, or ``import_vectors`` or ``text_teacher``, whose
-            names link too; it need not have seen the target.
+        teacher: A model that ``pretrain`` has made, which need not have seen the target; or one of
+            ``import_vectors`` or ``text_teacher``, whose names link.
         settings: Model, training, subgraph and distillation; by default ``RetrainSettings()``, or
             ``start.settings.for_update()``.
         target: The graph that the student is for; by default the collection's target.
@@ -131,10 +134,9 @@ def retraining_context(
     """
     own = collection.with_target(target).target_graph
     settings = settings or (RetrainSettings() if start is None else settings_after(start))
-    if teacher.has_facts:
-        links = teacher.graph.translate_links(collection.links, collection.graphs)
-    else:
-        links = links_to_vectors(own, collection, teacher.graph)
+    links = teacher.graph.translate_links(collection.links, collection.graphs)
+    if not has_facts(teacher):
+        links = links_to_vectors(own, links, teacher.graph)
         settings = settings.for_vectors() if start is None else settings
     if start is not None:
         check_start(start, own, settings)
@@ -166,27 +168,43 @@ def retraining_context(
         graph, settings, n_entities=None if all_entities else subgraph.n_target_entities
     )
     source, readout = teacher.kge, None
-    if not teacher.has_facts and subgraph.linked.any():
+    if not has_facts(teacher) and subgraph.linked.any():
         source, subgraph = given_teacher(source, subgraph)
         readout = given_for(source, student, settings) if start is None else None
     distillation = _distillation(student, source, teacher.graph, subgraph, settings)
     reliability = source_reliability(graph, own.name)
-    links = graph.translate_links(collection.links, collection.graphs)
-    confidence = link_confidence(graph, links, own.name) ** settings.training.link_confidence
-    if (stated := stated_weights(graph, own.name)) is not None:
-        confidence = confidence * stated
-    among = graph.among_first(student.n_entities)
-    weights = fact_weights(reliability, settings.subgraph.reliability, among, confidence)
     task = EmbeddingTask(
         f"embeddings for {own.name}",
         graph,
         settings,
         student,
         draw_samples(graph, [own], settings.training),
-        weights=weights,
+        weights=_weights(subgraph, collection, reliability, settings, student.n_entities),
         auxiliary=distillation,
     )
-    return TargetContext("student", own, task, inputs, start, reliability, known, given=given)
+    return TargetContext(
+        "student", own, task, inputs, start, reliability, known, given=given, readout=readout
+    )
+
+
+def _weights(
+    subgraph: LinkedSubgraph,
+    collection: Collection,
+    reliability: NDArray[np.float64],
+    settings: RetrainSettings,
+    n_entities: int,
+) -> NDArray[np.float64]:
+    """Return the weight of each fact by source reliability, link confidence, and as stated."""
+    graph, target = subgraph.graph, subgraph.target
+    links = graph.translate_links(collection.links, collection.graphs)
+    confidence = link_confidence(graph, links, target) ** settings.training.link_confidence
+    stated = stated_weights(graph, target)
+    return fact_weights(
+        reliability,
+        settings.subgraph.reliability,
+        graph.among_first(n_entities),
+        confidence if stated is None else confidence * stated,
+    )
 
 
 def _distillation(
@@ -211,7 +229,7 @@ def _distillation(
 def _no_link(collection: Collection, target: str, teacher: TrainedModel) -> DataError:
     """Return the error that no entity of the target is linked to what the teacher knows."""
     found = f"no entity of {target!r} is linked to what the teacher knows"
-    if not teacher.has_facts:
+    if not has_facts(teacher):
         return no_vector(collection.graphs[target], teacher.graph)
     for links in collection.links:
         other = links.right if links.left == target else links.left

@@ -75,7 +75,7 @@ def _scaled(rows: Floats) -> Floats:
     """Return centred vectors of a mean squared norm of 1, so that encoders count alike."""
     centred = rows - rows.mean(0)
     norm = float(np.sqrt(np.square(centred).sum(1).mean()))
-    return centred / max(norm, 1e-12)
+    return np.asarray(centred / max(norm, 1e-12), dtype=np.float32)
 
 
 def tfidf(texts: Sequence[str]) -> Floats:
@@ -144,7 +144,7 @@ def _by_words(texts: Sequence[str], file: str) -> Floats:
             weights = 1 + np.log(len(texts) / counts)
             means[place] = weights @ known.rows[chosen] / weights.sum()
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    return means / np.maximum(lengths, 1e-12)
+    return np.asarray(means / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def _by_sentence_transformers(texts: Sequence[str], model: str) -> Floats:

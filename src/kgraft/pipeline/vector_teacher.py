@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,6 @@ from kgraft.io.vectors import NamedVectors, VectorFormat, read_vectors
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
 from kgraft.model.kge import KgeModel
-from kgraft.model.pykeen_vectors import MODEL_FILE, read_pykeen_vectors
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.text_vectors import encode
 from kgraft.settings import ModelSettings, TrainSettings
@@ -29,15 +28,13 @@ from kgraft.system.forks import require_threads
 ORIGIN_METRIC: Final = "given_vectors"
 """The metric of a teacher of given vectors that says where they are from."""
 
-ImportFormat = Literal["auto", "text", "npy", "parquet", "safetensors", "pbg", "pykeen"]
-
 
 def import_vectors(
     path: str | PathLike[str],
     names: str | PathLike[str] | None = None,
     *,
     source: str | None = None,
-    format: ImportFormat = "auto",  # noqa: A002 (the word that collections use)
+    format: VectorFormat = "auto",  # noqa: A002 (the word that collections use)
     tensor: str | None = None,
     only: Collection | Sequence[str] | None = None,
 ) -> TrainedModel:
@@ -49,9 +46,10 @@ def import_vectors(
 
     Args:
         path: word2vec text (GloVe, fastText, RDF2Vec), ``.npy``, ``.parquet``, ``.safetensors``; or
-            a directory of PyTorch-BigGraph or of PyKEEN's pipeline.
-        names: Names of the rows of ``.npy`` and ``.safetensors``: a list, one a line; or the
-            directory of PyTorch-BigGraph's ``entity_names_*.json``.
+            a directory of PyTorch-BigGraph.
+        names: Names of the rows of ``.npy`` and ``.safetensors``: a list, one a line, or with an id
+            beside each, as PyKEEN's ``entity_to_id.tsv.gz``; or the directory of PyTorch-BigGraph's
+            ``entity_names_*.json``.
         source: What the vectors are called in links; by default the file's name.
         format: The format; by default found out.
         tensor: The tensor of a ``.safetensors`` file; by default its only matrix.
@@ -64,13 +62,13 @@ def import_vectors(
     """
     require_threads()
     place = Path(path)
-    wanted = _wanted(only)
-    if format == "pykeen" or (format == "auto" and (place / MODEL_FILE).is_file()):
-        found = read_pykeen_vectors(place, only=wanted)
-    else:
-        chosen: VectorFormat = format if format != "pykeen" else "auto"
-        beside = None if names is None else Path(names)
-        found = read_vectors(place, beside, format=chosen, tensor=tensor, only=wanted)
+    found = read_vectors(
+        place,
+        None if names is None else Path(names),
+        format=format,
+        tensor=tensor,
+        only=_wanted(only),
+    )
     about = {"from": place.name, "format": format}
     return vector_teacher(found, source or _source_name(place), about)
 
