@@ -163,10 +163,8 @@ def retraining_context(
         raise _no_link(collection, own.name, teacher)
     graph, given = subgraph.graph, settings
     settings = given.for_links(subgraph.linked_share(own.train))
-    all_entities = settings.subgraph.vectors == "all"
-    student = new_model(
-        graph, settings, n_entities=None if all_entities else subgraph.n_target_entities
-    )
+    n_entities = None if settings.subgraph.vectors == "all" else subgraph.n_target_entities
+    student = new_model(graph, settings, n_entities=n_entities)
     source, readout = teacher.kge, None
     if not has_facts(teacher) and subgraph.linked.any():
         source, subgraph = given_teacher(source, subgraph)
