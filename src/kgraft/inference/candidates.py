@@ -94,6 +94,9 @@ class Candidates:
     ) -> Iterator[tuple[slice, TopCandidates]]:
         """Yield the best candidates of queries, in blocks; facts known to be false are none.
 
+        An entity is no candidate of a query about itself, unless a source states a fact along the
+        relation that leads from an entity to itself.
+
         Args:
             anchors: The model's rows of the given entities, which have a vector, int64 ``(n,)``.
             relations: The model's rows of relations, ``(n,)``.
@@ -112,6 +115,7 @@ class Candidates:
                 shown = self._without(scores, anchors[block], relations[block], side, false)
             if without is not None:
                 shown = self._without(shown, anchors[block], relations[block], side, without)
+            shown = self._without_loops(shown, anchors[block], relations[block])
             if typed:
                 shown = shown.masked_fill(~self._typed(relations[block], side), -torch.inf)
             top = shown.topk(min(k, len(self)))
@@ -172,6 +176,23 @@ class Candidates:
         start, stop = relations.searchsorted([relation, relation + 1])
         column = self._column[entities[start:stop]]
         found: Rows = column[column >= 0]
+        return found
+
+    def _without_loops(self, scores: Tensor, anchors: Rows, relations: Rows) -> Tensor:
+        """Return scores ``(b, c)`` with -inf for the query's entity, where no fact is a loop."""
+        own = self._column[anchors]
+        query = np.flatnonzero((own >= 0) & ~self._has_loops[relations])
+        left = scores.clone()
+        left[torch.from_numpy(query), torch.from_numpy(own[query])] = -torch.inf
+        return left
+
+    @cached_property
+    def _has_loops(self) -> NDArray[np.bool_]:
+        """Mask of the relations with a fact from an entity to itself, ``(m,)``."""
+        graph = self._names.model.graph
+        heads, relations, tails = graph.triples.T
+        found = np.zeros(graph.n_relations, dtype=np.bool_)
+        found[relations[heads == tails]] = True
         return found
 
     @cached_property
