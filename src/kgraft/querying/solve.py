@@ -250,7 +250,7 @@ class Solver:
         values[:, [self.facts.column(x) for x in child.forbidden]] = 0
         if child.edges or child.negations:
             best = np.argsort(-values, axis=1, kind="stable")[:, :NEXT]
-            reached = values.max(axis=0)
+            reached = values.max(axis=0, initial=0)
             among = np.unique(best)
             among = among[np.argsort(-reached[among], kind="stable")[: 2 * self.kept]]
             values *= self._belief(child, among)
