@@ -204,7 +204,8 @@ def test_they_are_saved_and_the_loaded_model_answers_alike(
 @pytest.mark.parametrize("by", WAYS)
 def test_they_are_neither_answers_nor_asked_about(student: TrainedModel, by: Any) -> None:
     found = predict(student, source="big", head="X0", relation="r1", k=3 * N, by=by)
-    assert sorted(x.tail for x in found) == sorted(f"{kind}{i}" for kind in "XY" for i in ROWS)
+    others = {f"{kind}{i}" for kind in "XY" for i in ROWS} - {"X0"}
+    assert sorted(x.tail for x in found) == sorted(others)
     for given in (
         {"head": "A0", "relation": "r2"},
         {"relation": "r1", "tail": "A0"},
@@ -218,7 +219,7 @@ def test_they_are_neither_answers_nor_asked_about(student: TrainedModel, by: Any
 def test_with_vectors_of_all_they_are_both(collection: Collection, teacher: TrainedModel) -> None:
     model = retrain(collection, teacher, with_vectors_of_all())
     found = predict(model, source="big", head="A0", relation="r2", k=3 * N)
-    assert len(found) == 3 * N
+    assert len(found) == 3 * N - 1  # all but A0
     assert model.scorer_for(collection, "big").known.all()
 
 
