@@ -105,6 +105,26 @@ def test_search_open_and_explain_by_keyboard_alone(page: Page, url: str, fact: F
     playwright.expect(heading(page)).to_have_text("mine")
 
 
+def test_a_pattern_of_facts_is_asked_for(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/")
+    page.get_by_role("link", name="Ask for a pattern of several facts").click()
+    playwright.expect(heading(page)).to_have_text("Ask for a pattern of facts")
+    assert page.locator(".queries a").count() == 3
+    query = page.get_by_role("textbox", name="Query in SPARQL")
+    query.fill(f"SELECT ?x WHERE {{ <{fact[0]}> <{fact[1]}> ?x }}")
+    page.get_by_role("button", name="Ask").click()
+    row = page.locator(".answers tbody tr", has=page.get_by_role("link", name=fact[2], exact=True))
+    playwright.expect(row).to_contain_text("> 99.9 %")
+    playwright.expect(row).to_contain_text(" · ".join(fact))
+    playwright.expect(query).to_have_value(f"SELECT ?x WHERE {{ <{fact[0]}> <{fact[1]}> ?x }}")
+    query.fill("SELECT ?x WHERE { ?x :nowhere ?y }")
+    page.get_by_role("button", name="Ask").click()
+    playwright.expect(page.get_by_role("alert")).to_contain_text("'nowhere'")
+    page.go_back()
+    page.locator(".answers .small a").first.click()
+    playwright.expect(heading(page)).to_contain_text(" · ")
+
+
 def test_an_entity_by_its_address(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/#/entity/{fact[0]}")
     playwright.expect(heading(page)).to_have_text(fact[0])

@@ -1,5 +1,6 @@
 // The view of each address, the start page, and errors.
 
+import { showAsk } from "./ask.js";
 import { element, entityAddress, grouped, keepToken, modelInfo } from "./common.js";
 import { showDocs } from "./docs.js";
 import { showEntity } from "./entity.js";
@@ -34,7 +35,8 @@ async function showStart() {
       element("thead", {}, element("tr", {}, ["source", "entities", "facts"].map((x) => element("th", { scope: "col" }, x)))),
       element("tbody", {}, rows)),
     element("p", { class: "soft small" }, "Search above, or start with an example"),
-    element("div", { class: "examples" }, examples.map((x) => element("a", { href: entityAddress(x.name) }, x.label))))];
+    element("div", { class: "examples" }, examples.map((x) => element("a", { href: entityAddress(x.name) }, x.label))),
+    element("p", { class: "small" }, element("a", { href: "/#/ask" }, "Ask for a pattern of several facts")))];
 }
 
 function errorView(error) {
@@ -55,7 +57,7 @@ function errorView(error) {
 async function route() {
   const number = ++latest;
   const [kind, ...names] = location.hash.replace(/^#\/?/, "").split("/");
-  const show = location.pathname === "/docs" ? showDocs : { entity: showEntity, fact: showFact }[kind] ?? showStart;
+  const show = location.pathname === "/docs" ? showDocs : { ask: showAsk, entity: showEntity, fact: showFact }[kind] ?? showStart;
   content.setAttribute("aria-busy", "true");
   let view, title;
   try {

@@ -1,0 +1,87 @@
+// The view of a question: a pattern of facts in SPARQL, its answers, and the facts they rest on.
+
+import { card, chips, element, entityAddress, factAddress, modelInfo, percent, request } from "./common.js";
+
+const LIMIT = 20; // answers shown
+
+/** Return the address of a query's view. */
+export const queryAddress = (query) => `/#/ask/${encodeURIComponent(query)}`;
+
+/** Return the view of a query, without one of an empty field, and its title. */
+export async function showAsk(query = "") {
+  const info = await modelInfo();
+  const found = query ? await answersTo(query) : null;
+  const title = element("div", { class: "title" },
+    element("h1", {}, "Ask for a pattern of facts"),
+    element("p", { class: "soft" }, "In SPARQL. Facts that are not stated take part with their probability."));
+  return [element("article", { class: "column" }, title, questionCard(query, info), found && answersCard(found, info)), "Ask"];
+}
+
+/** Request the answers; what is wrong with the query is a part of the view. */
+async function answersTo(query) {
+  try {
+    return await request("ask", {}, { body: { query, limit: LIMIT } });
+  } catch (error) {
+    if (![404, 422].includes(error.status)) throw error;
+    return { problem: error.message };
+  }
+}
+
+function questionCard(query, info) {
+  const field = element("textarea", { id: "query", rows: "4", spellcheck: "false", autocapitalize: "off" }, query);
+  const form = element("form", { class: "query" },
+    element("label", { for: "query", class: "unseen" }, "Query in SPARQL"), field, element("button", { type: "submit" }, "Ask"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) location.assign(queryAddress(field.value.trim()));
+  });
+  const examples = examplesFor(info).map((x) => element("a", { href: queryAddress(x) }, x));
+  return card("Query", null, form, query || !examples.length ? null : element("div", { class: "examples queries" }, examples));
+}
+
+/** Return queries with names of the model, by which the notation can be learned. */
+function examplesFor({ examples, relations }) {
+  if (!examples.length || !relations.length) return [];
+  const entity = term(examples[0].name);
+  const [one, other] = [relations[0], relations.at(1) ?? relations[0]].map((x) => term(x.name));
+  return [
+    `SELECT ?x WHERE { ${entity} ${one}/${other} ?x }`,
+    `SELECT ?x ?y WHERE { ?x ${one} ${entity} . ?x ${other} ?y }`,
+    `SELECT ?x WHERE { ${entity} ${one} ?x FILTER NOT EXISTS { ?x ${other} ?y } }`,
+  ];
+}
+
+/** Return a name in SPARQL's notation. */
+function term(name) {
+  if (/^[A-Za-z][\w-]*$/.test(name)) return `:${name}`;
+  return /[\s<>"{}|^`\\]/.test(name) ? `:${name.replace(/\s/g, "_")}` : `<${name}>`;
+}
+
+function answersCard({ problem, answers, bounded }, info) {
+  if (problem) return element("div", { class: "card", role: "alert" }, element("h2", {}, "No answer"), element("p", {}, problem));
+  if (!answers.length) return card("Answers", "None has a probability that is worth showing.");
+  const variables = Object.keys(answers[0].bindings);
+  const heads = [...variables, "probability", "facts"].map((x) => element("th", { scope: "col" }, x));
+  const note = bounded ? "Others that were not looked at may be as probable." : null;
+  return card("Answers", note, element("div", { class: "wide" }, element("table", { class: "answers" },
+    element("thead", {}, element("tr", {}, heads)),
+    element("tbody", {}, answers.map((x) => answerRow(x, variables, info))))));
+}
+
+function answerRow({ bindings, labels, probability, hops, stated }, variables, info) {
+  const value = (name) => (name in labels ? element("a", { href: entityAddress(bindings[name]) }, labels[name]) : String(bindings[name]));
+  const facts = probability === null ? [`${stated} by stated facts`]
+    : hops.map((hop) => element("li", {},
+      element("a", { href: factAddress(hop.head, hop.relation, hop.tail) }, hop.labels.join(" · ")), " ", basis(hop, info)));
+  return element("tr", {},
+    variables.map((name) => element("td", {}, value(name))),
+    element("td", {}, probability === null ? "" : percent(probability)),
+    element("td", {}, element("ul", { class: "small" }, facts)));
+}
+
+/** What a fact rests on: the sources that state it, a rule, or similar facts. */
+function basis(hop, info) {
+  const probability = hop.probability === 1 ? "" : ` ${percent(hop.probability)}`;
+  if (hop.basis === "stated") return element("span", {}, chips(hop.stated_by, info.source), probability);
+  return element("span", { class: "soft", title: hop.rule || undefined }, `${hop.basis}${probability}`);
+}
