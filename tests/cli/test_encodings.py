@@ -52,7 +52,7 @@ def test_a_run_succeeds_whose_names_the_output_lacks(
     assert all(name in said for name in (TEXT[encoding], TOKYO, GRIN))
     status, said = kgraft(*asked, "--json", encoding=encoding)
     assert status == 0, said
-    assert {x["tail"] for x in json.loads(said)} == {"Zürich", "東京", "😀"}
+    assert {x["tail"] for x in json.loads(said)} == {"Zürich", "😀"}
     assert {x["head"] for x in json.loads(said)} == {"東京"}
 
 
