@@ -17,7 +17,7 @@ from kgraft.evaluation.ranks import Metrics, Ranks, Tie, concatenate, measure, p
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import covered, stated_by_others
+from kgraft.linking.joint_graph import stated_by_others
 from kgraft.linking.matched_relations import match_relations
 from kgraft.model.evidence import By
 from kgraft.model.scorer import MappedScorer
@@ -205,23 +205,22 @@ def evaluate(
     backgrounds = [collection.graphs[name] for name in collection.backgrounds()]
     matching = model.settings.relations
     joint = match_relations([graph, *backgrounds], collection.links, matching).join()
-    own = graph.train, graph.valid, graph.test
-    known: dict[Filter, KnownFacts] = {
-        "all": KnownFacts(*own),
-        "train+valid": KnownFacts(*own[:2]),
-        "all+sources": KnownFacts(*own, stated_by_others(joint, graph.name)),
+    elsewhere = stated_by_others(joint, graph.name)
+    filtered: dict[Filter, tuple[Triples, ...]] = {
+        "all": (graph.train, graph.valid, graph.test),
+        "train+valid": (graph.train, graph.valid),
+        "all+sources": (graph.train, graph.valid, graph.test, elsewhere),
     }
+    known = [KnownFacts(*filtered[name]) for name in filters]
     ranks: dict[tuple[Side, Filter], Ranks] = {}
     for side in sides:
-        chosen = [known[name] for name in filters]
         found = ranks_by_filter(
-            scorer, facts, side=side, filters=chosen, n_entities=len(graph.entities)
+            scorer, facts, side=side, filters=known, n_entities=len(graph.entities)
         )
         ranks |= {(side, name): own for name, own in zip(filters, found, strict=True)}
-    mask, unseen = covered(joint, graph.name, facts), _unseen(model, scorer, facts)
-    n_trained = int(trained.sum())
-    left_out = not include_trained
-    return Evaluation(graph, split, facts, tie, ranks, mask, n_trained, left_out, unseen, weights)
+    covered, unseen = KnownFacts(elsewhere).contains(facts), _unseen(model, scorer, facts)
+    n, left_out = int(trained.sum()), not include_trained
+    return Evaluation(graph, split, facts, tie, ranks, covered, n, left_out, unseen, weights)
 
 
 def _unseen(model: TrainedModel, scorer: MappedScorer, facts: Triples) -> NDArray[np.bool_]:

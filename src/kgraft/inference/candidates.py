@@ -19,7 +19,7 @@ from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.linking.joint_graph import positions_of
-from kgraft.model.calibration import Calibration, log_shares
+from kgraft.model.calibration import log_shares
 from kgraft.model.evidence import By
 from kgraft.model.scorer import Scorer, without_known
 
@@ -139,11 +139,6 @@ class Candidates:
         """
         scores, unknown = self._scores(anchors, relations, side, self._scorer)
         return log_shares(scores, unknown, self._by)
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """The function from log shares to probabilities if asked, if there is one."""
-        return self._calibration
 
     @torch.inference_mode()
     def score_fact(self, fact: tuple[int, int, int], scorer: Scorer | None = None) -> FactScore:

@@ -255,17 +255,9 @@ def positions_of(rows: Rows, size: int) -> Rows:
 
 
 def covered(joint: JointGraph, source: str, triples: Triples) -> NDArray[np.bool_]:
-    """Mask the facts of a source that the training facts of another source state too.
+    """Mask the facts of a source, ``(n, 3)`` in its own rows, that other sources state too.
 
-    That is the same relation, by name or by a relation link, between the linked entities.
-
-    Args:
-        joint: The graph that joins ``source`` with the others.
-        source: The source that the facts belong to.
-        triples: Facts in the source's own rows, int64 ``(n, 3)``.
-
-    Returns:
-        bool ``(n,)``.
+    These are training facts of the same relation, by name or by a link, between linked entities.
 
     Raises:
         UnknownNameError: If the joint graph has no such source.
@@ -285,6 +277,15 @@ def stated_by_others(joint: JointGraph, source: str) -> Triples:
     relations = positions_of(part.relation_rows, joint.n_relations)
     own = np.stack([entities[facts[:, 0]], relations[facts[:, 1]], entities[facts[:, 2]]], axis=1)
     return own[(own >= 0).all(axis=1)]
+
+
+def linked_entities(joint: JointGraph, source: str) -> NDArray[np.bool_]:
+    """Mask the rows of entities that a source and another one have, ``(n_entities,)``."""
+    own, others = np.zeros((2, joint.n_entities), dtype=np.bool_)
+    for name, part in joint.parts.items():
+        (own if name == source else others)[part.entity_rows] = True
+    found: NDArray[np.bool_] = own & others
+    return found
 
 
 def join(

@@ -11,7 +11,7 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph
+from kgraft.linking.joint_graph import JointGraph, linked_entities
 from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.estimate import Estimate, estimate
@@ -41,8 +41,7 @@ def with_parts(context: TargetContext) -> TargetContext:
 def _parts(graph: JointGraph, target: str, facts: Triples) -> Parts:
     """Return parts of facts in joint rows: covered or not, and by how many ends are linked."""
     others = [source for source in graph.sources if source != target]
-    rows = [np.empty(0, np.int64), *(graph.part(source).entity_rows for source in others)]
-    n_linked = np.isin(facts[:, [0, 2]], np.concatenate(rows)).sum(axis=1)
+    n_linked = linked_entities(graph, target)[facts[:, [0, 2]]].sum(axis=1)
     covered = KnownFacts(graph.facts_of(others)).contains(facts)
     return {
         "all": np.ones(len(facts), dtype=np.bool_),

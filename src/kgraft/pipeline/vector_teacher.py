@@ -40,9 +40,9 @@ def import_vectors(
 ) -> TrainedModel:
     """Make a teacher of vectors that another tool has learned.
 
-    It has no facts. A student of it is trained like one alone, but starts from these vectors,
-    imitates them, and has a read-out of them. Entities of the same name are linked, unless the
-    student's collection has links to ``source``.
+    It has no facts. A student of it is trained like one alone, and has a read-out of these vectors;
+    it starts from them, and imitates them, if settings say so. Entities of the same name are
+    linked, unless the student's collection has links to ``source``.
 
     Args:
         path: word2vec text (GloVe, fastText, RDF2Vec), ``.npy``, ``.parquet``, ``.safetensors``; or

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import Ints, offsets, spans
 from kgraft.linking.added_facts import AddedFacts
-from kgraft.linking.joint_graph import JointGraph
+from kgraft.linking.joint_graph import JointGraph, linked_entities
 from kgraft.rules.rule_bodies import Adjacency
 
 
@@ -39,7 +39,7 @@ class EntityFrequencies:
         self._of_relation = offsets(relation, 2 * graph.n_relations)
         ends = graph.triples[:, [0, 2]].reshape(-1)
         self.degree = np.log1p(np.bincount(ends, minlength=graph.n_entities)).astype(np.float32)
-        self.linked = _linked(graph, target)
+        self.linked = linked_entities(graph, target).astype(np.float32)
 
     def extended(self, added: AddedFacts, adjacency: Adjacency) -> EntityFrequencies:
         """Return the frequencies with a few more facts.
@@ -99,11 +99,3 @@ class EntityFrequencies:
         """
         place, _, neighbour = self._adjacency.edges(entities)
         return place, neighbour
-
-
-def _linked(graph: JointGraph, target: str) -> NDArray[np.float32]:
-    """Return 1 for each entity that the target and another source have, else 0, ``(n,)``."""
-    own, others = np.zeros((2, graph.n_entities), dtype=np.bool_)
-    for name, part in graph.parts.items():
-        (own if name == target else others)[part.entity_rows] = True
-    return (own & others).astype(np.float32)
