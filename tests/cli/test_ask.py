@@ -29,9 +29,9 @@ def test_answers_are_printed_with_their_facts(student: Path, tmp_path: Path) -> 
     assert all(set(x) >= {"bindings", "probability", "hops"} for x in answers)
     assert all(len(x["hops"]) == 2 and list(x["bindings"]) == ["x"] for x in answers)
     path = tmp_path / "query.rq"
-    path.write_text(f"# asked again\n{QUERY}\n")
+    path.write_text(f"# asked again\n{QUERY}\n", encoding="utf-8-sig")
     for again in (run("ask", student, path, "-k2", "--json"),
-                  run("ask", student, "-", "-k2", "--json", text=QUERY)):  # fmt: skip
+                  run("ask", student, "-", "-k2", "--json", text=f"\ufeff{QUERY}")):  # fmt: skip
         assert json.loads(again.stdout) == answers
 
 

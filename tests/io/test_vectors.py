@@ -99,6 +99,15 @@ def test_every_format_gives_the_same_names_and_numbers_in_slices_too(
     assert np.allclose(some.rows, ROWS[[1, 3]], rtol=1e-3)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    for text in ("a 1 2\nb 3 4\n", "2 2\na 1 2\nb 3 4\n"):
+        path = tmp_path / "marked.txt"
+        path.write_text(text, encoding="utf-8-sig")
+        found = read_vectors(path)
+        assert found.names.names.to_list() == ["a", "b"]
+        assert found.rows.tolist() == [[1, 2], [3, 4]]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -12,6 +12,7 @@ import typer
 from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import JsonOption, ModelArgument, NamesOption
 from kgraft.errors import DataError
+from kgraft.system.files import read_text
 from kgraft.system.messages import report_errors
 from kgraft.system.terminal import Terminal
 
@@ -60,12 +61,12 @@ def ask(
 def _text(query: str) -> str:
     """Return the text of a query, which may be in a file."""
     if query == "-":
-        return sys.stdin.read()
+        return sys.stdin.read().removeprefix("\ufeff")
     if "{" in query:
         return query
     try:
-        return Path(query).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        return read_text(Path(query))
+    except (DataError, ValueError) as error:
         raise DataError(
             f"the query is neither SPARQL, which has a pattern in braces, nor a file ({error})",
             remedy="Write SELECT ?x WHERE { ?x :relation :Entity }, or the path of a file",

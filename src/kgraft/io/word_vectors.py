@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import warnings
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def word_vectors(path: Path) -> Iterator[Block]:
             else than numbers; or if the first line counts more vectors than follow.
     """
     with open_bytes(path) as stream:
-        first = _line(stream, path, 1)
+        first = _line(stream, path, 1).removeprefix(codecs.BOM_UTF8)
         sizes = SIZES.fullmatch(first.rstrip(b"\r\n"))
         width = int(sizes[2]) if sizes else len(first.split()) - 1
         if width < 1:
