@@ -12,7 +12,6 @@ import typer
 from kgraft.cli.console import out, print_json, table
 from kgraft.cli.options import JsonOption, ModelArgument, NamesOption
 from kgraft.errors import DataError
-from kgraft.system.files import read_text
 from kgraft.system.messages import report_errors
 from kgraft.system.terminal import Terminal
 
@@ -64,6 +63,8 @@ def _text(query: str) -> str:
         return sys.stdin.read().removeprefix("\ufeff")
     if "{" in query:
         return query
+    from kgraft.system.files import read_text
+
     try:
         return read_text(Path(query))
     except (DataError, ValueError) as error:
