@@ -31,14 +31,23 @@ def test_one_command_links_trains_compares_and_says_what_comes_next(
     assert "relations: 3 of 3 are the teacher's: 3 by name" in text
     assert re.search(r"coverage: \d+% of the validation facts", text)
     assert "Gained over training alone" in text
-    assert f"kgraft complete {out} -o new-facts.tsv" in text
+    assert f"kgraft complete {out} -o review.csv" in text
     assert report.exists()
     assert not (out / "report.html").exists()
     assert (out / "links" / "mine-big.tsv").read_text().startswith("left\tright\tconfidence\tevid")
     assert GAIN_METRIC in load_model(out).metrics
     assert not [x for x in tmp_path.iterdir() if x.name.startswith(".out.run")]
-    done = run("complete", out, "-o", tmp_path / "new-facts.tsv", "--least", "0.5")
+    review = tmp_path / "review.csv"
+    done = run("complete", out, "-o", review, "--least", "0.5")
     assert done.exit_code == 0, done.output
+    begin, first, *others = review.read_text(encoding="utf-8-sig").splitlines()
+    review.write_text("\n".join([begin, f"accept{first}", *(f"refuse{x}" for x in others)]))
+    decided = ["--onto", teacher, "--decisions", review, "--no-compare", *fast]
+    next_one = run("graft", mine, *decided, "-o", tmp_path / "next")
+    assert next_one.exit_code == 0, next_one.output
+    assert f"1 accepted (beside 0 stated already), {len(others)} refused" in next_one.output
+    learned = load_model(tmp_path / "next").graph
+    assert len(learned.known_false["mine"]) == len(others)
     again = run("graft", mine, "--onto", teacher, "-o", out)
     assert again.exit_code == 1
     assert "--overwrite" in again.output

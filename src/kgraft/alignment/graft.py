@@ -156,6 +156,7 @@ def graft(
     target: str | None = None,
     links: Sequence[str | PathLike[str]] = (),
     align: AlignSettings | None = None,
+    decisions: Path | Sequence[Path] = (),
     compare_alone: bool = True,
     options: RunOptions | None = None,
     device: str = "cpu",
@@ -172,6 +173,7 @@ def graft(
         target: The graph that the student is for; by default the collection's target.
         links: Files of further links between the graph and any of the teacher's sources.
         align: Settings of the search for links; by default those in ``settings``.
+        decisions: Review files of proposed facts, as in ``retrain``.
         compare_alone: Whether to train the same machinery without links beside it, if there are
             validation facts to compare on.
         options: Listener and directory of the run.
@@ -188,7 +190,13 @@ def graft(
     chosen = align or (settings.align if isinstance(settings, GraftSettings) else None)
     linked = link_target(data, teacher, chosen, target=target, links=links, listener=listener)
     return graft_linked(
-        linked, teacher, settings, compare_alone=compare_alone, options=options, device=device
+        linked,
+        teacher,
+        settings,
+        decisions=decisions,
+        compare_alone=compare_alone,
+        options=options,
+        device=device,
     )
 
 
@@ -197,6 +205,7 @@ def graft_linked(
     teacher: TrainedModel,
     settings: RetrainSettings | None = None,
     *,
+    decisions: Path | Sequence[Path] = (),
     compare_alone: bool = True,
     options: RunOptions | None = None,
     device: str = "cpu",
@@ -207,6 +216,7 @@ def graft_linked(
         linked.collection,
         teacher,
         retraining_settings(settings),
+        decisions=decisions,
         compare_alone=compare_alone and len(own.valid) > 0,
         options=options,
         device=device,

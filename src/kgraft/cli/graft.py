@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,7 @@ from kgraft.cli.options import (
     ThreadsOption,
     TrainingSetOption,
 )
-from kgraft.cli.training import TrainingJob, run_training
+from kgraft.cli.training import DecisionsOption, TrainingJob, decided, run_training
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def graft(
     directory: OutOption,
     links: LinksOption = None,
     target: TargetOption = None,
+    decisions: DecisionsOption = None,
     no_compare: NoCompareOption = False,
     report: ReportOption = None,
     allow_outside: AllowOutsideOption = False,
@@ -86,6 +88,8 @@ def graft(
         model = load_model(teacher)
         asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
         linked = link_target(collection, model, chosen.align, **asked)
+        if decisions:
+            linked = replace(linked, collection=decided(linked.collection, decisions, None))
         return _job(linked, model, chosen, directory, compare=not no_compare, device=device)
 
     with report_errors(RESUME):
@@ -102,7 +106,7 @@ def graft(
         )
         if not dry_run:
             with lost_output_allowed():
-                for line in _next(collection, directory):
+                for line in _next(collection, teacher, directory):
                     say(line)
 
 
@@ -149,12 +153,13 @@ def _lines(linked: LinkedTarget, directory: Path, student: TrainedModel) -> Sequ
     return [*lines, f"The links that were found, and why: {directory / LINKS_DIRECTORY}"]
 
 
-def _next(collection: str, directory: Path) -> Sequence[str]:
+def _next(collection: str, teacher: Path, directory: Path) -> Sequence[str]:
     """Return the commands that come next."""
-    model, data = shlex.quote(str(directory)), shlex.quote(collection)
+    model, onto, data = (shlex.quote(str(x)) for x in (directory, teacher, collection))
     return (
         "Next:",
-        f"  kgraft complete {model} -o new-facts.tsv    # facts that the graph lacks",
+        f"  kgraft complete {model} -o review.csv    # facts that the graph lacks, for a review",
+        f"  kgraft graft {data} --onto {onto} --decisions review.csv -o next    # after it",
         f"  kgraft evaluate {model} {data}    # quality on test facts",
         f"  kgraft serve {model}    # a page to look at",
     )

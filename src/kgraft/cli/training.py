@@ -216,7 +216,7 @@ def retrain(
         def prepare(chosen: RetrainSettings) -> TrainingJob:
             model = load_model(teacher)
             known = read_collection(collection, model.graph.graphs(), allow_outside=allow_outside)
-            known = _decided(known, decisions or (), target)
+            known = decided(known, decisions or (), target)
 
             def plan() -> Estimate:
                 context = retraining_context(known, model, chosen, **asked)
@@ -237,7 +237,7 @@ def retrain(
         )
 
 
-def _decided(known: Collection, files: Sequence[Path], target: str | None) -> Collection:
+def decided(known: Collection, files: Sequence[Path], target: str | None) -> Collection:
     """Return a collection with the decisions of review files, and say their counts."""
     from kgraft.io.decisions import with_decisions
 
