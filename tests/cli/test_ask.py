@@ -53,5 +53,7 @@ def test_counts_and_yes(student: Path) -> None:
 )
 def test_errors_are_sentences(student: Path, query: str, problem: str) -> None:
     shown = run("ask", student, query)
+    assert isinstance(shown.exception, SystemExit), shown.exception
     assert shown.exit_code == 1
     assert problem in " ".join(shown.output.split())
+    assert shown.output.count("path of a file") == ("nor a file" in problem)

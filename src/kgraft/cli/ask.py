@@ -68,8 +68,9 @@ def _text(query: str) -> str:
     try:
         return read_text(Path(query))
     except (DataError, ValueError) as error:
+        reason = getattr(error, "problem", error)
         raise DataError(
-            f"the query is neither SPARQL, which has a pattern in braces, nor a file ({error})",
+            f"the query is neither SPARQL, which has a pattern in braces, nor a file ({reason})",
             remedy="Write SELECT ?x WHERE { ?x :relation :Entity }, or the path of a file",
         ) from None
 

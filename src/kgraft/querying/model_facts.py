@@ -85,6 +85,7 @@ class ModelFacts:
         anchors, relations = self.rows[columns], np.full(len(columns), relation)
         shares = self.predictor.candidates.shares(anchors, relations, side).numpy()
         found = self.predicted(shares, columns, along)
+        found[self.predictor.candidates.own(anchors, relations)] = 0.0
         for known, value in ((self.predictor.names.known_false, 0.0), (self.known, 1.0)):
             query, entity = known.answers(anchors, relations, side)
             column = self._column[entity]
