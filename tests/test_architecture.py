@@ -51,6 +51,9 @@ METHODS = {
         "kgraft.model.directory",
         "kgraft.querying.answers",
         "kgraft.querying.ask",
+        "kgraft.querying.path_ranker",
+        "kgraft.querying.question_pairs",
+        "kgraft.querying.questions",
         "kgraft.reporting.model_report",
         "kgraft.reporting.page",
     }

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from kgraft.inference.rules import ReadableRule
     from kgraft.inference.similar import Neighbour
     from kgraft.querying.answers import Answers
+    from kgraft.querying.path_ranker import LearnedPaths
+    from kgraft.querying.question_pairs import QuestionPair
+    from kgraft.querying.questions import QuestionAnswers
 
 Kind = Literal["single", "joint", "teacher", "student"]
 """``single``: of one graph; ``joint``: of all graphs, from scratch; ``teacher``: pre-trained;
@@ -232,6 +235,53 @@ class TrainedModel:
         from kgraft.querying.ask import ask
 
         return ask(self, query, limit=limit, source=source)
+
+    def ask_question(
+        self,
+        question: str,
+        *,
+        learned: LearnedPaths | Path | str | None = None,
+        limit: int = 10,
+        source: str | None = None,
+    ) -> QuestionAnswers:
+        """Answer a question in words, by the relation path that they mean; missing facts count.
+
+        Args:
+            question: The question, with the name or label of one entity.
+            learned: What ``learn_questions`` returned, or its file; by default relations are
+                recognized by their names.
+            limit: The maximum number of answers.
+            source: As in ``predict``.
+
+        Raises:
+            KgraftError: If no entity or no relation is recognized.
+        """
+        from kgraft.querying.questions import ask_question
+
+        return ask_question(self, question, learned=learned, limit=limit, source=source)
+
+    def learn_questions(
+        self,
+        pairs: Path | str | Iterable[QuestionPair | tuple[str, str]],
+        *,
+        encoder: str = "tfidf",
+        source: str | None = None,
+    ) -> LearnedPaths:
+        """Learn which relation paths questions mean; the result's ``save`` keeps it in a file.
+
+        Args:
+            pairs: A TSV file with the columns question, path or answers, and perhaps entity; or
+                pairs of question and path.
+            encoder: ``tfidf`` for n-grams of characters, or a sentence encoder,
+                ``sentence-transformers:MODEL`` or ``model2vec:MODEL``.
+            source: As in ``predict``.
+
+        Raises:
+            KgraftError: With the line, if a question names no entity, or a name is unknown.
+        """
+        from kgraft.querying.questions import learn_questions
+
+        return learn_questions(self, pairs, encoder=encoder, source=source)
 
     def explain(
         self,
