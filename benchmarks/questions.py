@@ -39,7 +39,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.querying.ask import asker
 from kgraft.querying.pattern import QueryError
 from kgraft.querying.question_pairs import QuestionPair
-from kgraft.querying.questions import QuestionAnswers, QuestionAsker
+from kgraft.querying.questions import QuestionAnswers, QuestionAsker, learn_questions
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 
@@ -182,7 +182,10 @@ def grafted(
     student = kgraft.RetrainSettings.model_validate(
         {"model": settings.model, "rules": settings.rules}
     )
-    return kgraft.retrain(collection, kgraft.pretrain(collection, settings), student)
+    teacher = kgraft.pretrain(
+        collection, settings.model_copy(update={"rules": kgraft.TrainSettings().rules})
+    )
+    return kgraft.retrain(collection, teacher, student)
 
 
 def measured(data: Path, name: str, settings: kgraft.TrainSettings) -> dict[str, Any]:
@@ -229,7 +232,7 @@ def of_model(
                 else QuestionPair(x.text, "/".join(x.path))
                 for x in known
             ]
-            learned = model.learn_questions(pairs)
+            learned = learn_questions(model, pairs)
         found[way] = figures(QuestionAsker(asker(model), learned), parts[2], stated)
     return found
 

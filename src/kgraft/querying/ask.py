@@ -20,7 +20,6 @@ from kgraft.querying.names import QueryNames
 from kgraft.querying.pattern import Atom, Branch, PatternQuery, QueryError, Term
 from kgraft.querying.solve import ROWS, Assignments, Solver
 from kgraft.querying.sparql import read_query
-from kgraft.system.forks import require_threads
 
 ANSWERS = 10
 """Answers by default."""
@@ -38,14 +37,6 @@ STATED = 1 - 1e-6
 """Probability from which on an assignment rests on stated facts."""
 
 Row = tuple[int, ...]
-
-
-def ask(
-    model: TrainedModel, query: str, *, limit: int = ANSWERS, source: str | None = None
-) -> Answers:
-    """Answer a query, as ``TrainedModel.ask`` says."""
-    require_threads()
-    return asker(model, source).ask(query, limit=limit)
 
 
 def asker(model: TrainedModel, source: str | None = None) -> Asker:

@@ -32,6 +32,9 @@ from kgraft.querying.relation_paths import (
 )
 from kgraft.system.forks import require_threads
 
+Learned = LearnedPaths | None
+"""What was learned from questions; None to go by the names of relations."""
+
 FILE: Final = "questions.safetensors"
 """Name of the file in a model's directory that keeps what was learned from questions."""
 
@@ -216,19 +219,19 @@ def question_asker(
     return found
 
 
-def ask_question(
+def ask(
     model: TrainedModel,
-    question: str,
+    query: str,
     *,
-    learned: LearnedPaths | FilePath | str | None = None,
     limit: int = ANSWERS,
     source: str | None = None,
-) -> QuestionAnswers:
-    """Answer a question in words, as ``TrainedModel.ask_question`` says."""
+    learned: Learned = None,
+) -> Answers:
+    """Answer a query in SPARQL or a question in words, as ``TrainedModel.ask`` says."""
     require_threads()
-    if isinstance(learned, FilePath | str):
-        learned = LearnedPaths.read(FilePath(learned))
-    return question_asker(model, source, learned).ask(question, limit=limit)
+    if is_question(query):
+        return question_asker(model, source, learned).ask(query, limit=limit)
+    return asker(model, source).ask(query, limit=limit)
 
 
 def learned_beside(directory: FilePath) -> LearnedPaths | None:
@@ -244,7 +247,20 @@ def learn_questions(
     encoder: str = TFIDF,
     source: str | None = None,
 ) -> LearnedPaths:
-    """Learn from questions, as ``TrainedModel.learn_questions`` says."""
+    """Learn which relation paths questions mean.
+
+    Args:
+        model: The model that will be asked.
+        pairs: A TSV file with the columns question, path or answers, and perhaps entity; or pairs
+            of question and path.
+        encoder: ``tfidf`` for n-grams of characters, or a sentence encoder,
+            ``sentence-transformers:MODEL`` or ``model2vec:MODEL``.
+        source: As in ``TrainedModel.predict``.
+
+    Raises:
+        DataError: With the line, if the file cannot be read, a question names no entity, or a name
+            is unknown.
+    """
     require_threads()
     asking = asker(model, source)
     given = pairs_of(pairs)
