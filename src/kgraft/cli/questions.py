@@ -32,9 +32,7 @@ def questions(
     ] = None,
     encoder: Annotated[
         str,
-        typer.Option(
-            "--encoder", help="tfidf, or sentence-transformers:MODEL or model2vec:MODEL."
-        ),
+        typer.Option("--encoder", help="tfidf, or sentence-transformers:MODEL or model2vec:MODEL."),
     ] = "tfidf",
     source: NamesOption = None,
 ) -> None:

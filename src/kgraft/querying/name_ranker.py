@@ -8,6 +8,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgraft.querying.entity_linking import ENTITY, EXTRA, LinkedQuestion
 from kgraft.querying.hops import Columns
@@ -60,6 +61,7 @@ class NameRanker:
         self._own = set(names.part.relation_rows.tolist())
         self._source = names.source
         self._symmetric = dict[int, bool]()
+        self._known_starts = dict[int, NDArray[np.bool_]]()
         self._words = defaultdict[int, list[list[str]]](list)
         for part in names.model.graph.parts.values():
             for row, name in zip(part.relation_rows.tolist(), part.relations.names, strict=True):
@@ -132,7 +134,7 @@ class NameRanker:
         m, factor = self._facts.n_relations, 1.0
         here = self._like(entity)
         for along in path:
-            share = max(float(np.isin(x, self._facts.domain(along)).mean()) for x in here)
+            share = max(float(self._starts(along)[x].mean()) for x in here)
             factor *= UNFIT + (1 - UNFIT) * min(1.0, 2 * share)
             factor *= BACKWARD if along >= m else 1.0
             here = [self._facts.domain((along + m) % (2 * m))]
@@ -143,6 +145,14 @@ class NameRanker:
         column = np.array([self._facts.column(entity)])
         groups = map(self._facts.domain, range(2 * self._facts.n_relations))
         return [column, *(x for x in groups if column[0] in x)]
+
+    def _starts(self, along: int) -> NDArray[np.bool_]:
+        """Return a mask of the candidates that have an answer along a directed relation, (C,)."""
+        if along not in self._known_starts:
+            mask = np.zeros(self._facts.size, dtype=np.bool_)
+            mask[self._facts.domain(along)] = True
+            self._known_starts[along] = mask
+        return self._known_starts[along]
 
 
 def normalized_words(rest: str) -> list[str]:
