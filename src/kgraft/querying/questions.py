@@ -33,7 +33,7 @@ from kgraft.querying.relation_paths import (
 from kgraft.system.forks import require_threads
 
 Learned = LearnedPaths | None
-"""What was learned from questions; None to go by the names of relations."""
+"""Paths learned from questions; None to go by the names of relations."""
 
 FILE: Final = "questions.safetensors"
 """Name of the file in a model's directory that keeps what was learned from questions."""
@@ -87,7 +87,7 @@ class QuestionAnswers(Answers):
 
     @property
     def reading(self) -> str:
-        """How the question was understood, in words."""
+        """The entity and the paths that the question was taken to mean, in words."""
         best, *others = self.paths
         how = (
             f"learned from {self.learned_from:,} questions"
