@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -212,7 +213,10 @@ def _strength(rows: Any, wanted: NDArray[np.int64], groups: NDArray[np.int64]) -
 
 def _fitted(rows: Any, wanted: NDArray[np.int64], strength: float) -> Any:
     library = import_extra("sklearn.linear_model", extra=EXTRA)
-    return library.LogisticRegression(C=strength, max_iter=ROUNDS).fit(rows, wanted)
+    with warnings.catch_warnings():
+        # Of many questions the last steps change nothing that is seen.
+        warnings.filterwarnings("ignore", "lbfgs failed to converge")
+        return library.LogisticRegression(C=strength, max_iter=ROUNDS).fit(rows, wanted)
 
 
 def _of_two(weights: NDArray[Any], bias: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
