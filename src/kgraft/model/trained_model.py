@@ -169,7 +169,7 @@ class TrainedModel:
         by: By | None = None,
         typed: bool = False,
     ) -> Results[Prediction]:
-        """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
+        """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``, or judge a fact: give all three.
 
         Args:
             head: Name or label of the head.
@@ -179,16 +179,16 @@ class TrainedModel:
                 model's target, or a teacher's first source.
             k: The maximum number of answers.
             by: How entities are ranked; by default the way that validation facts favour. Relations
-                are ranked by vectors.
+                are ranked by probability.
             typed: Answer only with entities in the observed domain or range of the relation.
 
         Returns:
-            Answers from the best score down.
+            Answers, the best first; of a fact, itself with its probability.
 
         Raises:
             UnknownNameError: If a name is unknown, a label belongs to several entities, or an
                 entity has no vector.
-            ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model
+            ValueError: If fewer than two of the three are given, ``k`` is below 1, or the model
                 has no rules to answer by.
         """
         from kgraft.inference.predict import predict

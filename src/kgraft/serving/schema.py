@@ -48,7 +48,7 @@ class PredictJob:
 
 
 class PredictQuery(BaseModel):
-    """Two of head, relation and tail; the third is predicted."""
+    """Two of head, relation and tail; the third is predicted. All three are a fact to judge."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,7 +103,7 @@ class PredictMany(BaseModel):
     queries: list[PredictQuery] = Field(
         min_length=1,
         max_length=MAX_QUERIES,
-        description="Queries, each with two of head, relation, tail.",
+        description="Queries, each with two of head, relation, tail, or all three.",
     )
     facts: list[NewFact] = Field(
         default=[],
