@@ -115,7 +115,7 @@ class PykeenScorer:
     def facts(self, facts: Triples) -> Any:
         """Return the scores of facts, ``(n,)``."""
         blocks = torch.from_numpy(facts.copy()).split(FACTS)
-        return np.concatenate([self._model.predict_hrt(x)[:, 0].numpy() for x in blocks])
+        return np.concatenate([self._model.predict_hrt(x)[:, 0].detach().numpy() for x in blocks])
 
 
 def same_weights(model: Any, graph: JointGraph, width: int) -> KgeModel:

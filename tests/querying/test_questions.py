@@ -105,7 +105,8 @@ def test_what_is_not_recognized_is_an_error(
 def test_patterns_and_questions_are_told_apart() -> None:
     assert is_question("the currency of Freedonia")
     assert not is_question("SELECT ?x { ?x :currency ?y }")
-    assert not is_question("Freedonia")
+    for text in ("Freedonia", "DROP ALL", "select ?x where", "PREFIX a: <http://x.org/>"):
+        assert not is_question(text)
 
 
 PAIRS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -37,6 +38,12 @@ Learned = LearnedPaths | None
 
 FILE: Final = "questions.safetensors"
 """Name of the file in a model's directory that keeps what was learned from questions."""
+
+
+_SPARQL: Final = re.compile(
+    r"\{|\?\w|^\s*(PREFIX|BASE|SELECT|ASK|CONSTRUCT|DESCRIBE|INSERT|DELETE|LOAD|CLEAR|DROP|CREATE|"
+    r"ADD|MOVE|COPY|WITH)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,8 @@ class QuestionAnswers(Answers):
 
 
 def is_question(text: str) -> bool:
-    """Return True for several words without the braces that a pattern of SPARQL has."""
-    return "{" not in text and len(text.split()) > 1
+    """Return True for several words without braces, variables and keywords of SPARQL."""
+    return len(text.split()) > 1 and not _SPARQL.search(text)
 
 
 class QuestionAsker:
