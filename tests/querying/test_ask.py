@@ -112,6 +112,14 @@ def test_an_entity_answers_a_query_about_itself_only_where_facts_are_loops() -> 
     assert back[0].bindings["x"] == "n0"  # Through another entity it may be.
 
 
+def test_a_stated_answer_of_any_score_leaves_the_others_finite(student: TrainedModel) -> None:
+    shares = np.full((1, len(asker(student).facts.rows)), -3.0, dtype=np.float32)
+    shares[0, 5] = 100.0
+    found = asker(student).facts.predicted(shares, np.array([0]), 0)
+    assert np.isfinite(found).all()
+    assert found[0, 5] <= 1
+
+
 def test_counts_are_expected_numbers(student: TrainedModel, path: tuple[str, ...]) -> None:
     head, first, *_ = path
     (count,) = student.ask(f"SELECT (COUNT(DISTINCT ?x) AS ?n) {{ <{head}> :{first} ?x }}")

@@ -102,7 +102,8 @@ class ModelFacts:
         """
         place, _ = self.stated(columns, along)
         number = self.missing.expected(along, np.bincount(place, minlength=len(columns)))
-        expected = np.exp(shares) * number[:, None].astype(np.float32)
+        # Only stated answers have shares above 1.
+        expected = np.exp(np.minimum(shares, 0)) * number[:, None].astype(np.float32)
         found: NDArray[np.float32] = np.minimum(-np.expm1(-expected), MAX_PROBABILITY)
         return found
 
