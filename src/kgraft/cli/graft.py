@@ -23,6 +23,7 @@ from kgraft.cli.options import (
     SettingsOption,
     TargetOption,
     ThreadsOption,
+    TrackOption,
     TrainingSetOption,
 )
 from kgraft.cli.training import DecisionsOption, TrainingJob, decided, run_training
@@ -75,6 +76,7 @@ def graft(
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
+    track: TrackOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -99,6 +101,7 @@ def graft(
             directory,
             threads=threads,
             device=device,
+            track=track,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,

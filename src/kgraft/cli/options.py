@@ -81,6 +81,15 @@ CompareAloneOption = Annotated[
         help="Train the same without links beside it, and say what the student gains.",
     ),
 ]
+TrackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="KIND:PLACE",
+        help="Log settings and metrics: csv:FILE, tensorboard:DIRECTORY, mlflow:URI or "
+        "wandb:PROJECT; may be repeated.",
+    ),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -33,6 +33,7 @@ from kgraft.cli.options import (
     TargetOption,
     TeacherOption,
     ThreadsOption,
+    TrackOption,
     TrainingSetOption,
     names,
 )
@@ -97,6 +98,7 @@ def train(
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
+    track: TrackOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -125,6 +127,7 @@ def train(
             directory,
             threads=threads,
             device=device,
+            track=track,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -147,6 +150,7 @@ def pretrain(
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
+    track: TrackOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -175,6 +179,7 @@ def pretrain(
             directory,
             threads=threads,
             device=device,
+            track=track,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -195,6 +200,7 @@ def retrain(
     changes: TrainingSetOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
+    track: TrackOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
@@ -231,6 +237,7 @@ def retrain(
             directory,
             threads=threads,
             device=device,
+            track=track,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -254,6 +261,7 @@ def run_training(
     *,
     threads: int | None,
     device: str,
+    track: Sequence[str] | None = None,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -268,6 +276,7 @@ def run_training(
     from kgraft.pipeline.update import UPDATE_METRIC, Change
     from kgraft.reporting.page import check_replaceable
     from kgraft.system.devices import parse_device
+    from kgraft.system.tracking import parse_tracker
 
     use_threads(threads)
     parse_device(device)  # Before the stages that come ahead of training.
@@ -279,8 +288,9 @@ def run_training(
         check_replaceable(report)
     with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
+        trackers = [parse_tracker(x) for x in track or ()]
         job = prepare(chosen)
-        model = job.train(options)
+        model = job.train(replace(options, trackers=trackers))
         save_model(model, directory, overwrite=overwrite, beside=job.beside)
     with lost_output_allowed():
         say(f"{_summary(model)}; the model is in {directory}")

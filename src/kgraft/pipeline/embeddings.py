@@ -131,6 +131,7 @@ def fit_embeddings(
             sampler,
             training,
             listener=run.listener,
+            record=run.record,
             validate=on_device.validation(),
             checkpoint=run.checkpoint("embeddings"),
             start_mrr=task.start_mrr,

@@ -31,7 +31,8 @@ def fingerprint_of_inputs(
         parents: Models that the run starts from: a teacher, an earlier student.
     """
     found = Fingerprint().add("kgraft", version("kgraft"), command, as_toml(settings))
-    add_data(found, graphs, links)
+    found.collection = str(add_data(Fingerprint(), graphs, links))
+    found.add(found.collection)
     for model in parents:
         _add_model(found, model)
     return found

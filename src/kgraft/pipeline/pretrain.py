@@ -14,7 +14,7 @@ from kgraft.model.attributes import useful_attributes
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
-from kgraft.pipeline.run import Run, RunOptions
+from kgraft.pipeline.run import Run, RunOptions, tracked
 from kgraft.settings import TrainSettings
 from kgraft.system.forks import require_threads
 from kgraft.training.validation import draw_samples
@@ -50,8 +50,9 @@ def pretrain(
     task = pretraining_task(collection, settings, sources=sources)
     graphs = [collection.graphs[name] for name in task.graph.sources]
     inputs = fingerprint_of_inputs("pretrain", task.settings, graphs, collection.links)
-    outcome = fit_embeddings(task, Run(options, inputs), device=device)
-    metrics = {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
+    with tracked(options, "teacher", task.settings, inputs) as metrics:
+        outcome = fit_embeddings(task, Run(options, inputs), device=device)
+        metrics |= {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
     return TrainedModel(
         "teacher",
         task.model,

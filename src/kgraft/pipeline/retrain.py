@@ -30,7 +30,7 @@ from kgraft.pipeline.given_vectors import (
     no_vector,
 )
 from kgraft.pipeline.inputs import fingerprint_of_inputs
-from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.run import RunOptions, tracked
 from kgraft.pipeline.update import (
     begin_update,
     check_start,
@@ -113,10 +113,15 @@ def retrain(
     before = None
     if start is not None:
         context, before = begin_update(context, start)
-    student = fit_target(context, options, device=device)
-    if start is not None:
-        student = with_changes(student, start, before)
-    return with_gain(student, context, options, device=device) if compare_alone else student
+    name = f"student {context.target.name}"
+    with tracked(options, name, context.settings, context.inputs) as metrics:
+        student = fit_target(context, options, device=device)
+        if start is not None:
+            student = with_changes(student, start, before)
+        if compare_alone:
+            student = with_gain(student, context, options, device=device)
+        metrics |= student.metrics
+    return student
 
 
 def retraining_context(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from kgraft.errors import DataError
+from kgraft.settings import TrainSettings
 from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
+from kgraft.system.tracking import Tracker, epoch_metrics, flat, model_metrics
 from kgraft.training.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -42,10 +44,13 @@ class RunOptions:
         directory: Directory for the results of finished stages and the checkpoint of training. A
             run that finds itself there is resumed; one that finds another run raises a
             ``DataError``. Without a directory nothing is kept.
+        trackers: Receive settings and metrics: those of ``kgraft.system.tracking``, or any others
+            with their methods. What is trained beside a model to compare it with is not tracked.
     """
 
     listener: Listener | None = None
     directory: Path | None = None
+    trackers: Sequence[Tracker] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Run:
     def __init__(self, options: RunOptions | None, inputs: Fingerprint) -> None:
         options = options or RunOptions()
         self.listener = options.listener or default_listener()
+        self._trackers = options.trackers
         self._directory = options.directory
         self._fingerprint = str(inputs)
         if self._directory is not None:
@@ -115,6 +121,11 @@ class Run:
                 remedy="Give the same data and settings again, or delete it to begin anew",
                 path=directory,
             )
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Pass the entry of an epoch on to the trackers."""
+        for tracker in self._trackers:
+            tracker.log(entry["epoch"], epoch_metrics(entry))
 
     @contextmanager
     def showing(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -161,6 +172,38 @@ class Run:
         if self._directory is None:
             return None
         return Checkpoint(_checkpoint_file(self._directory, name), self._fingerprint)
+
+
+@contextmanager
+def tracked(
+    options: RunOptions | None, name: str, settings: TrainSettings, inputs: Fingerprint
+) -> Iterator[dict[str, Any]]:
+    """Let the trackers of a run begin it and end it.
+
+    Args:
+        options: Its trackers.
+        name: Its name.
+        settings: Its settings.
+        inputs: Fingerprint of all that it depends on, with that of the collection.
+
+    Yields:
+        A table for the metrics of the model.
+    """
+    trackers, metrics, finished = options.trackers if options else (), dict[str, Any](), False
+    about = {
+        **dict(flat(settings.model_dump())),
+        "kgraft.version": version("kgraft"),
+        "kgraft.collection": inputs.collection,
+        "kgraft.inputs": str(inputs),
+    }
+    for tracker in trackers:
+        tracker.start(name, about)
+    try:
+        yield metrics
+        finished = True
+    finally:
+        for tracker in trackers:
+            tracker.finish(model_metrics(metrics), failed=not finished)
 
 
 def _checkpoint_file(directory: Path, stage: str) -> Path:

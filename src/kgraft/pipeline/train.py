@@ -10,7 +10,7 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, new_model
 from kgraft.pipeline.fit_target import TargetContext, fit_target
 from kgraft.pipeline.inputs import fingerprint_of_inputs
-from kgraft.pipeline.run import RunOptions
+from kgraft.pipeline.run import RunOptions, tracked
 from kgraft.settings import TrainSettings
 from kgraft.system.forks import require_threads
 from kgraft.training.validation import draw_samples
@@ -45,7 +45,12 @@ def train(
     """
     require_threads()
     context = training_context(collection, settings, target=target, alone=alone)
-    return fit_target(context, options, device=device)
+    with tracked(
+        options, f"{context.kind} {context.target.name}", context.settings, context.inputs
+    ) as metrics:
+        model = fit_target(context, options, device=device)
+        metrics |= model.metrics
+    return model
 
 
 def training_context(

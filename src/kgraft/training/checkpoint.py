@@ -30,7 +30,13 @@ Tensors = Mapping[str, Tensor]
 
 
 class Fingerprint:
-    """A SHA-256 digest over texts, arrays, tensors and columns of names, in the order added."""
+    """A SHA-256 digest over texts, arrays, tensors and columns of names, in the order added.
+
+    Attributes:
+        collection: Digest of the collection alone, where the fingerprint is that of a run's inputs.
+    """
+
+    collection: str = ""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()

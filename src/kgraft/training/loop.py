@@ -91,6 +91,7 @@ def fit(
     settings: TrainingSettings,
     *,
     listener: Listener | None = None,
+    record: Callable[[dict[str, Any]], None] = lambda _: None,
     validate: Validate | None = None,
     checkpoint: Checkpoint | None = None,
     start_mrr: float | None = None,
@@ -106,6 +107,7 @@ def fit(
         sampler: Samples batches.
         settings: Epochs, patience and how often to validate.
         listener: Receives the number of queries done, and a line an epoch.
+        record: Receives the entry of each epoch; of a resumed run, those of before again.
         validate: Measures the model.
         checkpoint: File that the run is saved to from time to time.
         start_mrr: Validation MRR before the first step, if that state may be kept.
@@ -120,11 +122,14 @@ def fit(
     with defer_signals(checkpoint is not None) as interrupts:
         loop = _Loop(trainer, sampler, settings, checkpoint, listener, interrupts, start_mrr)
         run = loop.run
+        for entry in run.log:
+            record(entry)
         while run.epochs < epochs and run.waited < settings.patience:
             loop.train_epoch(epochs)
             if run.epochs == epochs or run.epochs % settings.validate_every == 0:
                 loop.validate(validate)
             listener.tell(_epoch_line(run.log[-1]))
+            record(run.log[-1])
             loop.save_if_due()
     if loop.best:
         trainer.model.copy_from(loop.best)
