@@ -42,10 +42,6 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.ask:ask",
             "kgraft ask student 'SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }'",
         ),
-        "questions": (
-            "kgraft.cli.questions:questions",
-            "kgraft questions student questions.tsv",
-        ),
         "complete": (
             "kgraft.cli.complete:complete",
             "kgraft complete student -o new.parquet --least 0.9",
@@ -80,6 +76,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "benchmark": (
             "kgraft_experiments.commands.benchmark:benchmark",
             "kgraft benchmark collection.toml -o results --widths 64,200",
+        ),
+        "tune": (
+            "kgraft_experiments.commands.tune:tune",
+            "kgraft tune collection.toml --teacher teacher -o tuned --trials 30",
         ),
         "synth": (
             "kgraft_experiments.commands.synth:synth",

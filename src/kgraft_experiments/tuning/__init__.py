@@ -1,0 +1,1 @@
+"""Tuning: a search for settings that validate better than the defaults."""
