@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -130,16 +129,6 @@ def test_doubtful_links_are_written_apart(collection: Path, tmp_path: Path) -> N
     again = run("audit", collection, "-o", tmp_path / "clean")
     assert again.exit_code != 0
     assert "there is something here already" in again.output
-
-
-def test_a_missing_library_is_one_sentence(
-    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "anyascii", None)
-    done = run("align", collection, "-o", tmp_path / "found")
-    assert done.exit_code != 0
-    assert "pip install 'kgraft[align]'" in done.output
-    assert not (tmp_path / "found").exists()
 
 
 def test_wrong_settings_are_named(collection: Path, tmp_path: Path) -> None:

@@ -183,7 +183,6 @@ def graft(
         DataError: If something cannot be read, there is no fact to train on, the graph has the name
             of one of the teacher's sources, or no link is found.
         UnknownNameError: If there is no such target.
-        KgraftError: If the libraries that compare names are not installed.
     """
     require_threads()
     listener = (options and options.listener) or default_listener()

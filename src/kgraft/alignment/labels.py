@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from types import ModuleType
 from typing import Final
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from anyascii import anyascii
+from rapidfuzz import fuzz, process
 
 from kgraft.alignment.candidates import rank_in_group
 from kgraft.alignment.nodes import Floats, Ints, Nodes
 from kgraft.alignment.settings import LabelSettings
-from kgraft.errors import KgraftError
 from kgraft.graph.grouped_index import changes
 from kgraft.io.rdf import RDFS_LABEL, SKOS_LABEL
 
@@ -92,13 +92,9 @@ def names_of(nodes: Nodes, settings: LabelSettings, only: int | None = None) -> 
         nodes: All entities.
         settings: Weights of names.
         only: A graph's index: only its names are compared with those of others.
-
-    Raises:
-        KgraftError: If the libraries that compare names are not installed.
     """
     if not settings.use:
         return Names.masked(len(nodes))
-    transliterator()
     texts = [nodes.label(node) for node in range(len(nodes))]
     literals = _literals(nodes)
     found = [
@@ -182,8 +178,6 @@ def _alike(
     nodes: Nodes, texts: Sequence[str], settings: LabelSettings, only: int | None
 ) -> tuple[Ints, Floats]:
     """Return pairs of nodes of two graphs with labels spelt alike, and their similarity."""
-    from rapidfuzz import fuzz, process
-
     forms = [normal_form(without_remark(text)) for text in texts]
     digits = [numbers(form) for form in forms]
     found, similar = [], []
@@ -266,23 +260,6 @@ def _largest(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) 
     return sp.csr_array((values[new], (rows[new], columns[new])), shape=shape)
 
 
-def transliterator() -> ModuleType:
-    """Import the library that transliterates any script to Latin letters.
-
-    Raises:
-        KgraftError: If it is not installed.
-    """
-    try:
-        import anyascii
-    except ImportError as error:
-        raise KgraftError(
-            "names are compared with the help of anyascii and rapidfuzz, which are not installed. "
-            "Install them with pip install 'kgraft[align]', or do without names: --set "
-            "labels.use=false (of graft: --set align.labels.use=false)."
-        ) from error
-    return anyascii
-
-
 def normal_form(text: str) -> str:
     """Return the words of a text in small Latin letters and digits, one space apart.
 
@@ -291,7 +268,7 @@ def normal_form(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", text).casefold().replace("_", " ")
     if not plain.isascii():
-        plain = transliterator().anyascii(plain).lower()
+        plain = anyascii(plain).lower()
     return " ".join(_WORDS.findall(plain))
 
 
