@@ -5,6 +5,7 @@ BENCH_COLLECTION ?= world
 BENCH_OUT ?= kgraft-benchmark
 CHAOS_INPUTS ?= 10000
 WORKERS ?= auto
+SITE ?=
 
 BIN := .venv/bin
 # As many processes as cores, each with one thread; tests are compiled once.
@@ -26,6 +27,7 @@ help: ## list the targets
 	@echo "  PYTHON            Python 3.11 or newer that makes .venv      ($(PYTHON))"
 	@echo "  BENCH_COLLECTION  collection or directory that bench runs on ($(BENCH_COLLECTION))"
 	@echo "  BENCH_OUT         directory that bench writes to             ($(BENCH_OUT))"
+	@echo "  SITE              --site-url URL --repository URL, for docs         ($(SITE))"
 	@echo "  WORKERS           processes that run tests; 0 runs them in one ($(WORKERS))"
 	@echo "  CHAOS_INPUTS      damaged inputs that chaos gives a reader   ($(CHAOS_INPUTS))"
 
@@ -47,8 +49,9 @@ lint: .venv/.dev ## check style, format, types, and dependencies for known holes
 	$(BIN)/mypy
 	$(BIN)/python scripts/audit.py constraints.txt
 
-docs: .venv/.dev ## write the pages of files from docstrings
+docs: .venv/.docs ## write the pages of files from docstrings, and build the site into site/
 	$(BIN)/python scripts/architecture.py
+	$(BIN)/python scripts/build_site.py $(SITE)
 
 bench: .venv/.dev ## compare the systems on BENCH_COLLECTION; an interrupted run goes on
 	$(BIN)/python -m kgraft benchmark $(BENCH_COLLECTION) --out $(BENCH_OUT)
@@ -57,7 +60,7 @@ chaos: .venv/.dev ## kill, starve and fuzz it; a quarter of an hour on two cores
 	$(BIN)/python benchmarks/chaos.py --inputs $(CHAOS_INPUTS)
 
 clean: ## remove .venv, caches and builds (never results)
-	rm -rf .venv $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv site $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # With what serves the page that the demo names.
@@ -69,6 +72,10 @@ clean: ## remove .venv, caches and builds (never results)
 .venv/.dev: $(REQUIREMENTS)
 	$(call install,.[dev])
 	@touch .venv/.run $@
+
+.venv/.docs: $(REQUIREMENTS)
+	$(call install,.[docs])
+	@touch $@
 
 # $(call install,REQUIREMENT): install it, editable, at the tested versions.
 define install

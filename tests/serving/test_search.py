@@ -14,9 +14,8 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
-from kgraft.querying.words import normalized
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityIndex, Relation
-from kgraft.serving.search import EntitySearch, find_relations
+from kgraft.serving.search import EntitySearch, find_relations, normalized
 
 PLACES = {
     "http://x.org/Paris": "Paris",

@@ -1,23 +1,29 @@
-"""The README's section on a graph of one's own: its commands and code, run as they are there."""
+"""The page about one's own data: its commands and code, run as they are there."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import json
 import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from urllib.request import urlopen
 
-import polars as pl
-import pyarrow as pa
 import pytest
+from shop import (
+    GRAPHS,
+    IRIS,
+    MINE,
+    NAMES,
+    NUMBER_OF,
+    OWL_SAME_AS,
+    PROPERTY,
+    SSSOM,
+    iri,
+    n_triples,
+    open_shop,
+)
 from typer.testing import CliRunner, Result
 
 import kgraft
@@ -25,8 +31,7 @@ from kgraft.cli.main import app
 from kgraft_experiments.benchmark import runner
 from kgraft_experiments.benchmark.job import run_job
 
-README = Path(__file__).parents[1] / "README.md"
-SECTION = README.read_text(encoding="utf-8").split("\n## Your own graph\n")[1].split("\n## ")[0]
+SECTION = (Path(__file__).parents[1] / "docs" / "own-data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\w*\n(.*?)^```", SECTION, re.M | re.S)
 DESCRIBED, COMMANDS, CODE, *_ = BLOCKS
 ENDINGS = re.findall(r"\.[a-z]\w*", DESCRIBED.split("head, relation, tail; or")[1].split("\n")[0])
@@ -50,27 +55,6 @@ MORE = {
 }
 """What is added to a command, by its name and perhaps an option, so that it takes a moment."""
 
-WIKIDATA = "http://www.wikidata.org/"
-OWL_SAME_AS = "http://www.w3.org/2002/07/owl#sameAs"
-COLOURS = ("Blue", "Red", "Green", "White", "Black")
-THINGS = {"Lamp": "Glass", "Chair": "Wood", "Vase": "Clay", "Desk": "Wood", "Rug": "Wool"}
-MADE = [
-    (f"{colour} {thing}", relation, value)
-    for colour in COLOURS
-    for thing, material in THINGS.items()
-    for relation, value in (
-        ("madeOf", material),
-        ("hasColour", colour),
-        ("madeBy", f"Maker {len(thing)}"),
-    )
-]
-"""All that is so: the shop states seven eighths of it, Wikidata six sevenths."""
-
-MINE = [fact for i, fact in enumerate(MADE) if i % 8 != 1]
-NAMES = sorted({name for head, _, tail in MADE for name in (head, tail)})
-NUMBER_OF = {name: f"{WIKIDATA}entity/Q{number}" for number, name in enumerate(NAMES, 1)}
-PROPERTY = {"madeOf": "P186", "hasColour": "P462", "madeBy": "P176"}
-
 
 def run(line: str) -> Result:
     return CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
@@ -82,70 +66,11 @@ def ran(line: str) -> str:
     return result.output
 
 
-def iri(name: str) -> str:
-    return f"http://shop.org/{name.replace(' ', '_')}"
-
-
-def n_triples(facts: list[tuple[str, str, str]]) -> str:
-    return "".join(f"<{head}> <{relation}> <{tail}> .\n" for head, relation, tail in facts)
-
-
-def table(facts: list[tuple[str, ...]], sign: str, *header: str) -> str:
-    return "".join(sign.join(row) + "\n" for row in [*([header] if header else []), *facts])
-
-
-def as_parquet() -> bytes:
-    file = BytesIO()
-    pl.DataFrame(MINE, schema=["from", "rel", "to"], orient="row").write_parquet(file)
-    return file.getvalue()
-
-
-def as_json() -> str:
-    nodes = [{"@id": iri(x), iri(y): {"@id": iri(z)}} for x, y, z in MINE]
-    return json.dumps(nodes)
-
-
-IRIS = [(iri(head), iri(relation), iri(tail)) for head, relation, tail in MINE]
-GRAPHS: dict[str, Callable[[], bytes]] = {
-    ".csv": lambda: table(MINE, ",", "Subject", "Predicate", "Object").encode(),
-    ".parquet": as_parquet,
-    ".nt": lambda: n_triples(IRIS).encode(),
-    ".ttl": lambda: ("# exported\n@prefix s: <http://shop.org/> .\n" + n_triples(IRIS)).encode(),
-    ".jsonld": lambda: as_json().encode(),
-    ".gz": lambda: gzip.compress(table(MINE, "\t").encode()),
-    ".bz2": lambda: bz2.compress(table(MINE, "\t").encode()),
-    ".zst": lambda: pa.compress(table(MINE, "\t").encode(), codec="zstd", asbytes=True),
-}
-"""The file of the shop in each format that the README names beside a table of tabs."""
-
-SSSOM = (
-    "#curie_map:\n#  wd: http://www.wikidata.org/entity/\n"
-    "subject_id\tpredicate_id\tobject_id\tmapping_justification\n"
-    + "".join(
-        f"{name}\towl:sameAs\twd:{number.rpartition('/')[2]}\tsemapv:ManualMappingCuration\n"
-        for name, number in NUMBER_OF.items()
-    )
-)
-
-
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the files that the README's collection names."""
+    """A directory with the files that the page's collection names."""
     monkeypatch.chdir(tmp_path)
-    wikidata = [
-        (NUMBER_OF[head], f"{WIKIDATA}prop/direct/{PROPERTY[relation]}", NUMBER_OF[tail])
-        for i, (head, relation, tail) in enumerate(MADE)
-        if i % 7
-    ]
-    labels = [
-        f'<{number}> <http://www.w3.org/2000/01/rdf-schema#label> "{name}"@en .\n'
-        for name, number in NUMBER_OF.items()
-    ]
-    (tmp_path / "mine.tsv").write_text(table(MINE, "\t"))
-    for number, part in enumerate((wikidata[::2], wikidata[1::2]), 1):
-        text = "# dumped\n" + n_triples(part) + "".join(labels)
-        (tmp_path / f"part{number}.nt.gz").write_bytes(gzip.compress(text.encode()))
-    (tmp_path / "sameas.tsv").write_text(table([*NUMBER_OF.items()], "\t"))
+    open_shop(tmp_path)
     (tmp_path / "collection.toml").write_text(DESCRIBED)
     return tmp_path
 
@@ -222,7 +147,7 @@ def assert_it_serves(line: str) -> None:
 
 @pytest.mark.slow
 def test_the_code_runs(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(CODE, "README.md", "exec"), {})  # noqa: S102
+    exec(compile(CODE, "own-data.md", "exec"), {})  # noqa: S102
     assert "madeOf(Blue Lamp, Glass)" in capsys.readouterr().out
     assert kgraft.load_model("saved").graph is not None
     assert (shop / "report.html").exists()
