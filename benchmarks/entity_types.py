@@ -12,6 +12,11 @@ over test facts of types other than human (Q5), which is by far the most frequen
 - kgraft: `kgraft train --alone` with rules, its settings by validation facts;
 - frequency: types by how many training entities have them;
 - PyKEEN: its ComplEx, as wide, by softmax over all entities, in its best epoch by validation types.
+
+With ``--grafted 1`` the facts are split into two linked sources at random, and the typed entities
+too: each source has half of the facts, and the types of half of the entities. A held-out type of
+the target is stated nowhere, but the background types other entities. ``alone`` and ``pykeen`` are
+trained on the target, ``grafted`` is a student whose teacher has the background.
 """
 
 from __future__ import annotations
@@ -26,16 +31,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from common import options_of, run, timed
+from common import add_to_report, options_of, run, timed
 from peers import pykeen_curve
 
 import kgraft
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.linking.collection import collect
+from kgraft.graph.vocabulary import equal_names
+from kgraft.linking.collection import Collection, collect
+from kgraft.linking.links import Links
 from kgraft.model.evidence import WAYS
 from kgraft.model.trained_model import TrainedModel
-from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 
 RELATION, HUMAN = "type", "Q5"
@@ -46,8 +52,8 @@ Score = Callable[[np.ndarray], np.ndarray]
 """Scores all types, ``(n, types)``, of entities ``(n,)``."""
 
 
-def with_types(codex: Path, size: str, seed: int) -> kgraft.KnowledgeGraph:
-    """Return the graph with its entities' types; only types are held out."""
+def read_facts(codex: Path, size: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the facts of the graph, and the types of its entities as facts."""
     splits = [
         pl.read_csv(
             codex / f"codex-{size}" / f"{split}.txt",
@@ -64,7 +70,11 @@ def with_types(codex: Path, size: str, seed: int) -> kgraft.KnowledgeGraph:
     pairs = [
         (entity, RELATION, x) for entity in entities for x in sorted(set(types.get(entity, ())))
     ]
-    stated = pl.DataFrame(pairs, schema=COLUMNS, orient="row")
+    return facts, pl.DataFrame(pairs, schema=COLUMNS, orient="row")
+
+
+def with_types(facts: pl.DataFrame, stated: pl.DataFrame, seed: int) -> kgraft.KnowledgeGraph:
+    """Return the graph of facts and types, of which a tenth each is held out."""
     order = np.random.default_rng(seed).permutation(len(stated))
     n = len(stated) // 10
     held = {"valid": stated[order[:n]], "test": stated[order[n : 2 * n]]}
@@ -76,6 +86,24 @@ def with_types(codex: Path, size: str, seed: int) -> kgraft.KnowledgeGraph:
         for split, frame in held.items()
     }
     return kgraft.from_frame("codex", known, **held)
+
+
+def two_sources(codex: Path, size: str, seed: int) -> Collection:
+    """Return a target and a linked background: each half of the facts, and of the typed entities.
+
+    Types of an entity are in one of the two alone, so that no held-out type is stated anywhere.
+    """
+    facts, stated = read_facts(codex, size)
+    draw = np.random.default_rng(seed)
+    first = draw.permutation(len(facts)) < len(facts) // 2
+    entities = stated["head"].unique().sort()
+    own = entities.filter(draw.permutation(len(entities)) < len(entities) // 2).implode()
+    of_own = stated["head"].is_in(own)
+    target = with_types(facts.filter(first), stated.filter(of_own), seed)
+    other = kgraft.from_frame("other", pl.concat([facts.filter(~first), stated.filter(~of_own)]))
+    pairs = equal_names(target.entities, other.entities)
+    links = Links("codex", "other", pairs, np.ones(len(pairs), dtype=np.float32))
+    return collect([target, other], [links], target="codex", name="codex")
 
 
 class TypeRanks:
@@ -168,13 +196,8 @@ def pykeen_figures(
     return {**best, "seconds_and_validation_mrr": curve}
 
 
-def measured(
-    codex: Path, size: str, seed: int, settings: kgraft.TrainSettings, minutes: float
-) -> Row:
-    """Train and rank with the split of one seed."""
-    graph = with_types(codex, size, seed)
-    collection, ranks = collect([graph], [], target="codex", name="codex"), TypeRanks(graph)
-    seconds, model = timed(lambda: kgraft.train(collection, settings, alone=True))
+def figures_of(model: TrainedModel, ranks: TypeRanks) -> Row:
+    """Return test figures by the way to answer that validation types favour, and of each way."""
     ours = {
         by: {
             split: ranks.figures(scores_of(model.scorer(by), model, ranks), split)
@@ -183,47 +206,96 @@ def measured(
         for by in WAYS
     }
     chosen = max(WAYS, key=lambda by: ours[by]["valid"]["mrr"])
+    ways = {by: x["test"]["mrr"] for by, x in ours.items()}
+    return {"figures": ours[chosen]["test"], "mrr_by": ways, "chosen_by_validation": chosen}
+
+
+def about(graph: kgraft.KnowledgeGraph, ranks: TypeRanks, seed: int) -> Row:
     return {
         "seed": seed,
-        "kgraft": ours[chosen]["test"],
-        "frequency": ranks.figures(frequencies(ranks), "test"),
-        "pykeen": pykeen_figures(model, ranks, settings.model.width, minutes),
-        "kgraft_by": {by: x["test"]["mrr"] for by, x in ours.items()},
-        "chosen_by_validation": chosen,
         "facts": {x: len(getattr(graph, x)) for x in ("train", "valid", "test")},
         "types": len(ranks.types),
         "test_facts_without_human": ranks.size("test"),
+    }
+
+
+def measured(
+    codex: Path, size: str, seed: int, settings: kgraft.TrainSettings, minutes: float
+) -> Row:
+    """Train and rank with the split of one seed."""
+    graph = with_types(*read_facts(codex, size), seed)
+    collection, ranks = collect([graph], [], target="codex", name="codex"), TypeRanks(graph)
+    seconds, model = timed(lambda: kgraft.train(collection, settings, alone=True))
+    ours = figures_of(model, ranks)
+    return {
+        **about(graph, ranks, seed),
+        "kgraft": ours["figures"],
+        "frequency": ranks.figures(frequencies(ranks), "test"),
+        "pykeen": pykeen_figures(model, ranks, settings.model.width, minutes),
+        "kgraft_by": ours["mrr_by"],
+        "chosen_by_validation": ours["chosen_by_validation"],
         "training_seconds": round(seconds, 1),
+    }
+
+
+def measured_grafted(
+    codex: Path, size: str, seed: int, settings: kgraft.TrainSettings, minutes: float
+) -> Row:
+    """Train on the target alone, with the linked background, and plain, and rank, with one seed."""
+    collection = two_sources(codex, size, seed)
+    graph = collection.target_graph
+    ranks = TypeRanks(graph)
+    alone = kgraft.train(collection, settings, alone=True)
+    plain = settings.model_copy(update={"rules": kgraft.TrainSettings().rules})
+    student = kgraft.RetrainSettings.model_validate(
+        {"model": settings.model, "rules": settings.rules}
+    )
+    grafted = kgraft.retrain(collection, kgraft.pretrain(collection, plain), student)
+    found = {name: figures_of(x, ranks) for name, x in (("alone", alone), ("grafted", grafted))}
+    return {
+        **about(graph, ranks, seed),
+        "background_facts": len(collection.graphs["other"].train),
+        **{name: x["figures"] for name, x in found.items()},
+        "frequency": ranks.figures(frequencies(ranks), "test"),
+        "pykeen": pykeen_figures(alone, ranks, settings.model.width, minutes),
+        "mrr_by": {name: x["mrr_by"] for name, x in found.items()},
+    }
+
+
+def means(splits: Sequence[Row], systems: Sequence[str]) -> Row:
+    """Return the mean of each figure of each system over the splits."""
+    names = splits[0]["frequency"]
+    return {
+        system: {x: round(float(np.mean([y[system][x] for y in splits])), 4) for x in names}
+        for system in systems
     }
 
 
 def measure(asked: Namespace) -> Row:
     """Measure each split, and return the report with means over the splits."""
     settings = kgraft.read_settings(kgraft.TrainSettings, Path(asked.settings))
-    place = Path(asked.codex)
-    splits = [measured(place, asked.size, seed, settings, asked.minutes) for seed in asked.seeds]
-    means = {
-        system: {
-            name: round(float(np.mean([x[system][name] for x in splits])), 4)
-            for name in splits[0]["frequency"]
-        }
-        for system in ("kgraft", "frequency", "pykeen")
-    }
-    return {
-        "mrr": means["kgraft"]["mrr"],
-        "frequency_mrr": means["frequency"]["mrr"],
-        "pykeen_mrr": means["pykeen"]["mrr"],
-        "size": asked.size,
-        "figures": means,
+    place, systems = Path(asked.codex), ["kgraft", "frequency", "pykeen"]
+    work = measured
+    if asked.grafted:
+        work, systems = measured_grafted, ["alone", "grafted", "frequency", "pykeen"]
+    splits = [work(place, asked.size, seed, settings, asked.minutes) for seed in asked.seeds]
+    figures = means(splits, systems)
+    command = (
+        f"python benchmarks/entity_types.py CODEX --size {asked.size} --seeds "
+        f"{' '.join(map(str, asked.seeds))} --minutes {asked.minutes:g} --threads {asked.threads}"
+        f"{' --grafted 1' if asked.grafted else ''}"
+    )
+    row = {
+        "figures": figures,
         "splits": splits,
-        "seeds": asked.seeds,
-        "threads": asked.threads,
         "settings": settings.model_dump(mode="json"),
         "machine": machine(),
-        "command": f"python benchmarks/entity_types.py CODEX --size {asked.size}"
-        f" --seeds {' '.join(map(str, asked.seeds))} --minutes {asked.minutes:g}"
-        f" --threads {asked.threads}",
+        "command": command,
     }
+    if asked.grafted:
+        return {f"{asked.size}_grafted": row}
+    first = {f"{x}_mrr".removeprefix("kgraft_"): figures[x]["mrr"] for x in systems}
+    return {**(first if asked.size == "m" else {}), asked.size: row}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -232,14 +304,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "codex",
         size=("m", "s or m, the collection"),
         seeds=([0, 1, 2], "of the splits"),
+        grafted=(0, "1 for a target and a linked background, of half of the facts each"),
         minutes=(8.0, "of PyKEEN's training, of a processor"),
         settings=(
             str(Path(__file__).parent / "settings" / "entity_types.toml"),
             "of kgraft's training",
         ),
     )
-    report = run(parser, measure, arguments, write=write_report)
-    print(json.dumps(report["figures"], indent=1))
+    report = run(parser, measure, arguments, write=add_to_report)
+    print(json.dumps([x["figures"] for x in report.values() if isinstance(x, dict)], indent=1))
 
 
 if __name__ == "__main__":

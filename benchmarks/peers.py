@@ -20,6 +20,9 @@ from kgraft.settings import ModelSettings
 
 _SMALL = partial(torch.nn.init.normal_, std=1e-2)
 
+FACTS = 4096
+"""Facts scored at once."""
+
 PYKEEN_SUITED: Mapping[str, Any] = {
     "loss": "crossentropy",
     "entity_initializer": _SMALL,
@@ -108,6 +111,11 @@ class PykeenScorer:
         else:
             scores = self._model.predict_h(torch.stack([relations, anchors], dim=1))
         return scores if candidates is None else scores[:, candidates]
+
+    def facts(self, facts: Triples) -> Any:
+        """Return the scores of facts, ``(n,)``."""
+        blocks = torch.from_numpy(facts.copy()).split(FACTS)
+        return np.concatenate([self._model.predict_hrt(x)[:, 0].detach().numpy() for x in blocks])
 
 
 def same_weights(model: Any, graph: JointGraph, width: int) -> KgeModel:

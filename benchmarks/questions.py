@@ -2,22 +2,23 @@
 
 Usage: python benchmarks/questions.py PATHQUESTION --out benchmarks/results/questions.json
 
-A question's entity is found by searching the graph for its longest run of words. The other words
-choose among the relation paths of training questions: character n-grams, weighted by TF-IDF, and a
-logistic regression. `ask` answers the path from the entity, so that missing hops are predicted, and
-the best answer by the probabilities of path and answer together counts (Hits@1; of answers that are
-equally good, the share that is right). ``traversal`` has the same entity and the same paths, and
-follows stated facts alone: those of the most probable path that leads anywhere.
+`kgraft` answers each question as ``ask_question`` does: it links the entity, lets the other words
+choose among relation paths, and asks for the answers of these, so that missing hops are predicted.
+The best answer counts (Hits@1; of answers that are equally good, the share that is right). What the
+words mean is learned from training questions with their paths (``from_paths``) or with their
+answers alone (``from_answers``), or guessed by the names of relations (``by_names``). ``traversal``
+has the same entity and the same paths, and follows stated facts alone: those of the most probable
+path that leads anywhere.
 
 Questions are split by seed so that all those about one entity are on one side: 80 % to train, 10 %
-for validation, 10 % to test. Half-KG takes half of the facts away at random, and no entity, before
-anything is trained on them.
+for validation, 10 % to test; training and validation questions are learned from. Half-KG takes half
+of the facts away at random, and no entity, before anything is trained on them. ``grafted`` is a
+student of that half whose teacher has the other half, with all entities linked.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -28,23 +29,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 from common import options_of, run, timed
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
 
 import kgraft
-from kgraft.inference.predict import prepared
+from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.interchange import from_arrays
 from kgraft.linking.collection import collect
+from kgraft.linking.links import Links
 from kgraft.model.trained_model import TrainedModel
 from kgraft.querying.ask import asker
-from kgraft.querying.pattern import Atom, Branch, PatternQuery
-from kgraft.serving.search import EntitySearch, normalized
+from kgraft.querying.pattern import QueryError
+from kgraft.querying.question_pairs import QuestionPair
+from kgraft.querying.questions import QuestionAnswers, QuestionAsker, learn_questions
 from kgraft_experiments.benchmark.plan import write_report
 from kgraft_experiments.benchmark.runner import machine
 
 SEED, SHARES = 0, (0.8, 0.9)
-PATHS, LIKELY = 5, 0.02  # that a question may mean: how many, and how probable at least
+ANSWERS = 20  # of which the best, and all that are as good, count
+WAYS = ("from_paths", "from_answers", "by_names")  # in which paths are chosen
 GRAPHS = {
     "2h": ("PQ-2H.txt", "2H-kb.txt"),
     "3h": ("PQ-3H.txt", "3H-kb.txt"),
@@ -94,87 +95,6 @@ def split(questions: Sequence[Question]) -> list[list[Question]]:
     return [[x for x, at in zip(questions, places, strict=True) if at == n] for n in range(3)]
 
 
-class EntityLinker:
-    """Finds the entity of a question.
-
-    Args:
-        names: All names of entities.
-        search: Finds those that are spelled otherwise.
-    """
-
-    def __init__(self, names: Sequence[str], search: EntitySearch) -> None:
-        self._search = search
-        self._by_text = {normalized(name): name for name in names}
-
-    def linked(self, text: str) -> tuple[str | None, str]:
-        """Return the entity of the longest run of words that names one, and the other words."""
-        words = text.split()
-        runs = [(i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
-        texts = [(normalized(" ".join(words[i:j])), i, j) for i, j in runs]
-        for text_of_run, i, j in sorted(texts, key=lambda x: (-len(x[0]), x[2] - x[1])):
-            name = self._by_text.get(text_of_run)
-            if name is not None:
-                return name, " ".join([*words[:i], "E", *words[j:]])
-        found = self._search.find(max(words, key=len, default=""), 1)
-        return (found[0].name if found else None), text
-
-
-class PathRanker:
-    """Ranks the relation paths that the words of a question may mean.
-
-    Args:
-        texts: The words of training questions, with ``E`` for the entity.
-        paths: Their paths.
-        strength: Of the fit; inverse of the regularization.
-    """
-
-    def __init__(self, texts: Sequence[str], paths: Sequence[Relations], strength: float) -> None:
-        self._names = sorted(set(paths))
-        self._model: Pipeline = make_pipeline(
-            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2),
-            LogisticRegression(C=strength, max_iter=300),
-        )
-        number = {path: at for at, path in enumerate(self._names)}
-        self._model.fit(list(texts), [number[path] for path in paths])
-
-    def ranked(self, texts: Sequence[str]) -> list[list[tuple[Relations, float]]]:
-        """Return the best paths of each question with their probabilities."""
-        found = self._model.predict_proba(list(texts))
-        best = np.argsort(-found, axis=1)[:, :PATHS]
-        return [
-            [(self._names[at], float(row[at])) for at in places.tolist() if row[at] >= LIKELY]
-            for row, places in zip(found, best, strict=True)
-        ]
-
-
-class ModelAnswers:
-    """Answers of a path by a trained model."""
-
-    def __init__(self, model: TrainedModel) -> None:
-        self._asker = asker(model)
-        self.names = prepared(model).names
-        self.part = model.graph.part("graph")
-        self._row = dict(zip(self.part.entities.names, self.part.entity_rows.tolist(), strict=True))
-        names = dict(zip(self.part.entity_rows.tolist(), self.part.entities.names, strict=True))
-        self._names = [names[row] for row in self._asker.facts.rows.tolist()]
-        self._kept: dict[tuple[str, Relations], list[tuple[str, float]]] = {}
-
-    def answers(self, entity: str, path: Relations) -> list[tuple[str, float]]:
-        """Return the most probable answers of a path, best first."""
-        relations = self.part.relations
-        if entity not in self._row or any(x not in relations for x in path):
-            return []
-        if (entity, path) not in self._kept:
-            ends: list[str | int] = [self._row[entity], *(f"x{n}" for n in range(len(path)))]
-            rows = [int(self.part.relation_rows[relations.row(x)]) for x in path]
-            atoms = tuple(Atom(ends[n], row, ends[n + 1]) for n, row in enumerate(rows))
-            query = PatternQuery("select", (str(ends[-1]),), (Branch(atoms),))
-            found = self._asker.probabilities(query)
-            best = np.argsort(-found, kind="stable")[:20]
-            self._kept[entity, path] = [(self._names[at], float(found[at])) for at in best]
-        return self._kept[entity, path]
-
-
 class StatedAnswers:
     """Answers of a path by stated facts alone."""
 
@@ -182,6 +102,7 @@ class StatedAnswers:
         self._tails = defaultdict[tuple[str, str], list[str]](list)
         for head, relation, tail in facts.iter_rows():
             self._tails[head, relation].append(tail)
+            self._tails[tail, f"^{relation}"].append(head)
 
     def answers(self, entity: str, path: Relations) -> list[tuple[str, float]]:
         """Return the answers of a path, all as probable."""
@@ -191,45 +112,45 @@ class StatedAnswers:
         return [(x, 1.0) for x in sorted(here)]
 
 
-def hit(
-    question: Question, ranked: list[tuple[Relations, float]], entity: str | None, by: Any
-) -> float:
+def hit(right: frozenset[str], answers: Sequence[tuple[str, float]]) -> float:
     """Return the share of best answers that is right."""
-    best, found = -math.inf, list[str]()
-    for path, probability in ranked if entity is not None else ():
-        for answer, value in by.answers(entity, path):
-            together = probability * value
-            if together > best + 1e-12:
-                best, found = together, []
-            if together >= best - 1e-12 and together > 0:
-                found.append(answer)
-    return sum(x in question.answers for x in found) / len(found) if found else 0.0
+    best = max((value for _, value in answers), default=0.0)
+    found = [name for name, value in answers if value >= best - 1e-12 and value > 0]
+    return sum(x in right for x in found) / len(found) if found else 0.0
 
 
-def chosen(parts: list[list[Question]], linker: EntityLinker) -> tuple[list[Any], dict[str, Any]]:
-    """Return the entity and ranked paths of validation and test questions; choose the strength."""
-    linked = [[linker.linked(x.text) for x in part] for part in parts]
-    texts = [[text for _, text in part] for part in linked]
-    paths = [[x.path for x in part] for part in parts]
-    rates = {}
-    for strength in (1.0, 10.0, 100.0):
-        ranker = PathRanker(texts[0], paths[0], strength)
-        first = [x[0][0] for x in ranker.ranked(texts[1])]
-        rates[strength] = sum(x == y for x, y in zip(first, paths[1], strict=True)) / len(first)
-    best = max(rates, key=lambda x: rates[x])
-    ranker = PathRanker(texts[0] + texts[1], paths[0] + paths[1], best)
-    ranked = ranker.ranked(texts[2])
-    right = {
-        "entity": sum(x == y.entity for (x, _), y in zip(linked[2], parts[2], strict=True)),
-        "path": sum(x[0][0] == y.path for x, y in zip(ranked, parts[2], strict=True)),
-    }
-    figures = {name: round(x / len(parts[2]), 4) for name, x in right.items()}
-    entities = [entity for entity, _ in linked[2]]
-    return list(zip(parts[2], ranked, entities, strict=True)), {"strength": best, **figures}
+def asked(asker: QuestionAsker, text: str) -> QuestionAnswers | None:
+    """Return the answers to a question, None where it cannot be understood."""
+    try:
+        return asker.ask(text, limit=ANSWERS)
+    except QueryError:
+        return None
 
 
-def model_of(facts: Frame, entities: list[str], settings: kgraft.TrainSettings) -> TrainedModel:
-    """Train on facts between known entities, a tenth of the facts for validation."""
+def figures(
+    asker: QuestionAsker, questions: Sequence[Question], stated: StatedAnswers
+) -> dict[str, float]:
+    """Return Hits@1, and that of traversal with the same entity and paths."""
+    hits = dict.fromkeys(("kgraft", "traversal", "entity", "path"), 0.0)
+    for question in questions:
+        found = asked(asker, question.text)
+        if found is None:
+            continue
+        ours = [(str(x.bindings["x"]), float(x.probability or 0)) for x in found]
+        walked = [
+            (name, path.probability * value)
+            for path in found.paths
+            for name, value in stated.answers(found.entity, path.relations)
+        ]
+        hits["kgraft"] += hit(question.answers, ours)
+        hits["traversal"] += hit(question.answers, walked)
+        hits["entity"] += found.entity == question.entity
+        hits["path"] += found.paths[0].relations == question.path
+    return {name: round(value / len(questions), 4) for name, value in hits.items()}
+
+
+def graph_of(name: str, facts: Frame, entities: list[str], held_out: bool) -> KnowledgeGraph:
+    """Return a graph of facts between known entities, perhaps a tenth of them for validation."""
     relations = sorted(set(facts["relation"]))
     columns = {"head": entities, "relation": relations, "tail": entities}
     rows = facts.select(
@@ -237,9 +158,34 @@ def model_of(facts: Frame, entities: list[str], settings: kgraft.TrainSettings) 
         for column, names in columns.items()
     ).to_numpy()
     rows = np.random.default_rng(SEED).permutation(rows)
-    n = len(rows) // 10
-    graph = from_arrays("graph", rows[n:], valid=rows[:n], entities=entities, relations=relations)
+    n = len(rows) // 10 if held_out else 0
+    return from_arrays(name, rows[n:], valid=rows[:n], entities=entities, relations=relations)
+
+
+def alone(facts: Frame, entities: list[str], settings: kgraft.TrainSettings) -> TrainedModel:
+    """Train on facts, a tenth of them for validation."""
+    graph = graph_of("graph", facts, entities, held_out=True)
     return kgraft.train(collect([graph], [], target="graph", name="pq"), settings, alone=True)
+
+
+def grafted(
+    facts: Frame, others: Frame, entities: list[str], settings: kgraft.TrainSettings
+) -> TrainedModel:
+    """Train a student of facts whose teacher has the other facts, all entities linked."""
+    graphs = [
+        graph_of("graph", facts, entities, held_out=True),
+        graph_of("other", others, entities, held_out=False),
+    ]
+    rows = np.stack([np.arange(len(entities))] * 2, axis=1)
+    links = Links("graph", "other", rows, np.ones(len(rows), dtype=np.float32))
+    collection = collect(graphs, [links], target="graph", name="pq")
+    student = kgraft.RetrainSettings.model_validate(
+        {"model": settings.model, "rules": settings.rules}
+    )
+    teacher = kgraft.pretrain(
+        collection, settings.model_copy(update={"rules": kgraft.TrainSettings().rules})
+    )
+    return kgraft.retrain(collection, teacher, student)
 
 
 def measured(data: Path, name: str, settings: kgraft.TrainSettings) -> dict[str, Any]:
@@ -254,17 +200,40 @@ def measured(data: Path, name: str, settings: kgraft.TrainSettings) -> dict[str,
     ).unique(maintain_order=True)
     entities = sorted({*facts["head"], *facts["tail"]})
     parts = split(questions_of(file))
-    kept = np.random.default_rng(SEED).permutation(len(facts))[: len(facts) // 2]
+    order = np.random.default_rng(SEED).permutation(len(facts))
+    half, rest = (facts[np.sort(x)] for x in (order[: len(facts) // 2], order[len(facts) // 2 :]))
     found: dict[str, Any] = {"questions": [len(x) for x in parts], "facts": len(facts)}
-    for share, known in (("full", facts), ("half", facts[np.sort(kept)])):
-        seconds, model = timed(model_of, known, entities, settings)
-        own = ModelAnswers(model)
-        asked, choice = chosen(parts, EntityLinker(entities, EntitySearch(own.names)))
-        for system, by in (("kgraft", own), ("traversal", StatedAnswers(known))):
-            hits = [hit(question, ranked, entity, by) for question, ranked, entity in asked]
-            found[f"{share}_{system}"] = round(sum(hits) / len(hits), 4)
-        found[share] = {**choice, "training_seconds": round(seconds, 1)}
+    models = {
+        "full": (facts, lambda: alone(facts, entities, settings)),
+        "half": (half, lambda: alone(half, entities, settings)),
+        "grafted": (half, lambda: grafted(half, rest, entities, settings)),
+    }
+    for share, (known, make) in models.items():
+        seconds, model = timed(make)
+        found[share] = of_model(model, parts, StatedAnswers(known))
+        found[share]["training_seconds"] = round(seconds, 1)
+        print(name, share, json.dumps(found[share]), flush=True)
     found["paths"] = len(Counter(x.path for part in parts for x in part))
+    return found
+
+
+def of_model(
+    model: TrainedModel, parts: list[list[Question]], stated: StatedAnswers
+) -> dict[str, Any]:
+    """Return the figures of a model by the way that its paths are chosen."""
+    known, found = [*parts[0], *parts[1]], {}
+    for way in WAYS:
+        learned = None
+        if way != "by_names":
+            by_answers = way == "from_answers"
+            pairs = [
+                QuestionPair(x.text, answers=tuple(sorted(x.answers)))
+                if by_answers
+                else QuestionPair(x.text, "/".join(x.path))
+                for x in known
+            ]
+            learned = learn_questions(model, pairs)
+        found[way] = figures(QuestionAsker(asker(model), learned), parts[2], stated)
     return found
 
 
@@ -276,8 +245,9 @@ def measure(asked: Namespace) -> dict[str, Any]:
     found = {x: measured(Path(asked.data), x, settings) for x in asked.graphs}
     keys = {}
     for name, x in found.items():
-        keys |= {f"full_{name}": x["full_kgraft"], f"half_{name}": x["half_kgraft"]}
-        keys |= {f"traversal_half_{name}": x["half_traversal"]}
+        for share in ("full", "half", "grafted"):
+            keys[f"{share}_{name}"] = x[share]["from_paths"]["kgraft"]
+        keys[f"traversal_half_{name}"] = x["half"]["from_paths"]["traversal"]
     return {
         **keys,
         "figures": found,

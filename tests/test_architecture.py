@@ -50,7 +50,7 @@ METHODS = {
         "kgraft.inference.similar",
         "kgraft.model.directory",
         "kgraft.querying.answers",
-        "kgraft.querying.ask",
+        "kgraft.querying.questions",
         "kgraft.reporting.model_report",
         "kgraft.reporting.page",
     }

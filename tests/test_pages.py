@@ -153,6 +153,8 @@ def countries(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / "kgraft-demo" / "student").symlink_to(place / "student")
         (place / "questions.tsv").write_text("head\trelation\ttail\nSyria\tborders\t\n")
         (place / "new.tsv").write_text("Kosovo\tborders\tAlbania\n")
+        examples = next(x.text for x in blocks("asking.md") if x.text.startswith("question\t"))
+        (place / "examples.tsv").write_text(examples)
         run("kgraft complete student -o reviewed.csv", {})
         for ending in ("npz", "parquet", "safetensors", "txt", "usearch", "lancedb", "qdrant"):
             run(f"kgraft export student --out el.{ending} --name el", {})

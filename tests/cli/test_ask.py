@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,33 @@ def test_answers_are_printed_with_their_facts(student: Path, tmp_path: Path) -> 
         assert json.loads(again.stdout) == answers
 
 
+def test_questions_in_words_are_answered_and_learned(student: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="needs the extra 'questions'")
+    question = "which r1 has mine:3 ?"
+    shown = run("ask", student, question, "-k2")
+    assert shown.exit_code == 0, shown.output
+    assert "guessed by the names of relations" in shown.stderr
+    assert "r1(mine:3, " in shown.stdout
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("question\tpath\nwho follows mine:3\tr1\nwho precedes mine:3\t^r1\n")
+    own = tmp_path / "model"
+    shutil.copytree(student, own)
+    for options, file in (([], own / "questions.safetensors"), (["-o", tmp_path / "q"], None)):
+        made = run("questions", own, pairs, *options)
+        assert made.exit_code == 0, made.output
+        assert "2 paths learned from 2 questions" in made.stdout
+        assert (file or tmp_path / "q").is_file()
+    for model, options in ((own, []), (student, ["--learned", tmp_path / "q"])):
+        shown = run("ask", model, "who precedes mine:5", "--json", *options)
+        assert "mine:5: ^r1 (" in shown.stderr
+        assert "learned from 2 questions" in shown.stderr
+        assert all(set(x) >= {"bindings", "probability"} for x in json.loads(shown.stdout))
+    pairs.write_text("question\tpath\nwho follows mine:3\tr77\n")
+    wrong = run("questions", own, pairs)
+    assert wrong.exit_code == 1
+    assert "pairs.tsv, line 2: no entity or relation is called 'r77'" in wrong.output
+
+
 def test_counts_and_yes(student: Path) -> None:
     shown = run("ask", student, "SELECT (COUNT(DISTINCT ?x) AS ?n) { <mine:3> :r1 ?x }")
     assert "stated" in shown.output
@@ -53,5 +81,7 @@ def test_counts_and_yes(student: Path) -> None:
 )
 def test_errors_are_sentences(student: Path, query: str, problem: str) -> None:
     shown = run("ask", student, query)
+    assert isinstance(shown.exception, SystemExit), shown.exception
     assert shown.exit_code == 1
     assert problem in " ".join(shown.output.split())
+    assert shown.output.count("path of a file") == ("nor a file" in problem)

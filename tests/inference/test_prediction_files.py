@@ -78,7 +78,7 @@ def test_a_file_may_ask_nothing(tmp_path: Path, predictor: Predictor) -> None:
     ("line", "complaint"),
     [
         ("\tr1\t", "line 3: a query gives two of head, relation and tail"),
-        ("A\tr1\tA", "line 3: a query gives two of head, relation and tail"),
+        ("\t\tA", "line 3: a query gives two of head, relation and tail"),
         ("A\tr99\t", r"line 3: no entity .* called 'r99'; did you mean [^?]*\? Correct"),
         ("nobody\tr1\t", "line 3: no entity or relation is called 'nobody'"),
         ("A\tr1\t\tmore", "line 3: the line has 4 cells"),

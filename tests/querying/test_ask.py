@@ -6,6 +6,7 @@ import random
 from contextlib import suppress
 
 import numpy as np
+import polars as pl
 import pytest
 
 pytest.importorskip("rdflib", reason="needs the extra 'ask'")
@@ -14,10 +15,13 @@ from made_facts import SHAPES
 
 from kgraft.errors import KgraftError, UnknownNameError
 from kgraft.inference.predict import Predictor
-from kgraft.linking.collection import Collection
+from kgraft.io.interchange import from_frame
+from kgraft.linking.collection import Collection, collect
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.train import train
 from kgraft.querying.ask import Asker, asker
 from kgraft.querying.pattern import QueryError
+from kgraft.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,31 @@ def test_held_out_facts_are_stated_and_others_of_the_query_are_not(
     without = Asker(Predictor(student), own).ask(query)
     assert all((x.probability or 0) < 1 for x in without)
     assert model.facts.known is not None
+
+
+def test_an_entity_answers_a_query_about_itself_only_where_facts_are_loops() -> None:
+    names = [f"n{place}" for place in range(12)]
+    facts = [(x, "next", names[(place + 1) % 12]) for place, x in enumerate(names)]
+    facts += [(x, "same", x) for x in names[1:]]
+    frame = pl.DataFrame(facts, schema=["head", "relation", "tail"], orient="row")
+    settings = TrainSettings.model_validate({"model": {"width": 8}, "training": {"epochs": 2}})
+    model = train(collect([from_frame("g", frame)], [], target="g", name="g"), settings, alone=True)
+    for query in ("<n0> :next ?x", "?x :next <n0>"):
+        found = [x.bindings["x"] for x in model.ask(f"SELECT ?x {{ {query} }}", limit=12)]
+        assert len(found) == 11
+        assert "n0" not in found
+    assert "n0" in [x.bindings["x"] for x in model.ask("SELECT ?x { <n0> :same ?x }", limit=12)]
+    assert not model.ask("SELECT ?x { ?x :next ?x }")
+    back = model.ask("SELECT ?x { <n0> :next/^:next ?x }", limit=12)
+    assert back[0].bindings["x"] == "n0"  # Through another entity it may be.
+
+
+def test_a_stated_answer_of_any_score_leaves_the_others_finite(student: TrainedModel) -> None:
+    shares = np.full((1, len(asker(student).facts.rows)), -3.0, dtype=np.float32)
+    shares[0, 5] = 100.0
+    found = asker(student).facts.predicted(shares, np.array([0]), 0)
+    assert np.isfinite(found).all()
+    assert found[0, 5] <= 1
 
 
 def test_counts_are_expected_numbers(student: TrainedModel, path: tuple[str, ...]) -> None:

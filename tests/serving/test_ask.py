@@ -38,6 +38,16 @@ def test_an_answer_is_what_the_library_answers(
     assert len(ask(talk, {"query": many}).json()["answers"]) == 100
 
 
+def test_a_question_in_words_is_answered_too(talk: Talk, fact: tuple[str, str, str]) -> None:
+    head, relation, tail = fact
+    found = ask(talk, {"query": f"which {relation} has {head} ?", "limit": 3}).json()
+    assert found["reading"].startswith(f"{head}: {relation} (")
+    assert found["answers"][0]["bindings"] == {"x": tail}
+    answer = ask(talk, {"query": "which colour has the sky"})
+    assert answer.status_code == 422
+    assert "no entity of mine is named" in answer.json()["detail"]
+
+
 def test_wrong_requests_get_a_sentence(talk: Talk) -> None:
     for body, status, problem in (
         ({"query": "SELECT ?x { ?x :nowhere ?y }"}, 404, "'nowhere'"),

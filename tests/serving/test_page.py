@@ -6,10 +6,12 @@ Screenshots go to the directory that KGRAFT_SCREENSHOTS names, or to pytest's ow
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -109,8 +111,8 @@ def test_a_pattern_of_facts_is_asked_for(page: Page, url: str, fact: Fact) -> No
     page.goto(f"{url}/")
     page.get_by_role("link", name="Ask for a pattern of several facts").click()
     playwright.expect(heading(page)).to_have_text("Ask for a pattern of facts")
-    assert page.locator(".queries a").count() == 3
-    query = page.get_by_role("textbox", name="Query in SPARQL")
+    assert page.locator(".queries a").count() == 4
+    query = page.get_by_role("textbox", name="Query in SPARQL or words")
     query.fill(f"SELECT ?x WHERE {{ <{fact[0]}> <{fact[1]}> ?x }}")
     page.get_by_role("button", name="Ask").click()
     row = page.locator(".answers tbody tr", has=page.get_by_role("link", name=fact[2], exact=True))
@@ -123,6 +125,30 @@ def test_a_pattern_of_facts_is_asked_for(page: Page, url: str, fact: Fact) -> No
     page.go_back()
     page.locator(".answers .small a").first.click()
     playwright.expect(heading(page)).to_contain_text(" · ")
+
+
+def test_answers_are_drawn_with_their_facts(page: Page, url: str, fact: Fact) -> None:
+    query = f"SELECT ?x ?y {{ <{fact[0]}> <{fact[1]}> ?x . ?x <{fact[1]}> ?y }}"
+    page.goto(f"{url}/#/ask/{quote(query, safe='')}")
+    drawing = page.locator(".answers .drawing svg").first
+    drawing.wait_for()
+    assert drawing.locator(".box").count() == 3
+    assert drawing.locator(".edge").count() == 2
+    assert drawing.locator(".edge.target").count() >= 1
+    assert page.locator(".answers .edge.predicted").count() > 0
+    playwright.expect(drawing).to_have_attribute("aria-label", re.compile(re.escape(fact[2])))
+    places = [box.bounding_box()["x"] for box in drawing.locator(".box").all()]
+    assert len({round(x) for x in places}) == 3  # from left to right
+    assert page.locator(".legend").count() == 1
+
+
+def test_a_question_in_words_is_asked(page: Page, url: str, fact: Fact) -> None:
+    page.goto(f"{url}/#/ask")
+    page.get_by_role("textbox").last.fill(f"which {fact[1]} has {fact[0]} ?")
+    page.get_by_role("button", name="Ask").click()
+    row = page.locator(".answers tbody tr").first
+    playwright.expect(row).to_contain_text(fact[2])
+    playwright.expect(page.get_by_text("guessed by the names of relations")).to_be_visible()
 
 
 def test_an_entity_by_its_address(page: Page, url: str, fact: Fact) -> None:
@@ -212,6 +238,8 @@ def test_nothing_is_wider_than_the_window(
     )
     page = context.new_page()
     views = {"start": "", "entity": f"entity/{fact[0]}", "fact": f"fact/{'/'.join(fact)}"}
+    pattern = quote(f"SELECT ?x ?y {{ <{fact[0]}> <{fact[1]}> ?x . ?x <{fact[1]}> ?y }}", safe="")
+    views["answers"] = f"ask/{pattern}"
     for name, place in {**views, "lost": "entity/nobody"}.items():
         page.goto(f"{url}/#/{place}")
         heading(page).wait_for()

@@ -14,8 +14,9 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames
 from kgraft.model.trained_model import TrainedModel
+from kgraft.querying.words import normalized
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityIndex, Relation
-from kgraft.serving.search import EntitySearch, find_relations, normalized
+from kgraft.serving.search import EntitySearch, find_relations
 
 PLACES = {
     "http://x.org/Paris": "Paris",

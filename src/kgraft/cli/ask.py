@@ -1,4 +1,4 @@
-"""The command ``ask``: SPARQL over a graph that lacks facts."""
+"""The command ``ask``: SPARQL, and questions in words, over a graph that lacks facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ask(
         str,
         typer.Argument(
             metavar="QUERY",
-            help="SPARQL, a file of it, or - for standard input.",
+            help="SPARQL, a question in words, a file of either, or - for standard input.",
             show_default=False,
         ),
     ],
@@ -35,26 +35,43 @@ def ask(
         int, typer.Option("--limit", "-k", min=1, help="Answers, where the query sets no LIMIT.")
     ] = 10,
     source: NamesOption = None,
+    learned: Annotated[
+        Path | None,
+        typer.Option(
+            "--learned",
+            help="What 'kgraft questions' has written; by default what it left in the model's "
+            "directory, or else relations are recognized by their names.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a pattern of facts, stated or not, with probabilities, by SPARQL.
+    """Answer a pattern of facts, stated or not, with probabilities: by SPARQL, or in words.
 
     SELECT, ASK and COUNT; UNION, FILTER NOT EXISTS, MINUS, VALUES. Names are written :Name,
-    "a name with spaces" or <an IRI>.
+    "a name with spaces" or <an IRI>. A question in words has the name of one entity.
     """
     with report_errors():
         from kgraft.model.directory import load_model
-        from kgraft.querying.ask import ask
+        from kgraft.querying.path_ranker import LearnedPaths
+        from kgraft.querying.questions import QuestionAnswers, ask, is_question, learned_beside
 
         text = _text(query)
-        answers = ask(load_model(model), text, limit=limit, source=source)
+        known = None
+        if is_question(text):
+            known = LearnedPaths.read(learned) if learned else learned_beside(model)
+        answers = ask(load_model(model), text, limit=limit, source=source, learned=known)
+        if isinstance(answers, QuestionAnswers):
+            _note(answers.reading)
         if as_json:
             print_json([asdict(answer) for answer in answers])
             return
         out.print(_table(answers))
         if answers.bounded:
-            note = "The search was bounded: there may be further answers that are as probable."
-            Terminal(stderr=True).print(note, highlight=False, soft_wrap=True)
+            _note("The search was bounded: there may be further answers that are as probable.")
+
+
+def _note(text: str) -> None:
+    Terminal(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 
 def _text(query: str) -> str:
@@ -63,13 +80,18 @@ def _text(query: str) -> str:
         return sys.stdin.read().removeprefix("\ufeff")
     if "{" in query:
         return query
+    from kgraft.querying.questions import is_question
     from kgraft.system.files import read_text
 
     try:
         return read_text(Path(query))
     except (DataError, ValueError) as error:
+        if is_question(query):
+            return query
+        reason = getattr(error, "problem", error)
         raise DataError(
-            f"the query is neither SPARQL, which has a pattern in braces, nor a file ({error})",
+            "the query is neither SPARQL, which has a pattern in braces, nor a question, which has "
+            f"several words, nor a file ({reason})",
             remedy="Write SELECT ?x WHERE { ?x :relation :Entity }, or the path of a file",
         ) from None
 

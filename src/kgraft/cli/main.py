@@ -42,6 +42,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.ask:ask",
             "kgraft ask student 'SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }'",
         ),
+        "questions": (
+            "kgraft.cli.questions:questions",
+            "kgraft questions student examples.tsv",
+        ),
         "complete": (
             "kgraft.cli.complete:complete",
             "kgraft complete student -o new.parquet --least 0.9",

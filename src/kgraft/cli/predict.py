@@ -35,7 +35,8 @@ AT_ONCE = 2048
 QueriesOption = Annotated[
     Path | None,
     typer.Option(
-        "--queries", help="TSV file of queries, with columns head, relation and tail, one empty."
+        "--queries",
+        help="TSV file of queries, with columns head, relation and tail, one or none empty.",
     ),
 ]
 
@@ -62,7 +63,7 @@ def predict(
 ) -> None:
     """Answer (h, r, ?), (?, r, t) or (h, ?, t): give two of --head, --relation, --tail.
 
-    Or answer a file of such queries (--queries).
+    With all three, say how probable the fact is. Or answer a file of such queries (--queries).
     """
     with report_errors():
         from kgraft.inference.predict import Predictor, Query

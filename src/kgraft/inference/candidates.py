@@ -94,8 +94,7 @@ class Candidates:
     ) -> Iterator[tuple[slice, TopCandidates]]:
         """Yield the best candidates of queries, in blocks; facts known to be false are none.
 
-        An entity is no candidate of a query about itself, unless a source states a fact along the
-        relation that leads from an entity to itself.
+        The queries' own entities that ``own`` returns are left out.
 
         Args:
             anchors: The model's rows of the given entities, which have a vector, int64 ``(n,)``.
@@ -173,12 +172,25 @@ class Candidates:
         found: Rows = column[column >= 0]
         return found
 
+    def own(self, anchors: Rows, relations: Rows) -> tuple[Rows, Rows]:
+        """Return the queries ``(n,)`` whose entity is no answer itself, and its candidate ``(n,)``.
+
+        An entity may answer a query about itself where a source states a fact along the relation
+        that leads from an entity to itself.
+
+        Args:
+            anchors: The model's rows of the given entities, ``(b,)``.
+            relations: The model's rows of relations, ``(b,)``.
+        """
+        column = self._column[anchors]
+        query = np.flatnonzero((column >= 0) & ~self._has_loops[relations])
+        return query, column[query]
+
     def _without_loops(self, scores: Tensor, anchors: Rows, relations: Rows) -> Tensor:
         """Return scores ``(b, c)`` with -inf for the query's entity, where no fact is a loop."""
-        own = self._column[anchors]
-        query = np.flatnonzero((own >= 0) & ~self._has_loops[relations])
+        query, own = self.own(anchors, relations)
         left = scores.clone()
-        left[torch.from_numpy(query), torch.from_numpy(own[query])] = -torch.inf
+        left[torch.from_numpy(query), torch.from_numpy(own)] = -torch.inf
         return left
 
     @cached_property

@@ -26,10 +26,13 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.rules.evidence_index import EvidenceIndex
 from kgraft.system.forks import require_threads
 
+JUDGED = 100
+"""Relations between two entities whose probability is looked at, the best by vectors."""
+
 
 @dataclass(frozen=True)
 class Query:
-    """A query ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``.
+    """A query ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``; or a fact, to judge it.
 
     Args:
         head: Name or label of the head, or None to ask for it.
@@ -37,7 +40,7 @@ class Query:
         tail: Name or label of the tail, or None.
 
     Raises:
-        ValueError: If not exactly two of the three are given.
+        ValueError: If fewer than two of the three are given.
     """
 
     head: str | None = None
@@ -45,13 +48,15 @@ class Query:
     tail: str | None = None
 
     def __post_init__(self) -> None:
-        if [self.head, self.relation, self.tail].count(None) != 1:
-            raise ValueError("a query gives two of head, relation and tail, and asks for the third")
+        if [self.head, self.relation, self.tail].count(None) > 1:
+            raise ValueError(
+                "a query gives two of head, relation and tail, and asks for the third; or all three"
+            )
 
     @property
     def asked(self) -> str:
-        """The missing part: head, relation or tail."""
-        return next(role for role in ROLES if getattr(self, role) is None)
+        """The missing part: head, relation or tail; ``fact`` where none is missing."""
+        return next((role for role in ROLES if getattr(self, role) is None), "fact")
 
 
 @dataclass(frozen=True)
@@ -201,12 +206,12 @@ class Predictor:
         """Answer queries, in blocks.
 
         Args:
-            queries: Queries for heads, relations or tails, in any mix.
+            queries: Queries for heads, relations or tails, and facts, in any mix.
             k: The maximum number of answers to each.
             typed: Answer only with entities in the observed domain or range of the relation.
 
         Returns:
-            For each query its answers, from the best score down.
+            For each query its answers, the best first; for each fact itself.
 
         Raises:
             UnknownNameError: If a name is unknown, a label belongs to several entities, or an
@@ -224,15 +229,17 @@ class Predictor:
                 asked["tail"].append((place, head, relation))
             elif query.head is None:
                 asked["head"].append((place, tail, relation))
-            else:
+            elif query.relation is None:
                 found[place] += self._relations(head, tail, k, typed=typed)
+            else:
+                found[place].append(self._fact(head, relation, tail))
         for side, rows in asked.items():
             if rows:
                 self._entities(found, np.array(rows, dtype=np.int64), side, k, typed=typed)
         return found
 
     def resolve(self, query: Query) -> tuple[int, int, int]:
-        """Return the source's rows of a query's head, relation and tail, -1 for the missing one.
+        """Return the source's rows of a query's head, relation and tail, -1 for a missing one.
 
         Raises:
             UnknownNameError: If a name is unknown, a label belongs to several entities, or an
@@ -266,7 +273,7 @@ class Predictor:
                 found[number].append(prediction)
 
     def _relations(self, head: int, tail: int, k: int, *, typed: bool) -> list[Prediction]:
-        """Return the best relations from one entity to another."""
+        """Return the most probable relations from one entity to another."""
         part, kge = self.names.part, self.model.kge
         start, end = part.entity_rows[[head, tail]].tolist()
         places = np.arange(len(part.relation_rows))
@@ -282,13 +289,28 @@ class Predictor:
         places = places[~self.names.known_false.contains(asked)]
         rows = part.relation_rows[places]
         heads, tails = (torch.full((len(rows),), row) for row in (start, end))
-        best = kge.score_facts(heads, torch.from_numpy(rows), tails).topk(min(k, len(rows)))
+        best = kge.score_facts(heads, torch.from_numpy(rows), tails).topk(min(JUDGED, len(rows)))
         chosen = best.indices.numpy()
         facts = np.stack(
             [np.full_like(chosen, head), places[chosen], np.full_like(chosen, tail)], axis=1
         )
         labels = [self.names.relation_label(row) for row in rows[chosen].tolist()]
-        return self._predictions(facts, labels, best.values.numpy(), np.full(len(chosen), np.nan))
+        scores, nothing = best.values.numpy(), np.full(len(chosen), np.nan)
+        found = self._predictions(facts, labels, scores, nothing)
+        return sorted(found, key=lambda x: (-(x.probability or 0.0), -x.score))[:k]
+
+    def _fact(self, head: int, relation: int, tail: int) -> Prediction:
+        """Return a fact of the source's rows, judged."""
+        fact = np.array([[head, relation, tail]])
+        row = self.names.part.joint(fact)[0].tolist()
+        scored = self.candidates.score_fact((row[0], row[1], row[2]))
+        if_asked = scored.probability_if_asked
+        return self._predictions(
+            fact,
+            [self.names.entity_label(row[2])],
+            np.array([scored.score], dtype=np.float32),
+            np.array([np.nan if if_asked is None else if_asked]),
+        )[0]
 
     def _predictions(
         self,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kgraft.inference.rules import ReadableRule
     from kgraft.inference.similar import Neighbour
     from kgraft.querying.answers import Answers
+    from kgraft.querying.questions import Learned
 
 Kind = Literal["single", "joint", "teacher", "student"]
 """``single``: of one graph; ``joint``: of all graphs, from scratch; ``teacher``: pre-trained;
@@ -109,8 +110,8 @@ class TrainedModel:
             overwrite: Whether a model there is replaced.
 
         Raises:
-            ModelDirectoryError: If the directory exists, and is not to be overwritten, or is not a
-                model directory, or if it cannot be written; what was there before stays.
+            ModelDirectoryError: If the directory exists and is not to be overwritten, or is no
+                model, or cannot be written; what was there before stays.
         """
         from kgraft.model.directory import save_model
 
@@ -144,9 +145,8 @@ class TrainedModel:
             include_trained: Rank facts that the model was trained on too; else they are left out.
 
         Raises:
-            UnknownNameError: If the collection has no such target.
-            DataError: If the graph has no facts in the split, the model was trained on all, or
-                does not know the names.
+            DataError, UnknownNameError: If the graph has no facts in the split, the model was
+                trained on all, or names are unknown.
             ValueError: If the model has no rules to answer by.
 
         Warns:
@@ -169,7 +169,7 @@ class TrainedModel:
         by: By | None = None,
         typed: bool = False,
     ) -> Results[Prediction]:
-        """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``: give two of the three.
+        """Answer ``(h, r, ?)``, ``(?, r, t)`` or ``(h, ?, t)``, or judge a fact: give all three.
 
         Args:
             head: Name or label of the head.
@@ -179,16 +179,16 @@ class TrainedModel:
                 model's target, or a teacher's first source.
             k: The maximum number of answers.
             by: How entities are ranked; by default the way that validation facts favour. Relations
-                are ranked by vectors.
+                are ranked by probability.
             typed: Answer only with entities in the observed domain or range of the relation.
 
         Returns:
-            Answers from the best score down.
+            Answers, the best first; of a fact, itself with its probability.
 
         Raises:
             UnknownNameError: If a name is unknown, a label belongs to several entities, or an
                 entity has no vector.
-            ValueError: If not exactly two of the three are given, ``k`` is below 1, or the model
+            ValueError: If fewer than two of the three are given, ``k`` is below 1, or the model
                 has no rules to answer by.
         """
         from kgraft.inference.predict import predict
@@ -208,8 +208,8 @@ class TrainedModel:
             links: A new entity, another source, and its name of the entity.
 
         Raises:
-            UnknownNameError: If a relation or source is unknown, or a label is ambiguous.
-            KgraftError: If the model has no target, or a link cannot be followed.
+            KgraftError: If a relation or source is unknown, a label is ambiguous, the model has no
+                target, or a link cannot be followed.
 
         Warns:
             KgraftWarning: If the model has no fact of an entity at the end of a link.
@@ -218,20 +218,23 @@ class TrainedModel:
 
         return fold_in(self, facts, links)
 
-    def ask(self, query: str, *, limit: int = 10, source: str | None = None) -> Answers:
-        """Answer SPARQL over the graph with the facts that it lacks, the most probable first.
+    def ask(
+        self, query: str, *, limit: int = 10, source: str | None = None, learned: Learned = None
+    ) -> Answers:
+        """Answer SPARQL or a question, also by facts that the graph lacks, the best answer first.
 
         Args:
-            query: SPARQL, as docs/asking.md has it: ``SELECT ?x WHERE { ?x :borders :Syria }``.
+            query: As docs/asking.md has it: ``SELECT ?x WHERE { ?x :borders :Syria }``, or words.
             limit: The maximum number of answers, where the query sets none.
             source: As in ``predict``.
+            learned: What questions mean, from ``kgraft.querying.questions.learn_questions``.
 
         Raises:
             KgraftError: If it cannot be read, has what is not supported, or an unknown name.
         """
-        from kgraft.querying.ask import ask
+        from kgraft.querying.questions import ask
 
-        return ask(self, query, limit=limit, source=source)
+        return ask(self, query, limit=limit, source=source, learned=learned)
 
     def explain(
         self,
@@ -284,8 +287,7 @@ class TrainedModel:
             n_examples: The maximum number of examples for each.
 
         Raises:
-            UnknownNameError: If the relation is unknown.
-            ValueError: If the model has no rules.
+            UnknownNameError, ValueError: If the relation is unknown, or the model has no rules.
         """
         from kgraft.inference.rules import rules
 
@@ -302,8 +304,7 @@ class TrainedModel:
             min_probability: The least probability that a fact is wrong.
 
         Raises:
-            ValueError: If ``k`` is below 1.
-            KgraftError: If there is no fact to check.
+            ValueError, KgraftError: If ``k`` is below 1, or there is no fact to check.
         """
         from kgraft.inference.check import check
 
@@ -331,8 +332,7 @@ class TrainedModel:
             include_trained: As in ``evaluate``.
 
         Raises:
-            KgraftError: If the file is there already and no report.
-            UnknownNameError: If the collection has no such target.
+            KgraftError: If the file is there already and no report, or there is no such target.
         """
         from kgraft.reporting.model_report import report
         from kgraft.reporting.page import check_replaceable, write_page

@@ -57,6 +57,21 @@ def encode(texts: pl.Series, encoders: Sequence[str]) -> Floats:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+def sentence_vectors(texts: Sequence[str], encoder: str) -> Floats:
+    """Return vectors by a sentence encoder, which do not depend on each other, ``(n, D)``.
+
+    Raises:
+        DataError: If there is no such encoder.
+        KgraftError: If its library is not installed.
+    """
+    if encoder.partition(":")[0] not in ("sentence-transformers", "model2vec"):
+        raise DataError(
+            f"there is no sentence encoder {encoder!r}",
+            remedy="Name tfidf, sentence-transformers:MODEL or model2vec:MODEL",
+        )
+    return _encoded(texts, encoder)
+
+
 def _encoded(texts: Sequence[str], encoder: str) -> Floats:
     kind, _, name = encoder.partition(":")
     by_name: Mapping[str, Callable[[Sequence[str], str], Floats]] = {

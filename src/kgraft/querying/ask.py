@@ -20,7 +20,6 @@ from kgraft.querying.names import QueryNames
 from kgraft.querying.pattern import Atom, Branch, PatternQuery, QueryError, Term
 from kgraft.querying.solve import ROWS, Assignments, Solver
 from kgraft.querying.sparql import read_query
-from kgraft.system.forks import require_threads
 
 ANSWERS = 10
 """Answers by default."""
@@ -38,14 +37,6 @@ STATED = 1 - 1e-6
 """Probability from which on an assignment rests on stated facts."""
 
 Row = tuple[int, ...]
-
-
-def ask(
-    model: TrainedModel, query: str, *, limit: int = ANSWERS, source: str | None = None
-) -> Answers:
-    """Answer a query, as ``TrainedModel.ask`` says."""
-    require_threads()
-    return asker(model, source).ask(query, limit=limit)
 
 
 def asker(model: TrainedModel, source: str | None = None) -> Asker:
@@ -79,7 +70,7 @@ class Asker:
         self._predictor = predictor
         self.names = predictor.names
         self.facts = ModelFacts(predictor, own)
-        self._query_names = QueryNames(predictor.names)
+        self.query_names = QueryNames(predictor.names)
 
     def read(self, text: str) -> PatternQuery:
         """Return a query in the model's rows.
@@ -88,7 +79,7 @@ class Asker:
             QueryError: If it cannot be read, or has what is not supported.
             UnknownNameError: If a name is unknown.
         """
-        return read_query(text, self._query_names)
+        return read_query(text, self.query_names)
 
     def ask(
         self,
@@ -111,10 +102,20 @@ class Asker:
             UnknownNameError: If a name is unknown.
             ValueError: If ``limit`` is below 1.
         """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        return self.answer(self.read(text), limit=limit, most=most, deadline=deadline)
+
+    def answer(
+        self,
+        query: PatternQuery,
+        *,
+        limit: int = ANSWERS,
+        most: int = MOST_ANSWERS,
+        deadline: float | None = None,
+    ) -> Answers:
+        """Answer a query that has been read, as ``ask``; ``deadline`` is by ``time.monotonic``."""
         if limit < 1:
             raise ValueError(f"limit is at least 1, not {limit}")
-        query = self.read(text)
-        deadline = None if seconds is None else time.monotonic() + seconds
         if query.form == "count":
             return self._count(query, deadline)
         most = min(limit if query.limit is None else query.limit, most)

@@ -85,6 +85,7 @@ class ModelFacts:
         anchors, relations = self.rows[columns], np.full(len(columns), relation)
         shares = self.predictor.candidates.shares(anchors, relations, side).numpy()
         found = self.predicted(shares, columns, along)
+        found[self.predictor.candidates.own(anchors, relations)] = 0.0
         for known, value in ((self.predictor.names.known_false, 0.0), (self.known, 1.0)):
             query, entity = known.answers(anchors, relations, side)
             column = self._column[entity]
@@ -101,7 +102,8 @@ class ModelFacts:
         """
         place, _ = self.stated(columns, along)
         number = self.missing.expected(along, np.bincount(place, minlength=len(columns)))
-        expected = np.exp(shares) * number[:, None].astype(np.float32)
+        # Only stated answers have shares above 1.
+        expected = np.exp(np.minimum(shares, 0)) * number[:, None].astype(np.float32)
         found: NDArray[np.float32] = np.minimum(-np.expm1(-expected), MAX_PROBABILITY)
         return found
 

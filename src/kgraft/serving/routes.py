@@ -52,7 +52,7 @@ async def predict(request: Request, asked: PredictMany) -> Response:
 
 @v1.get("/predict", response_model=Predictions)
 async def predict_one(request: Request, asked: Annotated[PredictOne, Query()]) -> Response:
-    """Answer one query, given by two of head, relation and tail."""
+    """Answer one query, given by two of head, relation and tail, or judge a fact."""
     job = PredictJob((asked.query(),), asked.k, asked.typed)
     return Response(await _queue(request).predict(job), media_type=JSON)
 

@@ -48,7 +48,7 @@ class PredictJob:
 
 
 class PredictQuery(BaseModel):
-    """Two of head, relation and tail; the third is predicted."""
+    """Two of head, relation and tail; the third is predicted. All three are a fact to judge."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,7 +103,7 @@ class PredictMany(BaseModel):
     queries: list[PredictQuery] = Field(
         min_length=1,
         max_length=MAX_QUERIES,
-        description="Queries, each with two of head, relation, tail.",
+        description="Queries, each with two of head, relation, tail, or all three.",
     )
     facts: list[NewFact] = Field(
         default=[],
@@ -128,14 +128,14 @@ class PredictMany(BaseModel):
 
 
 class AskQuery(BaseModel):
-    """A query in SPARQL."""
+    """A query in SPARQL, or a question in words."""
 
     model_config = ConfigDict(extra="forbid")
 
     query: str = Field(
         min_length=1,
         max_length=MAX_QUERY_LENGTH,
-        description="SELECT or ASK, as docs/asking.md describes it.",
+        description="SELECT or ASK, or a question in words, as docs/asking.md describes it.",
         examples=["SELECT ?x WHERE { ?x :borders :Syria ; :languages :Arabic }"],
     )
     limit: K = 10
@@ -143,15 +143,17 @@ class AskQuery(BaseModel):
 
 @dataclass(frozen=True)
 class AskAnswers:
-    """Answers to a query in SPARQL, best first.
+    """Answers to a query in SPARQL or a question in words, best first.
 
     Args:
         answers: The answers.
         bounded: Whether others that were not looked at may be as probable.
+        reading: How a question was understood: its entity, and the relations that it may mean.
     """
 
     answers: list[Answer]
     bounded: bool
+    reading: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
@@ -12,14 +11,13 @@ import polars as pl
 from rapidfuzz import fuzz, process
 
 from kgraft.inference.names import ModelNames
+from kgraft.querying.words import name_words, normalized
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, Entity, Relation
 
 MIN_SIMILARITY = 0.7  # of another spelling, from 0 to 1; also the least ratio of the lengths
 MAX_RANKED = 1_000  # matching texts that are ranked; short prefixes match very many
 MAX_TEXT = 100  # characters of a search or a label that are compared
 
-_WORDS = re.compile(r"[^\W_]+")
-_PARTS = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 _LAST = chr(0x10FFFF)  # texts with a prefix sort before ``prefix + _LAST``
 
 
@@ -110,8 +108,7 @@ class EntitySearch:
 def find_relations(relations: Iterable[Relation], text: str, limit: int) -> list[Relation]:
     """Return the relations whose names have all words of a text, or else resemble it."""
     words = normalized(text[:MAX_TEXT]).split()
-    # A name as ``parentOf`` or ``parent_of`` is told apart into words.
-    by_text = [(" ".join(_PARTS.findall(x.name[:MAX_TEXT])).lower(), x) for x in relations]
+    by_text = [(" ".join(name_words(x.name[:MAX_TEXT])), x) for x in relations]
     found = [x for name, x in by_text if words and all(word in name for word in words)]
     if not found and words:
         best = process.extract(
@@ -123,11 +120,3 @@ def find_relations(relations: Iterable[Relation], text: str, limit: int) -> list
         )
         found = [by_text[at][1] for _, _, at in best]
     return found[:limit]
-
-
-def normalized(text: str) -> str:
-    """Return a text in lower case, without accents and punctuation."""
-    if text.isascii():
-        return " ".join(_WORDS.findall(text.lower()))
-    plain = "".join(x for x in unicodedata.normalize("NFKD", text) if not unicodedata.combining(x))
-    return " ".join(_WORDS.findall(plain.casefold()))

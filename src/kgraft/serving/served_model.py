@@ -20,6 +20,7 @@ from kgraft.inference.predict import Prediction, Predictor, Query
 from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
 from kgraft.querying.ask import Asker
+from kgraft.querying.questions import QuestionAsker, is_question, learned_beside
 from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
 from kgraft.serving.schema import (
@@ -103,6 +104,7 @@ class ServedModel:
         self._candidate = {name: at for at, name in enumerate(names)}
         self._explainer = Explainer(self.predictor)
         self._asker = Asker(self.predictor)
+        self._questions = QuestionAsker(self._asker, learned_beside(directory))
         self.info = self._info()
         self.info_json = encoded(self.info)
 
@@ -157,14 +159,17 @@ class ServedModel:
         return tuple(map(tuple, answers))
 
     def ask(self, query: str, limit: int, seconds: float, most: int = MAX_ANSWERS) -> AskAnswers:
-        """Answer a query in SPARQL, with so many answers at most, whatever its own limit is.
+        """Answer SPARQL or a question, with so many answers at most, whatever its own limit is.
 
         Raises:
             QueryError: If it cannot be read, has what is not supported, or takes too long.
             UnknownNameError: If a name is unknown.
         """
-        found = self._asker.ask(query, limit=limit, most=most, seconds=seconds)
-        return AskAnswers(list(found), found.bounded)
+        if not is_question(query):
+            found = self._asker.ask(query, limit=limit, most=most, seconds=seconds)
+            return AskAnswers(list(found), found.bounded)
+        answers = self._questions.ask(query, limit=limit, most=most, seconds=seconds)
+        return AskAnswers(list(answers), answers.bounded, answers.reading)
 
     def similar(self, entity: str, k: int) -> SimilarEntities:
         """Return an entity's position on the map, and the most similar entities with theirs."""

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from entity_types import TypeRanks, frequencies, with_types
+from entity_types import TypeRanks, frequencies, read_facts, two_sources, with_types
 
 import kgraft
 
@@ -36,7 +36,7 @@ def codex(tmp_path: Path) -> Path:
 
 
 def test_types_alone_are_held_out_a_tenth_each(codex: Path) -> None:
-    graph = with_types(codex, "s", 0)
+    graph = with_types(*read_facts(codex, "s"), 0)
     relation = graph.relations.row("type")
     for split in (graph.valid, graph.test):
         assert len(split) == 15
@@ -44,9 +44,27 @@ def test_types_alone_are_held_out_a_tenth_each(codex: Path) -> None:
     assert (graph.train[:, 1] == relation).sum() == 120
     assert len(graph.train) == 100 + 120
     assert "Q902" not in graph.entities.names.to_list()
-    again = with_types(codex, "s", 0)
+    again = with_types(*read_facts(codex, "s"), 0)
     assert np.array_equal(graph.test, again.test)
-    assert not np.array_equal(graph.test, with_types(codex, "s", 1).test)
+    assert not np.array_equal(graph.test, with_types(*read_facts(codex, "s"), 1).test)
+
+
+def test_a_held_out_type_of_the_target_is_stated_by_neither_source(codex: Path) -> None:
+    collection = two_sources(codex, "s", 0)
+    target, other = collection.target_graph, collection.graphs["other"]
+
+    def typed(graph: kgraft.KnowledgeGraph, split: str) -> set[str]:
+        facts = getattr(graph, split)
+        facts = facts[facts[:, 1] == graph.relations.row("type")]
+        return {graph.entities.name(x) for x in facts[:, 0].tolist()}
+
+    own = typed(target, "train") | typed(target, "valid") | typed(target, "test")
+    assert 45 <= len(own) <= 50  # An entity without another fact is left out.
+    assert own.isdisjoint(typed(other, "train"))
+    assert len(typed(other, "train")) == 50
+    assert 120 <= len(other.train) <= 130  # Half of the facts, and types of 50 entities.
+    assert len(collection.links) == 1
+    assert len(collection.links[0].pairs) > 50
 
 
 def test_ranks_are_filtered_without_humans_and_ties_count_half() -> None:
@@ -95,12 +113,17 @@ def test_the_report_has_all_three_systems(
         "--out",
         str(out),
     ]
+    (codex / "codex-s").rename(codex / "codex-m")
+    options[1] = "m"
     entity_types.main([str(codex), *options])
+    entity_types.main([str(codex), *options, "--grafted", "1"])
     report = json.loads(out.read_text())
     assert {"mrr", "frequency_mrr", "pykeen_mrr"} <= report.keys()
-    assert [x["seed"] for x in report["splits"]] == [0, 1]
-    assert report["mrr"] == pytest.approx(
-        np.mean([x["kgraft"]["mrr"] for x in report["splits"]]), abs=1e-4
-    )
-    assert all(x["test_facts_without_human"] <= 15 for x in report["splits"])
+    splits = report["m"]["splits"]
+    assert [x["seed"] for x in splits] == [0, 1]
+    assert report["mrr"] == pytest.approx(np.mean([x["kgraft"]["mrr"] for x in splits]), abs=1e-4)
+    assert all(x["test_facts_without_human"] <= 15 for x in splits)
+    figures = report["m_grafted"]["figures"]
+    assert set(figures) == {"alone", "grafted", "frequency", "pykeen"}
+    assert all(set(x) >= {"mrr", "macro_mrr", "hits@1", "hits@10"} for x in figures.values())
     assert str(tmp_path) not in out.read_text()

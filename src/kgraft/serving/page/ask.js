@@ -1,5 +1,6 @@
-// The view of a question: a pattern of facts in SPARQL, its answers, and the facts they rest on.
+// The view of a question: a pattern of facts in SPARQL or words, its answers, and the facts they rest on.
 
+import { drawAnswer } from "./answer_drawing.js";
 import { card, chips, element, entityAddress, factAddress, modelInfo, percent, request } from "./common.js";
 
 const LIMIT = 20; // answers shown
@@ -13,7 +14,7 @@ export async function showAsk(query = "") {
   const found = query ? await answersTo(query) : null;
   const title = element("div", { class: "title" },
     element("h1", {}, "Ask for a pattern of facts"),
-    element("p", { class: "soft" }, "In SPARQL. Facts that are not stated take part with their probability."));
+    element("p", { class: "soft" }, "In SPARQL, or in words with the name of an entity. Facts that are not stated take part with their probability."));
   return [element("article", { class: "column" }, title, questionCard(query, info), found && answersCard(found, info)), "Ask"];
 }
 
@@ -30,7 +31,7 @@ async function answersTo(query) {
 function questionCard(query, info) {
   const field = element("textarea", { id: "query", rows: "4", spellcheck: "false", autocapitalize: "off" }, query);
   const form = element("form", { class: "query" },
-    element("label", { for: "query", class: "unseen" }, "Query in SPARQL"), field, element("button", { type: "submit" }, "Ask"));
+    element("label", { for: "query", class: "unseen" }, "Query in SPARQL or words"), field, element("button", { type: "submit" }, "Ask"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (field.value.trim()) location.assign(queryAddress(field.value.trim()));
@@ -45,11 +46,15 @@ function examplesFor({ examples, relations }) {
   const entity = term(examples[0].name);
   const [one, other] = [relations[0], relations.at(1) ?? relations[0]].map((x) => term(x.name));
   return [
+    `${inWords(relations[0].name)} of ${examples[0].label}?`,
     `SELECT ?x WHERE { ${entity} ${one}/${other} ?x }`,
     `SELECT ?x ?y WHERE { ?x ${one} ${entity} . ?x ${other} ?y }`,
     `SELECT ?x WHERE { ${entity} ${one} ?x FILTER NOT EXISTS { ?x ${other} ?y } }`,
   ];
 }
+
+/** Return the words of a relation's name. */
+const inWords = (name) => (name.split(/[/#]/).pop().match(/[A-Z]?[^\W_A-Z]+|[A-Z]+/g) ?? [name]).join(" ").toLowerCase();
 
 /** Return a name in SPARQL's notation. */
 function term(name) {
@@ -57,13 +62,17 @@ function term(name) {
   return /[\s<>"{}|^`\\]/.test(name) ? `:${name.replace(/\s/g, "_")}` : `<${name}>`;
 }
 
-function answersCard({ problem, answers, bounded }, info) {
+function answersCard({ problem, answers, bounded, reading }, info) {
   if (problem) return element("div", { class: "card", role: "alert" }, element("h2", {}, "No answer"), element("p", {}, problem));
-  if (!answers.length) return card("Answers", "None has a probability that is worth showing.");
+  if (!answers.length) return card("Answers", reading || null, "None has a probability that is worth showing.");
   const variables = Object.keys(answers[0].bindings);
   const heads = [...variables, "probability", "facts"].map((x) => element("th", { scope: "col" }, x));
-  const note = bounded ? "Others that were not looked at may be as probable." : null;
-  return card("Answers", note, element("div", { class: "wide" }, element("table", { class: "answers" },
+  const note = bounded ? "Others that were not looked at may be as probable." : "";
+  const key = (kind, text) => element("span", {}, element("i", { class: kind }), text);
+  const legend = element("p", { class: "legend", "aria-hidden": "true" },
+    key("target", `stated by ${info.source}`), key("background", "stated by other sources"), key("predicted", "inferred or predicted"));
+  const drawn = answers.some((x) => x.hops.length);
+  return card("Answers", [reading, note].filter(Boolean).join(" ") || null, drawn ? legend : null, element("div", { class: "wide" }, element("table", { class: "answers" },
     element("thead", {}, element("tr", {}, heads)),
     element("tbody", {}, answers.map((x) => answerRow(x, variables, info))))));
 }
@@ -76,7 +85,8 @@ function answerRow({ bindings, labels, probability, hops, stated }, variables, i
   return element("tr", {},
     variables.map((name) => element("td", {}, value(name))),
     element("td", {}, probability === null ? "" : percent(probability)),
-    element("td", {}, element("ul", { class: "small" }, facts)));
+    element("td", {}, element("ul", { class: "small" }, facts),
+      hops.length ? element("figure", { class: "drawing" }, drawAnswer({ hops, bindings }, info.source)) : null));
 }
 
 /** What a fact rests on: the sources that state it, a rule, or similar facts. */

@@ -5,7 +5,8 @@ import { shape, shortened } from "./common.js";
 
 const REASONS = 3; // reasons drawn
 const BETWEEN = 6; // most entities between head and tail
-const HEIGHT = 34; // of a box
+/** Height of a box. */
+export const HEIGHT = 34;
 const TIP = 9; // length of an arrow's tip
 const LINE = 84; // from one box to the next in a narrow drawing
 const NARROW = 340; // width of a narrow drawing
@@ -133,12 +134,13 @@ function distancesFrom({ head, tail }, facts) {
   return distances;
 }
 
-const boxShape = ({ x, y, width, label, layer, name }) => shape("g", {}, shape("title", {}, name),
+/** Return the drawing of a box. */
+export const boxShape = ({ x, y, width, label, layer, name }) => shape("g", {}, shape("title", {}, name),
   shape("rect", { class: `box ${layer}`, x: x - width / 2, y: y - HEIGHT / 2, width, height: HEIGHT, rx: HEIGHT / 2 }),
   shape("text", { x, y }, label));
 
 /** Return an arrow between two boxes, bent aside, and its label, moved down by so many lines. */
-function edge(from, to, label, kind, turn, lines, most) {
+export function edge(from, to, label, kind, turn, lines, most) {
   if (from === to) return { line: null, text: null };
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
