@@ -15,7 +15,7 @@ import torch
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
-from kgraft.model import directory as model_directory
+from kgraft.model import weight_files
 from kgraft.model.calibration import Calibration
 from kgraft.model.contents import check_encoder, check_manifest, check_rules
 from kgraft.model.directory import MANIFEST, load_model, save_model
@@ -152,9 +152,9 @@ def test_an_encoder_without_weights_is_refused_before_it_is_made() -> None:
 
 
 def test_too_little_memory_is_no_damage(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 4 bytes")
 
-    monkeypatch.setattr(model_directory, "read_verified_tensors", fail)
+    monkeypatch.setattr(weight_files, "read_verified_tensors", fail)
     with pytest.raises(ModelDirectoryError, match=r"too little memory for this .*larger"):
         load_model(saved)

@@ -341,7 +341,7 @@ def test_an_empty_directory_is_free(tmp_path: Path, model: TrainedModel) -> None
     assert load_model(tmp_path / "empty").kind == "joint"
 
 
-@pytest.mark.parametrize("step", ["save_file", "as_toml", "model_card", "checksum"])
+@pytest.mark.parametrize("step", ["write_weights", "as_toml", "model_card", "checksum"])
 def test_a_save_that_fails_midway_leaves_nothing(
     tmp_path: Path, model: TrainedModel, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
-from kgraft.model import directory as model_directory
-from kgraft.model import manifest
+from kgraft.model import weight_files
 from kgraft.model.directory import FILES, load_model, save_model
 from kgraft.model.manifest import MANIFEST
 from kgraft.model.trained_model import TrainedModel
+from kgraft.model.weight_files import WEIGHTS
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_manifest_that_is_huge_is_refused(saved: Path) -> None:
         load_model(saved)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, WEIGHTS])
 def test_a_pipe_in_place_of_a_file_is_refused(saved: Path, name: str) -> None:
     (saved / name).unlink()
     os.mkfifo(saved / name)
@@ -68,15 +68,15 @@ def test_a_loaded_model_stays_what_it_was_when_its_files_change(saved: Path) -> 
 def test_a_file_that_changes_while_it_is_read_is_an_error(
     saved: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    real = model_directory.read_verified_tensors
+    real = weight_files.read_verified_tensors
 
-    def read(path: Path, known: Any) -> Any:
+    def read(path: Path, known: Any, **how: Any) -> Any:
         # All files have been verified; this one is another while its content is taken.
         content = (saved / name).read_bytes()
         (saved / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-        return real(path, known)
+        return real(path, known, **how)
 
-    monkeypatch.setattr(model_directory, "read_verified_tensors", read)
+    monkeypatch.setattr(weight_files, "read_verified_tensors", read)
     with pytest.raises(ModelDirectoryError, match=f"{name}: this file was changed or cut off"):
         load_model(saved)
 
@@ -84,6 +84,6 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(
 def test_weights_larger_than_the_free_memory_are_refused(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest, "available", lambda: 100)
+    monkeypatch.setattr(weight_files, "available", lambda: 100)
     with pytest.raises(ModelDirectoryError, match=r"weights\.safetensors: the weights take .*free"):
         load_model(saved)

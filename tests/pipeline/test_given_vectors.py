@@ -141,8 +141,10 @@ def test_texts_tell_of_what_entities_have_in_common(
 
 def test_one_form_is_made_of_any_vectors() -> None:
     draw = torch.Generator().manual_seed(0)
-    rows = 100 + torch.randn(50, 7, generator=draw) * torch.tensor([9.0, 5, 1, 1, 1, 1, 0])
-    found = normalised(rows, np.array([3, -1, *range(50)]))
+    scales = torch.tensor([9.0, 5, 1, 1, 1, 1, 0, 0])
+    rows = 100 + torch.randn(50, 8, generator=draw) * scales
+    teacher = KgeModel(ModelSettings(width=8), rows, torch.zeros(0, 8))
+    found = normalised(teacher, np.array([3, -1, *range(50)]))
     assert found.shape == (52, 6)
     assert not found[1].any()
     assert torch.equal(found[0], found[5])

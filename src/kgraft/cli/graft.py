@@ -87,7 +87,7 @@ def graft(
     from kgraft.model.directory import load_model
 
     def prepare(chosen: GraftSettings) -> TrainingJob:
-        model = load_model(teacher)
+        model = load_model(teacher, lazy=True)
         asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
         linked = link_target(collection, model, chosen.align, **asked)
         if decisions:

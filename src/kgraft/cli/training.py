@@ -220,7 +220,7 @@ def retrain(
         asked: Any = {"target": target, "start": start, "allow_unlinked": allow_unlinked}
 
         def prepare(chosen: RetrainSettings) -> TrainingJob:
-            model = load_model(teacher)
+            model = load_model(teacher, lazy=True)
             known = read_collection(collection, model.graph.graphs(), allow_outside=allow_outside)
             known = decided(known, decisions or (), target)
 

@@ -14,7 +14,8 @@ attributes.parquet     of some teachers: source, entity (row of the source's nam
                        attribute, value, datatype, language: the literals that aligning can use
 rules.parquet          with rules: the columns of ``kgraft.rules.rules``
 weights.safetensors    ``entities`` (n, D), ``relations`` (2 m, D), ``encoder.*``, ``prior.*``;
-                       with rules, ``ensemble`` (2 m, F)
+                       with rules, ``ensemble`` (2 m, F); large ones in shards with an index,
+                       see ``kgraft.model.weight_files``
 calibration.json       with validation facts: points of ``Calibration``, by way to answer
 fact_probability.json  with validation facts: ``FactProbability``, with the target's completeness
 training.jsonl         a line for each epoch
@@ -32,16 +33,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, ModelDirectoryError, SettingsError
@@ -70,30 +69,26 @@ from kgraft.model.graph_tables import (
     write_joint_graph,
 )
 from kgraft.model.hub import downloaded
-from kgraft.model.kge import KgeModel
+from kgraft.model.kge import KgeModel, make_encoder
 from kgraft.model.manifest import (
     FORMAT,
     MANIFEST,
     READ_ERRORS,
     checksum,
     read_manifest,
-    read_verified_tensors,
     unreadable,
     verified_files,
 )
 from kgraft.model.model_card import model_card
+from kgraft.model.stored_vectors import StoredKge, StoredRows
 from kgraft.model.trained_model import Kind, TrainedModel
+from kgraft.model.weight_files import read_weights, weight_files, write_weights
 from kgraft.rules.rules import BODY, Rules
-from kgraft.settings import RetrainSettings, TrainSettings
+from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
 from kgraft.system.forks import require_threads
 from kgraft.system.memory import is_used_up
 from kgraft.system.outputs import content, write_directory
 from kgraft.toml_settings import as_toml, read_settings
-
-BLOCK_ROWS = 1 << 16
-"""Rows of a table that are checked at a time."""
-
-WEIGHTS = "weights.safetensors"
 
 FACT_PROBABILITY = "fact_probability.json"
 
@@ -105,11 +100,13 @@ FILES = (
     "entities.parquet",
     "relations.parquet",
     FACTS,
-    WEIGHTS,
     "training.jsonl",
     "metrics.json",
 )
-"""Files that every model has, beside the manifest."""
+"""Files that every model has, beside the manifest and the weights."""
+
+ENCODER = "encoder."
+"""Begins the names of the encoder's weights."""
 
 FORMAT_ERRORS = (SafetensorError, pl.exceptions.PolarsError)
 """Errors of the libraries that read and write tensors and tables."""
@@ -162,12 +159,14 @@ def check_free(directory: Path, *, overwrite: bool) -> None:
         )
 
 
-def load_model(place: str | os.PathLike[str]) -> TrainedModel:
+def load_model(place: str | os.PathLike[str], *, lazy: bool = False) -> TrainedModel:
     """Read a model that ``TrainedModel.save`` has written.
 
     Args:
         place: Its directory; or ``hf://USER/NAME`` or ``hf://USER/NAME@REVISION``, a repository of
             the Hugging Face Hub, which is downloaded into the Hub's cache (extra ``hub``).
+        lazy: Leave the entities' vectors in their files, once verified, and read rows of them as
+            they are needed: of a teacher, re-training needs those of linked entities alone.
 
     Raises:
         ModelDirectoryError: If the directory is missing, damaged, or of another format, with the
@@ -179,10 +178,10 @@ def load_model(place: str | os.PathLike[str]) -> TrainedModel:
     manifest = read_manifest(directory)
     try:
         files = {name: manifest["files"].get(name) for name in (*FILES, *manifest["files"])}
-        files.pop(WEIGHTS)
-        files.pop(ATTRIBUTES, None)
+        for name in (*weight_files(files), ATTRIBUTES):
+            files.pop(name, None)
         with verified_files(directory, files):
-            return _read(directory, manifest)
+            return _read(directory, manifest, lazy=lazy)
     except PermissionError as error:
         raise unreadable(error) from None
     except (*READ_ERRORS, MemoryError, DataError, SettingsError, *FORMAT_ERRORS) as error:
@@ -206,8 +205,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
     write_joint_graph(model.graph, directory, reliability)
     write_by_source(model.held_out, directory / HELD_OUT)
     write_attributes(model.attributes(), directory)
-    weights = {name: value.contiguous() for name, value in weights.items()}
-    save_file(weights, directory / WEIGHTS)
+    write_weights(weights, directory)
     texts = {
         "settings.toml": as_toml(model.settings),
         "training.jsonl": "".join(json.dumps(entry) + "\n" for entry in model.log),
@@ -234,23 +232,16 @@ def _write(model: TrainedModel, directory: Path) -> None:
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
-def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
+def _read(directory: Path, manifest: dict[str, Any], *, lazy: bool) -> TrainedModel:
     check_manifest(manifest, get_args(Kind))
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
     graph = read_joint_graph(directory, manifest)
-    weights = read_verified_tensors(directory / WEIGHTS, manifest["files"][WEIGHTS])
-    check_encoder(settings.model, weights)
-    kge = KgeModel(settings.model, weights["entities"], weights["relations"])
-    if "prior.entities" in weights:
-        kge = kge.with_prior(FrequencyPrior(weights["prior.entities"], weights["prior.relations"]))
-    kge.copy_from(weights)
+    weights, stored = read_weights(directory, manifest["files"], leave=lazy)
+    kge = _kge(settings.model, weights, stored)
     enough = _min_vectors(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities
     if not enough or kge.n_relations != graph.n_relations:
         raise ValueError("the tables have more or fewer rows than there are names")
-    blocks = (block for value in weights.values() for block in torch.split(value, BLOCK_ROWS))
-    if not all(block.isfinite().all() for block in blocks):
-        raise ValueError("some weights are no finite numbers")
     metrics = read_metrics(directory / "metrics.json")
     calibrated = "calibration.json" in manifest["files"]
     more: dict[str, Any] = {}
@@ -271,6 +262,21 @@ def _read(directory: Path, manifest: dict[str, Any]) -> TrainedModel:
         held_out=read_by_source(directory / HELD_OUT, manifest),
         **more,
     )
+
+
+def _kge(
+    settings: ModelSettings, weights: Mapping[str, Tensor], stored: StoredRows | None
+) -> KgeModel:
+    """Return the vectors and the encoder; ``stored`` is the entity table if it is not in memory."""
+    check_encoder(settings, weights)
+    encoder, relations, prior = make_encoder(settings), weights["relations"], None
+    of_encoder = [name for name in weights if name.startswith(ENCODER)]
+    encoder.load_state_dict({name.removeprefix(ENCODER): weights[name] for name in of_encoder})
+    if "prior.entities" in weights:
+        prior = FrequencyPrior(weights["prior.entities"], weights["prior.relations"])
+    if stored is not None:
+        return StoredKge(settings, stored, relations, encoder, prior)
+    return KgeModel(settings, weights["entities"], relations, encoder, prior)
 
 
 def _read_fact_probability(path: Path, manifest: dict[str, Any]) -> FactProbability | None:

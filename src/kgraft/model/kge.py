@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.graph.known_facts import Side
+from kgraft.graph.vocabulary import Rows
 from kgraft.model.encoders import ComplEx, Encoder
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.model.path_encoders import Gru, Rsn, Transformer
@@ -105,7 +106,7 @@ class KgeModel:
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        return self.entities.device
+        return self.relations.device
 
     @property
     def n_entities(self) -> int:
@@ -121,8 +122,9 @@ class KgeModel:
     def n_parameters(self) -> int:
         """Number of trained and fitted parameters."""
         fitted = () if self.prior is None else self.prior.tensors().values()
-        own = (self.entities, self.relations, *self.encoder.parameters(), *fitted)
-        return sum(x.numel() for x in own)
+        own = (self.relations, *self.encoder.parameters(), *fitted)
+        others: int = sum(x.numel() for x in own)
+        return self.n_entities * self.settings.width + others
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights by name, sharing memory with the model."""
@@ -208,6 +210,18 @@ class KgeModel:
     def vectors(self, rows: Tensor | None = None) -> Tensor:
         """Return float vectors ``(..., D)`` of entity rows ``(...)``, by default all."""
         return (self.entities if rows is None else self.entities[rows]).to(self.relations.dtype)
+
+    def entity_rows(self, rows: Rows) -> Tensor:
+        """Return rows of the entity table, in its type, ``(n, D)``."""
+        return self.entities[torch.from_numpy(rows)]
+
+    def blocks(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all weights with their names, the entity table as blocks of its rows."""
+        for first in range(0, max(self.n_entities, 1), BLOCK_ROWS):
+            block = np.arange(first, min(first + BLOCK_ROWS, self.n_entities))
+            yield "entities", self.entity_rows(block)
+        prior = {} if self.prior is None else self.prior.tensors()
+        yield from {"relations": self.relations, **self.encoder.state_dict(), **prior}.items()
 
     def has_vector(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mask the entity rows that have a vector."""

@@ -11,12 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from kgraft.errors import DataError, ModelDirectoryError
-from kgraft.model.tensor_file import read_tensor_file
+from kgraft.model.tensor_file import TensorFile, read_tensor_file
 from kgraft.system.files import open_regular
-from kgraft.system.memory import available
 from kgraft.system.outputs import is_half_replaced
 
 FORMAT = 10
@@ -127,24 +124,23 @@ def _check_file(directory: Path, name: str, known: Any) -> tuple[int, int, int]:
     return state
 
 
-def read_verified_tensors(path: Path, known: Any) -> dict[str, Tensor]:
+def read_verified_tensors(path: Path, known: Any, **how: Any) -> TensorFile:
     """Read tensors whose bytes, as they are in memory, have the manifest's checksum.
 
+    Args:
+        path: The file.
+        known: Its checksum in the manifest; None if it is not named there.
+        how: Which tensors stay in the file, as in ``read_tensor_file``.
+
     Raises:
-        ModelDirectoryError: If the file is missing, was changed or cut off, or is larger than the
-            free memory.
+        ModelDirectoryError: If the file is missing, or was changed or cut off.
         ValueError: If it is no safetensors file.
     """
     _, _, size = _state(path)
     if known is None or known["bytes"] != size:
         raise _changed(path)
-    if size > (free := available()):
-        raise ModelDirectoryError(
-            f"{path}: the weights take {size / 2**30:,.1f} GiB of memory, and "
-            f"{free / 2**30:,.1f} are free. Take a larger machine."
-        )
     try:
-        found = read_tensor_file(path)
+        found = read_tensor_file(path, **how)
     except (*READ_ERRORS, DataError):
         # That the file was changed says more than where it first shows.
         if checksum(path) != known:
@@ -152,7 +148,7 @@ def read_verified_tensors(path: Path, known: Any) -> dict[str, Tensor]:
         raise
     if {"bytes": found.size, "sha256": found.sha256} != known:
         raise _changed(path)
-    return found.tensors
+    return found
 
 
 def _state(path: Path) -> tuple[int, int, int]:

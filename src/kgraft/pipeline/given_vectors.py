@@ -56,25 +56,25 @@ def given_teacher(teacher: KgeModel, subgraph: LinkedSubgraph) -> tuple[KgeModel
         subgraph: The subgraph, in the teacher's rows.
     """
     rows = subgraph.teacher_entities
-    given = normalised(teacher.entities, rows)
+    given = normalised(teacher, rows)
     width = given.shape[1]
     kge = KgeModel(ModelSettings(width=width), given, torch.zeros(0, width))
     own = np.where(rows >= 0, np.arange(len(rows)), -1)
     return kge, replace(subgraph, teacher_entities=own)
 
 
-def normalised(rows_ND: Tensor, wanted: Rows) -> Tensor:
+def normalised(teacher: KgeModel, wanted: Rows) -> Tensor:
     """Return rows of given vectors in one form, ``(n, d)`` with an even ``d``, 0 where none is.
 
     They are centred, turned to their principal directions, whose standard deviations are brought
     half-way to each other, and scaled to a mean squared norm of 1.
 
     Args:
-        rows_ND: The vectors.
+        teacher: The vectors.
         wanted: The row of each entity among them, or -1, ``(n,)``.
     """
     known = torch.from_numpy(wanted >= 0)
-    linked = rows_ND[torch.from_numpy(wanted)[known]].float()
+    linked = teacher.entity_rows(wanted[wanted >= 0]).float()
     centred = linked - linked.mean(0)
     turned = centred @ principal_directions(centred, min(MAX_GIVEN, centred.shape[1]))
     std = turned.square().mean(0).sqrt()

@@ -54,7 +54,7 @@ def add_data(
 def _add_model(found: Fingerprint, model: TrainedModel) -> None:
     found.add(model.kind, model.target, as_toml(model.settings))
     _add_joint_graph(found, model.graph)
-    for name, tensor in model.kge.tensors().items():
+    for name, tensor in model.kge.blocks():
         found.add(name, tensor)
     if model.evidence is not None:
         frame = model.evidence.rules.frame

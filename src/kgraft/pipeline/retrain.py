@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.errors import DataError
+from kgraft.graph.vocabulary import Rows
 from kgraft.io.decisions import with_decisions
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
@@ -41,7 +43,7 @@ from kgraft.pipeline.update import (
 from kgraft.settings import RetrainSettings
 from kgraft.system.forks import require_threads
 from kgraft.system.progress import default_listener
-from kgraft.training.distillation import DistillationLoss, warm_start
+from kgraft.training.distillation import DistillationLoss, linked_teacher, warm_start
 from kgraft.training.validation import draw_samples
 
 
@@ -170,11 +172,10 @@ def retraining_context(
     settings = given.for_links(subgraph.linked_share(own.train))
     n_entities = None if settings.subgraph.vectors == "all" else subgraph.n_target_entities
     student = new_model(graph, settings, n_entities=n_entities)
-    source, readout = teacher.kge, None
-    if not has_facts(teacher) and subgraph.linked.any():
-        source, subgraph = given_teacher(source, subgraph)
-        readout = given_for(source, student, settings) if start is None else None
-    distillation = _distillation(student, source, teacher.graph, subgraph, settings)
+    distillation, readout = None, None
+    if subgraph.linked.any():
+        distillation, given_rows = _distillation(student, teacher, subgraph, settings)
+        readout = given_rows if start is None else None
     reliability = source_reliability(graph, own.name)
     task = EmbeddingTask(
         f"embeddings for {own.name}",
@@ -212,21 +213,41 @@ def _weights(
 
 def _distillation(
     student: KgeModel,
-    teacher: KgeModel,
-    known: JointGraph,
+    teacher: TrainedModel,
     subgraph: LinkedSubgraph,
     settings: RetrainSettings,
-) -> DistillationLoss | None:
-    """Start the student from the teacher, and return the distillation loss, if links allow it."""
-    if not subgraph.linked.any():
-        return None
+) -> tuple[DistillationLoss | None, tuple[Tensor, int] | None]:
+    """Start the student from the teacher; return the distillation loss, and what is to be read out.
+
+    Both are None where the teacher or the settings do without.
+    """
+    readout = None
+    if has_facts(teacher):
+        source, linked = linked_teacher(teacher.kge, subgraph)
+    else:
+        source, linked = given_teacher(teacher.kge, subgraph)
+        readout = given_for(source, student, settings)
     if settings.distillation.warm_start:
-        warm_start(student, teacher, subgraph)
-    if not (known.n_relations or settings.distillation.feature):
-        return None
-    ends = torch.from_numpy(known.triples[:, [0, 2]])
-    counts = torch.bincount(ends.flatten(), minlength=teacher.n_entities)
-    return DistillationLoss(teacher, subgraph, settings.model, settings.distillation, counts)
+        warm_start(student, source, linked)
+    if not (source.n_relations or settings.distillation.feature):
+        return None, readout
+    counts = _fact_counts(teacher.graph, subgraph.teacher_entities, linked.teacher_entities)
+    loss = DistillationLoss(source, linked, settings.model, settings.distillation, counts)
+    return loss, readout
+
+
+def _fact_counts(known: JointGraph, rows: Rows, linked: Rows) -> Tensor:
+    """Return the number of a teacher's facts about each linked entity, by its row in ``linked``.
+
+    Args:
+        known: The teacher's facts.
+        rows: For each entity its row there, or -1, ``(n,)``.
+        linked: For each entity its row among those that are linked, or -1, ``(n,)``.
+    """
+    counts = np.bincount(known.triples[:, [0, 2]].ravel(), minlength=known.n_entities)
+    found = np.zeros(linked.max() + 1, dtype=np.int64)
+    found[linked[linked >= 0]] = counts[rows[linked >= 0]]
+    return torch.from_numpy(found)
 
 
 def _no_link(collection: Collection, target: str, teacher: TrainedModel) -> DataError:

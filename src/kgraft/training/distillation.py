@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -179,6 +180,17 @@ def initial_map(teacher: KgeModel, student: ModelSettings, rows_ND: Tensor) -> T
     if teacher.settings.width == student.width:
         return torch.eye(student.width)
     return teacher.encoder.projection(rows_ND, student.width)
+
+
+def linked_teacher(teacher: KgeModel, subgraph: LinkedSubgraph) -> tuple[KgeModel, LinkedSubgraph]:
+    """Return a teacher of the subgraph's linked entities alone, and the subgraph in its rows."""
+    rows = subgraph.teacher_entities
+    known = rows >= 0
+    kge = KgeModel(
+        teacher.settings, teacher.entity_rows(rows[known]), teacher.relations, teacher.encoder
+    )
+    own = np.where(known, np.cumsum(known) - 1, -1)
+    return kge, replace(subgraph, teacher_entities=own)
 
 
 @torch.no_grad()
