@@ -217,6 +217,17 @@ class MatchingSettings(RelationSettings):
     """Make relations one that are the same, and restate facts of inverse and narrower ones."""
 
 
+class AttributeSettings(Settings):
+    """Facts from the target's attributes: numbers, dates, and texts that recur."""
+
+    use: bool = True
+    """Learn from them."""
+    intervals: tuple[Annotated[int, Field(ge=2)], ...] = (8, 24)
+    """Numbers of intervals, of equally many entities each, that numbers and dates are put into."""
+    min_entities: int = Field(3, ge=1)
+    """Minimum number of entities of a text, and of an attribute, to learn from."""
+
+
 class TrainSettings(Settings):
     """The settings of ``train`` and ``pretrain``; without a target there are no rules."""
 
@@ -232,6 +243,8 @@ class TrainSettings(Settings):
     """The probability of facts."""
     relations: MatchingSettings = MatchingSettings()
     """Corresponding relations."""
+    attributes: AttributeSettings = AttributeSettings()
+    """Numbers, dates and texts of the target."""
 
 
 UPDATE: Mapping[str, Any] = {"epochs": 2, "min_steps": 200, "validation_queries": 500}

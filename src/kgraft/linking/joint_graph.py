@@ -144,12 +144,13 @@ class JointGraph:
         return self.parts[source]
 
     def graphs(self) -> dict[str, KnowledgeGraph]:
-        """Return each source as a graph of its own, with the training facts that it states."""
+        """Return each source as a graph, with the training facts that it states of its entities."""
         found = {}
         for place, (name, part) in enumerate(self.parts.items()):
             entities = positions_of(part.entity_rows, self.n_entities)
             relations = positions_of(part.relation_rows, self.n_relations)
             stated = self.triple_sources == place
+            stated &= (entities[self.triples[:, [0, 2]]] >= 0).all(axis=1)
             false = self.known_false.get(name, no_triples())
             facts, own_false = (
                 np.stack([entities[x[:, 0]], relations[x[:, 1]], entities[x[:, 2]]], axis=1)

@@ -58,6 +58,15 @@ class LinkedSubgraph:
         known: NDArray[np.bool_] = self.teacher_entities[: self.n_target_entities] >= 0
         return known
 
+    def with_graph(self, graph: JointGraph) -> LinkedSubgraph:
+        """Return the subgraph with more rows behind its own, which the teacher does not know."""
+        sizes = graph.n_entities, graph.n_relations
+        rows = [self.teacher_entities, self.teacher_relations]
+        longer = [
+            np.append(x, np.full(size - len(x), -1)) for x, size in zip(rows, sizes, strict=True)
+        ]
+        return LinkedSubgraph(graph, self.target, *longer)
+
     def linked_share(self, facts: Triples) -> float:
         """Return the share of the ends of the target's facts that are linked; 1 without facts."""
         return float(self.linked[facts[:, [0, 2]]].mean()) if len(facts) else 1.0
@@ -171,6 +180,8 @@ def _cut(
     entity_of = positions_of(part.entity_rows[own_entities], background.n_entities)
     relation_of = positions_of(part.relation_rows[own_relations], background.n_relations)
     stated = facts[background.triple_sources[facts] == background.sources.index(source)]
+    # A source of a target's values does not have the target's entities.
+    stated = stated[(entity_of[background.triples[stated][:, [0, 2]]] >= 0).all(axis=1)]
     chosen, false = (
         np.stack([entity_of[x[:, 0]], relation_of[x[:, 1]], entity_of[x[:, 2]]], axis=1)
         for x in (background.triples[stated], background.known_false.get(source, no_triples()))

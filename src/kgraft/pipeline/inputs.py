@@ -46,6 +46,8 @@ def add_data(
         found.add(graph.name, graph.entities.names, graph.relations.names, graph.labels)
         found.add(graph.train, graph.valid, graph.test, graph.known_false)
         found.add(*(x for item in sorted(graph.confidence.items()) for x in item))
+        if graph.attributes is not None:
+            found.add(*(graph.attributes[x] for x in ("entity", "attribute", "value")))
     for x in links:
         found.add(x.kind, x.left, x.right, x.pairs, x.confidence)
     return found

@@ -13,6 +13,7 @@ from torch import Tensor
 from kgraft.errors import DataError
 from kgraft.graph.vocabulary import Rows
 from kgraft.io.decisions import with_decisions
+from kgraft.linking.attribute_facts import with_attribute_facts
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.link_confidence import link_confidence
@@ -168,6 +169,7 @@ def retraining_context(
     ).limit_teacher(teacher.kge.n_entities)
     if not (allow_unlinked or subgraph.linked.any()):
         raise _no_link(collection, own.name, teacher)
+    subgraph = subgraph.with_graph(with_attribute_facts(subgraph.graph, own, settings.attributes))
     graph, given = subgraph.graph, settings
     settings = given.for_links(subgraph.linked_share(own.train))
     n_entities = None if settings.subgraph.vectors == "all" else subgraph.n_target_entities

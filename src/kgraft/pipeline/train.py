@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kgraft.linking.attribute_facts import with_attribute_facts
 from kgraft.linking.collection import Collection
 from kgraft.linking.link_confidence import weights_by_link_confidence
 from kgraft.linking.matched_relations import match_relations
@@ -67,6 +68,7 @@ def training_context(
     collection = collection.with_target(own.name)
     others = [] if alone else [collection.graphs[x] for x in collection.backgrounds()]
     graph = match_relations([own, *others], collection.links, settings.relations).join()
+    graph = with_attribute_facts(graph, own, settings.attributes)
     task = EmbeddingTask(
         f"embeddings for {own.name}",
         graph,
