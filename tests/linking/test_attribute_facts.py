@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.attribute_facts import attribute_facts, with_attribute_facts
-from kgraft.linking.joint_graph import join, linked_entities
+from kgraft.linking.coverage import linked_entities
+from kgraft.linking.joint_graph import join
 from kgraft.settings import AttributeSettings
 
 

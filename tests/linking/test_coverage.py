@@ -7,7 +7,8 @@ import pytest
 
 from kgraft.errors import UnknownNameError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import covered, join
+from kgraft.linking.coverage import covered
+from kgraft.linking.joint_graph import join
 
 
 def test_only_what_another_source_states_is_covered(tiny: Collection) -> None:

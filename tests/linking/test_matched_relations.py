@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.linking.joint_graph import JointGraph, covered, join
+from kgraft.linking.coverage import covered
+from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings

@@ -21,8 +21,8 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
+from kgraft.linking.coverage import covered
 from kgraft.linking.identity_links import PROVENANCE, identity_links, without_known
-from kgraft.linking.joint_graph import covered
 from kgraft.linking.links import Links
 from kgraft.model.directory import save_model
 from kgraft.model.trained_model import TrainedModel

@@ -17,7 +17,7 @@ from kgraft.evaluation.ranks import Metrics, Ranks, Tie, concatenate, measure, p
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import stated_by_others
+from kgraft.linking.coverage import stated_by_others
 from kgraft.linking.matched_relations import match_relations
 from kgraft.model.evidence import By
 from kgraft.model.scorer import MappedScorer

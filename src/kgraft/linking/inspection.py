@@ -14,8 +14,9 @@ from kgraft.errors import counted
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
+from kgraft.linking.coverage import covered
 from kgraft.linking.identity_links import IdentityLinks, identity_links
-from kgraft.linking.joint_graph import JointGraph, LinkConflict, covered, join
+from kgraft.linking.joint_graph import JointGraph, LinkConflict, join
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.linking.relation_matching import Correspondence

@@ -11,7 +11,8 @@ from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, linked_entities
+from kgraft.linking.coverage import linked_entities
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.estimate import Estimate, estimate

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import Ints, offsets, spans
 from kgraft.linking.added_facts import AddedFacts
-from kgraft.linking.joint_graph import JointGraph, linked_entities
+from kgraft.linking.coverage import linked_entities
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.rule_bodies import Adjacency
 
 
