@@ -20,6 +20,9 @@ from world.split import split
 
 FOLDER = Path(__file__).parent.parent / "src" / "kgraft" / "data" / "world"
 TARGET = "countryinfo"
+
+LICENSES = {"countryinfo": "MIT", "geonames": "CC-BY-4.0", "cldr": "Unicode-3.0"}
+"""The licence of each source's data, by SPDX."""
 VALID, TEST, SEED = 0.1, 0.2, 2023
 
 HEADER = f"""\
@@ -82,7 +85,8 @@ def source_entry(name: str, files: list[str]) -> str:
     """Return a source's part of collection.toml; a file's role is the last word of its name."""
     roles = [(file.removesuffix(".tsv.gz").rpartition("-")[2], file) for file in files]
     lines = [f'{role} = "{file}"' for role, file in roles]
-    return "\n".join(["[[source]]", f'name = "{name}"', "header = false", *lines, ""])
+    about = [f'name = "{name}"', f'license = "{LICENSES[name]}"', "header = false"]
+    return "\n".join(["[[source]]", *about, *lines, ""])
 
 
 def link_table(links: list[Link]) -> str:

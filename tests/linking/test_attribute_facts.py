@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.attribute_facts import attribute_facts, with_attribute_facts
+from kgraft.linking.attribute_facts import (
+    attribute_facts,
+    value_facts,
+    with_attribute_facts,
+)
 from kgraft.linking.coverage import linked_entities
 from kgraft.linking.joint_graph import join
 from kgraft.settings import AttributeSettings
@@ -34,8 +39,9 @@ def graph_with(values: Iterable[tuple[int, str, str]], n_entities: int = 50) -> 
 def facts_of(graph: KnowledgeGraph, **settings: object) -> dict[str, dict[int, str]]:
     """Return the value of each entity by relation, for attributes of one value an entity."""
     found: dict[str, dict[int, str]] = {}
-    for entity, relation, value in attribute_facts(graph, AttributeSettings(**settings)).rows():  # type: ignore[arg-type]
-        found.setdefault(relation, {})[entity] = value
+    for facts in value_facts(graph, AttributeSettings(**settings)):  # type: ignore[arg-type]
+        for entity, relation, value in facts.rows():
+            found.setdefault(relation, {})[entity] = value
     return found
 
 
@@ -101,27 +107,57 @@ def test_intervals_keep_the_order_of_numbers(numbers: list[float], count: int) -
     assert all(len(x) == 1 for x in equal.values())
 
 
-def test_values_are_rows_behind_the_others_and_no_answers() -> None:
-    graph = graph_with((x, "height", f"{x}") for x in range(40))
-    joint = join([graph])
-    found = with_attribute_facts(joint, graph, AttributeSettings(intervals=(4,)))
+@pytest.fixture
+def teams() -> KnowledgeGraph:
+    """Forty members of two teams: half as tall as the others, and born on any day."""
+    draw = np.random.default_rng(0)
+    days = draw.permutation(40)
+    values = [(x, "height", f"{x}") for x in range(40)]
+    values += [(x, "born", f"19{50 + days[x]}-01-01") for x in range(40)]
+    values += [(x, "letter", "ab"[draw.integers(2)]) for x in range(40)]
+    graph = graph_with(values)
+    facts = [(x, 0, 48 + (x >= 20)) for x in range(40)]
+    return replace(graph, train=np.array(facts))
+
+
+def test_what_tells_nothing_of_the_facts_is_left_out(teams: KnowledgeGraph) -> None:
+    settings = AttributeSettings(intervals=(2, 4))
+    told = attribute_facts(teams, settings)
+    assert told["relation"].unique(maintain_order=True).to_list() == [
+        "height (2 intervals)",
+        "height (4 intervals)",
+    ]
+    assert len({x["relation"][0] for x in value_facts(teams, settings)}) == 5
+    assert len(attribute_facts(teams, AttributeSettings(use=False))) == 0
+    assert len(attribute_facts(replace(teams, train=teams.train[:0]), settings)) == 0
+
+
+def test_values_are_rows_behind_the_others_and_no_answers(teams: KnowledgeGraph) -> None:
+    joint = join([teams])
+    found = with_attribute_facts(joint, teams, AttributeSettings(intervals=(4,)))
     assert list(found.parts) == ["mine", "values of mine"]
     values = found.parts["values of mine"]
     assert values.entity_rows.tolist() == [50, 51, 52, 53]
     assert values.relation_rows.tolist() == [1]
     assert (found.n_entities, found.n_relations) == (54, 2)
-    assert found.triples[0].tolist() == [0, 0, 1]
-    assert (found.triples[1:, 0] < 40).all()
-    assert (found.triples[1:, 2] >= 50).all()
-    assert found.triple_sources.tolist() == [0] + [1] * 40
+    own, added = np.split(found.triples, [40])
+    assert np.array_equal(own, teams.train)
+    assert (added[:, 0] == np.arange(40)).all()
+    assert (added[:, 2] == 50 + np.arange(40) // 10).all()
+    assert found.triple_sources.tolist() == [0] * 40 + [1] * 40
     assert not linked_entities(found, "mine").any()
     graphs = found.graphs()
-    assert graphs["mine"].train.tolist() == [[0, 0, 1]]
+    assert np.array_equal(graphs["mine"].train, teams.train)
     assert len(graphs["values of mine"].train) == 0
 
 
-@pytest.mark.parametrize("use", [True, False])
-def test_without_values_nothing_changes(use: bool) -> None:
-    graph = graph_with([(0, "name", "Anna"), (1, "name", "Bert")] if use else [(0, "a", "1")] * 5)
-    joint = join([graph])
-    assert with_attribute_facts(joint, graph, AttributeSettings(use=use)) is joint
+def test_without_values_nothing_changes(teams: KnowledgeGraph) -> None:
+    for graph, use in ((teams, False), (replace(teams, attributes=None), True)):
+        joint = join([graph])
+        assert with_attribute_facts(joint, graph, AttributeSettings(use=use)) is joint
+
+
+def test_a_name_that_is_taken_is_not_taken_again(teams: KnowledgeGraph) -> None:
+    joint = join([teams, replace(teams, name="values of mine")])
+    found = with_attribute_facts(joint, teams, AttributeSettings())
+    assert list(found.parts) == ["mine", "values of mine", "values of mine'"]

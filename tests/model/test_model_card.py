@@ -32,8 +32,36 @@ def test_a_card_names_sources_sizes_and_measures(model: TrainedModel) -> None:
     assert "- Encoder: complex, width 4, 48 parameters\n" in card
     assert "- Rows: 6 entities, 3 relations\n" in card
     assert "- Epochs: 2\n" in card
-    assert "| mine | 5 | 3 |\n| big | 4 | 3 |\n" in card
+    assert "| mine | 5 | 3 | not stated |\n| big | 4 | 3 | not stated |\n" in card
+    assert "- Size of the vectors: 192 bytes\n" in card
     assert "- validation_mrr: 0.5\n" in card
+
+
+def licensed(model: TrainedModel, *licenses: str) -> str:
+    """Return the card of the model with licences of its sources."""
+    parts = zip(model.graph.parts.items(), licenses, strict=True)
+    given = {name: replace(part, license=x) for (name, part), x in parts}
+    return model_card(replace(model, graph=replace(model.graph, parts=given)))
+
+
+@pytest.mark.parametrize(
+    ("licenses", "line"),
+    [
+        (("CC-BY-4.0", "CC-BY-4.0"), "license: cc-by-4.0\n"),
+        (("CC-BY-4.0", "MIT"), "license: other\n"),
+        (("Ours", "Ours"), "license: other\n"),
+        (("", "MIT"), "license: other\n"),
+        (("", ""), ""),
+    ],
+)
+def test_a_card_says_under_which_licences_the_data_are(
+    model: TrainedModel, licenses: tuple[str, str], line: str
+) -> None:
+    card = licensed(model, *licenses)
+    front_matter = card.removeprefix("---\n").partition("---\n")[0]
+    assert front_matter.startswith(f"library_name: kgraft\n{line}pipeline_tag")
+    assert f"| mine | 5 | 3 | {licenses[0] or 'not stated'} |\n" in card
+    assert ("Where\nnone is stated" in card) == ("" in licenses)
 
 
 def test_a_card_counts_entities_without_vectors(model: TrainedModel) -> None:

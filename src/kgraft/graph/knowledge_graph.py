@@ -60,6 +60,7 @@ class KnowledgeGraph:
         known_false: Facts known to be false, ``(n, 3)``; no split has one of them.
         confidence: Confidence of each fact of a split, in (0, 1], float64 ``(n,)``, for the splits
             that have one below 1.
+        license: The licence of its data, where it is known.
 
     Raises:
         ValueError: If an array has the wrong shape or a row is out of range, or a confidence is.
@@ -77,6 +78,7 @@ class KnowledgeGraph:
     identities: Identities | None = None
     known_false: Triples = field(default_factory=no_triples)
     confidence: Mapping[str, Floats] = field(default_factory=dict)
+    license: str = ""
 
     def __post_init__(self) -> None:
         for split in (*SPLITS, "known_false"):

@@ -116,6 +116,7 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
         further=further,
         fixed=source.entities is not None or source.relations is not None,
     )
+    graph = replace(graph, license=source.license)
     if graph.identities is not None:
         identities = replace(graph.identities, spelling=source.spelling)
         graph = replace(graph, identities=identities)

@@ -31,26 +31,90 @@ MAX_CHARACTERS: Final = 100
 DATE: Final = r"^(-?\d{1,6})-(\d{2})(?:-(\d{2}))?(?:[T ]\d{2}:\d{2}.*)?(?:Z|[+-]\d{2}:\d{2})?$"
 """Dates of ISO 8601 and XML Schema with a month at least; a year alone is a number."""
 
+SHUFFLES: Final = 10
+"""How often values are dealt out anew, to see what chance gives."""
+
+MAX_COMPARED: Final = 20_000
+"""Values of an attribute that this is tried on, a sample of more."""
+
+DEVIATIONS: Final = 4.0
+"""Standard deviations above chance from which on values tell something."""
+
 FACTS: Final = {"entity": pl.Int64, "relation": pl.String, "value": pl.String}
 
 Floats = NDArray[np.float64]
 
 
 def attribute_facts(graph: KnowledgeGraph, settings: AttributeSettings) -> pl.DataFrame:
-    """Return facts from the attributes of a graph, in the columns of ``FACTS``, without repeats.
+    """Return facts from the attributes of a graph that tell something of its training facts.
 
-    Args:
-        graph: The graph.
-        settings: Finenesses of intervals, and how many entities a value or attribute must have.
+    Returns:
+        The columns of ``FACTS``, without repeats.
     """
     found = [pl.DataFrame(schema=FACTS)]
-    if graph.attributes is not None and settings.use:
-        given = graph.attributes.drop_nulls("value").select("entity", "attribute", "value")
-        by_attribute = given.partition_by("attribute", as_dict=True, maintain_order=True)
-        for (name,), rows in sorted(by_attribute.items()):
-            if rows["entity"].n_unique() >= settings.min_entities:
-                found += _facts_of_one(str(name), rows, settings)
-    return pl.concat(found).unique(maintain_order=True)
+    if settings.use and graph.attributes is not None:
+        answers = _answers(graph)
+        found += [x for x in value_facts(graph, settings) if tells_of_answers(x, answers)]
+    return pl.concat(found)
+
+
+def value_facts(graph: KnowledgeGraph, settings: AttributeSettings) -> Iterator[pl.DataFrame]:
+    """Yield the facts from each attribute, or fineness of its intervals, without repeats.
+
+    Args:
+        graph: A graph with attributes.
+        settings: Finenesses, and how many entities a value or attribute must have.
+    """
+    if graph.attributes is None:
+        return
+    given = graph.attributes.drop_nulls("value").select("entity", "attribute", "value")
+    by_attribute = given.partition_by("attribute", as_dict=True, maintain_order=True)
+    for (name,), rows in sorted(by_attribute.items()):
+        if rows["entity"].n_unique() >= settings.min_entities:
+            for facts in _facts_of_one(str(name), rows, settings):
+                yield facts.unique(maintain_order=True)
+
+
+def tells_of_answers(facts: pl.DataFrame, answers: pl.DataFrame) -> bool:
+    """Return True if entities of one value have more answers in common than chance would give them.
+
+    The pairs of entities that share a value and an answer are counted, and compared with as many
+    values dealt out anew, ``SHUFFLES`` times: there have to be more by ``DEVIATIONS`` standard
+    deviations. So numbers that only identify, or mean nothing, are left out.
+
+    Args:
+        facts: The facts of one relation, in the columns of ``FACTS``.
+        answers: ``entity`` and ``answer``: what the training facts say of each entity.
+    """
+    draw = np.random.default_rng(0)
+    some = np.sort(draw.permutation(len(facts))[:MAX_COMPARED])
+    value = facts["value"].cast(pl.Categorical).to_physical()
+    frame = pl.DataFrame({"entity": facts["entity"], "value": value})[some]
+
+    def pairs(values: pl.Series) -> float:
+        dealt = frame.with_columns(values.alias("value")).join(answers, on="entity")
+        counts = dealt.group_by("value", "answer").len()["len"].cast(pl.Float64)
+        return float((counts * (counts - 1)).sum())
+
+    found = pairs(frame["value"])
+    dealt = np.array(
+        [pairs(frame["value"].gather(draw.permutation(len(frame)))) for _ in range(SHUFFLES)]
+    )
+    return bool(found > dealt.mean() + DEVIATIONS * dealt.std())
+
+
+def _answers(graph: KnowledgeGraph) -> pl.DataFrame:
+    """Return what training facts say of each entity: directed relation and other end, as a number.
+
+    Answers of one entity alone are left out: no other can share them.
+    """
+    heads, relations, tails = graph.train.T
+    n, m = len(graph.entities), len(graph.relations)
+    answers = np.concatenate([relations * n + tails, (relations + m) * n + heads])
+    frame = pl.DataFrame({"entity": np.concatenate([heads, tails]), "answer": answers}).unique(
+        maintain_order=True
+    )
+    return frame.filter(pl.len().over("answer") > 1)
 
 
 def with_attribute_facts(
@@ -74,6 +138,7 @@ def with_attribute_facts(
         relations,
         graph.n_entities + np.arange(len(values)),
         graph.n_relations + np.arange(len(relations)),
+        license=target.license,
     )
     heads = graph.part(target.name).entity_rows[facts["entity"].to_numpy()]
     rows = part.relation_rows_of(facts["relation"]), part.entity_rows_of(facts["value"])

@@ -33,6 +33,7 @@ class JointSource:
         entity_rows: Joint row of each of its entities, int64 ``(n,)``.
         relation_rows: Joint row of each of its relations, int64 ``(m,)``.
         labels: A readable label for each entity, null where there is none.
+        license: The licence of its data, where it is known.
     """
 
     entities: Vocabulary
@@ -40,6 +41,7 @@ class JointSource:
     entity_rows: Rows
     relation_rows: Rows
     labels: pl.Series | None = None
+    license: str = ""
 
     def joint(self, triples: Triples) -> Triples:
         """Return facts of the source, ``(n, 3)``, in joint rows."""
@@ -164,6 +166,7 @@ class JointGraph:
                 labels=part.labels,
                 known_false=own_false,
                 confidence=given,
+                license=part.license,
             )
         return found
 
@@ -279,7 +282,12 @@ def join(
     relation_rows, n_relations, relation_conflicts = _merge_kind(graphs, links, certain, "relation")
     parts = {
         graph.name: JointSource(
-            graph.entities, graph.relations, own_entities, own_relations, graph.labels
+            graph.entities,
+            graph.relations,
+            own_entities,
+            own_relations,
+            graph.labels,
+            graph.license,
         )
         for graph, own_entities, own_relations in zip(
             graphs, entity_rows, relation_rows, strict=True

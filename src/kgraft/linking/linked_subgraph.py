@@ -195,6 +195,7 @@ def _cut(
         labels=None if part.labels is None else part.labels.gather(own_entities),
         known_false=false[(false >= 0).all(axis=1)],
         confidence={} if given is None else {"train": given[stated]},
+        license=part.license,
     )
     return _Cut(graph, own_entities, own_relations)
 

@@ -225,6 +225,7 @@ def _write(model: TrainedModel, directory: Path) -> None:
         "kind": model.kind,
         "target": model.target,
         "sources": list(model.graph.sources),
+        "licenses": {name: x.license for name, x in model.graph.parts.items() if x.license},
         "entities": model.graph.n_entities,
         "relations": model.graph.n_relations,
         "files": {path.name: checksum(path) for path in sorted(directory.iterdir())},

@@ -138,6 +138,7 @@ def _read_parts(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Joint
             own["row"].to_numpy().copy(),
             own_relations["row"].to_numpy().copy(),
             None if own["label"].null_count() == len(own) else own["label"],
+            manifest.get("licenses", {}).get(source, ""),
         )
     named = np.zeros(manifest["entities"], dtype=np.bool_)
     for part in parts.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kgraft.model.gain import GAIN_COLUMNS, GAIN_METRIC, gain_rows
@@ -15,10 +15,19 @@ _KINDS = {
     "student": "A student: re-trained for its target on the linked subgraph of a teacher.",
 }
 
+LICENSES = frozenset(
+    (
+        *("apache-2.0", "mit", "odbl", "pddl", "gpl-3.0", "cc0-1.0", "cdla-permissive-2.0"),
+        *("cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
+        *("cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "odc-by"),
+    )
+)
+"""Licences that the Hub knows and data have; any other one is ``other`` there."""
+
 _CARD = """\
 ---
 library_name: kgraft
-pipeline_tag: graph-ml
+{license}pipeline_tag: graph-ml
 tags:
 - knowledge-graph
 - knowledge-graph-embedding
@@ -32,10 +41,11 @@ tags:
 
 - Encoder: {model.encoder}, width {model.width}, {kge.n_parameters:,} parameters
 - Rows: {kge.n_entities:,} entities, {graph.n_relations:,} relations{others}
+- Size of the vectors: {size}
 - Epochs: {epochs}
 
-| source | entities | training facts |
-|---|---:|---:|
+| source | entities | training facts | licence of the data |
+|---|---:|---:|---|
 {sources}
 
 ## Measured
@@ -54,8 +64,12 @@ Without kgraft: `weights.safetensors` holds the vectors, and `entities.parquet` 
 `relations.parquet` the names of their rows; a relation's inverse is as many rows further as there
 are relations ({graph.n_relations:,}).
 
-The data keep the licences of their sources; so may weights learned from them.
+The data keep the licences of their sources; so may weights learned from them.{unknown}
 """
+
+_UNKNOWN = """ Where
+none is stated, ask the source before you share this model; `license = "..."` of a `[[source]]` in
+the collection states one."""
 
 _GAIN = """
 ## Gained by grafting
@@ -72,10 +86,15 @@ def model_card(model: TrainedModel) -> str:
     graph, kge = model.graph, model.kge
     n_others = graph.n_entities - kge.n_entities
     sources = [
-        f"| {source} | {len(part.entities):,} | {(graph.triple_sources == place).sum():,} |"
+        f"| {source} | {len(part.entities):,} | {(graph.triple_sources == place).sum():,} "
+        f"| {part.license or 'not stated'} |"
         for place, (source, part) in enumerate(graph.parts.items())
     ]
+    licenses = {part.license for part in graph.parts.values()}
     return _CARD.format(
+        license=_license(licenses),
+        size=_size(sum(x.numel() * x.itemsize for x in kge.tensors().values())),
+        unknown="" if "" not in licenses else _UNKNOWN,
         kind=model.kind,
         target=f" for {model.target}" if model.target else "",
         description=_KINDS[model.kind],
@@ -88,6 +107,25 @@ def model_card(model: TrainedModel) -> str:
         measured="\n".join(_measured(model.metrics)) or "Nothing yet.",
         gain=_gain(model.metrics),
     )
+
+
+def _license(licenses: Collection[str]) -> str:
+    """Return the line on the licence that the Hub reads: of all sources, if they share one."""
+    if len(licenses) > 1:
+        return "license: other\n"
+    (only,) = licenses
+    if not only:
+        return ""
+    return f"license: {only.lower() if only.lower() in LICENSES else 'other'}\n"
+
+
+def _size(n_bytes: float) -> str:
+    """Return a number of bytes as text."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if n_bytes < 1024 or unit == "GiB":
+            break
+        n_bytes /= 1024
+    return f"{n_bytes:,.3g} {unit}"
 
 
 def _gain(metrics: Mapping[str, Any]) -> str:
