@@ -69,6 +69,35 @@ def test_given_links_and_settings_of_align(
     assert "training.epochs" in shown
 
 
+def test_a_grown_graph_updates_the_last_student(
+    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+) -> None:
+    lines = collection.with_name("mine.tsv").read_text().splitlines(keepends=True)
+    mine, options = tmp_path / "mine.tsv", ["--no-compare", *fast]
+    mine.write_text("".join(lines[:-20]))
+    made = run("graft", mine, "--onto", teacher, "-o", tmp_path / "first", *options)
+    assert made.exit_code == 0, made.output
+    mine.write_text("".join(lines))
+    again = [
+        "graft",
+        mine,
+        "--onto",
+        teacher,
+        "-o",
+        tmp_path / "next",
+        "--from",
+        tmp_path / "first",
+    ]
+    told = run(*again, "--dry-run")
+    assert told.exit_code == 0, told.output
+    made = run(*again, "--no-compare")
+    assert made.exit_code == 0, made.output
+    assert re.search(r"facts: \d+ new, \d+ gone", made.output)
+    changed = load_model(tmp_path / "next").metrics["update"]
+    assert 0 < changed["facts_added"] <= 20
+    assert "vectors of known entities moved by" in made.output
+
+
 def test_an_estimate_writes_nothing(
     collection: Path, teacher: Path, fast: list[str], tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def graft(
     target: str | None = None,
     links: Sequence[str | PathLike[str]] = (),
     align: AlignSettings | None = None,
+    start: TrainedModel | None = None,
     decisions: Path | Sequence[Path] = (),
     compare_alone: bool = True,
     options: RunOptions | None = None,
@@ -169,11 +170,13 @@ def graft(
     Args:
         data: The graph, its file, or a collection with it as the target.
         teacher: A model that ``pretrain`` has made.
-        settings: Those of ``retrain``, or ``GraftSettings`` with those of ``align`` too.
+        settings: Those of ``retrain``, or ``GraftSettings`` with those of ``align`` too; by default
+            as in ``retrain``.
         target: The graph that the student is for; by default the collection's target.
         links: Files of further links between the graph and any of the teacher's sources.
         align: Settings of the search for links; by default those in ``settings``.
-        decisions: Review files of proposed facts, as in ``retrain``.
+        start: An earlier student of the target to update, as in ``retrain``.
+        decisions: Review files, as in ``retrain``.
         compare_alone: Whether to train the same machinery without links beside it, if there are
             validation facts to compare on.
         options: Listener and directory of the run.
@@ -192,6 +195,7 @@ def graft(
         linked,
         teacher,
         settings,
+        start=start,
         decisions=decisions,
         compare_alone=compare_alone,
         options=options,
@@ -204,6 +208,7 @@ def graft_linked(
     teacher: TrainedModel,
     settings: RetrainSettings | None = None,
     *,
+    start: TrainedModel | None = None,
     decisions: Path | Sequence[Path] = (),
     compare_alone: bool = True,
     options: RunOptions | None = None,
@@ -214,7 +219,8 @@ def graft_linked(
     student = retrain(
         linked.collection,
         teacher,
-        retraining_settings(settings),
+        None if settings is None else retraining_settings(settings),
+        start=start,
         decisions=decisions,
         compare_alone=compare_alone and len(own.valid) > 0,
         options=options,
@@ -229,10 +235,8 @@ def graft_linked(
     return Graft(replace(student, metrics=metrics), replace(linked, linkage=linkage))
 
 
-def retraining_settings(settings: RetrainSettings | None) -> RetrainSettings:
+def retraining_settings(settings: RetrainSettings) -> RetrainSettings:
     """Return the settings of ``retrain`` among those of ``graft``."""
-    if settings is None:
-        return RetrainSettings()
     given = settings.model_dump(exclude_unset=True, exclude={"align"})
     return RetrainSettings.model_validate(given)
 

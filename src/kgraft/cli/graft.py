@@ -26,7 +26,13 @@ from kgraft.cli.options import (
     TrackOption,
     TrainingSetOption,
 )
-from kgraft.cli.training import DecisionsOption, TrainingJob, decided, run_training
+from kgraft.cli.training import (
+    DecisionsOption,
+    FromOption,
+    TrainingJob,
+    decided,
+    run_training,
+)
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -68,6 +74,7 @@ def graft(
     directory: OutOption,
     links: LinksOption = None,
     target: TargetOption = None,
+    earlier: FromOption = None,
     decisions: DecisionsOption = None,
     no_compare: NoCompareOption = False,
     report: ReportOption = None,
@@ -85,19 +92,24 @@ def graft(
     from kgraft.alignment.graft import link_target
     from kgraft.alignment.settings import GraftSettings
     from kgraft.model.directory import load_model
-
-    def prepare(chosen: GraftSettings) -> TrainingJob:
-        model = load_model(teacher, lazy=True)
-        asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
-        linked = link_target(collection, model, chosen.align, **asked)
-        if decisions:
-            linked = replace(linked, collection=decided(linked.collection, decisions, None))
-        return _job(linked, model, chosen, directory, compare=not no_compare, device=device)
+    from kgraft.pipeline.update import settings_after
 
     with report_errors(RESUME):
+        start = None if earlier is None else load_model(earlier)
+        base = None if start is None else GraftSettings(**dict(settings_after(start)))
+
+        def prepare(chosen: GraftSettings) -> TrainingJob:
+            model = load_model(teacher, lazy=True)
+            asked: Any = {"target": target, "links": links or (), "allow_outside": allow_outside}
+            linked = link_target(collection, model, chosen.align, **asked)
+            known = decided(linked.collection, decisions or (), target)
+            linked = replace(linked, collection=known)
+            how: Any = {"compare": not no_compare, "start": start, "device": device}
+            return _job(linked, model, chosen, directory, **how)
+
         run_training(
             prepare,
-            chosen_settings(GraftSettings, settings, changes or ()),
+            chosen_settings(GraftSettings, settings, changes or (), base=base),
             directory,
             threads=threads,
             device=device,
@@ -120,6 +132,7 @@ def _job(
     directory: Path,
     *,
     compare: bool,
+    start: TrainedModel | None,
     device: str,
 ) -> TrainingJob:
     """Return the training of a student for a linked target, compared if it can be."""
@@ -130,13 +143,14 @@ def _job(
     compared = compare and len(linked.collection.target_graph.valid) > 0
 
     def plan() -> Estimate:
-        context = retraining_context(linked.collection, teacher, retraining_settings(settings))
+        context = retraining_context(
+            linked.collection, teacher, retraining_settings(settings), start=start
+        )
         return estimate_student(context, compare_alone=compared, device=device)
 
     def train(options: RunOptions) -> TrainedModel:
-        return graft_linked(
-            linked, teacher, settings, compare_alone=compared, options=options, device=device
-        ).student
+        how: Any = {"compare_alone": compared, "options": options, "device": device}
+        return graft_linked(linked, teacher, settings, start=start, **how).student
 
     lines = partial(_lines, linked, directory)
     return TrainingJob(linked.collection, train, plan, linked.write, lines)

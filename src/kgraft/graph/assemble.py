@@ -106,11 +106,14 @@ def assemble(
         first = _named(triples[split][repeats.argmax()], entities, relations)
         _warn_of_repeats(name, split, repeats, first, masks[SPLITS.index(split)], given[split])
         kept[split] &= ~repeats
+    train, valid, test = (x if kept[y].all() else x[kept[y]] for y, x in triples.items())
     return KnowledgeGraph(
         name,
         entities,
         relations,
-        **{split: x if kept[split].all() else x[kept[split]] for split, x in triples.items()},
+        train,
+        valid,
+        test,
         labels=labels,
         attributes=attributes,
         duplicates=duplicates,
