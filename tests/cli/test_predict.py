@@ -193,6 +193,23 @@ def test_new_entities_are_folded_in_for_one_call(student: Path, tmp_path: Path) 
     assert failed.exit_code == 1
 
 
+def test_a_text_alone_makes_a_new_entity(student: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.tsv"
+    known = "".join(
+        f"mine:{x}\tnumber {x} of {'first' if x < 10 else 'second'}\n" for x in range(20)
+    )
+    texts.write_text(f"entity\ttext\n{known}mine:new\ta number of the first\n")
+    asked = ("--head", "mine:new", "-r", "r1", "-k", "3", "--json")
+    shown = run("predict", student, *asked, "--texts", texts)
+    assert shown.exit_code == 0, shown.output
+    assert f"1 new entity with 0 facts from {texts}" in " ".join(shown.stderr.split())
+    assert len(json.loads(shown.stdout)) == 3
+    texts.write_text("entity\ttext\nmine:new\n")
+    failed = run("predict", student, *asked, "--texts", texts)
+    assert failed.exit_code == 1
+    assert "texts.tsv" in failed.stderr
+
+
 def test_facts_of_unknown_relations_are_refused(student: Path, tmp_path: Path) -> None:
     facts = tmp_path / "facts.tsv"
     facts.write_text("mine:new\tr1\tmine:4\nmine:new\tr11\tmine:4\n")

@@ -255,6 +255,22 @@ def test_facts_of_a_request_are_folded_in_for_it_alone(talk: Talk, student: Trai
     assert plain.status_code == 404
 
 
+def test_a_text_of_a_request_is_folded_in_too(talk: Talk, student: TrainedModel) -> None:
+    text = student.graph.parts["mine"].entities.name(3)
+    body = {"queries": [{"head": "zoe", "relation": "r1"}], "k": 3}
+    body |= {"texts": [{"entity": "zoe", "text": text}]}
+    expected = student.fold_in(texts={"zoe": text}).predict(head="zoe", relation="r1", k=3)
+
+    async def session(client: httpx.AsyncClient) -> Any:
+        long = {**body, "texts": [{"entity": "zoe", "text": "x" * 2001}]}
+        return [await client.post("/v1/predict", json=x) for x in (body, long)]
+
+    answer, refused = talk(session)
+    predictions = answer.json()["answers"][0]["predictions"]
+    assert [x["tail"] for x in predictions] == [x.tail for x in expected]
+    assert refused.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("more", "status", "complaint"),
     [

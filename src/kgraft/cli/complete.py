@@ -15,6 +15,7 @@ from kgraft.cli.options import (
     ModelArgument,
     NewFactsOption,
     NewLinksOption,
+    NewTextsOption,
 )
 from kgraft.cli.predict import with_new_facts
 from kgraft.system.messages import lost_output_allowed, report_errors
@@ -55,6 +56,7 @@ def complete(
     ] = 50,
     facts: NewFactsOption = None,
     links: NewLinksOption = None,
+    texts: NewTextsOption = None,
     base: BaseOption = None,
     annotation: AnnotationOption = "rdf12",
 ) -> None:
@@ -66,7 +68,7 @@ def complete(
         from kgraft.inference.prediction_files import form_of, predictions_file
         from kgraft.model.directory import load_model
 
-        predictor = with_new_facts(Predictor(load_model(model)), facts, links)
+        predictor = with_new_facts(Predictor(load_model(model)), facts, links, texts)
         asked: dict[str, Any] = {"k": k, "min_probability": min_probability}
         settings = {"top": k, "least": min_probability, "contradictions": contradictions}
         form = form_of(predictor, model, settings, base=base, annotation=annotation)

@@ -134,6 +134,14 @@ NewLinksOption = Annotated[
         help="Table of links of the new entities: entity, source, and the source's name of it.",
     ),
 ]
+NewTextsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--texts",
+        help="Table of entities and texts about them, new and known ones: new ones get a vector "
+        "by their text.",
+    ),
+]
 BaseOption = Annotated[
     str | None,
     typer.Option(

@@ -18,6 +18,7 @@ from kgraft.cli.options import (
     NamesOption,
     NewFactsOption,
     NewLinksOption,
+    NewTextsOption,
 )
 from kgraft.errors import KgraftError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
@@ -49,6 +50,7 @@ def predict(
     queries: QueriesOption = None,
     facts: NewFactsOption = None,
     links: NewLinksOption = None,
+    texts: NewTextsOption = None,
     file: FactFileOption = None,
     base: BaseOption = None,
     annotation: AnnotationOption = "rdf12",
@@ -73,7 +75,7 @@ def predict(
         if any((head, relation, tail)) and queries is not None:
             raise KgraftError("one query and --queries exclude each other. Give one of them.")
         asked = [] if queries else [Query(head, relation, tail)]
-        predictor = with_new_facts(Predictor(load_model(model), source, by), facts, links)
+        predictor = with_new_facts(Predictor(load_model(model), source, by), facts, links, texts)
         if queries is not None:
             asked = read_queries(queries, predictor)
         if file is not None:
@@ -90,17 +92,19 @@ def predict(
             out.print(_table(predictions, _title(query) if queries else None))
 
 
-def with_new_facts(predictor: Predictor, facts: Path | None, links: Path | None) -> Predictor:
-    """Return a predictor with the facts of files folded into its model, and say how many."""
-    if facts is None and links is None:
+def with_new_facts(
+    predictor: Predictor, facts: Path | None, links: Path | None, texts: Path | None
+) -> Predictor:
+    """Return a predictor with what files tell folded into its model, and say how much that is."""
+    if facts is None and links is None and texts is None:
         return predictor
-    if facts is None:
+    if facts is None and texts is None:
         raise KgraftError(
-            "--links are those of new entities, whose facts are missing. Add --facts."
+            "--links are those of new entities, whose facts are missing. Add --facts or --texts."
         )
     from kgraft.inference.fact_files import with_files
 
-    predictor, lines = with_files(predictor, facts, links)
+    predictor, lines = with_files(predictor, facts, links, texts)
     for line in lines:
         Terminal(stderr=True).print(line, highlight=False, soft_wrap=True)
     return predictor

@@ -12,6 +12,7 @@ from kgraft.io.named_facts import ROLES
 from kgraft.io.read_graph import format_of, read_graph
 from kgraft.io.source import GraphSource
 from kgraft.io.tabular import LINE, read_columns
+from kgraft.io.texts import read_texts
 from kgraft.system.files import read_text
 
 LINK_COLUMNS = ("entity", "source", "name")
@@ -19,14 +20,18 @@ LINK_COLUMNS = ("entity", "source", "name")
 
 
 def with_files(
-    predictor: Predictor, facts: Path, links: Path | None = None
+    predictor: Predictor,
+    facts: Path | None,
+    links: Path | None = None,
+    texts: Path | None = None,
 ) -> tuple[Predictor, list[str]]:
-    """Return a predictor of the model with the facts and links of files, and lines of text.
+    """Return a predictor of the model with facts, links and texts of files, and lines of text.
 
     Args:
         predictor: A predictor for the model's target.
         facts: Facts in any format that graphs are read from.
         links: A table with ``LINK_COLUMNS``, whose first line may name them.
+        texts: A table of entities and texts, known entities among them.
 
     Raises:
         DataError: If a file cannot be read, or names a relation or source that the model lacks.
@@ -35,10 +40,13 @@ def with_files(
     names = predictor.names
     before = len(names.part.entities)
     read = [] if links is None else _read_links(links, names)
-    found, unheld = fold_into(predictor, _read_facts(facts, names), read)
+    given = [] if facts is None else _read_facts(facts, names)
+    described = {} if texts is None else _read_texts(texts)
+    found, unheld = fold_into(predictor, given, read, described)
     new = len(found.names.part.entities) - before
     more = len(found.names.own_facts) - len(names.own_facts)
-    lines = [f"{counted(new, 'new entity')} with {counted(more, 'fact')} from {facts}"]
+    files = " and ".join(str(x) for x in (facts, texts) if x is not None)
+    lines = [f"{counted(new, 'new entity')} with {counted(more, 'fact')} from {files}"]
     if unheld:
         lines.append(
             f"{counted(len(unheld), 'link')} of {links} count for nothing, as the model has no "
@@ -69,6 +77,12 @@ def _line_of(path: Path, text: str) -> int | None:
         return None
     lines = read_text(path).split("\n")
     return next((number for number, line in enumerate(lines, start=1) if text in line), None)
+
+
+def _read_texts(path: Path) -> dict[str, str]:
+    """Read texts by name of entity."""
+    found = read_texts(path)
+    return dict(zip(found.names.names, found.texts, strict=True))
 
 
 def _read_links(path: Path, names: ModelNames) -> list[NamedLink]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from kgraft.errors import KgraftError, KgraftWarning, UnknownNameError, counted, describe
 from kgraft.graph.knowledge_graph import Triples, as_triples
 from kgraft.graph.vocabulary import Rows
+from kgraft.inference.fold_texts import text_vectors
 from kgraft.inference.fold_vectors import Compared, FactsOfOne, Floats, VectorFolder
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor, prepared
@@ -42,11 +43,12 @@ def fold_in(
     model: TrainedModel,
     facts: Iterable[NamedFact] | pl.DataFrame,
     links: Iterable[NamedLink] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> TrainedModel:
     """Return the model with more facts and new entities, as ``TrainedModel.fold_in`` says."""
     require_threads()
     given = facts.select(ROLES).iter_rows() if isinstance(facts, pl.DataFrame) else facts
-    predictor, unknown = fold_into(prepared(model), [*given], [*links])
+    predictor, unknown = fold_into(prepared(model), [*given], [*links], texts)
     if unknown:
         warnings.warn(_unheld(unknown), KgraftWarning, stacklevel=3)
     return predictor.model
@@ -56,6 +58,7 @@ def fold_into(
     predictor: Predictor,
     facts: Sequence[NamedFact],
     links: Sequence[NamedLink] = (),
+    texts: Mapping[str, str] | None = None,
     *,
     max_entities: int | None = None,
 ) -> tuple[Predictor, list[NamedLink]]:
@@ -65,6 +68,7 @@ def fold_into(
         predictor: A predictor of the model, for its target.
         facts: As for ``TrainedModel.fold_in``.
         links: Likewise.
+        texts: Likewise.
         max_entities: The maximum number of new entities; by default any.
 
     Raises:
@@ -80,17 +84,23 @@ def fold_into(
     new = _NewNames(names)
     rows = as_triples([new.fact(*fact) for fact in facts])
     unknown = [link for link in links if not new.link(*link)]
+    texts = texts or {}
+    for name in texts:
+        new.text(name)
     if max_entities is not None and len(new.entities()) > max_entities:
         raise KgraftError(
-            f"the facts and links name {len(new.entities())} entities that the model does not "
-            f"know; {max_entities} new ones are the most. Ask about fewer at a time."
+            f"the facts, links and texts name {len(new.entities())} entities that the model does "
+            f"not know; {max_entities} new ones are the most. Ask about fewer at a time."
         )
     added = add_facts(model.graph, model.target, new.entities(), rows)
     reliability = None
     if model.evidence is not None:
         own = model.evidence.reliability
         reliability = np.concatenate([own, np.ones(len(added.given)), own[added.origin]])
-    kge = _with_vectors(model, names, added, reliability)
+    by_text = text_vectors(names, texts, [x.name for x in new.entities()])
+    rows_of = dict(zip((x.name for x in new.entities()), added.rows.tolist(), strict=True))
+    starts = {rows_of[name]: vector for name, vector in by_text.items()}
+    kge = _with_vectors(model, names, added, reliability, starts)
     evidence = model.evidence
     if evidence is not None and reliability is not None:
         index = evidence.index_in(model.graph, model.target).extended(added, reliability)
@@ -153,6 +163,11 @@ class _NewNames:
         linked.append(row)
         return True
 
+    def text(self, name: str) -> None:
+        """Note an entity with a text, which is new if the target has no such name."""
+        if name not in self._names.part.entities:
+            self._entity(name)
+
     def _entity(self, text: str) -> int:
         if not text.strip():
             raise UnknownNameError("a name of a fact is empty")
@@ -166,9 +181,13 @@ class _NewNames:
 
 
 def _with_vectors(
-    model: TrainedModel, names: ModelNames, added: AddedFacts, reliability: Floats | None
+    model: TrainedModel,
+    names: ModelNames,
+    added: AddedFacts,
+    reliability: Floats | None,
+    by_text: Mapping[int, Tensor],
 ) -> KgeModel:
-    """Return the model's vectors with those of the new entities."""
+    """Return the model's vectors with those of the new entities, some of which begin by a text."""
     if not len(added.rows):
         return model.kge
     graph, kge = added.graph, model.kge
@@ -180,6 +199,7 @@ def _with_vectors(
     entities = np.sort(entities[kge.has_vector(entities)])
     alike = {row: _alike(model, entities, x) for row, x in own.items()}
     starts = {row: _mean_of_means([kge.vectors(x) for x in rows]) for row, rows in alike.items()}
+    starts |= by_text
     found = _solved(model, names, added, own, starts)
     prior = None
     if kge.prior is not None:

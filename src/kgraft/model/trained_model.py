@@ -76,7 +76,7 @@ class TrainedModel:
     held_out: Mapping[str, Triples] = field(default_factory=dict)
     attributes: Callable[[], Mapping[str, pl.DataFrame]] = dict
     prepared: dict[Any, Any] = field(default_factory=dict, init=False)
-    """Predictors made for earlier queries, kept for later ones."""
+    """Parts made for earlier queries, kept for later ones."""
 
     def __repr__(self) -> str:
         about = ", ".join(f"{name} {cell(value)}" for name, value in self._summary().items())
@@ -198,25 +198,25 @@ class TrainedModel:
 
     def fold_in(
         self,
-        facts: Iterable[tuple[str, str, str]] | pl.DataFrame,
+        facts: Iterable[tuple[str, str, str]] | pl.DataFrame = (),
         links: Iterable[tuple[str, str, str]] = (),
+        texts: Mapping[str, str] | None = None,
     ) -> TrainedModel:
         """Return the model, not to be saved, with more facts and vectors of their new entities.
 
         Args:
             facts: Head, relation and tail by name; entities that the target lacks are new.
-            links: A new entity, another source, and its name of the entity.
+            links: A new entity, another source, and its name of the entity; a ``KgraftWarning``
+                counts those to entities without a fact.
+            texts: Texts by name of entity; those of known ones, or else labels, tell their meaning.
 
         Raises:
-            KgraftError: If a relation or source is unknown, a label is ambiguous, the model has no
-                target, or a link cannot be followed.
-
-        Warns:
-            KgraftWarning: If the model has no fact of an entity at the end of a link.
+            KgraftError: If a name is unknown or ambiguous, a link cannot be followed, texts are too
+                few, or the model has no target.
         """
         from kgraft.inference.fold_in import fold_in
 
-        return fold_in(self, facts, links)
+        return fold_in(self, facts, links, texts)
 
     def ask(
         self, query: str, *, limit: int = 10, source: str | None = None, learned: Learned = None

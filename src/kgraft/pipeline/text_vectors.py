@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +28,6 @@ WIDTH: Final = 200
 
 PARTS: Final = (3, 4, 5)
 """Lengths of parts of words."""
-
-MIN_TEXTS: Final = 2
-"""Minimum number of texts with a word, for it to count."""
-
-MIN_TEXTS_OF_PART: Final = 3
-"""The same for parts of words."""
 
 ENCODERS: Final = "tfidf, words:FILE, sentence-transformers:MODEL or model2vec:MODEL"
 
@@ -80,7 +75,7 @@ def _encoded(texts: Sequence[str], encoder: str) -> Floats:
         "model2vec": _by_model2vec,
     }
     if encoder == "tfidf":
-        return tfidf(texts)
+        return Tfidf.of(texts)[1]
     if kind not in by_name or not name:
         raise DataError(f"there is no encoder {encoder!r}", remedy=f"Name {ENCODERS}")
     return by_name[kind](texts, name)
@@ -93,27 +88,67 @@ def _scaled(rows: Floats) -> Floats:
     return np.asarray(centred / max(norm, 1e-12), dtype=np.float32)
 
 
-def tfidf(texts: Sequence[str]) -> Floats:
-    """Return the first singular vectors of what words and parts of words weigh in texts.
+@dataclass(frozen=True, eq=False)
+class Tfidf:
+    """What words and parts of words weigh in texts, in their first principal directions.
 
     A word counts by the logarithm of its number in a text, times the logarithm of the texts' number
     by that of texts with it; so do parts of 3 to 5 letters of words, with their ends.
+
+    Args:
+        columns: By kind of term, words and parts, the column of each.
+        weights: What a term of each column weighs, float32 ``(terms,)``, again by kind.
+        directions: The principal directions, float32 ``(terms, d)``, of all kinds.
     """
-    words = [WORD.findall(text.lower()) for text in texts]
-    tables = [
-        _weights(words, MIN_TEXTS),
-        _weights(([*_parts(found)] for found in words), MIN_TEXTS_OF_PART),
-    ]
-    every = sp.hstack(tables, format="csr", dtype=np.float32)
-    width = min(WIDTH, *(size - 1 for size in every.shape))
-    if width < 1:
-        raise DataError(
-            "the texts have too few words in common",
-            remedy="Give texts of more entities, or another encoder",
-        )
-    left, values, _ = sp.linalg.svds(every, k=width, random_state=0)
-    order = np.argsort(-values)
-    return np.ascontiguousarray(left[:, order] * values[order], dtype=np.float32)
+
+    columns: Sequence[dict[str, int]]
+    weights: Sequence[Floats]
+    directions: Floats
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> tuple[Tfidf, Floats]:
+        """Fit it to texts, and return their vectors ``(n, d)`` too.
+
+        Raises:
+            DataError: If they have too few words in common.
+        """
+        columns, weights, tables = [], [], []
+        for terms, least in TERMS:
+            known: dict[str, int] = {}
+            counts = _counts(terms(texts), known, more=True)
+            n_texts = np.bincount(counts.indices, minlength=len(known))
+            kept = np.flatnonzero(n_texts >= least)
+            place = dict(zip(kept.tolist(), range(len(kept)), strict=True))
+            columns.append({x: place[column] for x, column in known.items() if column in place})
+            weights.append(1 + np.log((1 + len(texts)) / (1 + n_texts[kept])))
+            tables.append(_scaled_rows(counts[:, kept], weights[-1]))
+        every = sp.hstack(tables, format="csr", dtype=np.float32)
+        width = min(WIDTH, *(size - 1 for size in every.shape))
+        if width < 1:
+            raise DataError(
+                "the texts have too few words in common",
+                remedy="Give texts of more entities, or another encoder",
+            )
+        _, values, right = sp.linalg.svds(every, k=width, random_state=0)
+        right = np.ascontiguousarray(right[np.argsort(-values)].T, dtype=np.float32)
+        return cls(columns, weights, right), np.asarray(every @ right, dtype=np.float32)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return vectors of texts, float32 ``(n, d)``."""
+        tables = [
+            _scaled_rows(_counts(terms(texts), columns), weights)
+            for (terms, _), columns, weights in zip(TERMS, self.columns, self.weights, strict=True)
+        ]
+        every = sp.hstack(tables, format="csr", dtype=np.float32)
+        return np.asarray(every @ self.directions, dtype=np.float32)
+
+
+def _words(texts: Sequence[str]) -> Iterable[list[str]]:
+    return (WORD.findall(text.lower()) for text in texts)
+
+
+def _parts_of_words(texts: Sequence[str]) -> Iterable[list[str]]:
+    return ([*_parts(words)] for words in _words(texts))
 
 
 def _parts(words: Sequence[str]) -> Iterable[str]:
@@ -123,24 +158,35 @@ def _parts(words: Sequence[str]) -> Iterable[str]:
             yield from (whole[at : at + size] for at in range(len(whole) - size + 1))
 
 
-def _weights(texts: Iterable[Sequence[str]], least: int) -> sp.csr_array:
-    """Return what terms weigh in texts ``(n, terms)``, each text of length 1."""
-    row_of: dict[str, int] = {}
-    columns: list[int] = []
+TERMS: Final = ((_words, 2), (_parts_of_words, 3))
+"""The kinds of terms of texts, and the minimum number of texts with a term, for it to count."""
+
+
+def _counts(
+    texts: Iterable[Sequence[str]], columns: dict[str, int], *, more: bool = False
+) -> sp.csr_array:
+    """Count terms in texts, ``(n, terms)``; with ``more``, new terms get a column of their own."""
+    found: list[int] = []
     counts: list[int] = []
     ends = [0]
-    for found in texts:
-        for term, count in Counter(found).items():
-            columns.append(row_of.setdefault(term, len(row_of)))
-            counts.append(count)
-        ends.append(len(columns))
-    shape = (len(ends) - 1, len(row_of))
-    numbers = 1 + np.log(np.array(counts, dtype=np.float32))
-    table = sp.csr_array((numbers, columns, ends), shape=shape)
-    n_texts = np.bincount(np.array(columns, dtype=np.int64), minlength=len(row_of))
-    kept = np.flatnonzero(n_texts >= least)
-    table = table[:, kept] * (1 + np.log((1 + shape[0]) / (1 + n_texts[kept])))[None, :]
-    table = sp.csr_array(table)
+    for terms in texts:
+        for term, count in Counter(terms).items():
+            column = columns.get(term)
+            if column is None and more:
+                column = len(columns)
+                columns[term] = column
+            if column is not None:
+                found.append(column)
+                counts.append(count)
+        ends.append(len(found))
+    shape = (len(ends) - 1, len(columns))
+    return sp.csr_array((np.array(counts, dtype=np.float32), found, ends), shape=shape)
+
+
+def _scaled_rows(counts: sp.csr_array, weights: Floats) -> sp.csr_array:
+    """Return weighted logarithms of counts ``(n, terms)``, each row of length 1."""
+    table = sp.csr_array((1 + np.log(counts.data), counts.indices, counts.indptr), counts.shape)
+    table = sp.csr_array(table * weights[None, :])
     norms = np.sqrt(table.multiply(table).sum(axis=1))
     return sp.csr_array(sp.diags_array(1 / np.maximum(norms, 1e-12)) @ table)
 

@@ -149,7 +149,7 @@ class RequestQueue:
             UnknownNameError: If the model does not know a name.
             KgraftError: If facts cannot be folded in.
         """
-        if job.facts or job.links:
+        if job.facts or job.links or job.texts:
             # Folding in takes as long as many queries, so it waits with other slow requests.
             return await self.call(lambda model: _response(model.predict_with_facts(job)))
         return await self._predictions.submit(job, len(job.queries))

@@ -18,6 +18,7 @@ MAX_ANSWERS = 100  # to one query
 MAX_QUERIES = 64  # in one request
 MAX_FACTS = 100  # to fold in, and links, in one request
 MAX_NEW = 10  # entities to fold in
+MAX_TEXT = 2000  # characters of a text about one
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 EntityName = Annotated[Text, Query(description="Name or label of an entity.", examples=["Syria"])]
@@ -38,6 +39,7 @@ class PredictJob:
         typed: Answer only with entities in the observed domain or range of the relation.
         facts: Facts to fold in for this request.
         links: Links of their new entities.
+        texts: Texts about new entities.
     """
 
     queries: tuple[inference.Query, ...]
@@ -45,6 +47,7 @@ class PredictJob:
     typed: bool
     facts: tuple[NamedFact, ...] = ()
     links: tuple[NamedLink, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 class PredictQuery(BaseModel):
@@ -88,6 +91,15 @@ class NewLink(BaseModel):
     name: Text
 
 
+class NewText(BaseModel):
+    """A text about a new entity."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entity: Text
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
 class PredictOne(PredictQuery):
     """A query with its options."""
 
@@ -113,6 +125,11 @@ class PredictMany(BaseModel):
     links: list[NewLink] = Field(
         default=[], max_length=MAX_FACTS, description="Links of the new entities."
     )
+    texts: list[NewText] = Field(
+        default=[],
+        max_length=MAX_NEW,
+        description="Texts about new entities; labels of known ones tell what words mean.",
+    )
     k: K = 10
     typed: Typed = False
 
@@ -124,6 +141,7 @@ class PredictMany(BaseModel):
             self.typed,
             tuple((x.head, x.relation, x.tail) for x in self.facts),
             tuple((x.entity, x.source, x.name) for x in self.links),
+            tuple((x.entity, x.text) for x in self.texts),
         )
 
 

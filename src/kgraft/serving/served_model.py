@@ -150,7 +150,9 @@ class ServedModel:
             UnknownNameError: If a query names an entity, or a fact a relation, that is unknown.
             KgraftError: If there are too many new entities, or a link cannot be followed.
         """
-        predictor, _ = fold_into(self.predictor, job.facts, job.links, max_entities=MAX_NEW)
+        predictor, _ = fold_into(
+            self.predictor, job.facts, job.links, dict(job.texts), max_entities=MAX_NEW
+        )
         for query in job.queries:
             for text in (query.head, query.tail):
                 if text is not None and predictor.names.known_entity(text) is None:
