@@ -204,10 +204,12 @@ def test_settings_without_links_are_those_of_train_but_for_what_was_chosen() -> 
             "training.seed": 3,
             "rules.longest": 2,
             "prior.rank": 4,
+            "attributes.min_entities": 7,
         },
     )
     alone, train = chosen.for_alone(), TrainSettings().training
     assert (alone.model, alone.rules, alone.prior) == (chosen.model, chosen.rules, chosen.prior)
+    assert alone.attributes == chosen.attributes
     expected = {"negatives": 64, "seed": 3, "validation_queries": 4000}
     assert alone.training == train.model_copy(update=expected)
     update = chosen.for_update()

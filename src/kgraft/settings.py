@@ -360,6 +360,7 @@ class RetrainSettings(TrainSettings):
                 "training": training,
                 "rules": self.rules.model_dump(),
                 "prior": self.prior.model_dump(),
+                "attributes": self.attributes.model_dump(),
             }
         )
 
