@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,13 @@ import pytest
 import torch
 
 from kgraft.errors import DataError, KgraftError, KgraftWarning, UnknownNameError
-from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import KnownFacts
-from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.fact_files import with_files
 from kgraft.inference.fold_in import fold_into
 from kgraft.inference.fold_vectors import Compared, FactsOfOne, VectorFolder
 from kgraft.inference.predict import Predictor, Query, prepared
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import join
-from kgraft.model.encoders import complex_product
 from kgraft.model.evidence import Evidence
 from kgraft.model.fact_scores import fact_scorer
 from kgraft.model.kge import KgeModel
@@ -30,83 +26,6 @@ from kgraft.rules.evidence_index import EvidenceIndex
 from kgraft.settings import ModelSettings, TrainSettings
 
 WIDTH = 16
-
-
-@pytest.fixture
-def two_groups() -> TrainedModel:
-    """Cities c0 to c4 in north and c5 to c9 in south: vectors say so, by one relation, in.
-
-    A query (c, in) is the vector of its country, and (country, in, inverse) that of its cities.
-    """
-    cities = [f"c{number}" for number in range(10)]
-    facts = [[number, 0, 10 + number // 5] for number in range(10)]
-    graph = KnowledgeGraph(
-        "mine", Vocabulary.of([*cities, "north", "south"]), Vocabulary.of(["in"]), np.array(facts)
-    )
-    draw = torch.Generator().manual_seed(0)
-    groups = 2 * torch.randn(2, WIDTH, generator=draw)
-    turn = torch.randn(1, WIDTH, generator=draw)
-    real, imaginary = turn.chunk(2, 1)
-    size = (real.square() + imaginary.square()).sqrt()
-    turn = torch.cat([real / size, imaginary / size], 1)
-    cities_vectors = groups.repeat_interleave(5, 0)
-    countries = complex_product(groups, turn.expand_as(groups))
-    entities = torch.cat([cities_vectors, countries])
-    back = torch.cat([turn[:, : WIDTH // 2], -turn[:, WIDTH // 2 :]], 1)
-    settings = TrainSettings.model_validate(
-        {"model": {"width": WIDTH}, "training": {"regularization": 0.001}}
-    )
-    kge = KgeModel(settings.model, entities, torch.cat([turn, back]))
-    return TrainedModel("single", kge, join([graph]), "mine", settings)
-
-
-TEXTS = {
-    f"c{number}": f"a {'cold harbour' if number < 5 else 'hot desert'} town" for number in range(10)
-}
-
-
-def test_a_text_alone_leads_to_entities_with_such_texts(two_groups: TrainedModel) -> None:
-    texts = {**TEXTS, "new": "town at a cold sea, with a harbour", "newer": "a desert town, hot"}
-    extended = two_groups.fold_in(texts=texts)
-    for name, group, country in (("new", range(5), "north"), ("newer", range(5, 10), "south")):
-        assert {x.name for x in extended.similar(name, k=5)} == {f"c{x}" for x in group}
-        assert extended.predict(head=name, relation="in", k=1)[0].tail == country
-    assert two_groups.graph.n_entities + 2 == extended.graph.n_entities
-    assert "new" not in two_groups.graph.parts["mine"].entities
-
-
-def test_labels_tell_what_words_mean_where_no_known_entity_has_a_text(
-    two_groups: TrainedModel,
-) -> None:
-    part = two_groups.graph.parts["mine"]
-    labels = pl.Series([TEXTS.get(name, name) for name in part.entities.names])
-    graph = replace(two_groups.graph, parts={"mine": replace(part, labels=labels)})
-    model = replace(two_groups, graph=graph)
-    for _ in range(2):
-        found = model.fold_in(texts={"new": "a hot desert"}).predict(head="new", relation="in", k=1)
-        assert found[0].tail == "south"
-
-
-def test_facts_and_a_text_together(two_groups: TrainedModel) -> None:
-    texts = {**TEXTS, "new": "town at a cold sea, with a harbour"}
-    extended = two_groups.fold_in([("new", "in", "south")], texts=texts)
-    assert extended.predict(head="new", relation="in", k=1)[0].tail == "south"
-    nearest = [x.name for x in extended.similar("new", k=3)]
-    assert all(x in {f"c{number}" for number in range(5, 10)} for x in nearest)
-
-
-def test_texts_without_meaning_are_refused(two_groups: TrainedModel) -> None:
-    with pytest.raises(DataError, match="too few words in common"):
-        two_groups.fold_in(texts={**dict.fromkeys(TEXTS, ""), "new": "a text"})
-    assert two_groups.fold_in(texts=TEXTS).graph.n_entities == two_groups.graph.n_entities
-    few = replace(
-        two_groups,
-        kge=KgeModel(
-            two_groups.kge.settings, two_groups.kge.entities[:0], two_groups.kge.relations
-        ),
-    )
-    with pytest.raises(DataError, match="only 0 entities of 'mine' have a text and a vector"):
-        few.fold_in(texts={"new": "a text"})
 
 
 def test_one_fact_leads_to_entities_with_that_fact(two_groups: TrainedModel) -> None:

@@ -106,14 +106,11 @@ def assemble(
         first = _named(triples[split][repeats.argmax()], entities, relations)
         _warn_of_repeats(name, split, repeats, first, masks[SPLITS.index(split)], given[split])
         kept[split] &= ~repeats
-    train, valid, test = (x if kept[y].all() else x[kept[y]] for y, x in triples.items())
     return KnowledgeGraph(
         name,
         entities,
         relations,
-        train,
-        valid,
-        test,
+        *_of_splits(triples, kept),
         labels=labels,
         attributes=attributes,
         duplicates=duplicates,
@@ -121,6 +118,14 @@ def assemble(
         known_false=false,
         confidence=_confidence(given, masks, number, kept),
     )
+
+
+def _of_splits(
+    triples: Mapping[str, Triples], kept: Mapping[str, NDArray[np.bool_]]
+) -> tuple[Triples, Triples, Triples]:
+    """Return the facts of train, valid and test that are kept."""
+    train, valid, test = (x if kept[y].all() else x[kept[y]] for y, x in triples.items())
+    return train, valid, test
 
 
 def _repeats(

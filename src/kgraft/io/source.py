@@ -79,9 +79,9 @@ class GraphSource(BaseModel):
             or the ids that the file has beside the names.
         relations: A file of relation names, likewise.
         labels: A table of two columns, entity name and readable label.
-        license: The licence of the data: an SPDX identifier, such as ``CC-BY-4.0``, or a text.
         attributes: Files of literals: tables of entity, attribute and value, or RDF. Entities that
             only they name belong to the graph.
+        license: The licence of the data: an SPDX identifier, such as ``CC-BY-4.0``, or a text.
         blank_nodes: Treatment of RDF blank nodes.
         base_iri: For RDF, the IRI that relative ones are resolved against where a file names none;
             by default each file's own.
@@ -105,8 +105,8 @@ class GraphSource(BaseModel):
     entities: Path | None = None
     relations: Path | None = None
     labels: Path | None = None
-    license: str = ""
     attributes: Paths = ()
+    license: str = ""
     blank_nodes: BlankNodes = "scope"
     base_iri: str | None = None
     malformed: Malformed = "error"

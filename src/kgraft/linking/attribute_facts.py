@@ -32,13 +32,13 @@ DATE: Final = r"^(-?\d{1,6})-(\d{2})(?:-(\d{2}))?(?:[T ]\d{2}:\d{2}.*)?(?:Z|[+-]
 """Dates of ISO 8601 and XML Schema with a month at least; a year alone is a number."""
 
 SHUFFLES: Final = 10
-"""How often values are dealt out anew, to see what chance gives."""
+"""Number of times that values are dealt out anew, at random."""
 
 MAX_COMPARED: Final = 20_000
 """Values of an attribute that this is tried on, a sample of more."""
 
 DEVIATIONS: Final = 4.0
-"""Standard deviations above chance from which on values tell something."""
+"""Standard deviations above the mean of such times, for values to tell something."""
 
 FACTS: Final = {"entity": pl.Int64, "relation": pl.String, "value": pl.String}
 
@@ -76,7 +76,7 @@ def value_facts(graph: KnowledgeGraph, settings: AttributeSettings) -> Iterator[
 
 
 def tells_of_answers(facts: pl.DataFrame, answers: pl.DataFrame) -> bool:
-    """Return True if entities of one value have more answers in common than chance would give them.
+    """Return True if entities of one value have more answers in common than random ones have.
 
     The pairs of entities that share a value and an answer are counted, and compared with as many
     values dealt out anew, ``SHUFFLES`` times: there have to be more by ``DEVIATIONS`` standard

@@ -90,7 +90,7 @@ def _scaled(rows: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Tfidf:
-    """What words and parts of words weigh in texts, in their first principal directions.
+    """Weights of words and parts of words in texts, in their first principal directions.
 
     A word counts by the logarithm of its number in a text, times the logarithm of the texts' number
     by that of texts with it; so do parts of 3 to 5 letters of words, with their ends.
