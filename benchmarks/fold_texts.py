@@ -4,8 +4,9 @@ Usage: python benchmarks/fold_texts.py COLLECTION --texts TEXTS --work DIR --out
 
 Entities of the target with 6 to 50 training facts are taken out, and a model is trained alone on a
 share of the others' facts. Each is folded in by its text, by three of its facts, by both, or by
-neither, which is the mean of all vectors. The rest of its facts, at most ten, are asked for, in
-both directions, as in fold_in.py. Texts of known entities tell what words mean. Half of the
+neither, which is the mean of all vectors. The rest of its facts, at most ten, are asked for, as in
+fold_in.py, but from the new entity's side alone: a vector of any direction answers queries about
+others if it is only long enough. Texts of known entities tell what words mean. Half of the
 entities, ``part`` dev, are for choosing the method; the figures of the report are of the others.
 The model is kept in ``--work``.
 """
@@ -65,7 +66,10 @@ def reciprocal_ranks(
     found = {}
     for way, (own, text) in given.items():
         extended = fold_into(prepared(model), own, [], text)[0].model
-        found[way] = Ranking(graph, known, extended, others).reciprocal(drawn.asked[place])
+        ranking, asked = Ranking(graph, known, extended, others), drawn.asked[place]
+        tails, heads = np.array(ranking.reciprocal(asked)).reshape(2, -1)
+        is_head = asked[:, 0] == drawn.entities[place]
+        found[way] = [*tails[is_head], *heads[~is_head]]
     return found
 
 
@@ -76,7 +80,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
     texts = {x: text for x, text in zip(read.names.names, read.texts, strict=True) if text}
     drawn = Draw.of(collection.target_graph, asked.entities)
     model = model_of(collection, drawn, asked.share, asked.work / f"model-{asked.share:g}")
-    places = np.flatnonzero(drawn.dev == (asked.part == "dev")).tolist()
+    places = np.flatnonzero(drawn.dev == (asked.part == "dev"))[: asked.asked].tolist()
     ranks: dict[str, list[float]] = {}
     for place in places:
         for way, found in reciprocal_ranks(model, collection, drawn, place, texts).items():
@@ -93,6 +97,7 @@ if __name__ == "__main__":
         texts=Path,
         work=Path,
         entities=600,
+        asked=(100, "how many of them to ask about"),
         share=(0.2, "of the training facts"),
         part=("test", "which entities: dev or test"),
         threads=1,
