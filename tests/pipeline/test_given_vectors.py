@@ -139,6 +139,11 @@ def test_texts_tell_of_what_entities_have_in_common(
     assert teacher.metrics["given_vectors"]["encoders"] == ["tfidf"]
 
 
+def test_vectors_that_are_all_the_same_tell_nothing() -> None:
+    teacher = KgeModel(ModelSettings(width=8), torch.ones(5, 8), torch.zeros(0, 8))
+    assert normalised(teacher, np.array([0, -1, 4])).equal(torch.zeros(3, 2))
+
+
 def test_one_form_is_made_of_any_vectors() -> None:
     draw = torch.Generator().manual_seed(0)
     scales = torch.tensor([9.0, 5, 1, 1, 1, 1, 0, 0])

@@ -81,7 +81,8 @@ def normalised(teacher: KgeModel, wanted: Rows) -> Tensor:
     kept = std > SMALLEST * std.max()
     turned = turned[:, kept] / std[kept].sqrt()
     norm = turned.square().sum(1).mean().sqrt().clamp(min=1e-12)
-    found = torch.zeros(len(wanted), turned.shape[1] + turned.shape[1] % 2)
+    # Vectors that are all the same have no direction.
+    found = torch.zeros(len(wanted), max(2, turned.shape[1] + turned.shape[1] % 2))
     found[known, : turned.shape[1]] = turned / norm
     return found
 
@@ -94,7 +95,7 @@ def given_for(
     None where the settings leave it out, or scores are not sums over coordinates.
     """
     width = settings.distillation.readout
-    if not width or student.settings.encoder != "complex" or not teacher.settings.width:
+    if not width or student.settings.encoder != "complex":
         return None
     return teacher.entities[: student.n_entities], width
 
