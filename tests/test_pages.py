@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyoxigraph as ox
 import pytest
+from endpoint import answering, serving
 from pages import DOCS, assert_printed, blocks, close, commands, run, run_page
 from postgres import postgres
 from shop import MADE, NUMBER_OF, iri, n_triples, open_shop, table
@@ -121,18 +123,24 @@ def test_facts_go_from_and_to_databases(shop: Path) -> None:
     made.sql("ALTER TABLE items RENAME head TO name")
     made.close()
     run("kgraft pretrain collection.toml -o teacher", MORE)
-    with postgres() as address:
+    store = ox.Store()
+    store.load(Path("mine.ttl").read_bytes(), format=ox.RdfFormat.TURTLE)
+    with postgres() as address, serving(answering(store)) as endpoint:
         with psycopg.connect(address) as connection:
             connection.execute("CREATE TABLE facts (head text, relation text, tail text)")
             with connection.cursor().copy("COPY facts FROM STDIN") as sink:
                 for fact in facts:
                     sink.write_row(fact)
         names = {"DATABASE": address}
-        more = {**MORE, "complete": ["--least", "0.001"]}
-        assert run_page("databases.md", names, more=more) == 7
+        more = {**MORE, "complete": ["--least", "0.001"], "fetch": ["--interval", "0"]}
+        replaced = {"https://example.org/sparql": endpoint}
+        assert run_page("databases.md", names, more=more, replaced=replaced) == 9
         with psycopg.connect(address) as connection:
             back = connection.execute("SELECT head, tail, probability FROM proposals").fetchall()
         assert sorted(names["stated"].iter_rows()) == sorted(facts)  # type: ignore[attr-defined]
+    assert len(kgraft.read_graph("theirs.nt").train) == len(facts)
+    (colour,) = kgraft.read_graph("colours.nt").relations.names
+    assert colour == "http://shop.org/colour"
     assert {*pl.read_parquet("mine.parquet").iter_rows()} == {*facts}
     proposed = duckdb.connect("shop.duckdb").sql("SELECT * FROM proposals").pl()
     assert len(proposed) == len(back) == len(pl.read_parquet("new.parquet")) > 0

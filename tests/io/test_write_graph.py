@@ -175,10 +175,13 @@ def test_tsv_gives_back_any_names(
 @example(
     ["urn:kgraft:a", "http://x/ü", "_:b0", "\n", "\ufeff"], ["p", "x:p"], {(0, 0, 1)}, 0, "ntriples"
 )
+@example(["a", "b", "c", "d", "e"], ["SAMEAS", "p"], {(0, 0, 1)}, 0, "parquet")
 def test_parquet_and_ntriples_give_back_any_names(
     names: list[str], relations: list[str], triples: set[Fact], n_test: int, kind: str
 ) -> None:
     graph = graph_of(names, relations, triples, n_test)
     with TemporaryDirectory() as directory:
         source = write_graph(graph, Path(directory), format=kind)  # type: ignore[arg-type]
+        # A relation may have the name of sameness by chance.
+        source = source.model_copy(update={"identities": "facts"})
         assert by_name(read_graph(source)) == by_name(graph)

@@ -55,9 +55,10 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each command of a shell block, and the lines that it prints if the page shows them."""
     text = text.replace("\\\n", " ")
     if "$ " not in text:
-        loops = re.split(r"(^for .*?^done$)", text, flags=re.M | re.S)
-        for part in loops:
-            lines = [part] if part.startswith("for ") else part.splitlines()
+        # A loop, and a command with a quoted text of several lines, are one command each.
+        whole = r"(^for .*?^done$|^kgraft [^'\n]*'\n[^']*'[^\n]*$)"
+        for part in re.split(whole, text, flags=re.M | re.S):
+            lines = [part] if re.match(whole, part, flags=re.M | re.S) else part.splitlines()
             yield from ((line, []) for line in lines if line.strip() and line[0] != "#")
         return
     for part in re.split(r"^\$ ", text, flags=re.M)[1:]:

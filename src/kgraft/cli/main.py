@@ -20,6 +20,10 @@ from kgraft.cli import teacher
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Start": {
         "demo": ("kgraft.cli.demo:demo", "kgraft demo"),
+        "fetch": (
+            "kgraft.cli.fetch:fetch",
+            "kgraft fetch https://example.org/sparql -o theirs.nt",
+        ),
         "init": ("kgraft.cli.init:init", "kgraft init mine.tsv other.nt same.tsv"),
         "inspect": ("kgraft.cli.inspect:inspect", "kgraft inspect collection.toml"),
         "settings": ("kgraft.cli.settings:settings", "kgraft settings --command train > my.toml"),

@@ -25,7 +25,7 @@ from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.link_ends import LeftOut, warn_of_left_out
 from kgraft.io.openea_layout import is_openea, read_openea, with_attributes_beside
 from kgraft.io.outside import check_links, files_of, is_outside, outside
-from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, read_graph
+from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, graph_name, read_graph
 from kgraft.io.read_links import (
     check_redirects,
     read_links,
@@ -33,7 +33,7 @@ from kgraft.io.read_links import (
 from kgraft.io.source import GraphSource, Split
 from kgraft.linking.collection import Collection, check_number, collect
 from kgraft.linking.identity_links import identity_links
-from kgraft.system.files import compression_of, content_ending, open_bytes, read_text
+from kgraft.system.files import content_ending, open_bytes, read_text
 from kgraft.system.forks import require_threads
 
 EMBEDDED = ("world",)
@@ -128,11 +128,6 @@ def _is_graph(place: Path) -> bool:
     with open_bytes(place) as stream:
         begin = stream.read(1 << 16)
     return re.search(rb"^\s*(\[\[\s*(source|links)|base\s*=)", begin, re.MULTILINE) is None
-
-
-def graph_name(file: Path) -> str:
-    """Return a file's name without its ending and one of compression."""
-    return Path(file.stem).stem if compression_of(file) else file.stem
 
 
 def _read_directory(directory: Path) -> Collection:

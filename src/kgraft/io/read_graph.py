@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ from kgraft.io.rdf_terms import LITERAL_COLUMNS, RdfBatch
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
-from kgraft.system.files import content_ending
+from kgraft.system.files import compression_of, content_ending
 from kgraft.system.forks import require_threads
 
 ENDINGS: Final = {
@@ -72,7 +73,14 @@ IRI_AS_TEXT: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$"
 """An IRI in a literal."""
 
 
-def read_graph(source: GraphSource, further: SameNames | None = None) -> KnowledgeGraph:
+def graph_name(file: Path) -> str:
+    """Return a file's name without its ending and one of compression."""
+    return Path(file.stem).stem if compression_of(file) else file.stem
+
+
+def read_graph(
+    source: GraphSource | str | PathLike[str], further: SameNames | None = None
+) -> KnowledgeGraph:
     """Read a graph from its files.
 
     Entities and relations get their rows in the order of first appearance in the files, or by the
@@ -81,7 +89,7 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
     source keeps them.
 
     Args:
-        source: Its files.
+        source: Its files; or the path of one file, which has training facts only.
         further: Further pairs of names that mean the same.
 
     Raises:
@@ -94,6 +102,8 @@ def read_graph(source: GraphSource, further: SameNames | None = None) -> Knowled
             held out than asked for.
     """
     require_threads()
+    if not isinstance(source, GraphSource):
+        source = GraphSource(name=graph_name(Path(source)), train=(Path(source),))
     reading = _Reading(source)
     splits = {
         split: [rows for path in getattr(source, split) for rows in reading.read(path)]

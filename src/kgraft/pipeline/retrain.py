@@ -275,6 +275,6 @@ def _no_link(collection: Collection, target: str, teacher: TrainedModel) -> Data
     return DataError(
         found,
         remedy=f"Give links to one of {', '.join(teacher.graph.parts)}, by the names that the "
-        "teacher knows, or train on the target's own facts: --allow-unlinked (in Python "
-        "allow_unlinked=True)",
+        "teacher knows; or have them found: kgraft graft; or train on the target's own facts: "
+        "--allow-unlinked (in Python allow_unlinked=True)",
     )

@@ -88,8 +88,7 @@ def tune(
         has_test = len(known.target_graph.test) > 0 and not no_test
         test = measured_on_test(directory, known) if has_test else {}
         write_report(tuned, directory, known.name, test)
-        with lost_output_allowed():
-            say("\n".join(_lines(tuned, directory, test)))
+        _show(tuned, directory, test)
 
 
 def _read(
@@ -136,6 +135,13 @@ def _training_of(
         return retrain(known, teacher, settings, options=options, device=device)
 
     return run
+
+
+def _show(tuned: Tuned, directory: Path, test: Mapping[str, float]) -> None:
+    """Print what the search came to."""
+    with lost_output_allowed():
+        for line in _lines(tuned, directory, test):
+            say(line)
 
 
 def _lines(tuned: Tuned, directory: Path, test: Mapping[str, float]) -> Sequence[str]:
