@@ -57,6 +57,8 @@ def test_questions_in_words_are_answered_and_learned(student: Path, tmp_path: Pa
         assert "mine:5: ^r1 (" in shown.stderr
         assert "learned from 2 questions" in shown.stderr
         assert all(set(x) >= {"bindings", "probability"} for x in json.loads(shown.stdout))
+    elsewhere = run("questions", "hf://someone/model", pairs)
+    assert "Name a file with --out" in elsewhere.output
     pairs.write_text("question\tpath\nwho follows mine:3\tr77\n")
     wrong = run("questions", own, pairs)
     assert wrong.exit_code == 1
