@@ -37,6 +37,7 @@ from kgraft.linking.collection import collect
 from kgraft.linking.links import Links
 from kgraft.model.trained_model import TrainedModel
 from kgraft.querying.ask import asker
+from kgraft.querying.entity_linking import QuestionLinker
 from kgraft.querying.pattern import QueryError
 from kgraft.querying.question_pairs import QuestionPair
 from kgraft.querying.questions import QuestionAnswers, QuestionAsker, learn_questions
@@ -117,6 +118,15 @@ def hit(right: frozenset[str], answers: Sequence[tuple[str, float]]) -> float:
     best = max((value for _, value in answers), default=0.0)
     found = [name for name, value in answers if value >= best - 1e-12 and value > 0]
     return sum(x in right for x in found) / len(found) if found else 0.0
+
+
+def linked(linker: QuestionLinker, text: str) -> bool:
+    """Return True for a question whose entity is found."""
+    try:
+        linker.link(text)
+    except QueryError:
+        return False
+    return True
 
 
 def asked(asker: QuestionAsker, text: str) -> QuestionAnswers | None:
@@ -221,7 +231,8 @@ def of_model(
     model: TrainedModel, parts: list[list[Question]], stated: StatedAnswers
 ) -> dict[str, Any]:
     """Return the figures of a model by the way that its paths are chosen."""
-    known, found = [*parts[0], *parts[1]], {}
+    linker, found = QuestionAsker(asker(model)).linker, {}
+    known = [x for part in parts[:2] for x in part if linked(linker, x.text)]
     for way in WAYS:
         learned = None
         if way != "by_names":

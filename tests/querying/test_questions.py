@@ -234,12 +234,15 @@ def test_short_and_filling_words_are_names_only_as_they_are_written(model: Train
     names = asker(model).names
     rows = names.part.entity_rows
     linker = QuestionLinker(names, rows)
-    linker._row |= {"in": 1, "us": 2, "who": 3}
-    linker._exact |= {"US"}
+    linker._row |= {"in": 1, "us": 2, "who": 3, "them": 4}
+    linker._exact |= {"US", "Them", "in", "usa"}
+    linker._row["usa"] = 5
+    assert linker.link("the currency of usa ?").entity == 5
     assert linker.link("who lives in the US?").entity == 2
+    assert linker.link("what is the country of Them?").entity == 4
     assert linker.link("who tells us about Freedonia").entity == linker.link("Freedonia").entity
     with pytest.raises(KgraftError, match="named in the question"):
-        linker.link("who is in")
+        linker.link("Them is in them")
     assert linker.link("the currency there", "sylvania").rest == "the currency there"
 
 

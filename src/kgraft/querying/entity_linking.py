@@ -75,8 +75,9 @@ class QuestionLinker:
         for row in order.tolist():
             name = names.entity_name(row)
             for text in (name, names.entity_label(row), re.split(r"[/#]", name)[-1]):
-                self._row.setdefault(normalized(text), row)
-                if len(text) <= SHORT:
+                plain = normalized(text)
+                self._row.setdefault(plain, row)
+                if _is_common(plain):
                     self._exact.add(text)
         self._row.pop("", None)
         self._source = names.source
@@ -99,23 +100,24 @@ class QuestionLinker:
             raise QueryError(f"no entity of {self._source} is called {entity!r}")
         for run, i, j in _runs(words):
             row = self._row.get(run)
-            if row is not None and known in (None, row) and self._is_name(run, words[i:j]):
+            if row is not None and known in (None, row) and self._is_name(run, words, i, j):
                 return _linked(text, words, i, j, row)
         if known is not None:
             return LinkedQuestion(text, known, entity or "", text)
         return self._similar(text, words)
 
-    def _is_name(self, run: str, words: list[str]) -> bool:
-        """Tell whether words that could be a name are one; short ones as they are written."""
-        if len(run) > SHORT:
-            return not set(run.split()) <= FILLERS
-        return " ".join(words).strip(MARKS) in self._exact and run not in FILLERS
+    def _is_name(self, run: str, words: list[str], i: int, j: int) -> bool:
+        """Tell whether a run is a name; short ones as written, fillers in capitals within."""
+        text = " ".join(words[i:j]).strip(MARKS)
+        if not _is_common(run) or text not in self._exact:
+            return not _is_common(run)
+        return not set(run.split()) <= FILLERS or (i > 0 and text != run)
 
     def _similar(self, text: str, words: list[str]) -> LinkedQuestion:
         """Return the question with the entity whose label is most similar to a run of words."""
         known, near = list(self._row), list[str]()
         for run, i, j in _runs(words):
-            if len(run) <= SHORT or set(run.split()) <= FILLERS:
+            if _is_common(run):
                 continue
             found = process.extractOne(run, known, scorer=fuzz.ratio, score_cutoff=SIMILAR - 25)
             if found is not None and found[1] >= SIMILAR:
@@ -126,6 +128,11 @@ class QuestionLinker:
             f"no entity of {self._source} is named in the question {text!r}; write the name or "
             f"label of one{f', such as {hint}' if hint else ''}"
         )
+
+
+def _is_common(run: str) -> bool:
+    """Return True for a normalized name that could be other words."""
+    return len(run) <= SHORT or set(run.split()) <= FILLERS
 
 
 def _runs(words: list[str]) -> Iterable[tuple[str, int, int]]:
