@@ -81,7 +81,8 @@ def questions_of(file: Path) -> list[Question]:
     for line in file.read_text(encoding="utf-8").splitlines():
         text, answers, path = line.split("\t")
         nodes = path.partition("#<end>")[0].split("#")
-        stated = answers[answers.index("(") + 1 :].rstrip(")").split("/")
+        one = nodes[-1] if answers.startswith(f"{nodes[-1]}(") else answers[: answers.index("(")]
+        stated = answers[len(one) + 1 :].removesuffix(")").split("/")
         right = frozenset(x for x in stated if x)
         found.append(Question(text, nodes[0], tuple(nodes[1::2]), right))
     return found
@@ -233,16 +234,18 @@ def of_model(
     """Return the figures of a model by the way that its paths are chosen."""
     linker, found = QuestionAsker(asker(model)).linker, {}
     known = [x for part in parts[:2] for x in part if linked(linker, x.text)]
+    names = set(model.graph.part("graph").entities.names)
     for way in WAYS:
         learned = None
         if way != "by_names":
             by_answers = way == "from_answers"
             pairs = [
-                QuestionPair(x.text, answers=tuple(sorted(x.answers)))
+                QuestionPair(x.text, answers=tuple(sorted(x.answers & names)))
                 if by_answers
                 else QuestionPair(x.text, "/".join(x.path))
                 for x in known
             ]
+            pairs = [x for x in pairs if x.path or x.answers]
             learned = learn_questions(model, pairs)
         found[way] = figures(QuestionAsker(asker(model), learned), parts[2], stated)
     return found
