@@ -234,7 +234,8 @@ def of_model(
     """Return the figures of a model by the way that its paths are chosen."""
     linker, found = QuestionAsker(asker(model)).linker, {}
     known = [x for part in parts[:2] for x in part if linked(linker, x.text)]
-    names = set(model.graph.part("graph").entities.names)
+    part = model.graph.part("graph")
+    names, relations = set(part.entities.names), set(part.relations.names)
     for way in WAYS:
         learned = None
         if way != "by_names":
@@ -244,6 +245,7 @@ def of_model(
                 if by_answers
                 else QuestionPair(x.text, "/".join(x.path))
                 for x in known
+                if by_answers or relations.issuperset(x.path)
             ]
             pairs = [x for x in pairs if x.path or x.answers]
             learned = learn_questions(model, pairs)
