@@ -260,9 +260,9 @@ def test_a_system_of_a_benchmark_counts_by_what_is_set_in_it() -> None:
 
 def test_what_follows_the_width_is_told_apart_from_what_is_set() -> None:
     narrow = RetrainSettings(model=ModelSettings(width=50))
-    assert narrow.following_width == {"epochs": 16, "learning_rate": 0.4}
+    assert narrow.following_width == {"epochs": 17, "learning_rate": 0.3}
     given = narrow.model_copy(update={"training": TrainingSettings(epochs=3)})
-    assert given.following_width == {"learning_rate": 0.4}
+    assert given.following_width == {"learning_rate": 0.3}
     assert narrow.model_copy(update={"model": {"width": 200}}) == RetrainSettings()
     assert RetrainSettings.model_validate(narrow.model_dump()).following_width == {}
     assert RetrainSettings().following_width == {}
@@ -290,8 +290,8 @@ def help_of(kind: type[Settings], key: str) -> str:
 
 def test_a_narrower_student_takes_larger_steps_and_more_epochs() -> None:
     usual, narrow = RetrainSettings(), RetrainSettings(model=ModelSettings(width=50))
-    changes = {"learning_rate": 4 * usual.training.learning_rate, "epochs": 2 * 8}
-    assert usual.training.epochs == 8
+    changes = {"learning_rate": 2 * usual.training.learning_rate, "epochs": round(4**0.9 * 5)}
+    assert usual.training.epochs == 5
     assert narrow.training == usual.training.model_copy(update=changes)
     assert read_settings(RetrainSettings, None, {"model.width": "50"}) == narrow
     assert RetrainSettings.model_validate(narrow.model_dump()) == narrow
@@ -303,10 +303,12 @@ def test_fewer_links_bring_training_nearer_to_that_from_scratch() -> None:
     usual = RetrainSettings()
     assert usual.for_links(1.0) == usual.for_links(0.9) == usual
     half = usual.for_links(0.45).training
-    assert (half.epochs, half.regularization) == (16, pytest.approx(0.04))
+    assert (half.epochs, half.regularization) == (14, pytest.approx(0.04))
+    assert half.learning_rate == pytest.approx(0.125)
     none = usual.for_links(0.0).training
     scratch = TrainSettings().training
-    assert (none.epochs, none.regularization) == (scratch.epochs, scratch.regularization)
+    for name in ("epochs", "regularization", "learning_rate"):
+        assert getattr(none, name) == getattr(scratch, name)
     given = RetrainSettings(training=TrainingSettings(epochs=3)).for_links(0.45).training
     assert (given.epochs, given.regularization) == (3, pytest.approx(0.04))
     assert RetrainSettings(training=TrainingSettings(epochs=50)).for_links(0).training.epochs == 50
@@ -314,7 +316,7 @@ def test_fewer_links_bring_training_nearer_to_that_from_scratch() -> None:
 
 def test_what_is_given_holds_whatever_the_width() -> None:
     given = read_settings(RetrainSettings, None, {"model.width": "50", "training.epochs": "3"})
-    assert (given.training.epochs, given.training.learning_rate) == (3, 0.4)
+    assert (given.training.epochs, given.training.learning_rate) == (3, 0.3)
     training = TrainingSettings(epochs=3)
     whole = RetrainSettings(model=ModelSettings(width=50), training=training)
     assert whole == given

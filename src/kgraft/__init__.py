@@ -15,6 +15,8 @@ other library.
 
 from __future__ import annotations
 
+from kgraft.system.cores import share_cores
+
 TYPE_CHECKING = False  # Type checkers take it for true; importing typing doubles the time.
 
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ _MODULES = {
 }
 """The module of each name, below ``kgraft``."""
 
+
+share_cores()
 
 if not TYPE_CHECKING:  # Else any name would do for them.
 

@@ -12,6 +12,7 @@ from kgraft.toml_settings import Settings
 EncoderName = Literal["complex", "gru", "rsn", "transformer"]
 OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam"]
 Precision = Literal["float32", "bfloat16"]
+StepPrecision = Literal["float32", "bfloat16", "auto"]
 
 BASIC = (
     "model.width",
@@ -64,8 +65,8 @@ class TrainingSettings(Settings):
     """Entities sampled per step as wrong answers, shared by all its queries."""
     path_length: int = Field(1, ge=1, le=64)
     """Facts in a training path; above 1, random walks extend each fact."""
-    precision: Precision = "float32"
-    """Number format in a step's large products; bfloat16 is faster on hardware made for it."""
+    precision: StepPrecision = "float32"
+    """Number format in a step's large products; auto is bfloat16 on a CPU made for it."""
     optimizer: OptimizerName = "adagrad"
     """Optimizer of the tables; rowwise_adagrad takes half the memory, adam a small rate."""
     learning_rate: float = Field(0.1, gt=0, le=1e6)
@@ -126,7 +127,7 @@ class DistillationSettings(Settings):
     """Temperature of both distributions of the prediction level."""
     queries: int = Field(64, ge=1)
     """Maximum number of queries, and of linked entities, sampled per step for the levels."""
-    every: int = Field(2, ge=1)
+    every: int = Field(3, ge=1)
     """Apply distillation every N steps, scaled by N."""
     half_weight_facts: float = Field(0.0, ge=0)
     """Number of teacher facts at which an entity's row gets half weight; 0 weighs all alike."""
@@ -147,7 +148,7 @@ class RuleSettings(Settings):
     """Minimum number of different facts that a rule explains."""
     confidence: float = Field(0.01, gt=0, le=1)
     """Minimum share of a rule's answers that are right."""
-    samples: int = Field(100, ge=1)
+    samples: int = Field(64, ge=1)
     """Maximum number of edges followed from an entity; a third of it in paths of three."""
     facts_per_relation: int = Field(20_000, ge=1)
     """Maximum number of a relation's facts, per direction, to mine from."""
@@ -261,8 +262,8 @@ def for_narrower(training: TrainingSettings, times: float) -> dict[str, Any]:
     The same step on fewer numbers moves a score less, and a narrow model takes more passes.
     """
     return {
-        "learning_rate": round(training.learning_rate * times, 4),
-        "epochs": round(training.epochs * times**0.5),
+        "learning_rate": round(training.learning_rate * times**0.5, 4),
+        "epochs": round(training.epochs * times**0.9),
     }
 
 
@@ -270,16 +271,18 @@ class RetrainSettings(TrainSettings):
     """The settings of ``retrain``.
 
     Where a student is narrower than the default width, and its learning rate or epochs are not set,
-    these follow the width (``for_narrower``). Where few of the target's entities are linked, epochs
-    and regularization follow that (``for_links``).
+    these follow the width (``for_narrower``). Where few of the target's entities are linked,
+    epochs, learning rate and regularization follow that (``for_links``).
     """
 
     # A student starts ahead, so it takes few epochs, and rules give it more to learn from than its
     # facts, so it may fit them more closely.
     training: TrainingSettings = TrainingSettings(
-        epochs=8,
-        min_steps=1200,
-        final_rate=0.1,
+        epochs=5,
+        min_steps=700,
+        precision="auto",
+        learning_rate=0.15,
+        final_rate=0.05,
         regularization=0.03,
         validation_queries=4000,
         patience=4,
@@ -318,7 +321,7 @@ class RetrainSettings(TrainSettings):
         """Return the settings for a target of which a share is linked to the teacher.
 
         A linked entity starts ahead and any other from nothing. So the fewer are linked, the nearer
-        epochs and regularization, unless they are set, come to those of ``train``.
+        epochs, learning rate and regularization, unless they are set, come to those of ``train``.
 
         Args:
             share: Share of the ends of the target's facts that are linked, from 0 to 1.
@@ -327,10 +330,11 @@ class RetrainSettings(TrainSettings):
         share = min(1.0, share / DEFAULT_LINKED_SHARE)
         most = max(own.epochs, scratch.epochs)
         changes = {
-            "epochs": round(own.epochs / max(share, own.epochs / most)),
-            "regularization": round(
-                share * own.regularization + (1 - share) * scratch.regularization, 4
-            ),
+            "epochs": int(max(own.epochs, min(most, own.epochs / max(share, 1e-9) ** 1.5))),
+            **{
+                name: round(share * getattr(own, name) + (1 - share) * getattr(scratch, name), 4)
+                for name in ("learning_rate", "regularization")
+            },
         }
         given = own.model_fields_set if "training" in self.model_fields_set else ()
         changes = {name: value for name, value in changes.items() if name not in given}

@@ -118,8 +118,8 @@ def test_printed_settings_show_what_is_changed_and_the_basic_ones_first() -> Non
     assert keys[: len(BASIC)] == [*BASIC]
     assert {*keys} == {key for key, _ in fields(TrainSettings)}
     told = run("settings", "--set", "model.width=64", "--set", "training.epochs=3")
-    assert "training.learning_rate = 0.3125 follows model.width" in told.stdout
-    assert "follow it: training.learning_rate = 0.3125" in told.stderr
+    assert "training.learning_rate = 0.2652 follows model.width" in told.stdout
+    assert "follow it: training.learning_rate = 0.2652" in told.stderr
     assert "did you mean training.epochs?" in run("settings", "--set", "training.epoch=3").stderr
 
 

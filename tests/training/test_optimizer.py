@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +15,7 @@ from kgraft.training.optimizer import (
     OPTIMIZERS,
     Adagrad,
     Adam,
+    DenseAdagrad,
     RowOptimizer,
     RowwiseAdagrad,
     put,
@@ -216,3 +220,42 @@ def test_what_is_remembered_of_a_narrow_table_is_not_narrow(kind: Kind) -> None:
     moved = (optimizer.tables["own"] != before).any(dim=1).nonzero().flatten()
     assert moved.tolist() == [1, 5]
     assert {x.dtype for x in optimizer.state().values()} == {torch.float32}
+
+
+def test_dense_adagrad_is_pytorchs() -> None:
+    one, other = (
+        [
+            torch.randn(4, 3, generator=torch.Generator().manual_seed(x)).requires_grad_()
+            for x in (0, 1)
+        ]
+        for _ in range(2)
+    )
+    ours, torchs = DenseAdagrad(one, lr=0.3), torch.optim.Adagrad(other, lr=0.3)
+    for step in range(4):
+        for optimizer, parameters in ((ours, one), (torchs, other)):
+            optimizer.zero_grad(set_to_none=True)
+            # The second is not used in every step.
+            used = parameters[: 1 + step % 2]
+            torch.stack([(x**2 + step * x).sum() for x in used]).sum().backward()
+            optimizer.param_groups[0]["lr"] = 0.3 / (step + 1)
+            optimizer.step()
+    for x, y in zip(one, other, strict=True):
+        assert x.detach().numpy() == pytest.approx(y.detach().numpy(), abs=1e-6)
+        assert ours.state[x]["step"] == torchs.state[y]["step"]
+
+
+def test_the_first_step_with_it_does_not_load_the_compiler() -> None:
+    program = """
+import sys, torch
+from kgraft.training.optimizer import DenseAdagrad
+x = torch.ones(3, requires_grad=True)
+optimizer = DenseAdagrad([x], lr=0.1)
+optimizer.zero_grad(set_to_none=True)
+x.sum().backward()
+optimizer.step()
+print("torch._dynamo" in sys.modules)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "False"

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from kgraft.linking.linked_subgraph import LinkedSubgraph
 from kgraft.model.kge import KgeModel
-from kgraft.settings import DistillationSettings, ModelSettings
+from kgraft.settings import DistillationSettings, ModelSettings, StepPrecision
+from kgraft.training import step as step_module
 from kgraft.training.batch import Batch
 from kgraft.training.distillation import DistillationLoss
 from kgraft.training.sampler import TripleSampler
@@ -245,3 +246,17 @@ def test_a_restored_learner_goes_on_as_before(make: Make, batch: Batch) -> None:
     for name, value in trainer.state().items():
         assert other.state()[name].equal(value), name
     assert any(name.startswith("dense.") for name in kept)
+
+
+def test_a_cpu_made_for_bfloat16_multiplies_in_it_if_it_may_choose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loss(precision: StepPrecision, *, made_for_it: bool) -> float:
+        monkeypatch.setattr(step_module, "has_bfloat16", lambda: made_for_it)
+        trainer = trainer_of(numbers_model(1.01, 2.02, 3.03), precision=precision)
+        return float(step(trainer, one_query())["task"])
+
+    in_float32, in_bfloat16 = (loss(x, made_for_it=True) for x in ("float32", "bfloat16"))
+    assert in_float32 != in_bfloat16
+    assert loss("auto", made_for_it=True) == in_bfloat16
+    assert loss("auto", made_for_it=False) == in_float32

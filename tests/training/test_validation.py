@@ -16,6 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainingSettings
+from kgraft.training import validation
 from kgraft.training.validation import draw_samples, validation_mrr, validation_ranks
 
 # ann knows cay among sizes 1..5: eve and dan are above cay. cay knows-inverse ann: eve, dan and cay
@@ -136,3 +137,19 @@ def test_a_sample_is_fixed_by_its_seed_and_shared_among_graphs() -> None:
     assert figures[0] == figures[1] != figures[2]
     # Half of 30 and half of 10, on both sides.
     assert asked == [15, 15, 5, 5] * 3
+
+
+def test_an_epoch_is_chosen_by_the_first_facts_of_each_sample(
+    tiny: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tiny.graphs["mine"]
+    two = replace(mine, valid=np.concatenate([mine.valid, [[4, 0, 0]]]))
+    joint = join([two, replace(two, name="other")])
+    model = sized(joint, [1, 2, 3, 4, 5] * 2)
+    samples = draw_samples(joint, [two, replace(two, name="other")], TrainingSettings())
+    monkeypatch.setattr(validation, "LOOK_FACTS", 2)
+    found = validation_mrr(model, samples)
+    wanted = 1 / validation_ranks(model, [sample.first(1) for sample in samples]).realistic
+    assert found is not None
+    assert found() == pytest.approx(wanted.mean())
+    assert wanted.mean() != pytest.approx((1 / validation_ranks(model, samples).realistic).mean())

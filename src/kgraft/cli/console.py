@@ -63,11 +63,13 @@ def chosen_settings(
 
 
 def use_threads(threads: int | None) -> None:
-    """Set torch's number of threads, by default to ``OMP_NUM_THREADS`` or one per core."""
+    """Set torch's number of threads, by default to ``OMP_NUM_THREADS`` or one per usable core."""
     import torch
 
+    from kgraft.system.cores import usable_cores
+
     if threads or not os.environ.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(threads or os.cpu_count() or 1)
+        torch.set_num_threads(threads or usable_cores())
 
 
 @contextmanager

@@ -56,7 +56,7 @@ TrainingSetOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Number of threads; by default one per core."),
+    typer.Option("--threads", min=1, help="Number of threads; by default one per usable core."),
 ]
 DeviceOption = Annotated[
     str,

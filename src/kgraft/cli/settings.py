@@ -65,8 +65,8 @@ def commented_toml(chosen: Settings, command: str) -> str:
             "width of a model narrower than the default."
         )
         lines.append(
-            "# Where few entities are linked, training.epochs and training.regularization, if left "
-            "out, come nearer to those of train."
+            "# Where few entities are linked, training.epochs, training.learning_rate and "
+            "training.regularization, if left out, come nearer to those of train."
         )
         lines += [
             f"# training.{name} = {value:g} follows model.width."

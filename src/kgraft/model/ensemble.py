@@ -5,6 +5,7 @@ Shapes: B queries, C candidates, F features.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -79,6 +80,16 @@ def ensemble_scores(features: Features, weights_BF: Tensor) -> Tensor:
     for weight, feature in zip(others, features[5:], strict=True):
         scores.addcmul_(weight, feature)
     return scores
+
+
+def weighed_features(features: Features) -> Iterator[Tensor]:
+    """Yield the factor ``(B, C)`` of each weight in ``ensemble_scores``, in their order."""
+    vectors, inferred = features.vectors, features.inferred
+    yield vectors
+    yield from (inferred, features.stated, features.reliability)
+    yield features.unstated * vectors
+    yield INTERACTION_SCALE * vectors * inferred
+    yield from features[5:]
 
 
 def evidence_probability(features: Features) -> Tensor:
@@ -156,8 +167,10 @@ class EvidenceScorer:
         """Score candidates as ``KgeModel.score`` does, from 0 to 1."""
         among = self.candidates(candidates)
         inferred, stated, _ = self.answers(anchors, relations, side, among)
-        size = (len(anchors), len(among))
-        return _noisy_or(inferred.scatter(size), stated.scatter(size))
+        found = inferred.scatter((len(anchors), len(among)))
+        places = torch.from_numpy(stated.query), torch.from_numpy(stated.entity)
+        found[places] = _noisy_or(found[places], torch.from_numpy(stated.probability))
+        return found
 
     def candidates(self, rows: Tensor | None) -> _Candidates:
         """Return candidates by entity rows, by default all that may be candidates."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
-from kgraft.graph.grouped_index import GroupedIndex, changes, spans
+from kgraft.graph.grouped_index import GroupedIndex, changes, quotient_and_rest, spans
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import Ids
 from kgraft.graph.vocabulary import Rows
@@ -42,10 +42,11 @@ class LikelyDomain:
         heads, relations, tails = graph.triples.T
         entity = np.concatenate([heads, tails])
         along = np.concatenate([relations, relations + m])
-        pairs = np.unique(np.stack([along, entity], axis=1)[is_own[entity]], axis=0)
+        # One number sorts many times faster than a pair.
+        pairs = np.unique((along * graph.n_entities + entity)[is_own[entity]])
+        along, entity = quotient_and_rest(pairs, graph.n_entities)
         shape = (graph.n_entities, 2 * m)
-        ones = np.ones(len(pairs), dtype=np.float32)
-        self._has = csr_array((ones, (pairs[:, 1], pairs[:, 0])), shape=shape)
+        self._has = csr_array((np.ones(len(pairs), np.float32), (entity, along)), shape=shape)
         used = np.zeros(m, dtype=np.bool_)
         used[part.relation_rows] = True
         common = csr_array(self._has.T @ self._has)

@@ -25,6 +25,12 @@ def is_amd(processors: Path = Path("/proc/cpuinfo")) -> bool:
     return "AuthenticAMD" in description
 
 
+def has_bfloat16() -> bool:
+    """Detect a CPU that multiplies bfloat16 faster than float32: with AMX, or AVX-512 for it."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
 BY_ONEDNN = is_amd() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 

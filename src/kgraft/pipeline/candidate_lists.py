@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side, distinct_queries, queries
@@ -23,13 +24,13 @@ from kgraft.model.ensemble import (
     EnsembleScorer,
     Features,
     ensemble_scores,
-    evidence_probability,
 )
 from kgraft.model.scorer import directed
+from kgraft.system.memory import giving_back
 from kgraft.system.threads import thread_map
 from kgraft.training.validation import ValidationSample
 
-CANDIDATES = 100
+CANDIDATES = 64
 """The best candidates by vectors, evidence, both, and frequency that are kept of a query."""
 
 DEGREE_SHARE = 1e-3
@@ -52,7 +53,8 @@ class CandidateLists:
         anchor: Given entity of each query, ``(B,)``.
         relation: Directed relation of each query, ``(B,)``.
         features: Of the candidates, ``(B, K)``.
-        usable: Whether a candidate is neither known nor repeated, bool ``(B, K)``.
+        usable: Whether a column is a candidate, which no other fact states, or padding, bool
+            ``(B, K)``.
         answer: Column of the answer, -1 if it is not among the candidates, ``(B,)``.
     """
 
@@ -61,23 +63,6 @@ class CandidateLists:
     features: Features
     usable: Tensor
     answer: Tensor
-
-    def frequencies_only(self) -> CandidateLists:
-        """Return the queries with no features but vectors, frequency and degree."""
-        zero = torch.zeros(()).expand_as(self.features.vectors)
-        kept = ("vectors", "frequency", "degree")
-        off = {name: zero for name in Features._fields if name not in kept}
-        return replace(self, features=self.features._replace(**off))
-
-    def where(self, mask: Tensor) -> CandidateLists:
-        """Return the queries that a mask ``(B,)`` keeps."""
-        return CandidateLists(
-            self.anchor[mask],
-            self.relation[mask],
-            Features(*(x[mask] for x in self.features)),
-            self.usable[mask],
-            self.answer[mask],
-        )
 
     def reciprocal_ranks(self, scores: Tensor) -> Tensor:
         """Return 1 / rank of each answer, ties counting half; 0 if it is no candidate."""
@@ -96,7 +81,7 @@ class LabelledLists:
         anchor: Given entity of each query, ``(B,)``.
         relation: Directed relation of each query, ``(B,)``.
         features: Of the candidates, ``(B, K)``.
-        usable: Whether a candidate is neither stated nor repeated, bool ``(B, K)``.
+        usable: Whether a column is a candidate or padding, bool ``(B, K)``.
         labels: Whether a validation fact states the candidate, bool ``(B, K)``.
         judged: Whether the label counts, bool ``(B, K)``: of a validation query that of each usable
             candidate, of other queries only those that are known to be false.
@@ -144,7 +129,7 @@ def score_sample(
         blocks += [(side, sample.facts[part], is_first[part]) for part in parts]
     found = []
     with thread_map() as each:
-        for part in each(lambda block: _score_block(scorer, sample, *block), blocks):
+        for part in giving_back(each(lambda block: _score_block(scorer, sample, *block), blocks)):
             found.append(part)
             advance(len(part.facts.anchor))
     scored: ScoredSample = _concatenated(found)
@@ -189,27 +174,31 @@ def _score_block(
     )
     along = directed(relations, side, scorer.n_relations)
     own = column[answers][:, None]
-    usable = ~known
-    usable.scatter_(1, own, value=True)
-    by_each_way = _by_each_way(features)
-    chosen, once = _best(usable, by_each_way)
-    is_answer = (chosen == own) & once
+    left_out = known.clone()
+    left_out.scatter_(1, own, value=False)
+    by_evidence = scorer.evidence.score(anchors, relations, side=side, candidates=candidates)
+    best = _best(left_out, features, by_evidence, along)
+    chosen, usable = _usable([best], left_out)
+    is_answer = (chosen == own) & usable
     of_facts = CandidateLists(
         anchors,
         along,
         _gathered(features, chosen),
-        usable.gather(1, chosen) & once,
+        usable,
         torch.where(is_answer.any(1), is_answer.int().argmax(1), -1),
     )
-    first = torch.from_numpy(is_first)
-    features = Features(*(x[first] for x in features))
-    of_queries = _labelled(
+    # Of a query, the best that no training fact states are among these and its known answers.
+    first = torch.from_numpy(is_first).nonzero().squeeze(1)
+    labels = known[first] & ~stated[first]
+    labelled = _best_labelled(labels, features.vectors[first])
+    chosen, usable = _usable([best[first], labelled], stated[first])
+    of_queries = LabelledLists(
         anchors[first],
         along[first],
-        features,
-        [x[first] for x in by_each_way],
-        ~stated[first],
-        (known & ~stated)[first],
+        _gathered(Features(*(x[first] for x in features)), chosen),
+        usable,
+        labels.gather(1, chosen),
+        usable,
     )
     return ScoredSample(of_facts, of_queries)
 
@@ -231,29 +220,15 @@ def _score_queries(
         for index in (sample.stated, false)
     )
     along = directed(relations, side, scorer.n_relations)
-    none = torch.zeros_like(stated)
-    return _labelled(anchors, along, features, _by_each_way(features), ~stated, none, denied)
-
-
-def _labelled(
-    anchors: Tensor,
-    along: Tensor,
-    features: Features,
-    by_each_way: Sequence[Tensor],
-    usable: Tensor,
-    labels: Tensor,
-    judged: Tensor | None = None,
-) -> LabelledLists:
-    """Return the best candidates of queries with their labels, ``(B, C)``."""
-    chosen, once = _best(usable, by_each_way)
-    kept = usable.gather(1, chosen) & once
+    by_evidence = scorer.evidence.score(anchors, relations, side=side, candidates=candidates)
+    chosen, usable = _usable([_best(stated, features, by_evidence, along)], stated)
     return LabelledLists(
         anchors,
         along,
         _gathered(features, chosen),
-        kept,
-        labels.gather(1, chosen),
-        kept if judged is None else kept & judged.gather(1, chosen),
+        usable,
+        torch.zeros_like(usable),
+        usable & denied.gather(1, chosen),
     )
 
 
@@ -267,25 +242,53 @@ def _marked(
     return marked
 
 
-def _by_each_way(features: Features) -> list[Tensor]:
-    """Return scores ``(B, C)`` by vectors, evidence, both with default weights, and frequency.
+def _best(left_out: Tensor, features: Features, by_evidence: Tensor, along: Tensor) -> Tensor:
+    """Return the best candidates by vectors, evidence, both with default weights, and frequency.
 
     Where facts are few, vectors rank at random, and frequent answers are the best candidates.
+
+    Args:
+        left_out: The candidates that may not be chosen, bool ``(B, C)``.
+        features: Of the candidates.
+        by_evidence: Their probability by evidence, ``(B, C)``, changed in place.
+        along: Directed relation of each query, ``(B,)``.
+
+    Returns:
+        Columns ``(B, K)``, some of them more than once, or left out where there are no others.
     """
+    size = min(CANDIDATES, left_out.shape[1])
     by_both = ensemble_scores(features, torch.tensor([DEFAULT_WEIGHTS]))
-    by_frequency = features.frequency + DEGREE_SHARE * features.degree
-    return [features.vectors, evidence_probability(features), by_both, by_frequency]
+    scores = [features.vectors.clone(), by_evidence, by_both]
+    best = [x.masked_fill_(left_out, -torch.inf).topk(size, sorted=False).indices for x in scores]
+    # All queries of a relation have the same frequent answers, but for those left out.
+    _, relation = torch.unique(along, return_inverse=True)
+    first = torch.zeros(int(relation.max()) + 1, dtype=torch.int64)
+    first[relation] = torch.arange(len(along))
+    by_frequency = features.frequency[first] + DEGREE_SHARE * features.degree[first]
+    frequent = by_frequency.topk(min(2 * size, left_out.shape[1])).indices[relation]
+    order = left_out.gather(1, frequent).int().argsort(dim=1, stable=True)[:, :size]
+    return torch.cat([*best, frequent.gather(1, order)], dim=1)
 
 
-def _best(usable: Tensor, scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the best usable candidates by each score, ascending, and which are no repeats."""
-    best = [
-        x.masked_fill(~usable, -torch.inf).topk(min(CANDIDATES, x.shape[1])).indices for x in scores
-    ]
-    chosen = torch.cat(best, dim=1).sort(dim=1).values
-    once = torch.ones_like(chosen, dtype=torch.bool)
-    once[:, 1:] = chosen[:, 1:] != chosen[:, :-1]
-    return chosen, once
+def _best_labelled(labels: Tensor, scores: Tensor) -> Tensor:
+    """Return the columns of labelled candidates, the best of many, and others if there are few."""
+    size = min(CANDIDATES, int(labels.sum(1).max()) if len(labels) else 0)
+    return scores.masked_fill(~labels, -torch.inf).topk(size, sorted=False).indices
+
+
+def _usable(chosen: Sequence[Tensor], left_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Return chosen columns ``(B, K)``, each once, and which are no padding.
+
+    Args:
+        chosen: Columns, ``(B, ...)`` each.
+        left_out: The candidates that may not be chosen, bool ``(B, C)``.
+    """
+    columns = torch.cat(list(chosen), dim=1).sort(dim=1).values
+    kept = ~left_out.gather(1, columns)
+    kept[:, 1:] &= columns[:, 1:] != columns[:, :-1]
+    width = int(kept.sum(1).max()) if len(kept) else 0
+    order = (~kept).int().argsort(dim=1, stable=True)[:, :width]
+    return columns.gather(1, order), kept.gather(1, order)
 
 
 def _gathered(features: Features, chosen: Tensor) -> Features:
@@ -296,6 +299,7 @@ def _concatenated(parts: Sequence[Any]) -> Any:
     """Concatenate tensors, or tuples and dataclasses of them."""
     first = parts[0]
     if isinstance(first, Tensor):
-        return torch.cat(list(parts))
+        width = max(part.shape[-1] for part in parts)
+        return torch.cat([pad(x, (0, width - x.shape[-1])) if x.ndim > 1 else x for x in parts])
     rows = [part if isinstance(part, tuple) else tuple(vars(part).values()) for part in parts]
     return type(first)(*(_concatenated(column) for column in zip(*rows, strict=True)))

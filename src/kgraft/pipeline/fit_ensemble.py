@@ -6,22 +6,32 @@ Shapes: B queries, K candidates of each, F features.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from kgraft.graph.grouped_index import Ints, changes
 from kgraft.model.ensemble import (
     DEFAULT_WEIGHTS,
     EnsembleScorer,
+    Features,
     ensemble_scores,
     evidence_probability,
+    weighed_features,
 )
 from kgraft.model.evidence import WAYS, By
 from kgraft.model.frequency_prior import FrequencyPrior
 from kgraft.pipeline.candidate_lists import FOLDS, CandidateLists, folds
 from kgraft.pipeline.fit_frequency_prior import fit_frequency_prior
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+FREQUENCIES = (0, 7, 8)
+"""The weights of vectors, ``frequency`` and ``degree`` among those of an ensemble."""
 
 FREQUENCY_WEIGHTS = slice(7, 9)
 """The weights of ``frequency`` and ``degree`` among those of an ensemble."""
@@ -32,6 +42,11 @@ MIN_VECTOR_WEIGHT = 0.05
 PRIOR_STRENGTH = 10.0
 """Number of queries that move a relation's weights half-way from those of all relations, or those
 from the default ones."""
+
+
+MAX_STEPS, TOLERANCE, MIN_SHARE = 30, 1e-6, 1e-3
+"""The most steps of a fit, the relative gain in likelihood that ends it, and the least share of a
+step that is tried where a whole one gains nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,15 +119,14 @@ def fit_ensemble(
     """
     n_relations, n_entities = scorer.n_relations, scorer.n_entities
     fold = torch.from_numpy(folds(n_entities))[lists.anchor]
-
-    def fit(some: CandidateLists) -> tuple[Tensor, Tensor]:
-        frequency = _fit_frequency(some, n_relations) if prior_rank else _vectors_only(n_relations)
-        return _fit_weights(some, n_relations), frequency
-
-    both, vectors = fit(lists)
-    # One after the other: each copies what it is fitted to.
-    others = [fit(lists.where(fold != number)) for number in range(FOLDS)]
-    held_out = HeldOutWeights(*(torch.stack(weights) for weights in zip(*others, strict=True)))
+    examples = WeighedFeatures.of(lists)
+    both, of_folds = _fit_weights(examples, fold, n_relations)
+    vectors, vectors_of_folds = _vectors_only(n_relations), _vectors_only(n_relations)[None]
+    if prior_rank:
+        fitted, fitted_of_folds = _fit_weights(examples.only(FREQUENCIES), fold, n_relations)
+        vectors, vectors_of_folds = _frequency(fitted), _frequency(fitted_of_folds)
+    del examples
+    held_out = HeldOutWeights(of_folds, vectors_of_folds.expand_as(of_folds))
     scores: dict[By, Tensor] = {
         "vectors": ensemble_scores(lists.features, held_out.vectors[fold, lists.relation]),
         "rules": evidence_probability(lists.features),
@@ -130,41 +144,214 @@ def fit_ensemble(
     return FittedEnsemble(both, ranks, held_out, prior)
 
 
-def _fit_weights(lists: CandidateLists, n_relations: int) -> Tensor:
-    """Return the maximum a posteriori weights ``(2 m, F)``.
+@dataclass(frozen=True, eq=False)
+class WeighedFeatures:
+    """The usable candidates of queries whose answer is among them, without gaps.
 
-    Each relation has its own weights, with a normal prior around those common to all, which have
-    one around the default ones.
+    Queries are sorted by relation; N candidates in all.
+
+    Args:
+        values: What each weight of an ensemble is multiplied by, ``(F, N)``, see ``columns``.
+        columns: The weights that there are values for, as positions in ``DEFAULT_WEIGHTS``.
+        query: Position of each query in the lists, ``(Q,)``.
+        relation: Directed relation of each query, ascending, ``(Q,)``.
+        start: First candidate of each query, and their number, ``(Q + 1,)``.
+        answer: Candidate that is the answer of each query, ``(Q,)``.
     """
-    known = lists.where(lists.answer >= 0)
-    default = torch.tensor(DEFAULT_WEIGHTS)
-    common = torch.zeros(len(DEFAULT_WEIGHTS), requires_grad=True)
-    own = torch.zeros(2 * n_relations, len(DEFAULT_WEIGHTS), requires_grad=True)
-    optimizer = torch.optim.LBFGS([common, own], max_iter=60, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        weights = default + common + own[known.relation]
-        scores = ensemble_scores(known.features, weights).masked_fill(~known.usable, -torch.inf)
-        penalty = PRIOR_STRENGTH * (common.square().sum() + own.square().sum())
-        value = cross_entropy(scores, known.answer, reduction="sum") + penalty
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    values: Floats
+    columns: tuple[int, ...]
+    query: Ints
+    relation: Ints
+    start: Ints
+    answer: Ints
 
-    if len(known.relation):
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return (default + common + own).detach()
+    @classmethod
+    def of(cls, lists: CandidateLists) -> WeighedFeatures:
+        """Return the candidates of lists."""
+        query = (lists.answer >= 0).nonzero().squeeze(1)
+        query = query[lists.relation[query].argsort(stable=True)]
+        usable = lists.usable[query]
+        place, column = usable.nonzero().unbind(1)
+        row = query[place]
+        features = Features(
+            *((x[row, 0] if x.shape[1] == 1 else x[row, column])[:, None] for x in lists.features)
+        )
+        values = np.empty((len(DEFAULT_WEIGHTS), len(row)), dtype=np.float32)
+        for number, of_weight in enumerate(weighed_features(features)):
+            values[number] = of_weight[:, 0].numpy()
+        start = np.concatenate([[0], usable.sum(1).cumsum(0).numpy()])
+        is_answer = column == lists.answer[row]
+        return cls(
+            values,
+            tuple(range(len(values))),
+            query.numpy(),
+            lists.relation[query].numpy(),
+            start,
+            is_answer.nonzero().squeeze(1).numpy(),
+        )
+
+    def only(self, columns: tuple[int, ...]) -> WeighedFeatures:
+        """Return the candidates with the values of some weights; the others are 0."""
+        return replace(self, values=self.values[list(columns)], columns=columns)
+
+    def where(self, kept: NDArray[np.bool_]) -> WeighedFeatures:
+        """Return the candidates of the queries that a mask ``(Q,)`` keeps."""
+        sizes = np.diff(self.start)
+        place = self.answer - self.start[:-1]
+        start = np.concatenate([[0], np.cumsum(sizes[kept])])
+        return replace(
+            self,
+            values=self.values[:, np.repeat(kept, sizes)],
+            query=self.query[kept],
+            relation=self.relation[kept],
+            start=start,
+            answer=start[:-1] + place[kept],
+        )
+
+    def fit(self, n_relations: int, begin: Tensor | None = None) -> Tensor:
+        """Return the maximum a posteriori weights ``(2 m + 1, F)``, those of all relations last.
+
+        Each relation has its own weights, with a normal prior around those common to all, which
+        have one around the default ones. The problem is convex, so the beginning matters to the
+        time alone.
+
+        Args:
+            n_relations: ``m``.
+            begin: Weights to begin with, as returned; by default the default ones.
+        """
+        shape = (2 * n_relations + 1, len(DEFAULT_WEIGHTS))
+        fitted = torch.tensor(DEFAULT_WEIGHTS).repeat(shape[0], 1).double().numpy()
+        if not len(self.query):
+            return torch.from_numpy(fitted).float()
+        default = fitted[0, list(self.columns)]
+        first = np.flatnonzero(changes(self.relation))
+        relations = self.relation[first]
+        rows = np.ix_(np.append(relations, shape[0] - 1), np.array(self.columns))
+        parameters = np.zeros((len(relations) + 1, len(default)))
+        if begin is not None:
+            parameters[:] = begin.double().numpy()[rows]
+            parameters[:-1] -= parameters[-1]
+            parameters[-1] -= default
+        found = self._maximise(parameters, default, first)
+        common = default + found[-1]
+        fitted[:, list(self.columns)] = common
+        fitted[rows] = np.concatenate([common + found[:-1], common[None]])
+        return torch.from_numpy(fitted).float()
+
+    def _maximise(self, own: Doubles, default: Doubles, first: Ints) -> Doubles:
+        """Return weights of relations and the common ones, ``(R + 1, F)``, by Newton's method.
+
+        Args:
+            own: Those to begin with; the weights of a relation are the sum of its own, the common
+                and the default ones.
+            default: The default weights, ``(F,)``.
+            first: First query of each relation, ``(R,)``.
+        """
+        spans = np.append(self.start[first], self.start[-1])
+
+        def loss(own: Doubles) -> tuple[float, Floats]:
+            weights = (default + own[-1] + own[:-1]).astype(np.float32)
+            value, probabilities = self._probabilities(weights, spans)
+            return value + PRIOR_STRENGTH * float((own * own).sum()), probabilities
+
+        value, probabilities = loss(own)
+        for _ in range(MAX_STEPS):
+            slopes, hessians = self._derivatives(probabilities, spans, first)
+            step = _newton_step(slopes, hessians, own)
+            share, before = 1.0, value
+            while share > MIN_SHARE:
+                value, probabilities = loss(own + share * step)
+                if value < before:
+                    break
+                share /= 2
+            else:
+                return own
+            own = own + share * step
+            if before - value <= TOLERANCE * before:
+                break
+        return own
+
+    def _probabilities(self, weights: Floats, spans: Ints) -> tuple[float, Floats]:
+        """Return the cross-entropy of the answers, and the probability of each candidate, ``(N,)``.
+
+        Args:
+            weights: Of each relation that there are queries for, ``(R, F)``.
+            spans: First candidate of each of these relations, and their number, ``(R + 1,)``.
+        """
+        scores = np.empty(self.values.shape[1], dtype=np.float32)
+        for of_relation, begin, end in zip(weights, *_pairs(spans), strict=True):
+            np.dot(of_relation, self.values[:, begin:end], out=scores[begin:end])
+        sizes, begins = np.diff(self.start), self.start[:-1]
+        scores -= np.repeat(np.maximum.reduceat(scores, begins), sizes)
+        right = scores[self.answer].astype(np.float64).sum()
+        found = np.exp(scores, out=scores)
+        totals = np.add.reduceat(found, begins)
+        found /= np.repeat(totals, sizes)
+        return float(np.log(totals.astype(np.float64)).sum() - right), found
+
+    def _derivatives(
+        self, probabilities: Floats, spans: Ints, first: Ints
+    ) -> tuple[Doubles, Doubles]:
+        """Return the first and second derivatives by each relation's weights.
+
+        Returns:
+            ``(R, F)`` and ``(R, F, F)``.
+        """
+        n_columns, last = len(self.values), len(self.query)
+        slopes = np.empty((len(first), n_columns))
+        hessians = np.empty((len(first), n_columns, n_columns))
+        ends = np.append(first[1:], last).tolist()
+        for number, (begin, end) in enumerate(zip(*_pairs(spans), strict=True)):
+            queries = slice(int(first[number]), ends[number])
+            values = self.values[:, begin:end]
+            weighed = values * probabilities[begin:end]
+            means = np.add.reduceat(weighed, self.start[:-1][queries] - begin, axis=1)
+            answers = self.values[:, self.answer[queries]]
+            slopes[number] = (means - answers).sum(axis=1, dtype=np.float64)
+            hessians[number] = weighed @ values.T - means @ means.T
+        return slopes, hessians
 
 
-def _fit_frequency(lists: CandidateLists, n_relations: int) -> Tensor:
-    """Return weights ``(2 m, F)`` of frequency and degree beside vectors of weight 1."""
-    fitted, weights = (
-        _fit_weights(lists.frequencies_only(), n_relations),
-        _vectors_only(n_relations),
-    )
+def _newton_step(slopes: Doubles, hessians: Doubles, own: Doubles) -> Doubles:
+    """Return a step of ``own`` weights and the common ones, ``(R + 1, F)``.
+
+    The weights of each relation depend on the common ones alone, so they are eliminated first.
+    """
+    ridge = 2 * PRIOR_STRENGTH * np.eye(slopes.shape[1])
+    of_own = slopes + 2 * PRIOR_STRENGTH * own[:-1]
+    of_common = slopes.sum(axis=0) + 2 * PRIOR_STRENGTH * own[-1]
+    solved = np.linalg.solve(hessians + ridge, np.concatenate([hessians, of_own[..., None]], 2))
+    eliminated = hessians @ solved
+    matrix = hessians.sum(axis=0) + ridge - eliminated[..., :-1].sum(axis=0)
+    common = np.linalg.solve(matrix, eliminated[..., -1].sum(axis=0) - of_common)
+    return np.concatenate([-solved[..., -1] - solved[..., :-1] @ common, common[None]])
+
+
+def _pairs(spans: Ints) -> tuple[list[int], list[int]]:
+    return spans[:-1].tolist(), spans[1:].tolist()
+
+
+def _fit_weights(
+    examples: WeighedFeatures, fold: Tensor, n_relations: int
+) -> tuple[Tensor, Tensor]:
+    """Return weights ``(2 m, F)``, and for each fold those fitted to the others' queries."""
+    weights = examples.fit(n_relations)
+    of_query = fold.numpy()[examples.query]
+    # Those of all queries are close to those of a part of them.
+    others = [
+        examples.where(of_query != number).fit(n_relations, weights) for number in range(FOLDS)
+    ]
+    return weights[:-1], torch.stack(others)[:, :-1]
+
+
+def _frequency(fitted: Tensor) -> Tensor:
+    """Return weights ``(..., F)`` of frequency and degree beside vectors of weight 1."""
+    weights = torch.zeros_like(fitted)
+    weights[..., 0] = 1.0
     # Weights of vectors are fitted near their default, above 0; a vanishing one must not divide.
-    vectors = fitted[:, :1].clamp(min=MIN_VECTOR_WEIGHT)
-    weights[:, FREQUENCY_WEIGHTS] = fitted[:, FREQUENCY_WEIGHTS] / vectors
+    vectors = fitted[..., :1].clamp(min=MIN_VECTOR_WEIGHT)
+    weights[..., FREQUENCY_WEIGHTS] = fitted[..., FREQUENCY_WEIGHTS] / vectors
     return weights
 
 

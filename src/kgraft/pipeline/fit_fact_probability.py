@@ -29,11 +29,12 @@ from kgraft.model.fact_scores import BY_ONE, BY_SEVERAL, Described, FactScorer
 from kgraft.pipeline.candidate_lists import AT_ONCE, FOLDS, folds
 from kgraft.pipeline.fit_ensemble import HeldOutWeights
 from kgraft.pipeline.positive_unlabelled import Likelihood, fit_curve, fit_odds
+from kgraft.system.memory import giving_back
 from kgraft.system.threads import thread_map
 
 Floats = NDArray[np.float64]
 
-MAX_QUERIES = 4_000
+MAX_QUERIES = 3_000
 """Queries with a validation answer that are taken, and as many of the others."""
 
 CANDIDATES = 50
@@ -120,7 +121,7 @@ def draw_examples(
 
     parts = []
     with thread_map() as each:
-        for block, part in zip(blocks, each(describe, blocks), strict=True):
+        for block, part in zip(blocks, giving_back(each(describe, blocks)), strict=True):
             parts.append(part)
             advance(len(block[1]))
     if not sum(len(part.labels) for part in parts):

@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from kgraft.graph.grouped_index import changes
 from kgraft.graph.known_facts import Ids
 
 Floats = NDArray[np.float64]
 
 RIDGE, OF_RELATION = 1.0, 0.1
 """Weights of squared coefficients, and of squared additions for a relation."""
+
+MAX_STEPS, TOLERANCE, MIN_SHARE = 100, 1e-8, 1e-4
+"""The most steps of a fit, the relative gain in likelihood that ends it, and the least share of a
+step that is tried where a whole one gains nothing."""
 
 KNOTS = 12
 """Points of the curve."""
@@ -50,7 +55,7 @@ class Likelihood:
     stated: Floats
     accuracy: float
 
-    def where(self, chosen: NDArray[np.bool_]) -> Self:
+    def where(self, chosen: NDArray[np.bool_] | Ids) -> Self:
         """Return the likelihood of some of the examples."""
         return replace(
             self,
@@ -59,6 +64,14 @@ class Likelihood:
             weights=self.weights[chosen],
             stated=self.stated[chosen],
         )
+
+    def curvature(self, odds: Floats) -> Floats:
+        """Return the expected second derivative by the log odds, ``(N,)``."""
+        true = expit(odds)
+        labelled = self.rate * true
+        of_labels = labelled * (1 - true) ** 2 / np.maximum(1 - labelled, 1e-12)
+        found: Floats = self.weights * of_labels + self.stated * true * (1 - true)
+        return found
 
     def loss(self, odds: Floats) -> tuple[float, Floats]:
         """Return the negative log-likelihood, and its derivative by the log odds, ``(N,)``."""
@@ -72,23 +85,56 @@ class Likelihood:
 
 
 def fit_odds(rows: Floats, relations: Ids, likelihood: Likelihood, m: int) -> tuple[Floats, Floats]:
-    """Return coefficients ``(F + 1,)`` and additions for each relation ``(m,)``."""
-    f = rows.shape[1]
-    ridge = np.full(f + m, OF_RELATION)
-    ridge[:f] = RIDGE
+    """Return coefficients ``(F,)`` and additions for each relation ``(m,)``, by Fisher scoring.
+
+    Args:
+        rows: Features, the first of which is 1, ``(N, F)``.
+        relations: ``(N,)``.
+        likelihood: Of the labels.
+        m: Number of relations.
+    """
+    order = np.argsort(relations, kind="stable")
+    rows, likelihood = rows[order], likelihood.where(order)
+    first = np.flatnonzero(changes(relations[order]))
+    sizes = np.diff(first, append=len(order))
+    ridge = np.full(rows.shape[1], RIDGE)
     ridge[0] = 0.0
+    slopes, own = np.zeros(len(ridge)), np.zeros(len(first))
+    slopes[0] = -3.0
 
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        odds = rows @ parameters[:f] + parameters[f:][relations]
-        value, slope = likelihood.loss(odds)
-        gradient = np.concatenate([slope @ rows, np.bincount(relations, slope, minlength=m)])
-        pull = ridge * parameters
-        return float(value + pull @ parameters), gradient + 2 * pull
+    def loss(slopes: Floats, own: Floats) -> tuple[float, Floats, Floats]:
+        odds = rows @ slopes + np.repeat(own, sizes)
+        value, by_odds = likelihood.loss(odds)
+        value += float(ridge @ slopes**2 + OF_RELATION * own @ own)
+        return value, by_odds, odds
 
-    begin = np.zeros(f + m)
-    begin[0] = -3.0
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
-    return found[:f], found[f:]
+    value, by_odds, odds = loss(slopes, own)
+    for _ in range(MAX_STEPS):
+        curvature = likelihood.curvature(odds)
+        gradient = by_odds @ rows + 2 * ridge * slopes
+        of_own = np.add.reduceat(by_odds, first) + 2 * OF_RELATION * own
+        weighed = rows * curvature[:, None]
+        # The Hessian's block of relations is diagonal, so they are eliminated first.
+        diagonal = np.add.reduceat(curvature, first) + 2 * OF_RELATION
+        crossed = np.add.reduceat(weighed, first, axis=0)
+        block = rows.T @ weighed + np.diag(2 * ridge) - crossed.T @ (crossed / diagonal[:, None])
+        step = np.linalg.lstsq(block, crossed.T @ (of_own / diagonal) - gradient, rcond=None)[0]
+        of_relations = -(of_own + crossed @ step) / diagonal
+        share, before = 1.0, value
+        while share > MIN_SHARE:
+            found = loss(slopes + share * step, own + share * of_relations)
+            if found[0] < before:
+                break
+            share /= 2
+        else:
+            break
+        slopes, own = slopes + share * step, own + share * of_relations
+        value, by_odds, odds = found
+        if before - value <= TOLERANCE * abs(value):
+            break
+    added = np.zeros(m)
+    added[relations[order[first]]] = own
+    return slopes, added
 
 
 def fit_curve(odds: Floats, likelihood: Likelihood) -> tuple[tuple[float, float], ...]:

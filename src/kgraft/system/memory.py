@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.settings import OptimizerName, TrainSettings
+
+T = TypeVar("T")
 
 COPIES = 2
 """Copies of the tables: the current and the best state."""
@@ -28,6 +33,9 @@ OF_A_FACT_ON_GPU = 40
 
 REUSED = 31 * 2**20
 """Bytes of the largest blocks that are used again; glibc's limit is 32 MiB."""
+
+GIVE_BACK_EVERY = 8
+"""Parts of a work after which memory is given back."""
 
 CGROUP = Path("/sys/fs/cgroup")
 """Directory of a container's limits on Linux."""
@@ -117,6 +125,29 @@ def available() -> int:
     free = int(psutil.virtual_memory().available)
     left = _left_in_container()
     return free if left is None else max(0, min(free, left))
+
+
+def giving_back(parts: Iterable[T]) -> Iterator[T]:
+    """Yield parts of a work whose memory is given back to the system from time to time."""
+    for number, part in enumerate(parts):
+        yield part
+        if number % GIVE_BACK_EVERY == 0:
+            give_back()
+
+
+def give_back() -> None:
+    """Give memory that was freed, but lies between what is in use, back to Linux."""
+    trim = getattr(_libc(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _libc() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL("libc.so.6")
+    except OSError:  # another system
+        return None
 
 
 def peak() -> int | None:

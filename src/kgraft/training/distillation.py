@@ -24,6 +24,9 @@ from kgraft.training.distillation_losses import (
     similarity_loss,
 )
 
+CANDIDATES = 4
+"""The most linked entities that answers are compared on, for each query of a step."""
+
 
 class DistillationLoss(AuxiliaryLoss):
     """The loss terms of a frozen teacher: feature, network and prediction level.
@@ -88,13 +91,16 @@ class DistillationLoss(AuxiliaryLoss):
             return {}
         rows_U = self._entities[batch.entities]
         linked_U = (rows_U >= 0).nonzero().squeeze(1)
-        found = {"linked": linked_U, "linked_rows": rows_U[linked_U]}
-        compared_U = linked_U
-        if len(linked_U) > self._settings.queries:
-            draw = np.random.default_rng([*batch.seed, batch.number])
-            some = draw.choice(len(linked_U), self._settings.queries, replace=False)
-            compared_U = linked_U[torch.from_numpy(some)]
-        found |= {"compared": compared_U, "compared_rows": rows_U[compared_U]}
+        draw = np.random.default_rng([*batch.seed, batch.number])
+        drawn_U = linked_U[torch.from_numpy(draw.permutation(len(linked_U)))]
+        compared_U = drawn_U[: self._settings.queries]
+        candidates_U = drawn_U[: CANDIDATES * self._settings.queries]
+        found = {
+            "compared": compared_U,
+            "compared_rows": rows_U[compared_U],
+            "candidates": candidates_U,
+            "candidate_rows": rows_U[candidates_U],
+        }
         rows_V = self._relations[batch.relations]
         if self._with_relations:
             known_V = (rows_V >= 0).nonzero().squeeze(1)
@@ -121,7 +127,7 @@ class DistillationLoss(AuxiliaryLoss):
         terms: dict[str, Tensor] = {}
         if not known:
             return terms
-        if settings.feature and len(known["linked"]):
+        if settings.feature and len(known["compared"]):
             terms["feature"] = self._feature_term(state)
         if (settings.network or settings.prediction) and len(known["queries"]):
             terms |= self._query_terms(state)
@@ -142,8 +148,8 @@ class DistillationLoss(AuxiliaryLoss):
             terms["network"] = hint + similarity_loss(teacher_BD, student_BD)
         if settings.prediction:
             terms["prediction"] = prediction_loss(
-                teacher_BD @ self._teacher.vectors(known["linked_rows"]).T,
-                student_BD @ state.entities.index_select(0, known["linked"]).T,
+                teacher_BD @ self._teacher.vectors(known["candidate_rows"]).T,
+                student_BD @ state.entities.index_select(0, known["candidates"]).T,
                 settings.temperature,
                 weights_B,
             )

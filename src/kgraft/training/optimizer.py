@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -178,6 +179,43 @@ class Adam(RowOptimizer):
         means_UD.div_(_corrections(mean_decay, counts_U1))
         scale_UD = squares_UD.sqrt_().add_(self.EPSILON)
         taken_UD.addcdiv_(means_UD, scale_UD, value=-self.learning_rate)
+
+
+class DenseAdagrad:
+    """Adagrad of whole tensors, with the parts of PyTorch's optimizers that a trainer uses.
+
+    PyTorch's own, when first made, imports its compiler, which takes seconds.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], lr: float) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
+        self.state = {x: {"step": torch.zeros(()), "sum": torch.zeros_like(x)} for x in parameters}
+
+    def zero_grad(self, *, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for x in self.state:
+            x.grad = None if set_to_none else torch.zeros_like(x)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the tensors that have a gradient."""
+        (group,) = self.param_groups
+        used = [x for x in group["params"] if x.grad is not None]
+        if not used:
+            return
+        states = [self.state[x] for x in used]
+        adagrad(
+            used,
+            [x.grad for x in used if x.grad is not None],
+            [x["sum"] for x in states],
+            [x["step"] for x in states],
+            fused=used[0].device.type == "cpu",
+            lr=group["lr"],
+            weight_decay=0.0,
+            lr_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
 
 
 def _wide(table: Tensor) -> torch.dtype:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from kgraft.model.kge import KgeModel
-from kgraft.settings import OptimizerName, Precision
+from kgraft.model.products import has_bfloat16
+from kgraft.settings import OptimizerName, StepPrecision
 from kgraft.system.threads import prefetch
 from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
 from kgraft.training.cuda_graph import CudaGraphStep, StepResult
 from kgraft.training.losses import n3, sampled_softmax
-from kgraft.training.optimizer import OPTIMIZERS, RowOptimizer
+from kgraft.training.optimizer import OPTIMIZERS, DenseAdagrad, RowOptimizer
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step_metrics import StepMetrics, StepRecord
 
@@ -36,7 +37,8 @@ class Trainer:
         dense_learning_rate: Step size of Adam, for the encoder's parameters.
         regularization: Weight of the N3 regularizer of each triple's head, relation and tail.
         final_rate: Factor on both step sizes at the end of a run; they fall linearly.
-        precision: Precision of the factors of the scores' matrix products.
+        precision: Precision of the factors of the scores' matrix products; ``auto`` is bfloat16
+            on a CPU that ``has_bfloat16``, else float32.
         auxiliary: Loss terms beside the task's.
         synchronous: Whether each step's losses and gradients are checked before its update, as by
             default on the CPU. Otherwise gradients are zeroed on the device from the first
@@ -53,7 +55,7 @@ class Trainer:
         dense_learning_rate: float,
         regularization: float,
         final_rate: float = 1.0,
-        precision: Precision = "float32",
+        precision: StepPrecision = "float32",
         auxiliary: AuxiliaryLoss | None = None,
         synchronous: bool | None = None,
     ) -> None:
@@ -61,18 +63,19 @@ class Trainer:
         self.synchronous = model.device.type == "cpu" if synchronous is None else synchronous
         self.metrics = StepMetrics()
         self._cuda_graph: CudaGraphStep | None = None
+        if precision == "auto" and model.device.type == "cpu" and has_bfloat16():
+            precision = "bfloat16"
         self._factors = torch.bfloat16 if precision == "bfloat16" else None
         tables = {"entities": model.entities, "relations": model.relations}
         self._rows = rows or OPTIMIZERS[optimizer](tables, learning_rate)
         self._final_rate = final_rate
         self._auxiliary = auxiliary
         self._loss_weights = {"regularization": regularization}
-        self._dense: list[torch.optim.Optimizer] = []
+        self._dense: list[torch.optim.Optimizer | DenseAdagrad] = []
         if parameters := list(model.encoder.parameters()):
             self._dense.append(_adam(parameters, dense_learning_rate))
         if maps := list(auxiliary.parameters() if auxiliary is not None else ()):
-            fused = model.device.type == "cpu"
-            self._dense.append(torch.optim.Adagrad(maps, lr=learning_rate, fused=fused))
+            self._dense.append(DenseAdagrad(maps, lr=learning_rate))
         self._dense_rates = [optimizer.param_groups[0]["lr"] for optimizer in self._dense]
         self._rate = learning_rate
         self.begin_epoch(progress=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from kgraft.graph.vocabulary import Rows
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.settings import TrainingSettings
+
+LOOK_FACTS = 1_000
+"""Validation facts that an epoch is chosen by; ensemble and calibration take all of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,11 @@ class ValidationSample:
     known_false: Triples = field(default_factory=no_triples)
     confidence: NDArray[np.float64] | None = None
 
+    def first(self, size: int) -> ValidationSample:
+        """Return the sample of the first facts."""
+        confidence = None if self.confidence is None else self.confidence[:size]
+        return replace(self, facts=self.facts[:size], confidence=confidence)
+
 
 def validation_mrr(
     model: KgeModel, samples: Sequence[ValidationSample]
@@ -49,12 +57,15 @@ def validation_mrr(
 
     Args:
         model: The model.
-        samples: Validation facts; each counts by its confidence.
+        samples: Validation facts, of which the first ``LOOK_FACTS`` are ranked; each counts by its
+            confidence.
     """
     if not samples:
         return None
-    weights = _weights(samples)
-    return lambda: measure(validation_ranks(model, samples), weights=weights).mrr
+    total = sum(len(sample.facts) for sample in samples)
+    looks = [sample.first(-(-LOOK_FACTS * len(sample.facts) // total)) for sample in samples]
+    weights = _weights(looks)
+    return lambda: measure(validation_ranks(model, looks), weights=weights).mrr
 
 
 def _weights(samples: Sequence[ValidationSample]) -> NDArray[np.float64] | None:
