@@ -87,11 +87,16 @@ def staged_page(page: PurePosixPath, text: str) -> str:
     parts = FENCE.split(text)
     for place in range(0, len(parts), 2):
         part = BLOCK_MATH.sub(lambda found: convert(found[1], display="block"), parts[place])
-        pieces = CODE.split(MATH.sub(lambda found: convert(found[1]), part))
+        pieces = CODE.split(MATH.sub(inline, part))
         for at in range(0, len(pieces), 2):
             pieces[at] = LINK.sub(lambda found: staged_link(page, found[1]), pieces[at])
         parts[place] = "".join(pieces)
     return "".join(parts)
+
+
+def inline(found: re.Match[str]) -> str:
+    """Return a formula as MathML, in an element that does not end a paragraph of Markdown."""
+    return f"<span>{convert(found[1])}</span>"
 
 
 def stage() -> None:

@@ -25,6 +25,10 @@ def test_it_runs(path: Path, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "atlas", tmp_path / "atlas")
     (tmp_path / "notebooks").mkdir()
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:  # The longest one trains eleven models.
+        cell.source = cell.source.replace(
+            '"seed": seed}', '"seed": seed, "epochs": 2, "min_steps": 0}'
+        )
     shown = [bool(x.outputs) for x in notebook.cells if x.cell_type == "code"]
     resources = {"metadata": {"path": str(tmp_path / "notebooks")}}
     nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()

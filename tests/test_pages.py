@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -218,6 +219,22 @@ def test_every_page_with_code_is_run() -> None:
         "pip install 'kgraft[ask,serve]'",
         "kgraft demo",
     ]
+
+
+def test_links_of_pages_lead_somewhere() -> None:
+    """Anchors are checked where the site is built."""
+    wrong, count = [], 0
+    for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "examples" / "README.md"]:
+        text = re.sub(
+            r"^```.*?^```$|`[^`\n]+`", "", path.read_text(encoding="utf-8"), flags=re.M | re.S
+        )
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            count += 1
+            place = path.parent / link.partition("#")[0]
+            if "://" not in link and not place.exists():
+                wrong.append(f"{path.name}: {link}")
+    assert wrong == []
+    assert count > 200
 
 
 def test_the_comparison_can_fail() -> None:
