@@ -295,11 +295,19 @@ def _gathered(features: Features, chosen: Tensor) -> Features:
     return Features(*(x if x.shape[1] == 1 else x.gather(1, chosen) for x in features))
 
 
-def _concatenated(parts: Sequence[Any]) -> Any:
-    """Concatenate tensors, or tuples and dataclasses of them."""
-    first = parts[0]
-    if isinstance(first, Tensor):
+def _concatenated(parts: list[Any]) -> Any:
+    """Concatenate tensors, or tuples and dataclasses of them; ``parts`` is emptied on the way.
+
+    So a tensor's parts are freed before those of the next one are copied.
+    """
+    kind = type(parts[0])
+    if isinstance(parts[0], Tensor):
         width = max(part.shape[-1] for part in parts)
-        return torch.cat([pad(x, (0, width - x.shape[-1])) if x.ndim > 1 else x for x in parts])
+        joined = torch.cat([pad(x, (0, width - x.shape[-1])) if x.ndim > 1 else x for x in parts])
+        parts.clear()
+        return joined
     rows = [part if isinstance(part, tuple) else tuple(vars(part).values()) for part in parts]
-    return type(first)(*(_concatenated(column) for column in zip(*rows, strict=True)))
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    parts.clear()
+    rows.clear()
+    return kind(*(_concatenated(column) for column in columns))

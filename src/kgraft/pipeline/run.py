@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kgraft.errors import DataError
 from kgraft.settings import TrainSettings
+from kgraft.system.memory import give_back
 from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tracking import Tracker, epoch_metrics, flat, model_metrics
@@ -147,6 +148,8 @@ class Run:
         Raises:
             DataError: If the stored result is damaged.
         """
+        # What the stage before has freed.
+        give_back()
         if self._directory is None:
             return compute()
         path = self._directory / f"{name}.safetensors"

@@ -25,7 +25,7 @@ from kgraft.rules.rule_answers import RuleApplier, by_answer, log_odds, noisy_or
 from kgraft.rules.rules import Rules
 from kgraft.system.threads import Map
 
-MAX_FACTS = 4_000
+MAX_FACTS = 5_000
 """The maximum number of held-out facts."""
 
 MAX_FACTS_UPDATE = 2_500

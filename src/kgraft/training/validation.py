@@ -17,7 +17,7 @@ from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.settings import TrainingSettings
 
-LOOK_FACTS = 1_000
+LOOK_FACTS = 2_000
 """Validation facts that an epoch is chosen by; ensemble and calibration take all of a sample."""
 
 
