@@ -106,6 +106,9 @@ def test_pages_of_the_shop_run(shop: Path, page: str) -> None:
         run("kgraft pretrain collection.toml -o teacher", MORE)
     if page == "grafting.md":  # It links a graph in RDF, whose names are IRIs.
         (shop / "sameas.tsv").write_text(table([(iri(x), y) for x, y in NUMBER_OF.items()], "\t"))
+    if page == "many-targets.md":
+        listed = next(x.text for x in blocks(page) if x.language == "toml")
+        (shop / "targets.toml").write_text(listed.replace('"training.seed=1"', str([*VALUES])[1:-1]))
     if page == "updating.md":
         run("kgraft retrain collection.toml --teacher teacher -o student", MORE)
     assert run_page(page, {"kgraft": kgraft}, more=MORE, skipped=OF_SHOP[page], replaced=REPLACED)

@@ -35,6 +35,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "kgraft.cli.training:retrain",
             "kgraft retrain collection.toml --teacher teacher -o student --set model.width=100",
         ),
+        "retrain-many": (
+            "kgraft.cli.retrain_many:retrain_many",
+            "kgraft retrain-many targets.toml --teacher teacher -o students --workers 2",
+        ),
         "train": ("kgraft.cli.training:train", "kgraft train collection.toml --alone -o model"),
     },
     "Use a model": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,6 +54,12 @@ if TYPE_CHECKING:
     from kgraft.settings import RetrainSettings, TrainSettings
 
 S = TypeVar("S", bound="TrainSettings")
+
+TASK_VARIABLE = "KGRAFT_TASK"
+"""Environment variable with the fingerprint of the task that a run is of, in a list of tasks."""
+
+TASK_FILE = "task.json"
+"""File of a student's directory with that fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -291,7 +299,7 @@ def run_training(
         trackers = [parse_tracker(x) for x in track or ()]
         job = prepare(chosen)
         model = job.train(replace(options, trackers=trackers))
-        save_model(model, directory, overwrite=overwrite, beside=job.beside)
+        save_model(model, directory, overwrite=overwrite, beside=partial(_beside, job))
     with lost_output_allowed():
         say(f"{_summary(model)}; the model is in {directory}")
         if UPDATE_METRIC in model.metrics:
@@ -304,6 +312,14 @@ def run_training(
     place = report_beside(model, directory, job.collection, report)
     with lost_output_allowed():
         say(f"A report on it is in {place}")
+
+
+def _beside(job: TrainingJob, directory: Path) -> None:
+    """Write what belongs beside a model into its directory: found links, and the task's name."""
+    if job.beside is not None:
+        job.beside(directory)
+    if (task := os.environ.get(TASK_VARIABLE)) is not None:
+        (directory / TASK_FILE).write_text(json.dumps({"task": task}), encoding="utf-8")
 
 
 def _summary(model: TrainedModel) -> str:

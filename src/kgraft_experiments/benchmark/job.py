@@ -6,11 +6,7 @@ So each job has its own peak memory and number of threads. It writes its result 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +26,7 @@ from kgraft.pipeline.retrain import retrain
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.train import train
 from kgraft.settings import RetrainSettings
+from kgraft.system.child_process import end_with_parent
 from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
 from kgraft.system.outputs import write_atomically
@@ -173,14 +170,7 @@ def _train(job: Job, collection: Collection, options: RunOptions) -> TrainedMode
 
 def main(arguments: list[str]) -> None:
     """Run the job that a file describes, while the process that started it lives."""
-    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    end_with_parent()
     values: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     with report_errors(None):
         run_job(Job.model_validate(values))
-
-
-def _stop_at_end_of_input() -> None:
-    """Terminate this process at the end of its standard input."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
