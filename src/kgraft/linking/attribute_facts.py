@@ -1,6 +1,6 @@
 """Facts from a target's attributes: numbers and dates as intervals, recurring texts as categories.
 
-Intervals hold equally many entities each, by quantiles, in several finenesses (Wang et al., COLING
+Intervals hold equally many entities each, by quantiles, in several finenesses (Wang et al., IJCAI
 2022, augment graphs so). They and categories are entities of a source of their own, ``values of
 TARGET``: facts lead from the target's entities to them, none of the target's queries has them as
 answers.
@@ -90,9 +90,10 @@ def tells_of_answers(facts: pl.DataFrame, answers: pl.DataFrame) -> bool:
     some = np.sort(draw.permutation(len(facts))[:MAX_COMPARED])
     value = facts["value"].cast(pl.Categorical).to_physical()
     frame = pl.DataFrame({"entity": facts["entity"], "value": value})[some]
+    own = answers.filter(pl.col("entity").is_in(frame["entity"].unique().implode()))
 
     def pairs(values: pl.Series) -> float:
-        dealt = frame.with_columns(values.alias("value")).join(answers, on="entity")
+        dealt = frame.with_columns(values.alias("value")).join(own, on="entity")
         counts = dealt.group_by("value", "answer").len()["len"].cast(pl.Float64)
         return float((counts * (counts - 1)).sum())
 
