@@ -219,6 +219,14 @@ def test_many_questions_choose_how_strongly_words_count() -> None:
     assert only.ranked(["anything"]) == [[(("currency",), 1.0)]]
 
 
+def test_the_best_of_many_unlikely_paths_is_taken() -> None:
+    texts = [f"word{n} of E" for n in range(80)]
+    learned = learn_paths(texts, [(f"r{n}",) for n in range(80)], list(range(80)))
+    found = learned.ranked(["E"])[0]
+    assert len(found) >= 1
+    assert found[0][1] < 0.02
+
+
 def test_paths_are_found_by_the_answers_that_they_lead_to() -> None:
     facts = np.array([(0, 0, 1), (0, 0, 2), (1, 1, 3), (2, 1, 4), (5, 0, 3), (0, 2, 3)])
     stated = StatedPaths(facts, 6, 3)

@@ -44,7 +44,7 @@ PATHS: Final = 5
 """Paths that a question may mean."""
 
 LIKELY: Final = 0.02
-"""Least probability of such a path."""
+"""Least probability of such a path, but for the best one."""
 
 SEED: Final = 0
 
@@ -99,7 +99,7 @@ class LearnedPaths:
         shares = scores / scores.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :PATHS]
         return [
-            [(self.paths[at], float(row[at])) for at in places if row[at] >= LIKELY]
+            [(self.paths[at], float(row[at])) for at in places if row[at] >= min(LIKELY, row.max())]
             for row, places in zip(shares, best.tolist(), strict=True)
         ]
 
