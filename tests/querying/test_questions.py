@@ -220,11 +220,16 @@ def test_many_questions_choose_how_strongly_words_count() -> None:
 
 
 def test_the_best_of_many_unlikely_paths_is_taken() -> None:
-    texts = [f"word{n} of E" for n in range(80)]
-    learned = learn_paths(texts, [(f"r{n}",) for n in range(80)], list(range(80)))
+    weights, bias = np.zeros((1, 80), np.float32), np.zeros(80, np.float32)
+    paths = tuple((f"r{n}",) for n in range(80))
+    learned = LearnedPaths(paths, weights, bias, "tfidf", ("E",), np.ones(1, np.float32), 80)
     found = learned.ranked(["E"])[0]
-    assert len(found) >= 1
-    assert found[0][1] < 0.02
+    assert [path for path, _ in found] == list(paths[:5])
+    assert found[0][1] == pytest.approx(1 / 80)
+    few = learn_paths([f"word{n} of E" for n in range(40)], list(paths[:40]), list(range(40)))
+    assert few.ranked(["word7 of E"])[0][0][0] == ("r7",)
+    bias[7] = 0.1
+    assert [path for path, _ in learned.ranked(["E"])[0]] == [("r7",)]
 
 
 def test_paths_are_found_by_the_answers_that_they_lead_to() -> None:

@@ -215,8 +215,8 @@ def _strength(rows: Any, wanted: NDArray[np.int64], groups: NDArray[np.int64]) -
 def _fitted(rows: Any, wanted: NDArray[np.int64], strength: float) -> Any:
     library = import_extra("sklearn.linear_model", extra=EXTRA)
     with warnings.catch_warnings():
-        # Of many questions the last steps change nothing that is seen.
-        warnings.filterwarnings("ignore", "lbfgs failed to converge")
+        # Of many questions the last steps change nothing that is seen; few have a path each.
+        warnings.filterwarnings("ignore", "lbfgs failed to converge|The number of unique classes")
         return library.LogisticRegression(C=strength, max_iter=ROUNDS).fit(rows, wanted)
 
 
