@@ -26,8 +26,9 @@ FENCE = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
 SHELL, PYTHON = ("", "console", "sh"), ("python",)
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?%?")
 FRAME = re.compile(r"[━┃┏┳┓┡╇┩│└┴┘─┌┬┐╞╪╡┆├┼┤╷╵]")
-RELATIVE, ABSOLUTE = 0.25, 4.0
-"""How far a printed number may be from the page's: another machine rounds otherwise."""
+RELATIVE, ABSOLUTE, OF_SHARES = 0.25, 15.0, 0.2
+"""How far a printed number may be from the page's, and a probability: another machine rounds
+otherwise, and MRR of a few dozen queries moves by points."""
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,14 @@ def close(one: str, other: str) -> bool:
     if NUMBER.sub("#", one) != NUMBER.sub("#", other):
         return False
     pairs = zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
-    return all(
-        abs(x - y) <= max(ABSOLUTE, RELATIVE * abs(y))
-        for x, y in ((value(a), value(b)) for a, b in pairs)
-    )
+    return all(abs(value(a) - value(b)) <= allowed(b) for a, b in pairs)
+
+
+def allowed(number: str) -> float:
+    """Return how far a printed number may be from one of a page: a probability has decimals."""
+    if len(number.strip("%").partition(".")[2]) > 1:
+        return OF_SHARES if abs(value(number)) <= 1 else ABSOLUTE
+    return max(ABSOLUTE, RELATIVE * abs(value(number)))
 
 
 def value(text: str) -> float:
