@@ -17,6 +17,7 @@ from kgraft.linking.collection import Collection
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as run_module
+from kgraft.pipeline import update as update_module
 from kgraft.pipeline.retrain import retrain, retraining_context
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.update import UPDATE_METRIC, Change, begin_update, settings_after
@@ -128,6 +129,32 @@ def test_what_is_new_is_learned(updated: TrainedModel) -> None:
     scores = updated.kge.score(torch.tensor([head]), torch.tensor([relation]), side="tail")[0]
     better = int((scores[: len(part.entities)] > scores[tail]).sum())
     assert better < 0.05 * len(part.entities)
+
+
+def test_rules_are_kept_where_few_facts_have_changed(
+    grown: Collection,
+    teacher: TrainedModel,
+    student: TrainedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def begun(settings: RetrainSettings) -> bool:
+        context = retraining_context(grown, teacher, settings, start=student)
+        return begin_update(context, student)[0].keeps_rules
+
+    monkeypatch.setattr(update_module, "MAX_CHANGED", 1.0)
+    assert begun(short(student))
+    assert not begun(short(student).model_copy(update={"rules": {"samples": 7}}))
+    model = retrain(grown, teacher, short(student), start=student)
+    assert student.evidence is not None
+    assert model.evidence is not None
+    body = ["relation", "first", "second", "third", "confidence", "weight"]
+    kept, earlier = (x.evidence.rules.paths.select(body) for x in (model, student))
+    assert len(kept)
+    assert kept.equals(earlier)
+    assert model.fact_probability is student.fact_probability
+    monkeypatch.setattr(update_module, "MAX_CHANGED", 0.0)
+    assert not begun(short(student))
+    assert retrain(grown, teacher, short(student), start=student).evidence is not None
 
 
 def test_nothing_new_is_told_as_nothing(

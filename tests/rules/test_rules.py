@@ -69,3 +69,21 @@ def test_no_parts_make_no_rules() -> None:
     assert rules.frame.schema == SCHEMA
     assert len(rules) == 0
     assert rules.paths.schema == {"rule": pl.UInt32, **SCHEMA}
+
+
+def test_rules_move_to_the_rows_of_another_graph_and_leave_out_what_it_lacks() -> None:
+    path = {"relation": 0, "first": 1, "second": 3, "support": 2, "confidence": 0.5}
+    bound = {"relation": 2, "first": 1, "entity": 4, "answer": 0, "support": 2, "confidence": 0.4}
+    unbound = {"relation": 0, "first": 2, "answer": 1, "support": 2, "confidence": 0.3}
+    rules = rules_from([pl.DataFrame([rule]) for rule in (path, bound, unbound)], 2)
+    rules = rules.with_weights(np.array([1.0, 2.0, 3.0]))
+    # Of two relations the first is the third there, the second the first; entity 1 is gone.
+    moved = rules.in_rows(np.array([7, -1, 5, 6, 9]), np.array([2, 0]), 3)
+    assert moved.n_relations == 3
+    # Relations 2 and 3 are the inverses of 0 and 1.
+    rows = moved.frame.select("relation", "first", "second", "entity", "answer", "weight").rows()
+    assert rows == [(2, 0, 3, None, None, 1.0), (5, 0, None, 9, 7, 2.0)]
+    same = rules.in_rows(np.arange(5), np.arange(2), 2)
+    assert same.frame.equals(rules.frame)
+    gone = rules.in_rows(np.arange(5), np.array([0, -1]), 2)
+    assert gone.frame["weight"].to_list() == [3.0]

@@ -92,6 +92,8 @@ class TargetContext:
         sources: Graphs whose held-out facts the model knows as such.
         validation_parts: Parts of the sample whose validation MRR is a metric of its own.
         given: The settings before they follow the target's links, where they do.
+        keeps_rules: Whether the earlier student's rules, their weights and its probability of facts
+            are kept, since few facts have changed.
         readout: A given vector of each entity, ``(n, d)``, and the width of its read-out, if there
             is to be one.
     """
@@ -106,6 +108,7 @@ class TargetContext:
     validation_parts: Parts = field(default_factory=dict)
     given: TrainSettings | None = None
     readout: tuple[Tensor, int] | None = None
+    keeps_rules: bool = False
 
     @property
     def graph(self) -> JointGraph:
@@ -260,6 +263,10 @@ def mrr_by_part(
 
 def mine_for(context: TargetContext, showing: Showing) -> Rules:
     """Mine the rules that explain the target's relations, on the facts of all sources."""
+    earlier = context.earlier
+    if context.keeps_rules and earlier is not None and earlier.evidence is not None:
+        rows = earlier.graph.rows_in(context.graph)
+        return earlier.evidence.rules.in_rows(*rows, context.graph.n_relations)
     relations = context.graph.part(context.target.name).relation_rows
     settings = context.settings.rules
     total = mining_facts(context.edges, relations, settings)
@@ -274,6 +281,8 @@ def mine_for(context: TargetContext, showing: Showing) -> Rules:
 
 def weigh_rules(rules: Rules, context: TargetContext, showing: Showing) -> Rules:
     """Learn the rules' weights from the target's training facts."""
+    if context.keeps_rules:
+        return rules
     total = held_out_facts(rules, len(context.facts))
     with showing("rule weights", total) as advance, thread_map() as each:
         return fit_rule_weights(
@@ -289,28 +298,17 @@ def weigh_rules(rules: Rules, context: TargetContext, showing: Showing) -> Rules
 
 def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoFacts:
     """Infer the pseudo-facts of the target's entities."""
+    settings = context.settings.rules
     with showing("pseudo-facts", len(context.entities)) as advance, thread_map() as each:
         inferred = infer_pseudo_facts(
-            rules,
-            context.edges,
-            context.entities,
-            context.settings.rules,
-            each=each,
-            advance=advance,
+            rules, context.edges, context.entities, settings, each=each, advance=advance
         )
     false = context.task.known_false()
     return inferred.without(false) if len(false) else inferred
 
 
 class ScoredOnce:
-    """The candidates of validation queries, scored when a stage first needs them.
-
-    Args:
-        kge: The trained vectors.
-        index: The evidence.
-        context: The target's context.
-        showing: Shows a stage.
-    """
+    """The candidates of validation queries, scored when a stage first needs them."""
 
     def __init__(
         self, kge: KgeModel, index: EvidenceIndex, context: TargetContext, showing: Showing
@@ -372,6 +370,8 @@ def judge_facts(
     graph, target = context.graph, context.target
     if context.sample is None:
         return None
+    if context.keeps_rules and context.earlier is not None and context.earlier.fact_probability:
+        return context.earlier.fact_probability
     evidence = evidence or Evidence.of_statements(graph, target.name)
     scorer = fact_scorer(graph, target.name, kge, evidence)
     asks_heads = scorer.statistics.asked_side()

@@ -26,6 +26,10 @@ UPDATE_METRIC = "update"
 
 HELD_OUT = ("valid", "test")
 
+MAX_CHANGED = 0.02
+"""Facts that are new or gone, as a share of all, up to which an update keeps the earlier student's
+rules, their weights, and its probability of facts."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -161,9 +165,18 @@ def begin_update(context: TargetContext, start: TrainedModel) -> tuple[TargetCon
     take_rows(context.task.model, start, context.graph)
     validate = context.task.validation()
     before = None if validate is None else validate()
-    changed = any(_differences(context.graph, start.graph, context.target.name).values())
-    task = replace(context.task, start_mrr=None if changed else before)
-    return replace(context, task=task), before
+    differences = _differences(context.graph, start.graph, context.target.name)
+    task = replace(context.task, start_mrr=None if any(differences.values()) else before)
+    changed = sum(count for name, count in differences.items() if not name.startswith("entities"))
+    kept = changed <= MAX_CHANGED * len(start.graph.triples) and _same_rules(context, start)
+    return replace(context, task=task, keeps_rules=kept), before
+
+
+def _same_rules(context: TargetContext, start: TrainedModel) -> bool:
+    """Return True if an earlier student's rules are for the same relations by the same settings."""
+    then, now = start.graph.rows_in(context.graph)[1], np.arange(context.graph.n_relations)
+    same = len(then) == len(now) and bool((then == now).all())
+    return same and start.evidence is not None and start.settings.rules == context.settings.rules
 
 
 def with_changes(model: TrainedModel, start: TrainedModel, before: float | None) -> TrainedModel:

@@ -74,20 +74,38 @@ class Rules:
             entities: Row of each entity in the earlier graph, or -1, int64 ``(n,)``.
             relations: Row of each relation in the earlier graph, or -1, int64 ``(n_relations,)``.
         """
-        back = np.where(relations >= 0, relations + earlier.n_relations, -1)
+        there = self._in_rows(entities, relations, earlier.n_relations)
+        names = there.columns
+        known = earlier.frame.select(*names, "weight")
+        found = there.join(known, on=names, how="left", nulls_equal=True, maintain_order="left")
+        return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
+
+    def in_rows(self, entities: Rows, relations: Rows, n_relations: int) -> Rules:
+        """Return the rules, with their weights, in the rows of another graph.
+
+        Rules about what it lacks are left out.
+
+        Args:
+            entities: Row of each entity in the other graph, or -1, int64 ``(n,)``.
+            relations: Row of each relation in the other graph, or -1, int64 ``(n_relations,)``.
+            n_relations: Number of relations of the other graph.
+        """
+        there = self._in_rows(entities, relations, n_relations)
+        known = pl.all_horizontal((pl.col(name) >= 0).fill_null(True) for name in there.columns)
+        frame = self.frame.with_columns(there).filter(there.select(known).to_series())
+        return Rules(frame, n_relations)
+
+    def _in_rows(self, entities: Rows, relations: Rows, n_relations: int) -> pl.DataFrame:
+        """Return the columns of relations and entities in the rows of another graph, or -1."""
+        back = np.where(relations >= 0, relations + n_relations, -1)
         rows = {
             **dict.fromkeys(("relation", *BODY), np.concatenate([relations, back])),
             **dict.fromkeys(("entity", "answer"), entities),
         }
-        there = self.frame.select(
+        return self.frame.select(
             pl.Series(name, of, dtype=SCHEMA[name]).gather(self.frame[name])
             for name, of in rows.items()
         )
-        known = earlier.frame.select(*rows, "weight")
-        found = there.join(
-            known, on=list(rows), how="left", nulls_equal=True, maintain_order="left"
-        )
-        return replace(self, frame=self.frame.with_columns(found["weight"].fill_null(0.0)))
 
     def with_min_confidence(self, confidence: float) -> Rules:
         """Return the rules of at least this confidence."""
