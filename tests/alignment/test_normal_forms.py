@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kgraft.alignment.labels import endings, normal_form, numbers, without_remark
-from kgraft.errors import KgraftError
 
 
 @pytest.mark.parametrize(
@@ -52,9 +49,3 @@ def test_endings_begin_at_every_separator() -> None:
 
 def test_numbers_tell_labels_apart() -> None:
     assert numbers("apollo 11 of 1969") == ("11", "1969")
-
-
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "anyascii", None)
-    with pytest.raises(KgraftError, match=r"pip install 'kgraft\[align\]'"):
-        normal_form("Ümit")
