@@ -37,8 +37,9 @@ def downloaded(place: str) -> Path | None:
         )
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        given = SCHEME + place.partition(":")[2].lstrip("/")
         raise ModelDirectoryError(
-            f"{SCHEME}{address[0].partition(':')[2].lstrip('/')}: this model cannot be downloaded ({reason}). Check the address, "
+            f"{given}: this model cannot be downloaded ({reason}). Check the address, "
             "hf://USER/NAME or hf://USER/NAME@REVISION, and the connection; a private repository "
             "needs hf auth login."
         ) from error
