@@ -242,13 +242,15 @@ class ModelNames:
         found = []
         for source in self.stated_by(np.array([fact]))[0]:
             part = self.model.graph.part(source)
-            own = (
-                part.entities.name(_first_place(part.entity_rows, head)),
-                part.relations.name(_first_place(part.relation_rows, relation)),
-                part.entities.name(_first_place(part.entity_rows, tail)),
-            )
+            along = part.relations.name(int(np.flatnonzero(part.relation_rows == relation)[0]))
+            own = self._name_in(part, head), along, self._name_in(part, tail)
             found.append(Statement(source, *own, self.labels(fact)))
         return found
+
+    def _name_in(self, part: JointSource, row: int) -> str:
+        """Return a source's name of an entity; the source of a target's values has not all."""
+        places = np.flatnonzero(part.entity_rows == row)
+        return part.entities.name(int(places[0])) if len(places) else self._entity_names[row]
 
     def stated_by(self, facts: Triples) -> list[tuple[str, ...]]:
         """Return for each fact of the model's rows, ``(n, 3)``, the sources that state it.
@@ -365,11 +367,6 @@ class ModelNames:
 
 def _texts(rows: Rows, texts: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"row": rows, "text": texts}, schema=_TEXTS)
-
-
-def _first_place(rows: Rows, row: int) -> int:
-    """Return the first place of a row; several of a source's relations may share one."""
-    return int(np.flatnonzero(rows == row)[0])
 
 
 def _first(texts: list[pl.DataFrame]) -> list[str]:

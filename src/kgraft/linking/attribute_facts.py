@@ -211,7 +211,8 @@ def _intervals(attribute: str, numbers: Floats, count: int, *, is_date: bool) ->
     """Return the name of each number's interval, of at most ``count`` of equally many numbers."""
     edges = np.unique(np.quantile(numbers, np.arange(1, count) / count, method="higher"))
     edges = edges[edges > numbers.min()]
-    shown = [_date(x) if is_date else f"{x:,.12g}" for x in edges]
+    digits = 6 if len({f"{x:.6g}" for x in edges}) == len(edges) else 15
+    shown = [_date(x) if is_date else f"{x:,.{digits}g}" for x in edges]
     if not shown:
         names = [f"{attribute}: any"]
     else:
