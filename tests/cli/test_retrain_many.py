@@ -129,7 +129,7 @@ def _is_free(directory: Path) -> bool:
     [
         ("", r"target: Field required"),
         ("[target]\n", "write it as tables in two brackets"),
-        ("x = \n", "not well-formed TOML"),
+        ("set = []\nx = \n", "line 2: not well-formed TOML"),
         ('[[target]]\ndata = "none.toml"\n', r"line 1: there is no .*none.toml. Mend 'data'"),
         ('\n[[target]]\ndata = "a.tsv"\nnmae = "b"\n', r"line 2: .*nmae: there is no such"),
         ('[[target]]\ndata = "a.tsv"\nname = "../b"\n', "line 1: .*name: String should match"),
@@ -142,6 +142,30 @@ def test_errors_name_the_line(text: str, complaint: str, tmp_path: Path) -> None
     file.write_text(text)
     with pytest.raises(DataError, match=complaint):
         read_work(file, "teacher", tmp_path / "out")
+
+
+def test_a_list_may_begin_with_a_mark_and_a_base_counts(
+    collection: Path, teacher: Path, tmp_path: Path
+) -> None:
+    base, file = tmp_path / "base.toml", tmp_path / "targets.toml"
+    text = collection.read_text()
+    for name in ("mine.tsv", "big.tsv", "links.tsv"):
+        (tmp_path / name).write_bytes(collection.with_name(name).read_bytes())
+    base.write_text(text)
+    (tmp_path / "own.toml").write_text('base = "base.toml"\n')
+    file.write_text('\ufeff[[target]]\ndata = "own.toml"\n')
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.tsv").write_text("a\tr\tb\n")
+    file.write_text(file.read_text() + '[[target]]\ndata = "folder"\n')
+
+    def prints() -> dict[str, str]:
+        return {x.name: x.fingerprint for x in read_work(file, str(teacher), tmp_path / "out")}
+
+    before = prints()
+    (tmp_path / "big.tsv").write_text("big:1\tr1\tbig:2\n")
+    (folder / "b.tsv").write_text("a\tr\tc\n")
+    assert all(before[name] != found for name, found in prints().items())
 
 
 def test_a_student_depends_on_its_files_and_its_teacher(

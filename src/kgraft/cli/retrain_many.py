@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from kgraft.cli.console import out, print_json, say, table, writing
 from kgraft.cli.options import TeacherOption
 from kgraft.errors import KgraftError, counted
+from kgraft.system.cores import usable_cores
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def retrain_many(
 
     with report_errors("The same command goes on from here."):
         tasks = read_work(targets, str(teacher), directory)
-        own = threads or max(1, (os.cpu_count() or 1) // workers)
+        own = threads or max(1, usable_cores() // workers)
         with writing(directory / ".work"):
             results_in_order = run_tasks(tasks, workers=workers, threads=own, finished=finished)
         with lost_output_allowed():

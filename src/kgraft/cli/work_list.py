@@ -19,18 +19,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kgraft.cli.training import TASK_FILE, TASK_VARIABLE
 from kgraft.errors import DataError, KgraftError
-from kgraft.io.collection_file import line_of, parse_collection_file, placed
+from kgraft.io.collection_file import (
+    line_of,
+    numbered,
+    parse_collection_file,
+    parse_tables,
+    placed,
+)
 from kgraft.model.manifest import MANIFEST
+from kgraft.system.files import read_text
 from kgraft.system.outputs import exclusive_lock, lock_of, run_of, write_atomically
-from kgraft.toml_settings import explain, parse_toml
 
 PROGRAM: Final = """\
 from kgraft.system.child_process import end_with_parent
@@ -47,10 +54,8 @@ Status = Literal["done", "kept", "failed", "stopped"]
 """``kept``: it was done before."""
 
 
-def _numbered(tables: Any) -> Any:
-    if not isinstance(tables, list):
-        raise ValueError("write it as tables in two brackets, as [[target]]")
-    return dict(enumerate(tables, start=1))
+TABLES: Final = "[[target]]"
+"""The tables of a list."""
 
 
 class Target(BaseModel):
@@ -102,7 +107,9 @@ class WorkFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: Annotated[dict[int, Target], BeforeValidator(_numbered)] = Field(min_length=1)
+    target: Annotated[dict[int, Target], BeforeValidator(partial(numbered, examples=TABLES))] = (
+        Field(min_length=1)
+    )
     settings: Path | None = None
     set: tuple[str, ...] = ()
 
@@ -176,24 +183,8 @@ def read_work(path: Path, teacher: str, out: Path) -> list[Task]:
         DataError: With the line, if it is not well-formed, a key is wrong, two students have one
             name, or there is no such data.
     """
-    text = path.read_text(encoding="utf-8")
-    try:
-        work = WorkFile.model_validate(parse_toml(text))
-    except ValidationError as error:
-        key, *rest = error.errors()[0]["loc"] or ("target",)
-        number = next((x for x in rest[:1] if isinstance(x, int)), None)
-        raise DataError(
-            explain(error),
-            remedy="Mend these keys; tables of one name are counted from 1",
-            path=path,
-            line=line_of(text, str(key), number),
-        ) from error
-    except ValueError as error:
-        raise DataError(
-            f"not well-formed TOML ({error})",
-            remedy="Texts stand in quotes, tables as [[target]]",
-            path=path,
-        ) from error
+    text = read_text(path)
+    work = parse_tables(WorkFile, path, text, TABLES)
     tasks: dict[str, Task] = {}
     for number, target in work.target.items():
         own = target.model_copy(update={"data": path.parent / target.data})
@@ -235,11 +226,15 @@ def _task(target: Target, work: WorkFile, base: Path, teacher: str, out: Path) -
 
 
 def _files_of(data: Path) -> list[Path]:
-    """Return a collection's file and those that it names, or the file of a graph."""
+    """Return the files of a collection, its base and its graphs, of a directory, or of a graph."""
+    if data.is_dir():
+        return sorted(path for path in data.rglob("*") if path.is_file())
     if data.suffix.lower() != ".toml":
         return [data]
-    described = parse_collection_file(data, data.read_text(encoding="utf-8"))
+    described = parse_collection_file(data, read_text(data))
     files = [data]
+    if described.base is not None and (base := data.parent / described.base).is_file():
+        files += _files_of(base)
     for source in described.source.values():
         for value in dict(placed(source, data.parent)).values():
             files += [

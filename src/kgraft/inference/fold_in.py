@@ -87,19 +87,23 @@ def fold_into(
     texts = texts or {}
     for name in texts:
         new.text(name)
-    if max_entities is not None and len(new.entities()) > max_entities:
+    entities = new.entities()
+    if max_entities is not None and len(entities) > max_entities:
         raise KgraftError(
-            f"the facts, links and texts name {len(new.entities())} entities that the model does "
+            f"the facts, links and texts name {len(entities)} entities that the model does "
             f"not know; {max_entities} new ones are the most. Ask about fewer at a time."
         )
-    added = add_facts(model.graph, model.target, new.entities(), rows)
+    added = add_facts(model.graph, model.target, entities, rows)
     reliability = None
     if model.evidence is not None:
         own = model.evidence.reliability
         reliability = np.concatenate([own, np.ones(len(added.given)), own[added.origin]])
-    by_text = text_vectors(names, texts, [x.name for x in new.entities()])
-    rows_of = dict(zip((x.name for x in new.entities()), added.rows.tolist(), strict=True))
-    starts = {rows_of[name]: vector for name, vector in by_text.items()}
+    by_text = text_vectors(names, texts, [x.name for x in entities])
+    starts = {
+        row: by_text[entity.name]
+        for entity, row in zip(entities, added.rows.tolist(), strict=True)
+        if entity.name in by_text
+    }
     kge = _with_vectors(model, names, added, reliability, starts)
     evidence = model.evidence
     if evidence is not None and reliability is not None:

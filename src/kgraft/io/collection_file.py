@@ -92,15 +92,20 @@ class LinkSource(BaseModel):
         )
 
 
-def _numbered(tables: Any) -> Any:
-    """Number tables from 1, for error messages."""
+COLLECTION_TABLES = "[[source]] or [[links]]"
+"""The tables of a collection's file."""
+
+
+def numbered(tables: Any, examples: str = COLLECTION_TABLES) -> Any:
+    """Number tables from 1, for error messages, which name examples."""
     if not isinstance(tables, list):
-        raise ValueError("write it as tables in two brackets, as [[source]] or [[links]]")
+        raise ValueError(f"write it as tables in two brackets, as {examples}")
     return dict(enumerate(tables, start=1))
 
 
 _Table = TypeVar("_Table")
-_Numbered = Annotated[dict[int, _Table], BeforeValidator(_numbered)]
+_Numbered = Annotated[dict[int, _Table], BeforeValidator(numbered)]
+_File = TypeVar("_File", bound=BaseModel)
 
 
 class CollectionFile(BaseModel):
@@ -118,24 +123,35 @@ class CollectionFile(BaseModel):
 
 
 def parse_collection_file(path: Path, text: str) -> CollectionFile:
-    """Parse and check the text of a collection's file.
+    """Parse and check the text of a collection's file, as ``parse_tables`` does."""
+    return parse_tables(CollectionFile, path, text, "[[source]] and [[links]]")
+
+
+def parse_tables(kind: type[_File], path: Path, text: str, tables: str) -> _File:
+    """Parse and check the text of a TOML file that has numbered tables.
+
+    Args:
+        kind: The file's model.
+        path: The file.
+        text: Its text.
+        tables: Its tables, for error messages.
 
     Raises:
-        DataError: If it is not well-formed, or a key or value is wrong.
+        DataError: With the line, if it is not well-formed, or a key or value is wrong.
     """
     try:
-        tables = parse_toml(text)
+        found = parse_toml(text)
     except ValueError as error:
         place = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
         what = str(error)[: place.start()] if place else str(error)
         raise DataError(
             f"not well-formed TOML ({what[:1].lower()}{what[1:]})",
-            remedy="Texts stand in quotes, tables as [[source]] and [[links]]",
+            remedy=f"Texts stand in quotes, tables as {tables}",
             path=path,
             line=int(place[1]) if place and place[1] else text.count("\n") + 1,
         ) from error
     try:
-        return CollectionFile.model_validate(tables)
+        return kind.model_validate(found)
     except ValidationError as error:
         key, *rest = error.errors()[0]["loc"]
         raise DataError(
