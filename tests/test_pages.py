@@ -16,6 +16,7 @@ import polars as pl
 import pyoxigraph as ox
 import pytest
 from endpoint import answering, serving
+from neo4j_driver import Neo4jOf
 from pages import DOCS, assert_printed, blocks, close, commands, run, run_page
 from postgres import postgres
 from shop import MADE, NUMBER_OF, iri, n_triples, open_shop, table
@@ -117,9 +118,10 @@ def test_pages_of_the_shop_run(shop: Path, page: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kgraft.KgraftWarning")
-def test_facts_go_from_and_to_databases(shop: Path) -> None:
+def test_facts_go_from_and_to_databases(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
+    pytest.importorskip("neo4j", reason="neo4j is not installed")
     facts = [fact for i, fact in enumerate(MADE) if i % 8 != 1]
     made = duckdb.connect("shop.duckdb")
     made.sql("CREATE TABLE facts (head VARCHAR, relation VARCHAR, tail VARCHAR)")
@@ -136,10 +138,12 @@ def test_facts_go_from_and_to_databases(shop: Path) -> None:
             with connection.cursor().copy("COPY facts FROM STDIN") as sink:
                 for fact in facts:
                     sink.write_row(fact)
-        names = {"DATABASE": address}
+        graphs = Neo4jOf(facts)
+        monkeypatch.setattr("neo4j.GraphDatabase.driver", graphs.driver)
+        names = {"DATABASE": address, **Neo4jOf.LOGIN}
         more = {**MORE, "complete": ["--least", "0.001"], "fetch": ["--interval", "0"]}
         replaced = {"https://example.org/sparql": endpoint}
-        assert run_page("databases.md", names, more=more, replaced=replaced) == 9
+        assert run_page("databases.md", names, more=more, replaced=replaced) == 13
         with psycopg.connect(address) as connection:
             back = connection.execute("SELECT head, tail, probability FROM proposals").fetchall()
         assert sorted(names["stated"].iter_rows()) == sorted(facts)  # type: ignore[attr-defined]
@@ -151,6 +155,16 @@ def test_facts_go_from_and_to_databases(shop: Path) -> None:
     assert len(proposed) == len(back) == len(pl.read_parquet("new.parquet")) > 0
     assert {"model", "proposed_on", "stated_by", "probability"} <= {*proposed.columns}
     assert len(names["graph"].train) == len(facts)  # type: ignore[attr-defined]
+    assert len(graphs.proposed) == len(proposed)
+    nodes, relationships = (
+        pl.read_csv(f"{x}.csv", infer_schema=False) for x in ("nodes", "relationships")
+    )
+    assert nodes.columns == ["name:ID", "vector:float[]"]
+    (width,) = {len(x.split(";")) for x in nodes["vector:float[]"]}
+    assert width >= 8  # those of the frequency prior follow
+    assert {":START_ID", ":TYPE", ":END_ID", "probability:double"} <= {*relationships.columns}
+    assert {*relationships[":START_ID"], *relationships[":END_ID"]} <= {*nodes["name:ID"]}
+    assert len(relationships) == len(facts) + len(proposed)
 
 
 @pytest.fixture(scope="module")
