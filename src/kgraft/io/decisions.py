@@ -92,7 +92,7 @@ def read_decisions(path: Path) -> pl.DataFrame:
 
     Args:
         path: CSV with a header that names decision, head, relation and tail; other columns play no
-            part. A spreadsheet may have separated it by semicolons or tabs.
+            part. A spreadsheet may have separated it by semicolons or tabs. It may have no rows.
 
     Returns:
         Columns head, relation, tail, decision (``accept``, ``refuse`` or null) and line.
@@ -101,9 +101,8 @@ def read_decisions(path: Path) -> pl.DataFrame:
         DataError: With file and line: no such table, an unknown decision, or a fact that is both
             accepted and refused.
     """
-    columns = (DECISION, *ROLES)
-    separator = max(_SEPARATORS, key=lambda x: len(first_rows(path, x, 1)[0][1]))
-    line, header = first_rows(path, separator, 1)[0]
+    columns, separator = (DECISION, *ROLES), separator_of(path)
+    (line, header), *more = first_rows(path, separator, 2)
     if not {*columns} <= {cell.strip().lower() for cell in header}:
         raise DataError(
             f"the first line does not name the columns {', '.join(columns)}",
@@ -111,6 +110,8 @@ def read_decisions(path: Path) -> pl.DataFrame:
             path=path,
             line=line,
         )
+    if not more:
+        return pl.DataFrame(schema={**dict.fromkeys((*ROLES, DECISION), pl.String), LINE: pl.Int64})
     rows = read_columns(path, columns, separator=separator, header=True, may_be_empty=(DECISION,))
     word = pl.col(DECISION).fill_null("").str.strip_chars().str.to_lowercase()
     found = rows.with_columns(
@@ -136,6 +137,15 @@ def read_decisions(path: Path) -> pl.DataFrame:
             line=other[LINE][0],
         )
     return found.select(*ROLES, DECISION, LINE)
+
+
+def separator_of(path: Path) -> str:
+    """Return the separator of a file, the one that makes most of its first line.
+
+    Raises:
+        DataError: With file and line: missing, unreadable or empty file.
+    """
+    return max(_SEPARATORS, key=lambda x: len(first_rows(path, x, 1)[0][1]))
 
 
 def _check_words(path: Path, rows: pl.DataFrame, found: pl.DataFrame) -> None:
