@@ -28,6 +28,14 @@ def serve(
             "--token-file", help=f"File with the token that clients have to send; or set {TOKEN}."
         ),
     ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            "--decisions",
+            help="Review file (CSV) for what is accepted and refused on the page; it is begun "
+            "if it is not there. retrain --decisions learns from it.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Serve a model: an API at /v1 and a page at /, by default to this machine only."""
@@ -39,7 +47,8 @@ def serve(
             raise KgraftError(
                 f"serving needs {error.name}. Install it: pip install 'kgraft[serve]'"
             ) from error
-        run(model, host=host, port=port, token=client_token(token_file), ready=_show_address)
+        token = client_token(token_file)
+        run(model, host=host, port=port, token=token, decisions=decisions, ready=_show_address)
 
 
 def client_token(file: Path | None) -> str | None:

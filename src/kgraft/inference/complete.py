@@ -38,6 +38,9 @@ sources that state it, as ``a,b``; and the stated answers that it contradicts.""
 CANDIDATES = 50
 """The most candidates of a query, as many as the probability was fitted to."""
 
+PIECE: Final = 1024
+"""Queries after which progress is told."""
+
 
 def complete(
     predictor: Predictor,
@@ -98,9 +101,11 @@ def complete(
             for side, pairs in queries.items():
                 entities = pairs[pairs[:, 0] == row, 1][:left]
                 left -= len(entities)
-                judged = judge.candidates(row, entities, side, k, stated)
-                found += [_named(judge, predictor.names, place, x, min_probability) for x in judged]
-                listener.advance(len(entities))
+                for start in range(0, len(entities), PIECE):
+                    piece = entities[start : start + PIECE]
+                    judged = judge.candidates(row, piece, side, k, stated)
+                    found += [_named(judge, names, place, x, min_probability) for x in judged]
+                    listener.advance(len(piece))
             if found:
                 facts = pl.concat(found).sort("probability", "score", descending=True)
                 yield facts if contradictions else facts.filter(pl.col("list") != "contradiction")

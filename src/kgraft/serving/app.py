@@ -18,9 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from kgraft.errors import KgraftError, UnknownNameError
+from kgraft.io.decision_file import DecisionFile
 from kgraft.serving.guard import BEARER, LIMITS, Guard, Limits, error_response
 from kgraft.serving.model_reloader import ModelReloader
 from kgraft.serving.request_queue import BusyError, RequestQueue
+from kgraft.serving.review import Review
 from kgraft.serving.routes import JSON, router, v1
 from kgraft.serving.schema import PredictMany
 
@@ -41,6 +43,7 @@ def create_app(
     limits: Limits = LIMITS,
     token: str | None = None,
     hosts: Collection[str] | None = None,
+    decisions: DecisionFile | None = None,
 ) -> Guard:
     """Return the ASGI app that serves a model.
 
@@ -49,6 +52,7 @@ def create_app(
         limits: Limits on clients.
         token: Token that clients send, if one is needed.
         hosts: Accepted host names; None accepts all.
+        decisions: Keeps the decisions about missing facts; without it none are taken.
     """
     queue = RequestQueue(reloader, limits)
 
@@ -70,7 +74,7 @@ def create_app(
         redirect_slashes=False,  # a redirect would repeat whatever Host the client sent
         lifespan=lifespan,
     )
-    app.state.queue = queue
+    app.state.queue, app.state.review = queue, Review(decisions)
     app.include_router(router)
     # Guard checks the token; the dependency declares it in openapi.json.
     app.include_router(v1, dependencies=[] if token is None else [Depends(BEARER)])

@@ -153,6 +153,16 @@ class EntityIndex:
         places = np.unique(np.concatenate(found))
         if relation is not None:
             places = places[np.isin(self._facts[places, 1], self._along(relation, places))]
+        return self._listed(places, max_facts)
+
+    def along(self, row: int, max_facts: int) -> tuple[tuple[EntityFact, ...], int]:
+        """Return distinct facts along one of the model's relations, and the number of all."""
+        return self._listed(np.flatnonzero(self._facts[:, 1] == row), max_facts)
+
+    def _listed(
+        self, places: NDArray[np.int64], max_facts: int
+    ) -> tuple[tuple[EntityFact, ...], int]:
+        """Return the distinct ones of some facts, those of the target first, and their number."""
         facts, sources = self._facts[places], self._sources[places]
         distinct, which = np.unique(facts, axis=0, return_inverse=True)
         which = which.reshape(-1)

@@ -32,6 +32,9 @@ _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADE
 PROTECTED = ("/v1/", "/metrics", "/mcp")
 """Prefixes of the paths that need the token; the page itself holds no data."""
 
+READING = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
+
 BEARER = HTTPBearer(auto_error=False, description="The token that the server was started with.")
 """Reads the token of a request, and declares it in the API's description."""
 
@@ -130,6 +133,10 @@ class Guard:
             return error_response(
                 403, "a page of another site may not ask this server; open its own"
             )
+        if protected and scope["method"] not in READING and _comes_from_elsewhere(headers):
+            return error_response(
+                403, "a page of another site may not change anything here; open its own"
+            )
         if self.token is not None and protected:
             sent = await BEARER(HTTPConnection(scope))
             token = b"" if sent is None else sent.credentials.encode()
@@ -177,6 +184,18 @@ def error_response(
     """Return a response with a sentence about a problem."""
     sentence = problem if problem.endswith((".", "?")) else f"{problem}."
     return JSONResponse({"detail": sentence}, status, headers)
+
+
+def _comes_from_elsewhere(headers: Headers) -> bool:
+    """Return True for a request of a browser that only says which site's page it comes from.
+
+    A browser that sends no ``Sec-Fetch-Site`` still names the page's origin with whatever is no
+    mere reading.
+    """
+    origin = headers.get("origin")
+    if origin is None or "sec-fetch-site" in headers:
+        return False
+    return origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 
 def _host_name(header: str) -> str:

@@ -55,12 +55,14 @@ class ModelReloader:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
+        self.model.missing.stop()
 
     def refresh(self) -> bool:
         """Load the directory if its manifest has changed, and return False if that failed."""
         signature = self._manifest_signature()
         if signature is None or signature == self._signature:
             return True
+        old = self.model
         try:
             self.model = _load(self._directory)
         except Exception as error:  # whatever is wrong with the new model, the old one answers
@@ -69,6 +71,7 @@ class ModelReloader:
             self._last_error = str(error)
             self.on_load(False)
             return False
+        old.missing.stop()
         self._signature, self._last_error = signature, ""
         LOG.info("A new model is served.")
         self.on_load(True)

@@ -11,11 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from kgraft.inference.explanation import Explanation
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityView
+from kgraft.serving.missing_facts import Basis
+from kgraft.serving.relation_view import Relations, RelationView
 from kgraft.serving.request_queue import RequestQueue
+from kgraft.serving.review import DecidedFact, Decisions, Proposals, Review
 from kgraft.serving.schema import (
     PROBLEMS,
     AskAnswers,
     AskQuery,
+    DecisionBody,
     Entities,
     EntityName,
     K,
@@ -31,6 +35,10 @@ from kgraft.serving.served_model import ServedModel, SimilarEntities
 
 JSON = "application/json"
 
+MAX_OFFSET = 1_000_000  # facts to skip
+
+RelationName = Annotated[Text, Query(description="Name of the relation.", examples=["borders"])]
+
 router = APIRouter()
 v1 = APIRouter(prefix="/v1", responses=PROBLEMS)
 
@@ -38,6 +46,11 @@ v1 = APIRouter(prefix="/v1", responses=PROBLEMS)
 def _queue(request: Request) -> RequestQueue:
     queue: RequestQueue = request.app.state.queue
     return queue
+
+
+def _review(request: Request) -> Review:
+    review: Review = request.app.state.review
+    return review
 
 
 async def _call(request: Request, function: Callable[[ServedModel], Any]) -> Response:
@@ -74,7 +87,7 @@ async def similar(request: Request, entity: EntityName, k: K = 10) -> Response:
 async def explain(
     request: Request,
     head: EntityName,
-    relation: Annotated[Text, Query(description="Name of the relation.", examples=["borders"])],
+    relation: RelationName,
     tail: Annotated[EntityName, Query(examples=["Israel"])],
 ) -> Response:
     """Explain the score of a fact by statements, rules, paths and similar facts."""
@@ -98,6 +111,49 @@ async def entity(request: Request, name: EntityName) -> Response:
     """Return an entity's facts with their sources, and suggested queries about it."""
     most = _queue(request).limits.facts_per_entity
     return await _call(request, lambda model: model.view(name, most))
+
+
+@v1.get("/relations", response_model=Relations)
+async def relations(request: Request) -> Response:
+    """Return the relations of the graph, with their facts and how complete they are."""
+    return await _call(request, lambda model: model.relations.all())
+
+
+@v1.get("/relation", response_model=RelationView)
+async def relation(request: Request, name: RelationName) -> Response:
+    """Return a relation's facts with their sources, and how complete it is."""
+    most = _queue(request).limits.facts_per_entity
+    return await _call(request, lambda model: model.relations.view(name, most))
+
+
+@v1.get("/missing", response_model=Proposals)
+async def missing(
+    request: Request,
+    relation: Annotated[Text | None, Query(description="Only facts along this one.")] = None,
+    basis: Annotated[
+        Basis | None,
+        Query(description="Only facts that other sources state, or only inferred ones."),
+    ] = None,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Facts to skip.")] = 0,
+    k: K = 10,
+) -> Response:
+    """Return the most probable facts that the graph lacks, as far as they have been found."""
+    review = _review(request)
+    return await _call(request, lambda model: review.proposals(model, relation, basis, offset, k))
+
+
+@v1.get("/decisions", response_model=Decisions)
+async def decisions(request: Request) -> Response:
+    """Return the decisions about facts that this server keeps."""
+    review = _review(request)
+    return await _call(request, lambda _: review.all())
+
+
+@v1.post("/decisions", response_model=DecidedFact)
+async def decide(request: Request, asked: DecisionBody) -> Response:
+    """Accept or refuse a missing fact, or take that back; a later re-training learns from it."""
+    fact, review = (asked.head, asked.relation, asked.tail), _review(request)
+    return await _call(request, lambda model: review.decide(model, fact, asked.decision))
 
 
 @v1.get("/model", response_model=ModelInfo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -217,6 +217,12 @@ class ModelInfo:
     relations: list[Relation]
     examples: list[Entity]
     metrics: dict[str, Any]
+
+
+class DecisionBody(NewFact):
+    """A decision about a fact; ``none`` takes it back."""
+
+    decision: Literal["accept", "refuse", "none"]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from kgraft.querying.ask import Asker
 from kgraft.querying.questions import QuestionAsker, is_question, learned_beside
 from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
+from kgraft.serving.missing_facts import MissingFacts
+from kgraft.serving.relation_view import RelationIndex
 from kgraft.serving.schema import (
     MAX_ANSWERS,
     MAX_NEW,
@@ -102,6 +104,8 @@ class ServedModel:
         self.map_json = self.projection.json()
         names = self.named.part.entities.names_of(candidates.places)
         self._candidate = {name: at for at, name in enumerate(names)}
+        self.relations = RelationIndex(self.predictor, self.entities)
+        self.missing = MissingFacts(self.predictor)
         self._explainer = Explainer(self.predictor)
         self._asker = Asker(self.predictor)
         self._questions = QuestionAsker(self._asker, learned_beside(directory))
@@ -191,6 +195,12 @@ class ServedModel:
     def label(self, name: str) -> str:
         """Return the readable label of an entity, given its name."""
         return self.named.entity_label(int(self.named.part.entity_rows[self.named.entity(name)]))
+
+    def relation_label(self, name: str) -> str:
+        """Return the readable end of a relation's name."""
+        return self.named.relation_label(
+            int(self.named.part.relation_rows[self.named.relation(name)])
+        )
 
     def _position(self, name: str) -> Position:
         x, y = self.projection.positions[self._candidate[name]].tolist()

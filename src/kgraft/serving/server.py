@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from kgraft.errors import KgraftError, KgraftWarning
+from kgraft.io.decision_file import DecisionFile
 from kgraft.serving.app import create_app
 from kgraft.serving.guard import LIMITS, Guard, Limits
 from kgraft.serving.model_reloader import ModelReloader
@@ -33,6 +34,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     limits: Limits = LIMITS,
+    decisions: Path | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve a model until SIGINT or SIGTERM; requests under way are still answered.
@@ -43,17 +45,19 @@ def serve(
         port: The port; 0 takes a free one.
         token: Token that clients send, if one is needed.
         limits: Limits on clients; the operating system's limit on open files may lower them.
+        decisions: A review file that keeps what is accepted and refused on the page.
         ready: Called with the server's URL once it listens.
 
     Raises:
         ModelDirectoryError: If there is no model that can be loaded.
-        KgraftError: If the address cannot be listened on.
+        KgraftError: If the address cannot be listened on, or the review file cannot be read.
     """
+    kept = None if decisions is None else DecisionFile(decisions)
     reuse_freed_memory()
     reloader = ModelReloader(directory)
 
     def app_for(limits: Limits, hosts: set[str] | None) -> Guard:
-        return create_app(reloader, limits=limits, token=token, hosts=hosts)
+        return create_app(reloader, limits=limits, token=token, hosts=hosts, decisions=kept)
 
     serve_app(app_for, host=host, port=port, token=token, limits=limits, ready=ready)
 
