@@ -210,7 +210,10 @@ def test_the_page_and_its_parts_load_from_here_alone(get: Get) -> None:
     api = get("/openapi.json").json()
     assert set(api["paths"]) == {
         f"/v1/{name}"
-        for name in ("predict", "similar", "explain", "ask", "entities", "entity", "model", "map")
+        for name in (
+            *("predict", "similar", "explain", "ask", "entities", "entity", "model", "map"),
+            *("relations", "relation", "missing", "decisions"),
+        )
     }
 
 

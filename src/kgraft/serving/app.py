@@ -27,7 +27,11 @@ from kgraft.serving.routes import JSON, router, v1
 from kgraft.serving.schema import PredictMany
 
 PATHS = {"/": "index.html", "/docs": "index.html", "/favicon.ico": "icon.svg"}
-"""Page files by path; all are also under ``/page/``."""
+"""Page files by path; all are also under ``/page/``, and libraries under ``/page/vendor/``."""
+
+PAGE = files("kgraft.serving") / "page"
+
+LIBRARIES = {file.name for file in (PAGE / "vendor").iterdir()}
 
 SENTENCES = {
     400: "the body is no JSON; send an object as /docs describes it",
@@ -78,10 +82,11 @@ def create_app(
     app.include_router(router)
     # Guard checks the token; the dependency declares it in openapi.json.
     app.include_router(v1, dependencies=[] if token is None else [Depends(BEARER)])
-    page = files("kgraft.serving") / "page"
-    paths = PATHS | {f"/page/{file.name}": file.name for file in page.iterdir()}
-    for path, name in paths.items():
-        app.add_api_route(path, _page_file(page / name), include_in_schema=False)
+    paths = {path: PAGE / name for path, name in PATHS.items()}
+    for directory, place in (("/page", PAGE), ("/page/vendor", PAGE / "vendor")):
+        paths |= {f"{directory}/{x.name}": x for x in place.iterdir() if x.is_file()}
+    for path, file in paths.items():
+        app.add_api_route(path, _page_file(file), include_in_schema=False)
     for kind in (
         UnknownNameError,
         KgraftError,
@@ -144,9 +149,11 @@ def _page_file(file: Traversable) -> Callable[[], Awaitable[Response]]:
     """Return an endpoint with a file's content, which is read now: no request reads a file."""
     content = file.read_bytes()
     media_type, _ = MimeTypes().guess_type(file.name)
+    # The libraries are large, and change with a release alone.
+    kept = "max-age=3600" if file.name in LIBRARIES else "no-cache"
 
     async def endpoint() -> Response:
-        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+        return Response(content, media_type=media_type, headers={"Cache-Control": kept})
 
     return endpoint
 

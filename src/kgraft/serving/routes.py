@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from kgraft.inference.explanation import Explanation
 from kgraft.serving.entity_view import MAX_NAME_LENGTH, EntityView
+from kgraft.serving.map_view import Map
 from kgraft.serving.missing_facts import Basis
 from kgraft.serving.relation_view import Relations, RelationView
 from kgraft.serving.request_queue import RequestQueue
@@ -23,7 +24,6 @@ from kgraft.serving.schema import (
     Entities,
     EntityName,
     K,
-    Map,
     ModelInfo,
     Predictions,
     PredictJob,

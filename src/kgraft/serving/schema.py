@@ -226,14 +226,6 @@ class DecisionBody(NewFact):
 
 
 @dataclass(frozen=True)
-class Map:
-    """Positions of a sample of entities, and the share of the variance along each axis."""
-
-    points: list[tuple[float, float]]
-    explained_variance: list[float]
-
-
-@dataclass(frozen=True)
 class Problem:
     """A sentence that says why there is no result."""
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from json import dumps
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from kgraft.errors import UnknownNameError
 from kgraft.inference.explain import Explainer
@@ -21,8 +18,8 @@ from kgraft.inference.similar import Neighbour, neighbours
 from kgraft.model.directory import load_model
 from kgraft.querying.ask import Asker
 from kgraft.querying.questions import QuestionAsker, is_question, learned_beside
-from kgraft.reporting.entity_map import MAX_POINTS, principal_places
 from kgraft.serving.entity_view import EntityIndex, EntityView
+from kgraft.serving.map_view import Projection, map_view
 from kgraft.serving.missing_facts import MissingFacts
 from kgraft.serving.relation_view import RelationIndex
 from kgraft.serving.schema import (
@@ -58,31 +55,6 @@ class SimilarEntities:
     neighbours: list[PlacedEntity]
 
 
-class Projection:
-    """Entity vectors along their first two principal components.
-
-    Args:
-        vectors_ND: One or more vectors, two or more wide.
-
-    Attributes:
-        positions: Coordinates from -1 to 1, float ``(N, 2)``.
-        explained_variance: Each component's share of the variance.
-    """
-
-    def __init__(self, vectors_ND: Tensor) -> None:
-        positions, self.explained_variance = principal_places(vectors_ND)
-        # A few entities lie far out; they move to the edge, so that the others fill the map.
-        scale = max(np.quantile(np.abs(positions), 0.995, axis=0).max(), 1e-12)
-        self.positions: NDArray[np.float64] = np.clip(positions / scale, -1, 1)
-
-    def json(self) -> bytes:
-        """Return the explained variance and an even sample of the positions as JSON."""
-        n = len(self.positions)
-        sample = np.linspace(0, n - 1, min(MAX_POINTS, n)).astype(np.int64)
-        points = self.positions[sample].round(3).tolist()
-        return dumps({"points": points, "explained_variance": self.explained_variance}).encode()
-
-
 class ServedModel:
     """A model with search, entity views, map and explainer.
 
@@ -101,7 +73,7 @@ class ServedModel:
         self.entities = EntityIndex(self.named)
         candidates = self.predictor.candidates
         self.projection = Projection(self.model.kge.vectors(torch.from_numpy(candidates.rows)))
-        self.map_json = self.projection.json()
+        self.map_json = encoded(map_view(self.named, candidates.rows, self.projection))
         names = self.named.part.entities.names_of(candidates.places)
         self._candidate = {name: at for at, name in enumerate(names)}
         self.relations = RelationIndex(self.predictor, self.entities)

@@ -74,19 +74,30 @@ function answersCard({ problem, answers, bounded, reading }, info) {
   const drawn = answers.some((x) => x.hops.length);
   return card("Answers", [reading, note].filter(Boolean).join(" ") || null, drawn ? legend : null, element("div", { class: "wide" }, element("table", { class: "answers" },
     element("thead", {}, element("tr", {}, heads)),
-    element("tbody", {}, answers.map((x) => answerRow(x, variables, info))))));
+    element("tbody", {}, answers.map((x, at) => answerRow(x, variables, info, at === 0))))));
 }
 
-function answerRow({ bindings, labels, probability, hops, stated }, variables, info) {
+function answerRow({ bindings, labels, probability, hops, stated }, variables, info, first) {
   const value = (name) => (name in labels ? element("a", { href: entityAddress(bindings[name]) }, labels[name]) : String(bindings[name]));
   const facts = probability === null ? [`${stated} by stated facts`]
     : hops.map((hop) => element("li", {},
       element("a", { href: factAddress(hop.head, hop.relation, hop.tail) }, hop.labels.join(" · ")), " ", basis(hop, info)));
   return element("tr", {},
     variables.map((name) => element("td", {}, value(name))),
-    element("td", {}, probability === null ? "" : percent(probability)),
+    element("td", {}, probability === null ? "" : percent(probability), hops.length ? element("span", { class: "kind" }, isStated(hops) ? "stated" : "predicted") : null),
     element("td", {}, element("ul", { class: "small" }, facts),
-      hops.length ? element("figure", { class: "drawing" }, drawAnswer({ hops, bindings }, info.source)) : null));
+      hops.length ? drawing({ hops, bindings }, info, first) : null));
+}
+
+/** Return true where sources state all facts of an answer. */
+const isStated = (hops) => hops.every((hop) => hop.basis === "stated");
+
+/** Return the drawing of an answer, made when it is opened; that of the first one is. */
+function drawing(answer, info, first) {
+  const details = element("details", { class: "small", open: first && "" }, element("summary", {}, "Drawing"));
+  const make = () => { if (details.open && details.children.length === 1) details.append(drawAnswer(answer, info.source)); };
+  details.addEventListener("toggle", make);
+  return details;
 }
 
 /** What a fact rests on: the sources that state it, a rule, or similar facts. */

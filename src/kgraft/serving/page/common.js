@@ -26,6 +26,9 @@ export const entityAddress = (name) => `/#/entity/${encodeURIComponent(name)}`;
 /** Return the address of a fact's explanation. */
 export const factAddress = (...fact) => `/#/fact/${fact.map(encodeURIComponent).join("/")}`;
 
+/** Return the address of a relation's view. */
+export const relationAddress = (name) => `/#/relation/${encodeURIComponent(name)}`;
+
 /** An error with its HTTP status, 0 without a response, and a sentence for the user. */
 export class ApiError extends Error {
   constructor(status, sentence) {
@@ -36,21 +39,28 @@ export class ApiError extends Error {
 
 export const keepToken = (token) => sessionStorage.setItem(TOKEN, token);
 
-/** Request the API; parameters go into the address, a body makes it a POST. */
-export async function request(path, parameters = {}, { body, signal } = {}) {
+/** Request the API, and return status and text; parameters go into the address, a text makes it a POST. */
+export async function requestText(path, parameters = {}, { text, signal } = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const options = { headers, signal };
-  if (body) {
-    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+  if (text !== undefined) {
+    Object.assign(options, { method: "POST", body: text });
     headers["Content-Type"] = "application/json";
   }
   const response = await fetch(`/v1/${path}?${new URLSearchParams(parameters)}`, options).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The server does not answer. Is kgraft serve still running?");
   });
-  const content = await response.json().catch(() => ({ detail: "The server's answer is not JSON." }));
-  if (!response.ok) throw new ApiError(response.status, content.detail);
+  return { status: response.status, text: await response.text() };
+}
+
+/** Request the API, and return what it answers. */
+export async function request(path, parameters, { body, signal } = {}) {
+  const { status, text } = await requestText(path, parameters, { text: body && JSON.stringify(body), signal });
+  let content;
+  try { content = JSON.parse(text); } catch { content = { detail: "The server's answer is not JSON." }; }
+  if (status >= 400) throw new ApiError(status, content.detail);
   return content;
 }
 
@@ -65,6 +75,11 @@ export const chips = (sources, target) => element("span", { class: "chips" }, so
 /** A card with a heading and a sentence about its content. */
 export const card = (title, lead, ...children) => element("section", { class: "card" },
   element("h2", {}, title), lead ? element("p", { class: "lead" }, lead) : null, ...children);
+
+/** Draw a share as a bar. */
+export const bar = (share) => element("span", { class: "bar", "aria-hidden": "true" },
+  shape("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none" },
+    shape("rect", { x: 0, y: 0, width: 100 * share, height: 6 })));
 
 /** Write a probability in percent. */
 export function percent(share) {

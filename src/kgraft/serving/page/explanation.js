@@ -1,13 +1,14 @@
 // The view of a fact: its probability, a drawing of the evidence, and the evidence in words.
 
 import { card, chips, element, entityAddress, grouped, modelInfo, percent, request } from "./common.js";
+import { decisionButtons, decisionsKept } from "./review.js";
 import { draw } from "./explanation_drawing.js";
 
 const STATEMENTS = 8; // supporting statements shown
 
 /** Return the view of a fact and its title. */
 export async function showFact(head, relation, tail) {
-  const [info, found] = await Promise.all([modelInfo(), request("explain", { head, relation, tail })]);
+  const [info, found, decisions] = await Promise.all([modelInfo(), request("explain", { head, relation, tail }), decisionsKept()]);
   const [from, , to] = found.labels;
   const title = element("div", { class: "title" },
     element("p", { class: "soft" }, "Explanation"),
@@ -15,7 +16,7 @@ export async function showFact(head, relation, tail) {
     element("p", {}, "About ", element("a", { href: entityAddress(found.head) }, from), " and ", element("a", { href: entityAddress(found.tail) }, to)));
   const [statements, ...reasons] = evidenceCards(found, info);
   const columns = element("div", { class: "grid two" },
-    element("div", { class: "column" }, predictionCard(found, info), drawingCard(found, info), statements),
+    element("div", { class: "column" }, predictionCard(found, info, decisions), drawingCard(found, info), statements),
     element("div", { class: "column" }, reasons));
   return [element("article", { class: "column" }, title, columns), found.labels.join(" · ")];
 }
@@ -23,13 +24,13 @@ export async function showFact(head, relation, tail) {
 function drawingCard(found, info) {
   const key = (kind, text) => element("span", {}, element("i", { class: kind }), text);
   const legend = element("p", { class: "legend", "aria-hidden": "true" },
-    key("predicted", "this fact"), key("target", info.source), key("background", "other sources"), key("link", "the same entity"));
+    key("predicted", "not stated"), key("target", `stated by ${info.source}`), key("background", "stated by other sources"));
   return card("Evidence", "The facts behind the strongest reasons. The lists on this page have all of them in words.",
-    element("figure", { class: "drawing" }, draw(found, info.source), legend));
+    draw(found, info.source), legend);
 }
 
 /** The card of the model's numbers, the sources, and the prediction without its best support. */
-function predictionCard(found, info) {
+function predictionCard(found, info, { file, decisions }) {
   const numbers = found.probability === null ? [] : [["probability", percent(found.probability)]];
   if (found.probability_if_asked !== null) numbers.push(["if asked", percent(found.probability_if_asked)]);
   numbers.push([`rank of ${grouped(found.candidates)}`, grouped(found.rank)], ["score", found.score.toFixed(2)]);
@@ -44,8 +45,15 @@ function predictionCard(found, info) {
       element("div", {}, element("span", { class: at ? "" : "figure" }, number), element("span", { class: "soft small" }, name)))),
     element("p", { class: "small" }, sources, " ", chips(stated, info.source)),
     found.contradicts ? element("p", { class: "small" }, "It is contradicted: ", found.contradicts, ".") : null,
+    stated.includes(info.source) ? null : decision(found, file, decisions),
     left && element("p", { class: "small" }, left.support === "statement" ? "If it were not " : "Without the fact ",
       element("em", {}, left.text), `, it would have ${value} and rank ${grouped(left.rank)}.`));
+}
+
+/** Return the buttons that decide about the fact. */
+function decision(found, file, decisions) {
+  const kept = decisions.find((x) => x.head === found.head && x.relation === found.relation && x.tail === found.tail);
+  return element("p", { class: "decision small" }, "Is it true? ", decisionButtons({ ...found, decision: kept?.decision ?? null }, file));
 }
 
 function evidenceCards({ rules, paths, similar, supports }, info) {

@@ -1,18 +1,33 @@
 // The view of each address, the start page, and errors.
 
 import { showAsk } from "./ask.js";
-import { element, entityAddress, grouped, keepToken, modelInfo } from "./common.js";
+import { element, entityAddress, grouped, keepToken, modelInfo, request } from "./common.js";
 import { showDocs } from "./docs.js";
 import { showEntity } from "./entity.js";
 import { showFact } from "./explanation.js";
+import { showMap } from "./map.js";
+import { relationTable, showRelation, showRelations } from "./relations.js";
+import { showMissing } from "./review.js";
 import { startSearch } from "./search.js";
 
 const WAYS = { vectors: "vectors", rules: "rules", both: "vectors and rules" };
+
+const RELATIONS = 12; // relations on the start page
+const VIEWS = { ask: showAsk, entity: showEntity, fact: showFact, map: showMap, missing: showMissing, relation: showRelation, relations: showRelations };
 
 const content = document.getElementById("content");
 const status = document.getElementById("status");
 const search = document.getElementById("search");
 let latest = 0; // number of the latest view, so that a slow one does not replace a later one
+
+/** Mark the link to the view that is shown. */
+function showPlace(kind) {
+  const at = location.pathname === "/docs" ? "/docs" : `/#/${kind === "relation" ? "relations" : kind ?? ""}`;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.getAttribute("href") === at) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
 
 function present(view, title) {
   content.replaceChildren(view);
@@ -22,7 +37,7 @@ function present(view, title) {
 
 /** The start page: the model, its sources, and example entities. */
 async function showStart() {
-  const { source, entities, answers_by, sources, examples, metrics } = await modelInfo();
+  const [{ source, entities, answers_by, sources, examples, metrics }, { relations }] = await Promise.all([modelInfo(), request("relations")]);
   const mrr = metrics.validation_mrr_by?.[answers_by];
   const quality = mrr ? ` Mean reciprocal rank on validation facts: ${(100 * mrr).toFixed(1)} %.` : "";
   const rows = sources.map(({ name, entities, facts }) => element("tr", {},
@@ -36,12 +51,18 @@ async function showStart() {
       element("tbody", {}, rows)),
     element("p", { class: "soft small" }, "Search above, or start with an example"),
     element("div", { class: "examples" }, examples.map((x) => element("a", { href: entityAddress(x.name) }, x.label))),
-    element("p", { class: "small" }, element("a", { href: "/#/ask" }, "Ask for a pattern of several facts")))];
+    element("ul", { class: "ways" }, [
+      ["/#/missing", "Missing facts", `The most probable facts that ${source} lacks, to accept or refuse`],
+      ["/#/ask", "Ask for a pattern of several facts", "In SPARQL or in words"],
+      ["/#/map", "Map", "All entities, similar ones near each other"],
+    ].map(([href, title, text]) => element("li", {}, element("a", { href }, title), element("span", { class: "soft small" }, text)))),
+    element("section", {}, element("h2", {}, "Relations"), relationTable(relations.slice(0, RELATIONS)),
+      relations.length > RELATIONS ? element("p", { class: "small" }, element("a", { href: "/#/relations" }, `All ${grouped(relations.length)} relations`)) : null))];
 }
 
 function errorView(error) {
-  const titles = { 401: "Token needed", 404: "Not found" };
-  const parts = [element("h1", {}, titles[error.status] ?? "Error"), element("p", {}, error.message)];
+  const titles = { 0: "No answer", 401: "Token needed", 404: "Not found", 503: "Busy" };
+  const parts = [element("h1", {}, titles[error.status] ?? "Error"), element("p", {}, error.message ?? "Something failed on this page; the browser's console has more.")];
   if (error.status === 401) {
     const field = element("input", { id: "token", type: "password", autocomplete: "off" });
     const form = element("form", { class: "token" },
@@ -49,7 +70,8 @@ function errorView(error) {
     form.addEventListener("submit", (event) => { event.preventDefault(); keepToken(field.value.trim()); route(); });
     parts.push(form);
   } else {
-    parts.push(element("button", { onclick: route }, "Try again"));
+    parts.push(element("div", { class: "examples" }, element("button", { onclick: route }, "Try again"), element("a", { href: "/#/" }, "Start page")));
+    if (error.status === 404) parts.push(element("p", { class: "soft small" }, "Names can be searched for above: the beginning of a word is enough."));
   }
   return element("div", { class: "notice", role: "alert" }, parts);
 }
@@ -57,7 +79,7 @@ function errorView(error) {
 async function route() {
   const number = ++latest;
   const [kind, ...names] = location.hash.replace(/^#\/?/, "").split("/");
-  const show = location.pathname === "/docs" ? showDocs : { ask: showAsk, entity: showEntity, fact: showFact }[kind] ?? showStart;
+  const show = location.pathname === "/docs" ? showDocs : VIEWS[kind] ?? showStart;
   content.setAttribute("aria-busy", "true");
   let view, title;
   try {
@@ -68,6 +90,7 @@ async function route() {
   }
   if (number !== latest) return;
   present(view, title);
+  showPlace(kind);
   content.removeAttribute("aria-busy");
   window.scrollTo(0, 0);
 }

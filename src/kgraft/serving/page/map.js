@@ -1,46 +1,57 @@
-// The map of entities, and the entities similar to one.
+// The map of all entities, and the card of the entities that are similar to one.
 
-import { card, element, entityAddress, percent, shape, shortened } from "./common.js";
+import { card, element, entityAddress, grouped, percent } from "./common.js";
+import { mapOfAll, scatter } from "./scatter.js";
 
-const SIZE = 440;
-const MARGIN = 22;
-const LABELS = 6; // similar entities with a label
-const LINE = 15; // height of a label
+const EXAMPLES = 5; // entities named for each group
 
-const across = (x) => MARGIN + ((x + 1) / 2) * (SIZE - 2 * MARGIN);
-const down = (y) => across(-y);
+/** Return the view of the map and its title. */
+export async function showMap() {
+  const map = await mapOfAll();
+  const points = map.names.map((name, at) => ({ name, label: map.labels[at], position: map.points[at], weight: map.facts[at] }));
+  const part = map.names.length < map.entities ? `${grouped(map.names.length)} of ${grouped(map.entities)}` : grouped(map.entities);
+  const shares = map.explained_variance.map(percent).join(" and ");
+  const words = `${part} entities along the first two principal components of their vectors, which explain ${shares} of the variance.`;
+  const { figure, recolour } = scatter(points, { words, open: (name) => location.assign(entityAddress(name)), wheel: true });
+  const groups = element("div", {});
+  const choice = element("select", { id: "colour" },
+    element("option", { value: "by_type" }, "type"), element("option", { value: "by_source" }, "the sources that know it"));
+  const show = () => {
+    const { names, of } = map[choice.value];
+    recolour(new Map(map.names.map((name, at) => [name, of[at]])));
+    groups.replaceChildren(groupTable(names, of, map));
+  };
+  choice.addEventListener("change", show);
+  show();
+  const title = element("div", { class: "title" }, element("h1", {}, "Map"), element("p", { class: "soft" }, words, " Similar entities lie near each other."));
+  return [element("article", { class: "column" }, title,
+    element("section", { class: "card whole" }, element("h2", { class: "unseen" }, "Entities"),
+      element("div", { class: "choice first" }, element("label", { for: "colour" }, "Coloured by"), choice), figure),
+    card("Groups", "Each with its best connected entities.", groups)), "Map"];
+}
+
+/** Return the groups in words, which are the legend of the colours too. */
+function groupTable(names, of, map) {
+  const members = names.map(() => []);
+  of.forEach((group, at) => members[group].push(at));
+  return element("div", { class: "wide" }, element("table", { class: "plain" },
+    element("thead", {}, element("tr", {}, ["group", "entities", "for example"].map((x) => element("th", { scope: "col" }, x)))),
+    element("tbody", {}, names.map((name, group) => element("tr", {},
+      element("th", { scope: "row" }, element("i", { class: `swatch g${group}` }), name),
+      element("td", {}, grouped(members[group].length)),
+      element("td", {}, members[group].slice(0, EXAMPLES).flatMap((at, place) =>
+        [place ? ", " : "", element("a", { href: entityAddress(map.names[at]) }, map.labels[at])])))))));
+}
 
 /** Return the card with similar entities, on the map and in a list. */
-export function mapCard(label, { position: [x, y], neighbours }, { points, explained_variance }) {
-  const dots = points.map(([x, y]) => shape("circle", { class: "dot", cx: across(x), cy: down(y), r: 1.6 }));
-  const near = neighbours.map(({ name, label, position: [x, y] }) =>
-    shape("a", { href: entityAddress(name), "aria-label": label },
-      shape("title", {}, label), shape("circle", { class: "near", cx: across(x), cy: down(y), r: 5 })));
-  const here = shape("circle", { class: "here", cx: across(x), cy: down(y), r: 7 });
-  const labelled = [{ position: [x, y], label, here: true }, ...neighbours.slice(0, LABELS)];
-  const map = shape("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": `${label} and similar entities on the map of all entities` },
-    dots, near, here, labels(labelled));
+export function mapCard(name, label, { position, neighbours }, map) {
+  const points = map.names.map((other, at) => ({ name: other, label: map.labels[at], position: map.points[at], weight: 0 }));
+  points.push(...neighbours.map((x) => ({ ...x, mark: "near" })), { name, label, position, mark: "here" });
+  const words = `${label} and similar entities on the map of all entities`;
+  const { figure } = scatter(points, { words, open: (other) => location.assign(entityAddress(other)) });
   const list = element("ol", { class: "similar" }, neighbours.map(({ name, label, similarity }) =>
     element("li", {}, element("a", { href: entityAddress(name) }, label),
       element("span", { class: "soft" }, similarity.toFixed(2)))));
-  const shares = explained_variance.map(percent).join(" and ");
-  return card("Similar entities", `By the cosine of their vectors. The map shows all entities along the first two principal components (${shares} of the variance).`,
-    element("figure", { class: "map" }, map), list);
-}
-
-/** Write labels beside their points, and leave out labels that would cover another. */
-function labels(entities) {
-  const boxes = [];
-  return entities.flatMap(({ position: [x, y], label, here }) => {
-    const text = shortened(label, 24);
-    const width = 7 * text.length;
-    const right = across(x) + 10 + width < SIZE;
-    const left = right ? across(x) + 10 : across(x) - 10 - width;
-    const top = [0, LINE, -LINE].map((shift) => down(y) + shift).find((top) => top > 8 && top < SIZE - 8
-      && !boxes.some((box) => Math.abs(box.top - top) < LINE && left < box.left + box.width && box.left < left + width));
-    if (top === undefined) return [];
-    boxes.push({ left, top, width });
-    const kind = [here && "label-here", !right && "left"].filter(Boolean).join(" ");
-    return [shape("text", { x: right ? left : left + width, y: top + 4, class: kind }, text)];
-  });
+  return card("Similar entities", "By the cosine of their vectors, and on the map of all entities.", figure, list,
+    element("p", { class: "small" }, element("a", { href: "/#/map" }, "The whole map")));
 }
