@@ -1,8 +1,10 @@
-"""A served model, and clients in the process or over a socket."""
+"""A served model, and clients in the process, over a socket, or in a browser."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -17,6 +19,7 @@ pytest.importorskip("fastapi", reason="needs the extra 'serve'")
 
 import httpx
 
+from kgraft.io.decision_file import DecisionFile
 from kgraft.linking.collection import Collection
 from kgraft.model.directory import save_model
 from kgraft.model.trained_model import TrainedModel
@@ -127,3 +130,66 @@ Listen = Callable[..., AbstractContextManager[tuple[str, int]]]
 def listen() -> Listen:
     """Serve a model over a socket: a context with the address; options go to ``create_app``."""
     return _listening
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # WebGL without a graphics card.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs the browser chromium")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def url(reloader: ModelReloader, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the served student, which keeps decisions."""
+    decisions = DecisionFile(tmp_path_factory.mktemp("kept") / "decisions.csv")
+    with _listening(reloader, decisions=decisions) as (host, port):
+        yield f"http://{host}:{port}"
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Any]:
+    """A page on which nothing may go wrong that is not looked for."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    wrong: list[str] = []
+    hosts: set[str] = set()
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    refused = "Content Security Policy"
+    opened.on("console", lambda x: wrong.append(x.text) if refused in x.text else None)
+    opened.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    yield opened
+    context.close()
+    assert wrong == []
+    assert hosts <= {url.removeprefix("http://")}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory for screenshots: that which KGRAFT_SCREENSHOTS names, or pytest's own."""
+    named = os.environ.get("KGRAFT_SCREENSHOTS")
+    place = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    place.mkdir(parents=True, exist_ok=True)
+    return place

@@ -70,8 +70,8 @@ def test_entities_are_grouped_by_source_and_by_type(reloader: ModelReloader) -> 
         assert text == "others" or text == (
             f"also {' and '.join(known)}" if known else "mine alone"
         )
-    # This graph states no types, so that relations say what an entity is.
-    assert all(x.startswith(("has ", "is ", "others")) for x in shown["by_type"]["names"])
+    # This graph states no types, so that its relations say what an entity is.
+    assert all(x.startswith(("head of ", "tail of ", "others")) for x in shown["by_type"]["names"])
 
 
 def test_stated_types_are_groups() -> None:

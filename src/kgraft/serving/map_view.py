@@ -50,7 +50,7 @@ class Map:
         entities: The number of all entities; the map may have a sample of them.
         explained_variance: The share of the variance along each axis.
         by_source: Groups by the sources that know an entity.
-        by_type: Groups by type; where the graph states none, by what relations say of an entity.
+        by_type: Groups by type; where the graph states none, by the relations that an entity is in.
     """
 
     names: list[str]
@@ -143,7 +143,7 @@ def _by_type(names: ModelNames, rows: Rows) -> Grouping:
 
     def said(key: int) -> str:
         label = names.relation_label(key)
-        return f"has {label}" if key < n else f"is {label} of others"
+        return f"head of {label}" if key < n else f"tail of {label}"
 
     return _most_frequent(pairs, rows, said)
 

@@ -84,13 +84,16 @@ function answerRow({ bindings, labels, probability, hops, stated }, variables, i
       element("a", { href: factAddress(hop.head, hop.relation, hop.tail) }, hop.labels.join(" · ")), " ", basis(hop, info)));
   return element("tr", {},
     variables.map((name) => element("td", {}, value(name))),
-    element("td", {}, probability === null ? "" : percent(probability), hops.length ? element("span", { class: "kind" }, isStated(hops) ? "stated" : "predicted") : null),
+    element("td", {}, probability === null ? "" : percent(probability), hops.length ? element("span", { class: "kind" }, statedBy(hops, info.source)) : null),
     element("td", {}, element("ul", { class: "small" }, facts),
       hops.length ? drawing({ hops, bindings }, info, first) : null));
 }
 
-/** Return true where sources state all facts of an answer. */
-const isStated = (hops) => hops.every((hop) => hop.basis === "stated");
+/** Return in words where the facts of an answer come from. */
+function statedBy(hops, target) {
+  if (!hops.every((hop) => hop.basis === "stated")) return "predicted";
+  return hops.every((hop) => hop.stated_by.includes(target)) ? "stated" : "stated by others";
+}
 
 /** Return the drawing of an answer, made when it is opened; that of the first one is. */
 function drawing(answer, info, first) {

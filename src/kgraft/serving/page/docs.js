@@ -97,6 +97,6 @@ function pretty(text) {
 /** Return a value's type and bounds in words. */
 function kind(schema) {
   const type = schema.type ?? schema.anyOf?.map((x) => x.type ?? x.enum?.join(" or ")).filter((x) => x && x !== "null").join(" or ") ?? "object";
-  const bounds = BOUNDS.filter(([name]) => (schema[name] ?? null) !== null).map(([name, word]) => `${word} ${schema[name]}`);
+  const bounds = BOUNDS.filter(([name]) => (schema[name] ?? null) !== null && schema[name]?.length !== 0).map(([name, word]) => `${word} ${schema[name]}`);
   return [schema.enum ? schema.enum.join(", ") : type, ...bounds].join(", ");
 }

@@ -33,7 +33,7 @@ export function graphFigure(facts, { ends, target, words }) {
   const choice = element("select", { "aria-label": "Entity of the drawing" });
   const open = element("a", { class: "button", href: entityAddress(ends[0]) }, "Open it");
   const extend = element("button", { type: "button" }, "Show more of its facts");
-  const zooms = [["+", "Zoom in", 1.25], ["−", "Zoom out", 0.8], ["Fit", "Show the whole drawing", 0]].map(([text, label, factor]) =>
+  const zooms = [["+", "Zoom in", 1.25], ["−", "Zoom out", 0.8], ["Fit", "Fit the whole drawing", 0]].map(([text, label, factor]) =>
     element("button", { type: "button", "aria-label": label, "data-factor": factor }, text));
   const figure = element("figure", { class: "drawing" }, canvas,
     element("div", { class: "tools" }, choice, extend, open, element("span", { class: "zooms" }, zooms)), status);
@@ -84,7 +84,7 @@ async function start(parts) {
   extend.addEventListener("click", extended);
   graph.on("tap", "node.entity", (event) => choose(event.target.id()));
   graph.on("dbltap", "node.entity", extended);
-  graph.on("dragfree", "node", (event) => separate(graph, event.target));
+  graph.on("dragfree", "node", (event) => settle(graph, event.target));
   for (const button of zooms) button.addEventListener("click", () => zoom(graph, canvas, Number(button.dataset.factor)));
   // A wheel over the drawing scrolls the page; with Ctrl, or two fingers, it zooms.
   canvas.addEventListener("wheel", (event) => { if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); }, { capture: true });
@@ -171,24 +171,16 @@ function zoom(graph, canvas, factor) {
   else graph.zoom({ level: graph.zoom() * factor, renderedPosition: { x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 } });
 }
 
-/** Push boxes aside that lie under one that was dragged. */
-function separate(graph, dragged) {
-  const boxes = graph.nodes().map((node) => ({ node, ...node.position(), width: node.data("width") + GAP / 2, height: node.data("height") + GAP / 2 }));
-  for (let round = 0; round < 60; round += 1) {
-    let moved = false;
-    for (const one of boxes) {
-      for (const other of boxes) {
-        const across = (one.width + other.width) / 2 - Math.abs(one.x - other.x);
-        const down = (one.height + other.height) / 2 - Math.abs(one.y - other.y);
-        if (one === other || other.node === dragged || across <= 0 || down <= 0) continue;
-        if (across < down) other.x += other.x < one.x ? -across : across;
-        else other.y += other.y < one.y ? -down : down;
-        moved = true;
-      }
-    }
-    if (!moved) break;
+/** Move a box that was dragged onto others to the nearest free place. */
+function settle(graph, dragged) {
+  const boxes = graph.nodes().filter((node) => node !== dragged).map((node) => ({ ...node.position(), width: node.data("width"), height: node.data("height") }));
+  const { x, y } = dragged.position(), width = dragged.data("width"), height = dragged.data("height");
+  const isFree = (place) => boxes.every((box) => Math.abs(box.x - place.x) >= (box.width + width + GAP) / 2 || Math.abs(box.y - place.y) >= (box.height + height + GAP) / 2);
+  for (let radius = 0; radius < 2000; radius += GAP / 2) {
+    const places = Array.from({ length: 16 }, (_, at) => ({ x: x + radius * Math.cos(at * Math.PI / 8), y: y + radius * Math.sin(at * Math.PI / 8) }));
+    const free = places.find(isFree);
+    if (free) return dragged.position(free);
   }
-  for (const { node, x, y } of boxes) node.position({ x, y });
 }
 
 /** Return Cytoscape's style, in the colours of the page. */

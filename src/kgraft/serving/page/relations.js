@@ -17,12 +17,12 @@ export async function showRelations() {
 
 /** Return a table of relations. */
 export const relationTable = (relations) => element("div", { class: "wide" }, element("table", { class: "plain numbered" },
-  element("thead", {}, element("tr", {}, ["relation", "facts", "of others", "complete", "missing"].map((x) => element("th", { scope: "col" }, x)))),
+  element("thead", {}, element("tr", {}, ["relation", "facts", "of others", "complete", "missing, about"].map((x) => element("th", { scope: "col" }, x)))),
   element("tbody", {}, relations.map((x) => element("tr", {},
     element("th", { scope: "row" }, element("a", { href: relationAddress(x.name) }, x.label)),
     element("td", {}, grouped(x.facts)), element("td", {}, grouped(x.others)),
     element("td", {}, x.complete === null ? "–" : percent(x.complete)),
-    element("td", {}, x.missing === null ? "–" : `about ${grouped(Math.round(x.missing))}`))))));
+    element("td", {}, x.missing === null ? "–" : grouped(Math.round(x.missing))))))));
 
 /** Return the view of a relation and its title. */
 export async function showRelation(name = "") {

@@ -3,6 +3,7 @@
 import { bar, chips, element, entityAddress, factAddress, grouped, modelInfo, percent, relationAddress, request } from "./common.js";
 
 const AT_ONCE = 25; // facts shown at first, and added by a click
+const PAGE = 100; // facts of one request
 const PAUSE = 700; // milliseconds between two looks at what has been found
 
 const BASES = [["", "all"], ["stated", "stated by other sources"], ["inferred", "inferred"]];
@@ -27,29 +28,40 @@ export async function missingList({ info, relation }) {
   const progress = element("p", { class: "small soft", role: "status" });
   const choice = element("select", { id: "basis" }, BASES.map(([value, text]) => element("option", { value }, text)));
   const more = element("button", { class: "more", type: "button", hidden: "" }, "Show more");
-  let shown = 0, run = 0;
-  const load = async () => {
+  let wanted = AT_ONCE, run = 0;
+  /** Show what has been found so far, and return true when all has been looked for. */
+  const load = async (own) => {
+    const parameters = { ...(relation && { relation }), ...(choice.value && { basis: choice.value }) };
+    const pages = [];
+    for (let offset = 0; offset < wanted; offset += PAGE) {
+      pages.push(await request("missing", { ...parameters, offset, k: Math.min(PAGE, wanted - offset) }));
+    }
+    if (own !== run) return true;
+    const { asked, queries, n_facts } = pages[0];
+    const at = [...list.querySelectorAll("a, button")].indexOf(document.activeElement);
+    list.replaceChildren(...pages.flatMap((page) => page.facts).map((fact) => factRow(fact, { info, file, relation })));
+    if (at >= 0) list.querySelectorAll("a, button")[at]?.focus();
+    more.hidden = n_facts <= wanted;
+    const looked = asked >= queries ? "" : ` ${percent(asked / Math.max(queries, 1))} of the queries have been asked; the search goes on.`;
+    progress.textContent = `${grouped(n_facts)} facts have a probability of 10 % or more.${looked}`;
+    return asked >= queries;
+  };
+  const failed = (error) => progress.replaceChildren(element("span", { role: "alert" }, error.message));
+  /** Load until all has been looked for, or the list is no longer shown. */
+  const follow = async () => {
     const own = ++run;
-    while (own === run) {
-      const parameters = { offset: 0, k: Math.min(shown + AT_ONCE, 100), ...(relation && { relation }), ...(choice.value && { basis: choice.value }) };
-      const found = await request("missing", parameters);
-      if (own !== run) return;
-      const focused = list.contains(document.activeElement) ? [...list.querySelectorAll("a, button")].indexOf(document.activeElement) : -1;
-      list.replaceChildren(...found.facts.map((fact) => factRow(fact, { info, file, relation })));
-      if (focused >= 0) list.querySelectorAll("a, button")[focused]?.focus();
-      more.hidden = found.n_facts <= found.facts.length || found.facts.length >= 100;
-      const done = found.asked >= found.queries;
-      const looked = done ? "" : ` ${percent(found.asked / Math.max(found.queries, 1))} of the graph has been looked at; the search goes on.`;
-      progress.textContent = `${grouped(found.n_facts)} facts have a probability of 10 % or more.${looked}`;
-      if (done || !list.isConnected && shown) return;
-      await new Promise((next) => setTimeout(next, PAUSE));
-      if (!list.isConnected) return;
+    try {
+      while (!await load(own)) {
+        await new Promise((next) => setTimeout(next, PAUSE));
+        if (own !== run || !list.isConnected) return;
+      }
+    } catch (error) {
+      failed(error);
     }
   };
-  const start = () => load().catch((error) => progress.replaceChildren(element("span", { role: "alert" }, error.message)));
-  choice.addEventListener("change", () => { shown = 0; start(); });
-  more.addEventListener("click", () => { shown += AT_ONCE; start(); });
-  await load().catch((error) => { progress.textContent = error.message; });
+  choice.addEventListener("change", () => { wanted = AT_ONCE; follow(); });
+  more.addEventListener("click", () => { wanted += AT_ONCE; follow(); });
+  follow();
   return element("div", { class: "column tight" },
     element("div", { class: "choice first" }, element("label", { for: "basis" }, "Facts to show"), choice), howToKeep(file), progress, list, more);
 }

@@ -36,7 +36,7 @@ export function canDraw() {
  */
 export function scatter(points, { words, open, wheel = false }) {
   const canvas = element("div", { class: "canvas scatter", role: "img", "aria-label": words });
-  const zooms = [["+", "Zoom in", 1 / 1.5], ["−", "Zoom out", 1.5], ["Fit", "Show the whole map", 0]].map(([text, label, factor]) =>
+  const zooms = [["+", "Zoom in", 1 / 1.5], ["−", "Zoom out", 1.5], ["Fit", "Fit the whole map", 0]].map(([text, label, factor]) =>
     element("button", { type: "button", "aria-label": label, "data-factor": factor }, text));
   const note = element("span", { class: "small soft" });
   const figure = element("figure", { class: "map" }, canvas, element("div", { class: "tools" }, note, element("span", { class: "zooms" }, zooms)));
