@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +218,31 @@ def test_the_page_and_its_parts_load_from_here_alone(get: Get) -> None:
             *("relations", "relation", "missing", "decisions"),
         )
     }
+
+
+def test_libraries_of_the_page_are_those_that_are_listed(get: Get) -> None:
+    vendor = files("kgraft.serving") / "page" / "vendor"
+    text = (vendor / "LICENCES.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"`([\w.]+\.m?js)` \| `([0-9a-f]{64})`", text))
+    names = {file.name for file in vendor.iterdir()} - {"LICENCES.md"}
+    assert {*listed} == names
+    for name in names:
+        answer = get(f"/page/vendor/{name}")
+        assert sha256(answer.content).hexdigest() == listed[name]
+        assert "/javascript" in answer.headers["content-type"]
+        assert "max-age" in answer.headers["cache-control"]
+    assert text.count("Permission is hereby granted") == len(names)
+
+
+def test_the_pages_own_files_are_short_and_have_no_inline_code() -> None:
+    page = files("kgraft.serving") / "page"
+    for file in page.iterdir():
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
+            assert text.count("\n") <= 400, file.name
+            assert "innerHTML" not in text, file.name
+    html = (page / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]*src=)|\son\w+=|style=", html) == []
 
 
 @pytest.mark.parametrize("facts", ["a\tr\ta\n", "a\tr\tb\n"])

@@ -179,7 +179,7 @@ function settle(graph, dragged) {
   for (let radius = 0; radius < 2000; radius += GAP / 2) {
     const places = Array.from({ length: 16 }, (_, at) => ({ x: x + radius * Math.cos(at * Math.PI / 8), y: y + radius * Math.sin(at * Math.PI / 8) }));
     const free = places.find(isFree);
-    if (free) return dragged.position(free);
+    if (free) { dragged.position(free); return; }
   }
 }
 
