@@ -141,26 +141,28 @@ def _by_type(names: ModelNames, rows: Rows) -> Grouping:
     ends = np.concatenate([facts[:, [0, 1]], facts[:, [2, 1]] + [0, n]])
     pairs = pl.DataFrame({"x": ends[:, 0], "key": ends[:, 1]})
 
-    def said(key: int) -> str:
+    def name_of(key: int) -> str:
         label = names.relation_label(key)
         return f"head of {label}" if key < n else f"tail of {label}"
 
-    return _most_frequent(pairs, rows, said)
+    return _most_frequent(pairs, rows, name_of)
 
 
-def _most_frequent(pairs: pl.DataFrame, rows: Rows, said: Callable[[int], str]) -> Grouping:
+def _most_frequent(pairs: pl.DataFrame, rows: Rows, name_of: Callable[[int], str]) -> Grouping:
     """Group entities by the one of their keys that most entities have.
 
     Args:
         pairs: Columns x, an entity, and key.
         rows: The entities to group.
-        said: Returns the name of a key.
+        name_of: Returns the name of a key.
     """
     among = pairs.unique().filter(pl.col("x").is_in(rows.tolist()))
     sized = among.with_columns(n=pl.len().over("key"))
     best = sized.sort("n", "key", descending=[True, False]).unique("x", keep="first")
     key = dict(best.select("x", "key").iter_rows())
-    return grouped([said(key[row]) if row in key else "nothing is stated" for row in rows.tolist()])
+    return grouped(
+        [name_of(key[row]) if row in key else "nothing is stated" for row in rows.tolist()]
+    )
 
 
 def grouped(texts: Sequence[str]) -> Grouping:
