@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import torch
 
+from kgraft.system.cores import usable_cores
 from kgraft.system.memory import peak
 from kgraft.system.messages import report_errors
 from kgraft.training.batch import Batch
@@ -31,7 +31,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 """Directory for many small files, or the default one."""
 
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 
 
 def options_of(doc: str | None, *positional: str, **options: Any) -> ArgumentParser:

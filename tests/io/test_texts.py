@@ -48,6 +48,21 @@ def test_a_table_that_cannot_be_used_is_an_error(write: Write, text: str, expect
         read_texts(write({"a.tsv": text}) / "a.tsv")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "description,Name\na red lamp,Lamp\na chair,Chair\n"),
+        ("t.tsv", "label\tdescription\tIRI\n\ta red lamp\tLamp\n\ta chair\tChair\n"),
+        ("t.csv", "id,description\nLamp,a red lamp\nChair,a chair\n"),
+        ("t.csv", "Lamp,a red lamp\nChair,a chair\n"),
+    ],
+)
+def test_names_are_where_the_header_says(write: Write, name: str, text: str) -> None:
+    read = read_texts(write({name: text}) / name)
+    assert read.names.names.to_list() == ["Lamp", "Chair"]
+    assert read.texts.to_list() == ["a red lamp", "a chair"]
+
+
 def test_a_graphs_own_texts_are_labels_names_and_literals(write: Write) -> None:
     label = "<http://www.w3.org/2000/01/rdf-schema#label>"
     place = write(

@@ -19,10 +19,16 @@ from kgraft.io.tabular import LINE, first_rows, read_columns
 from kgraft.system.files import content_ending
 
 NAME_HEADERS: Final = ("entity", "name", "id", "iri", "uri", "item", "subject")
-"""First cells that make a first line a header."""
+"""Headers of the column of names, which make a first line that begins with one a header."""
 
 LABEL: Final = "label"
 """Header of the text that is also the entity's label."""
+
+TEXT_HEADERS: Final = (
+    LABEL, "labels", "description", "descriptions", "text", "texts", "title", "abstract", "alias",
+    "aliases", "comment", "definition", "summary",
+)  # fmt: skip
+"""Further headers: a first line of nothing but such and those of names is a header too."""
 
 BETWEEN: Final = ". "
 """Stands between the texts of an entity."""
@@ -72,10 +78,11 @@ def readable(name: str) -> str:
 
 
 def read_texts(path: Path) -> Texts:
-    """Read a table of entities and texts: a column of names, then one of texts or more.
+    """Read a table of entities and texts: a column of names, and one of texts or more.
 
-    A first line is a header if its first cell is one of ``NAME_HEADERS``; a column called label is
-    also the entities' labels.
+    A first line is a header if its first cell is one of ``NAME_HEADERS``, or all are of these or
+    ``TEXT_HEADERS``. Names are in the first column with a header of names, or else in the
+    first. A column called label is also the entities' labels.
 
     Args:
         path: TSV or CSV, also compressed, or Parquet.
@@ -114,29 +121,36 @@ def _table(path: Path) -> pl.DataFrame:
     _, cells = first_rows(path, found.sign, 1, found.after)[0]
     if len(cells) < 2:
         raise _no_texts(path, cells)
-    header = cells[0].strip().lower() in NAME_HEADERS
+    words = [x.strip().lower() for x in cells]
+    header = words[0] in NAME_HEADERS or {*words} <= {*NAME_HEADERS, *TEXT_HEADERS}
     columns = [x.strip() or f"text {i}" for i, x in enumerate(cells)] if header else None
     names = columns or ["name", *(f"text {place}" for place in range(1, len(cells)))]
     if len(set(names)) < len(names):
         raise DataError("two columns have one name", remedy="Rename one", path=path, line=1)
-    return read_columns(
+    name = _name_column(names)
+    frame = read_columns(
         path,
         names,
         separator=found.sign,
         header=header,
         after=found.after,
-        may_be_empty=names[1:],
+        may_be_empty=[x for x in names if x != name],
     )
+    return frame.select(name, pl.exclude(name))
 
 
 def _parquet(path: Path) -> pl.DataFrame:
     frame = read_table(path)
     texts = [x for x in frame.columns if frame[x].dtype == pl.String]
-    first = [x for x in texts if x.lower() in NAME_HEADERS]
     if len(texts) < 2:
         raise _no_texts(path, texts)
-    name = (first or texts)[0]
+    name = _name_column(texts)
     return frame.select(name, *(x for x in texts if x != name))
+
+
+def _name_column(columns: Sequence[str]) -> str:
+    """Return the first column with a header of names, or else the first."""
+    return next((x for x in columns if x.strip().lower() in NAME_HEADERS), columns[0])
 
 
 def _no_texts(path: Path, columns: Sequence[str]) -> DataError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from kgraft.errors import DataError
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
+from kgraft.system.cores import usable_cores
 from kgraft.system.devices import parse_device
 from kgraft.system.outputs import write_atomically
 from kgraft_experiments.benchmark.cases import Case, TeacherOf, chosen_targets, teachers
@@ -124,6 +124,6 @@ def prepare(path: str | Path, options: BenchmarkOptions, *, default_seeds: int) 
         seeds=list(range(first, first + count)),
         reuse_teacher=reuse,
         teacher_of=teachers(collection, chosen, settings.pretrain, reuse=reuse),
-        threads=options.get("threads") or os.cpu_count() or 1,
+        threads=options.get("threads") or usable_cores(),
         device=parse_device(options.get("device", "cpu")),
     )
