@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
         "init": ("kgraft.cli.init:init", "kgraft init mine.tsv other.nt same.tsv"),
         "inspect": ("kgraft.cli.inspect:inspect", "kgraft inspect collection.toml"),
+        "prepare": ("kgraft.cli.prepare:prepare", "kgraft prepare collection.toml -o prepared"),
         "settings": ("kgraft.cli.settings:settings", "kgraft settings --command train > my.toml"),
     },
     "Train": {

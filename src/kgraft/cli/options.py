@@ -11,8 +11,8 @@ CollectionArgument = Annotated[
     str,
     typer.Argument(
         metavar="COLLECTION",
-        help="A collection.toml, a file of one graph, a directory in the DBP-5L layout, or "
-        "'world'.",
+        help="A collection.toml, a file of one graph, a directory in the DBP-5L layout or of "
+        "'kgraft prepare', or 'world'.",
         show_default=False,
     ),
 ]

@@ -27,12 +27,14 @@ class FactRows:
         path: The file; None for facts from memory.
         lines: The line of each fact, Int64 ``(n,)``; None for files without lines.
         confidence: Confidence of each fact, ``(n,)``; None: all are 1.
+        stated_as_text: Statements of sameness found among literals.
     """
 
     triples: Triples
     path: Path | None = None
     lines: pl.Series | None = None
     confidence: Floats | None = None
+    stated_as_text: bool = False
 
 
 def assemble(
@@ -104,7 +106,8 @@ def assemble(
     duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
     for split, repeats in _repeats(number, kept).items():
         first = _named(triples[split][repeats.argmax()], entities, relations)
-        _warn_of_repeats(name, split, repeats, first, masks[SPLITS.index(split)], given[split])
+        place = int(np.flatnonzero(masks[SPLITS.index(split)])[repeats.argmax()])
+        warn_of_repeats(name, split, int(repeats.sum()), first, *_origin(given[split], place))
         kept[split] &= ~repeats
     return KnowledgeGraph(
         name,
@@ -286,20 +289,28 @@ def _first_of_each(numbers: Ints) -> NDArray[np.bool_]:
     return first
 
 
-def _warn_of_repeats(
+def warn_of_repeats(
     name: str,
     split: str,
-    repeats: NDArray[np.bool_],
+    count: int,
     first: tuple[str, str, str],
-    is_fact: NDArray[np.bool_],
-    pieces: Sequence[FactRows],
+    path: Path | None,
+    line: int | None,
 ) -> None:
-    path, line = _origin(pieces, int(np.flatnonzero(is_fact)[repeats.argmax()]))
+    """Warn that facts of a split were left out, since a later split has them.
+
+    Args:
+        name: The graph's name.
+        split: ``train`` or ``valid``.
+        count: Number of the facts.
+        first: The first one.
+        path: Its file.
+        line: Its line.
+    """
     elsewhere = "valid or test" if split == "train" else "test"
     warnings.warn(
         describe(
-            f"{split} of {name!r} repeats {counted(int(repeats.sum()), 'fact')} of {elsewhere}, "
-            f"first {first}",
+            f"{split} of {name!r} repeats {counted(count, 'fact')} of {elsewhere}, first {first}",
             remedy=f"They are left out of {split}; make the splits disjoint to silence this",
             path=path,
             line=line,

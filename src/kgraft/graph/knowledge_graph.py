@@ -14,6 +14,7 @@ from kgraft.errors import counted
 from kgraft.graph.identities import Identities, Kind
 from kgraft.graph.spelling import Spelling
 from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.system.arrays import is_mapped
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
 
@@ -82,7 +83,10 @@ class KnowledgeGraph:
 
     def __post_init__(self) -> None:
         for split in (*SPLITS, "known_false"):
-            triples = as_triples(getattr(self, split))
+            triples = getattr(self, split)
+            if is_mapped(triples):
+                continue  # As it was written, by what has checked it.
+            triples = as_triples(triples)
             self._check_range(split, triples)
             triples.setflags(write=False)
             object.__setattr__(self, split, triples)

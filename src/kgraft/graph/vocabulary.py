@@ -19,6 +19,9 @@ Rows = NDArray[np.int64]
 COMPARED = 50_000
 """Names that an unknown one is compared with, which takes a second."""
 
+MANY_MORE = 4
+"""Ratio of known names to those that are looked up from which the latter are few."""
+
 LISTED = 30
 """Names that are listed all where none is similar to an unknown one."""
 
@@ -49,6 +52,13 @@ class Vocabulary:
     def of(cls, names: Iterable[str]) -> Vocabulary:
         """Make a vocabulary from names in row order."""
         return cls(pl.Series("name", list(names), dtype=pl.String))
+
+    @classmethod
+    def of_distinct(cls, names: pl.Series) -> Vocabulary:
+        """Make a vocabulary of names that are known to be distinct, without looking for repeats."""
+        found = cls.__new__(cls)
+        object.__setattr__(found, "names", names)
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
@@ -99,6 +109,9 @@ class Vocabulary:
         """Return the row of each name, int64 ``(n,)``, with -1 where a name is unknown."""
         known = pl.DataFrame({"name": self.names, "row": np.arange(len(self), dtype=np.int64)})
         asked = pl.DataFrame({"name": names.cast(pl.String)})
+        if len(asked) < len(known) // MANY_MORE:
+            # A table of the few takes less memory than one of all.
+            known = known.filter(pl.col("name").is_in(asked["name"].implode()))
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 

@@ -89,10 +89,14 @@ class NameTable:
 
 
 class FactNames:
-    """The entity and relation names that all files of one graph share."""
+    """The entity and relation names that all files of one graph share.
 
-    def __init__(self) -> None:
-        self.entities = NameTable()
+    Args:
+        entities: Numbers the entities; by default in memory.
+    """
+
+    def __init__(self, entities: NameTable | None = None) -> None:
+        self.entities = NameTable() if entities is None else entities
         self.relations = NameTable()
 
     def triples(self, facts: pl.DataFrame) -> Triples:

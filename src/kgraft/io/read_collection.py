@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from kgraft.errors import DataError
+from kgraft.graph.identities import SameNames
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.io.collection_file import (
     CollectionFile,
@@ -25,6 +26,7 @@ from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
 from kgraft.io.link_ends import LeftOut, warn_of_left_out
 from kgraft.io.openea_layout import is_openea, read_openea, with_attributes_beside
 from kgraft.io.outside import check_links, files_of, is_outside, outside
+from kgraft.io.prepared_directory import is_prepared, read_prepared
 from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, graph_name, read_graph
 from kgraft.io.read_links import (
     check_redirects,
@@ -41,12 +43,16 @@ EMBEDDED = ("world",)
 
 COLLECTION_FILE = "collection.toml"
 
+GraphReader = Callable[[GraphSource, SameNames | None], KnowledgeGraph]
+"""Reads a graph from its files, with further pairs of names that mean the same."""
+
 
 def read_collection(
     path: str | Path,
     known: Mapping[str, KnowledgeGraph] | None = None,
     *,
     allow_outside: bool = False,
+    reader: GraphReader = read_graph,
 ) -> Collection:
     """Read a collection.
 
@@ -55,13 +61,14 @@ def read_collection(
 
     Args:
         path: A TOML file, a directory that holds a ``collection.toml``, a directory in the layout
-            of DBP-5L or OpenEA, or the name of an embedded collection, unless a file has that name:
-            ``world``.
+            of DBP-5L or OpenEA, one that ``kgraft prepare`` has written, or the name of an embedded
+            collection, unless a file has that name: ``world``.
             A file of facts is a collection of one graph with the file's name, of which a tenth of
             the facts each is drawn for validation and test (``Split``).
         known: Graphs that the links of a TOML file may name though it does not list them, as the
             sources of a teacher (``teacher.graph.graphs()``); those that are named come along.
         allow_outside: Whether files elsewhere are read too.
+        reader: Reads the graphs of a TOML file, or of a file of facts.
 
     Raises:
         DataError: If something cannot be read; the message names file, line and remedy, and in a
@@ -72,11 +79,15 @@ def read_collection(
             was left out on reading.
     """
     require_threads()
-    return _read(Path(path), known or {}, (), allow_outside)
+    return _read(Path(path), known or {}, (), allow_outside, reader)
 
 
 def _read(
-    place: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...], allow_outside: bool
+    place: Path,
+    known: Mapping[str, KnowledgeGraph],
+    above: tuple[str, ...],
+    allow_outside: bool,
+    reader: GraphReader,
 ) -> Collection:
     """Read a collection, which is the base of those in the files ``above``, the nearest last."""
     if not _exists(place) and str(place) in EMBEDDED:
@@ -89,16 +100,23 @@ def _read(
             path=place,
         )
     if _is_graph(place):
-        graph = read_graph(GraphSource(name=graph_name(place), train=(place,), split=Split()))
+        graph = reader(GraphSource(name=graph_name(place), train=(place,), split=Split()), None)
         return collect([graph], name=graph.name)
     if place.is_file():
-        return _read_toml(place, known, above, allow_outside)
+        return _read_toml(place, known, above, allow_outside, reader)
     if (place / COLLECTION_FILE).is_file():
-        return _read_toml(place / COLLECTION_FILE, known, above, allow_outside)
+        return _read_toml(place / COLLECTION_FILE, known, above, allow_outside, reader)
+    return _read_directory(place, allow_outside)
+
+
+def _read_directory(place: Path, allow_outside: bool) -> Collection:
+    """Read a directory without a TOML file."""
+    if is_prepared(place):
+        return read_prepared(place)
     if is_layout(place):
         if not allow_outside:
             check_links(place.glob("**/*.t[sx][vt]"), place)
-        return _read_directory(place)
+        return _read_dbp5l(place)
     if is_openea(place):
         if not allow_outside:
             check_links((x for x in place.glob("**/*") if x.is_file()), place)
@@ -130,7 +148,7 @@ def _is_graph(place: Path) -> bool:
     return re.search(rb"^\s*(\[\[\s*(source|links)|base\s*=)", begin, re.MULTILINE) is None
 
 
-def _read_directory(directory: Path) -> Collection:
+def _read_dbp5l(directory: Path) -> Collection:
     graphs = read_layout(directory)
     links = [
         read_links(path, graphs[left], graphs[right], ids=True)
@@ -140,7 +158,11 @@ def _read_directory(directory: Path) -> Collection:
 
 
 def _read_toml(
-    path: Path, known: Mapping[str, KnowledgeGraph], above: tuple[str, ...], allow_outside: bool
+    path: Path,
+    known: Mapping[str, KnowledgeGraph],
+    above: tuple[str, ...],
+    allow_outside: bool,
+    reader: GraphReader,
 ) -> Collection:
     text = read_text(path).replace("\r\n", "\n")
     described = parse_collection_file(path, text)
@@ -149,7 +171,7 @@ def _read_toml(
     described = described.model_copy(update={"source": sources_of})
     if not allow_outside:
         _check_places(path, text, described)
-    base = _read_base(path, text, described, known, above, allow_outside)
+    base = _read_base(path, text, described, known, above, allow_outside, reader)
     if not described.base_links:
         base = replace(base, graphs={x.name: _silent(x) for x in base.graphs.values()})
     _check_names(path, text, described, known, base)
@@ -157,7 +179,7 @@ def _read_toml(
     inside = [link for link in described.links.values() if link.is_inside]
     between = [link for link in described.links.values() if not link.is_inside]
     left_out: list[LeftOut] = []
-    graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent, left_out)
+    graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent, left_out, reader)
     linked = {end for link in between for end in (link.left, link.right)}
     linked |= _linked_by_identity(graphs, known)
     graphs |= {name: known[name] for name in known if name in linked - graphs.keys()}
@@ -187,6 +209,7 @@ def _read_base(
     known: Mapping[str, KnowledgeGraph],
     above: tuple[str, ...],
     allow_outside: bool,
+    reader: GraphReader,
 ) -> Collection:
     """Return the collection that a file adds to, or an empty one."""
     if described.base is None:
@@ -200,7 +223,7 @@ def _read_base(
     place, within = path.parent / described.base, (*above, os.path.realpath(path))
     if not _exists(place):
         place = described.base if str(described.base) in EMBEDDED else place
-        return _read(place, known, within, allow_outside)
+        return _read(place, known, within, allow_outside, reader)
     if {os.path.realpath(x) for x in (place, place / COLLECTION_FILE)} & {*within}:
         raise DataError(
             f"base: {described.base} is this collection, or adds to it",
@@ -208,7 +231,7 @@ def _read_base(
             path=path,
             line=line_of(text, "base"),
         )
-    return _read(place, known, within, allow_outside)
+    return _read(place, known, within, allow_outside, reader)
 
 
 def _exists(place: Path) -> bool:
@@ -222,6 +245,7 @@ def _read_graphs(
     inside: Sequence[LinkSource],
     directory: Path,
     left_out: list[LeftOut],
+    reader: GraphReader,
 ) -> dict[str, KnowledgeGraph]:
     """Read graphs, with the redirects inside of each; add those to unknown names to a list."""
     graphs = {}
@@ -229,7 +253,7 @@ def _read_graphs(
         own = [(x, x.read_redirects(directory)) for x in inside if x.left == source.name]
         kinds = {x.kind: [pairs for y, pairs in own if y.kind == x.kind] for x, _ in own}
         further = {kind: pl.concat(pairs) for kind, pairs in kinds.items()}
-        graph = graphs[source.name] = read_graph(source, further)
+        graph = graphs[source.name] = reader(source, further)
         for x, pairs in own:
             path = directory / str(x.path)
             left_out.append(check_redirects(path, pairs, graph, x.kind, x.unknown))

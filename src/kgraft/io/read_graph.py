@@ -15,7 +15,7 @@ import polars as pl
 from kgraft.errors import DataError, KgraftWarning, describe
 from kgraft.graph.assemble import FactRows, assemble
 from kgraft.graph.identities import SameNames, is_identity
-from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph, Triples
+from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, SPLITS, KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.attributes import OWN_NAME, part_literals, read_attributes
 from kgraft.io.columnar import read_columnar
@@ -104,13 +104,27 @@ def read_graph(
     require_threads()
     if not isinstance(source, GraphSource):
         source = GraphSource(name=graph_name(Path(source)), train=(Path(source),))
-    reading = _Reading(source)
+    reading = Reading(source)
     splits = {
-        split: [rows for path in getattr(source, split) for rows in reading.read(path)]
-        for split in ("train", "valid", "test")
+        split: [rows for path in getattr(source, split) for rows in agreed([*reading.read(path)])]
+        for split in SPLITS
     }
     for path in source.attributes:
         reading.read_attributes(path)
+    return assembled(reading, splits, further)
+
+
+def assembled(
+    reading: Reading, splits: dict[str, list[FactRows]], further: SameNames | None = None
+) -> KnowledgeGraph:
+    """Return the graph of what was read, as ``read_graph`` does.
+
+    Args:
+        reading: Names, lists and attributes of the files.
+        splits: Facts of each split.
+        further: Further pairs of names that mean the same.
+    """
+    source = reading.source
     entities, relations = reading.vocabularies()
     if source.spelling == "normal":
         entities, relations = reading.merge(splits, entities, relations)
@@ -152,39 +166,52 @@ def format_of(path: Path) -> str:
     return ENDINGS[ending]
 
 
+def agreed(pieces: list[FactRows]) -> list[FactRows]:
+    """Return the pieces of one file, without confidences if not all of its columns hold some.
+
+    A column called weight may turn out in its last rows to hold no confidences.
+    """
+    if all(x.confidence is not None for x in pieces if not x.stated_as_text):
+        return pieces
+    return [replace(x, confidence=None) for x in pieces]
+
+
 def _known_false(source: GraphSource, names: tuple[Vocabulary, Vocabulary]) -> list[FactRows]:
     """Read the facts known to be false, in the rows of a graph's names."""
     if not source.negatives:
         return []
-    reading = _Reading(source)
-    pieces = [rows for path in source.negatives for rows in reading.read(path)]
+    reading = Reading(source)
+    pieces = [rows for path in source.negatives for rows in agreed([*reading.read(path)])]
     own = reading.vocabularies()
     return known_false_facts(source.name, names, pieces, own, source.spelling)
 
 
-class _Reading:
-    """Names, lists and attributes that the files of one graph share."""
+class Reading:
+    """Names, lists and attributes that the files of one graph share.
 
-    def __init__(self, source: GraphSource) -> None:
-        self._source = source
-        self._names = FactNames()
+    Args:
+        source: The files.
+        names: Numbers the names; by default in memory.
+    """
+
+    def __init__(self, source: GraphSource, names: FactNames | None = None) -> None:
+        self.source = source
+        self._names = names or FactNames()
         self._file_names = source.file_names()
         self._entities = read_names(source.entities) if source.entities else None
         self._relations = read_names(source.relations) if source.relations else None
         self.attributes: list[pl.DataFrame] = []
 
     def read(self, path: Path) -> Iterator[FactRows]:
-        source = self._source
+        """Yield the facts of a file, in rows of the names so far."""
+        source = self.source
         kind = self._format(path)
         # Only columns that were given, not the default, outrank a header.
         columns = source.columns if "columns" in source.model_fields_set else None
         if kind in RDF_FORMATS:
             yield from self._read_rdf(path, kind)
         elif kind not in TABLES:
-            pieces = [self._numbered(facts, path) for facts in read_columnar(path, columns)]
-            # A column called weight may turn out in its last rows to hold no confidences.
-            is_given = all(x.confidence is not None for x in pieces)
-            yield from (x if is_given else replace(x, confidence=None) for x in pieces)
+            yield from (self._numbered(facts, path) for facts in read_columnar(path, columns))
         elif OWN_NAME.fullmatch(path.name) and columns is None:
             self.read_attributes(path)
             problem = "read as attributes of entities, as its name says, not as facts"
@@ -229,21 +256,21 @@ class _Reading:
             )
 
     def _format(self, path: Path) -> str:
-        if self._source.format != "auto":
-            return self._source.format
+        if self.source.format != "auto":
+            return self.source.format
         kind = format_of(path)
         return "ntriples" if kind == "tsv" and is_ntriples(path) else kind
 
     def _stated_as_text(self, literals: pl.DataFrame, path: Path) -> Iterator[FactRows]:
         """Yield the statements of sameness whose object is an IRI as text."""
-        if self._entities or self._relations or self._source.identities == "facts":
+        if self._entities or self._relations or self.source.identities == "facts":
             return
         stated = literals.filter(
             pl.Series(is_identity(literals["attribute"])), pl.col("value").str.contains(IRI_AS_TEXT)
         )
         if len(stated):
             facts = stated.select(head="entity", relation="attribute", tail="value")
-            yield FactRows(self._names.triples(facts), path)
+            yield FactRows(self._names.triples(facts), path, stated_as_text=True)
 
     def _add(self, literals: pl.DataFrame, path: Path) -> None:
         """Add attributes, whose entities may be new ones."""
@@ -278,10 +305,10 @@ class _Reading:
         return read_rdf(
             path,
             syntax,
-            self._source.blank_nodes,
+            self.source.blank_nodes,
             file_name=self._file_names[path],
-            base_iri=self._source.base_iri,
-            malformed=self._source.malformed,
+            base_iri=self.source.base_iri,
+            malformed=self.source.malformed,
         )
 
     def _numbered(self, facts: pl.DataFrame, path: Path) -> FactRows:
@@ -304,7 +331,13 @@ class _Reading:
             (relations,) = self._names.relations.rows(facts["relation"])
         return np.stack([heads, relations, tails], axis=1)
 
+    @property
+    def has_list(self) -> bool:
+        """Whether entities are numbered by a list."""
+        return self._entities is not None
+
     def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        """Return the entities and relations of all that was read."""
         names = self._names
         return (
             self._entities.vocabulary if self._entities else names.entities.vocabulary(),
@@ -328,9 +361,9 @@ class _Reading:
 
     def labels(self, entities: Vocabulary) -> pl.Series | None:
         """Return labels from the labels file, else from the list of entities, else from RDF."""
-        if self._source.labels is not None:
-            named = read_columns(self._source.labels, ("name", "label"))
-            if self._source.spelling == "normal":
+        if self.source.labels is not None:
+            named = read_columns(self.source.labels, ("name", "label"))
+            if self.source.spelling == "normal":
                 rows = pl.Series(entities.rows_by_form(named["name"]))
                 named = named.filter(rows >= 0)
                 named = named.with_columns(name=entities.names.gather(rows.filter(rows >= 0)))

@@ -12,6 +12,7 @@ import polars as pl
 from kgraft.errors import DataError, KgraftWarning, UnknownNameError, counted, describe
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgraft.linking.identity_links import identity_links, without_known
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.system.tables import html_table
 from kgraft.system.terminal import visible
@@ -30,6 +31,7 @@ class Collection:
         links: Links between them.
         target: The graph to train for, where one is chosen.
         description: A description for people to read.
+        joined: The join of its backgrounds by its links, where it is prepared.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Collection:
     links: tuple[Links, ...] = ()
     target: str | None = None
     description: str = ""
+    joined: JointGraph | None = None
 
     def __post_init__(self) -> None:
         if self.target is not None and self.target not in self.graphs:

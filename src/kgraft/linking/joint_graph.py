@@ -14,6 +14,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.merge import Conflict, merge
+from kgraft.system.arrays import pieces_of
 from kgraft.system.terminal import visible
 
 _CERTAIN = 2.0
@@ -257,8 +258,25 @@ def positions_of(rows: Rows, size: int) -> Rows:
     return positions
 
 
+Store = Callable[[Iterable[Triples], int], Triples]
+"""Makes one array of pieces, which have so many rows together."""
+
+
+def in_memory(pieces: Iterable[Triples], n_rows: int) -> Triples:
+    """Return the facts of pieces in one array in memory."""
+    found, begin = np.empty((n_rows, 3), dtype=np.int64), 0
+    for piece in pieces:
+        found[begin : begin + len(piece)] = piece
+        begin += len(piece)
+    return found
+
+
 def join(
-    graphs: Sequence[KnowledgeGraph], links: Sequence[Links] = (), *, certain: Sequence[Links] = ()
+    graphs: Sequence[KnowledgeGraph],
+    links: Sequence[Links] = (),
+    *,
+    certain: Sequence[Links] = (),
+    store: Store = in_memory,
 ) -> JointGraph:
     """Join graphs into one id space by their links.
 
@@ -271,6 +289,7 @@ def join(
             those known to be false.
         links: Links between them.
         certain: Links of an earlier join, which outrank all others.
+        store: Where the joint facts go.
 
     Raises:
         ValueError: If there is no graph, or two have one name.
@@ -300,7 +319,10 @@ def join(
         parts=parts,
         n_entities=n_entities,
         n_relations=n_relations,
-        triples=np.concatenate([parts[graph.name].joint(graph.train) for graph in graphs]),
+        triples=store(
+            (parts[graph.name].joint(x) for graph in graphs for x in pieces_of(graph.train)),
+            sum(sizes),
+        ),
         triple_sources=np.repeat(np.arange(len(graphs), dtype=np.int16), sizes),
         conflicts=entity_conflicts + relation_conflicts,
         confidence=np.concatenate(given) if given else None,

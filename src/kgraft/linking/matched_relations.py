@@ -35,15 +35,19 @@ class MatchedRelations:
         origins: For each source with further relations, the row of the relation that each restates,
             and for an inverse the number of own relations more, int64 ``(k,)``. Of several
             relations it is the first.
+        joined: The graphs joined by the links, where that is prepared.
     """
 
     graphs: tuple[KnowledgeGraph, ...]
     links: tuple[Links, ...]
     found: tuple[Correspondence, ...] = ()
     origins: Mapping[str, Rows] = field(default_factory=dict)
+    joined: JointGraph | None = None
 
     def join(self, *, certain: Sequence[Links] = ()) -> JointGraph:
         """Join the graphs by the links; ``certain`` are links of an earlier join."""
+        if self.joined is not None:
+            return self.joined
         graph = join(self.graphs, self.links, certain=certain)
         if not self.found:
             return graph
@@ -65,6 +69,7 @@ def match_relations(
     *,
     restate: bool = True,
     certain: Sequence[Links] = (),
+    joined: JointGraph | None = None,
 ) -> MatchedRelations:
     """Find relations that correspond by training facts between linked entities.
 
@@ -78,8 +83,9 @@ def match_relations(
         settings: Thresholds, and whether to match relations at all.
         restate: Whether to restate facts, which takes a target.
         certain: Links of an earlier join.
+        joined: The graphs joined by the links, where that is prepared.
     """
-    given = MatchedRelations(tuple(graphs), tuple(links))
+    given = MatchedRelations(tuple(graphs), tuple(links), joined=joined)
     if not settings.use or len(graphs) < 2:
         return given
     joint = given.join(certain=certain)
@@ -91,6 +97,7 @@ def match_relations(
         given,
         links=(*links, *same_relation_links([x.correspondence for x in same], by_name, PROVENANCE)),
         found=tuple(x.correspondence for x in same),
+        joined=None if same else joined,
     )
     others = [x for x in found if x.is_restated and x.left is graphs[0]]
     if not (restate and others):

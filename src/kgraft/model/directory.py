@@ -74,7 +74,6 @@ from kgraft.model.manifest import (
     FORMAT,
     MANIFEST,
     READ_ERRORS,
-    checksum,
     read_manifest,
     unreadable,
     verified_files,
@@ -85,6 +84,7 @@ from kgraft.model.trained_model import Kind, TrainedModel
 from kgraft.model.weight_files import read_weights, weight_files, write_weights
 from kgraft.rules.rules import BODY, Rules
 from kgraft.settings import ModelSettings, RetrainSettings, TrainSettings
+from kgraft.system.files import checksum
 from kgraft.system.forks import require_threads
 from kgraft.system.memory import is_used_up
 from kgraft.system.outputs import content, write_directory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 from kgraft.errors import DataError, ModelDirectoryError
 from kgraft.model.tensor_file import TensorFile, read_tensor_file
-from kgraft.system.files import open_regular
+from kgraft.system.files import checksum, open_regular
 from kgraft.system.outputs import is_half_replaced
 
 FORMAT = 10
@@ -82,13 +81,6 @@ def unreadable(error: PermissionError) -> ModelDirectoryError:
     return ModelDirectoryError(
         f"{error.filename}: this user may not read it. Ask for the right to read it."
     )
-
-
-def checksum(path: Path) -> dict[str, Any]:
-    """Return a regular file's size and SHA-256."""
-    with open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 @contextmanager

@@ -86,8 +86,12 @@ def pretraining_task(
             "there is no background to pre-train on: the collection holds the target alone"
         )
     graphs = [collection.graphs[name] for name in names]
-    matched = match_relations(graphs, collection.links, settings.relations, restate=False)
-    graph = matched.join()
+    joined = collection.joined
+    if joined is not None and joined.sources != tuple(names):
+        joined = None
+    graph = match_relations(
+        graphs, collection.links, settings.relations, restate=False, joined=joined
+    ).join()
     return EmbeddingTask(
         "embeddings of the teacher",
         graph,

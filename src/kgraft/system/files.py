@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import io
 import os
 import stat
@@ -53,6 +54,13 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(handle)
         raise DataError("this is no regular file", remedy="Name a file", path=path)
     return os.fdopen(handle, "rb")
+
+
+def checksum(path: Path) -> dict[str, Any]:
+    """Return a regular file's size and SHA-256."""
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 @contextmanager

@@ -1,0 +1,164 @@
+"""Entity names that are numbered out of core: hashes in place of rows, the names in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.io.named_facts import NameTable
+from kgraft.system.arrays import move_or_copy
+
+SCHEMA: Final = pa.schema(
+    [
+        ("hash", pa.int64()),
+        ("place", pa.int64()),
+        ("low", pa.uint32()),
+        ("high", pa.uint32()),
+        ("name", pa.large_string()),
+    ]
+)
+"""A name's hash, the place of its first appearance in a batch, and bounds of its second hash."""
+
+NAMES_AT_ONCE: Final = 1_000_000
+"""Names of a file that are in memory at once."""
+
+
+class StagedNames(NameTable):
+    """Gives names a hash in place of a row, until all are read and ``number`` has their order.
+
+    A batch's names are written to a file, each once. Should two names have one hash, their second
+    hashes differ, and all is read again with another seed.
+
+    Args:
+        file: The file of names, which is written.
+        seed: Seed of the hashes.
+    """
+
+    def __init__(self, file: Path, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+        self._file = file
+        self._place = 0
+        self._writer = pq.ParquetWriter(
+            file, SCHEMA, use_dictionary=False, compression={"name": "zstd"}
+        )
+
+    def rows(self, *columns: pl.Series) -> list[Rows]:
+        """Return the hashes of names, which appear row by row, and write them to the file."""
+        names = pl.concat([column.rename("name") for column in columns])
+        hashes = names.hash(self._seed).to_numpy().view(np.int64)
+        within = np.arange(len(names)).reshape(len(columns), -1)
+        place = np.arange(len(names)).reshape(-1, len(columns)).T  # first row, second row, ...
+        check = pl.col("name").hash(self._seed + 1).cast(pl.UInt32, wrap_numerical=True)
+        appeared = pl.DataFrame({"hash": hashes, "place": place.ravel(), "at": within.ravel()})
+        first = (
+            appeared.with_columns(names.to_frame().select(check=check))
+            .group_by("hash")
+            .agg(
+                pl.col("place").min(),
+                pl.col("at").get(pl.col("place").arg_min()),
+                low=pl.col("check").min(),
+                high=pl.col("check").max(),
+            )
+            .sort("place")
+        )
+        first = first.with_columns(pl.col("place") + self._place, name=names.gather(first["at"]))
+        self._writer.write_table(first.select(SCHEMA.names).to_arrow().cast(SCHEMA))
+        self._place += len(names)
+        return list(hashes.reshape(len(columns), -1))
+
+    def is_numbered(self, names: Vocabulary) -> None:
+        """Take over the names in the order of their rows."""
+        self._numbered = names
+
+    def vocabulary(self) -> Vocabulary:
+        """Return all names in row order, once they are numbered."""
+        return self._numbered
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        self._writer.close()
+
+    def write_names(self, places: Iterable[NDArray[np.int64]], file: Path) -> int:
+        """Write the names of the given places, ascending, as a column ``name``; return how many.
+
+        Args:
+            places: Places of first appearances, in pieces.
+            file: The Parquet file.
+        """
+        schema, written = pa.schema([("name", pa.large_string())]), 0
+        pending, pieces = np.empty(0, dtype=np.int64), iter(places)
+        with (
+            pq.ParquetFile(self._file) as staged,
+            pq.ParquetWriter(file, schema, use_dictionary=False, compression="zstd") as writer,
+        ):
+            for batch in staged.iter_batches(NAMES_AT_ONCE, columns=["place", "name"]):
+                at = batch["place"].to_numpy()
+                while len(at) and (not len(pending) or pending[-1] < at[-1]):
+                    piece = next(pieces, None)
+                    if piece is None:
+                        break
+                    pending = np.concatenate([pending, piece])
+                end = np.searchsorted(pending, at[-1], side="right") if len(at) else 0
+                found = pa.array(np.isin(at, pending[:end], assume_unique=True))
+                writer.write_table(pa.table([batch["name"].filter(found)], schema=schema))
+                written, pending = written + int(end), pending[end:]
+        return written
+
+
+class StoredVocabulary(Vocabulary):
+    """Names in a Parquet file, read when they are asked for.
+
+    Args:
+        file: The file.
+        size: Number of names.
+    """
+
+    def __init__(self, file: Path, size: int) -> None:
+        object.__setattr__(self, "file", file)
+        object.__setattr__(self, "_size", size)
+
+    file: Path
+    _size: int
+
+    def __len__(self) -> int:
+        return self._size
+
+    def move(self, file: Path, spill: Path) -> None:
+        """Move the names' file if it is in ``spill``, or copy it from elsewhere."""
+        move_or_copy(self.file, file, spill)
+        object.__setattr__(self, "file", file)
+
+    @cached_property
+    def names(self) -> pl.Series:
+        """All names."""
+        return pl.read_parquet(self.file, columns=["name"], glob=False)["name"]
+
+    def rows(self, names: pl.Series) -> Rows:
+        """Return the row of each name, or -1, reading the file piece by piece."""
+        if "names" in vars(self):
+            return super().rows(names)
+        asked = pl.DataFrame({"name": names.cast(pl.String)})
+        wanted, before = asked["name"].unique().implode(), 0
+        known = [pl.DataFrame(schema={"name": pl.String, "row": pl.Int64})]
+        for piece in self._pieces():
+            rows = pl.int_range(before, before + len(piece), dtype=pl.Int64, eager=True)
+            found = pl.DataFrame({"name": piece, "row": rows})
+            known.append(found.filter(pl.col("name").is_in(wanted)))
+            before += len(piece)
+        found = asked.join(pl.concat(known), on="name", how="left", maintain_order="left")
+        return found["row"].fill_null(-1).to_numpy().astype(np.int64)
+
+    def _pieces(self) -> Iterator[pl.Series]:
+        with pq.ParquetFile(self.file) as file:
+            for batch in file.iter_batches(NAMES_AT_ONCE, columns=["name"]):
+                yield pl.Series("name", batch["name"])
