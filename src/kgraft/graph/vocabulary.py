@@ -89,9 +89,13 @@ class Vocabulary:
         """Return the name of one row."""
         return str(self.names[int(row)])
 
+    def gather(self, rows: Rows) -> pl.Series:
+        """Return the names of many rows, in their order, as a series ``(n,)``."""
+        return self.names.gather(rows)
+
     def names_of(self, rows: Sequence[int] | Rows) -> list[str]:
         """Return the names of many rows, in their order."""
-        taken = self.names[np.asarray(rows, dtype=np.int64)]
+        taken = self.gather(np.asarray(rows, dtype=np.int64))
         return [str(name) for name in taken.to_list()]
 
     def row(self, name: str) -> int:

@@ -238,10 +238,10 @@ class _Attempt:
 
     def _with_rows(self, attributes: pl.DataFrame) -> pl.DataFrame:
         """Return literals with rows of entities in place of hashes."""
-        hashed = attributes.with_row_index("at").select("at", hash="entity").to_arrow()
+        hashed = attributes.with_row_index("number").select("number", hash="entity").to_arrow()
         self._connection.register("hashed", hashed)
         rows = self._connection.execute(
-            "SELECT e.rowid AS row FROM hashed h JOIN entity e ON h.hash = e.hash ORDER BY at"
+            "SELECT e.rowid AS row FROM hashed h JOIN entity e ON h.hash = e.hash ORDER BY number"
         ).fetchnumpy()["row"]
         return attributes.with_columns(entity=pl.Series(rows.astype(np.int64)))
 

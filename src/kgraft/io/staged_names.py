@@ -32,6 +32,11 @@ NAMES_AT_ONCE: Final = 1_000_000
 """Names of a file that are in memory at once."""
 
 
+def hashes(names: pl.Series, seed: int) -> pl.Series:
+    """Return a hash of each name, UInt64."""
+    return names.hash(seed)
+
+
 class StagedNames(NameTable):
     """Gives names a hash in place of a row, until all are read and ``number`` has their order.
 
@@ -55,26 +60,23 @@ class StagedNames(NameTable):
     def rows(self, *columns: pl.Series) -> list[Rows]:
         """Return the hashes of names, which appear row by row, and write them to the file."""
         names = pl.concat([column.rename("name") for column in columns])
-        hashes = names.hash(self._seed).to_numpy().view(np.int64)
-        within = np.arange(len(names)).reshape(len(columns), -1)
-        place = np.arange(len(names)).reshape(-1, len(columns)).T  # first row, second row, ...
-        check = pl.col("name").hash(self._seed + 1).cast(pl.UInt32, wrap_numerical=True)
-        appeared = pl.DataFrame({"hash": hashes, "place": place.ravel(), "at": within.ravel()})
+        found = hashes(names, self._seed).to_numpy().view(np.int64)
+        place = np.arange(len(names)).reshape(-1, len(columns)).T.ravel()
+        check = hashes(names, self._seed + 1).cast(pl.UInt32, wrap_numerical=True)
         first = (
-            appeared.with_columns(names.to_frame().select(check=check))
+            pl.DataFrame({"hash": found, "place": place, "check": check})
             .group_by("hash")
-            .agg(
-                pl.col("place").min(),
-                pl.col("at").get(pl.col("place").arg_min()),
-                low=pl.col("check").min(),
-                high=pl.col("check").max(),
-            )
+            .agg(pl.col("place").min(), low=pl.col("check").min(), high=pl.col("check").max())
             .sort("place")
         )
-        first = first.with_columns(pl.col("place") + self._place, name=names.gather(first["at"]))
+        row, column = np.divmod(first["place"].to_numpy(), len(columns))
+        first = first.with_columns(
+            pl.col("place") + self._place,
+            name=names.gather(column * (len(names) // len(columns)) + row),
+        )
         self._writer.write_table(first.select(SCHEMA.names).to_arrow().cast(SCHEMA))
         self._place += len(names)
-        return list(hashes.reshape(len(columns), -1))
+        return list(found.reshape(len(columns), -1))
 
     def is_numbered(self, names: Vocabulary) -> None:
         """Take over the names in the order of their rows."""
@@ -148,17 +150,30 @@ class StoredVocabulary(Vocabulary):
         if "names" in vars(self):
             return super().rows(names)
         asked = pl.DataFrame({"name": names.cast(pl.String)})
-        wanted, before = asked["name"].unique().implode(), 0
+        wanted = asked["name"].unique().implode()
         known = [pl.DataFrame(schema={"name": pl.String, "row": pl.Int64})]
-        for piece in self._pieces():
-            rows = pl.int_range(before, before + len(piece), dtype=pl.Int64, eager=True)
+        for begin, piece in self._pieces():
+            rows = pl.int_range(begin, begin + len(piece), dtype=pl.Int64, eager=True)
             found = pl.DataFrame({"name": piece, "row": rows})
             known.append(found.filter(pl.col("name").is_in(wanted)))
-            before += len(piece)
         found = asked.join(pl.concat(known), on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
-    def _pieces(self) -> Iterator[pl.Series]:
+    def gather(self, rows: Rows) -> pl.Series:
+        """Return the names of many rows, reading the file piece by piece."""
+        if "names" in vars(self):
+            return super().gather(rows)
+        wanted, place = np.unique(rows, return_inverse=True)
+        found = [pl.Series("name", dtype=pl.String)]
+        for begin, piece in self._pieces():
+            first, end = np.searchsorted(wanted, [begin, begin + len(piece)])
+            found.append(piece.gather(wanted[first:end] - begin))
+        return pl.concat(found).gather(place)
+
+    def _pieces(self) -> Iterator[tuple[int, pl.Series]]:
+        """Yield the first row and the names of pieces of the file."""
+        begin = 0
         with pq.ParquetFile(self.file) as file:
             for batch in file.iter_batches(NAMES_AT_ONCE, columns=["name"]):
-                yield pl.Series("name", batch["name"])
+                yield begin, pl.Series("name", batch["name"])
+                begin += len(batch)

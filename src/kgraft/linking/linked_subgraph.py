@@ -16,6 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
+from kgraft.system.arrays import pieces_of
 
 KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
@@ -135,15 +136,18 @@ def _distance(background: JointGraph, linked: NDArray[np.bool_], limit: int) -> 
 
     0: both ends are linked; 1: one is; ``n``: an end is an end of a fact at distance ``n - 1``.
     """
-    heads, tails = background.triples[:, 0], background.triples[:, 2]
     distance = np.full(len(background.triples), -1, dtype=np.int16)
-    distance[linked[heads] & linked[tails]] = 0
     reached = linked.copy()
-    for hop in range(1, limit + 1):
-        new = (distance < 0) & (reached[heads] | reached[tails])
-        distance[new] = hop
-        reached[heads[new]] = True
-        reached[tails[new]] = True
+    for hop in range(limit + 1):
+        within, begin = reached.copy(), 0
+        for piece in pieces_of(background.triples):
+            ends = piece[:, [0, 2]]
+            own = distance[begin : begin + len(piece)]
+            begin += len(piece)
+            is_near = within[ends].any(axis=1) if hop else within[ends].all(axis=1)
+            new = is_near & (own < 0)
+            own[new] = hop
+            reached[ends[new]] = True
     return distance
 
 
@@ -189,8 +193,8 @@ def _cut(
     given = background.confidence
     graph = KnowledgeGraph(
         source,
-        Vocabulary(part.entities.names.gather(own_entities)),
-        Vocabulary(part.relations.names.gather(own_relations)),
+        Vocabulary(part.entities.gather(own_entities)),
+        Vocabulary(part.relations.gather(own_relations)),
         chosen,
         labels=None if part.labels is None else part.labels.gather(own_entities),
         known_false=false[(false >= 0).all(axis=1)],
