@@ -44,6 +44,7 @@ OF_SHOP = {
     "../README.md": ("target ", "$ kgraft explain", "pip install"),
     "updating.md": (),
     "many-targets.md": (),
+    "preparing.md": ("pip install",),
     "gpu.md": (),
     "grafting.md": ("entities: ",),
     "tracking.md": (),

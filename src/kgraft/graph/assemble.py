@@ -96,8 +96,7 @@ def assemble(
         attributes = _moved_attributes(attributes, taken)
         entities, relations = taken.entities, taken.relations
     masks = np.split(is_fact, ends)
-    facts = facts if is_fact.all() else facts[is_fact]
-    ends = np.cumsum([mask.sum() for mask in masks])[:-1]
+    ends, facts = np.cumsum([x.sum() for x in masks])[:-1], _masked(facts, is_fact)
     keys, false_keys, false = _keys(facts, false[(false >= 0).all(axis=1)])
     if (both := _is_in(false_keys, keys)).any():
         raise _contradiction(false[both.argmax()], (entities, relations), known_false, given, taken)
@@ -106,8 +105,8 @@ def assemble(
     duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
     for split, repeats in _repeats(number, kept).items():
         first = _named(triples[split][repeats.argmax()], entities, relations)
-        place = int(np.flatnonzero(masks[SPLITS.index(split)])[repeats.argmax()])
-        warn_of_repeats(name, split, int(repeats.sum()), first, *_origin(given[split], place))
+        where = _first_place(repeats, masks[SPLITS.index(split)], given[split])
+        warn_of_repeats(name, split, int(repeats.sum()), first, *where)
         kept[split] &= ~repeats
     return KnowledgeGraph(
         name,
@@ -127,8 +126,13 @@ def _of_splits(
     triples: Mapping[str, Triples], kept: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[Triples, Triples, Triples]:
     """Return the facts of train, valid and test that are kept."""
-    train, valid, test = (x if kept[y].all() else x[kept[y]] for y, x in triples.items())
+    train, valid, test = (_masked(x, kept[split]) for split, x in triples.items())
     return train, valid, test
+
+
+def _masked(facts: Triples, mask: NDArray[np.bool_]) -> Triples:
+    """Return the masked facts, without a copy where all are."""
+    return facts if mask.all() else facts[mask]
 
 
 def _repeats(
@@ -216,6 +220,13 @@ def _origin(pieces: Sequence[FactRows], place: int) -> tuple[Path | None, int | 
             return piece.path, None if piece.lines is None else int(piece.lines[place])
         place -= len(piece.triples)
     raise IndexError(place)
+
+
+def _first_place(
+    repeats: NDArray[np.bool_], is_fact: NDArray[np.bool_], pieces: Sequence[FactRows]
+) -> tuple[Path | None, int | None]:
+    """Return file and line of the first fact of a mask over those of a split that are facts."""
+    return _origin(pieces, int(np.flatnonzero(is_fact)[repeats.argmax()]))
 
 
 def _check_taken(

@@ -143,7 +143,7 @@ class _Attempt:
         paths = [*(path for _, path in self._files), *self._source.attributes]
         total = sum(path.stat().st_size for path in paths if path.exists())
         self._how.listener.begin(f"reading {self._source.name}", total)
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         coded = ["split", "file", "relation", "confidence"]
         with pq.ParquetWriter(
             self._place / "facts.parquet", _FACTS, use_dictionary=coded, compression="zstd"
@@ -175,9 +175,9 @@ class _Attempt:
                 columns["line"] = rows.lines.to_arrow()
             writer.write_table(pa.table(columns, schema=_FACTS))
             is_given &= rows.confidence is not None or rows.stated_as_text
-            if time.monotonic() - self._told > TELL_EVERY:
+            if time.monotonic() - self._reported > TELL_EVERY:
                 self._how.listener.tell(f"{self._n_facts:,} facts")
-                self._told = time.monotonic()
+                self._reported = time.monotonic()
         if not is_given:  # See ``agreed``.
             self._certain.append(number)
 
