@@ -12,7 +12,10 @@ carrying
     Steps take turns with those of a small graph, of ``--small`` facts; ``rate_of_small_graph`` is
     the median ratio of examples a second, sampling included.
 cutting
-    A student's beginning: the teacher loaded, and a target's linked subgraph cut out of it.
+    A student's beginning: the teacher loaded, all but its vectors, as ``retrain`` does, and a
+    target's linked subgraph cut out of it.
+
+With ``--prepared 1`` the collection is prepared first (``kgraft prepare``), and read from there.
 
 ``peak_rss_gib`` is the larger peak of the last two.
 """
@@ -40,6 +43,7 @@ from kgraft.io.source import GraphSource
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.model.directory import save_model
 from kgraft.pipeline.embeddings import EmbeddingTask
+from kgraft.pipeline.prepare import prepare
 from kgraft.pipeline.pretrain import pretraining_task
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
@@ -168,10 +172,18 @@ def carrying(large: Path, small: Path, asked: Namespace) -> dict[str, Any]:
     return {**taught(collection, small, place, asked, stages), "stages": stages.found}
 
 
+def preparing(large: Path, place: Path, asked: Namespace) -> dict[str, Any]:
+    """Prepare a collection, and return the speed."""
+    shutil.rmtree(place, ignore_errors=True)
+    seconds, _ = timed(partial(prepare, large, place, threads=asked.threads, memory=2 << 30))
+    return {"seconds": round(seconds, 2), "peak_rss_gib": peak_gib()}
+
+
 def cutting(large: Path, asked: Namespace) -> dict[str, Any]:
     """Load the teacher, as ``retrain`` does, and cut a target's subgraph out of it."""
     stages = Stages()
-    teacher = stages.measure("load", partial(kgraft.load_model, asked.work / TEACHER))
+    load = partial(kgraft.load_model, asked.work / TEACHER, lazy=True)
+    teacher = stages.measure("load", load)
     collection = kgraft.read_collection(large, teacher.graph.graphs())
     links = teacher.graph.translate_links(collection.links, collection.graphs)
     cut = partial(connect, collection.target_graph, links, teacher.graph, mode=asked.mode)
@@ -190,9 +202,14 @@ def measured(asked: Namespace) -> dict[str, Any]:
         if not (place / "background.nt").exists():
             shutil.rmtree(place, ignore_errors=True)
             apart(make, triples, place, asked)
+    prepared = {}
+    if asked.prepared:
+        place = asked.work / "prepared"
+        prepared["preparing"] = apart(preparing, places[0], place, asked)
     files = {"parquet": f"{BACKGROUND}-train.parquet", "ntriples": "background.nt"}
     read = {name: apart(reading, places[0] / file) for name, file in files.items()}
-    carried, cut = apart(carrying, *places, asked), apart(cutting, places[0], asked)
+    large = place if asked.prepared else places[0]
+    carried, cut = apart(carrying, large, places[1], asked), apart(cutting, large, asked)
     stages = {**carried.pop("stages"), **cut.pop("stages")}
     return {
         **carried,
@@ -200,6 +217,7 @@ def measured(asked: Namespace) -> dict[str, Any]:
         "peak_rss_gib": max(stage["peak_rss_gib"] for stage in stages.values()),
         "stages": stages,
         "reading": read,
+        **prepared,
     }
 
 
@@ -217,6 +235,7 @@ def options() -> ArgumentParser:
         steps=500,
         rounds=(5, "turns that steps are done in"),
         queries=1_000,
+        prepared=(0, "1: prepare the collection first"),
     )
     parser.add_argument("--work", type=Path, required=True, help="directory for the collections")
     return parser

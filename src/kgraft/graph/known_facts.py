@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kgraft.graph.grouped_index import LARGEST, GroupedIndex, Ints
-from kgraft.graph.knowledge_graph import Triples, as_triples
+from kgraft.graph.knowledge_graph import Triples, as_triples, no_triples
 
 Ids = Ints
 
@@ -51,8 +51,8 @@ class KnownFacts:
     """
 
     def __init__(self, *triples: ArrayLike) -> None:
-        given = [as_triples(x) for x in triples]
-        facts = given[0] if len(given) == 1 else np.concatenate([as_triples(()), *given])
+        given = [_as_rows(x) for x in triples] or [no_triples()]
+        facts = given[0] if len(given) == 1 else np.concatenate(given)
         if facts.size and facts.min() < 0:
             raise ValueError("entity and relation ids are not negative")
         self._sides: dict[Side, GroupedIndex] = {
@@ -114,6 +114,14 @@ class KnownFacts:
         numbers = np.repeat(np.arange(len(index)) * self._n_tails, np.diff(index.starts))
         numbers += index.members
         return numbers
+
+
+def _as_rows(values: ArrayLike) -> Triples:
+    """Return facts as they are, if they are an array of whole numbers ``(n, 3)``, else as one."""
+    is_array = isinstance(values, np.ndarray) and values.dtype.kind == "i" and values.ndim == 2
+    if is_array and values.shape[1] == 3:  # type: ignore[union-attr]
+        return values  # type: ignore[return-value]
+    return as_triples(values)
 
 
 def _by_query(facts: Triples, side: Side) -> GroupedIndex:

@@ -198,14 +198,15 @@ def make_sampler(
         weights: Weight of each fact, ``(n,)``, 0 leaves one out; by default 1.
         pseudo_facts: Facts that rules infer.
     """
-    fact_weights = np.ones(len(graph.triples)) if weights is None else weights
-    used = fact_weights > 0
+    triples, sources, own = graph.triples, graph.triple_sources, weights
+    if own is not None and not (used := own > 0).all():
+        triples, sources, own = triples[used], sources[used], own[used]
     return TripleSampler(
-        graph.triples[used],
+        triples,
         n_entities,
         graph.n_relations,
-        sources=graph.triple_sources[used],
-        weights=fact_weights[used],
+        sources=sources,
+        weights=own,
         pseudo_facts=pseudo_facts,
         known_false=false_facts(graph, weights, n_entities),
         path_length=training.path_length,

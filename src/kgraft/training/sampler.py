@@ -61,7 +61,9 @@ class TripleSampler:
         seed: int,
     ) -> None:
         first = first_of_each(triples)
-        self.facts = triples[first].astype(smallest_ints(max(n_entities, n_relations)))
+        self.facts = np.empty((len(first), 3), dtype=smallest_ints(max(n_entities, n_relations)))
+        for column in range(3):
+            self.facts[:, column] = triples[first, column]
         self._n_relations = n_relations
         self._pseudo_facts = pseudo_facts
         self._known_false = no_triples() if known_false is None else known_false
@@ -85,8 +87,10 @@ class TripleSampler:
         An entity is one as an end of a sampled fact, or as a negative.
         """
         size = self._n_entities
-        ends, total = self.facts[:, ::2].reshape(-1), float(len(self.facts))
-        expected = np.bincount(ends, minlength=size).astype(np.float64)
+        total = float(len(self.facts))
+        heads, _, tails = self.facts.T
+        counts = np.bincount(heads, minlength=size) + np.bincount(tails, minlength=size)
+        expected = counts.astype(np.float64)
         if self._pseudo_facts is not None:
             for ends in self._pseudo_facts.triples[:, ::2].T:
                 expected += np.bincount(ends, self._pseudo_facts.probabilities, size)

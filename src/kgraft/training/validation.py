@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from kgraft.evaluation.ranking import rank
 from kgraft.evaluation.ranks import Ranks, concatenate, measure
+from kgraft.graph.grouped_index import smallest_ints
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts, Side
 from kgraft.graph.vocabulary import Rows
-from kgraft.linking.joint_graph import JointGraph
+from kgraft.linking.joint_graph import JointGraph, JointSource
 from kgraft.model.kge import KgeModel
 from kgraft.settings import TrainingSettings
+from kgraft.system.arrays import pieces_of
 
 LOOK_FACTS = 2_000
 """Validation facts that an epoch is chosen by; ensemble and calibration take all of a sample."""
@@ -118,11 +120,22 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
     chosen = np.random.default_rng(seed).permutation(len(graph.valid))[:size]
     confidence = graph.confidence.get("valid")
     false = np.random.default_rng(seed).permutation(len(graph.known_false))[:size]
+    train, valid = (_joint_rows(part, x, joint) for x in (graph.train, graph.valid))
     return ValidationSample(
         part.joint(graph.valid[chosen]),
-        KnownFacts(part.joint(graph.train), part.joint(graph.valid)),
-        KnownFacts(part.joint(graph.train)),
+        KnownFacts(train, valid),
+        KnownFacts(train),
         part.entity_rows,
         part.joint(graph.known_false[false]),
         None if confidence is None else confidence[chosen],
     )
+
+
+def _joint_rows(part: JointSource, facts: Triples, joint: JointGraph) -> Triples:
+    """Return facts in joint rows, ``(n, 3)``, in the smallest type, made piece by piece."""
+    kind = smallest_ints(max(joint.n_entities, joint.n_relations))
+    found, begin = np.empty(facts.shape, dtype=kind), 0
+    for piece in pieces_of(facts):
+        found[begin : begin + len(piece)] = part.joint(piece)
+        begin += len(piece)
+    return found
