@@ -17,6 +17,9 @@ Column = NDArray[np.integer[Any]]
 
 LARGEST = np.iinfo(np.int64).max
 
+TAKEN_APART = 1 << 20
+"""Numbers of pairs that are taken apart at once."""
+
 SIEVE_BITS = 22
 """Maximum bits of a key by which absent keys are recognized without a search."""
 
@@ -64,14 +67,11 @@ class GroupedIndex:
         members = np.arange(len(keys)) if values is None else values
         n_values = int(members.max(initial=-1)) + 1
         keys, members = _sorted_pairs(keys, members, n_values)
-        starts = np.flatnonzero(changes(keys))
-        kept = smallest_ints(len(keys) + 1)
-        return cls(
-            sizes,
-            keys[starts],
-            np.append(starts, len(keys)).astype(kept),
-            members.astype(smallest_ints(n_values)),
-        )
+        new = changes(keys)
+        starts = np.empty(int(new.sum()) + 1, dtype=smallest_ints(len(keys) + 1))
+        starts[:-1], starts[-1] = np.flatnonzero(new), len(keys)
+        members = members.astype(smallest_ints(n_values), copy=False)
+        return cls(sizes, keys[new], starts, members)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -279,4 +279,8 @@ def _sorted_pairs(keys: Ints, values: Column, n_values: int) -> tuple[Ints, Ints
     if not new.all():
         keys = keys[new]
     del new
-    return quotient_and_rest(keys, max(n_values, 1))
+    members = np.empty(len(keys), dtype=smallest_ints(n_values))
+    for start in range(0, len(keys), TAKEN_APART):
+        piece = keys[start : start + TAKEN_APART]
+        piece[:], members[start : start + TAKEN_APART] = quotient_and_rest(piece, max(n_values, 1))
+    return keys, members

@@ -39,9 +39,11 @@ class AnswerIndex:
             values=np.concatenate([tails, heads]),
             sizes=(n_entities, 2 * n_relations),
         )
+        starts = np.empty(len(index.starts) + 1, dtype=np.int64)
+        starts[:-1], starts[-1] = index.starts, index.starts[-1]
         return cls(
             torch.from_numpy(np.append(index.keys, LARGEST)),
-            torch.from_numpy(np.append(index.starts, index.starts[-1]).astype(np.int64)),
+            torch.from_numpy(starts),
             torch.from_numpy(index.members),
             2 * n_relations,
         )

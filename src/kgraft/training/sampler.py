@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kgraft.graph.grouped_index import first_of_each, smallest_ints
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.rules.pseudo_facts import PseudoFacts
+from kgraft.system.arrays import release
 from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch, SampledBatch
 from kgraft.training.collator import BatchCollator
@@ -69,8 +70,10 @@ class TripleSampler:
         self._known_false = no_triples() if known_false is None else known_false
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
         self._sources = origin[first]
-        values = np.ones(len(triples)) if weights is None else weights
-        self._weights = values[first].astype(np.float32)
+        self._weights = np.ones(len(first), dtype=np.float32)
+        if weights is not None:
+            self._weights[:] = weights[first]
+        release(triples, origin)
         self._walker = Walker(triples, origin, n_entities, n_relations) if path_length > 1 else None
         self._path_length = path_length
         self._n_entities = n_entities

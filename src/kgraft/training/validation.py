@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class ValidationSample:
     Args:
         facts: int64 ``(n, 3)``.
         known: The graph's training and validation facts.
-        stated: The graph's training facts.
+        index_stated: Returns the graph's training facts, see ``stated``.
         candidates: The rows of its entities.
         known_false: A sample of the facts that it knows to be false, at most as many as ``facts``.
         confidence: Of each fact, ``(n,)``; None where all are certain.
@@ -38,10 +39,15 @@ class ValidationSample:
 
     facts: Triples
     known: KnownFacts
-    stated: KnownFacts
+    index_stated: Callable[[], KnownFacts]
     candidates: Rows
     known_false: Triples = field(default_factory=no_triples)
     confidence: NDArray[np.float64] | None = None
+
+    @cached_property
+    def stated(self) -> KnownFacts:
+        """The graph's training facts; a teacher does without, and without their memory."""
+        return self.index_stated()
 
     def first(self, size: int) -> ValidationSample:
         """Return the sample of the first facts."""
@@ -124,7 +130,7 @@ def _sample(joint: JointGraph, graph: KnowledgeGraph, share: float, seed: int) -
     return ValidationSample(
         part.joint(graph.valid[chosen]),
         KnownFacts(train, valid),
-        KnownFacts(train),
+        lambda: KnownFacts(_joint_rows(part, graph.train, joint)),
         part.entity_rows,
         part.joint(graph.known_false[false]),
         None if confidence is None else confidence[chosen],
