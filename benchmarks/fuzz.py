@@ -46,7 +46,8 @@ MOST_CRASHES = 50
 
 def work(asked: Namespace) -> None:
     """Read inputs of one reader, and append crashes to a file, one a line."""
-    from readers import READERS, quietly
+    from more_readers import READERS
+    from readers import quietly
 
     reader = READERS[asked.readers[0]]
     scratch = asked.work
@@ -157,7 +158,7 @@ def fuzz_all(asked: Namespace) -> Iterator[dict[str, Any]]:
 
 def keep(asked: Namespace) -> None:
     """Write an input to a directory, for inspection."""
-    from readers import READERS
+    from more_readers import READERS
 
     with tempfile.TemporaryDirectory() as scratch:
         reader = READERS[asked.readers[0]]
@@ -189,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.keep is not None:
         keep(asked)
         return
-    from readers import READERS
+    from more_readers import READERS
 
     asked.readers = asked.readers or list(READERS)
     if unknown := set(asked.readers) - READERS.keys():

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 
@@ -111,3 +112,39 @@ def with_true_manifest(files: Files) -> Files:
         return {**files, "manifest.json": json.dumps(manifest).encode()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return files
+
+
+def changed_json(seeds: Sequence[Files], draw: Random, words: Sequence[bytes]) -> Files:
+    """Return one of the seeds, files of JSON, with a value changed; seldom damaged as bytes are."""
+    files = dict(draw.choice(seeds))
+    name = draw.choice(sorted(files))
+    try:
+        value = json.loads(files[name])
+        for _ in range(draw.choice((1, 1, 1, 2, 3))):
+            value = _changed_value(value, draw, words)
+        return files | {name: json.dumps(value).encode()[:LONGEST]}
+    except ValueError:
+        return files
+
+
+def _changed_value(value: Any, draw: Random, words: Sequence[bytes]) -> Any:
+    """Change a random part of a value."""
+    if isinstance(value, dict | list) and value and draw.random() < 0.9:
+        keys = sorted(value) if isinstance(value, dict) else range(len(value))
+        key = draw.choice(keys)
+        changed: Any = value.copy()
+        way = draw.random()
+        if way < 0.05:
+            del changed[key]
+        elif way < 0.1 and isinstance(changed, list):
+            changed += [changed[key]] * draw.choice((1, 2, 300))
+        else:
+            changed[key] = _changed_value(value[key], draw, words)
+        return changed
+    if isinstance(value, str) and draw.random() < 0.8:
+        text = value.encode()
+        return _damaged(text, text, draw, words).decode("utf-8", "replace")
+    word = draw.choice(words).decode("utf-8", "replace")
+    return draw.choice(
+        (None, True, 0, -1, 1 << 70, 1e300, 0.5, "", word, [], {}, [value], {"x": value}, [[[]]])
+    )

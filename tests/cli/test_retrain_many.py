@@ -47,7 +47,15 @@ def results(told: Result) -> dict[str, Any]:
 
 
 def test_each_student_is_made_once(targets: Path, teacher: Path, tmp_path: Path) -> None:
-    words = ("retrain-many", targets, "--teacher", teacher, "-o", tmp_path / "students")
+    words = (
+        "retrain-many",
+        targets,
+        "--teacher",
+        teacher,
+        "-o",
+        tmp_path / "students",
+        "--allow-outside",
+    )
     made = run(*words, "--workers", "2", "--threads", "1")
     assert made.exit_code == 0, made.output
     assert "[3/3]" in made.output
@@ -73,7 +81,15 @@ def test_one_that_fails_stops_no_other(targets: Path, teacher: Path, tmp_path: P
     broken = tmp_path / "broken.tsv"
     broken.write_text("a\tr1\n")
     targets.write_text(targets.read_text() + f'[[target]]\ndata = "{broken}"\n')
-    words = ("retrain-many", targets, "--teacher", teacher, "-o", tmp_path / "students")
+    words = (
+        "retrain-many",
+        targets,
+        "--teacher",
+        teacher,
+        "-o",
+        tmp_path / "students",
+        "--allow-outside",
+    )
     told = run(*words)
     assert told.exit_code == 1
     assert "broken: failed after" in told.output
@@ -90,7 +106,15 @@ def test_a_stopped_list_goes_on(targets: Path, teacher: Path, tmp_path: Path) ->
     out = tmp_path / "students"
     text = targets.read_text().replace("training.epochs=1", "training.epochs=400")
     targets.write_text(text.replace("training.min_steps=0", "training.patience=400"))
-    words = ["retrain-many", str(targets), "--teacher", str(teacher), "-o", str(out)]
+    words = [
+        "retrain-many",
+        str(targets),
+        "--teacher",
+        str(teacher),
+        "-o",
+        str(out),
+        "--allow-outside",
+    ]
     command = [sys.executable, "-m", "kgraft", *words, "--workers", "2", "--threads", "1"]
     for stop in (signal.SIGTERM, signal.SIGKILL):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -172,7 +196,8 @@ def test_a_student_depends_on_its_files_and_its_teacher(
     targets: Path, collection: Path, teacher: Path, tmp_path: Path
 ) -> None:
     def prints() -> dict[str, str]:
-        return {x.name: x.fingerprint for x in read_work(targets, str(teacher), tmp_path / "out")}
+        found = read_work(targets, str(teacher), tmp_path / "out", allow_outside=True)
+        return {x.name: x.fingerprint for x in found}
 
     before, links = prints(), collection.with_name("links.tsv")
     text = links.read_text()
@@ -182,5 +207,57 @@ def test_a_student_depends_on_its_files_and_its_teacher(
     finally:
         links.write_text(text)
     assert {x for x in before if before[x] != changed[x]} == {"one", "two"}
-    other = {x.name: x.fingerprint for x in read_work(targets, "other", tmp_path / "out")}
+    found = read_work(targets, "other", tmp_path / "out", allow_outside=True)
+    other = {x.name: x.fingerprint for x in found}
     assert all(other[x] != before[x] for x in before)
+
+
+@pytest.mark.parametrize("key", ["data", "links", "settings"])
+@pytest.mark.parametrize("way", ["up", "absolute", "link"])
+def test_a_list_names_files_below_its_directory_unless_its_user_allows_more(
+    tmp_path: Path, key: str, way: str
+) -> None:
+    here, other = tmp_path / "here", tmp_path / "other.tsv"
+    here.mkdir()
+    for path in (other, here / "a.tsv"):
+        path.write_text("a\tr\tb\n")
+    (here / "link.tsv").symlink_to(other)
+    named = {"up": "../other.tsv", "absolute": str(other), "link": "link.tsv"}[way]
+    settings = f"settings = '{named}'\n" if key == "settings" else ""
+    data = named if key == "data" else "a.tsv"
+    links = f"links = ['{named}']\n" if key == "links" else ""
+    file = here / "targets.toml"
+    file.write_text(f"{settings}[[target]]\ndata = '{data}'\nname = 'x'\n{links}")
+    with pytest.raises(DataError, match=r"targets.toml, line [12]: .*lies outside .*allow-outside"):
+        read_work(file, "teacher", tmp_path / "out")
+    [task] = read_work(file, "teacher", tmp_path / "out", allow_outside=True)
+    assert "--allow-outside" in task.words
+
+
+def test_collections_of_a_list_keep_to_their_directories_too(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("a\tr\tb\n")
+    file = tmp_path / "targets.toml"
+    file.write_text('[[target]]\ndata = "a.tsv"\n')
+    [task] = read_work(file, "teacher", tmp_path / "out")
+    assert "--allow-outside" not in task.words
+
+
+def test_a_file_that_looks_like_an_option_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("--allow-outside").write_text("a\tr\tb\n")
+    Path("targets.toml").write_text('[[target]]\nname = "x"\ndata = "--allow-outside"\n')
+    [task] = read_work(Path("targets.toml"), "teacher", Path("out"))
+    assert task.words[1] == "./--allow-outside"
+
+
+def test_a_base_that_leads_back_ends(tmp_path: Path) -> None:
+    for name, base in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'base = "{base}.toml"\n')
+    file = tmp_path / "targets.toml"
+    file.write_text('[[target]]\ndata = "a.toml"\n')
+    assert len(read_work(file, "teacher", tmp_path / "out")) == 1
+    file.write_text('[[target]]\ndata = ".."\n')
+    with pytest.raises(DataError, match="line 1: this has no name"):
+        read_work(file, "teacher", tmp_path / "out", allow_outside=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from urllib.request import Request
 
 import pyoxigraph as ox
 import pytest
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 from kgraft.cli.main import app
 from kgraft.errors import DataError, KgraftError
 from kgraft.io.read_graph import read_graph
-from kgraft.io.sparql_endpoint import fetch
+from kgraft.io.sparql_endpoint import _SameHost, fetch
 
 IRI = "http://x.org/"
 N = 57
@@ -129,6 +131,58 @@ def test_what_is_no_answer(tmp_path: Path, status: int, body: bytes, message: st
         pytest.raises(DataError, match=message),
     ):
         fetch(address, tmp_path / "x.nt", interval=0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_within_the_host_is_followed_with_the_query(tmp_path: Path, status: int) -> None:
+    made, calls = answering(store()), 0
+
+    def moved(query: str) -> tuple[int, dict[str, str], bytes]:
+        nonlocal calls
+        calls += 1
+        return (status, {"Location": "/other"}, b"") if calls % 2 else made(query)
+
+    with serving(moved) as address:
+        assert fetch(address, tmp_path / "x.nt", interval=0).facts == N + 1
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_to_elsewhere_is_not_followed(tmp_path: Path, status: int) -> None:
+    asked: list[str] = []
+
+    def other(query: str) -> tuple[int, dict[str, str], bytes]:
+        asked.append(query)
+        return 200, {}, b""
+
+    with serving(other) as there:
+        for place in (there, "http://localhost:1/x", "file:///etc/passwd", "ftp://127.0.0.1/x"):
+            with (
+                serving(lambda _, place=place: (status, {"Location": place}, b"")) as address,
+                pytest.raises(DataError, match=r"another host, port or scheme|refuses the query"),
+            ):
+                fetch(address, tmp_path / "x.nt", interval=0)
+    assert asked == []
+    assert not (tmp_path / "x.nt").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "is_followed"),
+    [
+        ("https://a.org/y", True),
+        ("http://a.org/y", False),
+        ("https://a.org:8443/y", False),
+        ("https://b.org/x", False),
+        ("https://a.org.b.org/x", False),
+    ],
+)
+def test_a_query_never_goes_on_over_a_weaker_scheme(place: str, is_followed: bool) -> None:
+    first = Request("https://a.org/x", b"query=1", {"Accept": "x"})
+    follow = partial(_SameHost().redirect_request, first, None, 307, "", {}, place)
+    if is_followed:
+        assert (follow().full_url, follow().data) == (place, b"query=1")
+    else:
+        with pytest.raises(DataError, match="another host, port or scheme"):
+            follow()
 
 
 def test_an_endpoint_without_offsets(tmp_path: Path) -> None:

@@ -188,6 +188,42 @@ def _pbg_without_names(place: Path) -> Written:
     return path, None
 
 
+def _pbg_elsewhere(way: str) -> Callable[[Path], Written]:
+    """Return a writer of a checkpoint whose vectors are in another file, or are no data set."""
+
+    def make(place: Path) -> Written:
+        shape, other = ROWS.shape, place.parent / f"{way}.h5"
+        with h5py.File(other, "w") as file:
+            file["embeddings"] = ROWS.astype("<f4")
+        with h5py.File(place / "embeddings_all_0.v1.h5", "w") as file:
+            if way == "linked":
+                file["embeddings"] = h5py.ExternalLink(str(other), "embeddings")
+            elif way == "softly":
+                file["other"] = h5py.ExternalLink(str(other), "embeddings")
+                file["embeddings"] = h5py.SoftLink("/other")
+            elif way == "virtual":
+                layout = h5py.VirtualLayout(shape, "<f4")
+                layout[:] = h5py.VirtualSource(other, "embeddings", shape)
+                file.create_virtual_dataset("embeddings", layout)
+            elif way == "external":
+                raw = [(str(other), 0, ROWS.size * 4)]
+                file.create_dataset("embeddings", shape, "<f4", external=raw)
+            else:
+                file.create_group("embeddings")
+        (place / "entity_names_all_0.json").write_text(json.dumps(NAMES))
+        return place, None
+
+    return make
+
+
+@pytest.mark.parametrize("way", ["linked", "softly", "virtual", "external", "group"])
+def test_vectors_are_read_from_the_file_itself(way: str, tmp_path: Path) -> None:
+    (tmp_path / "pbg").mkdir()
+    path, _ = _pbg_elsewhere(way)(tmp_path / "pbg")
+    with pytest.raises(DataError, match=r"no data set called embeddings of its own"):
+        read_vectors(path)
+
+
 @pytest.mark.parametrize(
     ("made", "expected"),
     [

@@ -23,7 +23,12 @@ from kgraft.querying.entity_linking import QuestionLinker
 from kgraft.querying.path_ranker import LearnedPaths, learn_paths
 from kgraft.querying.pattern import QueryError
 from kgraft.querying.question_pairs import QuestionPair, read_pairs
-from kgraft.querying.questions import QuestionAnswers, is_question, learn_questions
+from kgraft.querying.questions import (
+    QuestionAnswers,
+    is_question,
+    learn_questions,
+    question_asker,
+)
 from kgraft.querying.relation_paths import StatedPaths, path_steps
 from kgraft.settings import TrainSettings
 
@@ -257,6 +262,14 @@ def test_short_and_filling_words_are_names_only_as_they_are_written(model: Train
     with pytest.raises(KgraftError, match="named in the question"):
         linker.link("Them is in them")
     assert linker.link("the currency there", "sylvania").rest == "the currency there"
+
+
+def test_a_question_whose_entity_is_not_found_in_time_is_given_up(model: TrainedModel) -> None:
+    words = " ".join(f"word{n}" for n in range(100))
+    with pytest.raises(KgraftError, match="the question takes too long"):
+        question_asker(model).ask(words, seconds=-1)
+    with pytest.raises(KgraftError, match="the question has 1,001 characters"):
+        model.ask("what is " + "x" * 993)
 
 
 def test_steps_of_paths_may_have_slashes() -> None:

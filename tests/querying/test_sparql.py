@@ -131,3 +131,22 @@ def test_damaged_queries_are_read_or_refused() -> None:
                 text[place : place + draw.randint(0, 2)] = draw.choice(signs)
         with suppress(KgraftError):
             read_query("".join(text), Anything())
+
+
+def test_many_undeclared_prefixes_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rdflib.plugins.sparql import algebra
+
+    calls, translate = [], algebra.translateQuery
+    counted = lambda *args, **more: calls.append(0) or translate(*args, **more)  # noqa: E731
+    monkeypatch.setattr(algebra, "translateQuery", counted)
+    names = ", ".join(f"pre{n}.x-y:e{n}" for n in range(200))
+    asked = f"PREFIX own: <http://a.org/> SELECT ?x {{ ?x :r0 ?y FILTER(?x IN ({names})) }}"
+
+    class Kept(Numbered):
+        def entity(self, text: str, own: bool) -> int:
+            assert not own
+            return int(text.removeprefix("pre").partition(".")[0])
+
+    (branch,) = read_query(asked, Kept()).branches
+    assert branch.allowed[0].rows == tuple((n,) for n in range(200))
+    assert len(calls) == 1

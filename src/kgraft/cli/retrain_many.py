@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kgraft.cli.console import out, print_json, say, table, writing
-from kgraft.cli.options import TeacherOption
+from kgraft.cli.options import AllowOutsideOption, TeacherOption
 from kgraft.errors import KgraftError, counted
 from kgraft.system.cores import usable_cores
 from kgraft.system.messages import lost_output_allowed, report_errors
@@ -54,6 +54,7 @@ def retrain_many(
     directory: StudentsOption,
     workers: WorkersOption = 1,
     threads: ThreadsOption = None,
+    allow_outside: AllowOutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Re-train or graft a student for each target of a list; the same command goes on.
@@ -73,7 +74,7 @@ def retrain_many(
                 say(f"[{len(results)}/{len(tasks)}] {result.name}: {result.line}")
 
     with report_errors("The same command goes on from here."):
-        tasks = read_work(targets, str(teacher), directory)
+        tasks = read_work(targets, str(teacher), directory, allow_outside=allow_outside)
         own = threads or max(1, usable_cores() // workers)
         with writing(directory / ".work"):
             results_in_order = run_tasks(tasks, workers=workers, threads=own, finished=finished)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -35,6 +35,7 @@ from kgraft.io.collection_file import (
     parse_tables,
     placed,
 )
+from kgraft.io.outside import is_outside, outside
 from kgraft.model.manifest import MANIFEST
 from kgraft.system.files import read_text
 from kgraft.system.outputs import exclusive_lock, lock_of, run_of, write_atomically
@@ -176,12 +177,18 @@ class Result:
         return f"{shown}, validation MRR {100 * self.validation_mrr:.1f}"
 
 
-def read_work(path: Path, teacher: str, out: Path) -> list[Task]:
+def read_work(path: Path, teacher: str, out: Path, *, allow_outside: bool = False) -> list[Task]:
     """Read a file of targets; paths in it begin at its directory.
 
+    Args:
+        path: The file.
+        teacher: The teacher of all.
+        out: Directory of the students.
+        allow_outside: Whether the list, and collections in it, may name files elsewhere.
+
     Raises:
-        DataError: With the line, if it is not well-formed, a key is wrong, two students have one
-            name, or there is no such data.
+        DataError: With the line, if it is not well-formed, a key is wrong, a student has no name
+            or that of another, there is no such data, or a file lies outside.
     """
     text = read_text(path)
     work = parse_tables(WorkFile, path, text, TABLES)
@@ -191,22 +198,34 @@ def read_work(path: Path, teacher: str, out: Path) -> list[Task]:
         line = line_of(text, "target", number)
         if not own.data.exists():
             raise DataError(f"there is no {own.data}", remedy="Mend 'data'", path=path, line=line)
-        if own.called in tasks:
+        named = [own.data, *(path.parent / x for x in (*own.links, *_settings(work)))]
+        for file in () if allow_outside else named:
+            if is_outside(file, path.parent):
+                raise outside(f"{file} lies outside of this list's directory", path, line)
+        if not own.called or own.called in tasks:
             raise DataError(
-                f"two students are called {own.called!r}",
+                f"two students are called {own.called!r}" if own.called else "this has no name",
                 remedy="Give one of them a 'name'",
                 path=path,
                 line=line,
             )
-        tasks[own.called] = _task(own, work, path.parent, teacher, out)
+        task = _task(own, work, path.parent, teacher, out)
+        words = (*task.words, "--allow-outside") if allow_outside else task.words
+        tasks[own.called] = replace(task, words=words)
     return list(tasks.values())
+
+
+def _settings(work: WorkFile) -> list[Path]:
+    return [] if work.settings is None else [work.settings]
 
 
 def _task(target: Target, work: WorkFile, base: Path, teacher: str, out: Path) -> Task:
     directory = out / target.called
     graft = target.is_grafted
-    words = ["graft" if graft else "retrain", str(target.data), "--onto" if graft else "--teacher"]
-    words += [teacher, "-o", str(directory), "--allow-outside", "--resume", "--overwrite"]
+    data = str(target.data)
+    data = f".{os.sep}{data}" if data.startswith("-") else data  # Not an option.
+    words = ["graft" if graft else "retrain", data, "--onto" if graft else "--teacher"]
+    words += [teacher, "-o", str(directory), "--resume", "--overwrite"]
     files = [*_files_of(target.data), *(base / x for x in target.links)]
     if target.target is not None:
         words += ["--target", target.target]
@@ -214,9 +233,9 @@ def _task(target: Target, work: WorkFile, base: Path, teacher: str, out: Path) -
         words.append("--no-compare" if graft else "--compare-alone")
     for link in target.links:
         words += ["--links", str(base / link)]
-    if work.settings is not None:
-        words += ["--settings", str(base / work.settings)]
-        files.append(base / work.settings)
+    for settings in _settings(work):
+        words += ["--settings", str(base / settings)]
+        files.append(base / settings)
     for change in (*work.set, *target.set):
         words += ["--set", change]
     print_of = hashlib.sha256(json.dumps(words).encode())
@@ -225,16 +244,16 @@ def _task(target: Target, work: WorkFile, base: Path, teacher: str, out: Path) -
     return Task(target.called, directory, tuple(words), print_of.hexdigest())
 
 
-def _files_of(data: Path) -> list[Path]:
+def _files_of(data: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     """Return the files of a collection, its base and its graphs, of a directory, or of a graph."""
     if data.is_dir():
         return sorted(path for path in data.rglob("*") if path.is_file())
     if data.suffix.lower() != ".toml":
         return [data]
     described = parse_collection_file(data, read_text(data))
-    files = [data]
+    files, here = [data], (*above, data.resolve())
     if described.base is not None and (base := data.parent / described.base).is_file():
-        files += _files_of(base)
+        files += [] if base.resolve() in here else _files_of(base, here)
     for source in described.source.values():
         for value in dict(placed(source, data.parent)).values():
             files += [

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import pyoxigraph as ox
 
@@ -197,7 +197,7 @@ class _Endpoint:
                 "User-Agent": f"kgraft/{version('kgraft')}",
             },
         )
-        with urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
+        with build_opener(_SameHost).open(request, timeout=self.timeout) as answer:
             body = answer.read(LONGEST_ANSWER + 1)
         if len(body) > LONGEST_ANSWER:
             raise DataError(
@@ -215,6 +215,30 @@ class _Endpoint:
                 f"{self.address} gives no results of SPARQL ({error})",
                 remedy="Name the address of the endpoint itself, not of a page about it",
             ) from error
+
+
+class _SameHost(HTTPRedirectHandler):
+    """Follows redirects within a host, with the query again; refuses others, and weaker ones."""
+
+    def redirect_request(
+        self,
+        req: Request,
+        fp: Any,  # noqa: ARG002
+        code: int,  # noqa: ARG002
+        msg: str,  # noqa: ARG002
+        headers: Any,  # noqa: ARG002
+        newurl: str,
+    ) -> Request:
+        """Return the request to follow with."""
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        secured = (here.scheme, there.scheme) == ("http", "https") and not (here.port or there.port)
+        same = (here.scheme, here.port) == (there.scheme, there.port) or secured
+        if not same or here.hostname != there.hostname:
+            raise DataError(
+                f"{req.full_url} sends the query on to {newurl!r}, another host, port or scheme",
+                remedy="Give that address, if you know it",
+            )
+        return Request(newurl, req.data, dict(req.headers))  # noqa: S310 - as the first one
 
 
 def _check(endpoint: str, path: Path, pattern: str) -> None:

@@ -326,12 +326,21 @@ def _pbg(path: Path, names: Path | None) -> Iterator[Block]:
         listed = beside / f"entity_names_{kind}_{part}.json" if beside.is_dir() else beside
         own = _json_names(listed)
         with _located(file), h5py.File(file, "r") as opened:
-            if "embeddings" not in opened:
-                raise DataError(
-                    "it has no data set called embeddings", remedy="Give a checkpoint", path=file
-                )
-            data = opened["embeddings"]
+            data = _own_data(opened, file)
             yield from _with_names(file, _Matrix(data.shape, partial(_h5_rows, data)), own, listed)
+
+
+def _own_data(opened: Any, path: Path) -> Any:
+    """Return the vectors of an HDF5 file that are in the file itself, not in one that it names."""
+    link = opened.get("embeddings", getlink=True) if "embeddings" in opened.keys() else None  # noqa: SIM118
+    data = opened["embeddings"] if type(link).__name__ == "HardLink" else None
+    if not hasattr(data, "shape") or data.is_virtual or data.external:
+        raise DataError(
+            "it has no data set called embeddings of its own",
+            remedy="Give a checkpoint",
+            path=path,
+        )
+    return data
 
 
 def _h5_rows(data: Any, start: int, end: int) -> NDArray[Any]:

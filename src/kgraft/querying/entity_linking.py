@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
-from kgraft.querying.pattern import QueryError
+from kgraft.querying.pattern import QueryError, check_time
 from kgraft.querying.words import FILLERS, normalized
 
 ENTITY: Final = "E"
@@ -34,6 +34,9 @@ SIMILAR: Final = 85
 """Least similarity, of 100, of another spelling of a name."""
 
 _POSSESSIVE: Final = re.compile(r"['\u2019]s\b")
+
+TOO_LONG: Final = "the question takes too long; write the entity's name as the graph has it"
+"""The problem of a question that is given up."""
 
 SHOWN: Final = 3
 """Names that an error shows."""
@@ -82,15 +85,18 @@ class QuestionLinker:
         self._row.pop("", None)
         self._source = names.source
 
-    def link(self, text: str, entity: str | None = None) -> LinkedQuestion:
+    def link(
+        self, text: str, entity: str | None = None, deadline: float | None = None
+    ) -> LinkedQuestion:
         """Return a question with its entity.
 
         Args:
             text: The question.
             entity: The name or label of its entity, where that is known.
+            deadline: Time by ``time.monotonic`` at which to give up.
 
         Raises:
-            QueryError: If the question names no entity.
+            QueryError: If the question names no entity, or it takes too long.
         """
         if len(text) > LONGEST:
             raise QueryError(f"the question has {len(text):,} characters; give it {LONGEST:,}")
@@ -104,7 +110,7 @@ class QuestionLinker:
                 return _linked(text, words, i, j, row)
         if known is not None:
             return LinkedQuestion(text, known, entity or "", text)
-        return self._similar(text, words)
+        return self._similar(text, words, deadline)
 
     def _is_name(self, run: str, words: list[str], i: int, j: int) -> bool:
         """Tell whether a run is a name; short ones as written, fillers in capitals within."""
@@ -113,12 +119,13 @@ class QuestionLinker:
             return not _is_common(run)
         return not set(run.split()) <= FILLERS or (i > 0 and text != run)
 
-    def _similar(self, text: str, words: list[str]) -> LinkedQuestion:
+    def _similar(self, text: str, words: list[str], deadline: float | None) -> LinkedQuestion:
         """Return the question with the entity whose label is most similar to a run of words."""
         known, near = list(self._row), list[str]()
         for run, i, j in _runs(words):
             if _is_common(run):
                 continue
+            check_time(deadline, TOO_LONG)
             found = process.extractOne(run, known, scorer=fuzz.ratio, score_cutoff=SIMILAR - 25)
             if found is not None and found[1] >= SIMILAR:
                 return _linked(text, words, i, j, self._row[found[0]])

@@ -6,6 +6,7 @@ gives none begins with ``_``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,12 @@ Term = str | int
 
 class QueryError(KgraftError):
     """A query that cannot be read, is not supported, or takes too long."""
+
+
+def check_time(deadline: float | None, problem: str) -> None:
+    """Raise ``QueryError`` with a problem once a time by ``time.monotonic`` is over."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise QueryError(problem)
 
 
 @dataclass(frozen=True)

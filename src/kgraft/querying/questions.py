@@ -182,7 +182,7 @@ class QuestionAsker:
         """
         asker, names, m = self._asker, self._asker.names, self._asker.facts.n_relations
         deadline = None if seconds is None else time.monotonic() + seconds
-        question, limit = self.linker.link(text, entity), min(limit, most)
+        question, limit = self.linker.link(text, entity, deadline), min(limit, most)
         ranked = self.ranked(question)
         best, cut = dict[str, Answer](), 0.0
         for path, probability in ranked:

@@ -10,7 +10,6 @@ Entities are columns, the places of candidates. Shapes: C candidates, K of them,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from kgraft.querying.hops import Columns, FactSource, Floats, HopDown, HopUp
 from kgraft.querying.join_tree import JoinForest, TreeEdge, TreeNode, join_forest
-from kgraft.querying.pattern import Atom, Branch, Negation, QueryError
+from kgraft.querying.pattern import Atom, Branch, Negation, QueryError, check_time
 
 BEAM = 64
 """Entities of a variable that go on to predicted facts."""
@@ -126,8 +125,9 @@ class Solver:
         return row
 
     def _probabilities(self, columns: Columns, along: int) -> NDArray[np.float32]:
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            raise QueryError("the query takes too long; give it more entities, or fewer variables")
+        check_time(
+            self.deadline, "the query takes too long; give it more entities, or fewer variables"
+        )
         return self.facts.probabilities(columns, along)
 
     def _belief(self, node: TreeNode, among: Columns | None = None) -> Floats:

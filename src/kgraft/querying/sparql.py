@@ -57,6 +57,10 @@ _REFUSED = {
 
 _PATHS = {"*": "a path with *", "+": "a path with +", "?": "a path with ?"}
 
+RETRIES = 20
+"""Prefixes that are found one by one, after those that look like some."""
+
+_PREFIX = re.compile(r"(?<![\w.-])[^\W\d_][\w.-]*(?=:)")
 _UNKNOWN_PREFIX = re.compile(r"Unknown namespace prefix : (\S*)")
 _KINDS = re.compile(r"\b(INSERT|DELETE|LOAD|CLEAR|DROP|CREATE|ADD|MOVE|COPY)\b", re.IGNORECASE)
 
@@ -97,14 +101,14 @@ def _algebra(text: str) -> tuple[Any, bool]:
     """
     parser = import_extra("rdflib.plugins.sparql.parser", extra="ask")
     algebra = import_extra("rdflib.plugins.sparql.algebra", extra="ask")
-    spaces = {"": OWN}
+    spaces = {"": OWN} | {x: f"{x}:" for x in _PREFIX.findall(text)}
     try:
         parsed = parser.parseQuery(text)
     except RecursionError:
         raise QueryError("the query is nested too deeply") from None
     except Exception as error:
         raise _unreadable(text, error) from None
-    for _ in range(LONGEST):
+    for _ in range(RETRIES):
         try:
             whole = "projection" not in parsed[1]
             return algebra.translateQuery(parsed, initNs=spaces).algebra, whole
