@@ -188,6 +188,31 @@ def _pbg_without_names(place: Path) -> Written:
     return path, None
 
 
+def _npy_of(header: bytes | None) -> Callable[[Path], Written]:
+    """Return a writer of a file with another header, None for an empty file."""
+
+    def make(place: Path) -> Written:
+        path, names = _npy(place)
+        whole = path.read_bytes()
+        path.write_bytes(b"" if header is None else whole[:10] + header.ljust(118) + whole[128:])
+        return path, names
+
+    return make
+
+
+def _pbg_damaged(signature: bytes) -> Callable[[Path], Written]:
+    """Return a writer of a checkpoint in which a part of HDF5's structure is damaged."""
+
+    def make(place: Path) -> Written:
+        path, _ = _pbg(place)
+        file = place / "embeddings_all_0.v10.h5"
+        assert signature in file.read_bytes()
+        file.write_bytes(file.read_bytes().replace(signature, b"xxxx"))
+        return path, None
+
+    return make
+
+
 def _pbg_elsewhere(way: str) -> Callable[[Path], Written]:
     """Return a writer of a checkpoint whose vectors are in another file, or are no data set."""
 
@@ -238,6 +263,12 @@ def test_vectors_are_read_from_the_file_itself(way: str, tmp_path: Path) -> None
         (_two_matrices, "the matrices are a, b. Name one by --tensor"),
         (_not_finite, "the vector of '日本' has a number that is not finite"),
         (_pbg_without_names, "names of the entities cannot be read"),
+        (_npy_of(None), "v.npy: the vectors cannot be read"),
+        (_npy_of(b"{'descr': ("), "v.npy: the vectors cannot be read"),
+        (_npy_of(b"{'descr': '<f4', 'shape': (9"), "v.npy: the vectors cannot be read"),
+        (_pbg_damaged(b"HEAP"), "v10.h5: the vectors cannot be read"),
+        (_pbg_damaged(b"SNOD"), "v10.h5: the vectors cannot be read"),
+        (_pbg_damaged(b"TREE"), "v10.h5: the vectors cannot be read"),
     ],
 )
 def test_what_cannot_be_used_is_an_error_with_the_remedy(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -42,6 +43,12 @@ SLICE: Final = 1 << 16
 
 NAME_COLUMNS: Final = ("name", "entity", "iri", "uri", "id", "word", "title", "label", "index")
 """Columns that hold names rather than other columns of text."""
+
+READ_ERRORS: Final = (
+    OSError, ValueError, TypeError, LookupError, RuntimeError, EOFError, TokenError,
+    SafetensorError, pa.ArrowException,
+)  # fmt: skip
+"""Errors of the libraries that read vectors."""
 
 PYKEEN_FILE: Final = "trained_model.pkl"
 """File of a model that PyKEEN's pipeline has saved."""
@@ -333,7 +340,7 @@ def _pbg(path: Path, names: Path | None) -> Iterator[Block]:
 def _own_data(opened: Any, path: Path) -> Any:
     """Return the vectors of an HDF5 file that are in the file itself, not in one that it names."""
     link = opened.get("embeddings", getlink=True) if "embeddings" in opened.keys() else None  # noqa: SIM118
-    data = opened["embeddings"] if type(link).__name__ == "HardLink" else None
+    data: Any = opened["embeddings"] if type(link).__name__ == "HardLink" else None
     if not hasattr(data, "shape") or data.is_virtual or data.external:
         raise DataError(
             "it has no data set called embeddings of its own",
@@ -373,7 +380,7 @@ def _located(path: Path) -> Iterator[None]:
     """Name the file in errors of the libraries that read it."""
     try:
         yield
-    except (OSError, ValueError, TypeError, SafetensorError, pa.ArrowException) as error:
+    except READ_ERRORS as error:
         raise DataError(
             f"the vectors cannot be read ({str(error).splitlines()[0] if str(error) else error!r})",
             remedy="Check that the file was written completely, or name its format by --format",
