@@ -23,6 +23,7 @@ from kgraft.io.read_collection import read_collection
 from kgraft.io.tabular import read_columns
 from kgraft.model.directory import MANIFEST, load_model, save_model
 from kgraft.model.trained_model import TrainedModel
+from kgraft.model.weight_files import INDEX, WEIGHTS, write_weights
 from kgraft.settings import TrainSettings
 from kgraft.system import files, memory
 from kgraft.system.files import open_bytes, read_bytes
@@ -335,4 +336,29 @@ def test_rules_about_rows_that_are_not_there_are_refused(kept: Path) -> None:
 def test_a_manifest_nested_without_end_is_refused(kept: Path) -> None:
     (kept / MANIFEST).write_text('{"format": ' + "[" * 100_000)
     with pytest.raises(ModelDirectoryError, match="cannot be read"):
+        load_model(kept)
+
+
+@pytest.mark.parametrize("outside", ["../secret.safetensors", "/etc/passwd", "deep/a.safetensors"])
+def test_an_index_of_shards_leads_nowhere(kept: Path, outside: str) -> None:
+    """Shards are the files that the manifest names, whatever their index says."""
+    whole = load_model(kept).kge
+    tensors = load_file(kept / WEIGHTS)
+    (kept / WEIGHTS).unlink()
+    row = tensors["entities"].shape[1] * tensors["entities"].itemsize
+    write_weights(tensors, kept, shard_bytes=50 * row)
+    manifest = json.loads((kept / MANIFEST).read_text())
+    del manifest["files"][WEIGHTS]
+    (kept / MANIFEST).write_text(json.dumps(manifest))
+    index = json.loads((kept / INDEX).read_text())
+    index["weight_map"] = dict.fromkeys(index["weight_map"], outside)
+    (kept / INDEX).write_text(json.dumps(index))
+    for file in kept.glob("weights*"):
+        name(kept, file.name)
+    assert len([*kept.glob("weights-*")]) > 1
+    assert load_model(kept).kge.entities.equal(whole.entities)
+    manifest = json.loads((kept / MANIFEST).read_text())
+    manifest["files"]["weights-../../secret.safetensors"] = {"bytes": 1, "sha256": ""}
+    (kept / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelDirectoryError):
         load_model(kept)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from kgraft.errors import DataError
+from kgraft.io.rdf import read_rdf
 from kgraft.io.read_collection import read_collection
 from kgraft.io.write_collection import write_collection
 
@@ -121,3 +123,40 @@ def test_a_base_without_an_ending_is_a_directory_or_a_file_of_facts(tmp_path: Pa
     file.write_text('base = "../facts"\n')
     with pytest.raises(DataError, match=r"base: \.\./facts lies outside"):
         read_collection(file)
+
+
+ENTITY = '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY e SYSTEM "{}">]>'
+NAMING = {
+    "jsonld": '{{"@context": "{}", "@id": "http://a.org/x", "r": "secret"}}',
+    "jsonld list": '{{"@context": ["{}", {{"r": "http://a.org/r"}}], "@id": "http://a.org/x"}}',
+    "jsonld import": '{{"@context": {{"@version": 1.1, "@import": "{}"}}, "@id": "http://a.org/x"}}',
+    "rdfxml": ENTITY + "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' "
+    "xmlns:a='http://a.org/'><rdf:Description rdf:about='http://a.org/x'><a:r>&e;</a:r>"
+    "</rdf:Description></rdf:RDF>",
+    "turtle": "@base <{0}> . @prefix owl: <http://www.w3.org/2002/07/owl#> .\n"
+    "<http://a.org/x> owl:imports <{0}> ; <http://a.org/r> <#me> .",
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*relative IRIs")
+@pytest.mark.parametrize("kind", NAMING)
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_a_document_is_read_without_those_that_it_names(
+    tmp_path: Path, kind: str, scheme: str
+) -> None:
+    """Contexts, entities, bases and imports of other documents are never fetched or opened."""
+    secret = tmp_path / "secret"
+    secret.write_text('{"@context": {"r": "http://a.org/secret"}}')
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        web = f"http://127.0.0.1:{listener.getsockname()[1]}/secret"
+        path = tmp_path / "mine"
+        path.write_text(NAMING[kind].format(web if scheme == "http" else secret.as_uri()))
+        try:
+            batches = list(read_rdf(path, kind.split()[0], "scope"))  # type: ignore[arg-type]
+            assert "a.org/secret" not in str([x.facts for x in batches])
+            assert "@context" not in str([x.literals for x in batches])
+        except DataError:
+            assert kind not in ("turtle",)
+        with pytest.raises(TimeoutError):
+            listener.accept()

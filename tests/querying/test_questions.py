@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -211,7 +212,19 @@ def test_a_sentence_encoder_may_be_named(
     learned = learn_questions(model, PAIRS, encoder="model2vec:small")
     learned.save(tmp_path / "learned")
     again = LearnedPaths.read(tmp_path / "learned")
+    hub: list[tuple[str, bool]] = []
+
+    def here(name: str, *, local_files_only: bool) -> str:
+        hub.append((name, local_files_only))
+        if name == "gone":
+            raise FileNotFoundError(name)
+        return name
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", here)
+    with pytest.raises(DataError, match=r"'gone' is not on this machine.*hf download gone"):
+        asked(model, "where is Ruritania ruled", learned=replace(again, encoder="model2vec:gone"))
     found = asked(model, "where is Ruritania ruled", learned=again)
+    assert hub == [("gone", True), ("small", True)]
     assert found.paths[0].relations == ("^capital_of",)
 
 

@@ -52,18 +52,34 @@ def encode(texts: pl.Series, encoders: Sequence[str]) -> Floats:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def sentence_vectors(texts: Sequence[str], encoder: str) -> Floats:
+def sentence_vectors(texts: Sequence[str], encoder: str, *, download: bool = True) -> Floats:
     """Return vectors by a sentence encoder, which do not depend on each other, ``(n, D)``.
 
+    Args:
+        texts: The texts.
+        encoder: ``sentence-transformers:MODEL`` or ``model2vec:MODEL``.
+        download: Whether a model that is not on this machine is downloaded.
+
     Raises:
-        DataError: If there is no such encoder.
+        DataError: If there is no such encoder, or it is not here and may not be downloaded.
         KgraftError: If its library is not installed.
     """
-    if encoder.partition(":")[0] not in ("sentence-transformers", "model2vec"):
+    kind, _, name = encoder.partition(":")
+    if kind not in ("sentence-transformers", "model2vec"):
         raise DataError(
             f"there is no sentence encoder {encoder!r}",
             remedy="Name tfidf, sentence-transformers:MODEL or model2vec:MODEL",
         )
+    if not download and not Path(name).is_dir():
+        own = name if "/" in name or kind == "model2vec" else f"{kind}/{name}"
+        hub = import_extra("huggingface_hub", extra="hub")
+        try:
+            encoder = f"{kind}:{hub.snapshot_download(own, local_files_only=True)}"
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"the encoder {name!r} is not on this machine, and no file may have it downloaded",
+                remedy=f"If you know it: hf download {own}",
+            ) from error
     return _encoded(texts, encoder)
 
 

@@ -91,9 +91,13 @@ class LearnedPaths:
 
         Args:
             texts: Questions, with ``E`` for their entity.
+
+        Raises:
+            DataError: If the encoder is not on this machine: the file that names it may be of
+                others, so none is downloaded.
         """
         counter: Any = vars(self)["_counter"]
-        rows = counter.transform(texts) if counter else _vectors(texts, self.encoder)
+        rows = counter.transform(texts) if counter else _vectors(texts, self.encoder, False)
         scores = np.asarray(rows @ self.weights) + self.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares = scores / scores.sum(axis=1, keepdims=True)
@@ -167,7 +171,7 @@ def learn_paths(
         counter = _counter(min_df=2 if len(texts) >= MANY else 1)
         rows = counter.fit_transform(texts)
     else:
-        rows = _vectors(texts, encoder)
+        rows = _vectors(texts, encoder, True)
     if len(names) == 1:
         weights, bias = np.zeros((rows.shape[1], 1)), np.zeros(1)
     else:
@@ -192,8 +196,8 @@ def _counter(**more: Any) -> Any:
     )
 
 
-def _vectors(texts: Sequence[str], encoder: str) -> Floats:
-    rows = sentence_vectors(texts, encoder)
+def _vectors(texts: Sequence[str], encoder: str, download: bool) -> Floats:
+    rows = sentence_vectors(texts, encoder, download=download)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
 
