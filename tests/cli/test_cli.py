@@ -161,7 +161,13 @@ def test_a_student_compared_with_training_alone(
     [line] = [x for x in made.stdout.splitlines() if "both ends linked" in x]
     assert line.count("│") == 6
     metrics = json.loads((tmp_path / "compared" / "metrics.json").read_text())
-    assert metrics["gain_over_alone"]["all"].keys() == {"queries", "alone", "student"}
+    assert metrics["gain_over_alone"]["all"].keys() == {
+        "queries",
+        "alone",
+        "student",
+        "low",
+        "high",
+    }
     assert "Gained by grafting" in (tmp_path / "compared" / "README.md").read_text()
     assert "Gained by grafting" in (tmp_path / "compared" / "report.html").read_text()
     assert "Gained" not in (student / "README.md").read_text()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from kgraft.errors import DataError
+from kgraft.evaluation.intervals import MIN_FACTS
 from kgraft.linking.collection import Collection
-from kgraft.model.gain import GAIN_METRIC, gain_rows, gains_of
+from kgraft.model.gain import GAIN_METRIC, RELATION_GAIN_METRIC, gain_rows, gains_of
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import fit_target as stages
 from kgraft.pipeline.compare_alone import alone_context, estimate_student, with_parts
@@ -85,6 +86,16 @@ def test_each_model_is_measured_as_it_measures_itself(
         whole = sum(x.queries * x.student for x in some) / n
         assert whole == pytest.approx(found["all"].student)
     assert found["covered"].gain > 0.1
+    for gains in (found, gains_of(compared.metrics, RELATION_GAIN_METRIC)):
+        for x in gains.values():
+            assert (x.low is None) == (x.queries < 2 * MIN_FACTS)
+            assert x.low is None or x.high is None or x.low <= x.gain <= x.high
+    by_relation = gains_of(compared.metrics, RELATION_GAIN_METRIC)
+    assert {*by_relation} <= {*generated.target_graph.relations.names}
+    assert sum(x.queries for x in by_relation.values()) == n
+    assert sum(x.queries * x.gain for x in by_relation.values()) / n == pytest.approx(
+        found["all"].gain
+    )
 
 
 def test_the_student_is_the_same_as_without_comparing(
@@ -92,7 +103,8 @@ def test_the_student_is_the_same_as_without_comparing(
 ) -> None:
     other = retrain(generated, teacher, short)
     assert other.kge.entities.equal(compared.kge.entities)
-    assert {**compared.metrics} == {**other.metrics, GAIN_METRIC: compared.metrics[GAIN_METRIC]}
+    more = {name: compared.metrics[name] for name in (GAIN_METRIC, RELATION_GAIN_METRIC)}
+    assert {**compared.metrics} == {**other.metrics, **more}
     assert gain_rows(other.metrics) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from axe import faults, require_axe
 
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
@@ -92,3 +93,20 @@ def test_a_report_fits(
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[scheme]
     assert (said, asked) == ([], [pages[name].as_uri()])
     page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["student", "teacher", "benchmark"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault(
+    browser: Browser, pages: dict[str, Path], name: str, scheme: str
+) -> None:
+    require_axe()
+    page = browser.new_page(
+        viewport={"width": 390, "height": 900},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page.goto(pages[name].as_uri())
+    found = faults(page)
+    page.close()
+    assert found == []

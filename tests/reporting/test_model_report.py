@@ -14,7 +14,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
 from kgraft.model.calibration import Calibration
 from kgraft.model.fact_probability import LabelCheck
-from kgraft.model.gain import Gain, gain_metric
+from kgraft.model.gain import RELATION_GAIN_METRIC, Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.model_report import report, training_figure
 
@@ -41,20 +41,22 @@ def test_a_student_from_top_to_bottom(
     page = parse(made)
     assert page.findtext("body/header/h1") == "Student for mine"
     assert headings(page) == [
-        "Training",
+        "In short",
         "Quality",
         "Quality by relation",
         "Probability if asked",
         "Degree and rank",
         "Facts to add",
+        "Training",
         "Rules",
         "Entities",
         "Settings",
         "Provenance",
     ]
     terms = ["task", "rules", "regularization", "feature", "network", "prediction"]
-    assert titles(page)[:2] == ["Validation MRR by vectors, percent", "Loss, the weighted sum"]
-    assert titles(page)[2:8] == [f"Loss: {term}" for term in terms]
+    first = titles(page).index("Validation MRR by vectors, percent")
+    assert titles(page)[first + 1] == "Loss, the weighted sum"
+    assert titles(page)[first + 2 : first + 8] == [f"Loss: {term}" for term in terms]
     assert "96 validation facts of mine" in section(page, "Quality")
     assert "optimistic" in section(page, "Quality")
     assert "Expected calibration error" in section(page, "Probability if asked")
@@ -97,10 +99,11 @@ def test_a_teacher(teacher: TrainedModel, generated: Collection, parse: Parse) -
     page = parse(report(teacher, generated))
     assert page.findtext("body/header/h1") == "Teacher"
     assert headings(page) == [
-        "Training",
+        "In short",
         "Quality",
         "Quality by relation",
         "Degree and rank",
+        "Training",
         "Entities",
         "Settings",
         "Provenance",
@@ -109,8 +112,9 @@ def test_a_teacher(teacher: TrainedModel, generated: Collection, parse: Parse) -
 
 def test_without_a_collection_nothing_is_measured(student: TrainedModel, parse: Parse) -> None:
     assert headings(parse(report(student))) == [
-        "Training",
+        "In short",
         "Facts to add",
+        "Training",
         "Rules",
         "Entities",
         "Settings",
@@ -143,11 +147,22 @@ def test_how_complete_each_relation_is_and_how_the_probabilities_are_checked(
 
 
 def test_what_was_gained_where_it_was_measured(student: TrainedModel, parse: Parse) -> None:
-    gains = gain_metric({"all": Gain(4, 0.25, 0.5), "both ends linked": Gain(2, 0.5, 0.75)})
-    measured = replace(student, metrics={**student.metrics, **gains})
-    found = section(parse(report(measured)), "Gained by grafting")
+    gains = {"all": Gain(4, 0.25, 0.5, 0.125, 0.375), "both ends linked": Gain(2, 0.5, 0.75)}
+    more = gain_metric({"r1": Gain(4, 0.25, 0.5, 0.125, 0.375)}, RELATION_GAIN_METRIC)
+    measured = replace(student, metrics={**student.metrics, **gain_metric(gains), **more})
+    page = parse(report(measured))
+    found = section(page, "Gained by grafting")
     assert "without links" in found
-    assert found.strip().endswith("both ends linked250.075.0+25.0")
+    assert "all425.050.0+25.0+12.5 to +37.5" in found
+    assert "both ends linked250.075.0+25.0-" in found
+    assert found.strip().endswith("r1425.050.0+25.0+12.5 to +37.5")
+    [figure] = [x for x in page.iter("svg") if (x.findtext("title") or "").startswith("Gain in")]
+    assert figure.findtext("desc") == "all +25.0; both ends linked +25.0; r1 +25.0"
+    assert [x.findtext("title") for x in figure.iter("g")] == [
+        "all +25.0", "both ends linked +25.0", "r1 +25.0"
+    ]  # fmt: skip
+    spans = [x for x in figure.iter("line") if (x.get("class") or "").startswith("span")]
+    assert len(spans) == 2
 
 
 def test_by_what_it_answers(student: TrainedModel, generated: Collection, parse: Parse) -> None:

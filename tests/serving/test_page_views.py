@@ -1,22 +1,17 @@
-"""The page's relations, missing facts, map, drawings and API in a real browser, and its faults.
-
-The search for faults needs axe-core: ``npm install axe-core`` in the clone, or KGRAFT_AXE with the
-path of its axe.min.js.
-"""
+"""The page's relations, missing facts, map, drawings and API in a real browser, and its faults."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from axe import faults, require_axe
 
 from kgraft.serving.model_reloader import ModelReloader
 
@@ -26,8 +21,6 @@ pytestmark = pytest.mark.slow
 
 Fact = tuple[str, str, str]
 Page = Any
-
-AXE = Path(os.environ.get("KGRAFT_AXE", "node_modules/axe-core/axe.min.js"))
 
 OVERLAPS = """canvas => {
   const graph = canvas._cyreg.cy;
@@ -249,8 +242,7 @@ def test_the_api_is_tried(page: Page, url: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_no_fault(browser: Any, url: str, fact: Fact, scheme: str, width: int) -> None:
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm install axe-core, or KGRAFT_AXE with its axe.min.js")
+    require_axe()
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
@@ -258,19 +250,12 @@ def test_axe_finds_no_fault(browser: Any, url: str, fact: Fact, scheme: str, wid
     pattern = quote(f"SELECT ?x {{ <{fact[0]}> <{fact[1]}> ?x }}", safe="")
     views = ["#/", f"#/entity/{fact[0]}", f"#/fact/{'/'.join(fact)}", f"#/ask/{pattern}", "#/map"]
     views += ["#/relations", f"#/relation/{fact[1]}", "#/missing", "#/entity/nobody", "docs"]
-    faults: list[str] = []
+    found: list[str] = []
     for view in views:
         page.goto("about:blank")
         page.goto(f"{url}/{view}")
         heading(page).wait_for()
         page.locator(".waiting").wait_for(state="detached")
-        page.evaluate("document.querySelectorAll('details').forEach(x => { x.open = true })")
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        faults += [
-            f"{view}: {x['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-            for x in found["violations"]
-            for node in x["nodes"][:2]
-        ]
+        found += faults(page)
     context.close()
-    assert faults == []
+    assert found == []

@@ -9,6 +9,9 @@ from typing import Any
 GAIN_METRIC = "gain_over_alone"
 """The metric of a student that holds its gains, each by the name of its part."""
 
+RELATION_GAIN_METRIC = "gain_over_alone_by_relation"
+"""The same by relation."""
+
 GAIN_COLUMNS = ("facts", "queries", "alone", "student", "gain")
 
 
@@ -20,11 +23,15 @@ class Gain:
         queries: Number of queries, two for each fact.
         alone: MRR without links.
         student: MRR of the student.
+        low: Lower end of the gain's 95 % interval; None for few facts.
+        high: Its upper end.
     """
 
     queries: int
     alone: float
     student: float
+    low: float | None = None
+    high: float | None = None
 
     @property
     def gain(self) -> float:
@@ -32,14 +39,14 @@ class Gain:
         return self.student - self.alone
 
 
-def gains_of(metrics: Mapping[str, Any]) -> dict[str, Gain]:
+def gains_of(metrics: Mapping[str, Any], name: str = GAIN_METRIC) -> dict[str, Gain]:
     """Return the gains among a model's metrics by part of the facts; none if not measured."""
-    return {part: Gain(**found) for part, found in metrics.get(GAIN_METRIC, {}).items()}
+    return {part: Gain(**found) for part, found in metrics.get(name, {}).items()}
 
 
-def gain_metric(gains: Mapping[str, Gain]) -> dict[str, Any]:
+def gain_metric(gains: Mapping[str, Gain], name: str = GAIN_METRIC) -> dict[str, Any]:
     """Return gains as a metric that JSON can hold."""
-    return {GAIN_METRIC: {part: asdict(found) for part, found in gains.items()}}
+    return {name: {part: asdict(found) for part, found in gains.items()}}
 
 
 def gain_rows(metrics: Mapping[str, Any]) -> list[list[str]]:

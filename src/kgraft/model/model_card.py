@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kgraft.model.gain import GAIN_COLUMNS, GAIN_METRIC, gain_rows
+from kgraft.model.gain import GAIN_COLUMNS, GAIN_METRIC, RELATION_GAIN_METRIC, gain_rows
 from kgraft.model.trained_model import TrainedModel
 
 _KINDS = {
@@ -142,7 +142,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
     """Return a line for each metric, also for those in a mapping."""
     lines = []
     for name, value in metrics.items():
-        if name == GAIN_METRIC:
+        if name in (GAIN_METRIC, RELATION_GAIN_METRIC):
             continue
         if isinstance(value, Mapping):
             lines += [f"- {name} {kind}: {figure}" for kind, figure in value.items()]

@@ -6,25 +6,30 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgraft.errors import DataError
+from kgraft.evaluation.intervals import mean_interval
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import linked_entities
 from kgraft.linking.joint_graph import JointGraph
-from kgraft.model.gain import Gain, gain_metric
+from kgraft.model.gain import RELATION_GAIN_METRIC, Gain, gain_metric
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.estimate import Estimate, estimate
-from kgraft.pipeline.fit_target import PARTS_METRIC, Parts, TargetContext, fit_target
+from kgraft.pipeline.fit_target import RANKS_METRIC, Parts, TargetContext, fit_target
 from kgraft.pipeline.run import RunOptions
 from kgraft.pipeline.train import training_context
 from kgraft.settings import RetrainSettings
 from kgraft.system.progress import Listener, default_listener
 
+MAX_RELATIONS = 100
+"""The maximum number of relations whose gain is kept, the most frequent ones."""
+
 
 def with_parts(context: TargetContext) -> TargetContext:
-    """Return a student's context whose validation MRR is measured by part of the facts too.
+    """Return a student's context whose ranks of validation facts are kept for the comparison.
 
     Raises:
         DataError: If the target has no validation facts to compare on.
@@ -99,10 +104,38 @@ def with_gain(
     listener = _Alone(options.listener or default_listener())
     directory = None if options.directory is None else options.directory / "alone"
     alone = fit_target(alone_context(context), RunOptions(listener, directory), device=device)
-    mine, other = student.metrics[PARTS_METRIC], alone.metrics[PARTS_METRIC]
-    gains = {part: Gain(x["queries"], other[part]["mrr"], x["mrr"]) for part, x in mine.items()}
-    kept = {name: value for name, value in student.metrics.items() if name != PARTS_METRIC}
-    return replace(student, metrics={**kept, **gain_metric(gains)})
+    # The mean over the two queries of each fact.
+    mine, other = (x.metrics[RANKS_METRIC].mean(axis=0) for x in (student, alone))
+    gains = {
+        part: _gain(other[mask], mine[mask])
+        for part, mask in context.validation_parts.items()
+        if mask.any()
+    }
+    by_relation = {
+        name: _gain(other[mask], mine[mask]) for name, mask in _by_relation(context).items()
+    }
+    kept = {name: value for name, value in student.metrics.items() if name != RANKS_METRIC}
+    more = gain_metric(by_relation, RELATION_GAIN_METRIC)
+    return replace(student, metrics={**kept, **gain_metric(gains), **more})
+
+
+def _by_relation(context: TargetContext) -> Parts:
+    """Return the facts of each relation, the most frequent ones, by the target's names."""
+    if context.sample is None:
+        return {}
+    relations, part = context.sample.facts[:, 1], context.graph.part(context.target.name)
+    rows, counts = np.unique(relations, return_counts=True)
+    frequent = rows[np.argsort(-counts, kind="stable")][:MAX_RELATIONS]
+    return {
+        part.relations.name(int(np.flatnonzero(part.relation_rows == row)[0])): relations == row
+        for row in frequent.tolist()
+    }
+
+
+def _gain(alone: NDArray[np.float64], student: NDArray[np.float64]) -> Gain:
+    """Return the gain on facts, given each fact's mean reciprocal rank by both models."""
+    low, high = mean_interval(student - alone) or (None, None)
+    return Gain(2 * len(alone), float(alone.mean()), float(student.mean()), low, high)
 
 
 class _Alone:

@@ -71,8 +71,8 @@ from kgraft.training.validation import ValidationSample, validation_ranks
 Parts = Mapping[str, NDArray[np.bool_]]
 """Masks of a validation sample's facts, by the name of the part."""
 
-PARTS_METRIC = "validation_mrr_by_part"
-"""The metric of a model that holds the validation MRR of each part, by its default way."""
+RANKS_METRIC = "validation_reciprocal_ranks"
+"""The metric of a model that is compared: as ``reciprocal_ranks_of`` returns it."""
 
 Showing = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows the progress of a part with a name and a total; its context advances it."""
@@ -90,7 +90,7 @@ class TargetContext:
         earlier: An earlier student of the target, whose rules' weights are the initial ones.
         known_reliability: The ``reliability``, where it is computed already.
         sources: Graphs whose held-out facts the model knows as such.
-        validation_parts: Parts of the sample whose validation MRR is a metric of its own.
+        validation_parts: Parts of the sample that the model is compared on.
         given: The settings before they follow the target's links, where they do.
         keeps_rules: Whether the earlier student's rules, their weights and its probability of facts
             are kept, since few facts have changed.
@@ -211,7 +211,7 @@ def fit_target(
     if calibration.calibration:
         metrics[ERROR_METRIC] = calibration.errors
     if context.validation_parts:
-        metrics[PARTS_METRIC] = mrr_by_part(context, kge, ranks)
+        metrics[RANKS_METRIC] = reciprocal_ranks_of(context, kge, ranks)
     return TrainedModel(
         context.kind,
         kge,
@@ -238,13 +238,13 @@ def read_out(context: TargetContext, mrr: float | None, run: Run) -> tuple[KgeMo
     return found.model, found.mrr
 
 
-def mrr_by_part(
+def reciprocal_ranks_of(
     context: TargetContext, kge: KgeModel, reciprocal_ranks: Tensor | None
-) -> dict[str, dict[str, float]]:
-    """Return number of queries and validation MRR of each part that has facts.
+) -> NDArray[np.float64]:
+    """Return 1 / rank of the sample's facts, by tail and head, ``(2, n)``.
 
     Args:
-        context: The parts of the sample.
+        context: The sample.
         kge: The trained vectors.
         reciprocal_ranks: 1 / rank of each query by the default way, tails, then heads; by default
             those by vectors.
@@ -253,12 +253,7 @@ def mrr_by_part(
         found = 1 / validation_ranks(kge, context.task.samples).realistic
     else:
         found = reciprocal_ranks.double().numpy()
-    by_side = found.reshape(2, -1)
-    return {
-        name: {"queries": 2 * int(mask.sum()), "mrr": float(by_side[:, mask].mean())}
-        for name, mask in context.validation_parts.items()
-        if mask.any()
-    }
+    return np.asarray(found.reshape(2, -1))
 
 
 def mine_for(context: TargetContext, showing: Showing) -> Rules:

@@ -8,7 +8,7 @@ its light and dark schemes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -31,6 +31,7 @@ TICK_STEPS = (1, 2, 5, 10, 20)
 Point = tuple[float, float]
 
 _LINE = Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"></line>')
+_NAMED = Markup("<g><title>{}</title>{}</g>")
 _TICK = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
 _MIDDLE = Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text>')
 
@@ -219,10 +220,20 @@ def curve(panel: Panel, points: Iterable[Point], style: int) -> Markup:
     return Markup('<path class="curve s{}" d="{}"></path>').format(style, "".join(path))
 
 
-def dots(panel: Panel, points: Iterable[Point], style: int, size: float = 4) -> Markup:
-    """Draw the style's mark at each finite point."""
-    places = [panel.at(point) for point in points if all(map(math.isfinite, point))]
-    return Markup().join(mark(place, style, size) for place in places)
+def dots(
+    panel: Panel,
+    points: Iterable[Point],
+    style: int,
+    size: float = 4,
+    text: Callable[[Point], str] | None = None,
+) -> Markup:
+    """Draw the style's mark at each finite point, with a text that shows below a pointer."""
+    marks = []
+    for point in points:
+        if all(map(math.isfinite, point)):
+            drawn = mark(panel.at(point), style, size)
+            marks.append(_NAMED.format(text(point), drawn) if text else drawn)
+    return Markup().join(marks)
 
 
 def span(panel: Panel, one: Point, other: Point, style: int) -> Markup:

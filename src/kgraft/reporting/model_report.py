@@ -1,4 +1,4 @@
-"""The report of a model as one HTML page: training, quality, rules, entities, settings, origin."""
+"""The report of a model as one HTML page: a verdict, what was gained, quality, training, origin."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
 from kgraft.model.calibration import calibration_error
 from kgraft.model.evidence import By
-from kgraft.model.gain import GAIN_COLUMNS, gain_rows
+from kgraft.model.gain import gains_of
 from kgraft.model.trained_model import TrainedModel
 from kgraft.reporting.completeness import facts_to_add
 from kgraft.reporting.entity_map import map_entities, map_figure
 from kgraft.reporting.figures import Drawing, Figure, Panel, curve, dots, guide, linear
+from kgraft.reporting.gain_section import gain_section
 from kgraft.reporting.page import Macros, macros, page, percent
 from kgraft.reporting.quality import (
     CHECKED,
@@ -32,6 +33,7 @@ from kgraft.reporting.quality import (
     reliability_figure,
     reliability_table,
 )
+from kgraft.reporting.verdict import verdict
 from kgraft.system.forks import require_threads
 from kgraft.toml_settings import as_toml
 
@@ -70,6 +72,8 @@ def report(
 ) -> str:
     """Return a model's report: one HTML page that loads nothing from outside.
 
+    It begins with how good the model is, what for, and what to do next.
+
     Args:
         model: Any trained model.
         collection: If given, held-out facts are measured: those of the model's target, or of a
@@ -86,16 +90,21 @@ def report(
     """
     require_threads()
     templates = macros("model_report.html")
-    sections = {"Training": _training(model, templates)}
+    chosen_by = by or model.answers_by
+    evaluations = list[Evaluation]()
     if collection is not None:
         evaluations = measure_held_out(
             model, collection, target=target, split=split, by=by, include_trained=include_trained
         )
-        sections |= _quality(model, evaluations, split, by or model.answers_by, templates)
+    found = verdict(model, evaluations, split, chosen_by)
+    sections = {"In short": templates.verdict(found)}
+    if gains_of(model.metrics):
+        sections["Gained by grafting"] = gain_section(model, templates)
+    if collection is not None:
+        sections |= _quality(model, evaluations, split, chosen_by, templates)
     if model.fact_probability is not None:
         sections["Facts to add"] = facts_to_add(model, templates)
-    if gained := gain_rows(model.metrics):
-        sections["Gained by grafting"] = templates.gain(GAIN_COLUMNS, gained)
+    sections["Training"] = _training(model, templates)
     if model.target is not None:
         sections["Rules"] = _rules(model, templates)
     sections["Entities"] = map_figure(model, map_entities(model))
@@ -114,13 +123,15 @@ def _tiles(model: TrainedModel) -> dict[str, str]:
     mrr = model.metrics.get("validation_mrr")
     if model.evidence is not None and model.evidence.mrr:
         mrr = model.evidence.mrr[model.answers_by]
-    figures = {
+    gain = gains_of(model.metrics).get("all")
+    figures = {"validation MRR, percent": percent(mrr)}
+    figures |= {} if gain is None else {"gained, points of MRR": f"{100 * gain.gain:+.1f}"}
+    figures |= {
         "entities with vectors": f"{model.kge.n_entities:,}",
         "relations": f"{model.graph.n_relations:,}",
         "training facts": f"{len(model.graph.triples):,}",
         "epochs": f"{len(model.log)}",
         "best epoch": f"{model.metrics.get('best_epoch', '-')}",
-        "validation MRR, percent": percent(mrr),
     }
     answers_by = "vectors and rules" if model.answers_by == "both" else model.answers_by
     return figures | ({"answers by": answers_by} if model.evidence is not None else {})
@@ -183,7 +194,8 @@ def _over_epochs(
     epochs = linear([float(entry["epoch"]) for entry in log], whole=True)
     panel = Panel(title, epochs, linear(y for _, y in points), "epoch")
     marks = [guide(panel, (x, panel.y.low), (x, panel.y.high)) for x, _ in best]
-    marks += [curve(panel, points, style), dots(panel, points, style)]
+    marks += [curve(panel, points, style)]
+    marks.append(dots(panel, points, style, text=lambda x: f"epoch {x[0]:.0f}: {x[1]:.4g}"))
     first, last = points[0], points[-1]
     text = f"From {first[1]:.4g} at epoch {first[0]:.0f} to {last[1]:.4g} at epoch {last[0]:.0f}."
     if best:

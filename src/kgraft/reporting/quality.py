@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kgraft.errors import DataError
 from kgraft.evaluation.evaluate import Evaluation, Filter, Split, evaluate
+from kgraft.evaluation.intervals import mean_interval
 from kgraft.graph.vocabulary import Rows
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
@@ -125,9 +126,39 @@ def by_coverage(evaluations: Sequence[Evaluation]) -> Markup:
             if side == "both":
                 sides = (percent(found[one, facts]["mrr"]) for one in ("tail", "head"))
                 named = [evaluation.graph.name] if several else []
-                rows.append([*named, facts, *_figures(found[side, facts]), *sides])
-    head = [*(["graph"] if several else []), "facts", *_HEAD, "MRR, tails", "MRR, heads"]
+                figures = [*_figures(found[side, facts]), _interval(evaluation, facts)]
+                rows.append([*named, facts, *figures, *sides])
+    head = [*(["graph"] if several else []), "facts", *_HEAD, "MRR, 95 % interval"]
+    head += ["MRR, tails", "MRR, heads"]
     return _PARTS.table(head, rows, range(1 + several))
+
+
+def _interval(evaluation: Evaluation, part: str) -> str:
+    """Return the 95 % interval of the MRR of a part of the facts, as text."""
+    n = len(evaluation.facts)
+    unseen = np.zeros(n, dtype=np.bool_) if evaluation.unseen is None else evaluation.unseen
+    masks = {"all": np.ones(n, dtype=np.bool_), "covered": evaluation.covered, "unseen": unseen}
+    masks |= {"uncovered": ~evaluation.covered, "seen": ~unseen}
+    values, weights = of_facts(evaluation)
+    chosen = None if weights is None else weights[masks[part]]
+    found = mean_interval(values[masks[part]], chosen)
+    return "-" if found is None else f"{percent(found[0])} to {percent(found[1])}"
+
+
+def of_facts(
+    evaluation: Evaluation,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the mean reciprocal rank of each fact, and the facts' weights, ``(n,)`` each."""
+    sides = [1 / found.by(evaluation.tie) for found in evaluation.ranks.values()]
+    return np.mean(sides, axis=0), evaluation.weights
+
+
+def relation_label(names: ModelNames, evaluation: Evaluation, name: str) -> str:
+    """Return a relation's label where the model knows the relation, else its name."""
+    part = names.model.graph.parts.get(evaluation.graph.name)
+    if part is None or name not in part.relations:
+        return name
+    return names.relation_label(int(part.relation_rows[part.relations.row(name)]))
 
 
 def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Markup:
@@ -143,7 +174,7 @@ def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Marku
     names = ModelNames(model)
     lines = [
         [
-            _RELATION.format(row["relation"], _relation_label(names, of, row["relation"])),
+            _RELATION.format(row["relation"], relation_label(names, of, row["relation"])),
             *([of.graph.name] if several else []),
             *_figures(row),
         ]
@@ -155,15 +186,13 @@ def by_relation(model: TrainedModel, evaluations: Sequence[Evaluation]) -> Marku
     return _PARTS.table(head, lines, range(1 + several), caption)
 
 
-def _relation_label(names: ModelNames, evaluation: Evaluation, name: str) -> str:
-    """Return a relation's label where the model knows the relation, else its name."""
-    part = names.model.graph.parts.get(evaluation.graph.name)
-    if part is None or name not in part.relations:
-        return name
-    return names.relation_label(int(part.relation_rows[part.relations.row(name)]))
-
-
-_HEAD = ("queries", "MRR", "", "Hits@1", "Hits@10")
+_HEAD = (
+    "queries",
+    "MRR",
+    Markup('<span class="unseen">MRR, drawn</span>'),
+    "Hits@1",
+    "Hits@10",
+)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
@@ -277,12 +306,20 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     whole = linear([0.0, 100.0])
     panel = Panel("Right answers, percent", whole, whole, "predicted probability, percent")
     points = [(100 * x.probability, 100 * x.observed) for x in bins]
-    marks = [guide(panel, (0, 0), (100, 100)), curve(panel, points, 0), dots(panel, points, 0)]
+    marks = [
+        guide(panel, (0, 0), (100, 100)),
+        curve(panel, points, 0),
+        dots(panel, points, 0, text=_right),
+    ]
     text = "; ".join(f"predicted {x:.0f} %, right {y:.0f} %" for x, y in points)
     return Figure(
         [panel.draw(marks, text)],
         caption="On the dashed line, 70 of 100 answers with a probability of 70 percent are right.",
     )
+
+
+def _right(point: tuple[float, float]) -> str:
+    return f"predicted {point[0]:.0f} %, right {point[1]:.0f} %"
 
 
 def reliability_table(bins: Sequence[ReliabilityBin]) -> Markup:
