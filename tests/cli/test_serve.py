@@ -70,6 +70,11 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
     with_spaces.write_text("two words")
     assert "a token is one word" in run(student, "--token-file", with_spaces).output
     assert "there is no such file" in run(student, "--token-file", tmp_path / "none").output
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("decision,head,relation,tail\nperhaps,a,b,c\n")
+    wrong = run(student, "--decisions", decisions)
+    assert wrong.exit_code == 1
+    assert "decisions.csv, line 2: 'perhaps' is no decision" in " ".join(wrong.output.split())
     monkeypatch.setenv("KGRAFT_TOKEN", "")
     assert "KGRAFT_TOKEN: a token is one word" in run(student).output
 
