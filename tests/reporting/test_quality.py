@@ -70,7 +70,7 @@ def test_a_figure_of_degrees(parse: Callable[[str], ET.Element], rows: Read) -> 
 def test_quality_by_coverage(sized: TrainedModel, tiny: Collection, rows: Read) -> None:
     found = rows(by_coverage(measure_held_out(sized, tiny, split="test")))
     # Covered is ann likes cay: ranks 2 and 1.
-    assert found[1] == ["covered", "2", "75.0", "", "50.0", "100.0", "50.0", "100.0"]
+    assert found[1] == ["covered", "2", "75.0", "", "50.0", "100.0", "-", "50.0", "100.0"]
     assert [row[0] for row in found] == ["all", "covered", "uncovered", "seen", "unseen"]
     # All: 1/2 + 1/4 + 1/2 + 1/3 + 1 + 1/2 + 1/5 + 1, of 8
     assert found[0][1:3] == ["8", "53.5"]
