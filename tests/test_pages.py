@@ -144,7 +144,7 @@ def test_facts_go_from_and_to_databases(shop: Path, monkeypatch: pytest.MonkeyPa
         names = {"DATABASE": address, **Neo4jOf.LOGIN}
         more = {**MORE, "complete": ["--least", "0.001"], "fetch": ["--interval", "0"]}
         replaced = {"https://example.org/sparql": endpoint}
-        assert run_page("databases.md", names, more=more, replaced=replaced) == 13
+        assert run_page("databases.md", names, more=more, replaced=replaced) == 14
         with psycopg.connect(address) as connection:
             back = connection.execute("SELECT head, tail, probability FROM proposals").fetchall()
         assert sorted(names["stated"].iter_rows()) == sorted(facts)  # type: ignore[attr-defined]

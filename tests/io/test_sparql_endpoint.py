@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from kgraft.cli.main import app
 from kgraft.errors import DataError, KgraftError
+from kgraft.io.read_collection import read_collection
 from kgraft.io.read_graph import read_graph
 from kgraft.io.sparql_endpoint import _SameHost, fetch
 
@@ -243,3 +244,38 @@ def test_the_command_fetches_from_rdflib_endpoint(tmp_path: Path) -> None:
         server.should_exit = True
         thread.join()
     assert len(read_graph(place).train) == N
+
+
+def test_a_collection_names_the_endpoints_of_its_sources(tmp_path: Path) -> None:
+    path = tmp_path / "collection.toml"
+    with serving(answering(store())) as address:
+        path.write_text(
+            f'[[source]]\nname = "theirs"\ntrain = "theirs.nt"\nendpoint = "{address}"\n'
+            f'pattern = "?head ?relation ?tail . FILTER(?relation = <{IRI}r0>)"\n'
+        )
+        with pytest.raises(DataError, match=r"theirs.nt: .*not been fetched.*kgraft fetch .*toml"):
+            read_collection(path)
+        command = ["fetch", str(path), "--interval", "0"]
+        assert CliRunner().invoke(app, [*command, "-o", "x.nt"]).exit_code == 1
+        ended = CliRunner().invoke(app, command)
+        assert ended.exit_code == 0, ended.output
+        assert f"{N // 3} facts" in ended.output
+        assert "is there" in CliRunner().invoke(app, command).output
+    assert len(read_collection(path).graphs["theirs"].train) == N // 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ('train = "x.tsv"\nendpoint = "https://x.org/"', "one .nt file"),
+        ('train = "x.nt"\npattern = "?head ?relation ?tail"', "give an endpoint too"),
+        ('train = "../x.nt"\nendpoint = "https://x.org/"', "outside"),
+        ('train = "x.nt"', "no source has an endpoint"),
+    ],
+)
+def test_sources_that_cannot_be_fetched(tmp_path: Path, keys: str, expected: str) -> None:
+    path = tmp_path / "collection.toml"
+    path.write_text(f'[[source]]\nname = "theirs"\n{keys}\n')
+    ended = CliRunner().invoke(app, ["fetch", str(path)])
+    assert ended.exit_code == 1
+    assert expected in " ".join(ended.output.split())

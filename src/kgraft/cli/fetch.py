@@ -1,29 +1,38 @@
-"""The command ``fetch``: facts from a SPARQL endpoint into a file."""
+"""The command ``fetch``: facts from SPARQL endpoints into files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kgraft.cli.console import AGAIN, say, writing
-from kgraft.errors import counted
+from kgraft.cli.options import AllowOutsideOption
+from kgraft.errors import DataError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 
 def fetch(
-    endpoint: Annotated[
+    place: Annotated[
         str,
-        typer.Argument(metavar="ENDPOINT", help="Address of the endpoint.", show_default=False),
+        typer.Argument(
+            metavar="ENDPOINT|COLLECTION",
+            help="Address of an endpoint, or a collection.toml whose sources name theirs.",
+            show_default=False,
+        ),
     ],
-    file: Annotated[Path, typer.Option("--out", "-o", help="A new .nt file.", show_default=False)],
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A new .nt file, of an address.", show_default=False),
+    ] = None,
     pattern: Annotated[
         str | None,
         typer.Option(
             "--pattern",
             help="Inside of a WHERE that binds ?head, ?relation and ?tail, or a file of it; by "
-            "default all facts.",
+            "default all facts, or what a source says.",
         ),
     ] = None,
     page: Annotated[int, typer.Option("--page", min=1, help="Rows to ask for at a time.")] = 10_000,
@@ -36,26 +45,46 @@ def fetch(
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds to wait for an answer.")
     ] = 120.0,
+    allow_outside: AllowOutsideOption = False,
 ) -> None:
-    """Fetch facts from a SPARQL endpoint, page by page; the same command goes on."""
-    with report_errors(AGAIN), writing(file):
-        from kgraft.io.sparql_endpoint import EVERYTHING
-        from kgraft.io.sparql_endpoint import fetch as fetch_facts
-        from kgraft.system.files import read_text
+    """Fetch facts from SPARQL endpoints, page by page; the same command goes on."""
+    options = {"page": page, "limit": limit, "interval": interval, "timeout": timeout}
+    with report_errors(AGAIN):
+        if "://" in place:
+            if file is None:
+                raise DataError("there is no file to write", remedy="Name one: --out FILE.nt")
+            _fetch(place, file, _pattern(pattern), options)
+            return
+        if file is not None or pattern is not None:
+            raise DataError(
+                "a collection's sources say where their facts go and which these are",
+                remedy="Leave out --out and --pattern, or give an endpoint's address",
+            )
+        from kgraft.io.read_collection import sources_to_fetch
 
-        text = pattern or EVERYTHING
-        if "?" not in text and "$" not in text:
-            text = read_text(Path(text))
-        found = fetch_facts(
-            endpoint,
-            file,
-            pattern=text,
-            page=page,
-            limit=limit,
-            interval=interval,
-            timeout=timeout,
-            tell=say,
-        )
+        for source in sources_to_fetch(Path(place), allow_outside=allow_outside):
+            (path,) = source.train
+            if path.exists():
+                say(f"{path} is there; to fetch it again, delete it")
+            else:
+                _fetch(str(source.endpoint), path, source.pattern, options)
+
+
+def _pattern(given: str | None) -> str | None:
+    """Return a pattern, from its file if it is the name of one."""
+    from kgraft.system.files import read_text
+
+    is_file = given is not None and "?" not in given and "$" not in given
+    return read_text(Path(str(given))) if is_file else given
+
+
+def _fetch(endpoint: str, file: Path, pattern: str | None, options: Mapping[str, Any]) -> None:
+    """Fetch from one endpoint, and say how many facts there are."""
+    from kgraft.io.sparql_endpoint import EVERYTHING
+    from kgraft.io.sparql_endpoint import fetch as fetch_facts
+
+    with writing(file):
+        found = fetch_facts(endpoint, file, pattern=pattern or EVERYTHING, tell=say, **options)
         with lost_output_allowed():
             out = f"; {counted(found.left_out, 'row')} left out" if found.left_out else ""
             say(f"{counted(found.facts, 'fact')} in {file}{out}")

@@ -179,6 +179,8 @@ def _read_toml(
     inside = [link for link in described.links.values() if link.is_inside]
     between = [link for link in described.links.values() if not link.is_inside]
     left_out: list[LeftOut] = []
+    for source in sources:
+        _check_fetched(source, path)
     graphs = dict(base.graphs) | _read_graphs(sources, inside, path.parent, left_out, reader)
     linked = {end for link in between for end in (link.left, link.right)}
     linked |= _linked_by_identity(graphs, known)
@@ -258,6 +260,38 @@ def _read_graphs(
             path = directory / str(x.path)
             left_out.append(check_redirects(path, pairs, graph, x.kind, x.unknown))
     return graphs
+
+
+def sources_to_fetch(path: Path, *, allow_outside: bool = False) -> list[GraphSource]:
+    """Return the sources of a collection's file that have an endpoint, with their whole paths.
+
+    Raises:
+        DataError: As of ``read_collection``, or if there are none.
+    """
+    path = path / COLLECTION_FILE if path.is_dir() else path
+    text = read_text(path).replace("\r\n", "\n")
+    described = parse_collection_file(path, text)
+    if not allow_outside:
+        _check_places(path, text, described)
+    found = [placed(x, path.parent) for x in described.source.values() if x.endpoint is not None]
+    if not found:
+        raise DataError(
+            "no source has an endpoint",
+            remedy='Give a [[source]] endpoint = "https://...", or fetch by its address: '
+            "kgraft fetch https://... -o FILE.nt",
+            path=path,
+        )
+    return found
+
+
+def _check_fetched(source: GraphSource, collection: Path) -> None:
+    """Check that what an endpoint gives is there."""
+    if source.endpoint is not None and not _exists(source.train[0]):
+        raise DataError(
+            f"this file of {source.name!r} has not been fetched from {source.endpoint} yet",
+            remedy=f"kgraft fetch {collection}",
+            path=source.train[0],
+        )
 
 
 def _silent(graph: KnowledgeGraph) -> KnowledgeGraph:

@@ -89,6 +89,9 @@ class GraphSource(BaseModel):
         spelling: ``exact``, or ``normal``: names of one normal form are one, the first in the files
             (``kgraft.graph.spelling.normal_form``).
         identities: Treatment of statements of sameness, such as ``owl:sameAs``, in any format.
+        endpoint: Address of a SPARQL endpoint that ``kgraft fetch`` makes ``train`` from.
+        pattern: What it fetches there, as ``kgraft.io.sparql_endpoint.fetch`` takes it; by default
+            all facts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,6 +115,8 @@ class GraphSource(BaseModel):
     malformed: Malformed = "error"
     spelling: Spelling = "exact"
     identities: Treatment = "links"
+    endpoint: str | None = None
+    pattern: str | None = None
 
     @model_validator(mode="after")
     def _roles_are_clear(self) -> GraphSource:
@@ -128,6 +133,10 @@ class GraphSource(BaseModel):
             raise ValueError(
                 f"base_iri must be a whole IRI, such as http://x.org/, not {self.base_iri!r}"
             )
+        if self.endpoint is not None and [x.suffix for x in self.train] != [".nt"]:
+            raise ValueError("what an endpoint gives is one file: name one .nt file as train")
+        if self.endpoint is None and self.pattern is not None:
+            raise ValueError("pattern is what an endpoint is asked for: give an endpoint too")
         return self
 
     def file_names(self) -> dict[Path, str]:
