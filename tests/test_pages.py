@@ -46,6 +46,7 @@ OF_SHOP = {
     "many-targets.md": (),
     "preparing.md": ("pip install",),
     "gpu.md": (),
+    "scale.md": ("torchrun ",),
     "grafting.md": ("entities: ",),
     "tracking.md": (),
     "tuning.md": (),

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Train": {
         "graft": ("kgraft.cli.graft:graft", "kgraft graft mine.ttl --onto teacher -o student"),
-        "pretrain": ("kgraft.cli.training:pretrain", "kgraft pretrain collection.toml -o teacher"),
+        "pretrain": ("kgraft.cli.pretrain:pretrain", "kgraft pretrain collection.toml -o teacher"),
         "retrain": (
             "kgraft.cli.training:retrain",
             "kgraft retrain collection.toml --teacher teacher -o student --set model.width=100",
@@ -111,10 +111,12 @@ EXIT_STATUS = (
 class _Group(TyperGroup):
     """A group whose flags, also those of Typer, are false by default, not None.
 
-    Typer loads pydantic to convert None, also for a command that does not exist.
+    Typer loads pydantic to convert None, also for a command that does not exist. The arguments are
+    kept, for commands that start themselves in other processes.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.obj = [*args]
         for parameter in self.get_params(ctx):
             parameter.default = parameter.default or False
         return super().parse_args(ctx, args)

@@ -62,6 +62,15 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="cpu|cuda|cuda:N|auto", help="Device to train or to rank on."),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Number of processes that train together, each with its part of the vectors; on "
+        "several machines, start the command with torchrun.",
+    ),
+]
 AllowUnlinkedOption = Annotated[
     bool,
     typer.Option("--allow-unlinked", help="Train on the target's own facts if no link is usable."),

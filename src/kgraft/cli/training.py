@@ -1,9 +1,10 @@
-"""The commands that train: ``train``, ``pretrain`` and ``retrain``."""
+"""The commands ``train`` and ``retrain``, and what all commands that train share."""
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,7 +38,6 @@ from kgraft.cli.options import (
     ThreadsOption,
     TrackOption,
     TrainingSetOption,
-    names,
 )
 from kgraft.cli.report import report_beside
 from kgraft.errors import counted
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from kgraft.pipeline.run import RunOptions
     from kgraft.pipeline.update import Change
     from kgraft.settings import RetrainSettings, TrainSettings
+    from kgraft.system.workers import Workers
 
 S = TypeVar("S", bound="TrainSettings")
 
@@ -126,58 +127,6 @@ def train(
             return estimate(context.task.on(device), context)
 
         job = partial(train_model, known, chosen, target=target, alone=alone, device=device)
-        return TrainingJob(known, lambda options: job(options=options), plan)
-
-    with report_errors(RESUME):
-        run_training(
-            prepare,
-            chosen_settings(TrainSettings, settings, changes or ()),
-            directory,
-            threads=threads,
-            device=device,
-            track=track,
-            resume=resume,
-            overwrite=overwrite,
-            dry_run=dry_run,
-        )
-
-
-def pretrain(
-    collection: CollectionArgument,
-    directory: OutOption,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", help="Graph to leave out; by default the target."),
-    ] = None,
-    sources: Annotated[
-        str | None,
-        typer.Option("--sources", help="Sources to learn from, as a,b,c; by default all others."),
-    ] = None,
-    allow_outside: AllowOutsideOption = False,
-    settings: SettingsOption = None,
-    changes: TrainingSetOption = None,
-    threads: ThreadsOption = None,
-    device: DeviceOption = "cpu",
-    track: TrackOption = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-    dry_run: DryRunOption = False,
-) -> None:
-    """Pre-train a teacher on the linked graphs, once for many targets."""
-    from kgraft.io.read_collection import read_collection
-    from kgraft.pipeline.estimate import estimate
-    from kgraft.pipeline.pretrain import pretrain as pretrain_model
-    from kgraft.pipeline.pretrain import pretraining_task
-    from kgraft.settings import TrainSettings
-
-    def prepare(chosen: TrainSettings) -> TrainingJob:
-        known = read_collection(collection, allow_outside=allow_outside).with_target(target)
-        asked = None if sources is None else names(sources)
-
-        def plan() -> Estimate:
-            return estimate(pretraining_task(known, chosen, sources=asked).on(device))
-
-        job = partial(pretrain_model, known, chosen, sources=asked, device=device)
         return TrainingJob(known, lambda options: job(options=options), plan)
 
     with report_errors(RESUME):
@@ -274,10 +223,12 @@ def run_training(
     overwrite: bool,
     dry_run: bool,
     report: Path | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Train a model, save it and report on it; or only estimate what that takes.
 
-    The report is in the model's directory, unless another file is given.
+    The report is in the model's directory, unless another file is given. Of several workers the
+    first saves the model, whose vectors then may not fit into its memory, and does not report.
     """
     from kgraft.model.directory import check_free, save_model
     from kgraft.model.gain import gain_rows
@@ -294,6 +245,9 @@ def run_training(
         return
     if report is not None:
         check_replaceable(report)
+    if workers is not None and workers.number:
+        follow(prepare, chosen, directory)
+        return
     with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
         trackers = [parse_tracker(x) for x in track or ()]
@@ -309,9 +263,22 @@ def run_training(
             say(line)
         if rows := gain_rows(model.metrics):
             out.print(_gain_table(rows))
+    if workers is not None and workers.count > 1:
+        return
     place = report_beside(model, directory, job.collection, report)
     with lost_output_allowed():
         say(f"A report on it is in {place}")
+
+
+def follow(prepare: Callable[[S], TrainingJob], chosen: S, directory: Path) -> None:
+    """Train along with the first worker, without messages of its own."""
+    from kgraft.pipeline.run import RunOptions
+    from kgraft.system.outputs import run_of
+    from kgraft.system.progress import Silence
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prepare(chosen).train(RunOptions(Silence(), run_of(directory)))
 
 
 def _beside(job: TrainingJob, directory: Path) -> None:

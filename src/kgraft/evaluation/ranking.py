@@ -16,6 +16,7 @@ from kgraft.graph.grouped_index import changes, spans
 from kgraft.graph.knowledge_graph import as_triples
 from kgraft.graph.known_facts import Ids, KnownFacts, Side, queries
 from kgraft.model.scorer import Scorer
+from kgraft.system.workers import ALONE, Workers
 
 CHUNK_ELEMENTS = 2**24
 """Scores held at once: 64 MiB of float32."""
@@ -39,6 +40,7 @@ def rank(
     n_entities: int,
     candidates: NDArray[np.int64] | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
+    workers: Workers = ALONE,
 ) -> Ranks:
     """Rank the answer of each fact by one filter, ``known``; else as ``ranks_by_filter``."""
     return ranks_by_filter(
@@ -49,6 +51,7 @@ def rank(
         n_entities=n_entities,
         candidates=candidates,
         chunk_elements=chunk_elements,
+        workers=workers,
     )[0]
 
 
@@ -62,6 +65,7 @@ def ranks_by_filter(
     n_entities: int,
     candidates: NDArray[np.int64] | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
+    workers: Workers = ALONE,
 ) -> list[Ranks]:
     """Rank the answer of each fact, asked for one side, among the candidates, by several filters.
 
@@ -77,6 +81,8 @@ def ranks_by_filter(
         n_entities: Number of the scorer's entities.
         candidates: Entity rows to rank among, in any order, or None for all.
         chunk_elements: Scores held at once; fewer take less memory and more time.
+        workers: The processes that rank the same facts together, each with a scorer of the
+            candidates whose rows it owns; what they count is added up.
 
     Returns:
         The ranks by each filter, in the order of the facts.
@@ -97,12 +103,14 @@ def ranks_by_filter(
             f"first is entity {answers[columns < 0][0]}; an answer that is no candidate has no rank"
         )
     found = [_unranked(len(answers)) for _ in filters]
+    own_pool = pool.of(workers)
+    own_columns = columns if own_pool is pool else own_pool.columns(answers)
     # Pages that are never written to take no memory.
     buffer = torch.empty(chunk_elements)
     for rows in _chunked(anchors, relations, columns, len(pool), chunk_elements):
-        chunk = _Chunk.of(anchors[rows], relations[rows], columns[rows])
-        filtered = [_Filtered.of(chunk, side, known, pool) for known in filters]
-        counts = _compare(scorer, chunk, filtered, side, pool, buffer)
+        chunk = _Chunk.of(anchors[rows], relations[rows], own_columns[rows])
+        filtered = [_Filtered.of(chunk, side, known, own_pool) for known in filters]
+        counts = _compare(scorer, chunk, filtered, side, own_pool, buffer, workers)
         for ranks, above, not_below, among in zip(found, *counts, strict=True):
             ranks.optimistic[rows] = above + 1
             ranks.pessimistic[rows] = not_below
@@ -168,6 +176,14 @@ class _Candidates:
     def __len__(self) -> int:
         return self._n_entities if self._rows is None else len(self._rows)
 
+    def of(self, workers: Workers) -> _Candidates:
+        """Return the candidates whose rows this worker owns."""
+        if workers.count == 1:
+            return self
+        rows = np.arange(self._n_entities) if self._rows is None else self._rows
+        own = rows[rows % workers.count == workers.number]
+        return _Candidates(self._n_entities, own)
+
     def columns(self, entities: Ids) -> Ids:
         """Return the column of each entity, -1 for one that is no candidate."""
         if self._rows is None:
@@ -191,7 +207,7 @@ class _Chunk:
     anchors: Ids  # (u,)
     relations: Ids  # (u,)
     query: Ids  # index of each answer's query, (b,)
-    columns: Ids  # column of each answer, (b,)
+    columns: Ids  # column of each answer, -1 for one of another worker, (b,)
 
     @classmethod
     def of(cls, anchors: Ids, relations: Ids, columns: Ids) -> _Chunk:
@@ -261,6 +277,7 @@ def _compare(
     side: Side,
     pool: _Candidates,
     buffer: torch.Tensor,
+    workers: Workers,
 ) -> NDArray[np.int64]:
     """Count candidates of higher score, of no lower one (with itself), and all, ``(3, f, b)``."""
     width = max(len(buffer) // len(chunk.anchors), 1)
@@ -271,16 +288,27 @@ def _compare(
         out = buffer[: size[0] * size[1]].view(size)
         scores = _scores(scorer, chunk, side, pool.block(start, stop), out)
         if own is None:
-            own = scores.at(chunk.query, chunk.columns - start)
+            own = _own_scores(scores, chunk, start, workers)
         counts += scores.counts(chunk.query, own)[:, None]
         for place, found in enumerate(filtered):
             counts[:, place] -= found.count(scores, own, chunk, start)
-    return counts
+    return workers.sum(torch.from_numpy(counts), "ranks").numpy()
+
+
+def _own_scores(scores: Scores, chunk: _Chunk, start: int, workers: Workers) -> NDArray[Any]:
+    """Return the answers' scores ``(b,)``, of others' answers those that their workers send."""
+    here = chunk.columns >= 0
+    if here.all() and workers.count == 1:
+        return scores.at(chunk.query, chunk.columns - start)
+    own = np.full(len(here), -np.inf, dtype=np.float32)
+    own[here] = scores.at(chunk.query[here], chunk.columns[here] - start)
+    return workers.max(torch.from_numpy(own), "ranks").numpy()
 
 
 def _blocks(answers: Ids, n: int, width: int) -> Iterator[tuple[int, int]]:
     """Split ``n`` columns into ranges; the first one holds all answers, whose scores are needed."""
-    start = min(int(answers.min()), max(n - width, 0))
+    answers = answers[answers >= 0]
+    start = min(int(answers.min(initial=n)), max(n - width, 0))
     stop = min(start + width, n)
     yield start, stop
     for low, high in ((0, start), (stop, n)):

@@ -197,7 +197,7 @@ def load_model(place: str | os.PathLike[str], *, lazy: bool = False) -> TrainedM
 
 
 def _write(model: TrainedModel, directory: Path) -> None:
-    reliability, weights = None, model.kge.tensors()
+    reliability, weights = None, model.kge.saved_tensors()
     if model.evidence is not None:
         reliability = model.evidence.reliability
         weights = {**weights, "ensemble": model.evidence.weights}

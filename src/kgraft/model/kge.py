@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,6 +133,10 @@ class KgeModel:
         prior = {} if self.prior is None else self.prior.tensors()
         return {"entities": self.entities, "relations": self.relations, **dense, **prior}
 
+    def saved_tensors(self) -> Mapping[str, Any]:
+        """Return all weights by name, to be written; tables that are stored are not read."""
+        return self.tensors()
+
     @torch.no_grad()
     def copy_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Overwrite all weights with those of the same names."""
@@ -191,7 +196,7 @@ class KgeModel:
             prior_rows = self.prior.entities[chosen]
         if out is None or out.dtype != queries.dtype or out.device != queries.device:
             out = queries.new_empty(len(queries), len(rows))
-        for block in _blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
+        for block in score_blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
             scores = product(queries, rows[block].to(queries.dtype), out=out[:, block])
             if self.prior is not None:
                 scores += product(prior_queries, prior_rows[block]).sub_(own)
@@ -277,6 +282,7 @@ def _initial_std(settings: ModelSettings) -> float:
     return 1e-3 if settings.encoder == "complex" else 0.1
 
 
-def _blocks(n_queries: int, n_rows: int, *, on_cpu: bool) -> Iterator[slice]:
+def score_blocks(n_queries: int, n_rows: int, *, on_cpu: bool) -> Iterator[slice]:
+    """Split rows into blocks whose scores are computed at once."""
     size = min(max(BLOCK_SCORES // max(n_queries, 1), 1), BLOCK_ROWS) if on_cpu else BLOCK_ROWS_GPU
     return (slice(start, start + size) for start in range(0, n_rows, size))

@@ -7,6 +7,7 @@ from typing import Any
 
 from kgraft.model.gain import GAIN_COLUMNS, GAIN_METRIC, RELATION_GAIN_METRIC, gain_rows
 from kgraft.model.trained_model import TrainedModel
+from kgraft.model.weight_files import bytes_of
 
 _KINDS = {
     "single": "An embedding of one knowledge graph, trained on its own facts.",
@@ -93,7 +94,7 @@ def model_card(model: TrainedModel) -> str:
     licenses = {part.license for part in graph.parts.values()}
     return _CARD.format(
         license=_license(licenses),
-        size=_size(sum(x.numel() * x.itemsize for x in kge.tensors().values())),
+        size=_size(sum(map(bytes_of, kge.saved_tensors().values()))),
         unknown="" if "" not in licenses else _UNKNOWN,
         kind=model.kind,
         target=f" for {model.target}" if model.target else "",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,6 +99,19 @@ class StoredRows:
             ) from error
 
 
+class InterleavedRows(StoredRows):
+    """A table of which row ``i`` is row ``i // n`` of part ``i % n``, of ``n`` parts."""
+
+    def rows(self, wanted: Rows) -> Tensor:
+        """Return rows ``(n, D)`` of the table, in any order."""
+        first, n = np.array(self.starts), len(self.starts)
+        return super().rows(first[wanted % n] + wanted // n)
+
+    def whole(self) -> Tensor:
+        """Return the table."""
+        return self.rows(np.arange(self.shape[0]))
+
+
 class StoredKge(KgeModel):
     """A model whose entity table stays in its files until all of it is asked for.
 
@@ -136,6 +150,12 @@ class StoredKge(KgeModel):
     def n_entities(self) -> int:
         """Number of entity rows."""
         return self.stored.shape[0]
+
+    def saved_tensors(self) -> Mapping[str, Any]:
+        """Return all weights by name, the entity table as ``StoredRows``."""
+        encoder = {f"encoder.{name}": x for name, x in self.encoder.state_dict().items()}
+        prior = {} if self.prior is None else self.prior.tensors()
+        return {"entities": self.stored, "relations": self.relations, **encoder, **prior}
 
     def entity_rows(self, rows: Rows) -> Tensor:
         """Return rows of the entity table, in its type, ``(n, D)``."""

@@ -8,10 +8,12 @@ entity table each shard has some rows, as ``entities.FIRST``, the number of the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -37,26 +39,46 @@ BLOCK_ROWS: Final = 1 << 16
 
 
 def write_weights(
-    tensors: Mapping[str, Tensor], directory: Path, shard_bytes: int = SHARD_BYTES
+    tensors: Mapping[str, Tensor | StoredRows], directory: Path, shard_bytes: int = SHARD_BYTES
 ) -> None:
-    """Write weights to one file, or to shards if the entity table is larger than one may be."""
+    """Write weights to one file, or to shards if the entity table is larger than one may be.
+
+    Of a table that is stored elsewhere, the rows of one file are in memory at a time.
+    """
     table = tensors[TABLE]
-    others = {name: value.contiguous() for name, value in tensors.items() if name != TABLE}
-    step = max(1, shard_bytes // max(1, table.shape[1] * table.itemsize))
-    if len(table) <= step:
-        save_file({TABLE: table.contiguous(), **others}, directory / WEIGHTS)
+    others = {
+        name: value.contiguous()
+        for name, value in tensors.items()
+        if name != TABLE and isinstance(value, Tensor)
+    }
+    n_rows, width = table.shape
+    step = max(1, shard_bytes // max(1, width * table.dtype.itemsize))
+    if n_rows <= step:
+        save_file({TABLE: _rows(table, 0, n_rows), **others}, directory / WEIGHTS)
         return
-    starts = range(0, len(table), step)
+    starts = range(0, n_rows, step)
     where: dict[str, str] = {}
     for number, first in enumerate(starts, 1):
         name = f"weights-{number:05}-of-{len(starts):05}.safetensors"
-        shard = {f"{TABLE}.{first}": table[first : first + step].contiguous(), **others}
+        last = min(first + step, n_rows)
+        shard = {f"{TABLE}.{first}": _rows(table, first, last), **others}
         save_file(shard, directory / name)
         where |= dict.fromkeys(shard, name)
         others = {}
-    size = sum(value.numel() * value.itemsize for value in tensors.values())
+    size = sum(map(bytes_of, tensors.values()))
     index = {"metadata": {"total_size": size}, "weight_map": where}
     (directory / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _rows(table: Tensor | StoredRows, first: int, last: int) -> Tensor:
+    if isinstance(table, Tensor):
+        return table[first:last].contiguous()
+    return table.rows(np.arange(first, last))
+
+
+def bytes_of(value: Tensor | StoredRows) -> int:
+    """Return the bytes of a tensor, or of a table that is stored."""
+    return math.prod(value.shape) * value.dtype.itemsize
 
 
 def weight_files(names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,18 @@ from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.settings import TrainingSettings, TrainSettings
 from kgraft.system.devices import parse_device
 from kgraft.system.memory import require, require_on_gpu
+from kgraft.system.workers import ALONE, Workers
 from kgraft.training.auxiliary_loss import AuxiliaryLoss
 from kgraft.training.loop import Fit, fit
-from kgraft.training.optimizer import RowOptimizer
+from kgraft.training.optimizer import OPTIMIZERS, RowOptimizer
 from kgraft.training.sampler import TripleSampler
+from kgraft.training.sharded_rows import ShardedRows
+from kgraft.training.sharded_sampler import ShardedSampler
 from kgraft.training.step import Trainer
 from kgraft.training.validation import ValidationSample, validation_mrr
+
+SEEDS_APART = 1_000_003
+"""Difference of the seeds of two workers' initial rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +48,7 @@ class EmbeddingTask:
         weights: Weight of each of the graph's facts, ``(n,)``, 0 leaves one out; by default 1.
         auxiliary: Loss terms beside the task's.
         start_mrr: Validation MRR of the state before the first step, if that state may be kept.
+        workers: The processes that train it; the model then has the entities of this one alone.
 
     Raises:
         DataError: If there is no fact to train on.
@@ -54,6 +62,7 @@ class EmbeddingTask:
     weights: NDArray[np.float64] | None = None
     auxiliary: AuxiliaryLoss | None = None
     start_mrr: float | None = None
+    workers: Workers = ALONE
 
     def __post_init__(self) -> None:
         if not (len(self.graph.triples) if self.weights is None else np.any(self.weights)):
@@ -64,24 +73,33 @@ class EmbeddingTask:
 
     def validation(self) -> Callable[[], float] | None:
         """Return a function that measures the model, or ``None`` without validation facts."""
-        return validation_mrr(self.model, self.samples)
+        return validation_mrr(self.model, self.samples, self.workers)
+
+    @property
+    def n_entities(self) -> int:
+        """Number of entities that are trained, by all workers."""
+        alone = self.workers.count == 1
+        return self.model.n_entities if alone else self.graph.n_entities
 
     def known_false(self) -> Triples:
         """Return the facts known to be false that the model learns as such, ``(k, 3)``."""
-        return false_facts(self.graph, self.weights, self.model.n_entities)
+        return false_facts(self.graph, self.weights, self.n_entities)
 
     def trainer(self) -> Trainer:
         """Return the model's trainer."""
-        return make_trainer(self.model, self.settings, auxiliary=self.auxiliary)
+        return make_trainer(
+            self.model, self.settings, auxiliary=self.auxiliary, workers=self.workers
+        )
 
     def sampler(self, pseudo_facts: PseudoFacts | None = None) -> TripleSampler:
         """Return the sampler of batches of the facts, and of pseudo-facts."""
         return make_sampler(
             self.graph,
             self.settings.training,
-            n_entities=self.model.n_entities,
+            n_entities=self.n_entities,
             weights=self.weights,
             pseudo_facts=pseudo_facts,
+            workers=self.workers,
         )
 
     def on(self, device: str | torch.device) -> EmbeddingTask:
@@ -133,7 +151,7 @@ def fit_embeddings(
             listener=run.listener,
             record=run.record,
             validate=on_device.validation(),
-            checkpoint=run.checkpoint("embeddings"),
+            checkpoint=run.checkpoint("embeddings", task.n_entities),
             start_mrr=task.start_mrr,
         )
     if on_device.model is not task.model:
@@ -142,21 +160,32 @@ def fit_embeddings(
 
 
 def new_model(
-    graph: JointGraph, settings: TrainSettings, *, n_entities: int | None = None
+    graph: JointGraph,
+    settings: TrainSettings,
+    *,
+    n_entities: int | None = None,
+    workers: Workers = ALONE,
 ) -> KgeModel:
-    """Return an untrained model of a graph's rows.
+    """Return an untrained model of a graph's rows, of several workers with this one's entities.
 
     Args:
         graph: The id space.
         settings: Model and seed.
         n_entities: Number of entities with vectors, the first ones; by default all.
+        workers: The processes that train it.
 
     Raises:
         KgraftError: If the free memory is too small for a run with it.
     """
     rows = graph.n_entities if n_entities is None else n_entities
-    require(settings, rows, graph.n_relations, len(graph.triples))
-    return KgeModel.create(settings.model, rows, graph.n_relations, seed=settings.training.seed)
+    own, here = workers.n_own(rows), workers.on_this_machine
+    require(settings, here * own, here * graph.n_relations, len(graph.triples))
+    seed = settings.training.seed + workers.number * SEEDS_APART
+    model = KgeModel.create(settings.model, own, graph.n_relations, seed=seed)
+    for name, value in model.tensors().items():
+        if name != "entities":
+            workers.copy_from_first(value)
+    return model
 
 
 def make_trainer(
@@ -165,9 +194,14 @@ def make_trainer(
     *,
     auxiliary: AuxiliaryLoss | None = None,
     rows: RowOptimizer | None = None,
+    workers: Workers = ALONE,
 ) -> Trainer:
     """Return the trainer of a model by its settings, perhaps with an optimizer of its own."""
     training = settings.training
+    if workers.count > 1:
+        tables = {"entities": model.entities, "relations": model.relations}
+        own = OPTIMIZERS[training.optimizer](tables, training.learning_rate)
+        rows = ShardedRows(own, workers)
     return Trainer(
         model,
         optimizer=training.optimizer,
@@ -178,6 +212,7 @@ def make_trainer(
         final_rate=training.final_rate,
         precision=training.precision,
         auxiliary=auxiliary,
+        workers=workers,
     )
 
 
@@ -188,6 +223,7 @@ def make_sampler(
     n_entities: int,
     weights: NDArray[np.float64] | None = None,
     pseudo_facts: PseudoFacts | None = None,
+    workers: Workers = ALONE,
 ) -> TripleSampler:
     """Return the sampler of a joint graph's facts, and of those known to be false.
 
@@ -196,22 +232,22 @@ def make_sampler(
         training: Sizes and seed.
         n_entities: Number of entities that are trained, the first ones.
         weights: Weight of each fact, ``(n,)``, 0 leaves one out; by default 1.
-        pseudo_facts: Facts that rules infer.
+        pseudo_facts: Facts that rules infer; of several workers there are none.
+        workers: The processes among which queries are split.
     """
     triples, sources, own = graph.triples, graph.triple_sources, weights
     if own is not None and not (used := own > 0).all():
         triples, sources, own = triples[used], sources[used], own[used]
-    return TripleSampler(
-        triples,
-        n_entities,
-        graph.n_relations,
-        sources=sources,
-        weights=own,
-        pseudo_facts=pseudo_facts,
-        known_false=false_facts(graph, weights, n_entities),
-        path_length=training.path_length,
-        batch_size=training.batch_size,
-        negatives=training.negatives,
-        logq_correction=training.logq_correction,
-        seed=training.seed,
-    )
+    how: dict[str, Any] = {
+        "sources": sources,
+        "weights": own,
+        "known_false": false_facts(graph, weights, n_entities),
+        "path_length": training.path_length,
+        "batch_size": training.batch_size,
+        "negatives": training.negatives,
+        "logq_correction": training.logq_correction,
+        "seed": training.seed,
+    }
+    if workers.count > 1:
+        return ShardedSampler(triples, n_entities, graph.n_relations, workers=workers, **how)
+    return TripleSampler(triples, n_entities, graph.n_relations, pseudo_facts=pseudo_facts, **how)

@@ -15,8 +15,11 @@ from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings, new_model
 from kgraft.pipeline.inputs import fingerprint_of_inputs
 from kgraft.pipeline.run import Run, RunOptions, tracked
+from kgraft.pipeline.sharded_model import stored_model
 from kgraft.settings import TrainSettings
 from kgraft.system.forks import require_threads
+from kgraft.system.workers import ALONE, Workers
+from kgraft.system.workers import current as current_workers
 from kgraft.training.validation import draw_samples
 
 
@@ -29,6 +32,10 @@ def pretrain(
     device: str = "cpu",
 ) -> TrainedModel:
     """Pre-train a teacher (Sun et al., KDD 2023, section 4.2).
+
+    In a process group of torch.distributed all processes train one teacher, each with a part of
+    its entities' rows and of the queries. The first one returns it with rows that are read from the
+    run's directory, for ``save``; in the others it has their own rows alone.
 
     Args:
         collection: Graphs and links.
@@ -47,15 +54,18 @@ def pretrain(
         SettingsError: If rules are asked for: they belong to a target.
     """
     require_threads()
-    task = pretraining_task(collection, settings, sources=sources)
+    workers = current_workers()
+    task = pretraining_task(collection, settings, sources=sources, workers=workers)
     graphs = [collection.graphs[name] for name in task.graph.sources]
     inputs = fingerprint_of_inputs("pretrain", task.settings, graphs, collection.links)
     with tracked(options, "teacher", task.settings, inputs) as metrics:
-        outcome = fit_embeddings(task, Run(options, inputs), device=device)
+        run = Run(options, inputs, workers)
+        outcome = fit_embeddings(task, run, device=device)
+        kge = stored_model(task.model, run)
         metrics |= {"best_epoch": outcome.best_epoch, "validation_mrr": outcome.best_mrr}
     return TrainedModel(
         "teacher",
-        task.model,
+        kge,
         task.graph,
         None,
         task.settings,
@@ -71,8 +81,9 @@ def pretraining_task(
     settings: TrainSettings | None = None,
     *,
     sources: Sequence[str] | None = None,
+    workers: Workers = ALONE,
 ) -> EmbeddingTask:
-    """Return the embeddings that ``pretrain`` trains; it has the same arguments."""
+    """Return the embeddings that ``pretrain`` trains, of workers this one's; else as there."""
     settings = settings or TrainSettings()
     if settings.rules.longest:
         raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
@@ -96,7 +107,7 @@ def pretraining_task(
         "embeddings of the teacher",
         graph,
         settings,
-        new_model(graph, settings),
+        new_model(graph, settings, workers=workers),
         draw_samples(graph, graphs, settings.training),
         weights=weights_by_link_confidence(
             graph,
@@ -104,4 +115,5 @@ def pretraining_task(
             settings.training.link_confidence,
             stated_weights(graph),
         ),
+        workers=workers,
     )

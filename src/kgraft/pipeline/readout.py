@@ -116,7 +116,7 @@ def fit_readout(task: EmbeddingTask, given_ND: Tensor, width: int, run: Run) -> 
             chosen.training,
             listener=run.listener,
             validate=None if measure is None else validate,
-            checkpoint=run.checkpoint("readout"),
+            checkpoint=run.checkpoint("readout", 0),
         )
     if measure is None:
         rows.write()

@@ -6,18 +6,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from kgraft.errors import DataError
+from kgraft.errors import DataError, KgraftError
 from kgraft.settings import TrainSettings
 from kgraft.system.memory import give_back
 from kgraft.system.outputs import write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tracking import Tracker, epoch_metrics, flat, model_metrics
+from kgraft.system.workers import ALONE, Workers
 from kgraft.training.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -25,6 +27,7 @@ from kgraft.training.checkpoint import (
     warn_not_saved,
     write_tensors,
 )
+from kgraft.training.sharded_checkpoint import ShardedCheckpoint, index_of
 
 T = TypeVar("T")
 
@@ -76,19 +79,29 @@ class Run:
     Args:
         options: Listener and directory.
         inputs: Fingerprint of everything that the run depends on.
+        workers: The processes of the run; several need a directory that all of them can reach.
 
     Raises:
         DataError: If the directory holds another run.
+        KgraftError: If several workers have no directory.
     """
 
-    def __init__(self, options: RunOptions | None, inputs: Fingerprint) -> None:
+    def __init__(
+        self, options: RunOptions | None, inputs: Fingerprint, workers: Workers = ALONE
+    ) -> None:
         options = options or RunOptions()
+        if workers.count > 1 and options.directory is None:
+            raise KgraftError(
+                "several workers need a directory of the run that all of them can reach: "
+                "RunOptions(directory=...)"
+            )
+        self.workers = workers
         self.listener = options.listener or default_listener()
         self._trackers = options.trackers
-        self._directory = options.directory
+        self.directory = options.directory
         self._fingerprint = str(inputs)
-        if self._directory is not None:
-            self._claim(self._directory)
+        if self.directory is not None:
+            workers.one_by_one(partial(self._claim, self.directory))
 
     def _claim(self, directory: Path) -> None:
         """Write the run's name into its directory, or find it there."""
@@ -150,9 +163,9 @@ class Run:
         """
         # What the stage before has freed.
         give_back()
-        if self._directory is None:
+        if self.directory is None:
             return compute()
-        path = self._directory / f"{name}.safetensors"
+        path = self.directory / f"{name}.safetensors"
         tensors: Mapping[str, Tensor]
         if path.exists():
             tensors, about = read_tensors(path, fingerprint=self._fingerprint)
@@ -164,17 +177,20 @@ class Run:
                 write_tensors(path, tensors, described, fingerprint=self._fingerprint)
             except OSError as error:
                 warn_not_saved(path, error)
-            _checkpoint_file(self._directory, name).unlink(missing_ok=True)
+            _checkpoint_file(self.directory, name).unlink(missing_ok=True)
         # Later stages depend on this result, which may depend on the machine (rules.seconds).
         after = Fingerprint().add(self._fingerprint, *(tensors[key] for key in sorted(tensors)))
         self._fingerprint = str(after)
         return result
 
-    def checkpoint(self, name: str) -> Checkpoint | None:
+    def checkpoint(self, name: str, n_entities: int) -> Checkpoint | None:
         """Return the checkpoint of a stage that is resumed within, if the run has a directory."""
-        if self._directory is None:
+        if self.directory is None:
             return None
-        return Checkpoint(_checkpoint_file(self._directory, name), self._fingerprint)
+        path = _checkpoint_file(self.directory, name)
+        if self.workers.count > 1 or index_of(path).exists():
+            return ShardedCheckpoint(path, self._fingerprint, self.workers, n_entities)
+        return Checkpoint(path, self._fingerprint)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, fingerprint: str, every_seconds: float = 30.0) -> None:
         self.path = path
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self._every_seconds = every_seconds
         self._due_at = time.monotonic() + every_seconds
 
@@ -165,7 +166,17 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, run = read_tensors(self.path, fingerprint=self._fingerprint)
+        return self.saved_run(*read_tensors(self.path, fingerprint=self.fingerprint))
+
+    @staticmethod
+    def named(state: Tensors, best: Tensors) -> dict[str, Tensor]:
+        """Return the tensors of a run by the names that they are saved with."""
+        parts = {"state": state, "best": best}
+        return {f"{part}.{key}": x for part, tensors in parts.items() for key, x in tensors.items()}
+
+    @staticmethod
+    def saved_run(tensors: Tensors, run: dict[str, Any]) -> SavedRun:
+        """Return the run that was saved."""
         state, best = (
             {key.removeprefix(prefix): x for key, x in tensors.items() if key.startswith(prefix)}
             for prefix in ("state.", "best.")
@@ -187,19 +198,27 @@ class Checkpoint:
         Warns:
             KgraftWarning: If it cannot be written; the earlier version stays.
         """
+        with self.timed():
+            try:
+                write_tensors(self.path, self.named(state, best), run, fingerprint=self.fingerprint)
+            except OSError as error:
+                warn_not_saved(self.path, error)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Set the time of the next save by that which the block takes."""
         begin = time.monotonic()
-        tensors = {f"state.{key}": value for key, value in state.items()}
-        tensors |= {f"best.{key}": value for key, value in best.items()}
-        try:
-            write_tensors(self.path, tensors, run, fingerprint=self._fingerprint)
-        except OSError as error:
-            warn_not_saved(self.path, error)
+        yield
         now = time.monotonic()
         self._due_at = now + max(self._every_seconds, (now - begin) / TIME_SHARE)
 
     def save_batch(self, tensors: Tensors, about: str) -> Path:
         """Write the batch that training diverged on beside the run, and return the file."""
-        path = self.path.with_suffix(".batch.safetensors")
+        return self.save_batch_to(".batch.safetensors", tensors, about)
+
+    def save_batch_to(self, suffix: str, tensors: Tensors, about: str) -> Path:
+        """Write a batch to the file beside the run that has this suffix, and return it."""
+        path = self.path.with_suffix(suffix)
         with write_atomically(path) as temporary:
             kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
             save_file(kept, temporary, metadata={"about": about})

@@ -31,11 +31,13 @@ class StepResult:
     Args:
         names: Names of its loss terms.
         numbers: The loss terms, then the sum of each gradient.
+        queries: Number of its queries.
         memory: Work memory that a captured step must keep.
     """
 
     names: Sequence[str]
     numbers: Tensor
+    queries: int
     memory: Sequence[Tensor] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +23,12 @@ from kgraft.training.step_metrics import NotFiniteError
 
 Validate = Callable[[], float]
 """Returns the validation MRR of the model as it is now."""
+
+AGREE_EVERY = 8
+"""Steps between two times at which several workers agree to save the run, or to end it."""
+
+SEEDS_APART = 7_919
+"""Difference of two workers' seeds."""
 
 FLUSH_EVERY = 32
 """Steps between two flushes of the losses, on a GPU that is not to be synchronised with."""
@@ -135,7 +142,8 @@ def fit(
         trainer.model.copy_from(loop.best)
     else:
         run.best_epoch = run.epochs
-    if not all(x.isfinite().all() for x in trainer.model.tensors().values()):
+    infinite = not all(x.isfinite().all() for x in trainer.model.tensors().values())
+    if trainer.workers.any(infinite)[0]:
         raise loop.diverged(f"the state after epoch {run.best_epoch} is not finite")
     return run
 
@@ -186,7 +194,8 @@ class _Loop:
         run, trainer = self.run, self.trainer
         device = trainer.model.device
         # Dropout too depends on seed and epoch only: a resumed run is the same run.
-        with seeded(self.settings.seed * 1_000_003 + run.epochs, device):
+        seed = self.settings.seed * 1_000_003 + run.epochs + trainer.workers.number * SEEDS_APART
+        with seeded(seed, device):
             if run.current.steps and self._generators:
                 restore(self._generators, device)
             trainer.begin_epoch(run.epochs / epochs)
@@ -254,8 +263,18 @@ class _Loop:
         )
 
     def save_if_due(self) -> None:
-        """Save the run when it is time to, or when an interrupt waits, which then takes effect."""
-        if self.checkpoint is not None and (self.interrupts.pending or self.checkpoint.due):
+        """Save the run when it is time to, or when an interrupt waits, which then takes effect.
+
+        Several workers agree on both from time to time.
+        """
+        workers = self.trainer.workers
+        if workers.count > 1 and self.run.current.steps % AGREE_EVERY:
+            return
+        due = self.checkpoint is not None and self.checkpoint.due
+        interrupted, due = workers.any(self.interrupts.pending, due)
+        if interrupted and not self.interrupts.pending:
+            self.interrupts.defer(signal.SIGTERM)  # Another worker was interrupted.
+        if self.checkpoint is not None and (interrupted or due):
             self._flush()
             state = {**self.trainer.state(), **states(self.trainer.model.device)}
             self.checkpoint.save(state, self.best, asdict(self.run))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import first_of_each, smallest_ints
 from kgraft.graph.knowledge_graph import Triples, no_triples
+from kgraft.graph.vocabulary import Rows
 from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.system.arrays import release
 from kgraft.training.answer_index import AnswerIndex
@@ -80,11 +81,16 @@ class TripleSampler:
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        logq = logq_correction * np.log(self._candidate_probabilities())
+        logq = self._logq(logq_correction)
         answers = AnswerIndex.of(self.facts, n_entities, n_relations)
         self.collator = BatchCollator(answers, torch.from_numpy(logq.astype(np.float32)))
 
-    def _candidate_probabilities(self) -> NDArray[np.float64]:
+    def _logq(self, correction: float) -> NDArray[np.float64]:
+        """Return the logQ correction of each entity, ``(n_entities,)``."""
+        logq: NDArray[np.float64] = correction * np.log(self.candidate_probabilities())
+        return logq
+
+    def candidate_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each entity to be a candidate of a batch, ``(n_entities,)``.
 
         An entity is one as an end of a sampled fact, or as a negative.
@@ -129,7 +135,7 @@ class TripleSampler:
 
     def samples(self, number: int) -> Iterator[SampledBatch]:
         """Yield the samples that the batches of an epoch are made from."""
-        draw = np.random.default_rng([self._seed, number])
+        draw = self._generator(number)
         facts, sources, fact_weights = self.facts, self._sources, self._weights
         if self._pseudo_facts is not None:
             drawn = self._pseudo_facts.sample(draw)
@@ -142,9 +148,8 @@ class TripleSampler:
             fact_weights = np.concatenate([fact_weights, np.full(n_false, -1.0, np.float32)])
         # The first half asks for tails, the second for heads.
         order = np.arange(2 * len(facts), dtype=smallest_ints(2 * len(facts)))
-        draw.shuffle(order)
-        for step, start in enumerate(range(0, len(order), self._paths_per_batch)):
-            half, place = np.divmod(order[start : start + self._paths_per_batch], len(facts))
+        for step, paths in enumerate(self._batches(self._own(order, facts), draw)):
+            half, place = np.divmod(paths, len(facts))
             chosen = self._queries(facts[place], half == 1)
             is_pseudo = np.zeros((len(place), self._path_length), dtype=np.float32)
             is_pseudo[:, 0] = sources[place] == PSEUDO
@@ -155,7 +160,7 @@ class TripleSampler:
             if self._walker is not None:
                 paths = self._walker.extend(chosen, sources[place], self._path_length, draw)
                 chosen = paths.reshape(-1, 3)
-            negatives = draw.integers(self._n_entities, size=self._negatives)
+            negatives = self._draw_negatives(draw)
             yield SampledBatch(
                 torch.from_numpy(np.concatenate([*chosen.T, negatives])),
                 torch.from_numpy(np.concatenate([is_pseudo, weights], axis=None)),
@@ -166,6 +171,30 @@ class TripleSampler:
                 number=step,
                 seed=(self._seed, number),
             )
+
+    def _generator(self, number: int) -> np.random.Generator:
+        """Return the generator of all random choices of an epoch."""
+        return np.random.default_rng([self._seed, number])
+
+    def _own(
+        self,
+        order: NDArray[np.integer],
+        facts: Triples,  # noqa: ARG002 (of interest where there are several workers)
+    ) -> NDArray[np.integer]:
+        """Return the places of an epoch's queries that are this process's."""
+        return order
+
+    def _batches(
+        self, order: NDArray[np.integer], draw: np.random.Generator
+    ) -> Iterator[NDArray[np.integer]]:
+        """Shuffle the places of an epoch's queries, and yield those of each batch."""
+        draw.shuffle(order)
+        size = self._paths_per_batch
+        return (order[start : start + size] for start in range(0, len(order), size))
+
+    def _draw_negatives(self, draw: np.random.Generator) -> Rows:
+        """Return a batch's negatives."""
+        return draw.integers(self._n_entities, size=self._negatives)
 
     def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:
         """Return facts ``(n, 3)`` as queries, some of them along the inverse relation."""

@@ -14,6 +14,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.model.products import has_bfloat16
 from kgraft.settings import OptimizerName, StepPrecision
 from kgraft.system.threads import prefetch
+from kgraft.system.workers import ALONE, Workers
 from kgraft.training.auxiliary_loss import AuxiliaryLoss, StepState
 from kgraft.training.batch import Batch
 from kgraft.training.cuda_graph import CudaGraphStep, StepResult
@@ -43,6 +44,8 @@ class Trainer:
         synchronous: Whether each step's losses and gradients are checked before its update, as by
             default on the CPU. Otherwise gradients are zeroed on the device from the first
             non-finite step on, and the error is raised when ``metrics`` are next read.
+        workers: The processes that take each step together, each on a batch of its own; ``rows``
+            then reach the rows of all.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Trainer:
         precision: StepPrecision = "float32",
         auxiliary: AuxiliaryLoss | None = None,
         synchronous: bool | None = None,
+        workers: Workers = ALONE,
     ) -> None:
         self.model = model
+        self.workers = workers
         self.synchronous = model.device.type == "cpu" if synchronous is None else synchronous
         self.metrics = StepMetrics()
         self._cuda_graph: CudaGraphStep | None = None
@@ -141,9 +146,9 @@ class Trainer:
         # One number a gradient: a sum with a NaN or infinite term is not finite. (That of finite
         # terms may overflow too, but not before training has diverged.)
         sums = [x.sum().to(terms["loss"]) for x in gradients]
-        numbers = torch.stack([*terms.values(), *sums])
+        numbers, n_queries = self.workers.mean(torch.stack([*terms.values(), *sums]), len(batch))
         memory = (rows, *gradients, *self._rows.memory)
-        result = StepResult(list(terms), numbers, memory)
+        result = StepResult(list(terms), numbers, n_queries, memory)
         if self.synchronous:
             self.metrics.add(_record(batch, result))
             self.metrics.check()
@@ -154,6 +159,7 @@ class Trainer:
             # A padding row moves as its original does: both are written back to one place.
             gradient = gradient.index_select(0, batch.original)
         self._rows.step((batch.entities, batch.relations), rows, gradient)
+        self.workers.mean_of_each(gradients[1:])
         for optimizer in self._dense:
             optimizer.step()
         return result
@@ -171,7 +177,7 @@ class Trainer:
         """
         device, collator = self.model.device, sampler.collator
         samples = islice(sampler.samples(number), skip, None)
-        if device.type == "cuda" and not self._dense:
+        if device.type == "cuda" and not self._dense and self.workers.count == 1:
             if self._cuda_graph is None or self._cuda_graph.collator is not collator:
                 self._cuda_graph = CudaGraphStep(collator, self.step, device)
             for sampled, result in self._cuda_graph.train(samples, key=self._rows.learning_rate):
@@ -263,7 +269,7 @@ class Trainer:
 
 
 def _record(batch: Batch, result: StepResult) -> StepRecord:
-    return StepRecord(len(batch), result.names, result.numbers, lambda: batch)
+    return StepRecord(result.queries, result.names, result.numbers, lambda: batch)
 
 
 def _sum(numbers: Sequence[Tensor]) -> Tensor:

@@ -19,6 +19,8 @@ from kgraft.linking.joint_graph import JointGraph, JointSource
 from kgraft.model.kge import KgeModel
 from kgraft.settings import TrainingSettings
 from kgraft.system.arrays import pieces_of
+from kgraft.system.workers import ALONE, Workers
+from kgraft.training.shard_scorer import ShardScorer
 
 LOOK_FACTS = 2_000
 """Validation facts that an epoch is chosen by; ensemble and calibration take all of a sample."""
@@ -56,7 +58,7 @@ class ValidationSample:
 
 
 def validation_mrr(
-    model: KgeModel, samples: Sequence[ValidationSample]
+    model: KgeModel, samples: Sequence[ValidationSample], workers: Workers = ALONE
 ) -> Callable[[], float] | None:
     """Return a function that measures the model as it is, or ``None`` without samples.
 
@@ -67,13 +69,14 @@ def validation_mrr(
         model: The model.
         samples: Validation facts, of which the first ``LOOK_FACTS`` are ranked; each counts by its
             confidence.
+        workers: The processes that have a part of the model's entities each.
     """
     if not samples:
         return None
     total = sum(len(sample.facts) for sample in samples)
     looks = [sample.first(-(-LOOK_FACTS * len(sample.facts) // total)) for sample in samples]
     weights = _weights(looks)
-    return lambda: measure(validation_ranks(model, looks), weights=weights).mrr
+    return lambda: measure(validation_ranks(model, looks, workers), weights=weights).mrr
 
 
 def _weights(samples: Sequence[ValidationSample]) -> NDArray[np.float64] | None:
@@ -87,17 +90,24 @@ def _weights(samples: Sequence[ValidationSample]) -> NDArray[np.float64] | None:
     return np.concatenate([np.tile(weights, 2) for weights in of_each])
 
 
-def validation_ranks(model: KgeModel, samples: Sequence[ValidationSample]) -> Ranks:
+def validation_ranks(
+    model: KgeModel, samples: Sequence[ValidationSample], workers: Workers = ALONE
+) -> Ranks:
     """Return the ranks of each sample's facts, tails before heads, as ``validation_mrr`` does."""
     sides: tuple[Side, ...] = ("tail", "head")
+    scorer: KgeModel | ShardScorer = model
+    if workers.count > 1:
+        ends = np.concatenate([sample.facts[:, ::2].reshape(-1) for sample in samples])
+        scorer = ShardScorer(model, np.unique(ends), workers)
     ranks = [
         rank(
-            model,
+            scorer,
             sample.facts,
             side=side,
             known=sample.known,
-            n_entities=model.n_entities,
+            n_entities=scorer.n_entities,
             candidates=sample.candidates,
+            workers=workers,
         )
         for sample in samples
         for side in sides

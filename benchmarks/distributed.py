@@ -1,0 +1,223 @@
+"""Measure training by several processes: quality, shares of rows, speed, bytes sent, memory.
+
+Usage: python benchmarks/distributed.py DBP5L --part mrr --out benchmarks/results/distributed.json
+
+Figures are added to those of the report. ``--part`` is one of
+
+mrr
+    The teacher of all graphs of the collection by 1, 2 and 4 processes of one thread, with the
+    default settings and ``--epochs`` at the most: validation MRR, and the share of entity rows of
+    each process.
+rate
+    Examples a second of two processes of one thread over those of one process of two threads, in
+    turns, ``--steps`` steps each; the median ratio of ``--repeats`` turns.
+bytes
+    Bytes sent in ``--steps`` steps by 2 and 4 processes, against ``kgraft.training.traffic``.
+peak
+    Memory of two processes of a drawn graph of ``--entities`` entities and five times as many
+    facts, width 64, in ``--steps`` steps: the sum of both peaks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from common import ONE_THREAD, add_to_report, options_of, peak_gib, run
+from scaling import drawn
+
+import kgraft
+from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
+from kgraft.pipeline.pretrain import pretraining_task
+from kgraft.pipeline.run import Run, RunOptions
+from kgraft.system.progress import Silence
+from kgraft.system.workers import Workers, joined
+from kgraft.training.checkpoint import Fingerprint
+from kgraft.training.sharded_sampler import ShardedSampler
+from kgraft.training.traffic import expected_traffic, relation_probabilities
+
+WORKER = "--worker"
+WARM_UP = 20
+"""Steps before the clock starts."""
+
+
+def task_of(asked: dict[str, Any], workers: Workers) -> EmbeddingTask:
+    """Return this process's part of the teacher."""
+    if asked.get("entities"):
+        graph = drawn(5 * asked["entities"], asked["entities"])
+        collection = kgraft.collect([graph])
+        sources = ["drawn"]
+    else:
+        collection = kgraft.read_collection(asked["collection"])
+        sources = None
+    settings = kgraft.read_settings(kgraft.TrainSettings, None, asked["settings"])
+    return pretraining_task(collection, settings, sources=sources, workers=workers)
+
+
+def work(asked: dict[str, Any]) -> None:
+    """Train as one of the processes that torchrun has started; print what was measured."""
+    torch.set_num_threads(asked["threads"])
+    with joined() as workers:
+        task = task_of(asked, workers)
+        found: dict[str, Any] = {"number": workers.number}
+        found["rows_share"] = round(task.model.n_entities / task.graph.n_entities, 4)
+        if asked["steps"]:
+            found |= some_steps(task, asked["steps"])
+        else:
+            run_ = Run(RunOptions(Silence(), Path(asked["directory"])), Fingerprint(), workers)
+            fit = fit_embeddings(task, run_)
+            found |= {"mrr": fit.best_mrr, "best_epoch": fit.best_epoch, "epochs": fit.epochs}
+            found["mrr_by_validation"] = [
+                round(x["validation_mrr"], 4) for x in fit.log if "validation_mrr" in x
+            ]
+        found["peak_gib"] = peak_gib()
+        Path(asked["directory"], f"{workers.number}.json").write_text(json.dumps(found))
+
+
+def some_steps(task: EmbeddingTask, steps: int) -> dict[str, Any]:
+    """Take some steps, and return their examples a second and bytes, as sent and as expected."""
+    trainer, sampler, workers = task.trainer(), task.sampler(), task.workers
+    taken = trainer.train_epoch(sampler, 1)
+    for _ in islice(taken, WARM_UP):
+        trainer.metrics.flush()
+    workers.sent.clear()
+    begin, queries = time.perf_counter(), 0
+    for _ in islice(taken, steps):
+        queries += sum(n for n, _ in trainer.metrics.flush())
+    found: dict[str, Any] = {"examples_per_second": queries / (time.perf_counter() - begin)}
+    if isinstance(sampler, ShardedSampler):
+        training, graph = task.settings.training, task.graph
+        relations = relation_probabilities(
+            graph.triples[:, 1], graph.n_relations, training.batch_size
+        )
+        expected = expected_traffic(sampler, workers, relations, task.settings.model.width).sent()
+        found["sent"] = {name: size / steps for name, size in workers.sent.items()}
+        found["expected"] = dict(expected)
+    return found
+
+
+def start(count: int, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Start processes by torchrun, and return what each has measured."""
+    with tempfile.TemporaryDirectory() as directory:
+        given = json.dumps({"threads": 1, "steps": 0, **asked, "directory": directory})
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command += ["--nproc-per-node", str(count), __file__, WORKER, given]
+        threads = {"OMP_NUM_THREADS": str(asked.get("threads", 1))}
+        subprocess.run(command, check=True, env=os.environ | ONE_THREAD | threads)  # noqa: S603
+        files = [Path(directory, f"{number}.json") for number in range(count)]
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def mrr(asked: Namespace) -> dict[str, Any]:
+    """Train the teacher by several numbers of processes."""
+    runs: dict[str, list[dict[str, Any]]] = {str(count): [] for count in asked.processes}
+    shares: dict[str, list[float]] = {}
+    for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
+        settings = {"training.seed": seed, "training.epochs": asked.epochs}
+        for count in asked.processes:
+            found = start(count, {"collection": asked.collection, "settings": settings})
+            shares[str(count)] = [x["rows_share"] for x in found]
+            kept = ("mrr", "best_epoch", "epochs", "mrr_by_validation", "peak_gib")
+            runs[str(count)].append({"seed": seed, **{name: found[0][name] for name in kept}})
+            print(count, runs[str(count)][-1], flush=True)
+    means = {count: round(sum(x["mrr"] for x in of) / len(of), 4) for count, of in runs.items()}
+    return {"mrr_by_processes": means, "mrr_runs": runs, "rows_share_by_rank": shares}
+
+
+def rate(asked: Namespace) -> dict[str, Any]:
+    """Compare two processes of one thread with one process of two threads."""
+    of_one, of_two = [], []
+    given = {"collection": asked.collection, "settings": {}, "steps": asked.steps}
+    for _ in range(asked.repeats):
+        of_one.append(start(1, {**given, "threads": 2})[0]["examples_per_second"])
+        of_two.append(start(2, given)[0]["examples_per_second"])
+        print(of_one[-1], of_two[-1], flush=True)
+    ratios = [two / one for one, two in zip(of_one, of_two, strict=True)]
+    rates = {"one_process": of_one, "two_processes": of_two}
+    return {
+        "rate_2_of_1": round(median(ratios), 3),
+        "rates": {name: [round(x) for x in values] for name, values in rates.items()},
+    }
+
+
+def sent(asked: Namespace) -> dict[str, Any]:
+    """Compare the bytes sent with the model's."""
+    by_processes, errors = {}, []
+    for count in asked.processes:
+        given = {"collection": asked.collection, "settings": {}, "steps": asked.steps}
+        found = start(count, given)
+        kinds = found[0].get("expected", {})
+        means = {
+            name: {kind: round(sum(x[name].get(kind, 0) for x in found) / count) for kind in kinds}
+            for name in ("sent", "expected")
+        }
+        if count > 1:
+            totals = [sum(means[name].values()) for name in ("sent", "expected")]
+            errors.append(abs(totals[1] / totals[0] - 1))
+        rate = round(found[0]["examples_per_second"])
+        by_processes[str(count)] = {**means, "examples_per_second": rate}
+    return {"bytes_model_error": round(max(errors), 4), "bytes_per_step": by_processes}
+
+
+def peak(asked: Namespace) -> dict[str, Any]:
+    """Measure the memory of two processes on a large drawn graph."""
+    settings = {"model.width": 64, "training.optimizer": "rowwise_adagrad"}
+    settings |= {"training.batch_size": 4096, "training.negatives": 1024}
+    given = {"entities": asked.entities, "settings": settings, "steps": asked.steps}
+    found = start(2, given)
+    return {
+        "train_peak_gib": round(sum(x["peak_gib"] for x in found), 2),
+        "train_peak": {
+            "entities": asked.entities,
+            "facts": 5 * asked.entities,
+            "width": 64,
+            "steps": asked.steps,
+            "optimizer": "rowwise_adagrad",
+            "processes": 2,
+            "peak_gib_by_process": [x["peak_gib"] for x in found],
+            "examples_per_second": round(found[0]["examples_per_second"]),
+        },
+    }
+
+
+PARTS = {"mrr": mrr, "rate": rate, "bytes": sent, "peak": peak}
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """Return the figures of one part, and the command that they come from."""
+    before = os.getloadavg()[0]
+    found = PARTS[asked.part](asked)
+    known = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else {}
+    command = " ".join(["python benchmarks/distributed.py", *sys.argv[1:]])
+    about = {"command": command, "load_before": round(before, 1)}
+    return {**found, "commands": {**known.get("commands", {}), asked.part: about}}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == WORKER:
+        work(json.loads(sys.argv[2]))
+    else:
+        parser = options_of(
+            __doc__,
+            "collection",
+            part=("mrr", "mrr, rate, bytes or peak"),
+            processes=[1, 2, 4],
+            seeds=3,
+            first_seed=0,
+            epochs=30,
+            steps=200,
+            repeats=5,
+            entities=2_000_000,
+            threads=None,
+        )
+        run(parser, measure, write=add_to_report)
