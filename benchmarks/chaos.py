@@ -36,13 +36,20 @@ from kgraft_experiments.benchmark.runner import machine
 HERE = Path(__file__).parent
 
 STOPS = {
-    "kill": {"train": 14, "pretrain": 11, "retrain": 11, "benchmark": 4, "align": 6, "audit": 4},
+    "kill": {
+        "train": 14, "pretrain": 11, "retrain": 11, "benchmark": 4, "align": 6, "audit": 4,
+        "graft": 2, "retrain-many": 2, "complete": 3, "check": 2, "questions": 3, "fetch": 4,
+        "import": 3, "texts": 3,
+    },
     "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1, "align": 4, "audit": 2},
     "full": {"train": 4, "pretrain": 4, "retrain": 4, "align": 4, "audit": 2},
     "damage": {"train": 4, "retrain": 4},
     "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1, "align": 2, "audit": 1},
-}
-"""Number of stops of each command, in each way of ``kills.py``; 50 kills in all."""
+}  # fmt: skip
+"""Number of stops of each command, in each way of ``kills.py``; 72 kills in all."""
+
+CASES = 100_000
+"""Random cases of each part of ``brute_force.py``."""
 
 ATTACKS, MANIFEST, GUARD, ROUTES, RELOADER, LOOP = (
     "tests/serving/test_attacks.py",
@@ -95,6 +102,10 @@ TESTS = {
         "tests/io/test_decisions.py",
     ],
     "serving files that change in place": [ATTACKS, MANIFEST, "-k", "change or never_ends"],
+    "the tests of the threat model": ["tests/test_threats.py"],
+    "redirects of endpoints": ["tests/io/test_sparql_endpoint.py", "-k", "redirect or weaker"],
+    "lists of targets": ["tests/cli/test_retrain_many.py", "-k", "below or keep_to or looks_like"],
+    "vectors in the file itself": ["tests/io/test_vectors.py", "-k", "itself"],
     "serving by token": [GUARD, "-k", "token"],
     "serving no file by a request": [ATTACKS, ROUTES, "-k", "file or wrong_request"],
 }
@@ -108,6 +119,9 @@ def commands(inputs: int) -> dict[str, list[str]]:
         for how, by_command in STOPS.items()
         for command, times in by_command.items()
     }
+    for part in ("queries", "merging"):
+        command = ["benchmarks/brute_force.py", part, "--cases", str(CASES)]
+        found[f"brute force {part}"] = command
     found["bombs"] = ["benchmarks/bombs.py"]
     found["same seed, same numbers"] = ["benchmarks/same.py"]
     found["load"] = ["benchmarks/serve.py", "--clients", "64", "--seconds", "10"]

@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/kills.py COMMAND HOW --times 14 --out kills.json
 
-COMMAND is train, pretrain, retrain, benchmark, align or audit, on a small synthetic collection; HOW
+COMMAND is train, pretrain, retrain, graft, retrain-many, benchmark, align, audit, complete, check,
+questions, fetch, import or texts, on a small synthetic collection; HOW
 
 kill
     SIGKILL at a random moment, then ``--resume``.
@@ -20,8 +21,9 @@ An earlier model is in the place each time. A time is survived if the earlier re
 new one, is there after the stop, if the resumed run ends in the same bytes as one that was never
 stopped (except for logged times), if no other file is left, and if no traceback was printed.
 
-align and audit have no checkpoint, and write to an empty place: after a stop there is nothing or
-the whole result, and the same command starts anew, or finds the result and is refused.
+Commands from align on have no checkpoint, but for fetch, and write to an empty place: after a stop
+there is nothing or the whole result, and the same command starts anew, or finds the result and is
+refused.
 
 Checkpoints are written every twentieth of a second here, not every 30 seconds.
 """
@@ -46,7 +48,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import stopped_commands
 from common import IN_MEMORY, options_of
+from stopped_commands import COMMANDS, ONCE
 
 import kgraft.cli.main  # noqa: F401 - imported once, before processes are forked
 import kgraft_command
@@ -54,9 +58,6 @@ from kgraft.pipeline import run
 from kgraft.training import checkpoint
 from kgraft_experiments.benchmark.plan import write_report
 
-SMALL = ("model.width=32", "training.epochs=20", "training.min_steps=0", "training.patience=30")
-COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
-COMMANDS = ("train", "pretrain", "retrain", "benchmark", "align", "audit")
 TIMING = (
     "training.jsonl",
     "README.md",
@@ -65,8 +66,15 @@ TIMING = (
     "results.json",
     "results.html",
     ".lock",
+    "one.log",
+    "two.log",
+    ".one.task",
+    ".two.task",
 )
 """Files of a result that contain times, or are no result."""
+
+REFUSALS = ("there is something here already", "the file exists", "there is a model already")
+"""Parts of what commands say that find a whole result."""
 
 PIPE_BYTES = 1 << 20
 """Capacity of the pipe for a run's output, which is smaller."""
@@ -155,12 +163,13 @@ class Place:
     def __init__(self, root: Path, command: str) -> None:
         self.root = root
         self.command = command
-        self.once = command in ("align", "audit")
+        self.once = command in ONCE
         self.before_it_began = 0
-        self.out = root / "out" / "result"
-        self._must(["synth", "-o", root / "made", *_set(COLLECTION)])
-        if command == "retrain":
-            self._must(["pretrain", root / "made", "-o", root / "teacher", *self.settings()])
+        self.out = root / "out" / ONCE.get(command, "result")
+        stopped_commands.prepare(command, root, self._must)
+        self.address, self.end = "", lambda: None
+        if command == "fetch":
+            self.address, self.end = stopped_commands.endpoint()
         begin = time.perf_counter()
         self.run(seed=0)
         self.seconds = time.perf_counter() - begin
@@ -178,24 +187,9 @@ class Place:
         if child.wait():
             raise RuntimeError(f"{arguments[0]} failed: {child.said()}")
 
-    def settings(self, seed: int = 0) -> list[str]:
-        return [*_set([*SMALL, f"training.seed={seed}"]), "--threads", "1"]
-
     def arguments(self, seed: int = 0) -> list[str | Path]:
         """Return the command, which goes on where it is resumed."""
-        if self.command == "benchmark":
-            small = self.root / "settings.toml"
-            parts = ("plain", "joint", "pretrain", "retrain")
-            table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
-            small.write_text("".join(table.format(part) for part in parts), encoding="utf-8")
-            systems = ["--systems", "plain,student", "--settings", small]
-            seeds = ["--seed", str(seed), "--threads", "1"]
-            return ["benchmark", self.root / "made", "-o", self.out, *systems, *seeds]
-        if self.once:
-            return [self.command, self.root / "made", "-o", self.out]
-        taught = ["--teacher", self.root / "teacher"] if self.command == "retrain" else []
-        own = [self.command, self.root / "made", *taught, "-o", self.out, "--overwrite"]
-        return [*own, "--resume", *self.settings(seed)]
+        return stopped_commands.arguments(self.command, self.root, self.out, seed, self.address)
 
     def run(self, seed: int) -> None:
         """Run to the end."""
@@ -219,10 +213,10 @@ class Place:
         kept = {name: there.get(name) for name in self.earlier} == self.earlier
         if self.once:
             kept = not self.out.exists()
-        if not kept and there != self.expected:
+        if not (kept or there == self.expected or self._students_are_whole(there)):
             found.append("the earlier result is damaged")
         again = self._go_on()
-        refused = self.once and not kept and "there is something here already" in again.said()
+        refused = self.once and not kept and any(x in again.said() for x in REFUSALS)
         if again.status and not refused:
             return [*found, f"it does not go on: {again.said()}"]
         now = result(self.out)
@@ -231,6 +225,17 @@ class Place:
         if left := [x.name for x in self.out.parent.iterdir() if x != self.out]:
             found.append(f"left behind: {left}")
         return found
+
+    def _students_are_whole(self, there: dict[str, bytes]) -> bool:
+        """Tell whether each student of a list is the earlier or the new one."""
+
+        def of(student: str, files: dict[str, bytes]) -> dict[str, bytes]:
+            return {x: y for x, y in files.items() if x.startswith(f"{student}/")}
+
+        both = self.earlier, self.expected
+        return self.command == "retrain-many" and all(
+            any(of(x, there) == of(x, whole) for whole in both) for x in ("one", "two")
+        )
 
     def _go_on(self) -> Child:
         """Resume; a benchmark's job may outlive its parent until its step ends."""
@@ -244,13 +249,11 @@ class Place:
 
 
 def result(out: Path) -> dict[str, bytes]:
-    """Return the files of a result: a model's, or a benchmark's models."""
+    """Return the files of a result: a model's, a benchmark's models, or the one that it is."""
+    if out.is_file():
+        return {out.name: out.read_bytes()}
     paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
     return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "jobs" not in x.parts}
-
-
-def _set(changes: Sequence[str]) -> list[str]:
-    return [part for change in changes for part in ("--set", change)]
 
 
 def stopped(place: Place, draw: Random, number: int) -> Child:
@@ -336,11 +339,14 @@ def measured(asked: Namespace) -> dict[str, Any]:
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch:
         place = Place(Path(scratch), asked.command)
-        for number in range(asked.times):
-            draw = Random(f"{asked.seed} {number}")
-            for problem in WAYS[asked.how](place, draw):
-                problems.append({"time": number, "problem": problem})
-                print(f"{asked.command} {asked.how} {number}: {problem}", file=sys.stderr)
+        try:
+            for number in range(asked.times):
+                draw = Random(f"{asked.seed} {number}")
+                for problem in WAYS[asked.how](place, draw):
+                    problems.append({"time": number, "problem": problem})
+                    print(f"{asked.command} {asked.how} {number}: {problem}", file=sys.stderr)
+        finally:
+            place.end()
     return {
         "tried": asked.times,
         "survived": asked.times - len({x["time"] for x in problems}),

@@ -91,16 +91,3 @@ def test_what_the_hub_refuses_is_said(client: Client, student: TrainedModel) -> 
     assert "hf://me/other: this model cannot be downloaded (" in missing
     assert "Traceback" not in missing
     assert "cannot be downloaded" in client.run("predict", "hf://me/mine@v9", *asked, status=1)
-
-
-@pytest.mark.parametrize("outside", ["../../../../escaped.json", "/escaped.json", "a/../../x.json"])
-def test_a_file_of_a_repository_stays_in_the_cache(client: Client, outside: str) -> None:
-    client.run("export", "student", "--format", "hub", "-o", "hf://me/mine")
-    client.hub.commits["me/mine"][0][outside] = b"{}"
-    asked = ["predict", "hf://me/mine", "--head", "x", "--relation", "r"]
-    said = client.run(*asked, status=1)
-    assert "Traceback" not in said
-    cache = client.home / "cache"
-    escaped = [x for x in client.home.rglob("*escaped.json") if cache not in x.parents]
-    assert escaped == []
-    assert not Path("/escaped.json").exists()

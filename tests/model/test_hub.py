@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from fnmatch import fnmatch
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import hub_server
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import (
@@ -95,3 +100,54 @@ def test_all_files_of_a_model_are_asked_for(student: TrainedModel, tmp_path: Pat
     student.save(tmp_path / "model")
     for path in (tmp_path / "model").iterdir():
         assert any(fnmatch(path.name, pattern) for pattern in PATTERNS), path.name
+
+
+OUTSIDE = (
+    "../../../../escaped.json",
+    "/escaped.json",
+    "a/../../../../../escaped.json",
+    "..\\x.json",
+)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_file_of_a_repository_stays_in_the_cache(
+    student: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    student.save(tmp_path / "sent")
+    files = {x.name: x.read_bytes() for x in (tmp_path / "sent").iterdir()}
+    hub, cache = hub_server.Hub(), tmp_path / "deep" / "er" / "cache"
+    hub.commits["me/el"] = [{**files, name: b"{}"}]
+    download = huggingface_hub.snapshot_download
+    with hub_server.running(hub) as address:
+        how: Any = {"endpoint": address, "cache_dir": cache, "token": False}
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", partial(download, **how))
+        with suppress(ModelDirectoryError):
+            load_model("hf://me/el")
+    written = [x for x in tmp_path.rglob("*.json") if x.parent != tmp_path / "sent"]
+    assert all(cache in x.parents for x in written)
+    assert not Path("/escaped.json").exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"siblings": 1}', b"\xff", b"null"])
+def test_what_is_no_hub_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    class Rubbish(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Rubbish) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        how: Any = {"endpoint": f"http://127.0.0.1:{server.server_port}", "cache_dir": tmp_path}
+        download = partial(huggingface_hub.snapshot_download, token=False, **how)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+        with pytest.raises(ModelDirectoryError, match="hf://me/el: this model cannot be"):
+            load_model("hf://me/el")
+        server.shutdown()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from kgraft.errors import ModelDirectoryError
+from kgraft.model.manifest import READ_ERRORS
 from kgraft.system.extras import import_extra
 
 SCHEME = "hf://"
@@ -35,7 +36,7 @@ def downloaded(place: str) -> Path | None:
         found = hub.snapshot_download(
             address["name"], revision=address["revision"], allow_patterns=list(PATTERNS)
         )
-    except (OSError, ValueError) as error:
+    except READ_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         given = SCHEME + place.partition(":")[2].lstrip("/")
         raise ModelDirectoryError(
