@@ -9,7 +9,8 @@ memory, of its own:
 
 preparing
     ``kgraft prepare``, as a user starts it; facts a second are those of all sources in its whole
-    time.
+    time, and ``prepare_load`` is the load average of the last five minutes: on a machine with
+    other work the processor's seconds say more.
 cutting
     The prepared collection opened, its files checked, and the target's linked subgraph cut out of
     the joined backgrounds.
@@ -141,6 +142,8 @@ def preparing(place: Path, asked: Namespace) -> dict[str, Any]:
         "prepare_entities": sum(x["entities"] for x in sources),
         "prepare_facts": n_facts,
         "prepare_seconds": round(seconds, 1),
+        "prepare_processor_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "prepare_load": round(os.getloadavg()[1], 1),
         "prepare_peak_gib": round(used.ru_maxrss / 2**20, 3),
         "prepare_facts_per_second": round(n_facts / seconds),
     }

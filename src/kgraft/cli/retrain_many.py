@@ -10,11 +10,12 @@ import typer
 
 from kgraft.cli.console import out, print_json, say, table, writing
 from kgraft.cli.options import AllowOutsideOption, TeacherOption
-from kgraft.errors import KgraftError, counted
+from kgraft.errors import KgraftError, SettingsError, counted
 from kgraft.system.cores import usable_cores
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 if TYPE_CHECKING:
+    from kgraft.cli.clusters import Place
     from kgraft.cli.work_list import Result
 
 RESULTS = "results.json"
@@ -41,6 +42,22 @@ StudentsOption = Annotated[
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, help="Number of students that are trained at a time.")
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Train on a Ray cluster: its address, auto for the one here, or local for a new one.",
+    ),
+]
+SlurmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slurm",
+        metavar="NAME=VALUE,...",
+        help="Train as jobs of Slurm, with parameters such as partition=short,timeout_min=60.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(help="Threads of each; by default the cores, shared by the workers.", min=1),
@@ -54,6 +71,8 @@ def retrain_many(
     directory: StudentsOption,
     workers: WorkersOption = 1,
     threads: ThreadsOption = None,
+    ray: RayOption = None,
+    slurm: SlurmOption = None,
     allow_outside: AllowOutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,9 +94,13 @@ def retrain_many(
 
     with report_errors("The same command goes on from here."):
         tasks = read_work(targets, str(teacher), directory, allow_outside=allow_outside)
-        own = threads or max(1, usable_cores() // workers)
+        is_here = ray is None and slurm is None
+        own = threads or (max(1, usable_cores() // workers) if is_here else 1)
         with writing(directory / ".work"):
-            results_in_order = run_tasks(tasks, workers=workers, threads=own, finished=finished)
+            place = _place(directory, ray, slurm, own)
+            results_in_order = run_tasks(
+                tasks, workers=workers, threads=own, finished=finished, place=place
+            )
         with lost_output_allowed():
             if as_json:
                 print_json([vars(x) for x in results_in_order])
@@ -89,6 +112,17 @@ def retrain_many(
                 f"{counted(len(failed), 'student')} of {len(tasks)} failed: {', '.join(failed)}. "
                 f"Read NAME.log in {directory}; the same command tries them again."
             )
+
+
+def _place(directory: Path, ray: str | None, slurm: str | None, threads: int) -> Place:
+    """Return where tasks run."""
+    from kgraft.cli.clusters import Here, RayCluster, SlurmJobs
+
+    if ray is not None and slurm is not None:
+        raise SettingsError("give one of --ray and --slurm")
+    if ray is not None:
+        return RayCluster(ray, threads)
+    return Here() if slurm is None else SlurmJobs(directory / ".slurm", slurm, threads)
 
 
 def _print_table(results: Sequence[Result]) -> None:

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +23,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from kgraft.cli.clusters import Here, Place
 from kgraft.cli.training import TASK_FILE, TASK_VARIABLE
 from kgraft.errors import DataError, KgraftError
 from kgraft.io.collection_file import (
@@ -39,14 +37,6 @@ from kgraft.io.outside import is_outside, outside
 from kgraft.model.manifest import MANIFEST
 from kgraft.system.files import read_text
 from kgraft.system.outputs import exclusive_lock, lock_of, run_of, write_atomically
-
-PROGRAM: Final = """\
-from kgraft.system.child_process import end_with_parent
-end_with_parent()
-from kgraft_command import main
-main()
-"""
-"""The program of a task's process."""
 
 PATIENCE: Final = 1.0
 """Seconds between looks at a task that another process works on."""
@@ -274,15 +264,21 @@ def _state(path: Path) -> bytes:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, workers: int, threads: int, finished: Callable[[Result], None]
+    tasks: Sequence[Task],
+    *,
+    workers: int,
+    threads: int,
+    finished: Callable[[Result], None],
+    place: Place | None = None,
 ) -> list[Result]:
     """Run tasks, some at a time, and return their results in order.
 
     Args:
         tasks: The tasks.
-        workers: Number of processes.
+        workers: Number of tasks at a time.
         threads: Threads of each.
         finished: Is called with each result.
+        place: Where they run; by default in processes here.
 
     Raises:
         KeyboardInterrupt: Once all processes have ended, if one comes; they are resumed later.
@@ -290,7 +286,7 @@ def run_tasks(
     stop = Event()
 
     def work(task: Task) -> Result:
-        result = _result(task, stop, threads)
+        result = _result(task, stop, threads, place or Here())
         finished(result)
         return result
 
@@ -304,13 +300,16 @@ def run_tasks(
             raise
 
 
-def _result(task: Task, stop: Event, threads: int) -> Result:
+def _result(task: Task, stop: Event, threads: int, place: Place) -> Result:
     begun = time.monotonic()
     if not _wait_for(task, stop):
         return Result(task.name, "stopped", 0.0)
     if task.is_done:
         return Result(task.name, "kept", 0.0, *_measured(task))
-    status = _run(task, stop, threads)
+    _begin(task)
+    environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    environment |= {TASK_VARIABLE: task.fingerprint, "NO_COLOR": "1"}
+    status = place.run(task.words, environment, task.log, stop)
     seconds = time.monotonic() - begun
     if task.is_done:
         return Result(task.name, "done", seconds, *_measured(task))
@@ -330,33 +329,10 @@ def _wait_for(task: Task, stop: Event) -> bool:
     return False
 
 
-def _run(task: Task, stop: Event, threads: int) -> int:
-    """Run a task in a process that ends with this one, and return its status."""
-    task.log.parent.mkdir(parents=True, exist_ok=True)
-    _begin(task)
-    command = [sys.executable, "-c", PROGRAM, *task.words]
-    own = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    own |= {TASK_VARIABLE: task.fingerprint, "NO_COLOR": "1"}
-    with (
-        task.log.open("ab") as log,
-        subprocess.Popen(  # noqa: S603
-            command,
-            env={**os.environ, **own},
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-        ) as process,
-    ):
-        while process.poll() is None:
-            if stop.wait(0.1) and process.stdin is not None:
-                process.stdin.close()  # It ends with its standard input, after a checkpoint.
-                return process.wait()
-        return process.returncode
-
-
 def _begin(task: Task) -> None:
     """Note which task a run is of, and remove the interrupted run of another one."""
     note = task.directory.with_name(f".{task.directory.name}.task")
+    note.parent.mkdir(parents=True, exist_ok=True)
     known = note.read_text(encoding="utf-8") if note.is_file() else None
     if known != task.fingerprint:
         shutil.rmtree(run_of(task.directory), ignore_errors=True)

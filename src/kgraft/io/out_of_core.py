@@ -33,6 +33,7 @@ from kgraft.io.splits import draw_splits
 from kgraft.io.staged_names import StagedNames, StoredVocabulary
 from kgraft.system.arrays import mapped, write_pieces
 from kgraft.system.extras import import_extra
+from kgraft.system.memory import give_back
 from kgraft.system.progress import Listener
 
 _FACTS: Final = pa.schema(
@@ -124,6 +125,8 @@ class _Attempt:
     def graph(self, further: SameNames | None) -> KnowledgeGraph | None:
         """Return the graph; None if two names have one hash."""
         self._stage()
+        pa.default_memory_pool().release_unused()
+        give_back()
         with self._duckdb() as connection:
             self._connection = connection
             self._how.listener.begin(f"numbering {self._source.name}", 1)

@@ -16,7 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
-from kgraft.system.arrays import pieces_of
+from kgraft.system.arrays import pieces_of, taken
 
 KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
@@ -175,20 +175,29 @@ def _cut(
     source: str,
     entities: NDArray[np.bool_],
     relations: NDArray[np.bool_],
-    facts: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    facts: Triples,
 ) -> _Cut:
-    """Cut one source down to the chosen joint rows and the chosen facts that it states."""
+    """Cut one source down to the chosen joint rows and the chosen facts that it states.
+
+    Args:
+        background: All sources.
+        source: The one.
+        entities: Mask of the chosen entities.
+        relations: Mask of the chosen relations.
+        positions: Positions of the facts in the background.
+        facts: The facts, in joint rows.
+    """
     part = background.parts[source]
     own_entities = np.flatnonzero(entities[part.entity_rows])
     own_relations = np.flatnonzero(relations[part.relation_rows])
     entity_of = positions_of(part.entity_rows[own_entities], background.n_entities)
     relation_of = positions_of(part.relation_rows[own_relations], background.n_relations)
-    stated = facts[background.triple_sources[facts] == background.sources.index(source)]
     # A source of a target's values does not have the target's entities.
-    stated = stated[(entity_of[background.triples[stated][:, [0, 2]]] >= 0).all(axis=1)]
+    is_own = (entity_of[facts[:, [0, 2]]] >= 0).all(axis=1)
     chosen, false = (
         np.stack([entity_of[x[:, 0]], relation_of[x[:, 1]], entity_of[x[:, 2]]], axis=1)
-        for x in (background.triples[stated], background.known_false.get(source, no_triples()))
+        for x in (facts[is_own], background.known_false.get(source, no_triples()))
     )
     given = background.confidence
     graph = KnowledgeGraph(
@@ -198,7 +207,7 @@ def _cut(
         chosen,
         labels=None if part.labels is None else part.labels.gather(own_entities),
         known_false=false[(false >= 0).all(axis=1)],
-        confidence={} if given is None else {"train": given[stated]},
+        confidence={} if given is None else {"train": given[positions[is_own]]},
         license=part.license,
     )
     return _Cut(graph, own_entities, own_relations)
@@ -213,14 +222,15 @@ def _assemble(
     matching: MatchingSettings,
 ) -> LinkedSubgraph:
     """Join the target with the chosen parts of the sources."""
-    entities = linked.copy()
-    entities[background.triples[facts][:, [0, 2]]] = True
+    entities, chosen = linked.copy(), taken(background.triples, facts)
+    entities[chosen[:, [0, 2]]] = True
     relations = _shared_relations(target, target_links, background)
-    relations[background.triples[facts][:, 1]] = True
-    cuts = {
-        source: _cut(background, source, entities, relations, facts)
-        for source in background.sources
-    }
+    relations[chosen[:, 1]] = True
+    stated_by = background.triple_sources[facts]
+    cuts = {}
+    for place, source in enumerate(background.sources):
+        stated = stated_by == place
+        cuts[source] = _cut(background, source, entities, relations, facts[stated], chosen[stated])
     certain = [x for kind in KINDS for x in _already_one(background, cuts, kind)]
     matched = match_relations(
         [target, *(cut.graph for cut in cuts.values())],

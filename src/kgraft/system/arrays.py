@@ -81,6 +81,21 @@ def pieces_of(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
         release(array)
 
 
+def taken(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return rows of an array, given in order; those of a mapped one are read piece by piece.
+
+    The pages around each row, which the system maps with it, may else be all of a large file.
+    """
+    if not is_mapped(array):
+        return array[rows]
+    found = []
+    for start in range(0, len(array), PIECE):
+        first, end = np.searchsorted(rows, [start, start + PIECE])
+        found.append(array[rows[first:end]])
+        release(array)
+    return np.concatenate(found) if found else array[rows]
+
+
 def release(*arrays: NDArray[Any]) -> None:
     """Let the system take back the pages of mapped arrays; what is read again comes from files."""
     for array in arrays:
