@@ -26,7 +26,7 @@ def run(*arguments: str | Path) -> Result:
 def words(collection: Path, teacher: Path, tmp_path: Path) -> list[str | Path]:
     file = tmp_path / "targets.toml"
     file.write_text(FAST + f'[[target]]\nname = "one"\ndata = "{collection}"\n')
-    return ["retrain-many", file, "--teacher", teacher, "--threads", "1", "-o"]
+    return ["retrain-many", file, "--teacher", teacher, "--allow-outside", "--threads", "1", "-o"]
 
 
 def weights(directory: Path) -> Any:

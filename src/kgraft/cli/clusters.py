@@ -43,6 +43,9 @@ class Place(Protocol):
     ) -> int:
         """Run ``kgraft`` with some words, its output added to a log, until ``stop`` is set."""
 
+    def close(self) -> None:
+        """Leave the place."""
+
 
 def run_command(words: tuple[str, ...], environment: Mapping[str, str], log: str) -> int:
     """Run a command in a process that ends with this one, and return its exit status."""
@@ -85,6 +88,9 @@ class Here:
                 pass
         return process.returncode
 
+    def close(self) -> None:
+        """Do nothing."""
+
 
 class RayCluster:
     """Tasks of a Ray cluster, each begun again by Ray where its worker is lost.
@@ -121,6 +127,10 @@ class RayCluster:
             except self._ray.exceptions.RayError:
                 return 1  # The node is gone; the same command goes on.
 
+    def close(self) -> None:
+        """Leave the cluster, and end one that was begun."""
+        self._ray.shutdown()
+
 
 class SlurmJobs:
     """Jobs of Slurm, submitted by submitit.
@@ -156,6 +166,9 @@ class SlurmJobs:
                 job.cancel()
                 return 1
         return 1 if job.exception() is not None else int(job.result())
+
+    def close(self) -> None:
+        """Do nothing: jobs end by themselves."""
 
 
 def _parsed(parameters: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,8 +97,7 @@ def retrain_many(
         tasks = read_work(targets, str(teacher), directory, allow_outside=allow_outside)
         is_here = ray is None and slurm is None
         own = threads or (max(1, usable_cores() // workers) if is_here else 1)
-        with writing(directory / ".work"):
-            place = _place(directory, ray, slurm, own)
+        with writing(directory / ".work"), closing(_place(directory, ray, slurm, own)) as place:
             results_in_order = run_tasks(
                 tasks, workers=workers, threads=own, finished=finished, place=place
             )
