@@ -1,4 +1,4 @@
-"""Where tasks of a list run: in processes here, on a Ray cluster, or as jobs of Slurm.
+"""Places for the tasks of a list: processes here, a Ray cluster, or jobs of Slurm.
 
 All need the same files under the same paths: a cluster shares its file system.
 """
