@@ -127,7 +127,10 @@ def _by_source(names: ModelNames, rows: Rows) -> Grouping:
 
 
 def _by_type(names: ModelNames, rows: Rows) -> Grouping:
-    facts = np.unique(names.model.graph.triples, axis=0)
+    graph = names.model.graph
+    shown = np.zeros(graph.n_entities, dtype=np.bool_)
+    shown[rows] = True
+    facts = graph.triples[shown[graph.triples[:, 0]] | shown[graph.triples[:, 2]]]
     along = [
         row
         for row in np.unique(facts[:, 1]).tolist()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import polars as pl
 
 from kgraft.inference.predict import Predictor
 from kgraft.serving.entity_view import EntityFact, EntityIndex
@@ -64,23 +66,32 @@ class RelationIndex:
     """
 
     def __init__(self, predictor: Predictor, entities: EntityIndex) -> None:
-        self._names, self._entities = predictor.names, entities
-        judge, graph, n = predictor.judge, predictor.names.model.graph, predictor.names.n_relations
+        self._predictor, self._entities = predictor, entities
+        self._names = predictor.names
+
+    @cached_property
+    def _sizes(self) -> dict[int, RelationSize]:
+        names, judge = self._names, self._predictor.judge
+        graph, n = names.model.graph, names.n_relations
         known = None if judge is None else judge.fitted.completeness
-        own = np.bincount(self._names.own_facts[:, 1], minlength=n)
-        every = np.bincount(np.unique(graph.triples, axis=0)[:, 1], minlength=n)
-        trained = np.unique(graph.facts_of([self._names.source]), axis=0)
-        others = every - np.bincount(trained[:, 1], minlength=n)
-        self._sizes = {
+        own = np.bincount(names.own_facts[:, 1], minlength=n)
+        fact = ["head", "relation", "tail"]
+        facts = pl.DataFrame(graph.triples, schema=fact).with_columns(
+            own=pl.Series(graph.triple_sources == graph.sources.index(names.source))
+        )
+        distinct = facts.group_by(fact).agg(pl.col("own").any())
+        counted = distinct.filter(~pl.col("own")).group_by("relation").len()
+        others: dict[int, int] = dict(counted.iter_rows())
+        return {
             row: RelationSize(
                 relation.name,
                 relation.label,
                 int(own[row]),
-                int(others[row]),
+                others.get(row, 0),
                 None if known is None else float(known.overall[row]),
                 None if known is None else float(own[row] / known.overall[row] - own[row]),
             )
-            for row, relation in entities.relations.items()
+            for row, relation in self._entities.relations.items()
         }
 
     def all(self) -> Relations:
