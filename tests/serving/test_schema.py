@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kgraft.io.decision_file import DecisionFile
 from kgraft.serving.app import create_app
 from kgraft.serving.model_reloader import ModelReloader
 
@@ -18,8 +20,10 @@ schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
 @pytest.fixture(scope="module")
-def app(reloader: ModelReloader) -> Any:
-    return create_app(reloader)
+def app(reloader: ModelReloader, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    kept = DecisionFile(tmp_path_factory.mktemp("kept") / "decisions.csv")
+    yield create_app(reloader, decisions=kept)
+    reloader.model.missing.stop()
 
 
 def _ask(app: Any, **request: Any) -> httpx.Response:
@@ -39,9 +43,13 @@ def schema(app: Any) -> Any:
 OPERATIONS = [
     ("POST", "/v1/predict"),
     ("POST", "/v1/ask"),
+    ("POST", "/v1/decisions"),
     *(
         ("GET", f"/v1/{name}")
-        for name in ("predict", "similar", "explain", "entities", "entity", "model", "map")
+        for name in (
+            *("predict", "similar", "explain", "entities", "entity", "model", "map"),
+            *("relations", "relation", "missing", "decisions"),
+        )
     ),
 ]
 
