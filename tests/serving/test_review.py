@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kgraft.errors import KgraftError
 from kgraft.inference.complete import complete
 from kgraft.inference.predict import Predictor
 from kgraft.io.decision_file import DecisionFile
@@ -101,6 +102,21 @@ def test_work_rests_without_a_client(
     missing.stop()
     monkeypatch.setattr(missing_facts, "LEASE_SECONDS", 20.0)
     assert len(finished(missing).facts) > 0
+
+
+def test_a_search_that_fails_is_told(
+    missing: MissingFacts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(missing_facts, "complete", fails)
+    missing.find(None, None)
+    assert missing._thread is not None
+    missing._thread.join()
+    with pytest.raises(KgraftError, match=r"has failed \(too large\)"):
+        missing.find(None, None)
+    assert "has failed" in caplog.text
 
 
 def test_decisions_go_into_a_file_that_retraining_reads(

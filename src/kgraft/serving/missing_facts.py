@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from kgraft.errors import KgraftError
 from kgraft.inference.complete import COLUMNS, complete
 from kgraft.inference.predict import Predictor
 from kgraft.system.progress import Silence
+
+LOG = logging.getLogger(__name__)
 
 MIN_PROBABILITY = 0.1  # of the facts that are kept
 KEPT = 1_000  # facts of one relation, of either list
@@ -65,6 +68,7 @@ class MissingFacts:
         self._changed = threading.Condition()
         self._lease = 0.0
         self._stopped = False
+        self._failed: Exception | None = None
         self._thread: threading.Thread | None = None
 
     @cached_property
@@ -94,8 +98,10 @@ class MissingFacts:
 
         Raises:
             UnknownNameError: If there is no such relation.
-            KgraftError: If the model has no probabilities of facts.
+            KgraftError: If the model has no probabilities of facts, or the search has failed.
         """
+        if self._failed is not None:
+            raise KgraftError(f"the search for missing facts has failed ({self._failed})")
         names = self._predictor.names
         rows = list(self._queries)
         if relation is not None:
@@ -141,6 +147,9 @@ class MissingFacts:
                         self._left.remove(row)
         except _StoppedError:
             return
+        except Exception as error:  # whatever it is, who asks is told
+            LOG.exception("The search for missing facts has failed.")
+            self._failed = error
 
     def _facts_of(self, row: int) -> pl.DataFrame | None:
         """Return the missing facts of a relation, or None if another one is wanted sooner."""
@@ -163,6 +172,7 @@ class MissingFacts:
             while not self._stopped and time.monotonic() > self._lease:
                 self._changed.wait()
             if self._stopped:
+                self._asked[row] = 0
                 raise _StoppedError
             if self._left[0] != row and self._asked[row] < self._queries[row]:
                 self._asked[row] = 0

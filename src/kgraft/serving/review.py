@@ -12,8 +12,6 @@ from kgraft.io.decision_file import Decision, DecisionFile, Fact
 from kgraft.serving.missing_facts import Basis
 from kgraft.serving.served_model import ServedModel
 
-NONE = "none"
-
 
 @dataclass(frozen=True)
 class ProposedFact:
@@ -149,10 +147,8 @@ class Review:
         names = model.named
         relation = names.part.relations.name(names.relation(fact[1]))
         named: Fact = (model.entity_name(fact[0]), relation, model.entity_name(fact[2]))
-        taken: Decision | None = None if decision == NONE else decision  # type: ignore[assignment]
-        about = {}
-        if taken is not None:
-            about = _about(model, named)
+        taken: Decision | None = None if decision == "none" else decision
+        about = {} if taken is None else _about(model, named)
         self._file.write(named, taken, about)
         return DecidedFact(*named, taken)
 
