@@ -6,10 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from kgraft.model.frequency_prior import FrequencyPrior
+from kgraft.pipeline.singular_vectors import singular_vectors
 from kgraft.rules.entity_frequencies import EntityFrequencies
 
 Floats = NDArray[np.float64]
@@ -63,8 +63,7 @@ def _factors(matrix: sp.csr_array, rank: int) -> tuple[Floats, Floats]:
         return left, right
     inner = matrix[rows][:, columns]
     if most < dense_side:
-        # A fixed start vector, for the same numbers each time.
-        u, s, v = svds(inner, k=most, v0=np.ones(dense_side))
+        u, s, v = singular_vectors(inner, most, np.ones(dense_side))
     else:
         u, s, v = np.linalg.svd(inner.toarray(), full_matrices=False)
     # Each table gets the root of the singular values, so that neither's numbers are tiny.

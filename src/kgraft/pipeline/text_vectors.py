@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.vectors import read_vectors
+from kgraft.pipeline.singular_vectors import singular_vectors
 from kgraft.system.extras import import_extra
 
 Floats = NDArray[np.float32]
@@ -145,7 +146,8 @@ class Tfidf:
                 "the texts have too few words in common",
                 remedy="Give texts of more entities, or another encoder",
             )
-        _, values, right = sp.linalg.svds(every, k=width, random_state=0)
+        start = np.random.default_rng(0).standard_normal(min(every.shape))
+        _, values, right = singular_vectors(every, width, start)
         right = np.ascontiguousarray(right[np.argsort(-values)].T, dtype=np.float32)
         return cls(columns, weights, right), np.asarray(every @ right, dtype=np.float32)
 
