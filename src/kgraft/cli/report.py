@@ -102,10 +102,12 @@ def report_beside(
 
 def _origin(directory: Path) -> dict[str, str]:
     from kgraft.model.manifest import read_manifest
+    from kgraft.model.weight_files import weight_files
 
     manifest = read_manifest(directory)
+    weights = weight_files(manifest["files"])[0]
     return {
         "directory": directory.name,
         "trained by": f"kgraft {manifest['kgraft']}",
-        "SHA-256 of weights.safetensors": manifest["files"]["weights.safetensors"]["sha256"],
+        f"SHA-256 of {weights}": manifest["files"][weights]["sha256"],
     }
