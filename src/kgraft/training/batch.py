@@ -84,6 +84,7 @@ class Batch:
         logq: float ``(U,)``, logQ correction subtracted from each candidate's score.
         original: int64 ``(U + V,)``, for padding rows the position of the row that they repeat, for
             others their own; padding rows are no candidates. ``None`` without padding.
+        answer_shift: float ``(B,)``, added to the score of each answer; ``None`` for none.
         path_length: Queries of a path.
         has_pseudo_facts: Whether any query comes from a pseudo-fact.
         has_known_false: Whether any query comes from a fact known to be false.
@@ -103,6 +104,7 @@ class Batch:
     uses: Tensor
     logq: Tensor
     original: Tensor | None = None
+    answer_shift: Tensor | None = None
     path_length: int = 1
     has_pseudo_facts: bool = False
     has_known_false: bool = False

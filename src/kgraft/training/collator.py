@@ -39,17 +39,22 @@ class BatchCollator:
     Args:
         answers: The true answers of all queries.
         logq: float ``(n,)``, logQ correction of each entity.
+        answer_shift: float ``(n,)``, added to the score of each entity as an answer; by default 0.
     """
 
-    def __init__(self, answers: AnswerIndex, logq: Tensor) -> None:
+    def __init__(
+        self, answers: AnswerIndex, logq: Tensor, answer_shift: Tensor | None = None
+    ) -> None:
         self._answers = answers
         self._logq = logq
+        self._answer_shift = answer_shift
         # The column of each entity in the current batch; -1 between batches.
         self._column = torch.full_like(logq, -1, dtype=torch.int32)
 
     def to(self, device: torch.device) -> BatchCollator:
         """Return a collator on a device."""
-        return BatchCollator(self._answers.to(device), self._logq.to(device))
+        shift = None if self._answer_shift is None else self._answer_shift.to(device)
+        return BatchCollator(self._answers.to(device), self._logq.to(device), shift)
 
     def padding_sizes(self, sampled: SampledBatch) -> PaddingSizes:
         """Return the sizes of a sample's true answers."""
@@ -103,6 +108,7 @@ class BatchCollator:
         is_pseudo, weights = sampled.values.view(2, size)
         ends = torch.cat([places[: 2 * size], relation_positions + len(entities)])
         uses = self._logq.new_zeros(len(entities) + len(relations))
+        shift = self._answer_shift
         return Batch(
             entities=entities,
             relations=relations,
@@ -114,6 +120,7 @@ class BatchCollator:
             weights=weights,
             uses=uses.scatter_add_(0, ends, torch.ones_like(ends, dtype=uses.dtype)),
             logq=self._logq.index_select(0, entities),
+            answer_shift=None if shift is None else shift.index_select(0, sampled.queries[2]),
             path_length=sampled.path_length,
             has_pseudo_facts=sampled.has_pseudo_facts,
             has_known_false=sampled.has_known_false,

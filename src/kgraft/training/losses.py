@@ -45,6 +45,7 @@ def sampled_softmax(
     factors: torch.dtype | None = None,
     sum_CD: Tensor | None = None,
     has_known_false: bool = False,
+    answer_shift_B: Tensor | None = None,
 ) -> TaskLoss:
     """Return the cross-entropy of each answer against the batch's candidates, and its gradients.
 
@@ -72,6 +73,7 @@ def sampled_softmax(
             ``torch.bfloat16``; by default unchanged. Sums keep the inputs' type.
         sum_CD: Tensor that the candidates' gradient is added to, in place; by default zeros.
         has_known_false: Whether any weight is negative.
+        answer_shift_B: Added to the score of each answer as one, not as a candidate.
     """
     weights_B = queries_BD.new_ones(len(answers_B)) if weights_B is None else weights_B
     weights_B1 = weights_B.to(queries_BD)[:, None]
@@ -82,6 +84,8 @@ def sampled_softmax(
     answers_B1 = answers_B[:, None]
     if known_M is not None:
         own_B1 = scores_BC.gather(1, answers_B1)
+        if answer_shift_B is not None:
+            own_B1 += answer_shift_B[:, None]
         scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         scores_BC.scatter_(1, answers_B1, own_B1)
     probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.graph.grouped_index import first_of_each, smallest_ints
 from kgraft.graph.knowledge_graph import Triples, no_triples
@@ -83,12 +84,18 @@ class TripleSampler:
         self._seed = seed
         logq = self._logq(logq_correction)
         answers = AnswerIndex.of(self.facts, n_entities, n_relations)
-        self.collator = BatchCollator(answers, torch.from_numpy(logq.astype(np.float32)))
+        self.collator = BatchCollator(
+            answers, torch.from_numpy(logq.astype(np.float32)), self._answer_shift()
+        )
 
     def _logq(self, correction: float) -> NDArray[np.float64]:
         """Return the logQ correction of each entity, ``(n_entities,)``."""
         logq: NDArray[np.float64] = correction * np.log(self.candidate_probabilities())
         return logq
+
+    def _answer_shift(self) -> Tensor | None:
+        """Return what is added to the score of each entity as an answer, ``(n_entities,)``."""
+        return None
 
     def candidate_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each entity to be a candidate of a batch, ``(n_entities,)``.

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgraft.errors import DataError
 from kgraft.graph.grouped_index import first_of_each
@@ -104,9 +106,16 @@ class ShardedSampler(TripleSampler):
         The latter is whole: candidates of a query are mostly of its head's worker, and its answers
         are of all.
         """
-        own, alone = (np.log(x) for x in (self.candidate_probabilities(), self._alone))
-        logq: NDArray[np.float64] = own - (1.0 - correction) * alone
-        return logq
+        return correction * np.log(self._alone) + self._excess()
+
+    def _answer_shift(self) -> Tensor:
+        """Return what takes the latter back for answers, which are candidates in any case."""
+        return torch.from_numpy(self._excess().astype(np.float32))
+
+    def _excess(self) -> NDArray[np.float64]:
+        """Return the logarithm of how much more often than by one process entities are sampled."""
+        excess: NDArray[np.float64] = np.log(self.candidate_probabilities()) - np.log(self._alone)
+        return excess
 
     def _probabilities(
         self, uses: NDArray[np.int64], negatives: NDArray[np.float64] | float

@@ -131,6 +131,7 @@ class Trainer:
             factors=self._factors,
             sum_CD=of_entities,
             has_known_false=batch.has_known_false,
+            answer_shift_B=batch.answer_shift,
         )
         # 5. Auxiliary loss: distillation.
         state = StepState(batch, entities, relations, queries.flatten(0, 1))

@@ -29,8 +29,8 @@ FACT_BYTES = 12 + 2 + 4
 ANSWER_BYTES = 4 + 16
 """Bytes of an answer in the index, with the key and the start of a group of its own."""
 
-ENTITY_BYTES = 8
-"""Bytes that each worker keeps of every entity: its logQ correction, and its place in a batch."""
+ENTITY_BYTES = 12
+"""Bytes that each worker keeps of every entity: two corrections, and its place in a batch."""
 
 JOINED_BYTES = 24 + 2
 """Bytes of a fact as it is joined, before a worker leaves out those of others."""
