@@ -53,6 +53,16 @@ def test_other_true_answers_are_left_out() -> None:
     assert asked.losses.tolist() == pytest.approx([math.log(1.5), math.log(2)])
 
 
+def test_an_answer_s_own_score_is_shifted_and_no_other_query_s() -> None:
+    queries, candidates = scored([0.0, math.log(2), math.log(5)], [1.0, 1.0, 1.0])
+    answers, shift = torch.tensor([1, 1]), torch.tensor([math.log(3), 0.0])
+    for known in (None, torch.tensor([0])):
+        asked = sampled_softmax(queries, candidates, answers, known, answer_shift_B=shift)
+        # -ln(6 / 12), or -ln(6 / 11) without the first candidate; and -ln(1 / 3)
+        first = math.log(2) if known is None else math.log(11 / 6)
+        assert asked.losses.tolist() == pytest.approx([first, math.log(3)])
+
+
 def test_no_known_answers_change_nothing() -> None:
     queries, candidates = drawn(3, 4)
     answers = torch.tensor([0, 3, 1])

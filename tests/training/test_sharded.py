@@ -142,6 +142,32 @@ def test_each_query_is_one_worker_s_in_as_many_steps(
     assert len(all_rows) == len(own_rows)
 
 
+def test_answers_are_scored_and_candidates_weighted_as_by_one_process(
+    generated: Collection, fast: TrainSettings
+) -> None:
+    alone = pretraining_task(generated, fast).sampler().candidate_probabilities()
+    expected = fast.training.logq_correction * np.log(alone)
+
+    def work(workers: Workers) -> None:
+        sampler = pretraining_task(generated, fast, workers=workers).sampler()
+        sampled, counts = 0, np.zeros_like(alone)
+        for number in range(1, 25):
+            for batch in sampler.epoch(number):
+                answers = batch.entities[batch.tails]
+                assert batch.answer_shift is not None
+                shifted = batch.answer_shift - batch.logq[batch.tails]
+                np.testing.assert_allclose(shifted, -expected[answers], rtol=1e-4)
+                # A candidate counts as often as it is there, by what its score is shifted.
+                counts[batch.entities] += np.exp(-batch.logq.numpy())
+                sampled += 1
+        weights = counts / sampled / (alone / np.exp(expected))
+        assert weights.mean() == pytest.approx(1.0, abs=0.02)
+        for rest in range(workers.count):
+            assert weights[rest :: workers.count].mean() == pytest.approx(1.0, abs=0.06)
+
+    together(2, work)
+
+
 def test_a_worker_needs_a_query(tiny: Collection, fast: TrainSettings) -> None:
     def work(workers: Workers) -> None:
         list(pretraining_task(tiny, fast, workers=workers).sampler().samples(1))

@@ -82,11 +82,12 @@ def sampled_softmax(
     # One matrix holds scores, then probabilities, then slopes.
     scores_BC = product(asked_BD, rows_CD, shift_C).to(queries_BD.dtype)
     answers_B1 = answers_B[:, None]
-    if known_M is not None:
+    if known_M is not None or answer_shift_B is not None:
         own_B1 = scores_BC.gather(1, answers_B1)
+        if known_M is not None:
+            scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         if answer_shift_B is not None:
             own_B1 += answer_shift_B[:, None]
-        scores_BC.view(-1).index_fill_(0, known_M, float("-inf"))
         scores_BC.scatter_(1, answers_B1, own_B1)
     probabilities_BC = torch.softmax(scores_BC, 1, out=scores_BC)
     losses_B = -probabilities_BC.gather(1, answers_B1).squeeze(1).clamp_min(MIN_PROBABILITY).log()
