@@ -156,7 +156,8 @@ def test_a_run_goes_on_after_a_killed_worker(
     assert (tmp_path / "0.1.pid").exists()
     assert "the model is in teacher" in out
     assert len(own_lines(error)) == 1  # It is lost, or ended by torchrun; either goes on.
-    log = [json.loads(x) for x in (tmp_path / "teacher" / "training.jsonl").open()]
+    lines = (tmp_path / "teacher" / "training.jsonl").read_text().splitlines()
+    log = [json.loads(x) for x in lines]
     assert [x["epoch"] for x in log] == [1, 2, 3, 4, 5, 6]
 
 

@@ -100,11 +100,10 @@ def run_options(directory: Path, *, resume: bool) -> Iterator[RunOptions]:
     from kgraft.pipeline.run import RunOptions
     from kgraft.system.outputs import run_of
     from kgraft.system.progress import default_listener
-    from kgraft.system.workers import is_restarted
 
     kept = run_of(directory)
     with writing(directory, kept):
-        if kept.exists() and not (resume or is_restarted()):
+        if kept.exists() and not resume:
             raise KgraftError(
                 f"{kept}: an interrupted run is kept here. Continue it with --resume, or delete it."
             )

@@ -86,7 +86,7 @@ def pretrain(
             threads=threads,
             device=device,
             track=track,
-            resume=resume,
+            resume=resume or group.restarted,
             overwrite=overwrite,
             dry_run=dry_run,
             workers=group,

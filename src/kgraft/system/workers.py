@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,9 @@ TIMEOUT = 600.0
 
 GRACE = 2.0
 """Seconds in which a worker that fails can say why before another reports that it is gone."""
+
+STARTS, START = "kgraft/starts", "kgraft/start"
+"""How often workers have been started with one store, and the name of the last start."""
 
 REPORTED = "kgraft/reported"
 """Counter of messages about the end of a run; the first one is shown."""
@@ -46,12 +50,14 @@ class Workers:
         count: Number of workers; the only one does without torch.distributed.
         device: Device of the tensors that are sent.
         sent: Bytes sent to other workers so far, by kind.
+        restarted: Whether torchrun has started them again after one had failed.
     """
 
     number: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     sent: dict[str, int] = field(default_factory=dict)
+    restarted: bool = False
 
     def n_own(self, n_rows: int) -> int:
         """Return the number of this worker's rows of a table."""
@@ -173,11 +179,6 @@ def started_together() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def is_restarted() -> bool:
-    """Return True if torchrun has started the workers again, after one had failed."""
-    return int(os.environ.get(RESTARTS_VARIABLE, "0")) > 0
-
-
 @contextmanager
 def joined(device: str = "cpu") -> Iterator[Workers]:
     """Join the workers that torchrun has started along with this process, if it has.
@@ -191,8 +192,9 @@ def joined(device: str = "cpu") -> Iterator[Workers]:
     Raises:
         WorkerLostError: If another worker ends, or does not answer.
     """
+    restarted = int(os.environ.get(RESTARTS_VARIABLE, "0")) > 0
     if not started_together():
-        yield ALONE
+        yield Workers(restarted=restarted)
         return
     import torch.distributed as group
     from torch.distributed.distributed_c10d import PrefixStore
@@ -202,17 +204,20 @@ def joined(device: str = "cpu") -> Iterator[Workers]:
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     with _peers():
-        store, number, count = next(rendezvous("env://"))
         timeout = timedelta(seconds=float(os.environ.get(TIMEOUT_VARIABLE, TIMEOUT)))
+        shared, number, count = next(rendezvous("env://"))
+        # On other machines than that of the failure, torchrun counts no restart.
+        restarted |= number == 0 and shared.add(STARTS, 1) > 1
+        store = PrefixStore(_name_of_start(shared, number, count, timeout), shared)
         group.init_process_group(
             "nccl" if on_gpu else "gloo",
-            store=PrefixStore("kgraft", store),
+            store=store,
             rank=number,
             world_size=count,
             timeout=timeout,
         )
     try:
-        yield current()
+        yield replace(current(), restarted=restarted)
     except Exception as error:
         if isinstance(error, WorkerLostError):
             time.sleep(GRACE)
@@ -226,6 +231,27 @@ def joined(device: str = "cpu") -> Iterator[Workers]:
     finally:
         with suppress(RuntimeError):
             group.destroy_process_group()
+
+
+def _name_of_start(store: Any, number: int, count: int, timeout: timedelta) -> str:
+    """Return a name that all workers of this start agree on.
+
+    What those of an earlier start have left in the store, such as their addresses, is under others.
+    """
+    own = uuid.uuid4().hex
+    if number == 0:
+        store.set(START, own)
+        others = [store.get(f"{own}/{other}").decode() for other in range(1, count)]
+        store.set(f"{own}/all", " ".join(others))
+        return own
+    end = time.monotonic() + timeout.total_seconds()
+    while time.monotonic() < end:
+        name: str = store.get(START).decode()
+        store.set(f"{name}/{number}", own)
+        if store.check([f"{name}/all"]) and own in store.get(f"{name}/all").decode().split():
+            return name
+        time.sleep(0.05)
+    raise RuntimeError("the first worker has not begun")
 
 
 def _is_first_to_report(store: Any) -> bool:
