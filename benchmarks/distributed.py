@@ -112,7 +112,11 @@ def start(count: int, asked: dict[str, Any]) -> list[dict[str, Any]]:
         given = json.dumps({"threads": 1, "steps": 0, **asked, "directory": directory})
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         command += ["--nproc-per-node", str(count), __file__, WORKER, given]
-        threads = {"OMP_NUM_THREADS": str(asked.get("threads", 1))}
+        # Threads sleep while they wait, as the command line lets them.
+        threads = {
+            "OMP_NUM_THREADS": str(asked.get("threads", 1)),
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
         subprocess.run(command, check=True, env=os.environ | ONE_THREAD | threads)  # noqa: S603
         files = [Path(directory, f"{number}.json") for number in range(count)]
         return [json.loads(file.read_text(encoding="utf-8")) for file in files]

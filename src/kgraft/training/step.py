@@ -148,8 +148,7 @@ class Trainer:
         # terms may overflow too, but not before training has diverged.)
         sums = [x.sum().to(terms["loss"]) for x in gradients]
         numbers, n_queries = self.workers.mean(torch.stack([*terms.values(), *sums]), len(batch))
-        memory = (rows, *gradients, *self._rows.memory)
-        result = StepResult(list(terms), numbers, n_queries, memory)
+        result = StepResult(list(terms), numbers, n_queries, (rows, *gradients, *self._rows.memory))
         if self.synchronous:
             self.metrics.add(_record(batch, result))
             self.metrics.check()
