@@ -12,7 +12,7 @@ import torch
 from thread_workers import together
 from torch import Tensor
 
-from kgraft.errors import DataError, KgraftWarning, TrainingError
+from kgraft.errors import DataError, TrainingError
 from kgraft.linking.collection import Collection
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
@@ -21,8 +21,7 @@ from kgraft.pipeline.run import Run, RunOptions
 from kgraft.settings import OptimizerName, TrainSettings
 from kgraft.system.progress import Silence
 from kgraft.system.workers import ALONE, Workers
-from kgraft.training import sharded_checkpoint
-from kgraft.training.checkpoint import Checkpoint, Fingerprint
+from kgraft.training.checkpoint import Fingerprint
 from kgraft.training.loop import EpochMetrics, Fit
 from kgraft.training.optimizer import OPTIMIZERS
 from kgraft.training.sharded_checkpoint import ShardedCheckpoint
@@ -347,56 +346,3 @@ def test_an_interrupted_run_of_the_same_workers_ends_in_the_same_rows(
     found, _ = trained(generated, settings, 2, tmp_path / "run")
     for one, other in zip(expected, found, strict=True):
         assert one.model.entities.equal(other.model.entities)
-
-
-def test_a_set_that_one_worker_cannot_write_leaves_the_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = {"log": [], "current": {"steps": 1}}
-
-    def work(workers: Workers) -> None:
-        kept = ShardedCheckpoint(tmp_path / "run.safetensors", "it", workers, 5)
-        state = {"entities": torch.full((workers.n_own(5), 2), float(workers.number))}
-        kept.save(state, {}, run)
-        if workers.number == 0:
-            write = sharded_checkpoint.write_tensors
-
-            def full(path: Path, *what: object, **how: object) -> None:
-                if "-2-of-" in path.name or ".0-2.2-of-" in path.name:
-                    raise OSError("no space left")
-                write(path, *what, **how)  # type: ignore[arg-type]
-
-            monkeypatch.setattr(sharded_checkpoint, "write_tensors", full)
-        workers.barrier()
-        later = {"entities": state["entities"] + 9}
-        kept.save(later, {}, {"log": [], "current": {"steps": 2}})
-        saved = kept.load()
-        assert saved is not None
-        assert saved.state["entities"].equal(state["entities"])
-
-    with pytest.warns(KgraftWarning, match="could not be saved"):
-        together(2, work)
-
-
-def test_a_missing_or_damaged_part_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "run.safetensors"
-
-    def save(workers: Workers) -> None:
-        kept = ShardedCheckpoint(path, "it", workers, 5)
-        state = {"entities": torch.zeros(workers.n_own(5), 2)}
-        kept.save(state, {}, {"log": [], "current": {"steps": 1}})
-
-    together(2, save)
-    part = next(tmp_path.glob("run.*2-of-2.safetensors"))
-    part.write_bytes(part.read_bytes()[:-1])
-    with pytest.raises(DataError, match=part.name):
-        ShardedCheckpoint(path, "it", ALONE, 5).load()
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(DataError, match=r"run\.json"):
-        ShardedCheckpoint(path, "it", ALONE, 5).load()
-    (tmp_path / "run.json").unlink()
-    assert ShardedCheckpoint(path, "it", ALONE, 5).load() is None
-    Checkpoint(path, "it").save({"entities": torch.ones(5, 2)}, {}, {"log": []})
-    saved = ShardedCheckpoint(path, "it", ALONE, 5).load()
-    assert saved is not None
-    assert saved.state["entities"].equal(torch.ones(5, 2))
