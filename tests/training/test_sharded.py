@@ -214,7 +214,7 @@ def test_each_worker_has_its_share_of_rows_and_of_optimizer_state(
 def test_the_model_is_as_good_as_that_of_one_process(
     generated: Collection, fast: TrainSettings, count: int, tmp_path: Path
 ) -> None:
-    settings = changed(fast, epochs=12, batch_size=128, negatives=64)
+    settings = changed(fast, epochs=12, batch_size=64, negatives=64)
     _, alone = trained(generated, settings, 1, tmp_path / "alone")
     _, sharded = trained(generated, settings, count, tmp_path / "sharded")
     assert alone.best_mrr is not None
