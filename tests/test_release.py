@@ -47,8 +47,9 @@ def test_every_extra_that_is_named_exists() -> None:
 def test_all_has_what_users_may_want() -> None:
     (everything,) = EXTRAS["all"]
     named = {*everything.partition("[")[2].rstrip("]").split(",")}
-    # Trackers and PyKEEN bring much with them; the others are for those who build kgraft.
-    left_out = {"all", "dev", "docs", "mlflow", "pykeen", "tensorboard", "wandb", "world"}
+    # Trackers, clusters and PyKEEN bring much with them; the others are for those who build kgraft.
+    left_out = {"all", "dev", "docs", "mlflow", "pykeen", "ray", "slurm", "tensorboard"}
+    left_out |= {"wandb", "world"}
     assert named == {*EXTRAS} - left_out
 
 
