@@ -133,6 +133,7 @@ def preparing(place: Path, asked: Namespace) -> dict[str, Any]:
     child = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
     _, status, used = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
     if status:
         raise SystemExit(f"kgraft prepare ended with status {status}")
     manifest = json.loads((prepared / "manifest.json").read_text(encoding="utf-8"))
@@ -162,6 +163,7 @@ def cutting(asked: Namespace) -> dict[str, Any]:
     seconds, subgraph = timed(cut)
     return {
         "cut_seconds": round(seconds, 2),
+        "cut_processor_seconds": round(time.process_time(), 2),
         "cut_peak_gib": peak_gib(),
         "cut_facts": len(subgraph.graph.triples),
     }
