@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 pytest.importorskip("duckdb", reason="duckdb is not installed")
 
 
