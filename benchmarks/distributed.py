@@ -198,13 +198,13 @@ PARTS = {"mrr": mrr, "rate": rate, "bytes": sent, "peak": peak}
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
-    """Return the figures of one part, and the command that they come from."""
+    """Return the figures of one part, its command, and how many processes ran before it."""
     before = os.getloadavg()[0]
     found = PARTS[asked.part](asked)
     known = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else {}
     command = " ".join(["python benchmarks/distributed.py", *sys.argv[1:]])
-    about = {"command": command, "load_before": round(before, 1)}
-    return {**found, "commands": {**known.get("commands", {}), asked.part: about}}
+    of_part = {"commands": command, "loads": round(before, 1)}
+    return {**found, **{key: known.get(key, {}) | {asked.part: x} for key, x in of_part.items()}}
 
 
 if __name__ == "__main__":
