@@ -259,6 +259,7 @@ def test_a_collection_names_the_endpoints_of_its_sources(tmp_path: Path) -> None
         assert CliRunner().invoke(app, [*command, "-o", "x.nt"]).exit_code == 1
         ended = CliRunner().invoke(app, command)
         assert ended.exit_code == 0, ended.output
+        assert f"from {address}" in ended.output
         assert f"{N // 3} facts" in ended.output
         assert "is there" in CliRunner().invoke(app, command).output
     assert len(read_collection(path).graphs["theirs"].train) == N // 3

@@ -67,6 +67,7 @@ def fetch(
             if path.exists():
                 say(f"{path} is there; to fetch it again, delete it")
             else:
+                say(f"{path} from {source.endpoint}")
                 _fetch(str(source.endpoint), path, source.pattern, options)
 
 
