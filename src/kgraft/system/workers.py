@@ -26,7 +26,7 @@ GRACE = 2.0
 """Seconds in which a worker that fails can say why before another reports that it is gone."""
 
 STARTS, START = "kgraft/starts", "kgraft/start"
-"""How often workers have been started with one store, and the name of the last start."""
+"""Keys of the number of starts with one store, and of the name of the last one."""
 
 REPORTED = "kgraft/reported"
 """Counter of messages about the end of a run; the first one is shown."""
