@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from kgraft.cli.main import app
+from kgraft.model import weight_files
 from kgraft.model.directory import load_model
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
@@ -36,6 +38,16 @@ def test_a_model_is_overwritten_with_its_report(
     assert run("train", collection, "--alone", "-o", out, *fast).exit_code == 0
     assert run("train", collection, "-o", out, "--overwrite", *fast).exit_code == 0
     assert "Joint for mine" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_in_several_files_has_a_report(
+    collection: Path, fast: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weight_files.write_weights, "__defaults__", (500,))
+    out = tmp_path / "model"
+    assert run("train", collection, "--alone", "-o", out, *fast).exit_code == 0
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert "SHA-256 of weights-00001-of-" in text
 
 
 def test_a_report_on_test_facts(student: Path, collection: Path, tmp_path: Path) -> None:
