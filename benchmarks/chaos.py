@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 STOPS = {
     "kill": {
         "train": 14, "pretrain": 11, "retrain": 11, "benchmark": 4, "align": 6, "audit": 4,
-        "graft": 2, "retrain-many": 2, "complete": 3, "check": 2, "questions": 3, "fetch": 4,
+        "graft": 2, "complete": 3, "check": 2, "questions": 3, "fetch": 4,
         "import": 3, "texts": 3,
     },
     "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1, "align": 4, "audit": 2},
@@ -46,7 +46,7 @@ STOPS = {
     "damage": {"train": 4, "retrain": 4},
     "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1, "align": 2, "audit": 1},
 }  # fmt: skip
-"""Number of stops of each command, in each way of ``kills.py``; 72 kills in all."""
+"""Number of stops of each command, in each way of ``kills.py``; 70 kills in all."""
 
 CASES = 100_000
 """Random cases of each part of ``brute_force.py``."""
