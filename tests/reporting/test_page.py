@@ -53,7 +53,7 @@ def test_any_text_is_well_formed(text: str, label: str) -> None:
     assert {x.tag for x in read.iter()} <= {
         *("html", "head", "meta", "title", "style", "body", "header", "h1", "p", "nav", "a"),
         *("main", "section", "h2", "div", "table", "thead", "tbody", "tr", "th", "footer"),
-        *("dl", "dt", "dd"),
+        *("dl", "dt", "dd", "td"),
     }
 
 
