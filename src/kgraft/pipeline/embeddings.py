@@ -30,7 +30,7 @@ from kgraft.training.sharded_sampler import ShardedSampler
 from kgraft.training.step import Trainer
 from kgraft.training.validation import ValidationSample, validation_mrr
 
-SEEDS_APART = 1_000_003
+ROW_SEEDS_APART = 1_000_003
 """Difference of the seeds of two workers' initial rows."""
 
 
@@ -180,7 +180,7 @@ def new_model(
     rows = graph.n_entities if n_entities is None else n_entities
     own, here = workers.n_own(rows), workers.on_this_machine
     require(settings, here * own, here * graph.n_relations, len(graph.triples))
-    seed = settings.training.seed + workers.number * SEEDS_APART
+    seed = settings.training.seed + workers.number * ROW_SEEDS_APART
     model = KgeModel.create(settings.model, own, graph.n_relations, seed=seed)
     for name, value in model.tensors().items():
         if name != "entities":

@@ -27,8 +27,8 @@ Validate = Callable[[], float]
 AGREE_EVERY = 8
 """Steps between two times at which several workers agree to save the run, or to end it."""
 
-SEEDS_APART = 7_919
-"""Difference of two workers' seeds."""
+EPOCH_SEEDS_APART = 7_919
+"""Difference of the seeds of two workers' epochs."""
 
 FLUSH_EVERY = 32
 """Steps between two flushes of the losses, on a GPU that is not to be synchronised with."""
@@ -194,7 +194,9 @@ class _Loop:
         run, trainer = self.run, self.trainer
         device = trainer.model.device
         # Dropout too depends on seed and epoch only: a resumed run is the same run.
-        seed = self.settings.seed * 1_000_003 + run.epochs + trainer.workers.number * SEEDS_APART
+        seed = (
+            self.settings.seed * 1_000_003 + run.epochs + trainer.workers.number * EPOCH_SEEDS_APART
+        )
         with seeded(seed, device):
             if run.current.steps and self._generators:
                 restore(self._generators, device)

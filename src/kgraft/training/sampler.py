@@ -82,20 +82,18 @@ class TripleSampler:
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        logq = self._logq(logq_correction)
+        corrections = self._corrections(logq_correction)
         answers = AnswerIndex.of(self.facts, n_entities, n_relations)
-        self.collator = BatchCollator(
-            answers, torch.from_numpy(logq.astype(np.float32)), self._answer_shift()
-        )
+        self.collator = BatchCollator(answers, *corrections)
 
-    def _logq(self, correction: float) -> NDArray[np.float64]:
-        """Return the logQ correction of each entity, ``(n_entities,)``."""
-        logq: NDArray[np.float64] = correction * np.log(self.candidate_probabilities())
-        return logq
+    def _corrections(self, exponent: float) -> tuple[Tensor, Tensor | None]:
+        """Return two corrections of each entity's scores, ``(n_entities,)``.
 
-    def _answer_shift(self) -> Tensor | None:
-        """Return what is added to the score of each entity as an answer, ``(n_entities,)``."""
-        return None
+        Returns:
+            Its logQ correction, and what is added to its score as an answer.
+        """
+        logq = exponent * np.log(self.candidate_probabilities())
+        return torch.from_numpy(logq.astype(np.float32)), None
 
     def candidate_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each entity to be a candidate of a batch, ``(n_entities,)``.

@@ -100,22 +100,17 @@ class ShardedSampler(TripleSampler):
     def _counts(self, entities: NDArray[np.integer]) -> NDArray[np.int64]:
         return np.bincount(entities, minlength=self._n_entities)
 
-    def _logq(self, correction: float) -> NDArray[np.float64]:
-        """Return the correction of one process, and that of what this worker samples otherwise.
+    def _corrections(self, exponent: float) -> tuple[Tensor, Tensor]:
+        """Return one process's logQ correction, and that of what this worker samples otherwise.
 
-        The latter is whole: candidates of a query are mostly of its head's worker, and its answers
-        are of all.
+        The exponent does not scale the latter, since a query's candidates come mostly from its
+        head's worker, but its answers from all. Answers, always candidates, get it back.
         """
-        return correction * np.log(self._alone) + self._excess()
-
-    def _answer_shift(self) -> Tensor:
-        """Return what takes the latter back for answers, which are candidates in any case."""
-        return torch.from_numpy(self._excess().astype(np.float32))
-
-    def _excess(self) -> NDArray[np.float64]:
-        """Return the logarithm of how much more often than by one process entities are sampled."""
-        excess: NDArray[np.float64] = np.log(self.candidate_probabilities()) - np.log(self._alone)
-        return excess
+        alone = np.log(self._alone)
+        excess = np.log(self.candidate_probabilities()) - alone
+        both = (exponent * alone + excess).astype(np.float32), excess.astype(np.float32)
+        logq, shift = map(torch.from_numpy, both)
+        return logq, shift
 
     def _probabilities(
         self, uses: NDArray[np.int64], negatives: NDArray[np.float64] | float
