@@ -121,7 +121,7 @@ def _chosen(
         row = names.vector(names.entity(entity))
         queries = {side: pairs[pairs[:, 1] == row] for side, pairs in queries.items()}
     if relation is not None:
-        row = int(names.part.relation_rows[names.relation(relation)])
+        row = names.relation_row(relation)
         queries = {side: pairs[pairs[:, 0] == row] for side, pairs in queries.items()}
     return queries
 

@@ -71,7 +71,7 @@ class Explainer:
         """Explain a fact, as the function of the same name does."""
         names, model = self._predictor.names, self._predictor.model
         ends = names.vector(names.entity(head)), names.vector(names.entity(tail))
-        fact = ends[0], int(names.part.relation_rows[names.relation(relation)]), ends[1]
+        fact = ends[0], names.relation_row(relation), ends[1]
         statements = tuple(names.statements(fact))
         others = tuple(x for x in statements if x.source != names.source)
         supports, rules, without = self._by_rules(fact, others)

@@ -143,7 +143,7 @@ class _NewNames:
 
     def fact(self, head: str, relation: str, tail: str) -> tuple[int, int, int]:
         """Return a fact in rows of the graph; a new entity's follow."""
-        row = int(self._names.part.relation_rows[self._names.relation(relation)])
+        row = self._names.relation_row(relation)
         return self._entity(head), row, self._entity(tail)
 
     def link(self, entity: str, source: str, name: str) -> bool:

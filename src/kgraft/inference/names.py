@@ -199,6 +199,10 @@ class ModelNames:
             raise unknown(text, names.names.str.extract(f"({_ENDINGS[0]})"), names.names)
         return int(rows[0])
 
+    def relation_row(self, text: str) -> int:
+        """Return the model's row of a relation, which is named as for ``relation``."""
+        return int(self.part.relation_rows[self.relation(text)])
+
     def entity_label(self, row: int) -> str:
         """Return a readable label of a model's entity; its name where it has none."""
         return self._entity_labels[row]
@@ -242,7 +246,7 @@ class ModelNames:
         found = []
         for source in self.stated_by(np.array([fact]))[0]:
             part = self.model.graph.part(source)
-            along = part.relations.name(int(np.flatnonzero(part.relation_rows == relation)[0]))
+            along = part.relation_name(relation)
             own = self._name_in(part, head), along, self._name_in(part, tail)
             found.append(Statement(source, *own, self.labels(fact)))
         return found

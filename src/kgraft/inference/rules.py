@@ -53,7 +53,7 @@ def rules(
     evidence, target = model.require_evidence()
     names, frame, graph = ModelNames(model, target), evidence.rules.frame, model.graph
     if relation is not None:
-        row = int(names.part.relation_rows[names.relation(relation)])
+        row = names.relation_row(relation)
         frame = frame.filter(pl.col("relation").is_in([row, row + graph.n_relations]))
     found = frame.head(k).to_dicts()
     edges = Edges.of(graph) if n_examples else None

@@ -50,6 +50,10 @@ class JointSource:
         columns = (self.entity_rows[heads], self.relation_rows[relations], self.entity_rows[tails])
         return np.stack(columns, axis=1)
 
+    def relation_name(self, row: int) -> str:
+        """Return the source's name of a joint relation; the first of several."""
+        return self.relations.name(int(np.flatnonzero(self.relation_rows == row)[0]))
+
     def known(self, graph: KnowledgeGraph, facts: Triples) -> Triples:
         """Return facts of a graph of the same names, ``(n, 3)``, in joint rows.
 

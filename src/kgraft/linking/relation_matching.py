@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.linking.joint_graph import JointGraph, JointSource
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.settings import RelationSettings
 
@@ -262,9 +262,9 @@ def named(
         shown.append(
             Correspondence(
                 one,
-                _own_name(joint.parts[one], row["relation"]),
+                joint.parts[one].relation_name(row["relation"]),
                 two,
-                _own_name(joint.parts[two], row["other"]),
+                joint.parts[two].relation_name(row["other"]),
                 part if row["both"] is None else "same",
                 row["inverse"],
                 round(row["part"] if row["both"] is None else row["both"], 4),
@@ -300,11 +300,6 @@ def same_relation_links(
         )
         for (left, right), rows in pairs.items()
     ]
-
-
-def _own_name(part: JointSource, row: int) -> str:
-    """Return a relation's name in one source."""
-    return part.relations.name(int(np.flatnonzero(part.relation_rows == row)[0]))
 
 
 def incidence(rows: Ints, columns: Ints, shape: tuple[int, int]) -> sp.csr_array:

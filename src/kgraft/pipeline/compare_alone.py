@@ -126,10 +126,7 @@ def _by_relation(context: TargetContext) -> Parts:
     relations, part = context.sample.facts[:, 1], context.graph.part(context.target.name)
     rows, counts = np.unique(relations, return_counts=True)
     frequent = rows[np.argsort(-counts, kind="stable")][:MAX_RELATIONS]
-    return {
-        part.relations.name(int(np.flatnonzero(part.relation_rows == row)[0])): relations == row
-        for row in frequent.tolist()
-    }
+    return {part.relation_name(row): relations == row for row in frequent.tolist()}
 
 
 def _gain(alone: NDArray[np.float64], student: NDArray[np.float64]) -> Gain:

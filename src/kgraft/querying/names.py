@@ -51,7 +51,7 @@ class QueryNames:
         names, first = self._names, None
         for form in _forms(text, own=own):
             try:
-                return int(names.part.relation_rows[names.relation(form)])
+                return names.relation_row(form)
             except UnknownNameError as error:
                 first = first or error
         raise first or UnknownNameError(f"no relation is called {text!r}")

@@ -19,10 +19,7 @@ def gain_section(model: TrainedModel, templates: Macros) -> Markup:
     by_part = gains_of(model.metrics)
     by_name = gains_of(model.metrics, RELATION_GAIN_METRIC)
     names = ModelNames(model)
-    by_relation = {
-        names.relation_label(int(names.part.relation_rows[names.relation(name)])): x
-        for name, x in by_name.items()
-    }
+    by_relation = {names.relation_label(names.relation_row(name)): x for name, x in by_name.items()}
     drawn = {**by_part, **dict(list(by_relation.items())[:MOST_DRAWN])}
     return templates.gain(
         head=["facts", "queries", "alone", "student", "gain", "95 % interval"],

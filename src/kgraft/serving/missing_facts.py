@@ -105,7 +105,7 @@ class MissingFacts:
         names = self._predictor.names
         rows = list(self._queries)
         if relation is not None:
-            rows = [int(names.part.relation_rows[names.relation(relation)])]
+            rows = [names.relation_row(relation)]
         with self._changed:
             self._lease = time.monotonic() + LEASE_SECONDS
             if relation is not None and rows[0] in self._left:
@@ -154,7 +154,7 @@ class MissingFacts:
     def _facts_of(self, row: int) -> pl.DataFrame | None:
         """Return the missing facts of a relation, or None if another one is wanted sooner."""
         part = self._predictor.names.part
-        name = part.relations.name(int(np.flatnonzero(part.relation_rows == row)[0]))
+        name = part.relation_name(row)
         progress = _Progress(self, row)
         frames = complete(
             self._predictor, min_probability=MIN_PROBABILITY, relation=name, listener=progress

@@ -105,7 +105,7 @@ class RelationIndex:
             UnknownNameError: If there is none, or several.
         """
         names = self._names
-        row = int(names.part.relation_rows[names.relation(relation)])
+        row = names.relation_row(relation)
         facts, n_facts = self._entities.along(row, max_facts)
         parts = names.model.graph.parts.items()
         places = {

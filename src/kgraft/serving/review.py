@@ -164,7 +164,7 @@ def _about(model: ServedModel, fact: Fact) -> dict[str, str]:
     """
     names, judge = model.named, model.predictor.judge
     head, tail = (int(names.part.entity_rows[names.entity(x)]) for x in (fact[0], fact[2]))
-    rows = np.array([[head, int(names.part.relation_rows[names.relation(fact[1])]), tail]])
+    rows = np.array([[head, names.relation_row(fact[1]), tail]])
     by = names.stated_by(rows)[0]
     states = "states" if names.source in by else "knows to be false"
     if names.source in by or names.known_false.contains(rows)[0]:

@@ -170,9 +170,7 @@ class ServedModel:
 
     def relation_label(self, name: str) -> str:
         """Return the readable end of a relation's name."""
-        return self.named.relation_label(
-            int(self.named.part.relation_rows[self.named.relation(name)])
-        )
+        return self.named.relation_label(self.named.relation_row(name))
 
     def _position(self, name: str) -> Position:
         x, y = self.projection.positions[self._candidate[name]].tolist()
