@@ -129,9 +129,13 @@ class KgeModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights by name, sharing memory with the model."""
+        return {"entities": self.entities, **self._other_tensors()}
+
+    def _other_tensors(self) -> dict[str, Tensor]:
+        """Return all weights but the entity table."""
         dense = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
         prior = {} if self.prior is None else self.prior.tensors()
-        return {"entities": self.entities, "relations": self.relations, **dense, **prior}
+        return {"relations": self.relations, **dense, **prior}
 
     def saved_tensors(self) -> Mapping[str, Any]:
         """Return all weights by name, to be written; tables that are stored are not read."""
@@ -194,8 +198,7 @@ class KgeModel:
         if self.prior is not None:
             prior_queries, own = self.prior.queries(self._places(anchors), asked)
             prior_rows = self.prior.entities[chosen]
-        if out is None or out.dtype != queries.dtype or out.device != queries.device:
-            out = queries.new_empty(len(queries), len(rows))
+        out = memory_of_scores(queries, len(rows), out)
         for block in score_blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
             scores = product(queries, rows[block].to(queries.dtype), out=out[:, block])
             if self.prior is not None:
@@ -280,6 +283,13 @@ def _initial_std(settings: ModelSettings) -> float:
     if settings.init_scale is not None:
         return settings.init_scale
     return 1e-3 if settings.encoder == "complex" else 0.1
+
+
+def memory_of_scores(queries_BD: Tensor, n_rows: int, out: Tensor | None) -> Tensor:
+    """Return memory for the scores of queries, ``(B, n_rows)``: ``out`` if it is of their kind."""
+    if out is None or out.dtype != queries_BD.dtype or out.device != queries_BD.device:
+        return queries_BD.new_empty(len(queries_BD), n_rows)
+    return out
 
 
 def score_blocks(n_queries: int, n_rows: int, *, on_cpu: bool) -> Iterator[slice]:

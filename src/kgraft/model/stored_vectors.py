@@ -153,9 +153,7 @@ class StoredKge(KgeModel):
 
     def saved_tensors(self) -> Mapping[str, Any]:
         """Return all weights by name, the entity table as ``StoredRows``."""
-        encoder = {f"encoder.{name}": x for name, x in self.encoder.state_dict().items()}
-        prior = {} if self.prior is None else self.prior.tensors()
-        return {"entities": self.stored, "relations": self.relations, **encoder, **prior}
+        return {"entities": self.stored, **self._other_tensors()}
 
     def entity_rows(self, rows: Rows) -> Tensor:
         """Return rows of the entity table, in its type, ``(n, D)``."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Rows
-from kgraft.model.kge import KgeModel, score_blocks
+from kgraft.model.kge import KgeModel, memory_of_scores, score_blocks
 from kgraft.model.products import product
 from kgraft.model.scorer import directed
 from kgraft.system.workers import Workers
@@ -49,8 +49,7 @@ class ShardScorer:
         rows = self._model.entities
         if candidates is not None:
             rows = rows[(candidates // self._workers.count).to(self._model.device)]
-        if out is None or out.device != queries.device:
-            out = queries.new_empty(len(queries), len(rows))
+        out = memory_of_scores(queries, len(rows), out)
         for block in score_blocks(len(queries), len(rows), on_cpu=out.device.type == "cpu"):
             product(queries, rows[block].to(queries.dtype), out=out[:, block])
         return out
