@@ -73,6 +73,11 @@ def counted(count: int, noun: str, copula: str = "") -> str:
     return f"{count:,} {noun} {copula}".rstrip()
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def describe(
     problem: str,
     *,

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final, Protocol
 
-from kgraft.errors import KgraftError, SettingsError
+from kgraft.errors import KgraftError, SettingsError, first_line
 from kgraft.system.extras import import_extra
 
 PROGRAM: Final = """\
@@ -106,7 +106,7 @@ class RayCluster:
             self._ray.init(address=address, log_to_driver=False, include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise KgraftError(
-                f"no Ray cluster answers at {address} ({str(error).splitlines()[0][:200]}). "
+                f"no Ray cluster answers at {address} ({first_line(error)[:200]}). "
                 "Start one with ray start --head, or give its address."
             ) from error
         self._remote = self._ray.remote(num_cpus=threads, max_retries=3)(run_command)
@@ -152,7 +152,7 @@ class SlurmJobs:
             self._executor.update_parameters(cpus_per_task=threads, **named)
         except (RuntimeError, ValueError, NameError, TypeError) as error:
             raise KgraftError(
-                f"Slurm cannot be used ({str(error).splitlines()[0][:200]}). "
+                f"Slurm cannot be used ({first_line(error)[:200]}). "
                 "Start this where sbatch is, and check the parameters of --slurm."
             ) from error
 

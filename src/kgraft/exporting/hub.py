@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from kgraft.errors import KgraftError
+from kgraft.errors import KgraftError, first_line
 from kgraft.exporting.selection import Selection
 from kgraft.model.directory import save_model
 from kgraft.model.hub import SCHEME
@@ -39,7 +39,7 @@ def send_to_hub(selection: Selection, address: str, *, overwrite: bool) -> None:
                 repo_id=name, folder_path=folder, commit_message="Upload a model of kgraft"
             )
     except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise KgraftError(
             f"{address}: the Hub cannot be written to ({reason}). Check the name, hf://USER/NAME, "
             "and log in with hf auth login; an existing repository needs --overwrite."

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kgraft.errors import DataError, KgraftError
+from kgraft.errors import DataError, KgraftError, first_line
 from kgraft.exporting.selection import Selection, Table
 from kgraft.system.extras import import_extra
 
@@ -69,7 +69,7 @@ def send_to_qdrant(selection: Selection, url: str, *, overwrite: bool) -> None:
     try:
         publish(client, selection, overwrite=overwrite)
     except failures as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise KgraftError(
             f"{url}: Qdrant cannot be written to ({reason}). Check that the server runs, that the "
             f"address is right, and that {KEY_VARIABLE} is set if it requires a key."
@@ -152,7 +152,7 @@ def send_to_postgres(selection: Selection, url: str, *, overwrite: bool) -> None
                 _drop_own_table(connection, name, overwrite=overwrite)
                 _fill_table(connection, name, table, selection)
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise KgraftError(
             f"the database cannot be written to ({reason}). Check the address, that the extension "
             "pgvector is installed there, and that the role may create tables."

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kgraft.errors import KgraftError
+from kgraft.errors import KgraftError, first_line
 from kgraft.graph.assemble import FactRows, warn_of_repeats
 from kgraft.graph.identities import SameNames, is_identity
 from kgraft.graph.knowledge_graph import SPLITS, Floats, KnowledgeGraph, Triples
@@ -207,11 +207,12 @@ class _Attempt:
         except duckdb.OutOfMemoryException as error:
             raise KgraftError(
                 f"DuckDB cannot do with {self._how.memory / 2**30:.1f} GiB of memory "
-                f"({_first_line(error)}). Give it more with --memory, or more room with --spill."
+                f"({first_line(error)[:300]}). Give it more with --memory, or more room with "
+                "--spill."
             ) from error
         except duckdb.IOException as error:
             raise KgraftError(
-                f"{self._how.spill}: DuckDB cannot write here ({_first_line(error)}). "
+                f"{self._how.spill}: DuckDB cannot write here ({first_line(error)[:300]}). "
                 "Make room on the disk, or name another directory with --spill."
             ) from error
         finally:
@@ -346,7 +347,3 @@ class _Attempt:
             found = own.sql(query, params=[*values] or None)
             for batch in found.to_arrow_reader(ROWS_AT_ONCE):
                 yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kgraft.errors import ModelDirectoryError
+from kgraft.errors import ModelDirectoryError, first_line
 from kgraft.model.manifest import READ_ERRORS
 from kgraft.system.extras import import_extra
 
@@ -37,7 +37,7 @@ def downloaded(place: str) -> Path | None:
             address["name"], revision=address["revision"], allow_patterns=list(PATTERNS)
         )
     except READ_ERRORS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         given = SCHEME + place.partition(":")[2].lstrip("/")
         raise ModelDirectoryError(
             f"{given}: this model cannot be downloaded ({reason}). Check the address, "

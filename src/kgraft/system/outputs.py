@@ -18,7 +18,7 @@ from pathlib import Path
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 
-from kgraft.errors import DataError, KgraftError
+from kgraft.errors import DataError, KgraftError, first_line
 
 MOUNTS = Path("/proc/self/mountinfo")
 """Linux's table of mounts, which has bind mounts too."""
@@ -74,7 +74,7 @@ def _library_errors_as_os_errors(path: Path) -> Iterator[None]:
 
 def unwritable(path: Path, error: Exception) -> OSError:
     """Return the error of a place that a library cannot write to."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    reason = first_line(error)[:300]
     problem = f"this cannot be written ({reason}). Make room on the disk, or name another place"
     return OSError(errno.EIO, problem, os.fspath(path))
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kgraft.errors import KgraftError
+from kgraft.errors import KgraftError, first_line
 from kgraft.system.messages import FAILED, SIGNALLED
 
 TIMEOUT_VARIABLE = "KGRAFT_WORKER_TIMEOUT"
@@ -270,6 +270,6 @@ def _peers() -> Iterator[None]:
     except RuntimeError as error:
         raise WorkerLostError(
             f"another worker of this run has ended, or did not answer in time "
-            f"({str(error).splitlines()[0][:200]}). The same command with --resume continues from "
+            f"({first_line(error)[:200]}). The same command with --resume continues from "
             "the last saved state, with any number of workers."
         ) from error
