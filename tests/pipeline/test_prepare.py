@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from kgraft.errors import DataError, KgraftError
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
@@ -28,6 +29,7 @@ from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system import arrays
+from kgraft.system.files import checksum
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 from kgraft_experiments.synthesis.write_synthetic import write_synthetic
@@ -332,6 +334,41 @@ def test_a_damaged_file_is_refused(tmp_path: Path, file: str) -> None:
         read_collection(tmp_path / "prepared")
     path.unlink()
     with pytest.raises(DataError, match=f"{file}: this file is missing"):
+        read_collection(tmp_path / "prepared")
+
+
+def test_a_file_elsewhere_is_refused_unless_that_is_allowed(tmp_path: Path) -> None:
+    prepare("world", tmp_path / "prepared", memory=1 << 29)
+    path = tmp_path / "prepared" / "0-relations.parquet"
+    path.rename(tmp_path / "elsewhere.parquet")
+    path.symlink_to(tmp_path / "elsewhere.parquet")
+    with pytest.raises(DataError, match=r"0-relations\.parquet: this link leads outside"):
+        read_collection(tmp_path / "prepared")
+    assert len(read_collection(tmp_path / "prepared", allow_outside=True).graphs) == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        ("0-train.npy", np.array([[0, 0, 1_000_000]])),
+        ("0-train.npy", np.array([[0, -1, 0]])),
+        ("0-train.npy", np.array([[0.0, 0.0, 0.0]])),
+        ("1-valid.npy", np.array([0, 0, 0])),
+        ("joint-facts.npy", np.array([[0, 1_000_000, 0]])),
+        ("joint-0-entities.npy", np.array([1_000_000])),
+        ("joint-sources.npy", np.array([2], dtype=np.int16)),
+    ],
+)
+def test_rows_that_are_not_there_are_refused(
+    tmp_path: Path, file: str, rows: NDArray[np.generic]
+) -> None:
+    prepare("world", tmp_path / "prepared", memory=1 << 29)
+    path, manifest = tmp_path / "prepared" / file, tmp_path / "prepared" / "manifest.json"
+    np.save(path, rows)
+    about = json.loads(manifest.read_text())
+    about["files"][file] = checksum(path)
+    manifest.write_text(json.dumps(about, indent=1))
+    with pytest.raises(DataError, match=f"do not fit together .{file}"):
         read_collection(tmp_path / "prepared")
 
 

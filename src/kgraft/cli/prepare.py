@@ -9,7 +9,7 @@ import typer
 
 from kgraft.cli.console import ANEW, say, writing
 from kgraft.cli.options import AllowOutsideOption, CollectionArgument, ThreadsOption
-from kgraft.errors import counted
+from kgraft.errors import DataError, counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
 
@@ -42,8 +42,14 @@ def prepare(
         from kgraft.system.outputs import check_empty
 
         with writing(directory, spill_of(directory, spill)):
-            if not (overwrite and is_prepared(directory)):
+            if not is_prepared(directory):
                 check_empty(directory)
+            elif not overwrite:
+                raise DataError(
+                    "there is a prepared collection already",
+                    remedy="Name another directory, or replace it with --overwrite",
+                    path=directory,
+                )
             found = prepare_collection(
                 collection,
                 directory,

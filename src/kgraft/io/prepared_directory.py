@@ -26,7 +26,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from kgraft.errors import DataError
 from kgraft.graph.identities import Identities
@@ -36,7 +39,7 @@ from kgraft.io.staged_names import StoredVocabulary
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, JointSource, LinkConflict
 from kgraft.linking.links import Links
-from kgraft.system.arrays import mapped, move_or_write
+from kgraft.system.arrays import mapped, move_or_write, pieces_of
 from kgraft.system.files import checksum, read_text
 
 FORMAT: Final = 1
@@ -138,6 +141,26 @@ def _check_files(directory: Path, files: Mapping[str, Any]) -> None:
             )
 
 
+def _rows(path: Path, *sizes: int, kind: type[np.integer[Any]] = np.int64) -> NDArray[Any]:
+    """Return a mapped array of rows, one number a row or a column for each table.
+
+    Args:
+        path: The file.
+        sizes: The size of the table of each column.
+        kind: The type of the numbers.
+
+    Raises:
+        ValueError: If it is another array, or a row is none of its table.
+    """
+    found, width = mapped(path), (len(sizes),) if len(sizes) > 1 else ()
+    if found.dtype != kind or found.shape[1:] != width:
+        raise ValueError(f"{path.name} holds another array")
+    for piece in pieces_of(found):
+        if ((piece < 0) | (piece >= np.array(sizes))).any():
+            raise ValueError(f"{path.name} has a row beyond the end of its table")
+    return found
+
+
 # ------------------------------------------------------------------------------------------ graphs
 
 
@@ -183,8 +206,12 @@ def _read_graph(
         return pl.read_parquet(directory / f"{number}-{name}.parquet", glob=False)
 
     def vocabulary(kind: str) -> Vocabulary:
-        return StoredVocabulary(directory / f"{number}-{kind}.parquet", about[kind])
+        file = directory / f"{number}-{kind}.parquet"
+        if pq.read_metadata(file).num_rows != about[kind]:
+            raise ValueError(f"{file.name} has another number of names")
+        return StoredVocabulary(file, about[kind])
 
+    ends = about["entities"], about["relations"], about["entities"]
     has_labels = "label" in pl.read_parquet_schema(directory / f"{number}-entities.parquet")
     has_attributes = f"{number}-attributes.parquet" in manifest["files"]
     confidences = {
@@ -200,7 +227,7 @@ def _read_graph(
         about["name"],
         vocabulary("entities"),
         vocabulary("relations"),
-        **{split: mapped(directory / f"{number}-{split}.npy") for split in _FACTS},
+        **{split: _rows(directory / f"{number}-{split}.npy", *ends) for split in _FACTS},
         labels=table("entities")["label"] if has_labels else None,
         attributes=table("attributes") if has_attributes else None,
         duplicates=about["duplicates_left_out"],
@@ -260,14 +287,14 @@ def _read_joint(
 ) -> JointGraph | None:
     if (about := manifest["joint"]) is None:
         return None
-    parts = {}
+    parts, n_entities, n_relations = {}, about["entities"], about["relations"]
     for number, name in enumerate(about["sources"]):
         graph = graphs[name]
         parts[name] = JointSource(
             graph.entities,
             graph.relations,
-            mapped(directory / f"joint-{number}-entities.npy"),
-            mapped(directory / f"joint-{number}-relations.npy"),
+            _rows(directory / f"joint-{number}-entities.npy", n_entities),
+            _rows(directory / f"joint-{number}-relations.npy", n_relations),
             graph.labels,
             graph.license,
         )
@@ -275,10 +302,10 @@ def _read_joint(
     conflicts = json.loads((directory / "joint-conflicts.json").read_text(encoding="utf-8"))
     return JointGraph(
         parts,
-        about["entities"],
-        about["relations"],
-        mapped(directory / "joint-facts.npy"),
-        mapped(directory / "joint-sources.npy"),
+        n_entities,
+        n_relations,
+        _rows(directory / "joint-facts.npy", n_entities, n_relations, n_entities),
+        _rows(directory / "joint-sources.npy", len(parts), kind=np.int16),
         tuple(_conflict(x) for x in conflicts),
         mapped(directory / "joint-confidence.npy") if has_confidence else None,
         {

@@ -112,6 +112,8 @@ def _read(
 def _read_directory(place: Path, allow_outside: bool) -> Collection:
     """Read a directory without a TOML file."""
     if is_prepared(place):
+        if not allow_outside:
+            check_links((x for x in place.glob("*") if x.is_file()), place)
         return read_prepared(place)
     if is_layout(place):
         if not allow_outside:
