@@ -105,6 +105,18 @@ def add_to_report(path: Path, figures: Mapping[str, Any]) -> None:
     write_report(path, {**known, **figures})
 
 
+def add_part(part: str, path: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures, among them ``command``, into a report of several scripts' parts.
+
+    Its ``commands`` and ``machines`` have an entry for each part.
+    """
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    rest = {name: value for name, value in figures.items() if name != "command"}
+    commands = {**known.get("commands", {}), part: figures["command"]}
+    machines = {**known.get("machines", {}), part: machine()}
+    add_to_report(path, {**rest, "commands": commands, "machines": machines})
+
+
 def apart(do: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a process of its own, and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

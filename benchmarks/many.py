@@ -26,15 +26,15 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-from common import add_to_report, options_of, run
+from common import add_part, options_of, run
 
 from kgraft.io.read_collection import read_collection
-from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 from kgraft_experiments.synthesis.write_synthetic import write_synthetic
@@ -156,14 +156,6 @@ def measured(asked: Namespace) -> dict[str, Any]:
     return {**figures, "command": f"python benchmarks/many.py --work DIR {command}"}
 
 
-def write(path: Path, report: dict[str, Any]) -> None:
-    """Put the figures beside those of other scripts."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    commands = {**known.get("commands", {}), "many": report.pop("command")}
-    machines = {**known.get("machines", {}), "many": machine()}
-    add_to_report(path, {**report, "commands": commands, "machines": machines})
-
-
 def options() -> ArgumentParser:
     parser = options_of(
         __doc__,
@@ -180,7 +172,7 @@ def options() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    report = run(options(), measured, arguments, write=write)
+    report = run(options(), measured, arguments, write=partial(add_part, "many"))
     print(", ".join(f"{name} {value}" for name, value in report.items()))
 
 

@@ -28,18 +28,18 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from common import ONE_THREAD, add_to_report, apart, options_of, peak_gib, run, timed
+from common import ONE_THREAD, add_part, apart, options_of, peak_gib, run, timed
 
 import kgraft
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.linked_subgraph import connect
-from kgraft_experiments.benchmark.runner import machine
 
 PIECE = 2_000_000
 """Facts that are made at once."""
@@ -181,14 +181,6 @@ def measured(asked: Namespace) -> dict[str, Any]:
     return {**found, "command": f"python benchmarks/prepare.py --work DIR {command}"}
 
 
-def write(path: Path, report: dict[str, Any]) -> None:
-    """Put the figures beside those of other scripts."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    commands = {**known.get("commands", {}), "prepare": report.pop("command")}
-    machines = {**known.get("machines", {}), "prepare": machine()}
-    add_to_report(path, {**report, "commands": commands, "machines": machines})
-
-
 def options() -> ArgumentParser:
     parser = options_of(
         __doc__,
@@ -204,7 +196,7 @@ def options() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    report = run(options(), measured, arguments, write=write)
+    report = run(options(), measured, arguments, write=partial(add_part, "prepare"))
     print(", ".join(f"{name} {value}" for name, value in report.items()))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from axe import faults, require_axe
+from chromium import chromium
 
 from kgraft.linking.collection import Collection
 from kgraft.model.trained_model import TrainedModel
@@ -19,27 +19,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "dbp5l" / "results.json"
-CHROMIUM = shutil.which("chromium")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs a program called chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
+    with chromium("--disable-gpu") as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ import torch
 pytest.importorskip("fastapi", reason="needs the extra 'serve'")
 
 import httpx
+from chromium import chromium
 
 from kgraft.io.decision_file import DecisionFile
 from kgraft.linking.collection import Collection
@@ -132,34 +132,20 @@ def listen() -> Listen:
     return _listening
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-QUIET = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # WebGL without a graphics card.
+WEBGL = (
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
-]
+)
+"""Options for WebGL without a graphics card."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, until the module ends: while it runs, asyncio is not to be had."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs the browser chromium")
-    playwright.expect.set_options(timeout=30_000)  # A busy machine takes long.
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
+    """Chromium."""
+    with chromium(*WEBGL) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
