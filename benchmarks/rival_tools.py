@@ -77,7 +77,7 @@ class Clock:
 
 
 def kgraft(graph: Mapping[str, Any], clock: Clock, options: Mapping[str, Any]) -> None:
-    """Train kgraft's, by the settings of ``kgraft train``."""
+    """Train kgraft's, by the default settings of ``kgraft train`` but for the width."""
     from itertools import count
 
     from kgraft.linking.joint_graph import JointGraph
@@ -85,8 +85,7 @@ def kgraft(graph: Mapping[str, Any], clock: Clock, options: Mapping[str, Any]) -
     from kgraft.pipeline.embeddings import make_sampler, make_trainer
     from kgraft.settings import TrainSettings
 
-    own = {name: options[name] for name in ("model", "training") if name in options}
-    settings = TrainSettings.model_validate(own)
+    settings = TrainSettings.model_validate({"model": {"width": options["width"]}})
     n_entities, n_relations = int(graph["n_entities"]), int(graph["n_relations"])
     clock.start()
     facts = graph["train"]
