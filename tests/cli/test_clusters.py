@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from kgraft.cli.clusters import Here, SlurmJobs, run_command
+from kgraft.cli.clusters import LocalProcesses, SlurmJobs, run_command
 from kgraft.cli.main import app
 from kgraft.errors import KgraftError, SettingsError
 
@@ -69,7 +69,7 @@ def test_a_command_is_stopped(tmp_path: Path) -> None:
     stop = Event()
     Timer(1.0, stop.set).start()
     words = ("serve", str(tmp_path / "none"))
-    assert Here().run(words, {}, tmp_path / "a.log", stop) != 0
+    assert LocalProcesses().run(words, {}, tmp_path / "a.log", stop) != 0
 
 
 def test_parameters_are_named(tmp_path: Path) -> None:

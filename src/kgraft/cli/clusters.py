@@ -76,7 +76,7 @@ def _started(
             process.stdin.close()
 
 
-class Here:
+class LocalProcesses:
     """Processes of this machine."""
 
     def run(

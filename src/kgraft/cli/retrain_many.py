@@ -116,13 +116,13 @@ def retrain_many(
 
 def _place(directory: Path, ray: str | None, slurm: str | None, threads: int) -> Place:
     """Return where tasks run."""
-    from kgraft.cli.clusters import Here, RayCluster, SlurmJobs
+    from kgraft.cli.clusters import LocalProcesses, RayCluster, SlurmJobs
 
     if ray is not None and slurm is not None:
         raise SettingsError("give one of --ray and --slurm")
     if ray is not None:
         return RayCluster(ray, threads)
-    return Here() if slurm is None else SlurmJobs(directory / ".slurm", slurm, threads)
+    return LocalProcesses() if slurm is None else SlurmJobs(directory / ".slurm", slurm, threads)
 
 
 def _print_table(results: Sequence[Result]) -> None:

@@ -246,7 +246,7 @@ def run_training(
     if report is not None:
         check_replaceable(report)
     if workers is not None and workers.number:
-        follow(prepare, chosen, directory)
+        train_along(prepare, chosen, directory)
         return
     with run_options(directory, resume=resume) as options:
         check_free(directory, overwrite=overwrite)
@@ -270,7 +270,7 @@ def run_training(
         say(f"A report on it is in {place}")
 
 
-def follow(prepare: Callable[[S], TrainingJob], chosen: S, directory: Path) -> None:
+def train_along(prepare: Callable[[S], TrainingJob], chosen: S, directory: Path) -> None:
     """Train along with the first worker, without messages of its own."""
     from kgraft.pipeline.run import RunOptions
     from kgraft.system.outputs import run_of

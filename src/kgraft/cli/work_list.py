@@ -24,7 +24,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kgraft.cli.clusters import Here, Place
+from kgraft.cli.clusters import LocalProcesses, Place
 from kgraft.cli.training import TASK_FILE, TASK_VARIABLE
 from kgraft.errors import DataError, KgraftError
 from kgraft.io.collection_file import (
@@ -287,7 +287,7 @@ def run_tasks(
     stop = Event()
 
     def work(task: Task) -> Result:
-        result = _result(task, stop, threads, place or Here())
+        result = _result(task, stop, threads, place or LocalProcesses())
         finished(result)
         return result
 

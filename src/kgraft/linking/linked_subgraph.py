@@ -16,7 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
-from kgraft.system.arrays import pieces_of, taken
+from kgraft.system.arrays import pieces_of, take_rows
 
 KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
@@ -222,7 +222,7 @@ def _assemble(
     matching: MatchingSettings,
 ) -> LinkedSubgraph:
     """Join the target with the chosen parts of the sources."""
-    entities, chosen = linked.copy(), taken(background.triples, facts)
+    entities, chosen = linked.copy(), take_rows(background.triples, facts)
     entities[chosen[:, [0, 2]]] = True
     relations = _shared_relations(target, target_links, background)
     relations[chosen[:, 1]] = True

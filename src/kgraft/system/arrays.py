@@ -81,7 +81,7 @@ def pieces_of(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
         release(array)
 
 
-def taken(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows of an array, given in order; those of a mapped one are read piece by piece.
 
     The pages around each row, which the system maps with it, may else be all of a large file.
