@@ -21,7 +21,7 @@ def test_a_whole_graph_is_completed(student: Path, tmp_path: Path) -> None:
     found = pl.read_csv(tmp_path / "a.tsv", separator="\t")
     assert found.columns[:5] == ["head", "relation", "tail", "probability", "probability_if_asked"]
     assert f"{len(found):,} facts that mine does not state" in told.output
-    assert "How complete mine is, of" in told.output
+    assert "How complete mine is was estimated for each of its" in told.output
     assert (found["probability"] >= 0.2).all()
     assert set(found["list"]) <= {"stated", "inferred"}
 
@@ -68,3 +68,34 @@ def test_the_ending_of_the_file_selects_its_format(
     failed = run("complete", student, "-o", tmp_path / name)
     assert "End the name with .parquet, .tsv, .nt" in failed.stderr
     assert failed.exit_code == 1
+
+
+def test_a_review_with_decisions_is_not_written_over(student: Path, tmp_path: Path) -> None:
+    review = tmp_path / "review.csv"
+    assert run("complete", student, "-o", review).exit_code == 0
+    assert run("complete", student, "-o", review).exit_code == 0, "nothing is decided"
+    made = "decision;head;relation;tail\n;mine:3;r1;mine:3\nperhaps;mine:4;r1;mine:3\n"
+    review.write_text(made)
+    failed = run("complete", student, "-o", review)
+    assert failed.exit_code == 1
+    assert "review.csv: 1 decision would be lost. Name another file" in failed.stderr
+    assert review.read_text() == made
+
+
+def test_accepted_facts_are_written_as_rdf(student: Path, tmp_path: Path) -> None:
+    first, second, out = (tmp_path / name for name in ("a.csv", "b.csv", "accepted.nt"))
+    head = "decision,head,relation,tail,probability\n"
+    first.write_text(head + "accept,mine:3,r1,mine:5,0.9\nrefuse,mine:3,r2,mine:3,0.6\n")
+    second.write_text(
+        head + ",mine:1,r2,mine:3,0.7\nyes,mine:3,r1,mine:5,0.9\ny,mine:2,r1,mine:4,1\n"
+    )
+    asked = ("--accepted", first, "--accepted", second, "--base", "http://my.example/")
+    told = run("complete", student, *asked, "-o", out)
+    assert told.exit_code == 0, told.output
+    assert f"2 accepted facts of {first} and {second}: {out}" in told.output
+    facts = [line for line in out.read_text().splitlines() if not line.startswith("#")]
+    relation = "<http://my.example/r1>"
+    assert facts == [f"<mine:3> {relation} <mine:5> .", f"<mine:2> {relation} <mine:4> ."]
+    first.write_text(head + "perhaps,mine:3,r1,mine:5,0.9\n")
+    failed = run("complete", student, *asked, "-o", out)
+    assert "line 2: 'perhaps' is no decision" in failed.stderr

@@ -19,7 +19,11 @@ def run(*arguments: str | Path) -> Result:
 
 
 def test_one_command_links_trains_compares_and_says_what_comes_next(
-    collection: Path, teacher: Path, fast: list[str], tmp_path: Path
+    collection: Path,
+    teacher: Path,
+    fast: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mine, out, report = collection.with_name("mine.tsv"), tmp_path / "out", tmp_path / "r.html"
     made = run("graft", mine, "--onto", teacher, "-o", out, "--report", report, *fast)
@@ -42,10 +46,14 @@ def test_one_command_links_trains_compares_and_says_what_comes_next(
     assert done.exit_code == 0, done.output
     begin, first, *others = review.read_text(encoding="utf-8-sig").splitlines()
     review.write_text("\n".join([begin, f"accept{first}", *(f"refuse{x}" for x in others)]))
-    decided = ["--onto", teacher, "--decisions", review, "--no-compare", *fast]
-    next_one = run("graft", mine, *decided, "-o", tmp_path / "next")
+    monkeypatch.chdir(tmp_path)
+    decided = ["--onto", teacher, "--decisions", review.name, "--no-compare", *fast]
+    next_one = run("graft", mine, *decided, "-o", "next")
     assert next_one.exit_code == 0, next_one.output
     assert f"1 accepted (beside 0 stated already), {len(others)} refused" in next_one.output
+    assert "-o review2.csv    # facts" in next_one.output
+    follows = "--decisions review.csv --decisions review2.csv -o next2    # after it"
+    assert follows in next_one.output
     learned = load_model(tmp_path / "next").graph
     assert len(learned.known_false["mine"]) == len(others)
     again = run("graft", mine, "--onto", teacher, "-o", out)

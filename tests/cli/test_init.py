@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,5 +157,11 @@ def test_links_that_the_facts_state_are_told(write: Write, tmp_path: Path) -> No
     mine = write("mine.tsv", "a\tr\tb\na\towl:sameAs\tQ1\n")
     made = run("init", mine, write("wiki.tsv", "Q1\tp\tQ2\n"), "-o", tmp_path / "c.toml")
     assert made.exit_code == 0, made.output
+    assert "statements of sameness" not in made.output, "the file says it, and no warning"
     text = (tmp_path / "c.toml").read_text(encoding="utf-8")
-    assert "# 1 links of mine and wiki are stated in their facts." in text
+    assert "# 1 link of mine and wiki is stated in their facts." in text
+    tables = tomllib.loads(text)["source"]
+    assert [x.get("identities") for x in tables] == ["links", None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_collection(tmp_path / "c.toml").graphs["mine"].train) == 1

@@ -229,6 +229,20 @@ def test_the_relation_of_another_source_has_its_name(model: TrainedModel) -> Non
     assert ModelNames(model, "big").relation_label(KNOWS + M) == "knows"
 
 
+def test_what_a_source_restates_makes_no_name_longer(by_size: Callable[..., TrainedModel]) -> None:
+    relations = {"mine": ["http://m/worksFor"], "big": ["http://b/employs"]}
+    relations["big"].append("inverse of http://b/employs")
+    facts = {"mine": [[0, 0, 1]], "big": [[1, 0, 0], [0, 1, 1]]}
+    mine, big = (
+        KnowledgeGraph(name, Vocabulary.of(["a", "b"]), Vocabulary.of(own), np.array(facts[name]))
+        for name, own in relations.items()
+    )
+    same = Links("mine", "big", np.array([[0, 1]]), np.ones(1, np.float32), kind="relation")
+    model = replace(by_size(mine, [2], [1]), graph=join([mine, big], [same]))
+    named = ModelNames(model, "mine")
+    assert sorted(named.relation_label(row) for row in range(2)) == ["employs", "worksFor"]
+
+
 def test_facts_are_stated_by_their_sources(model: TrainedModel) -> None:
     named = ModelNames(model, "mine")
     stated = {

@@ -68,3 +68,10 @@ def test_no_names_give_no_rows() -> None:
     empty = pl.Series([], dtype=pl.String)
     assert [rows.tolist() for rows in table.rows(empty, empty)] == [[], []]
     assert len(table) == 0
+
+
+def test_white_space_around_labels_is_no_part_of_them() -> None:
+    named = pl.DataFrame({"name": ["a", "b", "b"], "label": ["\u00a0 A b\n", "  ", "B"]})
+    labels = labels_for(Vocabulary.of(["a", "b"]), named)
+    assert labels is not None
+    assert labels.to_list() == ["A b", "B"]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +122,7 @@ def graft(
         )
         if not dry_run:
             with lost_output_allowed():
-                for line in _next(collection, teacher, directory):
+                for line in _next(collection, teacher, directory, decisions or ()):
                     say(line)
 
 
@@ -161,22 +162,44 @@ def _lines(linked: LinkedTarget, directory: Path, student: TrainedModel) -> Sequ
     from kgraft.alignment.graft import GRAFT_METRIC, LINKS_DIRECTORY, Linkage
 
     lines = Linkage(**student.metrics[GRAFT_METRIC]).lines()
-    named = [x for x in linked.alignment.relations if x.kind == "same" and x.relation != x.other]
+    same = [x for x in linked.alignment.relations if x.kind == "same" and not x.inverse]
     lines += [
         f"  {x.left}:{x.relation} is the same as {x.right}:{x.other} ({x.confidence:.2f})"
-        for x in named[:RELATIONS_SHOWN]
-        if not x.inverse
+        for x in [x for x in same if x.relation != x.other][:RELATIONS_SHOWN]
     ]
+    if more := _found_by_training(student, {x.relation for x in same}):
+        shown = ", ".join(more[:RELATIONS_SHOWN]) + (", ..." if len(more) > RELATIONS_SHOWN else "")
+        lines.append(f"training found {len(more)} more, by the facts that both state: {shown}")
     return [*lines, f"The links that were found, and why: {directory / LINKS_DIRECTORY}"]
 
 
-def _next(collection: str, teacher: Path, directory: Path) -> Sequence[str]:
-    """Return the commands that come next."""
+def _found_by_training(student: TrainedModel, linked: set[str]) -> list[str]:
+    """Return the target's relations that others have only since training compared facts."""
+    graph = student.graph
+    rows = {row for found in graph.found_relations.values() for row in found.tolist()}
+    part = graph.part(student.target or graph.sources[0])
+    of_rows = zip(part.relation_rows.tolist(), part.relations.names.to_list(), strict=True)
+    return [name for row, name in of_rows if row in rows and name not in linked]
+
+
+def _next(
+    collection: str, teacher: Path, directory: Path, decisions: Sequence[Path]
+) -> Sequence[str]:
+    """Return the commands that come next; a review that is made already keeps its name."""
     model, onto, data = (shlex.quote(str(x)) for x in (directory, teacher, collection))
+    review, following = _new_name("review", ".csv", decisions), _new_name("next", "", [directory])
+    reviews = " ".join(f"--decisions {shlex.quote(str(x))}" for x in (*decisions, review))
     return (
         "Next:",
-        f"  kgraft complete {model} -o review.csv    # facts that the graph lacks, for a review",
-        f"  kgraft graft {data} --onto {onto} --decisions review.csv -o next    # after it",
+        f"  kgraft complete {model} -o {review}    # facts that the graph lacks, for a review",
+        f"  kgraft graft {data} --onto {onto} {reviews} -o {following}    # after it",
         f"  kgraft evaluate {model} {data}    # quality on test facts",
         f"  kgraft serve {model}    # a page to look at",
     )
+
+
+def _new_name(stem: str, ending: str, taken: Sequence[Path]) -> str:
+    """Return the first of a stem, a stem with 2, with 3 and so on that is none of some names."""
+    names = (f"{stem}{number if number > 1 else ''}{ending}" for number in count(1))
+    used = {str(path) for path in taken}
+    return next(name for name in names if name not in used)

@@ -352,8 +352,8 @@ class ModelNames:
 
     @cached_property
     def _endings(self) -> Counter[str]:
-        """Number of the model's relation names with each ending."""
-        names = {x for part in self._parts for x in part.relations.names}
+        """Number of the names with each ending, of those that are shown and the source's own."""
+        names = {*self._relation_names, *self.part.relations.names}
         found = (re.search(ending, name) for name in names for ending in _ENDINGS)
         return Counter(ending[0] for ending in found if ending)
 

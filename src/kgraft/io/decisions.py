@@ -18,6 +18,7 @@ from kgraft.graph.vocabulary import unknown
 from kgraft.io.named_facts import ROLES
 from kgraft.io.tabular import LINE, first_rows, read_columns
 from kgraft.linking.collection import Collection
+from kgraft.system.files import content_ending
 
 DECISION: Final = "decision"
 """Column of a review file that a person fills in."""
@@ -101,18 +102,7 @@ def read_decisions(path: Path) -> pl.DataFrame:
         DataError: With file and line: no such table, an unknown decision, or a fact that is both
             accepted and refused.
     """
-    columns, separator = (DECISION, *ROLES), separator_of(path)
-    (line, header), *more = first_rows(path, separator, 2)
-    if not {*columns} <= {cell.strip().lower() for cell in header}:
-        raise DataError(
-            f"the first line does not name the columns {', '.join(columns)}",
-            remedy="Take a file that kgraft complete -o REVIEW.csv has written, with its header",
-            path=path,
-            line=line,
-        )
-    if not more:
-        return pl.DataFrame(schema={**dict.fromkeys((*ROLES, DECISION), pl.String), LINE: pl.Int64})
-    rows = read_columns(path, columns, separator=separator, header=True, may_be_empty=(DECISION,))
+    rows = _table(path)
     word = pl.col(DECISION).fill_null("").str.strip_chars().str.to_lowercase()
     found = rows.with_columns(
         pl.when(word.is_in(ACCEPT))
@@ -137,6 +127,33 @@ def read_decisions(path: Path) -> pl.DataFrame:
             line=other[LINE][0],
         )
     return found.select(*ROLES, DECISION, LINE)
+
+
+def decisions_in(path: Path) -> int:
+    """Return the number of rows in which something is decided, 0 where there is no review file."""
+    if not path.is_file() or content_ending(path) != ".csv":
+        return 0
+    try:
+        words = _table(path)[DECISION]
+    except DataError:
+        return 0
+    return int((words.fill_null("").str.strip_chars() != "").sum())
+
+
+def _table(path: Path) -> pl.DataFrame:
+    """Read the decisions and names of a review file as they are written."""
+    columns, separator = (DECISION, *ROLES), separator_of(path)
+    (line, header), *more = first_rows(path, separator, 2)
+    if not {*columns} <= {cell.strip().lower() for cell in header}:
+        raise DataError(
+            f"the first line does not name the columns {', '.join(columns)}",
+            remedy="Take a file that kgraft complete -o REVIEW.csv has written, with its header",
+            path=path,
+            line=line,
+        )
+    if not more:
+        return pl.DataFrame(schema={**dict.fromkeys((*ROLES, DECISION), pl.String), LINE: pl.Int64})
+    return read_columns(path, columns, separator=separator, header=True, may_be_empty=(DECISION,))
 
 
 def separator_of(path: Path) -> str:

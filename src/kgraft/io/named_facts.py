@@ -109,11 +109,14 @@ class FactNames:
 def labels_for(entities: Vocabulary, named: pl.DataFrame) -> pl.Series | None:
     """Return a label for each entity, null where there is none; None when there are none at all.
 
+    White space around a label is no part of it.
+
     Args:
         entities: The entities, ``n``.
         named: String columns name and label, best label of a name first; other names are ignored.
     """
-    best = named.unique("name", keep="first", maintain_order=True)
+    trimmed = named.with_columns(pl.col("label").str.strip_chars()).filter(pl.col("label") != "")
+    best = trimmed.unique("name", keep="first", maintain_order=True)
     names = entities.names.rename("name").to_frame()
     labels = names.join(best, on="name", how="left", maintain_order="left")["label"]
     return labels if labels.null_count() < len(labels) else None

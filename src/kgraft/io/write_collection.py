@@ -42,6 +42,7 @@ _HEAD = """\
 _OUTSIDE = "# Files outside of this directory are read with --allow-outside.\n"
 _DRAWN = '  # facts to hold out; or valid = "..." and test = "..."'
 _NORMAL = "  # names match that differ in percent-encoding, https or www., NFC or NFD, spaces"
+_LINKING = '  # its statements of sameness link it with other graphs; "facts" keeps them as facts'
 _SKIPPED = '  # leaves out links to names that a graph does not have; "error" refuses them'
 
 
@@ -79,10 +80,15 @@ def write_collection(
         raise DataError(
             f"no graph is called {target!r}", remedy="Name one of " + ", ".join(sources)
         )
-    graphs = {name: read_graph(source) for name, source in sources.items()}
+    linking = {"identities": "links"}  # As without it, but said in the file and not by a warning.
+    graphs = {name: read_graph(x.model_copy(update=linking)) for name, x in sources.items()}
     above = _OUTSIDE if names_outside(path, [*files, *links]) else ""
     parts = [_HEAD + above + _line("target", target) + "  # the graph to complete\n"]
-    parts += [_source_table(x, path, is_target=x.name == target) for x in sources.values()]
+    for name, source in sources.items():
+        links_itself = graphs[name].identities is not None
+        parts.append(
+            _source_table(source, path, is_target=name == target, links_itself=links_itself)
+        )
     parts += [_links_table(file, graphs, path) for file in links]
     if not links:
         parts += _suggestions(target, graphs)
@@ -154,13 +160,15 @@ def _number(file: Path) -> str:
     return re.sub(r"\D", "", graph_name(file))
 
 
-def _source_table(source: GraphSource, path: Path, *, is_target: bool) -> str:
+def _source_table(source: GraphSource, path: Path, *, is_target: bool, links_itself: bool) -> str:
     keys = (*SPLITS, "attributes")
     files = {x: [relative_path(file, path) for file in getattr(source, x)] for x in keys}
     lines = ["[[source]]", _line("name", source.name)]
     lines += [_line(x, y[0] if len(y) == 1 else y) for x, y in files.items() if y]
     if is_target and not (source.valid or source.test):
         lines.append("split = { valid = 0.1, test = 0.1, seed = 0 }" + _DRAWN)
+    if links_itself:
+        lines.append(_line("identities", "links") + _LINKING)
     lines.append('# labels = "labels.tsv"  # two columns: a name and its readable label')
     return "\n".join(lines) + "\n"
 
@@ -222,7 +230,10 @@ def _suggestions(target: str, graphs: Mapping[str, KnowledgeGraph]) -> list[str]
         if name == target:
             continue
         if n := sum(len(x) for x in stated if x.kind == "entity" and x.between(target, name)):
-            found.append(f"# {n:,} links of {target} and {name} are stated in their facts.\n")
+            are = "is" if n == 1 else "are"
+            found.append(
+                f"# {counted(n, 'link')} of {target} and {name} {are} stated in their facts.\n"
+            )
             continue
         n = len(links_by_name(graphs[target], graphs[name], spelling="normal"))
         is_exact = n == len(links_by_name(graphs[target], graphs[name]))

@@ -101,7 +101,10 @@ class Completeness:
         """Return in a sentence what the shares of a target's relations, by row, rest on."""
         kinds = Counter(self.basis[row] for row in used)
         found = [f"{kinds[basis]} {words}" for basis, words in _IN_WORDS.items() if kinds[basis]]
-        return f"How complete {target} is, of {len(used)} relations: {'; '.join(found)}."
+        return (
+            f"How complete {target} is was estimated for each of its {len(used)} relations: "
+            f"{'; '.join(found)}."
+        )
 
     def with_given(self, shares: Mapping[int, float]) -> Completeness:
         """Return the shares with those of some relations, by row, as given by the user."""
