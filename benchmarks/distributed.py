@@ -44,7 +44,7 @@ from kgraft.system.progress import Silence
 from kgraft.system.workers import Workers, joined
 from kgraft.training.checkpoint import Fingerprint
 from kgraft.training.sharded_sampler import ShardedSampler
-from kgraft.training.traffic import expected_traffic, relation_probabilities
+from kgraft.training.traffic import expected_traffic
 
 WORKER = "--worker"
 WARM_UP = 20
@@ -96,11 +96,7 @@ def some_steps(task: EmbeddingTask, steps: int) -> dict[str, Any]:
         queries += sum(n for n, _ in trainer.metrics.flush())
     found: dict[str, Any] = {"examples_per_second": queries / (time.perf_counter() - begin)}
     if isinstance(sampler, ShardedSampler):
-        training, graph = task.settings.training, task.graph
-        relations = relation_probabilities(
-            graph.triples[:, 1], graph.n_relations, training.batch_size
-        )
-        expected = expected_traffic(sampler, workers, relations, task.settings.model.width).sent()
+        expected = expected_traffic(sampler, workers, task.settings.model.width).sent()
         found["sent"] = {name: size / steps for name, size in workers.sent.items()}
         found["expected"] = dict(expected)
     return found

@@ -45,11 +45,12 @@ class ThreadWorkers(Workers):
 
     def _all_to_all(
         self, found: Tensor, rows: Tensor, received: list[int], sent: list[int]
-    ) -> None:
+    ) -> Callable[[], None]:
         parts = [x[self.number] for x in self._meeting.swap(self.number, rows.split(sent))]
         assert [len(x) for x in parts] == received
         found.copy_(torch.cat(parts))
         self._meeting.swap(self.number, None)  # Others may change what they have handed over.
+        return lambda: None
 
     def _all_reduce(self, values: Tensor, how: Any) -> None:
         found = torch.stack(self._meeting.swap(self.number, values.clone()))

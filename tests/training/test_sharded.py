@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from thread_workers import together
 from torch import Tensor
 
@@ -54,17 +55,24 @@ def whole(parts: Sequence[Tensor]) -> Tensor:
 def test_rows_come_from_their_owners_and_go_back(count: int) -> None:
     table = torch.arange(N * D, dtype=torch.float32).reshape(N, D)
 
-    def work(workers: Workers) -> tuple[Tensor, Tensor, Tensor]:
-        wanted = torch.randperm(N, generator=torch.Generator().manual_seed(workers.number))[:5]
-        route = Route(wanted, workers)
-        mine = table[workers.number :: workers.count]
-        found = route.fetch(mine[route.asked])
-        back = route.return_to_owners(found)
-        return wanted, found, back - mine[route.asked]
+    draw = torch.Generator().manual_seed(0)
+    wanted = [[torch.randperm(N, generator=draw)[:5] for _ in range(3)] for _ in range(count)]
 
-    for wanted, found, difference in together(count, work):
-        assert found.equal(table[wanted])
-        assert not difference.any()
+    def work(workers: Workers) -> None:
+        mine = table[workers.number :: workers.count]
+        routes = Route.of_each(wanted[workers.number], workers)
+        for step, (route, rows) in enumerate(zip(routes, wanted[workers.number], strict=True)):
+            found = route.fetch(mine[route.own])
+            assert found.equal(table[rows])
+            numbers = torch.tensor([1.0, 2.0, 3.0, 4.0, workers.number])
+            back, sums = route.return_to_owners(found, numbers)
+            users = sum((torch.bincount(x[step], minlength=N) for x in wanted), torch.zeros(N))
+            times = users[workers.number :: workers.count][route.own]
+            assert back.equal(mine[route.own] * times[:, None])
+            assert not (users[workers.number :: workers.count].sum() - times.sum()).any()
+            assert sums.tolist() == [count, 2 * count, 3 * count, 4 * count, sum(range(count))]
+
+    together(count, work)
 
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "rowwise_adagrad", "adam"])
@@ -80,14 +88,20 @@ def test_a_step_moves_rows_as_that_of_one_process_by_the_mean_gradient(
 
     def work(workers: Workers) -> dict[str, Tensor]:
         own = {
-            "entities": tables["entities"][workers.number :: count].clone(),
             "relations": tables["relations"].clone(),
+            "entities": tables["entities"][workers.number :: count].clone(),
         }
         rows = ShardedRows(OPTIMIZERS[optimizer](own, 0.1), workers)
         used = entities[workers.number], relations[workers.number]
         for _ in range(2):
             taken = rows.take(*used)
-            rows.step(used, taken, gradients[workers.number])
+            gradient, numbers, queries = rows.collect(
+                gradients[workers.number], torch.tensor([2.0, workers.number]), 1
+            )
+            assert numbers.tolist() == [2.0, (count - 1) / 2]
+            assert queries == count
+            rows.step(used, taken, gradient)
+        rows.refresh_copies()
         return own
 
     parts = together(count, work)
@@ -343,6 +357,9 @@ def test_an_interrupted_run_of_the_same_workers_ends_in_the_same_rows(
     with pytest.raises(StopError):
         trained(generated, settings, 2, tmp_path / "run")
     monkeypatch.undo()
+    saved = [load_file(file) for file in (tmp_path / "run").glob("*-of-2.safetensors")]
+    for name in ("state.relations", "state.squares.relations"):
+        assert saved[0][name].equal(saved[1][name]), name
     found, _ = trained(generated, settings, 2, tmp_path / "run")
     for one, other in zip(expected, found, strict=True):
         assert one.model.entities.equal(other.model.entities)

@@ -16,7 +16,6 @@ from kgraft.training.traffic import (
     StepTraffic,
     expected_traffic,
     largest_traffic,
-    relation_probabilities,
 )
 
 PLAN = Plan(entities=1000, facts=10_000, relations=20)
@@ -35,10 +34,7 @@ def test_bytes_are_as_expected(generated: Collection, fast: TrainSettings, count
             for _ in trainer.train_epoch(sampler, 1 + taken):
                 taken += 1
         training, graph = task.settings.training, task.graph
-        relations = relation_probabilities(
-            graph.triples[:, 1], graph.n_relations, training.batch_size
-        )
-        expected = expected_traffic(sampler, workers, relations, task.settings.model.width)
+        expected = expected_traffic(sampler, workers, task.settings.model.width)
         most = largest_traffic(
             count,
             width=task.settings.model.width,
@@ -47,9 +43,7 @@ def test_bytes_are_as_expected(generated: Collection, fast: TrainSettings, count
             relations=2 * graph.n_relations,
         )
         sizes = (workers.sent, expected.sent(), most.sent())
-        sent, model, limit = (
-            sum(x[kind] for kind in ("ids", "rows", "gradients", "relations")) for x in sizes
-        )
+        sent, model, limit = (sum(x[kind] for kind in ("ids", "rows", "gradients")) for x in sizes)
         return sent / taken, model, limit
 
     found = together(count, work)
@@ -59,7 +53,7 @@ def test_bytes_are_as_expected(generated: Collection, fast: TrainSettings, count
 
 
 def test_one_worker_sends_nothing() -> None:
-    alone = StepTraffic(1, 200, foreign_rows=0, relations=10, used_relations=5)
+    alone = StepTraffic(1, 200, foreign_rows=0)
     assert sum(alone.sent().values()) == 0
 
 

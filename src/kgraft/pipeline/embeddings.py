@@ -199,7 +199,7 @@ def make_trainer(
     """Return the trainer of a model by its settings, perhaps with an optimizer of its own."""
     training = settings.training
     if workers.count > 1:
-        tables = {"entities": model.entities, "relations": model.relations}
+        tables = {"relations": model.relations, "entities": model.entities}
         own = OPTIMIZERS[training.optimizer](tables, training.learning_rate)
         rows = ShardedRows(own, workers)
     return Trainer(

@@ -79,11 +79,22 @@ class Workers:
             received: Number of rows of each worker.
             kind: Kind that their bytes count as.
         """
+        return self.start_exchange(rows, sent, received, kind)()
+
+    def start_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int], kind: str
+    ) -> Callable[[], Tensor]:
+        """Begin ``exchange``, and return the function that ends it."""
         found = rows.new_empty((sum(received), *rows.shape[1:]))
         size = rows[:1].numel() * rows.itemsize
         self._count(kind, (sum(sent) - sent[self.number]) * size)
-        self._all_to_all(found, rows.contiguous(), list(received), list(sent))
-        return found
+        wait = self._all_to_all(found, rows.contiguous(), list(received), list(sent))
+
+        def end() -> Tensor:
+            wait()
+            return found
+
+        return end
 
     def sum(self, values: Tensor, kind: str = "sums") -> Tensor:
         """Return the sum of all workers' values, which replaces them; alone, they stay."""
@@ -92,13 +103,6 @@ class Workers:
     def max(self, values: Tensor, kind: str = "sums") -> Tensor:
         """Return the maximum of all workers' values, which replaces them; alone, they stay."""
         return self._reduced(values, torch.distributed.ReduceOp.MAX, kind)
-
-    def mean(self, values: Tensor, weight: int) -> tuple[Tensor, int]:
-        """Return the weighted mean of all workers' values, and the sum of the weights."""
-        if self.count == 1:
-            return values, weight
-        both = self.sum(torch.cat([values * weight, values.new_tensor([weight])]))
-        return both[:-1] / both[-1], int(both[-1])
 
     def mean_of_each(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with the means of all workers' ones."""
@@ -144,9 +148,16 @@ class Workers:
 
     def _all_to_all(
         self, found: Tensor, rows: Tensor, received: list[int], sent: list[int]
-    ) -> None:
+    ) -> Callable[[], None]:
+        """Begin to send rows, and return the function that waits for those received."""
         with _peers():
-            torch.distributed.all_to_all_single(found, rows, received, sent)
+            work = torch.distributed.all_to_all_single(found, rows, received, sent, async_op=True)
+
+        def wait() -> None:
+            with _peers():
+                work.wait()
+
+        return wait
 
     def _all_reduce(self, values: Tensor, how: Any) -> None:
         with _peers():

@@ -278,6 +278,7 @@ class _Loop:
             self.interrupts.defer(signal.SIGTERM)  # Another worker was interrupted.
         if self.checkpoint is not None and (interrupted or due):
             self._flush()
+            self.trainer.refresh_copies()
             state = {**self.trainer.state(), **states(self.trainer.model.device)}
             self.checkpoint.save(state, self.best, asdict(self.run))
             self._timer = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.adagrad import adagrad
 
 from kgraft.settings import OptimizerName
+from kgraft.training.batch import Batch
 
 EPSILON = 1e-10
 """Added to denominators against divisions by zero."""
@@ -36,6 +37,29 @@ class RowOptimizer(ABC):
     def take(self, *rows: Tensor) -> Tensor:
         """Return a copy ``(U, D)`` of distinct rows of tables, valid until the next ``take``."""
         return self._gather("rows", list(self.tables.values()), rows)
+
+    def ahead(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches, each to be taken and stepped on before the next."""
+        yield from batches
+
+    def collect(
+        self, gradient_UD: Tensor, numbers: Tensor, n_queries: int
+    ) -> tuple[Tensor, Tensor, int]:
+        """Return gradient, numbers and queries of a step, which several workers put together.
+
+        Args:
+            gradient_UD: Gradient of the rows last taken.
+            numbers: Means over the queries.
+            n_queries: Number of queries.
+
+        Returns:
+            The gradient that ``step`` takes, the numbers' means over the queries of all workers,
+            and how many these are.
+        """
+        return gradient_UD, numbers, n_queries
+
+    def refresh_copies(self) -> None:  # noqa: B027 (one process has none)
+        """Bring the copies of rows that other workers own up to date."""
 
     @property
     def memory(self) -> list[Tensor]:

@@ -26,8 +26,8 @@ class ShardScorer:
 
     def __init__(self, model: KgeModel, anchors: Rows, workers: Workers) -> None:
         self._model, self._workers, self._anchors = model, workers, torch.from_numpy(anchors)
-        route = Route(self._anchors.to(model.device), workers)
-        fetched = route.fetch(model.vectors(route.asked)).to(model.entities.dtype)
+        (route,) = Route.of_each([self._anchors.to(model.device)], workers)
+        fetched = route.fetch(model.vectors(route.own)).to(model.entities.dtype)
         self._asked = KgeModel(model.settings, fetched, model.relations, model.encoder)
         sizes = torch.zeros(workers.count, dtype=torch.int64)
         sizes[workers.number] = model.n_entities

@@ -97,6 +97,15 @@ class ShardedSampler(TripleSampler):
         negatives[own] += n_own / max(self._workers.n_own(self._n_entities), 1)
         return self._probabilities(uses, negatives)
 
+    def relation_probabilities(self) -> NDArray[np.float64]:
+        """Return the probability of each relation, inverses too, to be in this worker's part."""
+        uses = np.zeros(2 * self._n_relations, dtype=np.int64)
+        for facts in (self.facts, self._known_false):
+            for head, first in ((0, 0), (2, self._n_relations)):
+                asked = facts[self._owns(facts[:, head]), 1]
+                uses[first:][: self._n_relations] += np.bincount(asked, minlength=self._n_relations)
+        return self._probabilities(uses, 0.0)
+
     def _counts(self, entities: NDArray[np.integer]) -> NDArray[np.int64]:
         return np.bincount(entities, minlength=self._n_entities)
 

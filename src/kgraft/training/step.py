@@ -147,7 +147,9 @@ class Trainer:
         # One number a gradient: a sum with a NaN or infinite term is not finite. (That of finite
         # terms may overflow too, but not before training has diverged.)
         sums = [x.sum().to(terms["loss"]) for x in gradients]
-        numbers, n_queries = self.workers.mean(torch.stack([*terms.values(), *sums]), len(batch))
+        gradients[0], numbers, n_queries = self._rows.collect(
+            gradient, torch.stack([*terms.values(), *sums]), len(batch)
+        )
         result = StepResult(list(terms), numbers, n_queries, (rows, *gradients, *self._rows.memory))
         if self.synchronous:
             self.metrics.add(_record(batch, result))
@@ -155,6 +157,7 @@ class Trainer:
         else:
             self.metrics.zero_if_nonfinite(numbers, gradients)
         # 8. Update the tables, and the parameters of encoder and distillation.
+        gradient = gradients[0]
         if batch.original is not None:
             # A padding row moves as its original does: both are written back to one place.
             gradient = gradient.index_select(0, batch.original)
@@ -188,11 +191,17 @@ class Trainer:
                 yield
             return
         batches = (self.prepare(collator.collate(sampled)) for sampled in samples)
-        for made in batches if device.type == "cpu" else prefetch(batches, PREFETCHED):
+        made_ahead = batches if device.type == "cpu" else prefetch(batches, PREFETCHED)
+        for made in self._rows.ahead(made_ahead):
             result = self.step(made)
             if not self.synchronous:
                 self.metrics.add(_record(made, result))
             yield
+        self.refresh_copies()
+
+    def refresh_copies(self) -> None:
+        """Bring the copies of what other workers own up to date, in all workers together."""
+        self._rows.refresh_copies()
 
     def prepare(self, batch: Batch) -> Batch:
         """Add what the auxiliary loss needs to a batch on the CPU, and move it to the device."""

@@ -6,22 +6,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kgraft.settings import OptimizerName
 from kgraft.system.memory import OF_OPTIMIZER
 from kgraft.system.workers import Workers
+from kgraft.training.loop import AGREE_EVERY
+from kgraft.training.sharded_rows import AHEAD
 from kgraft.training.sharded_sampler import OWN_NEGATIVES, ShardedSampler
 
 ID_BYTES, NUMBER_BYTES = 8, 4
 
 NUMBERS = 5
-"""Numbers of a step that are summed: three loss terms, the gradient's sum, and the queries."""
+"""Numbers that are sent with a step's gradients: three loss terms, the gradient's sum, and the
+queries."""
 
-COLLECTIVES = 8
-"""Messages that wait for each other in a step: two of identifiers, rows, numbers, gradients, two of
-relations, and the agreement whether to save or to stop."""
+COLLECTIVES = 2 + 2 / AHEAD + 1 / AGREE_EVERY
+"""Messages that wait for each other in a step: rows, and gradients; for several steps two of
+identifiers, and the agreement whether to save or to stop."""
 
 FACT_BYTES = 12 + 2 + 4
 """Bytes of a fact that a worker keeps: three numbers, source and weight."""
@@ -43,44 +43,37 @@ class StepTraffic:
     Args:
         workers: Number of workers.
         width: Numbers of a row.
-        foreign_rows: Distinct rows of other workers that a worker uses in a step.
-        relations: Rows of relations, with inverses.
-        used_relations: Of them, those that any worker uses in a step.
+        foreign_rows: Distinct rows of other workers, of entities and of relations, that a worker
+            uses in a step.
     """
 
     workers: int
     width: int
     foreign_rows: float
-    relations: int
-    used_relations: float
 
     def sent(self) -> Mapping[str, float]:
         """Return the bytes that a worker sends to others in a step, by the kinds it counts."""
-        row, ring = NUMBER_BYTES * self.width, 2 * (self.workers - 1) / self.workers
+        row, others = NUMBER_BYTES * self.width, self.workers - 1
+        of_numbers = others * math.ceil(NUMBERS / self.width)
         return {
-            "ids": ID_BYTES * (self.workers - 1 + self.foreign_rows),
+            "ids": ID_BYTES * (others + self.foreign_rows),
             "rows": row * self.foreign_rows,
-            "gradients": row * self.foreign_rows,
-            "relations": ring * (self.relations + row * self.used_relations),
-            "sums": ring * NUMBER_BYTES * NUMBERS,
+            "gradients": row * (self.foreign_rows + of_numbers),
         }
 
 
-def expected_traffic(
-    sampler: ShardedSampler, workers: Workers, relations_2M: NDArray[np.float64], width: int
-) -> StepTraffic:
-    """Return what a step of a worker is expected to need, by how often entities are sampled.
+def expected_traffic(sampler: ShardedSampler, workers: Workers, width: int) -> StepTraffic:
+    """Return what a step of a worker is expected to need, by how often its rows are sampled.
 
     Args:
         sampler: The worker's sampler.
         workers: The workers, with this one's number.
-        relations_2M: The probability of each row of relations to be in a step.
         width: Numbers of a row.
     """
-    entities = sampler.candidate_probabilities()
-    foreign = entities.sum() - entities[workers.number :: workers.count].sum()
-    used = float(relations_2M.sum())
-    return StepTraffic(workers.count, width, float(foreign), len(relations_2M), used)
+    foreign = 0.0
+    for rows in (sampler.candidate_probabilities(), sampler.relation_probabilities()):
+        foreign += float(rows.sum() - rows[workers.number :: workers.count].sum())
+    return StepTraffic(workers.count, width, foreign)
 
 
 def largest_traffic(
@@ -95,14 +88,8 @@ def largest_traffic(
         negatives: Negatives of each worker.
         relations: Rows of relations, with inverses.
     """
-    foreign = queries + math.ceil((1 - OWN_NEGATIVES) * negatives)
-    return StepTraffic(
-        workers,
-        width,
-        foreign * (workers - 1) / workers,
-        relations,
-        min(relations, queries * workers),
-    )
+    used = queries + math.ceil((1 - OWN_NEGATIVES) * negatives) + min(relations, queries)
+    return StepTraffic(workers, width, used * (workers - 1) / workers)
 
 
 @dataclass(frozen=True)
@@ -165,18 +152,3 @@ class Plan:
     def worker_hours(self, workers: int) -> float:
         """Return the hours of all workers that an epoch takes."""
         return workers * self.epoch_seconds(workers) / 3600
-
-
-def relation_probabilities(
-    relations: NDArray[np.integer], n_relations: int, queries: float
-) -> NDArray[np.float64]:
-    """Return the probability of each relation, and of its inverse, to be in a step, ``(2 m,)``.
-
-    Args:
-        relations: The relation of each fact, ``(n,)``.
-        n_relations: ``m``.
-        queries: Queries of all workers in a step.
-    """
-    shares = np.bincount(relations, minlength=n_relations) / max(2 * len(relations), 1)
-    found: NDArray[np.float64] = -np.expm1(-queries * np.concatenate([shares, shares]))
-    return found
