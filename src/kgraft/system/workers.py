@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -236,6 +237,8 @@ def joined(device: str = "cpu") -> Iterator[Workers]:
             raise SystemExit(FAILED) from error
         raise
     except KeyboardInterrupt as stop:
+        # Torchrun ends the others too when one has ended: a second signal would be shown as well.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if not _is_first_to_report(store):
             raise SystemExit(SIGNALLED + (stop.args[0] if stop.args else 2)) from stop
         raise

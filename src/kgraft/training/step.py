@@ -144,12 +144,10 @@ class Trainer:
         terms["loss"] = _sum([x * self._loss_weights.get(name, 1.0) for name, x in terms.items()])
         dense = [x.grad for part in self._dense for x in part.param_groups[0]["params"]]
         gradients = [gradient, *(x for x in dense if x is not None)]
-        # One number a gradient: a sum with a NaN or infinite term is not finite. (That of finite
-        # terms may overflow too, but not before training has diverged.)
-        sums = [x.sum().to(terms["loss"]) for x in gradients]
-        gradients[0], numbers, n_queries = self._rows.collect(
-            gradient, torch.stack([*terms.values(), *sums]), len(batch)
-        )
+        # A sum with a NaN or infinite term is not finite, others are until training diverges.
+        numbers = torch.stack([*terms.values(), *(x.sum().to(terms["loss"]) for x in gradients)])
+        gradient, numbers, n_queries = self._rows.collect(gradient, numbers, len(batch))
+        gradients[0] = gradient
         result = StepResult(list(terms), numbers, n_queries, (rows, *gradients, *self._rows.memory))
         if self.synchronous:
             self.metrics.add(_record(batch, result))
@@ -157,7 +155,6 @@ class Trainer:
         else:
             self.metrics.zero_if_nonfinite(numbers, gradients)
         # 8. Update the tables, and the parameters of encoder and distillation.
-        gradient = gradients[0]
         if batch.original is not None:
             # A padding row moves as its original does: both are written back to one place.
             gradient = gradient.index_select(0, batch.original)
