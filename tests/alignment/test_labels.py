@@ -120,3 +120,22 @@ def test_masked_names_say_nothing() -> None:
     keys, pairs = Names.masked(3).of_clusters(np.array([0, 1, 1]))
     assert keys.shape == (2, 0)
     assert pairs.nnz == 0
+
+
+def test_identifiers_tell_more_than_a_title_that_many_share(collection_of) -> None:
+    size = 24
+    made = collection_of(
+        {name: ", ".join(f"{name}{x} r {name}{x + 1}" for x in range(size - 1)) for name in "ab"}
+    )
+    rows = [(row, "isbn", f"978-{row:03}", None, None) for row in range(size)]
+    rows += [(row, "year", f"{1900 + row}", None, None) for row in range(size)]
+    frame = pl.DataFrame(rows, schema=ATTRIBUTE_SCHEMA, orient="row")
+    labels = pl.Series(["Poems"] * size)
+    graphs = {
+        name: replace(graph, labels=labels, attributes=frame) for name, graph in made.graphs.items()
+    }
+    names = names_of(Nodes.of(replace(made, graphs=graphs), ()), LabelSettings())
+    found = (names.weights[[0]] @ names.weights[size:].T).toarray()[0]
+    title, number, year = (-np.log1p(-x) for x in (0.95, 0.99, 0.9))
+    assert found[0] == pytest.approx(title + number + year)
+    assert found[1:] == pytest.approx(title)

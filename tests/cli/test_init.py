@@ -165,3 +165,15 @@ def test_links_that_the_facts_state_are_told(write: Write, tmp_path: Path) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_collection(tmp_path / "c.toml").graphs["mine"].train) == 1
+
+
+def test_a_header_in_words_of_its_own_is_said_in_the_file(write: Write, tmp_path: Path) -> None:
+    rows = "product,property,value\nLamp,madeOf,Glass\nBowl,madeOf,Clay\n"
+    made = run("init", write("mine.csv", rows), "-o", tmp_path / "c.toml")
+    assert made.exit_code == 0, made.output
+    assert "Warning" not in made.output
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        graph = read_collection(tmp_path / "c.toml").graphs["mine"]
+    assert sorted(graph.entities.names) == ["Bowl", "Clay", "Glass", "Lamp"]
+    assert list(graph.relations.names) == ["madeOf"]

@@ -289,7 +289,7 @@ def _read(
         return Collection(data.name, {data.name: data}, target=data.name)
     with warnings.catch_warnings():
         # That a graph has no links yet is what graft is for, and it tells what statements link.
-        for message in ("the target .* has no links", ".* statements of sameness of"):
+        for message in (".*the target .* has no links", ".* statements of sameness of"):
             warnings.filterwarnings("ignore", message=message)
         return read_collection(str(data), sources, allow_outside=allow_outside)
 

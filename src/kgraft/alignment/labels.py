@@ -31,6 +31,10 @@ ALIASES = (RDFS_LABEL, SKOS_LABEL, "http://www.w3.org/2004/02/skos/core#altLabel
 SHORTEST = 4
 """Minimum number of characters of a value; many entities share shorter ones."""
 
+IDENTIFYING, MIN_VALUES, MIN_LENGTH = 0.99, 20, 6
+"""Share of an attribute's values in a graph that are one entity's from which on they are
+identifiers, of this many values at least; and the length of one. Years and the like are shorter."""
+
 SCHEMA = {"node": pl.Int64, "key": pl.String, "probability": pl.Float64}
 """Columns of keys: its node, the key, and the probability that sharing it makes nodes the same."""
 
@@ -158,20 +162,40 @@ def _aliases(literals: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
 
 
 def _values(literals: pl.DataFrame, nodes: Nodes, settings: LabelSettings) -> pl.DataFrame:
-    """Return keys of other values; one of ``d`` entities has a probability of ``1 / d``."""
+    """Return keys of other values; one of ``d`` entities has a ``d``-th of its probability."""
     values = literals.filter(~pl.col("attribute").is_in(ALIASES)).select(
-        "node", value=pl.col("value").str.strip_chars().str.to_lowercase()
+        "node", "attribute", value=pl.col("value").str.strip_chars().str.to_lowercase()
     )
     values = values.filter(pl.col("value").str.len_chars() >= SHORTEST).unique()
     source = pl.Series(nodes.source_of).gather(values["node"])
     values = values.with_columns(source=source)
+    values = values.with_columns(identifies=_identifies(values))
+    values = values.group_by("node", "source", "value").agg(pl.col("identifies").any())
     values = values.with_columns(n=pl.len().over("value", "source"))
     values = values.with_columns(most=pl.col("n").max().over("value"))
+    probability = pl.when("identifies").then(settings.identifier).otherwise(settings.value)
     return values.select(
         "node",
         key=pl.lit("= ") + pl.col("value"),
-        probability=settings.value / pl.col("most").cast(pl.Float64),
+        probability=probability / pl.col("most").cast(pl.Float64),
     )
+
+
+def _identifies(values: pl.DataFrame) -> pl.Series:
+    """Return which values are of an attribute that gives hardly any two entities the same one."""
+    of_value = values.group_by("source", "attribute", "value").agg(n=pl.len())
+    of_attribute = of_value.group_by("source", "attribute").agg(
+        share=(pl.col("n") == 1).mean(), n=pl.len()
+    )
+    good = of_attribute.filter(pl.col("share") >= IDENTIFYING, pl.col("n") >= MIN_VALUES)
+    joined = values.join(
+        good.with_columns(is_good=True),
+        on=("source", "attribute"),
+        how="left",
+        maintain_order="left",
+    )
+    long_enough = values["value"].str.len_chars() >= MIN_LENGTH
+    return joined["is_good"].fill_null(value=False) & long_enough
 
 
 def _alike(

@@ -21,6 +21,8 @@ class LabelSettings(Settings):
     """The same for labels equal but for a remark in brackets, and names with the same ending."""
     value: float = Field(0.9, gt=0, lt=1)
     """The same for entities that share an attribute's value which no other entity has."""
+    identifier: float = Field(0.99, gt=0, lt=1)
+    """The same for values of attributes whose values are all different, as identifiers are."""
     min_similarity: float = Field(0.65, ge=0, le=1)
     """Minimum similarity of labels with different spellings, from 0 to 1."""
     midpoint: float = Field(0.85, gt=0, lt=1)

@@ -147,7 +147,7 @@ def _collection(place: str, allow_outside: bool) -> Collection:
     from kgraft.io.read_collection import read_collection
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the target .* has no links")
+        warnings.filterwarnings("ignore", message=".*the target .* has no links")
         return read_collection(place, allow_outside=allow_outside)
 
 

@@ -20,6 +20,7 @@ from kgraft.io.attributes import OWN_NAME
 from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_confidence import is_confidence
 from kgraft.io.link_ends import Unknown
+from kgraft.io.named_facts import ROLES
 from kgraft.io.outside import is_outside
 from kgraft.io.read_collection import read_collection
 from kgraft.io.read_graph import ENDINGS, TABLES, graph_name, read_graph
@@ -42,6 +43,7 @@ _HEAD = """\
 _OUTSIDE = "# Files outside of this directory are read with --allow-outside.\n"
 _DRAWN = '  # facts to hold out; or valid = "..." and test = "..."'
 _NORMAL = "  # names match that differ in percent-encoding, https or www., NFC or NFD, spaces"
+_HEADER = "  # the first line names columns, in words of its own; false: it is a fact"
 _LINKING = '  # its statements of sameness link it with other graphs; "facts" keeps them as facts'
 _SKIPPED = '  # leaves out links to names that a graph does not have; "error" refuses them'
 
@@ -80,8 +82,9 @@ def write_collection(
         raise DataError(
             f"no graph is called {target!r}", remedy="Name one of " + ", ".join(sources)
         )
-    linking = {"identities": "links"}  # As without it, but said in the file and not by a warning.
-    graphs = {name: read_graph(x.model_copy(update=linking)) for name, x in sources.items()}
+    graphs = {}
+    for name, source in sources.items():
+        sources[name], graphs[name] = _read(source)
     above = _OUTSIDE if names_outside(path, [*files, *links]) else ""
     parts = [_HEAD + above + _line("target", target) + "  # the graph to complete\n"]
     for name, source in sources.items():
@@ -160,6 +163,20 @@ def _number(file: Path) -> str:
     return re.sub(r"\D", "", graph_name(file))
 
 
+def _read(source: GraphSource) -> tuple[GraphSource, KnowledgeGraph]:
+    """Read a graph, and return it with its source, in which is said what reading warns of."""
+    linking = {"identities": "links"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        graph = read_graph(source.model_copy(update=linking))
+    if any("looks like a header" in str(x.message) for x in caught):
+        source = source.model_copy(update={"columns": ROLES, "header": True})
+        return source, read_graph(source.model_copy(update=linking))
+    for x in caught:
+        warnings.warn(x.message, stacklevel=2)
+    return source, graph
+
+
 def _source_table(source: GraphSource, path: Path, *, is_target: bool, links_itself: bool) -> str:
     keys = (*SPLITS, "attributes")
     files = {x: [relative_path(file, path) for file in getattr(source, x)] for x in keys}
@@ -167,6 +184,8 @@ def _source_table(source: GraphSource, path: Path, *, is_target: bool, links_its
     lines += [_line(x, y[0] if len(y) == 1 else y) for x, y in files.items() if y]
     if is_target and not (source.valid or source.test):
         lines.append("split = { valid = 0.1, test = 0.1, seed = 0 }" + _DRAWN)
+    if source.header:
+        lines += [_line("columns", list(source.columns)), _line("header", source.header) + _HEADER]
     if links_itself:
         lines.append(_line("identities", "links") + _LINKING)
     lines.append('# labels = "labels.tsv"  # two columns: a name and its readable label')
@@ -240,7 +259,7 @@ def _suggestions(target: str, graphs: Mapping[str, KnowledgeGraph]) -> list[str]
         lines = [
             f"{n:,} entities of {target} have a name of {name}. If they are the same, link them:"
             if n
-            else f"Without links {target} learns nothing from {name}; kgraft align finds some:",
+            else f"Without links {target} learns nothing from {name}; graft or align finds some:",
             *("[[links]]", _line("left", target), _line("right", name)),
             'match = "name"' if n else 'path = "links.tsv"',
             *([] if is_exact else ['spelling = "normal"']),

@@ -114,8 +114,8 @@ class Collection:
         warnings.warn(
             describe(
                 f"the target {self.target!r} has no links",
-                remedy="Give links to another source, which kgraft align may find, or train it "
-                "alone: kgraft train --alone",
+                remedy="kgraft graft finds some while it trains, and kgraft align before; or give "
+                "them, or train it alone: kgraft train --alone",
                 path=path,
                 line=line,
             ),
