@@ -1,9 +1,11 @@
-"""Write examples/atlas: a small graph in RDF, as somebody might have it, and what it lacks.
+"""Write the data of examples/: graphs as somebody might have them, and what they lack.
 
 Usage: python scripts/build_examples.py
 
-It holds some of the facts of countryinfo, the target of ``world``, under names of its own: IRIs,
-English labels, and relations called otherwise. A fact in four is left out; left-out.tsv has those.
+shop, companies and library are made up (``made_examples``). atlas is real: some of the facts of
+countryinfo, the target of ``world``, under names of its own: IRIs, English labels, and relations
+called otherwise. A fact in four is left out. Each directory's left-out.tsv has what its target
+lacks.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 from urllib.parse import quote
+
+from made_examples import EXAMPLES
 
 import kgraft
 
@@ -32,7 +36,7 @@ HEAD = """# Countries, as a publisher of guidebooks might keep them. scripts/bui
 """
 
 
-def atlas() -> tuple[str, str]:
+def atlas() -> dict[str, str]:
     """Return the graph in Turtle, and the facts that were left out as a table."""
     collection = kgraft.read_collection("world")
     graph, cldr = collection.graphs["countryinfo"], collection.graphs["cldr"]
@@ -54,7 +58,8 @@ def atlas() -> tuple[str, str]:
         blocks[subject].append(f"a:{name} <{iri(object_)}>")
     between = " ;\n    "
     parts = [f"<{iri(name)}> {between.join(sorted(blocks[name]))} ." for name in sorted(blocks)]
-    return "\n".join([HEAD, *parts]) + "\n", "".join(sorted(left_out))
+    text = "\n".join([HEAD, *parts]) + "\n"
+    return {"atlas.ttl": text, "left-out.tsv": "".join(sorted(left_out))}
 
 
 def iri(name: str) -> str:
@@ -62,6 +67,13 @@ def iri(name: str) -> str:
     return f"{BASE}id/{quote(name.replace(' ', '_'))}"
 
 
+def write(root: Path) -> None:
+    """Write the files of all examples, each into its directory."""
+    for name, made in {"atlas": atlas, **EXAMPLES}.items():
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for file, text in made().items():
+            (root / name / file).write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    for file, text in zip(("atlas.ttl", "left-out.tsv"), atlas(), strict=True):
-        (ROOT / "examples" / "atlas" / file).write_text(text, encoding="utf-8")
+    write(ROOT / "examples")

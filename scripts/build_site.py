@@ -103,6 +103,8 @@ def stage() -> None:
     """Write all pages to ``build/site-pages``."""
     shutil.rmtree(STAGED, ignore_errors=True)
     pages = [PurePosixPath(path.relative_to(ROOT).as_posix()) for path in DOCS.rglob("*.md")]
+    examples = (ROOT / "examples").rglob("*.md")
+    pages += [PurePosixPath(path.relative_to(ROOT).as_posix()) for path in examples]
     pages += [PurePosixPath(name) for name in MOVED if name != "README.md"]
     for page in pages:
         place = STAGED / staged_place(page)

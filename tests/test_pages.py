@@ -244,7 +244,7 @@ def test_every_page_with_code_is_run() -> None:
 def test_links_of_pages_lead_somewhere() -> None:
     """Anchors are checked where the site is built."""
     wrong, count = [], 0
-    for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "examples" / "README.md"]:
+    for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")]:
         text = re.sub(
             r"^```.*?^```$|`[^`\n]+`", "", path.read_text(encoding="utf-8"), flags=re.M | re.S
         )
