@@ -181,7 +181,7 @@ def test_openke_facts_have_a_count_and_tails_before_relations(
 def test_a_quoted_header_means_quoted_cells(tmp_path: Path) -> None:
     text = '"subject"\t"object"\t"predicate"\n"a ""1"""\t"b"\t"p"\n2\t"b"\tp"\n'
     graph = read(tmp_path / "f.tsv", text)
-    assert facts(graph) == [('a "1"', "p", "b"), ("2", 'p"', "b")]
+    assert facts(graph) == [("2", 'p"', "b"), ('a "1"', "p", "b")]
     with pytest.raises(DataError, match="the tail is empty") as caught:
         read(tmp_path / "f.tsv", text + '"a"\t""\t"p"\n')
     assert caught.value.line == 4

@@ -64,7 +64,7 @@ def test_a_directory_is_a_collection(tmp_path: Path, more: dict[str, str]) -> No
     assert [name[-1] for name in right.entities.names] == ["A", "B", "D"]
     assert (len(left.train), len(right.train)) == (2, 1)
     assert left.attributes is not None
-    assert left.attributes["value"].to_list() == ["Four", "One"]
+    assert left.attributes["value"].to_list() == ["One", "Four"]
     assert linked(collection) == [("a", "A"), ("b", "B"), ("d", "D")]
 
 
@@ -147,7 +147,7 @@ def test_attributes_beside_the_facts_come_with_them(tmp_path: Path) -> None:
     assert "attr_triples_1: read as the attributes of 'l'" in str(caught[0].message)
     attributes = collection.graphs["l"].attributes
     assert attributes is not None
-    assert attributes["value"].to_list() == ["Four", "One"]
+    assert attributes["value"].to_list() == ["One", "Four"]
     assert f"{LEFT}d" in collection.graphs["l"].entities.names.to_list()
 
 

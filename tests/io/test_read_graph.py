@@ -7,8 +7,9 @@ import pytest
 
 from kgraft.errors import DataError, KgraftWarning
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph
+from kgraft.io.file_formats import ENDINGS, format_of
 from kgraft.io.read_collection import read_collection
-from kgraft.io.read_graph import ENDINGS, format_of, read_graph
+from kgraft.io.read_graph import read_graph
 from kgraft.io.source import GraphSource, Split
 
 
@@ -45,10 +46,10 @@ def test_all_files_of_a_graph_share_their_names(tmp_path: Path) -> None:
     graph = read(
         tmp_path, train=[tmp_path / "t.tsv", tmp_path / "t.parquet"], valid="v.csv", test="e.nt"
     )
-    assert graph.entities.names.to_list() == ["b", "a", "c", "x:d", "x:e"]
+    assert graph.entities.names.to_list() == ["a", "b", "c", "x:d", "x:e"]
     assert graph.relations.names.to_list() == ["p", "x:q"]
-    assert graph.train.tolist() == [[0, 0, 1], [2, 0, 0]]
-    assert (graph.valid.tolist(), graph.test.tolist()) == ([[1, 0, 2]], [[3, 1, 4]])
+    assert graph.train.tolist() == [[1, 0, 0], [2, 0, 1]]
+    assert (graph.valid.tolist(), graph.test.tolist()) == ([[0, 0, 2]], [[3, 1, 4]])
 
 
 def test_a_format_that_is_named_outranks_the_ending(tmp_path: Path) -> None:
@@ -110,15 +111,15 @@ def test_rdf_literals_become_attributes_and_labels(tmp_path: Path) -> None:
     body = f'<x:a> <x:p> <x:b> .\n<x:b> <{label}> "Le B"@fr .\n<x:b> <{label}> "B"@en .\n'
     write(tmp_path, {"f.nt": body, "g.nt": '<x:alone> <x:n> "5" .\n'})
     graph = read(tmp_path, train=[tmp_path / "f.nt", tmp_path / "g.nt"])
-    assert graph.entities.names.to_list() == ["x:a", "x:b", "x:alone"]
+    assert graph.entities.names.to_list() == ["x:a", "x:alone", "x:b"]
     assert graph.labels is not None
-    assert graph.labels.to_list() == [None, "B", None]
+    assert graph.labels.to_list() == [None, None, "B"]
     assert graph.attributes is not None
     assert dict(graph.attributes.schema) == ATTRIBUTE_SCHEMA
     assert graph.attributes.select("entity", "value", "language").rows() == [
-        (1, "Le B", "fr"),
-        (1, "B", "en"),
-        (2, "5", None),
+        (1, "5", None),
+        (2, "B", "en"),
+        (2, "Le B", "fr"),
     ]
 
 

@@ -72,7 +72,7 @@ def test_a_toml_file_names_graphs_links_and_target(write) -> None:
     assert shop.target_graph is mine
     assert shop.backgrounds() == ["wiki"]
     assert (len(mine.train), len(mine.valid)) == (2, 1)
-    assert wiki.entities.names_of(wiki.train[:, 0]) == ["Lamp", "Chair"]
+    assert wiki.entities.names_of(wiki.train[:, 0]) == ["Chair", "Lamp"]
     (links,) = shop.links
     assert (links.left, links.right, links.kind, links.provenance) == (
         "mine", "wiki", "entity", "same.tsv",

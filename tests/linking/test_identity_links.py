@@ -225,7 +225,7 @@ def test_a_link_to_an_entity_without_facts_is_said(write) -> None:
 def test_a_setting_keeps_the_statements_as_facts_or_drops_them(read: Read) -> None:
     facts = {"mine": "a r b, a = Q1", "wiki": "Q1 p Q2"}
     kept = read(also='identities = "facts"', **facts)
-    assert kept.graphs["mine"].to_frame()["relation"].to_list() == ["r", SAME]
+    assert kept.graphs["mine"].to_frame()["relation"].to_list() == [SAME, "r"]
     dropped = read(also='identities = "drop"', **facts)
     assert dropped.graphs["mine"].to_frame()["relation"].to_list() == ["r"]
     assert kept.links == dropped.links == ()

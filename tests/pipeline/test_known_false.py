@@ -285,8 +285,8 @@ def test_uncertain_facts_count_less_for_rules() -> None:
     # r1(x, y) follows from r0(x, y) in 12 cases, half of them stated with little confidence.
     facts = [(x, 0, x + 20) for x in range(20)] + [(x, 1, x + 20) for x in range(12)]
     plain = from_arrays("g", facts)
-    given = {"train": np.array([1.0] * 26 + [0.25] * 6)}
-    less = replace(plain, confidence=given)
+    uncertain = (plain.train[:, 1] == 1) & (plain.train[:, 0] >= 6)
+    less = replace(plain, confidence={"train": np.where(uncertain, 0.25, 1.0)})
     settings = RuleSettings(longest=1, support=2, confidence=0.01)
     found = []
     for graph in (plain, less):

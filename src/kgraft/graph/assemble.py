@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from kgraft.errors import DataError, KgraftWarning, counted, describe
 from kgraft.graph.grouped_index import Ints, changes, row_keys
 from kgraft.graph.identities import SameNames, TakenOut, Treatment, take_out
 from kgraft.graph.knowledge_graph import SPLITS, Floats, KnowledgeGraph, Triples, no_triples
-from kgraft.graph.vocabulary import Vocabulary
+from kgraft.graph.vocabulary import Rows, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,11 @@ class FactRows:
     confidence: Floats | None = None
     stated_as_text: bool = False
 
+    def renumber(self, entities: Rows, relations: Rows) -> None:
+        """Replace the rows of the facts, in place, by the new one of each entity and relation."""
+        self.triples[:, [0, 2]] = entities[self.triples[:, [0, 2]]]
+        self.triples[:, 1] = relations[self.triples[:, 1]]
+
 
 def assemble(
     name: str,
@@ -52,10 +58,11 @@ def assemble(
 ) -> KnowledgeGraph:
     """Make a graph of batches of facts.
 
-    A repeated fact of a split is kept once, with its highest confidence, and counted in
-    ``duplicates``. A fact of train that valid or test has, and a fact of valid that test has, is
-    removed from the former with a ``KgraftWarning``, so that test facts are unseen. Statements of
-    sameness are no facts, and entities that they make one are merged (``take_out``).
+    The facts of a split come in the order of their rows. A repeated one is kept once, with its
+    highest confidence, and counted in ``duplicates``. A fact of train that valid or test has, and a
+    fact of valid that test has, is removed from the former with a ``KgraftWarning``, so that test
+    facts are unseen. Statements of sameness are no facts, and entities that they make one are
+    merged (``take_out``).
 
     Args:
         name: The graph's name.
@@ -74,10 +81,7 @@ def assemble(
             false.
     """
     given = {split: splits.get(split, ()) for split in SPLITS}
-    facts, false = (
-        np.concatenate([no_triples(), *(x.triples for rows in part for x in rows)])
-        for part in (given.values(), [known_false])
-    )
+    facts, false = _stacked(chain.from_iterable(given.values())), _stacked(known_false)
     ends = np.cumsum([sum(len(x.triples) for x in rows) for rows in given.values()])[:-1]
     taken = take_out(
         entities,
@@ -101,33 +105,40 @@ def assemble(
     if (both := _is_in(false_keys, keys)).any():
         raise _contradiction(false[both.argmax()], (entities, relations), known_false, given, taken)
     triples, number = (dict(zip(SPLITS, np.split(x, ends), strict=True)) for x in (facts, keys))
-    kept = {split: _first_of_each(number[split]) for split in SPLITS}
-    duplicates = sum(len(first) - int(first.sum()) for first in kept.values())
-    for split, repeats in _repeats(number, kept).items():
-        first = _named(triples[split][repeats.argmax()], entities, relations)
-        where = _first_place(repeats, masks[SPLITS.index(split)], given[split])
-        warn_of_repeats(name, split, int(repeats.sum()), first, *where)
-        kept[split] &= ~repeats
+    once = {split: _first_of_each(number[split]) for split in SPLITS}
+    repeated = _repeats(number, once)
+    for split, repeats in repeated.items():
+        if repeats.any():
+            fact = _named(triples[split][repeats.argmax()], entities, relations)
+            _warn(name, split, repeats, fact, masks[SPLITS.index(split)], given[split])
+    chosen = {x: _in_order(number[x], once[x] & ~repeated[x]) for x in SPLITS}
+    train, valid, test = (triples[split][chosen[split]] for split in SPLITS)
     return KnowledgeGraph(
         name,
         entities,
         relations,
-        *_of_splits(triples, kept),
+        train,
+        valid,
+        test,
         labels=labels,
         attributes=attributes,
-        duplicates=duplicates,
+        duplicates=sum(len(mask) - int(mask.sum()) for mask in once.values()),
         identities=None if taken is None else taken.identities,
         known_false=false,
-        confidence=_confidence(given, masks, number, kept),
+        confidence=_confidence(given, masks, number, chosen),
     )
 
 
-def _of_splits(
-    triples: Mapping[str, Triples], kept: Mapping[str, NDArray[np.bool_]]
-) -> tuple[Triples, Triples, Triples]:
-    """Return the facts of train, valid and test that are kept."""
-    train, valid, test = (_masked(x, kept[split]) for split, x in triples.items())
-    return train, valid, test
+def _stacked(pieces: Iterable[FactRows]) -> Triples:
+    return np.concatenate([no_triples(), *(x.triples for x in pieces)])
+
+
+def _in_order(numbers: Ints, kept: NDArray[np.bool_]) -> Ints | slice:
+    """Return the places of the facts that are kept, in the order of their numbers."""
+    if kept.all() and (numbers[1:] > numbers[:-1]).all():
+        return slice(None)
+    places = np.flatnonzero(kept)
+    return places[np.argsort(numbers[places])]
 
 
 def _masked(facts: Triples, mask: NDArray[np.bool_]) -> Triples:
@@ -138,21 +149,25 @@ def _masked(facts: Triples, mask: NDArray[np.bool_]) -> Triples:
 def _repeats(
     number: Mapping[str, Ints], kept: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, NDArray[np.bool_]]:
-    """Mask the facts of a split that a later one has too, for splits that have some."""
+    """Mask the facts of each split that a later one has too."""
     found = {
         "valid": _is_in(number["valid"], number["test"]) & kept["valid"],
         "train": _is_in(number["train"], np.append(number["valid"], number["test"])),
     }
     found["train"] &= kept["train"]
-    return {split: mask for split, mask in found.items() if mask.any()}
+    found["test"] = np.zeros(len(number["test"]), dtype=np.bool_)
+    return found
 
 
 def _keys(facts: Triples, false: Triples) -> tuple[Ints, Ints, Triples]:
-    """Return one number for each fact and each false one, and the false ones without repeats."""
+    """Return one number for each fact and each false one, and the false ones, each once.
+
+    The numbers are in the order of the facts' rows, and so are the false ones.
+    """
     every = np.concatenate([facts, false]) if len(false) else facts
     keys, false_keys = np.split(row_keys(*every.T), [len(facts)])
-    first = _first_of_each(false_keys)
-    return keys, false_keys[first], false[first]
+    false_keys, first = np.unique(false_keys, return_index=True)
+    return keys, false_keys, false[first]
 
 
 def _is_in(numbers: Ints, others: Ints) -> NDArray[np.bool_]:
@@ -172,9 +187,9 @@ def _confidence(
     given: Mapping[str, Sequence[FactRows]],
     masks: Sequence[NDArray[np.bool_]],
     number: Mapping[str, Ints],
-    kept: Mapping[str, NDArray[np.bool_]],
+    chosen: Mapping[str, Ints | slice],
 ) -> dict[str, Floats]:
-    """Return the highest confidence of each fact that is kept, where a split has some."""
+    """Return the highest confidence of each chosen fact, where a split has some."""
     found = {}
     for (split, pieces), is_fact in zip(given.items(), masks, strict=True):
         if any(x.confidence is not None for x in pieces):
@@ -185,7 +200,7 @@ def _confidence(
                 {"number": number[split], "confidence": np.concatenate(every)[is_fact]}
             )
             best = frame.select(pl.col("confidence").max().over("number")).to_series()
-            found[split] = best.to_numpy()[kept[split]]
+            found[split] = best.to_numpy()[chosen[split]]
     return found
 
 
@@ -222,11 +237,17 @@ def _origin(pieces: Sequence[FactRows], place: int) -> tuple[Path | None, int | 
     raise IndexError(place)
 
 
-def _first_place(
-    repeats: NDArray[np.bool_], is_fact: NDArray[np.bool_], pieces: Sequence[FactRows]
-) -> tuple[Path | None, int | None]:
-    """Return file and line of the first fact of a mask over those of a split that are facts."""
-    return _origin(pieces, int(np.flatnonzero(is_fact)[repeats.argmax()]))
+def _warn(
+    name: str,
+    split: str,
+    repeats: NDArray[np.bool_],
+    first: tuple[str, str, str],
+    is_fact: NDArray[np.bool_],
+    pieces: Sequence[FactRows],
+) -> None:
+    """Warn of the repeats, a mask over the facts of a split, the first of which is given."""
+    where = _origin(pieces, int(np.flatnonzero(is_fact)[repeats.argmax()]))
+    warn_of_repeats(name, split, int(repeats.sum()), first, *where)
 
 
 def _check_taken(

@@ -77,6 +77,15 @@ class Vocabulary:
     def _row_of(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.names.to_list())}
 
+    def in_order(self) -> tuple[Vocabulary, Rows]:
+        """Return the names in the order of their UTF-8 bytes, and each one's new row, ``(n,)``."""
+        if self.names.is_sorted():
+            return self, np.arange(len(self))
+        order = self.names.arg_sort()
+        rows = np.empty(len(self), dtype=np.int64)
+        rows[order.to_numpy()] = np.arange(len(self))
+        return Vocabulary.of_distinct(self.names.gather(order)), rows
+
     def extended(self, names: Sequence[str]) -> Vocabulary:
         """Return the vocabulary with further names at its end."""
         more = pl.Series(names, dtype=pl.String)

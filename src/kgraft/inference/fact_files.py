@@ -8,8 +8,9 @@ from kgraft.errors import DataError, UnknownNameError, counted
 from kgraft.inference.fold_in import NamedFact, NamedLink, fold_into
 from kgraft.inference.names import ModelNames
 from kgraft.inference.predict import Predictor
+from kgraft.io.file_formats import format_of
 from kgraft.io.named_facts import ROLES
-from kgraft.io.read_graph import format_of, read_graph
+from kgraft.io.read_graph import read_graph
 from kgraft.io.source import GraphSource
 from kgraft.io.tabular import LINE, read_columns
 from kgraft.io.texts import read_texts

@@ -82,7 +82,7 @@ def fold_into(
             "model trained for one graph."
         )
     new = _NewNames(names)
-    rows = as_triples([new.fact(*fact) for fact in facts])
+    rows = as_triples([new.fact(*fact) for fact in sorted(facts)])
     unknown = [link for link in links if not new.link(*link)]
     texts = texts or {}
     for name in texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -140,12 +141,15 @@ def from_frame(
         for split, frame in zip(SPLITS, (train, valid, test), strict=True)
         if frame is not None or split == "train"
     }
+    new_rows = names.in_order()
+    for rows in chain.from_iterable(pieces.values()):
+        rows.renumber(*new_rows)
     vocabularies = names.entities.vocabulary(), names.relations.vocabulary()
     false = []
     if known_false is not None:
-        rows = [_rows_of(own, known_false, f"{name}, known_false")]
+        stated = [_rows_of(own, known_false, f"{name}, known_false")]
         owned = own.entities.vocabulary(), own.relations.vocabulary()
-        false = known_false_facts(name, vocabularies, rows, owned)
+        false = known_false_facts(name, vocabularies, stated, owned)
     return assemble(name, *vocabularies, pieces, known_false=false, identities=identities)
 
 

@@ -14,7 +14,7 @@ ROLES = ("head", "relation", "tail")
 
 
 class NameTable:
-    """Rows of names in the order of their first appearance, for facts in batches.
+    """Rows of names, for facts in batches; in the order of first appearance until all are read.
 
     Memory grows with the number of distinct names only. Names are found by sorted hashes, several
     times faster than in a dictionary, and then compared. Should two have one hash, all are hashed
@@ -83,6 +83,13 @@ class NameTable:
         self._row_of_hash = np.insert(self._row_of_hash, place[new], row_of_different[new])
         return rows
 
+    def in_order(self) -> Rows:
+        """Put the names in their order, and return the new row of each former one, ``(n,)``."""
+        vocabulary, rows = Vocabulary(self._names).in_order()
+        self._names = vocabulary.names
+        self._row_of_hash = rows[self._row_of_hash]
+        return rows
+
     def vocabulary(self) -> Vocabulary:
         """Return all names in row order."""
         return Vocabulary(self._names)
@@ -98,6 +105,10 @@ class FactNames:
     def __init__(self, entities: NameTable | None = None) -> None:
         self.entities = NameTable() if entities is None else entities
         self.relations = NameTable()
+
+    def in_order(self) -> tuple[Rows, Rows]:
+        """Put the names in their order; return the new row of each former entity and relation."""
+        return self.entities.in_order(), self.relations.in_order()
 
     def triples(self, facts: pl.DataFrame) -> Triples:
         """Return facts as rows, ``(n, 3)``, from String columns head, relation and tail."""

@@ -1,8 +1,8 @@
 """Graphs read out of core: names become numbers, and repeats are left out, by DuckDB on the disk.
 
 The readers are those of ``kgraft.io.read_graph``. What they read in batches goes into files, with a
-hash in place of each entity; DuckDB finds the order of first appearance, exchanges hashes for rows,
-and leaves out repeats, in bounded memory. Rows and facts are those of ``read_graph``.
+hash in place of each entity; DuckDB sorts the names and the facts, exchanges hashes for rows, and
+leaves out repeats, in bounded memory. Rows and facts are those of ``read_graph``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from kgraft.io.named_facts import ROLES, FactNames
 from kgraft.io.read_graph import Reading, assembled
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
-from kgraft.io.staged_names import StagedNames, StoredVocabulary
+from kgraft.io.staged_names import NAMES, StagedNames, StoredVocabulary
 from kgraft.system.arrays import mapped, write_pieces
 from kgraft.system.extras import import_extra
 from kgraft.system.memory import give_back
@@ -54,16 +54,29 @@ ROWS_AT_ONCE: Final = 1_000_000
 TELL_EVERY: Final = 10.0
 """Seconds between two reports of progress within a file."""
 
+_FIRST: Final = """
+CREATE TABLE first AS
+SELECT hash, min(file_row_number) AS place, min(low) <> max(high) AS clash
+FROM name GROUP BY hash
+"""
+
 _ENTITIES: Final = """
 CREATE TABLE entity AS
-SELECT hash, min(place) AS place, min(low) <> max(high) AS clash
-FROM name GROUP BY hash ORDER BY place
+SELECT first.hash, name.name
+FROM first JOIN name ON first.place = name.file_row_number ORDER BY name.name
+"""
+"""The names in the order of their UTF-8 bytes; a name's row is its ``rowid``."""
+
+_LISTED: Final = """
+CREATE VIEW numbered AS
+SELECT s.* REPLACE (r.row AS relation) FROM staged s JOIN relation r ON s.relation = r.former
 """
 
 _NUMBERED: Final = """
 CREATE VIEW numbered AS
-SELECT s.* REPLACE (h.rowid AS head, t.rowid AS tail)
-FROM staged s JOIN entity h ON s.head = h.hash JOIN entity t ON s.tail = t.hash
+SELECT s.* REPLACE (h.rowid AS head, r.row AS relation, t.rowid AS tail) FROM staged s
+JOIN entity h ON s.head = h.hash JOIN relation r ON s.relation = r.former
+JOIN entity t ON s.tail = t.hash
 """
 
 _DISTINCT: Final = """
@@ -221,24 +234,33 @@ class _Attempt:
             shutil.rmtree(self._place / "spilled", ignore_errors=True)
 
     def _number(self) -> bool:
-        """Give entities their rows, in the order of appearance; return False for a clash."""
+        """Give names their rows, in the order of names; return False for a clash of hashes."""
         facts, names = (str(self._place / f"{x}.parquet") for x in ("facts", "names"))
-        staged = self._connection.read_parquet(facts, file_row_number=True)
-        if self._reading.has_list:
-            staged.create_view("numbered")
-            return True
-        staged.create_view("staged")
-        self._connection.read_parquet(names).create_view("name")
-        self._connection.execute(_ENTITIES)
-        if self._one("SELECT count(*) FROM entity WHERE clash"):
-            return False
-        ordered = (batch[0] for batch in self._batches("SELECT place FROM entity ORDER BY rowid"))
-        file = self._place / "entities.parquet"
-        size = self._names.write_names(ordered, file)
-        self._names.is_numbered(StoredVocabulary(file, size))
-        self._connection.execute(_NUMBERED)
-        self._reading.attributes = [self._with_rows(x) for x in self._reading.attributes]
+        self._connection.read_parquet(facts, file_row_number=True).create_view("staged")
+        if not self._reading.has_list:
+            self._connection.read_parquet(names, file_row_number=True).create_view("name")
+            self._connection.execute(_FIRST)
+            if self._one("SELECT count(*) FROM first WHERE clash"):
+                return False
+            self._connection.execute(_ENTITIES)
+            self._connection.execute("DROP TABLE first")
+            file = self._place / "entities.parquet"
+            self._names.is_numbered(StoredVocabulary(file, self._write_names(file)))
+            self._reading.attributes = [self._with_rows(x) for x in self._reading.attributes]
+        _, rows = self._reading.in_order()
+        self._relations = pa.table({"former": np.arange(len(rows)), "row": rows})
+        self._connection.register("relation", self._relations)
+        self._connection.execute(_LISTED if self._reading.has_list else _NUMBERED)
         return True
+
+    def _write_names(self, file: Path) -> int:
+        """Write the entities' names in the order of their rows; return how many there are."""
+        written = 0
+        with pq.ParquetWriter(file, NAMES, use_dictionary=False, compression="zstd") as writer:
+            for batch in self._tables("SELECT name FROM entity ORDER BY rowid"):
+                writer.write_batch(batch.cast(NAMES))
+                written += len(batch)
+        return written
 
     def _with_rows(self, attributes: pl.DataFrame) -> pl.DataFrame:
         """Return literals with rows of entities in place of hashes."""
@@ -267,7 +289,6 @@ class _Attempt:
         if self._one("SELECT count(*) FROM fact WHERE split > 0"):
             self._leave_out_repeats(entities, relations)
         facts = {split: self._facts(split) for split in SPLITS}
-        attributes = self._reading.attributes
         graph = KnowledgeGraph(
             self._source.name,
             entities,
@@ -276,7 +297,7 @@ class _Attempt:
             valid=facts["valid"][0],
             test=facts["test"][0],
             labels=self._reading.labels(entities),
-            attributes=pl.concat(attributes) if attributes else None,
+            attributes=self._reading.literals(),
             duplicates=self._n_facts - n_distinct,
             confidence={split: x for split, (_, x) in facts.items() if x is not None},
             license=self._source.license,
@@ -306,12 +327,13 @@ class _Attempt:
         number, of_split = SPLITS.index(split), "FROM fact WHERE split = $1"
         count = self._one(f"SELECT count(*) {of_split}", number)
         file = self._place / f"{split}.npy"
-        query = f"SELECT head, relation, tail {of_split} ORDER BY place"
+        in_order = f"{of_split} ORDER BY head, relation, tail"
+        query = f"SELECT head, relation, tail {in_order}"
         pieces = (np.stack(batch, axis=1) for batch in self._batches(query, number))
         write_pieces(file, pieces, np.empty((0, 3), dtype=np.int64), count)
         confidence = None
         if self._one(f"SELECT count(*) {of_split} AND confidence < 1", number):
-            query = f"SELECT confidence {of_split} ORDER BY place"
+            query = f"SELECT confidence {in_order}"
             confidence = np.concatenate([batch[0] for batch in self._batches(query, number)])
         return mapped(file), confidence
 
@@ -342,8 +364,11 @@ class _Attempt:
 
     def _batches(self, query: str, *values: int) -> Iterator[list[NDArray[Any]]]:
         """Yield the columns of a query's result, a batch of rows at a time."""
+        for batch in self._tables(query, *values):
+            yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+
+    def _tables(self, query: str, *values: int) -> Iterator[pa.RecordBatch]:
+        """Yield a query's result, a batch of rows at a time."""
         # A connection has one result at a time, which here may not be read to its end.
         with self._connection.cursor() as own:
-            found = own.sql(query, params=[*values] or None)
-            for batch in found.to_arrow_reader(ROWS_AT_ONCE):
-                yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+            yield from own.sql(query, params=[*values] or None).to_arrow_reader(ROWS_AT_ONCE)

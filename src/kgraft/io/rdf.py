@@ -283,7 +283,7 @@ def label_literals(literals: pl.DataFrame) -> pl.DataFrame:
     """Return columns entity and label from literals, each entity's best label first.
 
     ``rdfs:label`` and ``skos:prefLabel`` are labels; untagged and English ones come before other
-    languages, else the file's order counts.
+    languages, else in the literals' order.
     """
     language = pl.col("language").str.to_lowercase()
     readable = language.is_null() | (language == "en") | language.str.starts_with("en-")

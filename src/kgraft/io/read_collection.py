@@ -23,11 +23,12 @@ from kgraft.io.collection_file import (
     placed,
 )
 from kgraft.io.dataset_layout import is_layout, layout_links, read_layout
+from kgraft.io.file_formats import ENDINGS, OTHER_ENDINGS, format_of, graph_name
 from kgraft.io.link_ends import LeftOut, warn_of_left_out
 from kgraft.io.openea_layout import is_openea, read_openea, with_attributes_beside
 from kgraft.io.outside import check_links, files_of, is_outside, outside
 from kgraft.io.prepared_directory import is_prepared, read_prepared
-from kgraft.io.read_graph import ENDINGS, OTHER_ENDINGS, format_of, graph_name, read_graph
+from kgraft.io.read_graph import read_graph
 from kgraft.io.read_links import (
     check_redirects,
     read_links,

@@ -22,6 +22,7 @@ from kgraft.io.columnar import read_columnar
 from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_columns import is_ntriples, read_fact_table
 from kgraft.io.fact_confidence import CONFIDENCE
+from kgraft.io.file_formats import TABLES, format_of, graph_name
 from kgraft.io.known_false import known_false_facts
 from kgraft.io.name_lists import NameList, read_names
 from kgraft.io.named_facts import ROLES, FactNames, labels_for
@@ -30,52 +31,10 @@ from kgraft.io.rdf_terms import LITERAL_COLUMNS, RdfBatch
 from kgraft.io.source import GraphSource
 from kgraft.io.splits import draw_splits
 from kgraft.io.tabular import LINE, read_columns, whole_numbers
-from kgraft.system.files import compression_of, content_ending
 from kgraft.system.forks import require_threads
-
-ENDINGS: Final = {
-    "": "tsv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".txt": "tsv",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".nt": "ntriples",
-    ".nq": "nquads",
-    ".ttl": "turtle",
-    ".n3": "turtle",
-    ".trig": "trig",
-    ".rdf": "rdfxml",
-    ".owl": "rdfxml",
-    ".xml": "rdfxml",
-    ".jsonld": "jsonld",
-    ".json": "jsonld",
-}
-"""Format by the ending of a file's name, before one of compression; a table may have none."""
-
-_AS_CSV: Final = "Export its edges as CSV with the columns head, relation and tail"
-OTHER_ENDINGS: Final = {
-    **dict.fromkeys((".graphml", ".gexf", ".gml", ".net", ".jsonl", ".ndjson"), _AS_CSV),
-    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV in UTF-8"),
-    **dict.fromkeys((".cypher", ".dump", ".db", ".sqlite"), _AS_CSV),
-    **dict.fromkeys((".zip", ".7z", ".tar", ".tgz", ".rar", ".xz"), "Unpack it first"),
-    ".hdt": "Convert it to N-Triples, for example by hdt2rdf",
-    ".trix": "Convert it to N-Triples or TriG",
-}
-"""Remedy for files that are not read, by their ending."""
-
-TABLES: Final = ("tsv", "csv")
 
 IRI_AS_TEXT: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$"
 """An IRI in a literal."""
-
-
-def graph_name(file: Path) -> str:
-    """Return a file's name without its ending and one of compression."""
-    return Path(file.stem).stem if compression_of(file) else file.stem
 
 
 def read_graph(
@@ -83,10 +42,10 @@ def read_graph(
 ) -> KnowledgeGraph:
     """Read a graph from its files.
 
-    Entities and relations get their rows in the order of first appearance in the files, or by the
-    source's lists. The names of a table's columns tell their roles (``find_roles``), unless the
-    source gives ``columns``. Statements of sameness, in any format, are no facts, unless the
-    source keeps them.
+    Entities and relations get their rows in the order of their names, or by the source's lists, and
+    facts come in the order of their rows, so the order of files and lines plays no part. The names
+    of a table's columns tell their roles (``find_roles``), unless the source gives ``columns``.
+    Statements of sameness, in any format, are no facts, unless the source keeps them.
 
     Args:
         source: Its files; or the path of one file, which has training facts only.
@@ -125,16 +84,14 @@ def assembled(
         further: Further pairs of names that mean the same.
     """
     source = reading.source
-    entities, relations = reading.vocabularies()
-    if source.spelling == "normal":
-        entities, relations = reading.merge(splits, entities, relations)
+    entities, relations = reading.number(splits)
     graph = assemble(
         source.name,
         entities,
         relations,
         splits,
         labels=reading.labels(entities),
-        attributes=pl.concat(reading.attributes) if reading.attributes else None,
+        attributes=reading.literals(),
         known_false=_known_false(source, (entities, relations)),
         identities=source.identities if "identities" in source.model_fields_set else None,
         further=further,
@@ -147,23 +104,6 @@ def assembled(
     if source.split is None:
         return graph
     return draw_splits(graph, source.split)
-
-
-def format_of(path: Path) -> str:
-    """Return the format by a file's ending.
-
-    Raises:
-        DataError: If the ending is unknown.
-    """
-    ending = content_ending(path)
-    if ending not in ENDINGS:
-        known = f"Name the format, or use one of {', '.join(filter(None, ENDINGS))}"
-        raise DataError(
-            f"the ending {ending!r} names no known format",
-            remedy=OTHER_ENDINGS.get(ending, known),
-            path=path,
-        )
-    return ENDINGS[ending]
 
 
 def agreed(pieces: list[FactRows]) -> list[FactRows]:
@@ -344,20 +284,42 @@ class Reading:
             self._relations.vocabulary if self._relations else names.relations.vocabulary(),
         )
 
-    def merge(
-        self, splits: dict[str, list[FactRows]], entities: Vocabulary, relations: Vocabulary
-    ) -> tuple[Vocabulary, Vocabulary]:
-        """Make names of one normal form one, in facts and attributes too."""
-        kept_entities, entity_rows = _merged(entities)
-        kept_relations, relation_rows = _merged(relations)
+    def in_order(self) -> tuple[Rows, Rows]:
+        """Put names without a list in their order; return each entity's and relation's new row."""
+        entities, relations = (
+            table.in_order() if listed is None else np.arange(len(listed.vocabulary))
+            for listed, table in (
+                (self._entities, self._names.entities),
+                (self._relations, self._names.relations),
+            )
+        )
+        return entities, relations
+
+    def number(self, splits: dict[str, list[FactRows]]) -> tuple[Vocabulary, Vocabulary]:
+        """Number the names once all are read, in facts and attributes too.
+
+        Names of one normal form become one where the source says so.
+        """
+        entity_rows, relation_rows = self.in_order()
+        entities, relations = self.vocabularies()
+        if self.source.spelling == "normal":
+            entities, to_kept = _merged(entities)
+            relations, to_kept_relations = _merged(relations)
+            entity_rows, relation_rows = to_kept[entity_rows], to_kept_relations[relation_rows]
         for rows in (rows for pieces in splits.values() for rows in pieces):
-            rows.triples[:, [0, 2]] = entity_rows[rows.triples[:, [0, 2]]]
-            rows.triples[:, 1] = relation_rows[rows.triples[:, 1]]
+            rows.renumber(entity_rows, relation_rows)
         self.attributes = [
             frame.with_columns(entity=pl.Series(entity_rows[frame["entity"].to_numpy()]))
             for frame in self.attributes
         ]
-        return kept_entities, kept_relations
+        return entities, relations
+
+    def literals(self) -> pl.DataFrame | None:
+        """Return all attributes by entity, attribute, language and value; None if none was read."""
+        if not self.attributes:
+            return None
+        order = ("entity", "attribute", "language", "value", "datatype")
+        return pl.concat(self.attributes).sort(order, nulls_last=False)
 
     def labels(self, entities: Vocabulary) -> pl.Series | None:
         """Return labels from the labels file, else from the list of entities, else from RDF."""
@@ -370,8 +332,9 @@ class Reading:
             return labels_for(entities, named.select("name", "label"))
         if self._entities:
             return self._entities.labels
-        if self.attributes:
-            found = label_literals(pl.concat(self.attributes))
+        literals = self.literals()
+        if literals is not None:
+            found = label_literals(literals)
             names = entities.names.gather(found["entity"])
             return labels_for(entities, pl.DataFrame({"name": names, "label": found["label"]}))
         return None

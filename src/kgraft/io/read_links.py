@@ -17,10 +17,10 @@ from kgraft.graph.vocabulary import Rows, equal_names
 from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_columns import is_ntriples
 from kgraft.io.fact_confidence import is_decimal_comma
+from kgraft.io.file_formats import ENDINGS, TABLES, format_of
 from kgraft.io.link_ends import LeftOut, LinkEnds, Unknown, vocabulary, warn_of_left_out
 from kgraft.io.link_statements import read_statements
 from kgraft.io.rdf import RDF_FORMATS
-from kgraft.io.read_graph import ENDINGS, TABLES, format_of
 from kgraft.io.source import Malformed
 from kgraft.io.sssom import names_mappings, read_mappings
 from kgraft.io.tabular import LINE, read_columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.named_facts import NameTable
@@ -20,13 +19,15 @@ from kgraft.system.arrays import move_or_copy
 SCHEMA: Final = pa.schema(
     [
         ("hash", pa.int64()),
-        ("place", pa.int64()),
         ("low", pa.uint32()),
         ("high", pa.uint32()),
         ("name", pa.large_string()),
     ]
 )
-"""A name's hash, the place of its first appearance in a batch, and bounds of its second hash."""
+"""A name of a batch, its hash, and bounds of its second hash."""
+
+NAMES: Final = pa.schema([("name", pa.large_string())])
+"""A file of names in the order of their rows."""
 
 NAMES_AT_ONCE: Final = 1_000_000
 """Names of a file that are in memory at once."""
@@ -51,32 +52,26 @@ class StagedNames(NameTable):
     def __init__(self, file: Path, seed: int) -> None:
         super().__init__()
         self._seed = seed
-        self._file = file
-        self._place = 0
         self._writer = pq.ParquetWriter(
             file, SCHEMA, use_dictionary=False, compression={"name": "zstd"}
         )
 
     def rows(self, *columns: pl.Series) -> list[Rows]:
-        """Return the hashes of names, which appear row by row, and write them to the file."""
+        """Return the hashes of names, and write each name to the file."""
         names = pl.concat([column.rename("name") for column in columns])
         found = hashes(names, self._seed).to_numpy().view(np.int64)
-        place = np.arange(len(names)).reshape(-1, len(columns)).T.ravel()
         check = hashes(names, self._seed + 1).cast(pl.UInt32, wrap_numerical=True)
-        first = (
-            pl.DataFrame({"hash": found, "place": place, "check": check})
+        each = (
+            pl.DataFrame({"hash": found, "check": check, "name": names})
             .group_by("hash")
-            .agg(pl.col("place").min(), low=pl.col("check").min(), high=pl.col("check").max())
-            .sort("place")
+            .agg(pl.col("name").first(), low=pl.col("check").min(), high=pl.col("check").max())
         )
-        row, column = np.divmod(first["place"].to_numpy(), len(columns))
-        first = first.with_columns(
-            pl.col("place") + self._place,
-            name=names.gather(column * (len(names) // len(columns)) + row),
-        )
-        self._writer.write_table(first.select(SCHEMA.names).to_arrow().cast(SCHEMA))
-        self._place += len(names)
+        self._writer.write_table(each.select(SCHEMA.names).to_arrow().cast(SCHEMA))
         return list(found.reshape(len(columns), -1))
+
+    def in_order(self) -> Rows:
+        """Return the row of each name that is numbered, in whose order they are already."""
+        return np.arange(len(self._numbered))
 
     def is_numbered(self, names: Vocabulary) -> None:
         """Take over the names in the order of their rows."""
@@ -89,32 +84,6 @@ class StagedNames(NameTable):
     def close(self) -> None:
         """Write the end of the file."""
         self._writer.close()
-
-    def write_names(self, places: Iterable[NDArray[np.int64]], file: Path) -> int:
-        """Write the names of the given places, ascending, as a column ``name``; return how many.
-
-        Args:
-            places: Places of first appearances, in pieces.
-            file: The Parquet file.
-        """
-        schema, written = pa.schema([("name", pa.large_string())]), 0
-        pending, pieces = np.empty(0, dtype=np.int64), iter(places)
-        with (
-            pq.ParquetFile(self._file) as staged,
-            pq.ParquetWriter(file, schema, use_dictionary=False, compression="zstd") as writer,
-        ):
-            for batch in staged.iter_batches(NAMES_AT_ONCE, columns=["place", "name"]):
-                at = batch["place"].to_numpy()
-                while len(at) and (not len(pending) or pending[-1] < at[-1]):
-                    piece = next(pieces, None)
-                    if piece is None:
-                        break
-                    pending = np.concatenate([pending, piece])
-                end = np.searchsorted(pending, at[-1], side="right") if len(at) else 0
-                found = pa.array(np.isin(at, pending[:end], assume_unique=True))
-                writer.write_table(pa.table([batch["name"].filter(found)], schema=schema))
-                written, pending = written + int(end), pending[end:]
-        return written
 
 
 class StoredVocabulary(Vocabulary):

@@ -19,11 +19,12 @@ from kgraft.graph.spelling import Spelling
 from kgraft.io.attributes import OWN_NAME
 from kgraft.io.delimiters import delimiter_of
 from kgraft.io.fact_confidence import is_confidence
+from kgraft.io.file_formats import ENDINGS, TABLES, graph_name
 from kgraft.io.link_ends import Unknown
 from kgraft.io.named_facts import ROLES
 from kgraft.io.outside import is_outside
 from kgraft.io.read_collection import read_collection
-from kgraft.io.read_graph import ENDINGS, TABLES, graph_name, read_graph
+from kgraft.io.read_graph import read_graph
 from kgraft.io.read_links import links_by_name, read_links
 from kgraft.io.source import GraphSource
 from kgraft.io.sssom import names_mappings

@@ -102,8 +102,8 @@ class Collection:
         return self.graphs[self.target]
 
     def backgrounds(self) -> list[str]:
-        """Return the names of all graphs but the target."""
-        return [name for name in self.graphs if name != self.target]
+        """Return the names of all graphs but the target, in their order."""
+        return sorted(name for name in self.graphs if name != self.target)
 
     def warn_if_alone(self, path: Path | None = None, line: int | None = None) -> None:
         """Warn if the target has no link to the other graphs; the place is where it was named."""

@@ -182,10 +182,11 @@ class JointGraph:
             graphs: The sources with their held-out facts, found by name; others are left out, and
                 so are facts of names that the joint graph lacks.
         """
+        by_name = {graph.name: graph for graph in graphs}
         found = {}
-        for graph in graphs:
-            if (part := self.parts.get(graph.name)) is not None:
-                found[graph.name] = part.known(graph, np.concatenate([graph.valid, graph.test]))
+        for name, part in self.parts.items():
+            if (graph := by_name.get(name)) is not None:
+                found[name] = part.known(graph, np.concatenate([graph.valid, graph.test]))
         return {name: facts for name, facts in found.items() if len(facts)}
 
     def labelled(self, label: str) -> Rows:

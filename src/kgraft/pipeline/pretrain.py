@@ -87,7 +87,7 @@ def pretraining_task(
     settings = settings or TrainSettings()
     if settings.rules.longest:
         raise SettingsError("rules.longest: a teacher has no target to mine rules for; leave it 0")
-    names = collection.backgrounds() if sources is None else list(sources)
+    names = collection.backgrounds() if sources is None else sorted(sources)
     for name in names:
         if name not in collection.graphs:
             known = ", ".join(collection.graphs)
