@@ -177,3 +177,11 @@ def test_a_header_in_words_of_its_own_is_said_in_the_file(write: Write, tmp_path
         graph = read_collection(tmp_path / "c.toml").graphs["mine"]
     assert sorted(graph.entities.names) == ["Bowl", "Clay", "Glass", "Lamp"]
     assert list(graph.relations.names) == ["madeOf"]
+
+
+def test_what_a_killed_one_has_left_is_removed(write: Write, tmp_path: Path) -> None:
+    left = tmp_path / f".{'ab' * 16}.c.toml"
+    left.write_text("[[sou")
+    made = run("init", write("mine.tsv", facts("")), "-o", tmp_path / "c.toml")
+    assert made.exit_code == 0, made.output
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["c.toml", "data"]

@@ -69,12 +69,15 @@ def test_each_student_is_made_once(targets: Path, teacher: Path, tmp_path: Path)
     again = results(run(*words, "--json"))
     assert {x["status"] for x in again.values()} == {"kept"}
     targets.write_text(targets.read_text().replace("seed=2", "seed=3"))
+    left = tmp_path / "students" / f".{'ab' * 16}.results.json"
+    left.write_text("[{")
     changed = results(run(*words, "--json"))
     assert {name: x["status"] for name, x in changed.items()} == {
         "one": "kept",
         "two": "done",
         "mine": "kept",
     }
+    assert not left.exists()
 
 
 def test_one_that_fails_stops_no_other(targets: Path, teacher: Path, tmp_path: Path) -> None:

@@ -115,3 +115,10 @@ def test_several_writers_lose_no_decision(tmp_path: Path) -> None:
             written.result()
     assert len(DecisionFile(path).read()) == 9
     assert sorted(x.name for x in tmp_path.iterdir() if not x.name.endswith(".lock")) == [path.name]
+
+
+def test_what_a_killed_writer_has_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / f".{'ab' * 16}.decisions.csv"
+    left.write_text("decision,he")
+    DecisionFile(tmp_path / "decisions.csv").write(("a", "p", "b"), "accept")
+    assert not left.exists()

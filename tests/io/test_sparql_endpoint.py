@@ -85,6 +85,20 @@ def test_a_fetch_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert (tmp_path / "x.nt").read_bytes() == (tmp_path / "whole.nt").read_bytes()
 
 
+def test_what_a_killed_fetch_has_left_is_removed(tmp_path: Path) -> None:
+    place, state = tmp_path / "x.nt", ".x.nt.fetch.json"
+    with serving(answering(store())) as address:
+        command = ["fetch", address, "-o", str(place), "--interval", "0"]
+        (tmp_path / f".{'ab' * 16}.{state}").write_text("{")
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert list(tmp_path.iterdir()) == [place]
+        (tmp_path / state).write_text("{}")  # a kill after the last rename
+        refused = CliRunner().invoke(app, command)
+    assert "the file exists" in refused.output
+    assert list(tmp_path.iterdir()) == [place]
+
+
 def test_requests_keep_their_distance_and_wait_when_asked(tmp_path: Path) -> None:
     made, waits, calls = answering(store()), [], 0
 

@@ -61,6 +61,19 @@ def test_collections_of_garbage_pass_by_a_loaded_model(place: Path, another: Tra
     gc.unfreeze()
 
 
+def test_memory_of_the_model_before_is_given_back(
+    place: Path, another: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloader = ModelReloader(place)
+    forgotten, alive = weakref.ref(reloader.model), []
+    monkeypatch.setattr(
+        model_reloader, "give_back", lambda: alive.append(forgotten() is not None), raising=False
+    )
+    save_model(another, place, overwrite=True)
+    assert reloader.refresh()
+    assert alive == [False]
+
+
 @pytest.mark.slow
 def test_what_cannot_be_loaded_leaves_the_old_model(place: Path, another: TrainedModel) -> None:
     reloader = ModelReloader(place)

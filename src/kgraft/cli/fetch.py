@@ -81,10 +81,10 @@ def _pattern(given: str | None) -> str | None:
 
 def _fetch(endpoint: str, file: Path, pattern: str | None, options: Mapping[str, Any]) -> None:
     """Fetch from one endpoint, and say how many facts there are."""
-    from kgraft.io.sparql_endpoint import EVERYTHING
+    from kgraft.io.sparql_endpoint import EVERYTHING, progress_of
     from kgraft.io.sparql_endpoint import fetch as fetch_facts
 
-    with writing(file):
+    with writing(file, *progress_of(file)):
         found = fetch_facts(endpoint, file, pattern=pattern or EVERYTHING, tell=say, **options)
         with lost_output_allowed():
             out = f"; {counted(found.left_out, 'row')} left out" if found.left_out else ""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kgraft.cli.console import say
+from kgraft.cli.console import say, writing
 from kgraft.errors import counted
 from kgraft.system.messages import lost_output_allowed, report_errors
 
@@ -37,7 +37,8 @@ def init(
     with report_errors():
         from kgraft.io.write_collection import names_outside, write_collection
 
-        made = write_collection(path, files, links or (), target=target)
+        with writing(path):
+            made = write_collection(path, files, links or (), target=target)
         n_links = sum(len(x) for x in made.links)
         more = " --allow-outside" if names_outside(path, [*files, *(links or ())]) else ""
         with lost_output_allowed():

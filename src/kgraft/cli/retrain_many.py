@@ -97,7 +97,8 @@ def retrain_many(
         tasks = read_work(targets, str(teacher), directory, allow_outside=allow_outside)
         is_here = ray is None and slurm is None
         own = threads or (max(1, usable_cores() // workers) if is_here else 1)
-        with writing(directory / ".work"), closing(_place(directory, ray, slurm, own)) as place:
+        own_files = directory / ".work", directory / RESULTS
+        with writing(*own_files), closing(_place(directory, ray, slurm, own)) as place:
             results_in_order = run_tasks(
                 tasks, workers=workers, threads=own, finished=finished, place=place
             )

@@ -13,7 +13,7 @@ from kgraft.errors import DataError, KgraftError
 from kgraft.io.decisions import DECISION, GUARDED, guarded, read_decisions, separator_of
 from kgraft.io.named_facts import ROLES
 from kgraft.system.files import compression_of, read_bytes
-from kgraft.system.outputs import behind_links, write_atomically
+from kgraft.system.outputs import behind_links, remove_leftovers, write_atomically
 
 Fact = tuple[str, str, str]
 """Head, relation and tail, by the target's names."""
@@ -87,6 +87,7 @@ class DecisionFile:
         lock = FileLock(place.with_name(f".{place.name}.lock"), timeout=WAIT_SECONDS)
         try:
             with lock:
+                remove_leftovers(place)
                 self._write(fact, decision, about or {})
         except Timeout:
             raise KgraftError(

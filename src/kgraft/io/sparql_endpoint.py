@@ -99,8 +99,10 @@ def fetch(
             beside it, or the endpoint gives something else than an answer.
         KgraftError: If the endpoint does not answer.
     """
+    part, state = progress_of(path)
+    if path.exists() and not part.exists():
+        state.unlink(missing_ok=True)  # It ended, but for this.
     _check(endpoint, path, pattern)
-    part, state = (path.with_name(f".{path.name}.fetch.{x}") for x in ("nt", "json"))
     asked = {"endpoint": endpoint, "pattern": pattern, "limit": limit}
     found = _kept(state, part, asked)
     if found.rows:
@@ -258,6 +260,12 @@ def _check(endpoint: str, path: Path, pattern: str) -> None:
             f"the pattern does not bind ?{missing[0]}",
             remedy=f"Write it with ?head, ?relation and ?tail, as {EVERYTHING!r}",
         )
+
+
+def progress_of(path: Path) -> tuple[Path, Path]:
+    """Return the files of a fetch that has not ended: of the facts so far, and of its state."""
+    part, state = (path.with_name(f".{path.name}.fetch.{x}") for x in ("nt", "json"))
+    return part, state
 
 
 def _kept(state: Path, part: Path, asked: Mapping[str, Any]) -> Fetched:

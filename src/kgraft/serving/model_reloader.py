@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kgraft.model.manifest import MANIFEST
 from kgraft.serving.served_model import ServedModel
+from kgraft.system.memory import give_back
 from kgraft.system.terminal import visible
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ class ModelReloader:
         self._directory = directory
         self.on_load: Callable[[bool], None] = lambda _: None
         self._signature = self._manifest_signature()
-        self.model = _load(directory)
+        self.model = ServedModel(directory)
+        _tidy()
         self._last_error = ""
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -64,7 +66,7 @@ class ModelReloader:
             return True
         old = self.model
         try:
-            self.model = _load(self._directory)
+            self.model = ServedModel(self._directory)
         except Exception as error:  # whatever is wrong with the new model, the old one answers
             if str(error) != self._last_error:
                 LOG.warning("The previous model is still served: %s", visible(str(error)))
@@ -72,6 +74,8 @@ class ModelReloader:
             self.on_load(False)
             return False
         old.missing.stop()
+        del old
+        _tidy()
         self._signature, self._last_error = signature, ""
         LOG.info("A new model is served.")
         self.on_load(True)
@@ -90,10 +94,12 @@ class ModelReloader:
         return about.st_ino, about.st_mtime_ns, about.st_size
 
 
-def _load(directory: Path) -> ServedModel:
-    """Load a model, and exempt it from garbage collections, each of which takes 0.2 seconds."""
-    served = ServedModel(directory)
+def _tidy() -> None:
+    """Give back the memory of a former model, and exempt the new one from garbage collections.
+
+    Each of those takes 0.2 seconds.
+    """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    return served
+    give_back()

@@ -31,6 +31,8 @@ OF_A_FACT = 250
 OF_A_FACT_ON_GPU = 40
 """Approximate bytes of a fact's index on a GPU."""
 
+M_ARENA_MAX = -8  # name of glibc
+
 REUSED = 31 * 2**20
 """Bytes of the largest blocks that are used again; glibc's limit is 32 MiB."""
 
@@ -179,6 +181,10 @@ def reuse_freed_memory() -> None:
     Arrays of 128 KiB and more are given back to the system when they are freed, and the pages of
     the next one are new, so that clearing them takes longer than a computation's step. Once a block
     was freed, glibc keeps those up to its size, and at most twice as much (``man mallopt``,
-    ``M_MMAP_THRESHOLD``). Elsewhere this does nothing.
+    ``M_MMAP_THRESHOLD``). What one thread has freed is used by the others too: else a process whose
+    threads come and go grows (``M_ARENA_MAX``). Elsewhere this does nothing.
     """
+    options = getattr(_libc(), "mallopt", None)
+    if options is not None:
+        options(M_ARENA_MAX, 1)
     np.empty(REUSED, dtype=np.uint8)
