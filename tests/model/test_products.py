@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,31 @@ def test_where_linux_does_not_say_python_may_know(
     for known, expected in (("AMD64 Family 25 Model 33, AuthenticAMD", True), ("arm", False)):
         monkeypatch.setattr(products.platform, "processor", lambda known=known: known)
         assert products.is_amd(tmp_path / "none") is expected
+
+
+MANY_SHAPES = """
+import ctypes, torch
+from kgraft.model.products import BY_ONEDNN, product
+class Told(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]  # as in man mallinfo2
+libc = ctypes.CDLL("libc.so.6")
+libc.mallinfo2.restype = Told
+right = torch.rand(500, 64)
+def multiply(shapes):
+    for n_rows in shapes:
+        product(torch.rand(n_rows, 64), right)
+    return libc.mallinfo2().h
+multiply(range(1, 60))
+before = multiply([1])
+print(multiply(range(60, 460)) - before if BY_ONEDNN else 0)
+"""
+"""Prints the bytes that 400 products of different shapes leave in use."""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc"
+)
+def test_products_of_many_shapes_take_no_more_memory() -> None:
+    command = [sys.executable, "-c", MANY_SHAPES]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert int(told) < 4 << 20

@@ -126,10 +126,13 @@ def test_a_stopped_run_goes_on_after_the_last_finished_stage(
     finished = list(FUNCTIONS)[: list(FUNCTIONS).index(stopped)]
     files = {path.stem for path in (tmp_path / "run").glob("*.safetensors")}
     assert files == set(finished)
+    torn = tmp_path / "run" / f".{'ab' * 16}.embeddings.safetensors"
+    torn.write_bytes(b"as a kill leaves it")
     with pytest.MonkeyPatch.context() as patch:
         for name in finished:
             patch.setattr(stages, FUNCTIONS[name], fail)
         assert_same(retrain(generated, teacher, short, options=options), whole)
+    assert not torn.exists()
 
 
 def with_target(collection: Collection, **changes: object) -> Collection:

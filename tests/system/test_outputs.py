@@ -16,6 +16,7 @@ from kgraft.system.outputs import (
     exclusive_lock,
     lock_of,
     remove_leftovers,
+    remove_temporary,
     run_of,
     write_atomically,
     write_directory,
@@ -364,3 +365,26 @@ def test_a_file_that_is_mounted_is_written_in_place(
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_what_a_library_leaves_beside_its_file_is_removed_with_it(tmp_path: Path) -> None:
+    place = tmp_path / "vectors.safetensors"
+    with write_atomically(place, apart=True) as temporary:
+        temporary.write_bytes(b"whole")
+        temporary.with_name(".tmpAbCdEf").write_bytes(b"ha")
+    assert place.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [place]
+    killed = tmp_path / f".{'ab' * 16}.{place.name}"
+    killed.mkdir()
+    (killed / ".tmpAbCdEf").write_bytes(b"ha")
+    remove_leftovers(place)
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_directory_of_one_run_is_cleared_of_what_was_not_finished(tmp_path: Path) -> None:
+    whole = tmp_path / "rules.safetensors"
+    whole.touch()
+    (tmp_path / f".{'ab' * 16}.rules.safetensors").touch()
+    (tmp_path / f".{'cd' * 16}.embeddings.safetensors").mkdir()
+    remove_temporary(tmp_path)
+    assert list(tmp_path.iterdir()) == [whole]

@@ -99,7 +99,7 @@ def _send(form: Format, selection: Selection, address: str, name: str, *, overwr
 def _write(form: Format, selection: Selection, path: Path, name: str, *, overwrite: bool) -> None:
     if form.to_file is not None:
         _check_replaceable(path, directory=False, overwrite=overwrite)
-        with write_atomically(path) as temporary, _library_errors(path):
+        with write_atomically(path, apart=True) as temporary, _library_errors(path):
             form.to_file(selection, temporary)
     elif form.to_directory is not None:
         _check_replaceable(path, directory=True, overwrite=overwrite)

@@ -9,6 +9,7 @@ Shapes: N and C rows of width D.
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def has_bfloat16() -> bool:
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in names)
 
+
+KEPT_SHAPES = 32
+
+for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    # oneDNN and PyTorch's layer on it compile a product for each shape, and each keep 1,024 of
+    # them, 100 KiB or so each: a server of queries of many sizes grew by 100 MiB.
+    os.environ.setdefault(variable, str(KEPT_SHAPES))
 
 BY_ONEDNN = is_amd() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from kgraft.errors import DataError, KgraftError
 from kgraft.settings import TrainSettings
 from kgraft.system.memory import give_back
-from kgraft.system.outputs import write_atomically
+from kgraft.system.outputs import remove_temporary, write_atomically
 from kgraft.system.progress import Listener, default_listener
 from kgraft.system.tracking import Tracker, epoch_metrics, flat, model_metrics
 from kgraft.system.workers import ALONE, Workers
@@ -112,6 +112,7 @@ class Run:
                 about = {"fingerprint": self._fingerprint, "kgraft": version("kgraft")}
                 temporary.write_text(json.dumps(about))
             return
+        remove_temporary(directory)
         try:
             about = json.loads(file.read_text(encoding="utf-8"))
             found, began_with = about["fingerprint"], about["kgraft"]

@@ -27,7 +27,7 @@ def stored_model(model: KgeModel, run: Run) -> KgeModel:
         return model
     names = (f"{TABLE}-{x + 1}-of-{workers.count}.safetensors" for x in range(workers.count))
     files = [directory / name for name in names]
-    with write_atomically(files[workers.number]) as temporary:
+    with write_atomically(files[workers.number], apart=True) as temporary:
         save_file({TABLE: model.entities.contiguous()}, temporary)
     workers.barrier()
     if workers.number:

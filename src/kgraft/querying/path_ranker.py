@@ -117,7 +117,7 @@ class LearnedPaths:
         }
         tensors = {"weights": self.weights, "bias": self.bias, "idf": self.idf}
         kept = {name: torch.from_numpy(x.copy()) for name, x in tensors.items()}
-        with write_atomically(FilePath(path)) as temporary:
+        with write_atomically(FilePath(path), apart=True) as temporary:
             save_file(kept, temporary, metadata={"questions": json.dumps(about)})
 
     @classmethod

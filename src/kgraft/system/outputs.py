@@ -23,6 +23,9 @@ from kgraft.errors import DataError, KgraftError, first_line
 MOUNTS = Path("/proc/self/mountinfo")
 """Linux's table of mounts, which has bind mounts too."""
 
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\..+")
+"""Names of what is being written, beside its place."""
+
 _INSIDE = re.compile(r"\.([0-9a-f]{32})\.(new|old|whole)")
 """Names of a writer's own directories inside of one that cannot be replaced."""
 
@@ -31,13 +34,18 @@ _KEPT_INSIDE = {".kgraft.lock", ".kgraft.run", "lost+found"}
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, *, apart: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that is renamed to it when the block ends well.
 
     Readers see the old file or the whole new one. When the block raises, nothing is left behind.
     The temporary name keeps the endings of ``path``; missing parent directories are made. Where
     ``path`` is a symbolic link, the file behind it is replaced. The file is as readable as the
     umask lets new files be.
+
+    Args:
+        path: The file.
+        apart: Yield a path in a directory of its own, for a library that makes temporary files
+            beside what it writes; else a kill would leave these behind.
 
     Raises:
         DataError: If ``path`` is a device, a pipe, a directory, or a link that leads to itself.
@@ -46,7 +54,10 @@ def write_atomically(path: Path) -> Iterator[Path]:
         raise DataError("this is no regular file", remedy="Name a file", path=path)
     path = behind_links(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    temporary = own = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    if apart:
+        own.mkdir()
+        temporary = own / path.name
     try:
         mode = _mode_of_new_files(temporary)
         with _library_errors_as_os_errors(path):
@@ -60,6 +71,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
             shutil.copyfile(temporary, path)  # A mounted file has no other way in.
     finally:
         temporary.unlink(missing_ok=True)
+        if apart:
+            shutil.rmtree(own, ignore_errors=True)
     _sync_directory(path.parent)
 
 
@@ -317,6 +330,20 @@ def exclusive_lock(path: Path) -> Iterator[int]:
         lock.release()
 
 
+def remove_temporary(directory: Path) -> None:
+    """Remove what killed writers have left in a directory in which no other writes now."""
+    for path in list(directory.iterdir()):
+        if _TEMPORARY.fullmatch(path.name):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_leftovers(*places: Path) -> None:
     """Remove temporary files of killed writers beside and inside places whose lock is held.
 
@@ -329,10 +356,8 @@ def remove_leftovers(*places: Path) -> None:
             match = left.fullmatch(path.name)
             if match and match[2] == "old" and not place.exists():
                 path.rename(place)
-            elif match and path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
             elif match:
-                path.unlink(missing_ok=True)
+                _remove(path)
         inside = sorted(place.iterdir()) if place.is_dir() else []
         for token in dict.fromkeys(x[1] for path in inside if (x := _INSIDE.fullmatch(path.name))):
             _settle(place, token)

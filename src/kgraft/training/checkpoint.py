@@ -85,7 +85,7 @@ def write_tensors(
     kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
     described = {**about, "fingerprint": fingerprint}
     whole = json.dumps({**described, "digest": _digest(described, kept)})
-    with write_atomically(path) as temporary:
+    with write_atomically(path, apart=True) as temporary:
         try:
             save_file(kept, temporary, metadata={"run": whole})
         except SafetensorError as error:
@@ -219,7 +219,7 @@ class Checkpoint:
     def save_batch_to(self, suffix: str, tensors: Tensors, about: str) -> Path:
         """Write a batch to the file beside the run that has this suffix, and return it."""
         path = self.path.with_suffix(suffix)
-        with write_atomically(path) as temporary:
+        with write_atomically(path, apart=True) as temporary:
             kept = {name: value.contiguous().cpu() for name, value in tensors.items()}
             save_file(kept, temporary, metadata={"about": about})
         return path
