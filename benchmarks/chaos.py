@@ -4,7 +4,9 @@ Usage: python benchmarks/chaos.py --inputs 10000 --out benchmarks/results/reliab
 
 Each check is a command, which its row of the report names. ``--inputs`` is the number of damaged
 inputs of each reader: 10,000 fit into a quarter of an hour on two cores, 100,000 take half an hour
-to an hour more. ``--only NAME`` runs the checks whose names begin with it.
+to an hour more. ``--kills 10`` kills ten times as often, a thousand times in all, which takes an
+hour, and ``--soak 3600`` asks a server for an hour. ``--only NAME`` runs the checks whose names
+begin with it.
 
 A row is in the report as soon as its check and those before it have ended. ``--resume`` keeps the
 rows that have passed with the same command; so a run that was stopped goes on, and a long one can
@@ -37,16 +39,26 @@ HERE = Path(__file__).parent
 
 STOPS = {
     "kill": {
-        "train": 14, "pretrain": 11, "retrain": 11, "benchmark": 4, "align": 6, "audit": 4,
-        "graft": 2, "complete": 3, "check": 2, "questions": 3, "fetch": 4,
-        "import": 3, "texts": 3,
+        "train": 12, "pretrain": 12, "workers": 1, "retrain": 5, "update": 4, "graft": 1,
+        "retrain-many": 1, "benchmark": 1, "align": 4, "audit": 3, "synth": 4, "init": 5,
+        "prepare": 4, "export": 5, "report": 3, "complete": 2, "check": 2, "predict": 4,
+        "questions": 1, "fetch": 4, "import": 5, "texts": 2, "decisions": 1,
+    },
+    "inside": {
+        "train": 3, "pretrain": 3, "workers": 1, "retrain": 1, "update": 1, "graft": 1,
+        "retrain-many": 1, "benchmark": 1, "align": 2, "audit": 1, "synth": 2, "init": 2,
+        "prepare": 2, "export": 2, "report": 1, "complete": 1, "check": 1, "predict": 1,
+        "questions": 1, "fetch": 2, "import": 2, "texts": 1, "decisions": 1,
     },
     "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1, "align": 4, "audit": 2},
     "full": {"train": 4, "pretrain": 4, "retrain": 4, "align": 4, "audit": 2},
     "damage": {"train": 4, "retrain": 4},
     "second": {"train": 2, "pretrain": 2, "retrain": 2, "benchmark": 1, "align": 2, "audit": 1},
 }  # fmt: skip
-"""Number of stops of each command, in each way of ``kills.py``; 70 kills in all."""
+"""Number of stops of each command, in each way of ``kills.py``."""
+
+KILLS = ("kill", "inside")
+"""Ways whose numbers ``--kills`` multiplies."""
 
 CASES = 100_000
 """Random cases of each part of ``brute_force.py``."""
@@ -112,13 +124,22 @@ TESTS = {
 """Checks that are tests; each one's row has the outcome of every test."""
 
 
-def commands(inputs: int) -> dict[str, list[str]]:
-    """Return the command of each check, the longest first."""
+def commands(inputs: int, kills: int = 1, soak: int = 120) -> dict[str, list[str]]:
+    """Return the command of each check, the longest first.
+
+    Args:
+        inputs: Damaged inputs of each reader.
+        kills: How often as many kills as ``STOPS`` has.
+        soak: Seconds of the soak.
+    """
     found = {
         f"{how} {command}": ["benchmarks/kills.py", command, how, "--times", str(times)]
         for how, by_command in STOPS.items()
-        for command, times in by_command.items()
+        for command, one in by_command.items()
+        if (times := one * kills if how in KILLS else one)
     }
+    replaced = ["--replacements", str(max(1, soak // 180))]
+    found["soak"] = ["benchmarks/soak.py", "--seconds", str(soak), *replaced]
     for part in ("queries", "merging"):
         command = ["benchmarks/brute_force.py", part, "--cases", str(CASES)]
         found[f"brute force {part}"] = command
@@ -179,11 +200,13 @@ def shown(command: Sequence[str]) -> str:
 
 def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the rows with their sums."""
-    kills = [row for row in rows if row["check"].startswith("kill ")]
+    inside = [row for row in rows if row["check"].startswith("inside ")]
+    kills = inside + [row for row in rows if row["check"].startswith("kill ")]
     fuzz = [x for row in rows for x in row.get("fuzz", ())]
     return {
         "kills_tried": sum(row.get("tried", 0) for row in kills),
         "kills_survived": sum(row.get("survived", 0) for row in kills),
+        "kills_inside_writes": sum(row.get("tried", 0) for row in inside),
         "fuzzed_inputs": sum(x["inputs"] for x in fuzz),
         "crashes_open": sum(len(x["crashes"]) for x in fuzz),
         "checks": len(rows),
@@ -197,6 +220,8 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(description=__doc__, prog="chaos.py")
     parser.add_argument("--inputs", type=int, default=10_000, help="of each reader")
+    parser.add_argument("--kills", type=int, default=1, help="how often as many kills")
+    parser.add_argument("--soak", type=int, default=120, help="seconds of the soak")
     parser.add_argument("--workers", type=int, default=CORES)
     parser.add_argument("--only", default="", help="checks whose names begin so")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "reliability.json")
@@ -204,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", type=Path, nargs="*", metavar="REPORT", help=kept)
     asked = parser.parse_args(arguments)
     begin = time.perf_counter()
-    every = commands(asked.inputs)
+    every = commands(asked.inputs, asked.kills, asked.soak)
     reports = () if asked.resume is None else asked.resume or [asked.out]
     known = [json.loads(path.read_text("utf-8")) for path in reports if path.exists()]
     rows = {
@@ -227,7 +252,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_report(asked.out, whole())
     found = whole()
     write_report(asked.out, found)
-    for key in ("kills_tried", "kills_survived", "fuzzed_inputs", "crashes_open"):
+    for key in (
+        "kills_tried",
+        "kills_survived",
+        "kills_inside_writes",
+        "fuzzed_inputs",
+        "crashes_open",
+    ):
         print(f"{key} {found[key]}")
     return 0 if found["checks"] == found["checks_passed"] else 1
 

@@ -1,4 +1,4 @@
-"""Draw a report: of ``kgraft benchmark``, or of background, never_costs or scaling in this folder.
+"""Draw a report: of ``kgraft benchmark``, or of background, never_costs, scaling or soak in here.
 
 Usage: python benchmarks/plot.py benchmarks/results/dbp5l/ablation.json ablation.svg
 """
@@ -41,6 +41,8 @@ def draw(report: dict[str, Any]) -> Figure:
         return draw_background(report)
     if "scaling" in report:
         return draw_scaling(report)
+    if "soak" in report:
+        return draw_soak(report)
     if "scenarios" in report:
         return draw_scenarios(report)
     if "quality" in report:
@@ -82,6 +84,37 @@ def draw_scaling(report: dict[str, Any]) -> Figure:
             marks += [curve(panel, own, style), dots(panel, own, style)]
         drawings.append(panel.draw(marks))
     return Figure(drawings, {f"{name}, {settings[name]:,}": x for name, x in sizes.items()})
+
+
+def draw_soak(report: dict[str, Any]) -> Figure:
+    """Draw each server's memory and the time of answers over the minutes; replacements dashed."""
+    rows = report["soak"]
+    minutes = linear([0.0, *(row["minutes"] for row in rows)])
+    servers = dict(zip(report["servers"], STYLES.values(), strict=False))
+    times = {"p50_ms": OTHER, "p99_ms": STYLES["none"]}
+    memory = Panel("Resident memory, MiB", minutes, linear(_soaked(rows, servers)), "minutes")
+    points = [row[name] for row in rows for name in times if row[name]]
+    answers = Panel("Time of an answer, ms", minutes, logarithmic(points), "minutes")
+    drawings = []
+    for panel in (memory, answers):
+        ends = panel.y.low, panel.y.high
+        marks = [guide(panel, *((x / 60, y) for y in ends)) for x in report["replaced_at"]]
+        for name, style in (servers if panel is memory else times).items():
+            own = [
+                (row["minutes"], row[name]["resident_mib"] if name in servers else row[name])
+                for row in rows
+                if row.get(name)
+            ]
+            marks.append(curve(panel, own, style))
+        drawings.append(panel.draw(marks))
+    shown = {"p50_ms": "p50 of answers", "p99_ms": "p99 of answers"}
+    legend = {f"kgraft {name}": style for name, style in servers.items()}
+    return Figure(drawings, legend | {shown[name]: style for name, style in times.items()})
+
+
+def _soaked(rows: list[dict[str, Any]], servers: dict[str, int]) -> list[float]:
+    """Return the memory of servers, from zero."""
+    return [0.0, *(row[name]["resident_mib"] for row in rows for name in servers if name in row)]
 
 
 def draw_scenarios(report: dict[str, Any]) -> Figure:

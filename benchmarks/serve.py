@@ -68,27 +68,31 @@ def questions(model: kgraft.TrainedModel, seed: int = 0) -> list[bytes]:
 
 
 @contextmanager
-def serving(model: Path, threads: int) -> Iterator[int]:
-    """Start a server, yield its port, and stop it.
+def started(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start a server by its command, yield its process and port, and stop it.
 
     Raises:
         KgraftError: If it does not start.
     """
-    command = [sys.executable, "-m", "kgraft", "serve", str(model)]
+    command = [sys.executable, "-m", "kgraft", *map(str, arguments), "--port", "0"]
     with subprocess.Popen(  # noqa: S603
-        [*command, "--port", "0", "--threads", str(threads)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as process:
         line = process.stdout.readline() if process.stdout else ""
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if not found:
             raise kgraft.KgraftError("the server has not started. Its output is above.")
         try:
-            yield int(found[1])
+            yield process, int(found[1])
         finally:
             process.terminate()
+
+
+@contextmanager
+def serving(model: Path, threads: int) -> Iterator[int]:
+    """Start a server of a model, yield its port, and stop it."""
+    with started("serve", model, "--threads", str(threads)) as (_, port):
+        yield port
 
 
 async def _ask(

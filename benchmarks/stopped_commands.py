@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from time import sleep
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pyarrow.parquet as pq
 import pyoxigraph as ox
 
-SMALL = ("model.width=32", "training.epochs=20", "training.min_steps=0", "training.patience=30")
+SMALL = ("model.width=16", "training.epochs=8", "training.min_steps=0", "training.patience=30")
 
-COLLECTION = ("target.entities=200", "target.facts=1000", "background.facts=2000")
+COLLECTION = ("target.entities=100", "target.facts=500", "background.facts=800")
 
-RESUMED = ("train", "pretrain", "retrain", "graft", "retrain-many", "benchmark")
+RESUMED = (
+    "train", "pretrain", "workers", "retrain", "update", "graft", "retrain-many", "benchmark",
+)  # fmt: skip
 """Commands that go on where they were stopped, over an earlier result."""
+
+ANEW = {"prepare": "result", "export": "result.npz", "predict": "result.tsv",
+        "report": "result.html"}  # fmt: skip
+"""Commands that begin anew, over an earlier result, with the name of what they write."""
 
 ONCE = {
     "align": "result",
@@ -30,10 +41,25 @@ ONCE = {
     "fetch": "result.nt",
     "import": "result",
     "texts": "result",
+    "synth": "result",
+    "init": "result.toml",
+    "decisions": "result.csv",
 }
 """Commands that write to an empty place, with the name of what they write."""
 
-COMMANDS = (*RESUMED, *ONCE)
+COMMANDS = (*RESUMED, *ANEW, *ONCE)
+
+TOGETHER = "--workers"
+"""Option of a command that several processes run together."""
+
+TEACHERS = ("import", "texts")
+"""Commands of ``kgraft teacher``."""
+
+OF_ONE_MODEL = ("complete", "check", "questions", "predict", "decisions")
+"""Commands that read one model."""
+
+DECIDED = 20
+"""Decisions that are sent to a server."""
 
 FETCHED = 3000
 """Facts of the endpoint that ``fetch`` asks."""
@@ -53,29 +79,55 @@ def changes(values: Sequence[str]) -> list[str]:
 
 def prepare(command: str, root: Path, must: Must) -> None:
     """Make what a command reads; ``must`` runs another one."""
-    must(["synth", "-o", root / "made", *changes(COLLECTION)])
-    if command in ("retrain", "graft", "retrain-many"):
-        must(["pretrain", root / "made", "-o", root / "teacher", *settings()])
-    if command in ("complete", "check", "questions"):
-        must(["train", root / "made", "-o", root / "model", *settings()])
-    if command == "retrain-many":
-        for seed in (0, 1):
+    made = root / "made"
+    teacher: list[str | Path] = ["--teacher", root / "teacher"]
+    must(["synth", "-o", made, *changes(COLLECTION)])
+    if command in ("retrain", "update", "graft", "retrain-many"):
+        must(["pretrain", made, "-o", root / "teacher", *settings()])
+    for seed in (0, 1):
+        model = root / f"model{seed}"
+        if command in ("export", "report") or (command in OF_ONE_MODEL and not seed):
+            must(["train", made, "-o", model, *settings(seed)])
+        elif command == "update":
+            must(["retrain", made, "-o", model, *teacher, *settings(seed)])
+        elif command == "retrain-many":
             lines = [f"set = {[*SMALL[:2], f'training.seed={seed}']}"]
             lines += [f'[[target]]\nname = "{x}"\ndata = "made"' for x in ("one", "two")]
             (root / f"targets{seed}.toml").write_text("\n".join(lines), encoding="utf-8")
+    if command == "prepare":
+        must(["synth", "-o", root / "made1", *changes([*COLLECTION, "world.seed=1"])])
+    _write_files(command, root)
+
+
+def _write_files(command: str, root: Path) -> None:
+    """Write what a command reads beside collections and models."""
     if command == "questions":
         _write_questions(root)
-    if command == "import":
-        rows = np.random.default_rng(0).random((20_000, 20)).round(3)
-        lines = [f"e{n} {' '.join(map(str, row))}" for n, row in enumerate(rows.tolist())]
+    elif command == "predict":
+        rows = [f"{x['head']}\t{x['relation']}\t" for x in _facts(root)]
+        (root / "queries.tsv").write_text("\n".join(["head\trelation\ttail", *rows]) + "\n")
+    elif command == "import":
+        vectors = np.random.default_rng(0).random((2_000, 20)).round(3)
+        lines = [f"e{n} {' '.join(map(str, row))}" for n, row in enumerate(vectors.tolist())]
         (root / "vectors.txt").write_text("\n".join(lines), encoding="utf-8")
+    elif command == "benchmark":
+        parts = ("plain", "joint", "pretrain", "retrain")
+        table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
+        text = "".join(table.format(part) for part in parts)
+        (root / "settings.toml").write_text(text, encoding="utf-8")
+
+
+def _facts(root: Path, count: int = 300) -> list[dict[str, str]]:
+    """Return training facts of the target."""
+    facts = pq.read_table(root / "made" / "target-train.parquet", use_threads=False)
+    found: list[dict[str, str]] = facts.slice(length=count).to_pylist()
+    return found
 
 
 def _write_questions(root: Path) -> None:
     """Write questions about the target's entities, each with a path of its relations."""
-    facts = pq.read_table(root / "made" / "target-train.parquet", use_threads=False)
     lines = ["question\tpath\tentity"]
-    for row in facts.slice(length=300).to_pylist():
+    for row in _facts(root):
         name, along = row["head"], row["relation"]
         word = along.rpartition("/")[2].replace("_", " ")
         lines.append(f"which {word} has {name} in it\t<{along}>\t{name}")
@@ -86,33 +138,76 @@ def arguments(
     command: str, root: Path, out: Path, seed: int = 0, address: str = ""
 ) -> list[str | Path]:
     """Return the command that writes ``out``, which goes on where it is resumed."""
-    own: list[str | Path] = [command, root / "made", "-o", out]
-    match command:
-        case "benchmark":
-            small = root / "settings.toml"
-            parts = ("plain", "joint", "pretrain", "retrain")
-            table = "[{0}.model]\nwidth = 8\n[{0}.training]\nepochs = 3\nmin_steps = 0\n"
-            small.write_text("".join(table.format(part) for part in parts), encoding="utf-8")
-            systems = ["--systems", "plain,student", "--settings", small]
-            return [*own, *systems, "--seed", str(seed), "--threads", "1"]
-        case "align" | "audit":
-            return own
-        case "complete" | "check":
-            return [command, root / "model", "-o", out]
-        case "questions":
-            return [command, root / "model", root / "pairs.tsv", "-o", out]
-        case "fetch":
-            return [command, address, "-o", out, "--page", "100", "--interval", "0"]
-        case "import":
-            return ["teacher", command, root / "vectors.txt", "-o", out]
-        case "texts":
-            return ["teacher", command, "--of", root / "made", "-o", out]
-        case "retrain-many":
-            targets = root / f"targets{seed}.toml"
-            return [command, targets, "--teacher", root / "teacher", "-o", out, "--threads", "1"]
-    teacher = {"retrain": "--teacher", "graft": "--onto"}.get(command)
-    more = [teacher, root / "teacher"] if teacher else []
-    return [*own, *more, "--overwrite", "--resume", *settings(seed)]
+    made, model, one = root / "made", root / f"model{seed}", root / "model0"
+    files: list[str | Path] = [made / f"{x}-train.parquet" for x in ("target", "background1")]
+    systems: list[str | Path] = ["--systems", "plain,student", "--settings", root / "settings.toml"]
+    teacher: list[str | Path] = ["--teacher", root / "teacher"]
+    given: dict[str, list[str | Path]] = {
+        "train": ["train", made],
+        "pretrain": ["pretrain", made],
+        "workers": ["pretrain", made, TOGETHER, "2"],
+        "retrain": ["retrain", made, *teacher],
+        "update": ["retrain", made, *teacher, "--from", model],
+        "graft": ["graft", made, "--onto", root / "teacher"],
+        "retrain-many": [root / f"targets{seed}.toml", *teacher, "--threads", "1"],
+        "benchmark": [made, *systems, "--seed", str(seed), "--threads", "1"],
+        "align": [made],
+        "audit": [made],
+        "synth": [*changes(COLLECTION)],
+        "init": [*files, "--links", made / "target-background1.tsv"],
+        "prepare": [root / "made1" if seed else made, "--overwrite"],
+        "export": [model, "--overwrite"],
+        "report": [model, made, "--threads", "1"],
+        "complete": [one],
+        "check": [one],
+        "predict": [one, "--queries", root / "queries.tsv", "-k", str(5 + seed)],
+        "questions": [one, root / "pairs.tsv"],
+        "fetch": [address, "--page", "100", "--interval", "0"],
+        "import": ["teacher", "import", root / "vectors.txt"],
+        "texts": ["teacher", "texts", "--of", made],
+    }
+    if command == "decisions":
+        return ["serve", one, "--decisions", out, "--port", _free_port()]
+    if command in ("retrain-many", "benchmark", *ANEW, *ONCE) and command not in TEACHERS:
+        return [command, *given[command], "-o", out]
+    if command in TEACHERS:
+        return [*given[command], "-o", out]
+    return [*given[command], "-o", out, "--overwrite", "--resume", *settings(seed)]
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
+def decide(root: Path, arguments: Sequence[str | Path]) -> None:
+    """Send decisions to the server in this process, and end it; keep the file after each."""
+    address = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/v1/decisions"
+    file = Path(arguments[arguments.index("--decisions") + 1])
+    first, between = not (root / "expected").exists(), root / "between"
+    facts = _facts(root, 5 * DECIDED)
+    for number in range(DECIDED):
+        fact = {**facts[number], "tail": facts[-1 - number]["tail"]}
+        body = fact | {"decision": ("accept", "refuse", "none")[number % 3]}
+        while not _posted(address, body):
+            sleep(0.02)
+        if first and file.exists():
+            between.mkdir(exist_ok=True)
+            (between / str(number)).mkdir()
+            shutil.copy(file, between / str(number) / file.name)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _posted(address: str, body: dict[str, str]) -> bool:
+    """Post a body; return whether there is a server, also if it refuses the body."""
+    data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    try:
+        urlopen(Request(address, data, headers), timeout=10).close()  # noqa: S310
+    except HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def endpoint() -> tuple[str, Callable[[], None]]:

@@ -56,10 +56,17 @@ def row(check: str, tried: int, survived: int, crashes: list[Any]) -> dict[str, 
 
 
 def test_a_report_sums_kills_and_inputs() -> None:
-    rows = [row("kill train", 5, 5, []), row("kill retrain", 4, 3, []), row("x", 9, 9, [{}])]
+    rows = [row("kill train", 5, 5, []), row("inside retrain", 4, 3, []), row("x", 9, 9, [{}])]
     found = script("chaos").report(rows)
-    sums = ("kills_tried", "kills_survived", "fuzzed_inputs", "crashes_open", "checks_passed")
-    assert [found[key] for key in sums] == [9, 8, 30, 1, 1]
+    sums = (
+        "kills_tried",
+        "kills_survived",
+        "kills_inside_writes",
+        "fuzzed_inputs",
+        "crashes_open",
+        "checks_passed",
+    )
+    assert [found[key] for key in sums] == [9, 8, 4, 30, 1, 1]
 
 
 def test_a_row_of_tests_tells_what_came_of_each() -> None:
@@ -102,7 +109,7 @@ def test_what_has_passed_by_the_same_command_is_not_run_again(
 ) -> None:
     chaos, ran, out = script("chaos"), [], tmp_path / "report.json"
     asked = {"fuzz a": ["a", "7"], "fuzz b": ["b", "7"], "kill c": ["c"]}
-    monkeypatch.setattr(chaos, "commands", lambda _: asked)
+    monkeypatch.setattr(chaos, "commands", lambda *_: asked)
 
     def check(name: str, command: list[str]) -> dict[str, Any]:
         ran.append(name)
