@@ -10,7 +10,8 @@ mrr
     each process.
 rate
     Examples a second of two processes of one thread over those of one process of two threads, in
-    turns, ``--steps`` steps each; the median ratio of ``--repeats`` turns.
+    turns, ``--steps`` steps each; the median ratio of ``--repeats`` turns. Processor time of a step
+    by all processes and threads is the same beside other programs, the examples a second are not.
 bytes
     Bytes sent in ``--steps`` steps by 2 and 4 processes, against ``kgraft.training.traffic``.
 peak
@@ -91,10 +92,11 @@ def some_steps(task: EmbeddingTask, steps: int) -> dict[str, Any]:
     for _ in islice(taken, WARM_UP):
         trainer.metrics.flush()
     workers.sent.clear()
-    begin, queries = time.perf_counter(), 0
+    begin, begin_of_processor, queries = time.perf_counter(), time.process_time(), 0
     for _ in islice(taken, steps):
         queries += sum(n for n, _ in trainer.metrics.flush())
     found: dict[str, Any] = {"examples_per_second": queries / (time.perf_counter() - begin)}
+    found["processor_ms"] = 1e3 * (time.process_time() - begin_of_processor) / steps
     if isinstance(sampler, ShardedSampler):
         expected = expected_traffic(sampler, workers, task.settings.model.width).sent()
         found["sent"] = {name: size / steps for name, size in workers.sent.items()}
@@ -136,17 +138,20 @@ def mrr(asked: Namespace) -> dict[str, Any]:
 
 def rate(asked: Namespace) -> dict[str, Any]:
     """Compare two processes of one thread with one process of two threads."""
-    of_one, of_two = [], []
+    rates: dict[str, list[float]] = {"one_process": [], "two_processes": []}
+    processor: dict[str, list[float]] = {name: [] for name in rates}
     given = {"collection": asked.collection, "settings": {}, "steps": asked.steps}
     for _ in range(asked.repeats):
-        of_one.append(start(1, {**given, "threads": 2})[0]["examples_per_second"])
-        of_two.append(start(2, given)[0]["examples_per_second"])
-        print(of_one[-1], of_two[-1], flush=True)
-    ratios = [two / one for one, two in zip(of_one, of_two, strict=True)]
-    rates = {"one_process": of_one, "two_processes": of_two}
+        for name, count, threads in (("one_process", 1, 2), ("two_processes", 2, 1)):
+            found = start(count, {**given, "threads": threads})
+            rates[name].append(found[0]["examples_per_second"])
+            processor[name].append(sum(x["processor_ms"] for x in found))
+        print({name: round(of[-1]) for name, of in rates.items()}, flush=True)
+    ratios = [two / one for one, two in zip(*rates.values(), strict=True)]
     return {
         "rate_2_of_1": round(median(ratios), 3),
-        "rates": {name: [round(x) for x in values] for name, values in rates.items()},
+        "rates": {name: [round(x) for x in of] for name, of in rates.items()},
+        "processor_ms_a_step": {name: round(median(of), 2) for name, of in processor.items()},
     }
 
 
@@ -165,7 +170,12 @@ def sent(asked: Namespace) -> dict[str, Any]:
             totals = [sum(means[name].values()) for name in ("sent", "expected")]
             errors.append(abs(totals[1] / totals[0] - 1))
         rate = round(found[0]["examples_per_second"])
-        by_processes[str(count)] = {**means, "examples_per_second": rate}
+        processor = round(sum(x["processor_ms"] for x in found), 2)
+        by_processes[str(count)] = {
+            **means,
+            "examples_per_second": rate,
+            "processor_ms_a_step": processor,
+        }
     return {"bytes_model_error": round(max(errors), 4), "bytes_per_step": by_processes}
 
 

@@ -42,10 +42,13 @@ class ThreadWorkers(Workers):
     def __init__(self, number: int, meeting: Meeting) -> None:
         super().__init__(number, meeting.count)
         self._meeting = meeting
+        self.messages = 0
+        """How often it has exchanged or reduced something."""
 
     def _all_to_all(
         self, found: Tensor, rows: Tensor, received: list[int], sent: list[int]
     ) -> Callable[[], None]:
+        self.messages += 1
         parts = [x[self.number] for x in self._meeting.swap(self.number, rows.split(sent))]
         assert [len(x) for x in parts] == received
         found.copy_(torch.cat(parts))
@@ -53,6 +56,7 @@ class ThreadWorkers(Workers):
         return lambda: None
 
     def _all_reduce(self, values: Tensor, how: Any) -> None:
+        self.messages += 1
         found = torch.stack(self._meeting.swap(self.number, values.clone()))
         is_sum = how == torch.distributed.ReduceOp.SUM
         values.copy_(found.sum(0) if is_sum else found.max(0).values)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import scale_page
-from thread_workers import together
+from thread_workers import ThreadWorkers, together
 
 from kgraft.linking.collection import Collection
 from kgraft.pipeline.pretrain import pretraining_task
 from kgraft.settings import TrainSettings
 from kgraft.system.workers import Workers
+from kgraft.training.loop import AGREE_EVERY
+from kgraft.training.sharded_rows import AHEAD
 from kgraft.training.sharded_sampler import ShardedSampler
 from kgraft.training.traffic import (
+    COLLECTIVES,
     Plan,
     StepTraffic,
     expected_traffic,
@@ -50,6 +55,19 @@ def test_bytes_are_as_expected(generated: Collection, fast: TrainSettings, count
     sent, model = (sum(x[place] for x in found) for place in (0, 1))
     assert model == pytest.approx(sent, rel=0.1)
     assert all(sent < limit for sent, _, limit in found)
+
+
+def test_messages_of_a_step_are_as_expected(generated: Collection, fast: TrainSettings) -> None:
+    def work(workers: Workers) -> int:
+        task = pretraining_task(generated, fast, workers=workers)
+        trainer, sampler = task.trainer(), task.sampler()
+        assert isinstance(workers, ThreadWorkers)
+        workers.messages = 0
+        assert len(list(islice(trainer.train_epoch(sampler, 1), AHEAD))) == AHEAD
+        return workers.messages
+
+    of_agreement = AHEAD / AGREE_EVERY
+    assert together(2, work) == [AHEAD * COLLECTIVES - of_agreement] * 2
 
 
 def test_one_worker_sends_nothing() -> None:
