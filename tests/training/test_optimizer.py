@@ -52,6 +52,18 @@ def of_one(kind: Kind, rows: Tensor, learning_rate: float = 0.1) -> RowOptimizer
     return kind({"own": rows}, learning_rate)
 
 
+@every_kind
+def test_rows_that_are_held_stay(kind: Kind) -> None:
+    rows = table(0)
+    before, held = rows.clone(), torch.arange(N_ROWS) % 2 == 0
+    optimizer = of_one(kind, rows)
+    optimizer.hold(held)
+    for _ in range(3):
+        move(optimizer, torch.arange(N_ROWS))
+    assert rows[held].equal(before[held])
+    assert (rows[~held] != before[~held]).all()
+
+
 @given(
     seed=st.integers(0, 2**31),
     steps=st.lists(st.sets(st.integers(0, N_ROWS - 1), min_size=1), min_size=1, max_size=6),

@@ -41,6 +41,27 @@ def asked(batch: Batch) -> list[tuple[int, int, int]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
+def test_facts_away_from_some_entities_are_answers_alone() -> None:
+    facts = np.array([[0, 0, 1], [1, 1, 2], [3, 0, 4], [3, 0, 1], [5, 1, 6]])
+    near = np.isin(np.arange(N_ENTITIES), [1])
+    pseudo = PseudoFacts(np.array([[1, 0, 7], [7, 0, 8]]), np.ones(2))
+    sampler = TripleSampler(
+        facts,
+        N_ENTITIES,
+        N_RELATIONS,
+        near=near,
+        pseudo_facts=pseudo,
+        known_false=np.array([[4, 0, 1], [4, 0, 5]]),
+        batch_size=4,
+        negatives=3,
+        seed=0,
+    )
+    drawn = [query for batch in sampler.epoch(0) for query in asked(batch)]
+    chosen = np.array([[0, 0, 1], [1, 1, 2], [3, 0, 1], [1, 0, 7], [4, 0, 1]])
+    assert Counter(drawn) == dict.fromkeys(both_ways(chosen), 1)
+    assert sampler.n_queries == len(drawn) == 10
+
+
 def both_ways(facts: Triples) -> set[tuple[int, int, int]]:
     return {
         query

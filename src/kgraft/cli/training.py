@@ -307,11 +307,14 @@ def _change_lines(change: Change) -> Sequence[str]:
             f"{change.background_added:,} new, {change.background_removed:,} gone"
         ),
         f"entities: {change.entities_added:,} new, {change.entities_removed:,} gone",
-        (
-            f"vectors of known entities moved by {100 * change.moved:.0f} % of their length "
-            f"(median; 95 % of them by less than {100 * change.moved_most:.0f} %)"
-        ),
     ]
+    moved = f"vectors moved: {change.entities_moved:,} of {change.entities_known:,} known entities"
+    if change.entities_moved:
+        moved += (
+            f", by {100 * change.moved:.0f} % of their length (median; 95 % of them by less than "
+            f"{100 * change.moved_most:.0f} %)"
+        )
+    lines.append(moved)
     if change.validation_mrr is not None and change.validation_mrr_before is not None:
         before, now = 100 * change.validation_mrr_before, 100 * change.validation_mrr
         lines.append(f"validation MRR by vectors: {before:.1f} before, {now:.1f} now")

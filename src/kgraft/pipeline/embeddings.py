@@ -47,6 +47,8 @@ class EmbeddingTask:
         samples: Validation facts, which choose the best epoch.
         weights: Weight of each of the graph's facts, ``(n,)``, 0 leaves one out; by default 1.
         auxiliary: Loss terms beside the task's.
+        near: Mask of the entities to train, ``(n_entities,)``, by facts about them; the others
+            and all relations stay as they are. By default all are trained.
         start_mrr: Validation MRR of the state before the first step, if that state may be kept.
         workers: The processes that train it; the model then has the entities of this one alone.
 
@@ -61,6 +63,7 @@ class EmbeddingTask:
     samples: Sequence[ValidationSample]
     weights: NDArray[np.float64] | None = None
     auxiliary: AuxiliaryLoss | None = None
+    near: NDArray[np.bool_] | None = None
     start_mrr: float | None = None
     workers: Workers = ALONE
 
@@ -87,9 +90,13 @@ class EmbeddingTask:
 
     def trainer(self) -> Trainer:
         """Return the model's trainer."""
-        return make_trainer(
+        found = make_trainer(
             self.model, self.settings, auxiliary=self.auxiliary, workers=self.workers
         )
+        if self.near is not None:
+            relations = torch.ones(len(self.model.relations), dtype=torch.bool)
+            found.hold(torch.from_numpy(~self.near), relations)
+        return found
 
     def sampler(self, pseudo_facts: PseudoFacts | None = None) -> TripleSampler:
         """Return the sampler of batches of the facts, and of pseudo-facts."""
@@ -98,6 +105,7 @@ class EmbeddingTask:
             self.settings.training,
             n_entities=self.n_entities,
             weights=self.weights,
+            near=self.near,
             pseudo_facts=pseudo_facts,
             workers=self.workers,
         )
@@ -222,6 +230,7 @@ def make_sampler(
     *,
     n_entities: int,
     weights: NDArray[np.float64] | None = None,
+    near: NDArray[np.bool_] | None = None,
     pseudo_facts: PseudoFacts | None = None,
     workers: Workers = ALONE,
 ) -> TripleSampler:
@@ -232,6 +241,7 @@ def make_sampler(
         training: Sizes and seed.
         n_entities: Number of entities that are trained, the first ones.
         weights: Weight of each fact, ``(n,)``, 0 leaves one out; by default 1.
+        near: Mask of the entities to train; of several workers there is none.
         pseudo_facts: Facts that rules infer; of several workers there are none.
         workers: The processes among which queries are split.
     """
@@ -250,4 +260,5 @@ def make_sampler(
     }
     if workers.count > 1:
         return ShardedSampler(triples, n_entities, graph.n_relations, workers=workers, **how)
-    return TripleSampler(triples, n_entities, graph.n_relations, pseudo_facts=pseudo_facts, **how)
+    how |= {"near": near, "pseudo_facts": pseudo_facts}
+    return TripleSampler(triples, n_entities, graph.n_relations, **how)

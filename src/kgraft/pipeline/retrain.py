@@ -113,14 +113,14 @@ def retrain(
     )
     if compare_alone:
         context = with_parts(context)
-    before = None
+    begun = None
     if start is not None:
-        context, before = begin_update(context, start)
+        context, begun = begin_update(context, start)
     name = f"student {context.target.name}"
     with tracked(options, name, context.settings, context.inputs) as metrics:
         student = fit_target(context, options, device=device)
-        if start is not None:
-            student = with_changes(student, start, before)
+        if start is not None and begun is not None:
+            student = with_changes(student, start, begun)
         if compare_alone:
             student = with_gain(student, context, options, device=device)
         metrics |= student.metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
+from kgraft.pipeline.embeddings import EmbeddingTask
 from kgraft.pipeline.fit_target import TargetContext
 from kgraft.settings import RetrainSettings
 from kgraft.training.distillation import with_inverses
@@ -27,8 +29,9 @@ UPDATE_METRIC = "update"
 HELD_OUT = ("valid", "test")
 
 MAX_CHANGED = 0.02
-"""Facts that are new or gone, as a share of all, up to which an update keeps the earlier student's
-rules, their weights, and its probability of facts."""
+"""Facts that are new or gone, as a share of all, up to which an update is small: it keeps the
+earlier student's rules, their weights and its probability of facts, and the vectors of relations
+and of entities without such facts."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ class Change:
         entities_removed: Those that are gone.
         validation_mrr_before: MRR by vectors of today's validation facts before the first step.
         validation_mrr: The same of the state that was kept.
-        moved: Distance that the vectors of entities known to both have moved, as a part of their
-            length: the median.
+        entities_moved: Entities known to both whose vectors have moved.
+        entities_known: Entities known to both.
+        moved: Distance that these vectors have moved, as a part of their length: the median.
         moved_most: The same, the 95th percentile.
     """
 
@@ -57,6 +61,8 @@ class Change:
     entities_removed: int
     validation_mrr_before: float | None
     validation_mrr: float | None
+    entities_moved: int
+    entities_known: int
     moved: float
     moved_most: float
 
@@ -149,27 +155,45 @@ def _copy_known(own: Tensor, earlier: Tensor, rows: Tensor) -> None:
     own[known] = earlier[rows[known]]
 
 
-def begin_update(context: TargetContext, start: TrainedModel) -> tuple[TargetContext, float | None]:
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """An update that has begun.
+
+    Args:
+        differences: Numbers of facts and entities that are new or gone, as ``Change`` calls them.
+        validation_mrr: MRR by vectors of today's validation facts before the first step.
+    """
+
+    differences: dict[str, int]
+    validation_mrr: float | None
+
+
+def begin_update(context: TargetContext, start: TrainedModel) -> tuple[TargetContext, Begun]:
     """Start a student from an earlier one.
 
-    Where no fact is new or gone, the earlier student's state is kept unless validation favours a
-    later one. Else it is not, since validation facts may not ask for what is new.
+    Where few facts are new or gone, only entities with such facts are trained, by all facts about
+    them. Where none is, the earlier student's state is kept unless validation favours a later one.
+    Else it is not, since validation facts may not ask for what is new.
 
     Args:
         context: The student's context; its model takes the rows of the earlier one.
         start: The earlier student.
 
     Returns:
-        The context, and the MRR by vectors of today's validation facts before the first step.
+        The context, and what it begins with.
     """
     take_rows(context.task.model, start, context.graph)
     validate = context.task.validation()
     before = None if validate is None else validate()
-    differences = _differences(context.graph, start.graph, context.target.name)
-    task = replace(context.task, start_mrr=None if any(differences.values()) else before)
+    added, removed = _changed_facts(context.graph, start.graph)
+    differences = _differences(added, removed, context, start)
+    is_same = not any(differences.values())
+    task = replace(context.task, start_mrr=before if is_same else None)
     changed = sum(count for name, count in differences.items() if not name.startswith("entities"))
     kept = changed <= MAX_CHANGED * len(start.graph.triples) and _same_rules(context, start)
-    return replace(context, task=task, keeps_rules=kept), before
+    if kept and not is_same:
+        task = _near_task(task, added, removed)
+    return replace(context, task=task, keeps_rules=kept), Begun(differences, before)
 
 
 def _same_rules(context: TargetContext, start: TrainedModel) -> bool:
@@ -179,33 +203,39 @@ def _same_rules(context: TargetContext, start: TrainedModel) -> bool:
     return same and start.evidence is not None and start.settings.rules == context.settings.rules
 
 
-def with_changes(model: TrainedModel, start: TrainedModel, before: float | None) -> TrainedModel:
+def with_changes(model: TrainedModel, start: TrainedModel, begun: Begun) -> TrainedModel:
     """Return an updated student with a ``Change`` among its metrics.
 
     Args:
         model: The updated student.
         start: The earlier one.
-        before: The MRR by vectors of today's validation facts before the first step.
+        begun: What it began with.
     """
-    median, most = _moved(model, start)
     change = Change(
-        **_differences(model.graph, start.graph, model.target or ""),
-        validation_mrr_before=before,
+        **begun.differences,
+        validation_mrr_before=begun.validation_mrr,
         validation_mrr=model.metrics["validation_mrr"],
-        moved=median,
-        moved_most=most,
+        **_moved(model, start),
     )
     return replace(model, metrics={**model.metrics, UPDATE_METRIC: asdict(change)})
 
 
-def _differences(now: JointGraph, then: JointGraph, target: str) -> dict[str, int]:
-    """Count facts and entities that are new or gone, as ``Change`` calls them."""
+def _changed_facts(now: JointGraph, then: JointGraph) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the facts that are new, and those that are gone, by source and name."""
     facts, earlier = _facts(now), _facts(then)
-    names, known = (set(x.parts[target].entities.names) for x in (now, then))
-    own = pl.col("source") == target
     added, removed = (
         a.join(b, on=a.columns, how="anti") for a, b in ((facts, earlier), (earlier, facts))
     )
+    return added, removed
+
+
+def _differences(
+    added: pl.DataFrame, removed: pl.DataFrame, context: TargetContext, start: TrainedModel
+) -> dict[str, int]:
+    """Count facts and entities that are new or gone, as ``Change`` calls them."""
+    target = context.target.name
+    names, known = (set(x.parts[target].entities.names) for x in (context.graph, start.graph))
+    own = pl.col("source") == target
     return {
         "facts_added": len(added.filter(own)),
         "facts_removed": len(removed.filter(own)),
@@ -214,6 +244,22 @@ def _differences(now: JointGraph, then: JointGraph, target: str) -> dict[str, in
         "entities_added": len(names - known),
         "entities_removed": len(known - names),
     }
+
+
+def _near_task(task: EmbeddingTask, added: pl.DataFrame, removed: pl.DataFrame) -> EmbeddingTask:
+    """Return the task of the entities with a fact that is new or gone, in as many passes."""
+    near = np.zeros(task.graph.n_entities + 1, dtype=np.bool_)  # The last is for unknown names.
+    for (source,), facts in pl.concat([added, removed]).group_by("source"):
+        if (part := task.graph.parts.get(str(source))) is not None:
+            for end in ("head", "tail"):
+                near[part.entity_rows_of(facts[end])] = True
+    training, n_facts = task.settings.training, len(task.graph.triples)
+    if task.weights is not None:
+        n_facts = int(np.count_nonzero(task.weights))
+    n_steps = -(-2 * n_facts // training.batch_size)
+    passes = {"epochs": training.epochs_of(n_steps), "min_steps": 0}
+    settings = task.settings.model_copy(update={"training": training.model_copy(update=passes)})
+    return replace(task, near=near[: task.n_entities], settings=settings)
 
 
 def _facts(graph: JointGraph) -> pl.DataFrame:
@@ -232,15 +278,19 @@ def _facts(graph: JointGraph) -> pl.DataFrame:
     return pl.concat(frames).unique()
 
 
-def _moved(model: TrainedModel, start: TrainedModel) -> tuple[float, float]:
-    """Return ``moved`` and ``moved_most`` of ``Change``."""
+def _moved(model: TrainedModel, start: TrainedModel) -> dict[str, Any]:
+    """Return what ``Change`` says of vectors that have moved."""
     part, earlier = (x.graph.parts[model.target or ""] for x in (model, start))
     places = earlier.entity_rows_of(part.entities.names)
     common = places >= 0
-    if not common.any():
-        return 0.0, 0.0
     now = model.kge.vectors(torch.from_numpy(part.entity_rows[common]))
     then = start.kge.vectors(torch.from_numpy(places[common]))
     share = (now - then).norm(dim=1) / then.norm(dim=1).clamp(min=1e-12)
-    median, most = np.quantile(share.numpy(), [0.5, 0.95]).tolist()
-    return median, most
+    shares = share.numpy()[share.numpy() > 0]
+    median, most = np.quantile(shares, [0.5, 0.95]).tolist() if len(shares) else (0.0, 0.0)
+    return {
+        "entities_moved": len(shares),
+        "entities_known": int(common.sum()),
+        "moved": median,
+        "moved_most": most,
+    }

@@ -39,7 +39,10 @@ class PseudoFacts:
 
     def without(self, facts: Triples) -> PseudoFacts:
         """Return the pseudo-facts that are none of some facts, ``(k, 3)``."""
-        kept = ~KnownFacts(facts).contains(self.triples)
+        return self.select(~KnownFacts(facts).contains(self.triples))
+
+    def select(self, kept: NDArray[np.bool_]) -> PseudoFacts:
+        """Return the pseudo-facts of a mask."""
         return PseudoFacts(self.triples[kept], self.probabilities[kept])
 
     def sample(self, draw: np.random.Generator) -> Triples:

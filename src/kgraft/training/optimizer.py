@@ -72,6 +72,12 @@ class RowOptimizer(ABC):
         self._update(rows, taken_UD, gradient_UD)
         _scatter(list(self.tables.values()), rows, taken_UD)
 
+    def hold(self, *rows: Tensor) -> None:
+        """Leave masked rows of each table as they are, in all steps to come."""
+        state = self.state()
+        for name, held in zip(self.tables, rows, strict=True):
+            state[f"squares.{name}"][held] = torch.inf
+
     @abstractmethod
     def state(self) -> Mapping[str, Tensor]:
         """Return its state by name, sharing memory with the optimizer."""

@@ -40,6 +40,8 @@ class TripleSampler:
             first weight; further facts of a path and pseudo-facts weigh 1.
         pseudo_facts: Facts that rules infer.
         known_false: Facts known to be false, ``(k, 3)``, none of which is among ``triples``.
+        near: Mask of entities, ``(n_entities,)``: facts about none of them, of either kind, give no
+            queries, but are known as answers. By default all give some.
         path_length: Facts in a path.
         batch_size: Queries per batch.
         negatives: Entities sampled per batch.
@@ -57,6 +59,7 @@ class TripleSampler:
         weights: NDArray[np.floating] | None = None,
         pseudo_facts: PseudoFacts | None = None,
         known_false: Triples | None = None,
+        near: NDArray[np.bool_] | None = None,
         path_length: int = 1,
         batch_size: int,
         negatives: int,
@@ -82,9 +85,24 @@ class TripleSampler:
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        corrections = self._corrections(logq_correction)
         answers = AnswerIndex.of(self.facts, n_entities, n_relations)
+        if near is not None:
+            self._keep(near)
+        corrections = self._corrections(logq_correction)
         self.collator = BatchCollator(answers, *corrections)
+
+    def _keep(self, near: NDArray[np.bool_]) -> None:
+        """Keep the facts about entities of a mask alone."""
+
+        def is_near(facts: Triples) -> NDArray[np.bool_]:
+            return np.asarray(near[facts[:, 0]] | near[facts[:, 2]])
+
+        kept = is_near(self.facts)
+        self.facts, self._sources = self.facts[kept], self._sources[kept]
+        self._weights = self._weights[kept]
+        self._known_false = self._known_false[is_near(self._known_false)]
+        if (pseudo := self._pseudo_facts) is not None:
+            self._pseudo_facts = pseudo.select(is_near(pseudo.triples))
 
     def _corrections(self, exponent: float) -> tuple[Tensor, Tensor | None]:
         """Return two corrections of each entity's scores, ``(n_entities,)``.

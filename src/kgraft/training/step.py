@@ -94,6 +94,11 @@ class Trainer:
         if self._auxiliary is not None:
             self._loss_weights |= self._auxiliary.weights(progress)
 
+    def hold(self, entities: Tensor, relations: Tensor) -> None:
+        """Leave masked rows of entities and relations as they are."""
+        device = self.model.device
+        self._rows.hold(entities.to(device), relations.to(device))
+
     def step(self, batch: Batch) -> StepResult:
         """Take one training step on a batch that is on the model's device.
 
