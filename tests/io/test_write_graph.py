@@ -161,7 +161,9 @@ def test_tsv_gives_back_any_names(
 ) -> None:
     graph = graph_of(names, relations, triples, n_test)
     with TemporaryDirectory() as directory:
-        assert by_name(read_graph(write_graph(graph, Path(directory)))) == by_name(graph)
+        # A relation may have the name of sameness by chance.
+        source = write_graph(graph, Path(directory)).model_copy(update={"identities": "facts"})
+        assert by_name(read_graph(source)) == by_name(graph)
 
 
 @settings(max_examples=50, deadline=None)

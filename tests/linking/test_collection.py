@@ -173,7 +173,7 @@ def test_unknown_entities_are_skipped_when_the_file_says_so(write) -> None:
 
 def test_a_target_without_links_trains_alone_with_a_warning(write) -> None:
     text = SHOP[: SHOP.index("[[links]]")]
-    says = r"shop\.toml, line 3: the target 'mine' has no links\. Give links"
+    says = r"shop\.toml, line 3: the target 'mine' has no links\. kgraft graft finds some"
     with pytest.warns(KgraftWarning, match=says):
         shop = read(write, text)
     assert shop.links == ()
