@@ -38,17 +38,17 @@ from kgraft_experiments.benchmark.runner import machine
 HERE = Path(__file__).parent
 
 STOPS = {
-    "kill": {
-        "train": 12, "pretrain": 12, "workers": 1, "retrain": 5, "update": 4, "graft": 1,
-        "retrain-many": 1, "benchmark": 1, "align": 4, "audit": 3, "synth": 4, "init": 5,
-        "prepare": 4, "export": 5, "report": 3, "complete": 2, "check": 2, "predict": 4,
-        "questions": 1, "fetch": 4, "import": 5, "texts": 2, "decisions": 1,
-    },
     "inside": {
-        "train": 3, "pretrain": 3, "workers": 1, "retrain": 1, "update": 1, "graft": 1,
-        "retrain-many": 1, "benchmark": 1, "align": 2, "audit": 1, "synth": 2, "init": 2,
-        "prepare": 2, "export": 2, "report": 1, "complete": 1, "check": 1, "predict": 1,
+        "train": 3, "pretrain": 2, "retrain": 1, "update": 1, "align": 2, "audit": 1, "synth": 2,
+        "init": 2, "prepare": 1, "export": 2, "report": 1, "complete": 1, "check": 1, "predict": 1,
         "questions": 1, "fetch": 2, "import": 2, "texts": 1, "decisions": 1,
+        "workers": 1, "retrain-many": 1, "graft": 1, "benchmark": 1,
+    },
+    "kill": {
+        "train": 6, "pretrain": 6, "retrain": 2, "update": 2, "align": 6, "audit": 4, "synth": 7,
+        "init": 8, "prepare": 3, "export": 5, "report": 2, "complete": 1, "check": 1, "predict": 4,
+        "questions": 1, "fetch": 5, "import": 7, "texts": 4, "decisions": 1,
+        "workers": 1, "retrain-many": 1, "graft": 1, "benchmark": 1,
     },
     "end": {"train": 4, "pretrain": 4, "retrain": 4, "benchmark": 1, "align": 4, "audit": 2},
     "full": {"train": 4, "pretrain": 4, "retrain": 4, "align": 4, "audit": 2},
@@ -59,6 +59,9 @@ STOPS = {
 
 KILLS = ("kill", "inside")
 """Ways whose numbers ``--kills`` multiplies."""
+
+LONG = ("workers", "retrain-many", "graft", "benchmark")
+"""Commands of several processes or trainings, whose numbers it multiplies by a fifth of that."""
 
 CASES = 100_000
 """Random cases of each part of ``brute_force.py``."""
@@ -136,7 +139,7 @@ def commands(inputs: int, kills: int = 1, soak: int = 120) -> dict[str, list[str
         f"{how} {command}": ["benchmarks/kills.py", command, how, "--times", str(times)]
         for how, by_command in STOPS.items()
         for command, one in by_command.items()
-        if (times := one * kills if how in KILLS else one)
+        if (times := _times(how, command, one, kills))
     }
     replaced = ["--replacements", str(max(1, soak // 180))]
     found["soak"] = ["benchmarks/soak.py", "--seconds", str(soak), *replaced]
@@ -153,6 +156,13 @@ def commands(inputs: int, kills: int = 1, soak: int = 120) -> dict[str, list[str
     for name, arguments in TESTS.items():
         found[f"test {name}"] = ["-m", "pytest", "-q", *arguments]
     return found
+
+
+def _times(how: str, command: str, one: int, kills: int) -> int:
+    """Return how often a command is stopped."""
+    if how not in KILLS:
+        return one
+    return one * (max(1, kills // 5) if command in LONG else kills)
 
 
 def check(name: str, command: Sequence[str]) -> dict[str, Any]:
