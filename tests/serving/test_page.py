@@ -148,7 +148,7 @@ def test_a_stated_fact_is_explained_in_two_colours(page: Page, url: str, fact: F
 
 def test_what_is_wrong_is_told_and_can_be_tried_again(page: Page, url: str, fact: Fact) -> None:
     page.goto(f"{url}/#/entity/nobody")
-    playwright.expect(page.get_by_role("alert")).to_contain_text("no entity is called 'nobody'")
+    playwright.expect(page.get_by_role("alert")).to_contain_text("No entity is called 'nobody'")
     page.route("**/v1/entity?*", lambda route: route.abort())
     page.goto(f"{url}/#/entity/{fact[0]}")
     playwright.expect(page.get_by_role("alert")).to_contain_text("The server does not answer")

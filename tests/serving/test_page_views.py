@@ -259,3 +259,19 @@ def test_axe_finds_no_fault(browser: Any, url: str, fact: Fact, scheme: str, wid
         found += faults(page)
     context.close()
     assert found == []
+
+
+def test_what_has_no_label_is_shown_by_the_end_of_its_name(page: Page, url: str) -> None:
+    page.goto(url)
+    names = {
+        "http://a.example/vocab#Company": "Company",
+        "https://a.example/id/S%C3%A3o_Paulo/": "São_Paulo",
+        "_:file.ttl#[12]": "_:[12]",
+        "mine:3": "mine:3",
+        "see http://a.example/x": "see http://a.example/x",
+        "http://a.example/%": "%",
+    }
+    shown = page.evaluate(
+        "async names => names.map((await import('/page/common.js')).brief)", [*names]
+    )
+    assert shown == [*names.values()]

@@ -136,6 +136,13 @@ def test_decisions_go_into_a_file_that_retraining_reads(
 
     facts = talk(session, decisions=DecisionFile(path))
     assert [x["decision"] for x in facts] == ["accept", "refuse"]
+
+    async def left(client: httpx.AsyncClient) -> Any:
+        return await whole(client, k=2), await whole(client, k=2, undecided=True)
+
+    every, undecided = talk(left, decisions=DecisionFile(path))
+    assert undecided["n_facts"] == every["n_facts"] - 2
+    assert [x["decision"] for x in undecided["facts"]] == [None, None]
     graph, counts = decide(generated.target_graph, read_decisions(path), path)
     assert (counts.accepted, counts.refused) == (1, 1)
     accepted = facts[0]

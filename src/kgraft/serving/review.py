@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from kgraft.errors import KgraftError
 from kgraft.io.decision_file import Decision, DecisionFile, Fact
+from kgraft.io.named_facts import ROLES
 from kgraft.serving.missing_facts import Basis
 from kgraft.serving.served_model import ServedModel
 
@@ -89,15 +91,25 @@ class Review:
         self._file = file
 
     def proposals(
-        self, model: ServedModel, relation: str | None, basis: Basis | None, offset: int, k: int
+        self,
+        model: ServedModel,
+        relation: str | None,
+        basis: Basis | None,
+        offset: int,
+        k: int,
+        *,
+        undecided: bool = False,
     ) -> Proposals:
-        """Return so many missing facts from a place on.
+        """Return so many missing facts from a place on, of all or of those without a decision.
 
         Raises:
             KgraftError: As ``MissingFacts.find``, or if the file of decisions cannot be read.
         """
         found = model.missing.find(relation, basis)
-        decided = self._decided()
+        decided, proposed = self._decided(), found.facts
+        if undecided and decided:
+            known = pl.DataFrame([*decided], schema=dict.fromkeys(ROLES, pl.String), orient="row")
+            proposed = proposed.join(known, on=ROLES, how="anti", maintain_order="left")
         facts = [
             ProposedFact(
                 x["head"],
@@ -113,9 +125,9 @@ class Review:
                 tuple(source for source in x["stated_by"].split(",") if source),
                 decided.get((x["head"], x["relation"], x["tail"])),
             )
-            for x in found.facts.slice(offset, k).iter_rows(named=True)
+            for x in proposed.slice(offset, k).iter_rows(named=True)
         ]
-        return Proposals(facts, len(found.facts), found.asked, found.queries)
+        return Proposals(facts, len(proposed), found.asked, found.queries)
 
     def all(self) -> Decisions:
         """Return the decisions that are kept.

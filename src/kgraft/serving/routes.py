@@ -134,12 +134,16 @@ async def missing(
         Basis | None,
         Query(description="Only facts that other sources state, or only inferred ones."),
     ] = None,
+    undecided: Annotated[bool, Query(description="Only facts without a decision.")] = False,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Facts to skip.")] = 0,
     k: K = 10,
 ) -> Response:
     """Return the most probable facts that the graph lacks, as far as they have been found."""
     review = _review(request)
-    return await _call(request, lambda model: review.proposals(model, relation, basis, offset, k))
+    return await _call(
+        request,
+        lambda model: review.proposals(model, relation, basis, offset, k, undecided=undecided),
+    )
 
 
 @v1.get("/decisions", response_model=Decisions)

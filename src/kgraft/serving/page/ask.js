@@ -4,6 +4,7 @@ import { drawAnswer } from "./answer_drawing.js";
 import { card, chips, element, entityAddress, factAddress, modelInfo, percent, request } from "./common.js";
 
 const LIMIT = 20; // answers shown
+const LOOKED_AT = 5; // neighbours of the example entity that are asked for facts of theirs
 
 /** Return the address of a query's view. */
 export const queryAddress = (query) => `/#/ask/${encodeURIComponent(query)}`;
@@ -15,7 +16,7 @@ export async function showAsk(query = "") {
   const title = element("div", { class: "title" },
     element("h1", {}, "Ask for a pattern of facts"),
     element("p", { class: "soft" }, "In SPARQL, or in words with the name of an entity. Facts that are not stated take part with their probability."));
-  return [element("article", { class: "column" }, title, questionCard(query, info), found && answersCard(found, info)), "Ask"];
+  return [element("article", { class: "column" }, title, await questionCard(query, info), found && answersCard(found, info)), "Ask"];
 }
 
 /** Request the answers; what is wrong with the query is a part of the view. */
@@ -28,7 +29,7 @@ async function answersTo(query) {
   }
 }
 
-function questionCard(query, info) {
+async function questionCard(query, info) {
   const field = element("textarea", { id: "query", rows: "4", spellcheck: "false", autocapitalize: "off" }, query);
   const form = element("form", { class: "query" },
     element("label", { for: "query", class: "unseen" }, "Query in SPARQL or words"), field, element("button", { type: "submit" }, "Ask"));
@@ -36,22 +37,42 @@ function questionCard(query, info) {
     event.preventDefault();
     if (field.value.trim()) location.assign(queryAddress(field.value.trim()));
   });
-  const examples = examplesFor(info).map((x) => element("a", { href: queryAddress(x) }, x));
-  return card("Query", null, form, query || !examples.length ? null : element("div", { class: "examples queries" }, examples));
+  const examples = query ? [] : (await examplesFor(info)).map((x) => element("a", { href: queryAddress(x) }, x));
+  return card("Query", null, form, examples.length ? element("div", { class: "examples queries" }, examples) : null);
 }
 
-/** Return queries with names of the model, by which the notation can be learned. */
-function examplesFor({ examples, relations }) {
-  if (!examples.length || !relations.length) return [];
-  const entity = term(examples[0].name);
-  const [one, other] = [relations[0], relations.at(1) ?? relations[0]].map((x) => term(x.name));
-  return [
-    `${inWords(relations[0].name)} of ${examples[0].label}?`,
-    `SELECT ?x WHERE { ${entity} ${one}/${other} ?x }`,
-    `SELECT ?x ?y WHERE { ?x ${one} ${entity} . ?x ${other} ?y }`,
-    `SELECT ?x WHERE { ${entity} ${one} ?x FILTER NOT EXISTS { ?x ${other} ?y } }`,
-  ];
+/** Return queries with facts of the model, by which the notation can be learned. */
+async function examplesFor({ examples }) {
+  if (!examples.length) return [];
+  const [{ name, label }] = examples;
+  const own = await factsOf(name);
+  if (!own.length) return [];
+  const questions = [`${inWords(own[0].relation.name)} of ${label}?`];
+  for (const { relation, tail } of own.slice(0, LOOKED_AT)) {
+    const further = (await factsOf(tail.name)).find((x) => x.tail.name !== name);
+    if (!further || /[/#]type$/.test(further.relation.name)) continue;
+    questions.push(`SELECT ?x WHERE { ${term(name)} ${along(relation)}/${along(further.relation)} ?x }`);
+    break;
+  }
+  const [one, other] = own;
+  if (!other) return questions;
+  const first = `?x ${along(one.relation)} ${term(one.tail.name)}`;
+  return [...questions,
+    `SELECT ?x ?y WHERE { ${first} ; ${along(other.relation)} ?y }`,
+    `SELECT ?x WHERE { ${first} FILTER NOT EXISTS { ?x ${along(other.relation)} ${term(other.tail.name)} } }`];
 }
+
+/** Return a fact that an entity is the head of for each relation, none along a kind of thing if there are others. */
+async function factsOf(name) {
+  const { facts } = await request("entity", { name });
+  const named = facts.filter((x) => x.head.name === name && !x.tail.name.startsWith("_:"));
+  const found = [...new Map(named.map((x) => [x.relation.name, x])).values()];
+  const telling = found.filter((x) => !/[/#](type|subClassOf)$/.test(x.relation.name));
+  return telling.length ? telling : found;
+}
+
+/** Return a relation in SPARQL's notation, by the end of its name where that is enough. */
+const along = ({ name, label }) => (/^[A-Za-z][\w-]*$/.test(label) ? `:${label}` : term(name));
 
 /** Return the words of a relation's name. */
 const inWords = (name) => (name.split(/[/#]/).pop().match(/[A-Z]?[^\W_A-Z]+|[A-Z]+/g) ?? [name]).join(" ").toLowerCase();

@@ -59,9 +59,22 @@ export async function requestText(path, parameters = {}, { text, signal } = {}) 
 export async function request(path, parameters, { body, signal } = {}) {
   const { status, text } = await requestText(path, parameters, { text: body && JSON.stringify(body), signal });
   let content;
-  try { content = JSON.parse(text); } catch { content = { detail: "The server's answer is not JSON." }; }
+  try { content = JSON.parse(text, readable); } catch { content = { detail: "The server's answer is not JSON." }; }
   if (status >= 400) throw new ApiError(status, content.detail);
   return content;
+}
+
+/** Return labels, of what has none too, as people read them. */
+const readable = (key, value) => (key === "label" && typeof value === "string" ? brief(value)
+  : key !== "labels" || !value ? value : Array.isArray(value) ? value.map(brief)
+    : Object.fromEntries(Object.entries(value).map(([name, label]) => [name, brief(label)])));
+
+/** Return the end of an IRI or of a blank node's name, and any other label as it is. */
+export function brief(label) {
+  if (!/^([a-z][a-z0-9+.-]*:\/\/|_:)\S+$/i.test(label)) return label;
+  const end = label.replace(/[/#]+$/, "").split(/[/#]/).pop();
+  if (label.startsWith("_:")) return `_:${end.replace(/^_:/, "")}`;
+  try { return decodeURIComponent(end); } catch { return end; }
 }
 
 let info;
@@ -83,9 +96,9 @@ export const bar = (share) => element("span", { class: "bar", "aria-hidden": "tr
 
 /** Write a probability in percent. */
 export function percent(share) {
-  if (share >= 0.9995) return "> 99.9 %";
-  if (share < 0.001) return "< 0.1 %";
-  return `${(100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0)} %`;
+  if (share >= 0.9995) return ">\u00a099.9\u00a0%";
+  if (share < 0.001) return "<\u00a00.1\u00a0%";
+  return `${(100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0)}\u00a0%`;
 }
 
 export const shortened = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);

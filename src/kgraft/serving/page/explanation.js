@@ -1,6 +1,6 @@
 // The view of a fact: its probability, a drawing of the evidence, and the evidence in words.
 
-import { card, chips, element, entityAddress, grouped, modelInfo, percent, request } from "./common.js";
+import { brief, card, chips, element, entityAddress, grouped, modelInfo, percent, request } from "./common.js";
 import { decisionButtons, decisionsKept } from "./review.js";
 import { draw } from "./explanation_drawing.js";
 
@@ -47,7 +47,7 @@ function predictionCard(found, info, { file, decisions }) {
     found.contradicts ? element("p", { class: "small" }, "It is contradicted: ", found.contradicts, ".") : null,
     stated.includes(info.source) ? null : decision(found, file, decisions),
     left && element("p", { class: "small" }, left.support === "statement" ? "If it were not " : "Without the fact ",
-      element("em", {}, left.text), `, it would have ${value} and rank ${grouped(left.rank)}.`));
+      element("em", {}, left.text), `: it would have ${value} and rank ${grouped(left.rank)}.`));
 }
 
 /** Return the buttons that decide about the fact. */
@@ -57,7 +57,7 @@ function decision(found, file, decisions) {
 }
 
 function evidenceCards({ rules, paths, similar, supports }, info) {
-  const line = (fact) => element("span", { class: "small" }, `${fact.head} · ${fact.relation} · ${fact.tail} `, chips(fact.stated_by, info.source));
+  const line = (fact) => element("span", { class: "small" }, `${brief(fact.head)} · ${fact.relation} · ${brief(fact.tail)} `, chips(fact.stated_by, info.source));
   const note = (name, value) => element("span", { class: "soft small" }, `${name} ${value.toFixed(2)}`);
   const list = (title, lead, items) => (items.length ? card(title, lead, element("ul", { class: "reasons" }, items)) : null);
   return [

@@ -3,6 +3,7 @@
 
 import { element, entityAddress, request, shortened } from "./common.js";
 
+const BOLD = 600; // weight of the labels of a fact's ends
 const TEXT = 13; // size of a label
 const PADDING = 18; // around a label, both sides together
 const GAP = 12; // least distance of two boxes
@@ -97,7 +98,7 @@ function addFacts(graph, facts, { ends, target }, wide) {
   for (const { names: [head, relation, tail], labels, kind, stated_by } of facts) {
     for (const [name, label] of [[head, labels[0]], [tail, labels[2]]]) {
       if (graph.getElementById(name).nonempty()) continue;
-      const box = boxed(label, wide ? 24 : 13);
+      const box = boxed(label, wide ? 24 : 13, ends.includes(name) ? BOLD : 400);
       graph.add({ group: "nodes", classes: ends.includes(name) ? "entity end" : "entity", data: { id: name, whole: label, ...box } });
     }
     const id = `${head}\n${relation}\n${tail}`;
@@ -131,14 +132,14 @@ async function moreFacts(name, { facts, target }) {
 const pen = document.createElement("canvas").getContext("2d");
 
 /** Return a label, broken into lines, and the size of its box. */
-function boxed(text, letters) {
+function boxed(text, letters, weight = 400) {
   const lines = [];
-  for (const word of shortened(text, LONGEST).split(/(?<=[\s_])|(?=[A-Z][a-z]{2,})/)) {
+  for (const word of shortened(text, LONGEST).split(/(?<=\s|[^_]_)|(?=[A-Z][a-z]{2,})/)) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + word.length <= letters) lines[lines.length - 1] += word;
     else for (let from = 0; from < word.length; from += letters) lines.push(word.slice(from, from + letters));
   }
-  pen.font = `${TEXT}px ${getComputedStyle(document.body).fontFamily}`;
+  pen.font = `${weight} ${TEXT}px ${getComputedStyle(document.body).fontFamily}`;
   const width = Math.max(26, ...lines.map((line) => pen.measureText(line.trim()).width)) + PADDING;
   return { label: lines.map((line) => line.trim()).join("\n"), width: Math.ceil(width), height: lines.length * TEXT * 1.3 + 10 };
 }
@@ -193,7 +194,7 @@ function styleOf(canvas) {
       "text-wrap": "wrap", "text-valign": "center", "text-halign": "center", "font-size": TEXT, "font-family": computed.fontFamily,
       "line-height": 1.25, color: colour("ink"), "background-color": colour("card"), "border-width": 1.5, "border-color": colour("line") } },
     { selector: "node.entity", style: { "border-color": colour("soft") } },
-    { selector: "node.end", style: { "background-color": colour("target-tint"), "border-color": colour("target"), "font-weight": 600 } },
+    { selector: "node.end", style: { "background-color": colour("target-tint"), "border-color": colour("target"), "font-weight": BOLD } },
     { selector: "node.fact", style: { "border-width": 0, color: colour("soft") } },
     { selector: "node:selected", style: { "border-width": 3, "border-color": colour("focus") } },
     { selector: "edge", style: { width: 2, "curve-style": "straight" } },

@@ -60,9 +60,12 @@ async function showStart() {
       relations.length > RELATIONS ? element("p", { class: "small" }, element("a", { href: "/#/relations" }, `All ${grouped(relations.length)} relations`)) : null))];
 }
 
+/** Return a sentence with a capital. */
+const sentence = (text) => text && text[0].toUpperCase() + text.slice(1);
+
 function errorView(error) {
   const titles = { 0: "No answer", 401: "Token needed", 404: "Not found", 503: "Busy" };
-  const parts = [element("h1", {}, titles[error.status] ?? "Error"), element("p", {}, error.message ?? "Something failed on this page; the browser's console has more.")];
+  const parts = [element("h1", {}, titles[error.status] ?? "Error"), element("p", {}, sentence(error.message) ?? "Something failed on this page; the browser's console has more.")];
   if (error.status === 401) {
     const field = element("input", { id: "token", type: "password", autocomplete: "off" });
     const form = element("form", { class: "token" },
@@ -71,7 +74,7 @@ function errorView(error) {
     parts.push(form);
   } else {
     parts.push(element("div", { class: "examples" }, element("button", { onclick: route }, "Try again"), element("a", { href: "/#/" }, "Start page")));
-    if (error.status === 404) parts.push(element("p", { class: "soft small" }, "Names can be searched for above: the beginning of a word is enough."));
+    if (error.status === 404) parts.push(element("p", { class: "soft small" }, "For the search above, the beginning of a word is enough."));
   }
   return element("div", { class: "notice", role: "alert" }, parts);
 }

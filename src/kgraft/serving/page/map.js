@@ -1,6 +1,6 @@
 // The map of all entities, and the card of the entities that are similar to one.
 
-import { card, element, entityAddress, grouped, percent } from "./common.js";
+import { brief, card, element, entityAddress, grouped, percent } from "./common.js";
 import { mapOfAll, scatter } from "./scatter.js";
 
 const EXAMPLES = 5; // entities named for each group
@@ -34,10 +34,10 @@ export async function showMap() {
 function groupTable(names, of, map) {
   const members = names.map(() => []);
   of.forEach((group, at) => members[group].push(at));
-  return element("div", { class: "wide" }, element("table", { class: "plain" },
+  return element("div", { class: "wide" }, element("table", { class: "plain groups" },
     element("thead", {}, element("tr", {}, ["group", "entities", "for example"].map((x) => element("th", { scope: "col" }, x)))),
     element("tbody", {}, names.map((name, group) => element("tr", {},
-      element("th", { scope: "row" }, element("i", { class: `swatch g${group}` }), name),
+      element("th", { scope: "row" }, element("i", { class: `swatch g${group}` }), element("span", { title: name }, brief(name))),
       element("td", {}, grouped(members[group].length)),
       element("td", {}, members[group].slice(0, EXAMPLES).flatMap((at, place) =>
         [place ? ", " : "", element("a", { href: entityAddress(map.names[at]) }, map.labels[at])])))))));

@@ -6,7 +6,7 @@ const AT_ONCE = 25; // facts shown at first, and added by a click
 const PAGE = 100; // facts of one request
 const PAUSE = 700; // milliseconds between two looks at what has been found
 
-const BASES = [["", "all"], ["stated", "stated by other sources"], ["inferred", "inferred"]];
+const BASES = [["", "all"], ["stated", "stated by other sources"], ["inferred", "inferred"], ["undecided", "without a decision"]];
 
 let kept;
 /** Return what the server keeps of decisions, requested once. */
@@ -31,7 +31,7 @@ export async function missingList({ info, relation }) {
   let wanted = AT_ONCE, run = 0;
   /** Show what has been found so far, and return true when all has been looked for. */
   const load = async (own) => {
-    const parameters = { ...(relation && { relation }), ...(choice.value && { basis: choice.value }) };
+    const parameters = { ...(relation && { relation }), ...(choice.value === "undecided" ? { undecided: true } : choice.value && { basis: choice.value }) };
     const pages = [];
     for (let offset = 0; offset < wanted; offset += PAGE) {
       pages.push(await request("missing", { ...parameters, offset, k: Math.min(PAGE, wanted - offset) }));
@@ -68,7 +68,7 @@ export async function missingList({ info, relation }) {
 
 /** Return a sentence on where decisions go. */
 const howToKeep = (file) => element("p", { class: "small soft" }, ...(file
-  ? ["What you accept and refuse goes into ", element("code", {}, file), " at once; ", element("code", {}, `kgraft retrain … --decisions ${file}`), " learns from it."]
+  ? ["What you accept and refuse goes into ", element("code", {}, file), " at once. The next training learns from it by ", element("code", {}, `--decisions ${file}`), ", and ", element("code", {}, `kgraft complete … --accepted ${file}`), " writes what you accepted."]
   : ["To accept and refuse here, start the server with a file for that: ", element("code", {}, "kgraft serve MODEL --decisions decisions.csv"), "."]));
 
 function factRow(fact, { info, file, relation }) {
