@@ -96,6 +96,11 @@ def test_accepted_facts_are_written_as_rdf(student: Path, tmp_path: Path) -> Non
     facts = [line for line in out.read_text().splitlines() if not line.startswith("#")]
     relation = "<http://my.example/r1>"
     assert facts == [f"<mine:3> {relation} <mine:5> .", f"<mine:2> {relation} <mine:4> ."]
+    for ending in ("ttl", "tsv", "parquet", "csv"):
+        told = run("complete", student, *asked, "-o", tmp_path / f"accepted.{ending}")
+        assert told.exit_code == 0, told.output
+    turtle = (tmp_path / "accepted.ttl").read_text()
+    assert f"<mine:3> {relation} <mine:5> .\n<mine:2> {relation} <mine:4> .\n" in turtle
     first.write_text(head + "perhaps,mine:3,r1,mine:5,0.9\n")
     failed = run("complete", student, *asked, "-o", out)
     assert "line 2: 'perhaps' is no decision" in failed.stderr

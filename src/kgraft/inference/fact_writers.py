@@ -123,11 +123,9 @@ def _turtle_begin(columns: Sequence[str], form: FactForm) -> str:
 def _turtle(frame: pl.DataFrame, form: FactForm) -> str:
     properties = [name for name in frame.columns if name not in ROLES]
     lines = []
-    for fact, values in zip(
-        _facts(frame, form), frame.select(properties).iter_rows(named=True), strict=True
-    ):
+    for fact, values in zip(_facts(frame, form), frame.iter_rows(named=True), strict=True):
         annotated = " ; ".join(
-            f"k:{name} {x}" for name, y in values.items() if (x := _term(name, y))
+            f"k:{name} {x}" for name in properties if (x := _term(name, values[name]))
         )
         line = " ".join(fact)
         if form.annotation == "rdf12":
