@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -49,6 +50,9 @@ TIMING = (
 
 REFUSALS = ("there is something here already", "the file exists", "there is a model already")
 """Parts of what commands say that find a whole result."""
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{32}\..+")
+"""Names of files that are being written; after a kill the next run removes them."""
 
 GOOD = (0, 128 + signal.SIGTERM)
 """Statuses of commands that have ended well; a server is ended by SIGTERM."""
@@ -303,7 +307,9 @@ class Place:
         if {name: now.get(name) for name in self.expected} != self.expected:
             found.append("it ends in another result")
         as_ever = {x.name for x in (self.root / "expected").iterdir()} | {self.out.name}
-        if left := [x.name for x in self.out.parent.iterdir() if x.name not in as_ever]:
+        left = [x.name for x in self.out.parent.iterdir() if x.name not in as_ever]
+        left += [x.name for x in self.out.rglob("*") if TEMPORARY.fullmatch(x.name)]
+        if left:
             found.append(f"left behind: {left}")
         return found
 
@@ -334,4 +340,5 @@ def result(out: Path) -> dict[str, bytes]:
     if out.is_file():
         return {out.name: out.read_bytes()}
     paths = (x for x in sorted(out.rglob("*")) if x.is_file() and x.name not in TIMING)
+    paths = (x for x in paths if not TEMPORARY.fullmatch(x.name))
     return {x.relative_to(out).as_posix(): x.read_bytes() for x in paths if "jobs" not in x.parts}
