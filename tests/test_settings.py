@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kgraft.alignment.settings import AlignSettings
+from kgraft.cli.console import chosen_settings
 from kgraft.errors import SettingsError
 from kgraft.settings import (
     BASIC,
@@ -336,3 +337,11 @@ def test_a_part_that_is_no_table_is_named(part: str, tmp_path: Path) -> None:
     file.write_text(part)
     with pytest.raises(SettingsError, match=part.split()[0]):
         read_settings(RetrainSettings, file)
+
+
+def test_a_table_is_set_as_toml_writes_it() -> None:
+    change = 'facts.completeness={ region = 1.0, "*" = 0.8 }'
+    found = chosen_settings(TrainSettings, None, [change])
+    assert dict(found.facts.completeness) == {"region": 1.0, "*": 0.8}
+    with pytest.raises(SettingsError, match=r"--set facts.completeness=\{ a: this is no TOML"):
+        chosen_settings(TrainSettings, None, ["facts.completeness={ a"])

@@ -50,7 +50,7 @@ def chosen_settings(
         key, equals, text = change.partition("=")
         if not equals:
             raise SettingsError(f"--set {change}: write PART.NAME=VALUE, as training.epochs=5")
-        values[key] = None if text == "none" else text
+        values[key] = None if text == "none" else _value(text, change)
     settings = read_settings(kind, file, values, base=base)
     for part in (settings, *vars(settings).values()):
         if isinstance(part, RetrainSettings) and (following := part.following_width):
@@ -60,6 +60,21 @@ def chosen_settings(
                 ", ".join(f"training.{name} = {value:g}" for name, value in following.items()),
             )
     return settings
+
+
+def _value(text: str, change: str) -> Any:
+    """Return a table or a list as TOML writes it, and any other value as its text."""
+    from kgraft.toml_settings import parse_toml
+
+    if text[:1] not in ("{", "["):
+        return text
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError as error:
+        raise SettingsError(
+            f"--set {change}: this is no TOML ({error}); write a table as "
+            "'facts.completeness={ region = 1.0, \"*\" = 0.8 }'"
+        ) from error
 
 
 def use_threads(threads: int | None) -> None:
