@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -213,6 +214,9 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     inside = [row for row in rows if row["check"].startswith("inside ")]
     kills = inside + [row for row in rows if row["check"].startswith("kill ")]
     fuzz = [x for row in rows for x in row.get("fuzz", ())]
+    by_reader = Counter[str]()
+    for x in fuzz:
+        by_reader[x["reader"]] += x["inputs"]
     return {
         "kills_tried": sum(row.get("tried", 0) for row in kills),
         "kills_survived": sum(row.get("survived", 0) for row in kills),
@@ -221,7 +225,7 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "crashes_open": sum(len(x["crashes"]) for x in fuzz),
         "checks": len(rows),
         "checks_passed": sum(row["passed"] for row in rows),
-        "fuzzed_by_reader": {x["reader"]: x["inputs"] for x in fuzz},
+        "fuzzed_by_reader": dict(by_reader),
         "machine": machine(),
         "rows": list(rows),
     }
