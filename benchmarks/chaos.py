@@ -26,6 +26,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -63,6 +64,9 @@ KILLS = ("kill", "inside")
 
 LONG = ("workers", "retrain-many", "graft", "benchmark")
 """Commands of several processes or trainings, whose numbers it multiplies by a fifth of that."""
+
+GUIDED_SECONDS = 25
+"""Time for each reader with inputs that are guided by coverage, where atheris is installed."""
 
 CASES = 100_000
 """Random cases of each part of ``brute_force.py``."""
@@ -154,6 +158,9 @@ def commands(inputs: int, kills: int = 1, soak: int = 120) -> dict[str, list[str
     found["known vulnerabilities of dependencies"] = ["scripts/audit.py", "constraints.txt"]
     for name in READERS:
         found[f"fuzz {name}"] = ["benchmarks/fuzz.py", name, "--inputs", str(inputs)]
+        if find_spec("atheris"):
+            seconds = ["--seconds", str(GUIDED_SECONDS)]
+            found[f"guided {name}"] = ["benchmarks/guided.py", name, *seconds]
     for name, arguments in TESTS.items():
         found[f"test {name}"] = ["-m", "pytest", "-q", *arguments]
     return found
