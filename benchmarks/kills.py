@@ -58,7 +58,9 @@ def stopped(place: Place, draw: Random, number: int) -> Child:
     while True:
         child = place.begin()
         if child.wait(draw.uniform(0, place.seconds)) is None:
-            child.send(number, whole=number == signal.SIGKILL and draw.random() < 0.3)
+            # What starts the workers is no part of kgraft here, so they end with it.
+            all_of_them = place.command == "workers" or draw.random() < 0.3
+            child.send(number, whole=number == signal.SIGKILL and all_of_them)
             return child
 
 

@@ -226,10 +226,10 @@ class Place:
 
     def _count_changes(self, do: Callable[[], None]) -> None:
         """Run a command, and count the changes of files that it makes."""
+        (self.root / "out").mkdir(exist_ok=True)
         if self.torn is None:
             do()
             return
-        (self.root / "out").mkdir(exist_ok=True)
         self.torn.arm(self.root / "out")
         do()
         self.torn.disarm()
