@@ -35,7 +35,7 @@ def test_without_a_target_all_sources_are_learned_from(
     generated: Collection, fast: TrainSettings
 ) -> None:
     model = pretrain(replace(generated, target=None), fast)
-    assert model.graph.sources == ("mine", "atlas", "cards")
+    assert model.graph.sources == ("atlas", "cards", "mine")
 
 
 def test_an_unknown_source_is_named(generated: Collection, fast: TrainSettings) -> None:
