@@ -39,6 +39,9 @@ from kgraft_experiments.benchmark.runner import machine
 
 HERE = Path(__file__).parent
 
+FILLED = 1_800
+"""Seconds of a soak from which on its memory is held to the floor of an hour."""
+
 STOPS = {
     "inside": {
         "train": 3, "pretrain": 2, "retrain": 1, "update": 1, "align": 2, "audit": 1, "synth": 2,
@@ -147,7 +150,9 @@ def commands(inputs: int, kills: int = 1, soak: int = 120) -> dict[str, list[str
         if (times := _times(how, command, one, kills))
     }
     replaced = ["--replacements", str(max(1, soak // 180))]
-    found["soak"] = ["benchmarks/soak.py", "--seconds", str(soak), *replaced]
+    # Caches fill in the first minutes.
+    growth = [] if soak >= FILLED else ["--growth", "20"]
+    found["soak"] = ["benchmarks/soak.py", "--seconds", str(soak), *replaced, *growth]
     for part in ("queries", "merging"):
         command = ["benchmarks/brute_force.py", part, "--cases", str(CASES)]
         found[f"brute force {part}"] = command
