@@ -181,6 +181,17 @@ def test_a_small_update_moves_the_entities_with_new_facts_alone(
     assert len(model.log) == 3
 
 
+def test_an_entity_without_facts_may_be_new(
+    generated: Collection, teacher: TrainedModel, student: TrainedModel
+) -> None:
+    mine = generated.graphs["mine"]
+    more = replace(mine, entities=mine.entities.extended(["mine:silent"]))
+    changed = replace(generated, graphs={**generated.graphs, "mine": more})
+    model = retrain(changed, teacher, short(student), start=student)
+    change = Change(**model.metrics[UPDATE_METRIC])
+    assert (change.facts_added, change.entities_added) == (0, 1)
+
+
 def test_nothing_new_is_told_as_nothing(
     generated: Collection, teacher: TrainedModel, student: TrainedModel
 ) -> None:

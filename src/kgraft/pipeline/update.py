@@ -247,19 +247,25 @@ def _differences(
 
 
 def _near_task(task: EmbeddingTask, added: pl.DataFrame, removed: pl.DataFrame) -> EmbeddingTask:
-    """Return the task of the entities with a fact that is new or gone, in as many passes."""
+    """Return the task of the entities with a fact that is new or gone, in as many passes.
+
+    Where none of them has a vector, it is the task of all.
+    """
     near = np.zeros(task.graph.n_entities + 1, dtype=np.bool_)  # The last is for unknown names.
     for (source,), facts in pl.concat([added, removed]).group_by("source"):
         if (part := task.graph.parts.get(str(source))) is not None:
             for end in ("head", "tail"):
                 near[part.entity_rows_of(facts[end])] = True
+    near = near[: task.n_entities]
+    if not near.any():
+        return task
     training, n_facts = task.settings.training, len(task.graph.triples)
     if task.weights is not None:
         n_facts = int(np.count_nonzero(task.weights))
     n_steps = -(-2 * n_facts // training.batch_size)
     passes = {"epochs": training.epochs_of(n_steps), "min_steps": 0}
     settings = task.settings.model_copy(update={"training": training.model_copy(update=passes)})
-    return replace(task, near=near[: task.n_entities], settings=settings)
+    return replace(task, near=near, settings=settings)
 
 
 def _facts(graph: JointGraph) -> pl.DataFrame:
