@@ -29,7 +29,8 @@ from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft.system import arrays
-from kgraft.system.files import checksum
+from kgraft.system.files import checksum_of_pieces
+from kgraft.system.threads import thread_map
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize
 from kgraft_experiments.synthesis.write_synthetic import write_synthetic
@@ -167,11 +168,7 @@ def place(request: pytest.FixtureRequest, write: Write, tmp_path: Path) -> Path:
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in pieces of a few rows."""
-    for module, name in (
-        (arrays, "PIECE"),
-        (out_of_core, "ROWS_AT_ONCE"),
-        (staged_names, "NAMES_AT_ONCE"),
-    ):
+    for module, name in ((arrays, "PIECE"), (out_of_core, "ROWS_AT_ONCE")):
         monkeypatch.setattr(module, name, 3)
 
 
@@ -324,6 +321,25 @@ def test_what_a_killed_run_has_left_is_removed(write: Write, tmp_path: Path) -> 
     assert [*(tmp_path / "spill").iterdir()] == []
 
 
+def read_whole(place: Path) -> list[KnowledgeGraph]:
+    """Read a prepared collection and each of its sources."""
+    return [*read_collection(place).graphs.values()]
+
+
+def test_a_source_that_nobody_asks_for_is_not_read(tmp_path: Path) -> None:
+    prepare("world", tmp_path / "prepared", memory=1 << 29)
+    names = [*read_collection(tmp_path / "prepared").graphs]
+    asked, *others = names
+    for number in range(1, len(names)):
+        path = tmp_path / "prepared" / f"{number}-train.npy"
+        path.write_bytes(bytes(path.stat().st_size))
+    found = read_collection(tmp_path / "prepared")
+    assert len(found.graphs[asked].train)
+    for name in others:
+        with pytest.raises(DataError, match=r"train\.npy: this file was changed"):
+            found.graphs[name]
+
+
 @pytest.mark.parametrize("file", ["0-train.npy", "joint-facts.npy", "0-entities.parquet"])
 def test_a_damaged_file_is_refused(tmp_path: Path, file: str) -> None:
     prepare("world", tmp_path / "prepared", memory=1 << 29)
@@ -331,6 +347,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, file: str) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(DataError, match=f"{file}: this file was changed"):
+        read_whole(tmp_path / "prepared")
+    path.write_bytes(data[:-1])
+    with pytest.raises(DataError, match=f"{file}: this file was changed or cut off"):
         read_collection(tmp_path / "prepared")
     path.unlink()
     with pytest.raises(DataError, match=f"{file}: this file is missing"):
@@ -366,10 +385,11 @@ def test_rows_that_are_not_there_are_refused(
     path, manifest = tmp_path / "prepared" / file, tmp_path / "prepared" / "manifest.json"
     np.save(path, rows)
     about = json.loads(manifest.read_text())
-    about["files"][file] = checksum(path)
+    with thread_map() as over_threads:
+        about["files"][file] = checksum_of_pieces(path, over_threads)
     manifest.write_text(json.dumps(about, indent=1))
     with pytest.raises(DataError, match=f"do not fit together .{file}"):
-        read_collection(tmp_path / "prepared")
+        read_whole(tmp_path / "prepared")
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
@@ -393,7 +413,8 @@ def test_a_missing_library_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         prepare("world", tmp_path / "prepared")
 
 
-def test_a_collection_stays_readable_when_its_directory_is_gone(tmp_path: Path) -> None:
+def test_a_source_stays_readable_when_its_directory_is_gone(tmp_path: Path) -> None:
     found = prepared(Path("world"), tmp_path)
+    assert len(found.graphs["geonames"].train)
     shutil.rmtree(tmp_path / "prepared")
     assert len(found.graphs["geonames"].train.sum(axis=0)) == 3

@@ -1,7 +1,7 @@
 """Prepared directories: a collection in numbers, joined, whose facts are read through memory maps.
 
 ======================  ====================================================================
-manifest.json           format, sources, links, counts, and size and SHA-256 of the other files
+manifest.json           format, sources, links, counts, and size and checksum of the other files
 N-entities.parquet      name, and label where there are some: the entities of source ``N``
 N-relations.parquet     name
 N-train.npy             head, relation, tail: rows of these, int64; likewise ``valid``, ``test``
@@ -15,12 +15,16 @@ joint-sources.npy       the number of each one's source, int16; ``joint-confiden
 joint-N-entities.npy    joint row of each entity of source ``N``; ``-relations`` likewise
 joint-conflicts.json    links that were left out
 ======================  ====================================================================
+
+A source, the links and the joined facts are read when they are asked for, and a file is checked
+when it is read for the first time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -34,21 +38,24 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.graph.identities import Identities
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
-from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.staged_names import StoredVocabulary
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, JointSource, LinkConflict
 from kgraft.linking.links import Links
-from kgraft.system.arrays import mapped, move_or_write, pieces_of
-from kgraft.system.files import checksum, read_text
+from kgraft.system.arrays import mapped, move_or_write, over_pieces
+from kgraft.system.files import checksum_of_pieces, read_text
+from kgraft.system.threads import thread_map
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the format; no other is read."""
 
 MANIFEST: Final = "manifest.json"
 KIND: Final = "prepared collection"
 
 READ_ERRORS: Final = (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError)
+
+AGAIN: Final = "Prepare the collection again"
+"""What to do about a damaged directory."""
 
 _FACTS: Final = (*SPLITS, "known_false")
 
@@ -88,77 +95,162 @@ def write_prepared(collection: Collection, directory: Path, spill: Path) -> dict
         "sources": sources,
         "links": links,
         "joint": joint,
-        "files": {path.name: checksum(path) for path in sorted(directory.iterdir())},
+        "files": _checksums(directory),
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
 
 
+def _checksums(directory: Path) -> dict[str, Any]:
+    with thread_map() as over_threads:
+        return {x.name: checksum_of_pieces(x, over_threads) for x in sorted(directory.iterdir())}
+
+
 def read_prepared(directory: Path) -> Collection:
-    """Read a prepared collection: facts stay in their files, and so do names until asked for.
+    """Read a prepared collection: sources are read when they are asked for, and facts stay on disk.
 
     Raises:
         DataError: If a file is missing, or was changed or cut off; or of another format.
     """
-    try:
+    with _in_words(directory):
         manifest = json.loads(read_text(directory / MANIFEST))
         if manifest["format"] != FORMAT:
             raise DataError(
                 f"this has format {manifest['format']}, and kgraft {version('kgraft')} reads "
                 f"format {FORMAT}",
-                remedy="Prepare the collection again",
+                remedy=AGAIN,
                 path=directory,
             )
-        _check_files(directory, manifest["files"])
-        graphs = [_read_graph(directory, n, x, manifest) for n, x in enumerate(manifest["sources"])]
-        by_name = {x.name: x for x in graphs}
+        files = _Files(directory, manifest["files"])
         return Collection(
             manifest["name"],
-            by_name,
-            tuple(_read_links(directory, n, x) for n, x in enumerate(manifest["links"])),
+            _Graphs(files, manifest["sources"]),
+            tuple(_read_links(files, n, x) for n, x in enumerate(manifest["links"])),
             manifest["target"],
             manifest["description"],
-            joined=_read_joint(directory, manifest, by_name),
+            joined=_read_joint(files, manifest),
         )
+
+
+@contextmanager
+def _in_words(directory: Path) -> Iterator[None]:
+    """Say in words what is wrong with files that are read in the block."""
+    try:
+        yield
     except READ_ERRORS as error:
         raise DataError(
             f"the files of this prepared collection do not fit together ({error})",
-            remedy="Prepare the collection again",
+            remedy=AGAIN,
             path=directory,
         ) from error
 
 
-def _check_files(directory: Path, files: Mapping[str, Any]) -> None:
-    again = "Prepare the collection again"
-    for name, known in files.items():
-        path = directory / name
-        if path.parent != directory or not path.is_file():
-            raise DataError("this file is missing", remedy=again, path=path)
-        if known["bytes"] != path.stat().st_size or checksum(path) != known:
-            raise DataError(
-                "this file was changed or cut off since it was written", remedy=again, path=path
-            )
-
-
-def _rows(path: Path, *sizes: int, kind: type[np.integer[Any]] = np.int64) -> NDArray[Any]:
-    """Return a mapped array of rows, one number a row or a column for each table.
+class _Files:
+    """The files of a prepared directory, each checked when it is first asked for.
 
     Args:
-        path: The file.
-        sizes: The size of the table of each column.
-        kind: The type of the numbers.
+        directory: Where they are.
+        known: The manifest's checksum of each.
 
     Raises:
-        ValueError: If it is another array, or a row is none of its table.
+        DataError: If one is missing, or of another size.
     """
-    found, width = mapped(path), (len(sizes),) if len(sizes) > 1 else ()
-    if found.dtype != kind or found.shape[1:] != width:
-        raise ValueError(f"{path.name} holds another array")
-    for piece in pieces_of(found):
-        if ((piece < 0) | (piece >= np.array(sizes))).any():
-            raise ValueError(f"{path.name} has a row beyond the end of its table")
-    return found
+
+    def __init__(self, directory: Path, known: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self._known = dict(known)
+        self._checked: set[str] = set()
+        for name, about in self._known.items():
+            path = directory / name
+            if path.parent != directory or not path.is_file():
+                raise DataError("this file is missing", remedy=AGAIN, path=path)
+            if about["bytes"] != path.stat().st_size:
+                raise _changed(path)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file.
+
+        Raises:
+            DataError: If the file was changed since it was written.
+        """
+        path = self.directory / name
+        if name not in self._checked:
+            with thread_map() as over_threads:
+                if checksum_of_pieces(path, over_threads) != self._known[name]:
+                    raise _changed(path)
+            self._checked.add(name)
+        return path
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return the table of a file."""
+        return pl.read_parquet(self.path(name), glob=False)
+
+    def rows(self, name: str, *sizes: int, kind: type[np.integer[Any]] = np.int64) -> NDArray[Any]:
+        """Return a mapped array of rows, one number a row or a column for each table.
+
+        Args:
+            name: The file.
+            sizes: The size of the table of each column.
+            kind: The type of the numbers.
+
+        Raises:
+            ValueError: If it is another array, or a row is none of its table.
+        """
+        found, width = mapped(self.path(name)), (len(sizes),) if len(sizes) > 1 else ()
+        if found.dtype != kind or found.shape[1:] != width:
+            raise ValueError(f"{name} holds another array")
+        limits = np.array(sizes, dtype=np.uint64)
+
+        def is_within(piece: NDArray[Any]) -> bool:
+            # A number below 0 is a large one without a sign.
+            return bool((piece.view(np.dtype(kind).str.replace("i", "u")) < limits).all())
+
+        if not all(over_pieces(is_within, found)):
+            raise ValueError(f"{name} has a row beyond the end of its table")
+        return found
+
+
+def _changed(path: Path) -> DataError:
+    found = "this file was changed or cut off since it was written"
+    return DataError(found, remedy=AGAIN, path=path)
+
+
+class _Graphs(Mapping[str, KnowledgeGraph]):
+    """The sources of a prepared directory by name, each read when it is first asked for.
+
+    Args:
+        files: The directory's files.
+        about: What the manifest says of each source.
+    """
+
+    def __init__(self, files: _Files, about: Sequence[Mapping[str, Any]]) -> None:
+        self._files = files
+        self._about = {x["name"]: (number, x) for number, x in enumerate(about)}
+        self._read: dict[str, KnowledgeGraph] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._about)
+
+    def __len__(self) -> int:
+        return len(self._about)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._about
+
+    def __getitem__(self, name: str) -> KnowledgeGraph:
+        """Return a source.
+
+        Raises:
+            DataError: If one of its files was changed, or does not fit to the others.
+        """
+        if name not in self._read:
+            with _in_words(self._files.directory):
+                self._read[name] = _read_graph(self._files, *self._about[name])
+        return self._read[name]
 
 
 # ------------------------------------------------------------------------------------------ graphs
@@ -199,42 +291,46 @@ def _write_graph(
     return about
 
 
-def _read_graph(
-    directory: Path, number: int, about: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> KnowledgeGraph:
-    def table(name: str) -> pl.DataFrame:
-        return pl.read_parquet(directory / f"{number}-{name}.parquet", glob=False)
-
-    def vocabulary(kind: str) -> Vocabulary:
-        file = directory / f"{number}-{kind}.parquet"
-        if pq.read_metadata(file).num_rows != about[kind]:
-            raise ValueError(f"{file.name} has another number of names")
-        return StoredVocabulary(file, about[kind])
-
+def _read_graph(files: _Files, number: int, about: Mapping[str, Any]) -> KnowledgeGraph:
     ends = about["entities"], about["relations"], about["entities"]
-    has_labels = "label" in pl.read_parquet_schema(directory / f"{number}-entities.parquet")
-    has_attributes = f"{number}-attributes.parquet" in manifest["files"]
     confidences = {
-        split: mapped(directory / file)
+        split: mapped(files.path(file))
         for split in SPLITS
-        if (file := f"{number}-{split}-confidence.npy") in manifest["files"]
+        if (file := f"{number}-{split}-confidence.npy") in files
     }
     identities = None
     if "identities" in about:
-        pairs, *further = (table(f"identities{x}") for x in ("", "-entities", "-relations"))
-        identities = Identities(pairs, further[0], further[1], **about["identities"])
+        tables = (f"{number}-identities{x}.parquet" for x in ("", "-entities", "-relations"))
+        identities = Identities(*map(files.table, tables), **about["identities"])
+    attributes = f"{number}-attributes.parquet"
     return KnowledgeGraph(
         about["name"],
-        vocabulary("entities"),
-        vocabulary("relations"),
-        **{split: _rows(directory / f"{number}-{split}.npy", *ends) for split in _FACTS},
-        labels=table("entities")["label"] if has_labels else None,
-        attributes=table("attributes") if has_attributes else None,
+        _read_names(files, number, "entities", about),
+        _read_names(files, number, "relations", about),
+        **{split: files.rows(f"{number}-{split}.npy", *ends) for split in _FACTS},
+        labels=_read_labels(files, number),
+        attributes=files.table(attributes) if attributes in files else None,
         duplicates=about["duplicates_left_out"],
         identities=identities,
         confidence=confidences,
         license=about["license"],
     )
+
+
+def _read_names(
+    files: _Files, number: int, kind: str, about: Mapping[str, Any]
+) -> StoredVocabulary:
+    file = files.path(f"{number}-{kind}.parquet")
+    if pq.read_metadata(file).num_rows != about[kind]:
+        raise ValueError(f"{file.name} has another number of names")
+    return StoredVocabulary(file, about[kind])
+
+
+def _read_labels(files: _Files, number: int) -> pl.Series | None:
+    file = files.path(f"{number}-entities.parquet")
+    if "label" not in pl.read_parquet_schema(file):
+        return None
+    return pl.read_parquet(file, columns=["label"], glob=False)["label"]
 
 
 # ------------------------------------------------------------------------------------------- links
@@ -248,8 +344,8 @@ def _write_links(links: Links, directory: Path, number: int) -> dict[str, Any]:
     return {**about, "links": len(links)}
 
 
-def _read_links(directory: Path, number: int, about: Mapping[str, Any]) -> Links:
-    frame = pl.read_parquet(directory / f"links-{number}.parquet", glob=False)
+def _read_links(files: _Files, number: int, about: Mapping[str, Any]) -> Links:
+    frame = files.table(f"links-{number}.parquet")
     return Links(
         about["left"],
         about["right"],
@@ -282,37 +378,37 @@ def _write_joint(graph: JointGraph, directory: Path, spill: Path) -> dict[str, A
     }
 
 
-def _read_joint(
-    directory: Path, manifest: Mapping[str, Any], graphs: Mapping[str, KnowledgeGraph]
-) -> JointGraph | None:
+def _read_joint(files: _Files, manifest: Mapping[str, Any]) -> JointGraph | None:
     if (about := manifest["joint"]) is None:
         return None
-    parts, n_entities, n_relations = {}, about["entities"], about["relations"]
-    for number, name in enumerate(about["sources"]):
-        graph = graphs[name]
+    known = {x["name"]: (number, x) for number, x in enumerate(manifest["sources"])}
+    parts, known_false = {}, {}
+    n_entities, n_relations = about["entities"], about["relations"]
+    for place, name in enumerate(about["sources"]):
+        number, source = known[name]
         parts[name] = JointSource(
-            graph.entities,
-            graph.relations,
-            _rows(directory / f"joint-{number}-entities.npy", n_entities),
-            _rows(directory / f"joint-{number}-relations.npy", n_relations),
-            graph.labels,
-            graph.license,
+            _read_names(files, number, "entities", source),
+            _read_names(files, number, "relations", source),
+            files.rows(f"joint-{place}-entities.npy", n_entities),
+            files.rows(f"joint-{place}-relations.npy", n_relations),
+            _read_labels(files, number),
+            source["license"],
         )
-    has_confidence = "joint-confidence.npy" in manifest["files"]
-    conflicts = json.loads((directory / "joint-conflicts.json").read_text(encoding="utf-8"))
+        if source["facts"]["known_false"]:
+            ends = source["entities"], source["relations"], source["entities"]
+            false = files.rows(f"{number}-known_false.npy", *ends)
+            known_false[name] = parts[name].joint(false)
+    conflicts = json.loads(read_text(files.path("joint-conflicts.json")))
+    has_confidence = "joint-confidence.npy" in files
     return JointGraph(
         parts,
         n_entities,
         n_relations,
-        _rows(directory / "joint-facts.npy", n_entities, n_relations, n_entities),
-        _rows(directory / "joint-sources.npy", len(parts), kind=np.int16),
+        files.rows("joint-facts.npy", n_entities, n_relations, n_entities),
+        files.rows("joint-sources.npy", len(parts), kind=np.int16),
         tuple(_conflict(x) for x in conflicts),
-        mapped(directory / "joint-confidence.npy") if has_confidence else None,
-        {
-            name: part.joint(graphs[name].known_false)
-            for name, part in parts.items()
-            if len(graphs[name].known_false)
-        },
+        mapped(files.path("joint-confidence.npy")) if has_confidence else None,
+        known_false,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.io.named_facts import NameTable
 from kgraft.system.arrays import move_or_copy
+from kgraft.system.threads import thread_map
+
+R = TypeVar("R")
 
 SCHEMA: Final = pa.schema(
     [
@@ -28,9 +31,6 @@ SCHEMA: Final = pa.schema(
 
 NAMES: Final = pa.schema([("name", pa.large_string())])
 """A file of names in the order of their rows."""
-
-NAMES_AT_ONCE: Final = 1_000_000
-"""Names of a file that are in memory at once."""
 
 
 def hashes(names: pl.Series, seed: int) -> pl.Series:
@@ -120,11 +120,13 @@ class StoredVocabulary(Vocabulary):
             return super().rows(names)
         asked = pl.DataFrame({"name": names.cast(pl.String)})
         wanted = asked["name"].unique().implode()
+
+        def among(begin: int, piece: pa.ChunkedArray) -> pl.DataFrame:
+            places = pl.Series("row", pl.Series(piece).is_in(wanted).arg_true(), dtype=pl.Int64)
+            return pl.DataFrame({"name": _taken(piece, places.to_numpy()), "row": places + begin})
+
         known = [pl.DataFrame(schema={"name": pl.String, "row": pl.Int64})]
-        for begin, piece in self._pieces():
-            rows = pl.int_range(begin, begin + len(piece), dtype=pl.Int64, eager=True)
-            found = pl.DataFrame({"name": piece, "row": rows})
-            known.append(found.filter(pl.col("name").is_in(wanted)))
+        known += self._over_pieces(among)
         found = asked.join(pl.concat(known), on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
@@ -133,16 +135,29 @@ class StoredVocabulary(Vocabulary):
         if "names" in vars(self):
             return super().gather(rows)
         wanted, place = np.unique(rows, return_inverse=True)
-        found = [pl.Series("name", dtype=pl.String)]
-        for begin, piece in self._pieces():
+
+        def among(begin: int, piece: pa.ChunkedArray) -> pl.Series:
             first, end = np.searchsorted(wanted, [begin, begin + len(piece)])
-            found.append(piece.gather(wanted[first:end] - begin))
+            return _taken(piece, wanted[first:end] - begin)
+
+        found = [pl.Series("name", dtype=pl.String), *self._over_pieces(among)]
         return pl.concat(found).gather(place)
 
-    def _pieces(self) -> Iterator[tuple[int, pl.Series]]:
-        """Yield the first row and the names of pieces of the file."""
-        begin = 0
-        with pq.ParquetFile(self.file) as file:
-            for batch in file.iter_batches(NAMES_AT_ONCE, columns=["name"]):
-                yield begin, pl.Series("name", batch["name"])
-                begin += len(batch)
+    def _over_pieces(self, work: Callable[[int, pa.ChunkedArray], R]) -> list[R]:
+        """Return what ``work`` makes of each piece of the file: its first row, and its names."""
+        about = pq.read_metadata(self.file)
+        sizes = [about.row_group(place).num_rows for place in range(about.num_row_groups)]
+        begins = np.cumsum([0, *sizes]).tolist()
+
+        def of_piece(place: int) -> R:
+            with pq.ParquetFile(self.file) as file:
+                names = file.read_row_group(place, columns=["name"], use_threads=False)
+            return work(begins[place], names["name"])
+
+        with thread_map() as over_threads:
+            return list(over_threads(of_piece, range(len(sizes))))
+
+
+def _taken(names: pa.ChunkedArray, rows: Rows) -> pl.Series:
+    """Return some names as a series that does not keep the others in memory."""
+    return pl.Series("name", names.take(pa.array(rows)), dtype=pl.String)

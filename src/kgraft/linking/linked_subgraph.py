@@ -16,7 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
-from kgraft.system.arrays import pieces_of, take_rows
+from kgraft.system.arrays import in_whole, over_pieces, take_rows
 
 KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
@@ -116,8 +116,8 @@ def connect(
     ]
     target_links = [x for x in target_links if x.right in background.parts]
     linked = _linked_rows(target_links, background)
-    distance = _distance(background, linked, {"induced": 0, "incident": 1, "k_hop": hops}[mode])
-    facts = _nearest(distance, budget, seed)
+    near = _near_facts(background, linked, {"induced": 0, "incident": 1, "k_hop": hops}[mode])
+    facts = _nearest(near, budget, seed)
     matching = relations or MatchingSettings(use=False)
     return _assemble(target, target_links, background, linked, facts, matching)
 
@@ -127,90 +127,163 @@ def _linked_rows(target_links: Sequence[Links], background: JointGraph) -> NDArr
     linked = np.zeros(background.n_entities, dtype=np.bool_)
     for x in target_links:
         if x.kind == "entity":
-            linked[background.parts[x.right].entity_rows[x.pairs[:, 1]]] = True
+            ends = np.unique(x.pairs[:, 1])
+            linked[take_rows(background.parts[x.right].entity_rows, ends)] = True
     return linked
 
 
-def _distance(background: JointGraph, linked: NDArray[np.bool_], limit: int) -> NDArray[np.int16]:
-    """Return the background facts' distances in hops, -1 beyond the limit.
+def _near_facts(
+    background: JointGraph, linked: NDArray[np.bool_], limit: int
+) -> list[NDArray[np.int64]]:
+    """Return the positions, in order, of the background facts at each distance up to the limit.
 
     0: both ends are linked; 1: one is; ``n``: an end is an end of a fact at distance ``n - 1``.
     """
-    distance = np.full(len(background.triples), -1, dtype=np.int16)
-    reached = linked.copy()
-    for hop in range(limit + 1):
-        within, begin = reached.copy(), 0
-        for piece in pieces_of(background.triples):
-            ends = piece[:, [0, 2]]
-            own = distance[begin : begin + len(piece)]
-            begin += len(piece)
-            is_near = within[ends].any(axis=1) if hop else within[ends].all(axis=1)
-            new = is_near & (own < 0)
-            own[new] = hop
-            reached[ends[new]] = True
-    return distance
+    both, one = _by_linked_ends(background.triples, linked)
+    found = [both, one][: limit + 1]
+    before, within = linked, linked
+    for _ in range(1, limit):
+        before, within = within, within.copy()
+        within[take_rows(background.triples, found[-1])[:, [0, 2]]] = True
+        found.append(_newly_reached(background.triples, before, within))
+    return found
 
 
-def _nearest(distance: NDArray[np.int16], budget: int | None, seed: int) -> NDArray[np.int64]:
+def _by_linked_ends(
+    facts: Triples, linked: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions of facts with two linked ends, and of those with one."""
+
+    def linked_ends(piece: Triples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        head, tail = linked[piece[:, 0]], linked[piece[:, 2]]
+        return np.flatnonzero(head & tail), np.flatnonzero(head ^ tail)
+
+    both, one = zip(*over_pieces(linked_ends, facts), strict=True) if len(facts) else ((), ())
+    return in_whole(both), in_whole(one)
+
+
+def _newly_reached(
+    facts: Triples, before: NDArray[np.bool_], within: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the positions of facts with an end in ``within``, and none in ``before``."""
+
+    def new(piece: Triples) -> NDArray[np.int64]:
+        ends = piece[:, [0, 2]]
+        return np.flatnonzero(within[ends].any(axis=1) & ~before[ends].any(axis=1))
+
+    return in_whole(over_pieces(new, facts))
+
+
+def _nearest(near: Sequence[NDArray[np.int64]], budget: int | None, seed: int) -> NDArray[np.int64]:
     """Return the positions, in order, of at most ``budget`` facts, the nearest first."""
-    facts = np.flatnonzero(distance >= 0)
+    distance = np.repeat(np.arange(len(near)), [len(x) for x in near])
+    facts = np.concatenate(near)
+    order = np.argsort(facts)
     if budget is None or len(facts) <= budget:
-        return facts
-    shuffled = np.random.default_rng(seed).permutation(facts)
+        return facts[order]
+    shuffled = np.random.default_rng(seed).permutation(order)
     nearest_first = shuffled[np.argsort(distance[shuffled], kind="stable")]
-    return np.sort(nearest_first[:budget])
+    return np.sort(facts[nearest_first[:budget]])
 
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """The chosen part of one source as a graph, and its entities' and relations' rows there."""
+    """The chosen part of one source as a graph.
+
+    Args:
+        graph: The part.
+        entities: The row in the source of each of its entities, in order, ``(n,)``.
+        relations: The row of each of its relations, ``(m,)``.
+        joint_entities: Their rows in the background, ``(n,)``.
+        joint_relations: Likewise of the relations, ``(m,)``.
+    """
 
     graph: KnowledgeGraph
     entities: Rows
     relations: Rows
+    joint_entities: Rows
+    joint_relations: Rows
+
+    def rows(self, kind: LinkKind) -> tuple[Rows, Rows]:
+        """Return the rows in the source and in the background of one kind."""
+        if kind == "entity":
+            return self.entities, self.joint_entities
+        return self.relations, self.joint_relations
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The chosen rows of the background: masks, and the rows in order."""
+
+    entities: NDArray[np.bool_]
+    relations: NDArray[np.bool_]
+    entity_rows: Rows
+    relation_rows: Rows
+
+    def renumbered(self, facts: Triples) -> Triples:
+        """Return facts of chosen rows in positions among these."""
+        heads, relations, tails = facts.T
+        columns = (
+            np.searchsorted(self.entity_rows, heads),
+            np.searchsorted(self.relation_rows, relations),
+            np.searchsorted(self.entity_rows, tails),
+        )
+        return np.stack(columns, axis=1)
+
+    def among(self, facts: Triples) -> Triples:
+        """Return the facts that have chosen rows alone."""
+        is_kept = self.entities[facts[:, [0, 2]]].all(axis=1) & self.relations[facts[:, 1]]
+        return facts[is_kept]
 
 
 def _cut(
     background: JointGraph,
     source: str,
-    entities: NDArray[np.bool_],
-    relations: NDArray[np.bool_],
+    kept: _Kept,
     positions: NDArray[np.int64],
     facts: Triples,
 ) -> _Cut:
-    """Cut one source down to the chosen joint rows and the chosen facts that it states.
+    """Cut one source down to the chosen rows and the chosen facts that it states.
 
     Args:
         background: All sources.
         source: The one.
-        entities: Mask of the chosen entities.
-        relations: Mask of the chosen relations.
+        kept: The chosen rows.
         positions: Positions of the facts in the background.
         facts: The facts, in joint rows.
     """
     part = background.parts[source]
-    own_entities = np.flatnonzero(entities[part.entity_rows])
-    own_relations = np.flatnonzero(relations[part.relation_rows])
-    entity_of = positions_of(part.entity_rows[own_entities], background.n_entities)
-    relation_of = positions_of(part.relation_rows[own_relations], background.n_relations)
-    # A source of a target's values does not have the target's entities.
-    is_own = (entity_of[facts[:, [0, 2]]] >= 0).all(axis=1)
-    chosen, false = (
-        np.stack([entity_of[x[:, 0]], relation_of[x[:, 1]], entity_of[x[:, 2]]], axis=1)
-        for x in (facts[is_own], background.known_false.get(source, no_triples()))
+    entities = in_whole(over_pieces(lambda x: np.flatnonzero(kept.entities[x]), part.entity_rows))
+    relations = np.flatnonzero(kept.relations[part.relation_rows])
+    joint_entities = take_rows(part.entity_rows, entities)
+    joint_relations = part.relation_rows[relations]
+    entity_of = positions_of(
+        np.searchsorted(kept.entity_rows, joint_entities), len(kept.entity_rows)
     )
+    relation_of = positions_of(
+        np.searchsorted(kept.relation_rows, joint_relations), len(kept.relation_rows)
+    )
+
+    def own(facts: Triples) -> Triples:
+        heads, relations, tails = kept.renumbered(facts).T
+        return np.stack([entity_of[heads], relation_of[relations], entity_of[tails]], axis=1)
+
+    chosen = own(facts)
+    # A source of a target's values does not have the target's entities.
+    is_own = (chosen[:, [0, 2]] >= 0).all(axis=1)
+    false = own(kept.among(background.known_false.get(source, no_triples())))
     given = background.confidence
     graph = KnowledgeGraph(
         source,
-        Vocabulary(part.entities.gather(own_entities)),
-        Vocabulary(part.relations.gather(own_relations)),
-        chosen,
-        labels=None if part.labels is None else part.labels.gather(own_entities),
+        Vocabulary(part.entities.gather(entities)),
+        Vocabulary(part.relations.gather(relations)),
+        chosen[is_own],
+        labels=None if part.labels is None else part.labels.gather(entities),
         known_false=false[(false >= 0).all(axis=1)],
         confidence={} if given is None else {"train": given[positions[is_own]]},
         license=part.license,
     )
-    return _Cut(graph, own_entities, own_relations)
+    return _Cut(graph, entities, relations, joint_entities, joint_relations)
 
 
 def _assemble(
@@ -226,12 +299,13 @@ def _assemble(
     entities[chosen[:, [0, 2]]] = True
     relations = _shared_relations(target, target_links, background)
     relations[chosen[:, 1]] = True
-    stated_by = background.triple_sources[facts]
+    kept = _Kept(entities, relations, np.flatnonzero(entities), np.flatnonzero(relations))
+    stated_by = take_rows(background.triple_sources, facts)
     cuts = {}
     for place, source in enumerate(background.sources):
         stated = stated_by == place
-        cuts[source] = _cut(background, source, entities, relations, facts[stated], chosen[stated])
-    certain = [x for kind in KINDS for x in _already_one(background, cuts, kind)]
+        cuts[source] = _cut(background, source, kept, facts[stated], chosen[stated])
+    certain = [x for kind in KINDS for x in _already_one(cuts, kind)]
     matched = match_relations(
         [target, *(cut.graph for cut in cuts.values())],
         [_moved(x, cuts[x.right]) for x in target_links],
@@ -263,36 +337,29 @@ def _shared_relations(
 
 def _moved(links: Links, cut: _Cut) -> Links:
     """Return links with their right ends in the cut's rows."""
-    kept = cut.entities if links.kind == "entity" else cut.relations
+    kept, _ = cut.rows(links.kind)
     pairs = np.stack([links.pairs[:, 0], np.searchsorted(kept, links.pairs[:, 1])], axis=1)
     return replace(links, pairs=pairs)
 
 
-def _already_one(background: JointGraph, cuts: Mapping[str, _Cut], kind: LinkKind) -> list[Links]:
+def _already_one(cuts: Mapping[str, _Cut], kind: LinkKind) -> list[Links]:
     """Link each cut's rows to the first one that shares their joint row."""
-    n_rows = background.n_entities if kind == "entity" else background.n_relations
-    owner = np.full(n_rows, -1, dtype=np.int64)
-    place = np.zeros(n_rows, dtype=np.int64)
+    sources, joint = list(cuts), [cut.rows(kind)[1] for cut in cuts.values()]
+    distinct, number = np.unique(np.concatenate(joint), return_inverse=True)
+    owner = np.full(len(distinct), -1, dtype=np.int64)
+    place = np.zeros(len(distinct), dtype=np.int64)
     links = []
-    sources = list(cuts)
-    for position, source in enumerate(sources):
-        rows = _joint_rows(background, source, cuts[source], kind)
+    ends = np.cumsum([len(x) for x in joint])[:-1]
+    for position, rows in enumerate(np.split(number, ends)):
         for first in np.unique(owner[rows][owner[rows] >= 0]):
             here = np.flatnonzero(owner[rows] == first)
             pairs = np.stack([place[rows[here]], here], axis=1)
             sure = np.ones(len(pairs), dtype=np.float32)
-            links.append(Links(sources[first], source, pairs, sure, kind))
+            links.append(Links(sources[first], sources[position], pairs, sure, kind))
         new = np.flatnonzero(owner[rows] < 0)
         owner[rows[new]] = position
         place[rows[new]] = new
     return links
-
-
-def _joint_rows(background: JointGraph, source: str, cut: _Cut, kind: LinkKind) -> Rows:
-    part = background.parts[source]
-    if kind == "entity":
-        return part.entity_rows[cut.entities]
-    return part.relation_rows[cut.relations]
 
 
 def _teacher_rows(
@@ -308,7 +375,7 @@ def _teacher_rows(
     for source, cut in cuts.items():
         part = graph.parts[source]
         rows = part.entity_rows if kind == "entity" else part.relation_rows
-        teacher = _joint_rows(background, source, cut, kind)
+        _, teacher = cut.rows(kind)
         if kind == "relation" and source in matched.origins:
             turned, origin = np.divmod(matched.origins[source], len(cut.relations))
             restated = teacher[origin] + turned * background.n_relations

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import mmap
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from numpy.typing import NDArray
+
+from kgraft.system.threads import thread_map
+
+R = TypeVar("R")
 
 PIECE = 1 << 20
 """Rows that are in memory at once."""
@@ -81,6 +85,24 @@ def pieces_of(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
         release(array)
 
 
+def over_pieces(work: Callable[[NDArray[Any]], R], array: NDArray[Any]) -> list[R]:
+    """Return what ``work`` makes of each piece of ``PIECE`` rows, in order, made over threads."""
+
+    def of_piece(start: int) -> R:
+        found = work(array[start : start + PIECE])
+        release(array)
+        return found
+
+    with thread_map() as over_threads:
+        return list(over_threads(of_piece, range(0, len(array), PIECE)))
+
+
+def in_whole(positions: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return positions within the pieces of an array as positions in it, in order."""
+    whole = [place + number * PIECE for number, place in enumerate(positions)]
+    return np.concatenate(whole) if whole else np.empty(0, dtype=np.int64)
+
+
 def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows of an array, given in order; those of a mapped one are read piece by piece.
 
@@ -91,8 +113,9 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     found = []
     for start in range(0, len(array), PIECE):
         first, end = np.searchsorted(rows, [start, start + PIECE])
-        found.append(array[rows[first:end]])
-        release(array)
+        if first < end:
+            found.append(array[rows[first:end]])
+            release(array)
     return np.concatenate(found) if found else array[rows]
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from kgraft.errors import DataError
 from kgraft.system.memory import require_for_file
+from kgraft.system.threads import Map
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
@@ -25,6 +26,9 @@ EXPANSION = 200
 
 UNSUSPECTED = 1 << 28
 """Bytes of content that are always allowed."""
+
+CHECKED = 1 << 24
+"""Bytes of a piece that has a checksum of its own."""
 
 
 def compression_of(path: Path) -> str | None:
@@ -61,6 +65,24 @@ def checksum(path: Path) -> dict[str, Any]:
     with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def checksum_of_pieces(path: Path, over_threads: Map) -> dict[str, Any]:
+    """Return a file's size, and the SHA-256 of the SHA-256s of its pieces of ``CHECKED`` bytes.
+
+    Args:
+        path: The file.
+        over_threads: Maps over the pieces, each of which a thread reads.
+    """
+    size = path.stat().st_size
+
+    def digest(begin: int) -> bytes:
+        with open_regular(path) as file:
+            file.seek(begin)
+            return hashlib.sha256(file.read(CHECKED)).digest()
+
+    digests = over_threads(digest, range(0, size, CHECKED))
+    return {"bytes": size, "sha256_of_pieces": hashlib.sha256(b"".join(digests)).hexdigest()}
 
 
 @contextmanager
