@@ -169,11 +169,12 @@ def _parquet_tables(
     longest = [x.total_uncompressed_size for x in texts if "DELTA_BYTE_ARRAY" in x.encodings]
     rows = min(BATCH, max(1, growth.left // max(longest))) if longest else BATCH
     # One file, even below a directory whose name looks like a partition (split=train).
-    coded = partial(pa.parquet.ParquetFile, path, metadata=about, read_dictionary=[*repeated])
-    with coded() as file:
+    # What is read in advance would stay in memory until the file is closed.
+    opened = partial(pa.parquet.ParquetFile, path, metadata=about, pre_buffer=False)
+    with opened(read_dictionary=[*repeated]) as file:
         is_safe = not repeated or _most_bytes(file, sorted(repeated)) <= growth.left
     # Dictionaries kept as they are take three times as long to read.
-    with pa.parquet.ParquetFile(path, metadata=about) if is_safe else coded() as file:
+    with opened() if is_safe else opened(read_dictionary=[*repeated]) as file:
         schema = file.schema_arrow
         # Repeated cells take little in the file, and much in memory.
         require_for_file(path, CELL * about.num_rows * len(columns or schema.names))
