@@ -15,8 +15,9 @@ rate
 bytes
     Bytes sent in ``--steps`` steps by 2 and 4 processes, against ``kgraft.training.traffic``.
 peak
-    Memory of two processes of a drawn graph of ``--entities`` entities and five times as many
-    facts, width 64, in ``--steps`` steps: the sum of both peaks.
+    Memory of two processes, width 64, in ``--steps`` steps: the sum of both peaks. The collection
+    is ``drawn``, one of ``--entities`` entities and five times as many facts, or one that is
+    prepared, whose backgrounds are trained.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def work(asked: dict[str, Any]) -> None:
         task = task_of(asked, workers)
         found: dict[str, Any] = {"number": workers.number}
         found["rows_share"] = round(task.model.n_entities / task.graph.n_entities, 4)
+        found["entities"], found["facts"] = task.graph.n_entities, len(task.graph.triples)
         if asked["steps"]:
             found |= some_steps(task, asked["steps"])
         else:
@@ -180,16 +182,19 @@ def sent(asked: Namespace) -> dict[str, Any]:
 
 
 def peak(asked: Namespace) -> dict[str, Any]:
-    """Measure the memory of two processes on a large drawn graph."""
+    """Measure the memory of two processes on a large graph."""
     settings = {"model.width": 64, "training.optimizer": "rowwise_adagrad"}
     settings |= {"training.batch_size": 4096, "training.negatives": 1024}
-    given = {"entities": asked.entities, "settings": settings, "steps": asked.steps}
-    found = start(2, given)
+    given: dict[str, Any] = {"settings": settings, "steps": asked.steps}
+    if asked.collection == "drawn":
+        found = start(2, {**given, "entities": asked.entities})
+    else:
+        found = start(2, {**given, "collection": asked.collection})
     return {
         "train_peak_gib": round(sum(x["peak_gib"] for x in found), 2),
         "train_peak": {
-            "entities": asked.entities,
-            "facts": 5 * asked.entities,
+            "entities": found[0]["entities"],
+            "facts": found[0]["facts"],
             "width": 64,
             "steps": asked.steps,
             "optimizer": "rowwise_adagrad",

@@ -54,6 +54,14 @@ def test_answers_are_found_in_either_direction(facts: Triples, largest: int | No
     assert answered(index) == {query: sorted(found) for query, found in expected.items()}
 
 
+@given(facts=FACTS)
+def test_answers_are_kept_for_the_heads_that_are_asked_for(facts: Triples) -> None:
+    every = answered(AnswerIndex.of(facts, N_ENTITIES, N_RELATIONS))
+    even = AnswerIndex.of(facts, N_ENTITIES, N_RELATIONS, lambda entities: entities % 2 == 0)
+    expected = {query: found if query[0] % 2 == 0 else [] for query, found in every.items()}
+    assert answered(even) == expected
+
+
 def batches_of(facts: Triples, negatives: int = 3, length: int = 1) -> TripleSampler:
     return TripleSampler(
         facts, N_ENTITIES, N_RELATIONS, batch_size=6, negatives=negatives, path_length=length,

@@ -128,6 +128,10 @@ class Vocabulary:
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
+    def count_of(self, pattern: str, *, literal: bool = False) -> int:
+        """Return the number of names with a regular expression, or a text, in them."""
+        return int(self.names.str.contains(pattern, literal=literal).sum())
+
     def rows_by_form(self, names: pl.Series, forms: pl.Series | None = None) -> Rows:
         """Return the row of each name, or of the only one of its normal form, else -1, ``(n,)``.
 
@@ -139,9 +143,14 @@ class Vocabulary:
             asked = pl.DataFrame({"form": normal_form(names.gather(unknown).cast(pl.String))})
         else:
             asked = pl.DataFrame({"form": forms.gather(unknown)})
-        found = asked.join(self._row_of_form, on="form", how="left", maintain_order="left")
+        known = self._row_of_forms(asked["form"])
+        found = asked.join(known, on="form", how="left", maintain_order="left")
         rows[unknown] = found["row"].fill_null(-1).to_numpy()
         return rows
+
+    def _row_of_forms(self, asked: pl.Series) -> pl.DataFrame:  # noqa: ARG002 (all are known)
+        """Return columns form and row, of those asked for at least, that one name alone has."""
+        return self._row_of_form
 
     def first_of_form(self) -> Rows:
         """Return for each row the first one of the same normal form, int64 ``(n,)``.
@@ -176,13 +185,23 @@ class Vocabulary:
     @cached_property
     def _forms(self) -> pl.DataFrame:
         """Columns form, null for blank nodes and names of nothing visible, and row."""
-        own = self.names.str.starts_with("_:")
-        forms = pl.DataFrame({"form": normal_form(self.names).set(own, None).replace("", None)})
-        return forms.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
+        return forms_of(self.names)
 
     @cached_property
     def _row_of_form(self) -> pl.DataFrame:
         return self._forms.filter(~pl.col("form").is_duplicated()).drop_nulls()
+
+
+def forms_of(names: pl.Series, first: int = 0) -> pl.DataFrame:
+    """Return columns form, null for blank nodes and names of nothing visible, and row.
+
+    Args:
+        names: The names.
+        first: The row of the first.
+    """
+    own = names.str.starts_with("_:")
+    forms = pl.DataFrame({"form": normal_form(names).set(own, None).replace("", None)})
+    return forms.with_columns(row=pl.int_range(first, first + pl.len(), dtype=pl.Int64))
 
 
 def equal_names(left: Vocabulary, right: Vocabulary, spelling: Spelling = "exact") -> Rows:

@@ -141,7 +141,7 @@ class LinkEnds:
         ]
         # A listed name may mean another one.
         rows = [
-            graph.rows(names.names.gather(column), self._kind)
+            graph.rows(names.gather(column), self._kind)
             for graph, names, column in zip(self._graphs, self._names, columns, strict=True)
         ]
         return np.stack(rows, axis=1)
@@ -234,9 +234,12 @@ class LinkEnds:
         """Return advice where all names of a side are of another kind than those of its graph."""
         for side, graph, known in zip(_SIDES, self._graphs, self._names, strict=True):
             names = pl.concat([frame[x] for x in _SIDES]) if self._either_order else frame[side]
-            if names.str.contains(_NUMBER).all() and not known.names.str.contains(_NUMBER).any():
+            if names.str.contains(_NUMBER).all() and not known.count_of(_NUMBER):
                 return f"Set ids = true if these are row numbers, as {graph.name!r} has names"
-            are_iris = [x.str.contains("://", literal=True) for x in (names, known.names)]
-            if any(x.all() and not y.any() for x, y in (are_iris, are_iris[::-1])):
+            are_iris = names.str.contains("://", literal=True)
+            known_iris = known.count_of("://", literal=True)
+            if (are_iris.all() and not known_iris) or (
+                known_iris == len(known) and not are_iris.any()
+            ):
                 return f"Write them as {graph.name!r} has them, such as {known.name(0)!r}"
         return None

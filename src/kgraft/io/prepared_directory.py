@@ -33,18 +33,17 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from kgraft.errors import DataError
 from kgraft.graph.identities import Identities
 from kgraft.graph.knowledge_graph import SPLITS, KnowledgeGraph
+from kgraft.io.checked_files import AGAIN, CheckedFiles, checksums
 from kgraft.io.staged_names import StoredVocabulary
 from kgraft.linking.collection import Collection
 from kgraft.linking.joint_graph import JointGraph, JointSource, LinkConflict
 from kgraft.linking.links import Links
-from kgraft.system.arrays import mapped, move_or_write, over_pieces
-from kgraft.system.files import checksum_of_pieces, read_text
-from kgraft.system.threads import thread_map
+from kgraft.system.arrays import mapped, move_or_write
+from kgraft.system.files import read_text
 
 FORMAT: Final = 2
 """Version of the format; no other is read."""
@@ -53,9 +52,6 @@ MANIFEST: Final = "manifest.json"
 KIND: Final = "prepared collection"
 
 READ_ERRORS: Final = (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError)
-
-AGAIN: Final = "Prepare the collection again"
-"""What to do about a damaged directory."""
 
 _FACTS: Final = (*SPLITS, "known_false")
 
@@ -95,16 +91,11 @@ def write_prepared(collection: Collection, directory: Path, spill: Path) -> dict
         "sources": sources,
         "links": links,
         "joint": joint,
-        "files": _checksums(directory),
+        "files": checksums(directory),
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
-
-
-def _checksums(directory: Path) -> dict[str, Any]:
-    with thread_map() as over_threads:
-        return {x.name: checksum_of_pieces(x, over_threads) for x in sorted(directory.iterdir())}
 
 
 def read_prepared(directory: Path) -> Collection:
@@ -122,7 +113,7 @@ def read_prepared(directory: Path) -> Collection:
                 remedy=AGAIN,
                 path=directory,
             )
-        files = _Files(directory, manifest["files"])
+        files = CheckedFiles(directory, manifest["files"])
         return Collection(
             manifest["name"],
             _Graphs(files, manifest["sources"]),
@@ -146,79 +137,6 @@ def _in_words(directory: Path) -> Iterator[None]:
         ) from error
 
 
-class _Files:
-    """The files of a prepared directory, each checked when it is first asked for.
-
-    Args:
-        directory: Where they are.
-        known: The manifest's checksum of each.
-
-    Raises:
-        DataError: If one is missing, or of another size.
-    """
-
-    def __init__(self, directory: Path, known: Mapping[str, Any]) -> None:
-        self.directory = directory
-        self._known = dict(known)
-        self._checked: set[str] = set()
-        for name, about in self._known.items():
-            path = directory / name
-            if path.parent != directory or not path.is_file():
-                raise DataError("this file is missing", remedy=AGAIN, path=path)
-            if about["bytes"] != path.stat().st_size:
-                raise _changed(path)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._known
-
-    def path(self, name: str) -> Path:
-        """Return the path of a file.
-
-        Raises:
-            DataError: If the file was changed since it was written.
-        """
-        path = self.directory / name
-        if name not in self._checked:
-            with thread_map() as over_threads:
-                if checksum_of_pieces(path, over_threads) != self._known[name]:
-                    raise _changed(path)
-            self._checked.add(name)
-        return path
-
-    def table(self, name: str) -> pl.DataFrame:
-        """Return the table of a file."""
-        return pl.read_parquet(self.path(name), glob=False)
-
-    def rows(self, name: str, *sizes: int, kind: type[np.integer[Any]] = np.int64) -> NDArray[Any]:
-        """Return a mapped array of rows, one number a row or a column for each table.
-
-        Args:
-            name: The file.
-            sizes: The size of the table of each column.
-            kind: The type of the numbers.
-
-        Raises:
-            ValueError: If it is another array, or a row is none of its table.
-        """
-        found, width = mapped(self.path(name)), (len(sizes),) if len(sizes) > 1 else ()
-        if found.dtype != kind or found.shape[1:] != width:
-            raise ValueError(f"{name} holds another array")
-        limits = np.array(sizes, dtype=np.uint64)
-
-        def is_within(piece: NDArray[Any]) -> bool:
-            # A number below 0 is a large one without a sign.
-            return bool((piece.view(np.dtype(kind).str.replace("i", "u")) < limits).all())
-
-        if not all(over_pieces(is_within, found)):
-            raise ValueError(f"{name} has a row beyond the end of its table")
-        return found
-
-
-def _changed(path: Path) -> DataError:
-    found = "this file was changed or cut off since it was written"
-    return DataError(found, remedy=AGAIN, path=path)
-
-
 class _Graphs(Mapping[str, KnowledgeGraph]):
     """The sources of a prepared directory by name, each read when it is first asked for.
 
@@ -227,7 +145,7 @@ class _Graphs(Mapping[str, KnowledgeGraph]):
         about: What the manifest says of each source.
     """
 
-    def __init__(self, files: _Files, about: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, files: CheckedFiles, about: Sequence[Mapping[str, Any]]) -> None:
         self._files = files
         self._about = {x["name"]: (number, x) for number, x in enumerate(about)}
         self._read: dict[str, KnowledgeGraph] = {}
@@ -291,7 +209,7 @@ def _write_graph(
     return about
 
 
-def _read_graph(files: _Files, number: int, about: Mapping[str, Any]) -> KnowledgeGraph:
+def _read_graph(files: CheckedFiles, number: int, about: Mapping[str, Any]) -> KnowledgeGraph:
     ends = about["entities"], about["relations"], about["entities"]
     confidences = {
         split: mapped(files.path(file))
@@ -300,8 +218,9 @@ def _read_graph(files: _Files, number: int, about: Mapping[str, Any]) -> Knowled
     }
     identities = None
     if "identities" in about:
-        tables = (f"{number}-identities{x}.parquet" for x in ("", "-entities", "-relations"))
-        identities = Identities(*map(files.table, tables), **about["identities"])
+        parts = ("", "-entities", "-relations")
+        pairs, *further = (files.table(f"{number}-identities{x}.parquet") for x in parts)
+        identities = Identities(pairs, further[0], further[1], **about["identities"])
     attributes = f"{number}-attributes.parquet"
     return KnowledgeGraph(
         about["name"],
@@ -318,7 +237,7 @@ def _read_graph(files: _Files, number: int, about: Mapping[str, Any]) -> Knowled
 
 
 def _read_names(
-    files: _Files, number: int, kind: str, about: Mapping[str, Any]
+    files: CheckedFiles, number: int, kind: str, about: Mapping[str, Any]
 ) -> StoredVocabulary:
     file = files.path(f"{number}-{kind}.parquet")
     if pq.read_metadata(file).num_rows != about[kind]:
@@ -326,7 +245,7 @@ def _read_names(
     return StoredVocabulary(file, about[kind])
 
 
-def _read_labels(files: _Files, number: int) -> pl.Series | None:
+def _read_labels(files: CheckedFiles, number: int) -> pl.Series | None:
     file = files.path(f"{number}-entities.parquet")
     if "label" not in pl.read_parquet_schema(file):
         return None
@@ -344,7 +263,7 @@ def _write_links(links: Links, directory: Path, number: int) -> dict[str, Any]:
     return {**about, "links": len(links)}
 
 
-def _read_links(files: _Files, number: int, about: Mapping[str, Any]) -> Links:
+def _read_links(files: CheckedFiles, number: int, about: Mapping[str, Any]) -> Links:
     frame = files.table(f"links-{number}.parquet")
     return Links(
         about["left"],
@@ -378,7 +297,7 @@ def _write_joint(graph: JointGraph, directory: Path, spill: Path) -> dict[str, A
     }
 
 
-def _read_joint(files: _Files, manifest: Mapping[str, Any]) -> JointGraph | None:
+def _read_joint(files: CheckedFiles, manifest: Mapping[str, Any]) -> JointGraph | None:
     if (about := manifest["joint"]) is None:
         return None
     known = {x["name"]: (number, x) for number, x in enumerate(manifest["sources"])}

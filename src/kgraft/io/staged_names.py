@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kgraft.graph.vocabulary import Rows, Vocabulary
+from kgraft.graph.vocabulary import Rows, Vocabulary, forms_of
 from kgraft.io.named_facts import NameTable
 from kgraft.system.arrays import move_or_copy
 from kgraft.system.threads import thread_map
@@ -140,22 +140,57 @@ class StoredVocabulary(Vocabulary):
             first, end = np.searchsorted(wanted, [begin, begin + len(piece)])
             return _taken(piece, wanted[first:end] - begin)
 
-        found = [pl.Series("name", dtype=pl.String), *self._over_pieces(among)]
+        found = [pl.Series("name", dtype=pl.String), *self._over_pieces(among, wanted)]
         return pl.concat(found).gather(place)
 
-    def _over_pieces(self, work: Callable[[int, pa.ChunkedArray], R]) -> list[R]:
-        """Return what ``work`` makes of each piece of the file: its first row, and its names."""
+    def name(self, row: int) -> str:
+        """Return the name of one row."""
+        return str(self.gather(np.array([row]))[0])
+
+    def count_of(self, pattern: str, *, literal: bool = False) -> int:
+        """Return the number of names with a regular expression, or a text, in them."""
+
+        def among(_: int, piece: pa.ChunkedArray) -> int:
+            return int(pl.Series(piece).str.contains(pattern, literal=literal).sum())
+
+        return sum(self._over_pieces(among))
+
+    def _row_of_forms(self, asked: pl.Series) -> pl.DataFrame:
+        """Return columns form and row, of those asked for, that one name alone has."""
+        wanted = asked.unique().implode()
+
+        def among(begin: int, piece: pa.ChunkedArray) -> pl.DataFrame:
+            found = forms_of(pl.Series(piece), begin).filter(pl.col("form").is_in(wanted))
+            # Through Arrow: a selection would keep all forms in memory.
+            return pl.DataFrame(found.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+        known = [pl.DataFrame(schema={"form": pl.String, "row": pl.Int64})]
+        known += self._over_pieces(among)
+        return pl.concat(known).filter(~pl.col("form").is_duplicated())
+
+    def _over_pieces(
+        self, work: Callable[[int, pa.ChunkedArray], R], rows: Rows | None = None
+    ) -> list[R]:
+        """Return what ``work`` makes of each piece of the file: its first row, and its names.
+
+        Args:
+            work: The work.
+            rows: Rows in order; pieces without one are left out.
+        """
         about = pq.read_metadata(self.file)
         sizes = [about.row_group(place).num_rows for place in range(about.num_row_groups)]
-        begins = np.cumsum([0, *sizes]).tolist()
+        begins = np.cumsum([0, *sizes])
+        pieces = np.arange(len(sizes))
+        if rows is not None:
+            pieces = np.unique(np.searchsorted(begins, rows, side="right") - 1)
 
         def of_piece(place: int) -> R:
             with pq.ParquetFile(self.file) as file:
                 names = file.read_row_group(place, columns=["name"], use_threads=False)
-            return work(begins[place], names["name"])
+            return work(int(begins[place]), names["name"])
 
         with thread_map() as over_threads:
-            return list(over_threads(of_piece, range(len(sizes))))
+            return list(over_threads(of_piece, pieces.tolist()))
 
 
 def _taken(names: pa.ChunkedArray, rows: Rows) -> pl.Series:

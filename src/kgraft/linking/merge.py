@@ -99,7 +99,8 @@ def merge(n_nodes: int, source_of: ArrayLike, pairs: ArrayLike, confidence: Arra
         raise ValueError(f"a linked node is outside 0..{n_nodes - 1}")
 
     labels = _components(n_nodes, links)
-    contradictory = _holds_a_source_twice(labels, sources)[labels]
+    # All nodes of a component with two of them are linked.
+    contradictory = _holds_a_source_twice(labels, sources, np.unique(links))[labels]
     if not contradictory.any():
         return Merge(_numbered_by_first(labels), ())
     open_links = np.flatnonzero(contradictory[links[:, 0]])
@@ -115,16 +116,18 @@ def _components(n_nodes: int, links: Ids) -> Ids:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _holds_a_source_twice(labels: Ids, sources: Ids) -> NDArray[np.bool_]:
-    """Mask the components in which two nodes have one source."""
+def _holds_a_source_twice(labels: Ids, sources: Ids, nodes: Ids) -> NDArray[np.bool_]:
+    """Mask the components in which two of some nodes have one source."""
     twice = np.zeros(labels.max(initial=-1) + 1, dtype=np.bool_)
-    key = np.sort(labels * (sources.max(initial=0) + 1) + sources)
-    repeated = key[1:][key[1:] == key[:-1]]
-    twice[repeated // (sources.max(initial=0) + 1)] = True
+    n_sources = sources[nodes].max(initial=0) + 1
+    key = np.sort(labels[nodes] * n_sources + sources[nodes])
+    twice[key[1:][key[1:] == key[:-1]] // n_sources] = True
     return twice
 
 
 def _numbered_by_first(labels: Ids) -> Ids:
+    if (np.diff(np.maximum.accumulate(labels), prepend=-1) <= 1).all():
+        return labels  # As they are, but for contradictions.
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     number = np.empty(len(first), dtype=np.int64)
     number[np.argsort(first)] = np.arange(len(first))

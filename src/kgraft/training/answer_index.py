@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from kgraft.graph.grouped_index import LARGEST, GroupedIndex
+from kgraft.graph.grouped_index import LARGEST, Column, GroupedIndex
 from kgraft.graph.knowledge_graph import Triples
 
 
@@ -30,13 +32,27 @@ class AnswerIndex:
     n_directed: int
 
     @classmethod
-    def of(cls, facts: Triples, n_entities: int, n_relations: int) -> AnswerIndex:
-        """Index distinct facts ``(n, 3)``."""
+    def of(
+        cls,
+        facts: Triples,
+        n_entities: int,
+        n_relations: int,
+        asked: Callable[[Column], NDArray[np.bool_]] | None = None,
+    ) -> AnswerIndex:
+        """Index the answers that facts give.
+
+        Args:
+            facts: Distinct facts, ``(n, 3)``.
+            n_entities: Number of entities.
+            n_relations: Number of relations.
+            asked: Masks the entities that are heads of queries; by default all are.
+        """
         heads, relations, tails = facts.T
+        forward, backward = (slice(None) if asked is None else asked(x) for x in (heads, tails))
         index = GroupedIndex.of(
-            np.concatenate([heads, tails]),
-            np.concatenate([relations, relations + n_relations]),
-            values=np.concatenate([tails, heads]),
+            np.concatenate([heads[forward], tails[backward]]),
+            np.concatenate([relations[forward], relations[backward] + n_relations]),
+            values=np.concatenate([tails[forward], heads[backward]]),
             sizes=(n_entities, 2 * n_relations),
         )
         starts = np.empty(len(index.starts) + 1, dtype=np.int64)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgraft.graph.grouped_index import first_of_each, smallest_ints
+from kgraft.graph.grouped_index import smallest_ints
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.vocabulary import Rows
 from kgraft.rules.pseudo_facts import PseudoFacts
@@ -17,6 +18,7 @@ from kgraft.system.arrays import release
 from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch, SampledBatch
 from kgraft.training.collator import BatchCollator
+from kgraft.training.distinct_facts import distinct_facts
 from kgraft.training.random_walks import Walker
 
 PSEUDO, KNOWN_FALSE = -1, -2
@@ -66,10 +68,7 @@ class TripleSampler:
         logq_correction: float = 0.0,
         seed: int,
     ) -> None:
-        first = first_of_each(triples)
-        self.facts = np.empty((len(first), 3), dtype=smallest_ints(max(n_entities, n_relations)))
-        for column in range(3):
-            self.facts[:, column] = triples[first, column]
+        self.facts, first = self._distinct(triples, smallest_ints(max(n_entities, n_relations)))
         self._n_relations = n_relations
         self._pseudo_facts = pseudo_facts
         self._known_false = no_triples() if known_false is None else known_false
@@ -85,11 +84,31 @@ class TripleSampler:
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        answers = AnswerIndex.of(self.facts, n_entities, n_relations)
+        answers = self._answers()
         if near is not None:
             self._keep(near)
         corrections = self._corrections(logq_correction)
         self.collator = BatchCollator(answers, *corrections)
+
+    def _distinct(
+        self, triples: Triples, kind: type[np.signedinteger[Any]]
+    ) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.int64]]:
+        """Return the distinct facts of this process, and the first position of each, ``(k,)``."""
+        # Pages that nothing is written to take no memory.
+        facts, places = np.empty((len(triples), 3), kind), np.empty(len(triples), np.int64)
+        end = 0
+        for part, first in self._parts(triples):
+            begin, end = end, end + len(part)
+            facts[begin:end], places[begin:end] = part, first
+        return facts[:end], places[:end]
+
+    def _parts(self, triples: Triples) -> Iterator[tuple[Triples, NDArray[np.int64]]]:
+        """Yield parts of the distinct facts of this process, and their first positions."""
+        return distinct_facts(triples)
+
+    def _answers(self) -> AnswerIndex:
+        """Return the answers of all queries of this process."""
+        return AnswerIndex.of(self.facts, self._n_entities, self._n_relations)
 
     def _keep(self, near: NDArray[np.bool_]) -> None:
         """Keep the facts about entities of a mask alone."""

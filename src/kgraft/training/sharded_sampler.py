@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgraft.errors import DataError
-from kgraft.graph.grouped_index import first_of_each
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 from kgraft.system.workers import Workers
+from kgraft.training.answer_index import AnswerIndex
+from kgraft.training.distinct_facts import distinct_facts
 from kgraft.training.sampler import TripleSampler
 
 OWN_NEGATIVES = 0.5
@@ -53,30 +54,39 @@ class ShardedSampler(TripleSampler):
         **how: Any,
     ) -> None:
         self._workers = workers
-        first = first_of_each(triples)
-        self._n_all = len(first) + len(known_false)
+        self._n_all = len(known_false)
         self._n_entities, self._path_length = n_entities, path_length
         self._batch_size, self._negatives = how["batch_size"], how["negatives"]
-        ends = [triples[first, end] for end in (0, 2)]
-        uses = np.zeros(n_entities, dtype=np.int64)
-        for entities in (*ends, known_false[:, 0], known_false[:, 2]):
-            uses += 2 * self._counts(entities)
-        self._alone = self._probabilities(uses, self._negatives / n_entities)
+        self._uses = self._uses_of(known_false)
         if path_length == 1:
-            first = first[self._owns(ends[0]) | self._owns(ends[1])]
             known_false = known_false[self._owns(known_false[:, ::2]).any(axis=1)]
-        del ends
         super().__init__(
-            triples[first],
+            triples,
             n_entities,
             n_relations,
-            sources=sources[first],
-            weights=None if weights is None else weights[first],
+            sources=sources,
+            weights=weights,
             known_false=known_false,
             path_length=path_length,
             **how,
         )
-        del self._alone
+        del self._uses
+
+    def _parts(self, triples: Triples) -> Iterator[tuple[Triples, NDArray[np.int64]]]:
+        """Yield the distinct facts with an own end, with paths all, and count those of all."""
+        for facts, first in distinct_facts(triples):
+            self._n_all += len(facts)
+            self._uses += self._uses_of(facts)
+            if self._path_length == 1:
+                own = self._owns(facts[:, ::2]).any(axis=1)
+                yield facts[own], first[own]
+            else:
+                yield facts, first
+
+    def _answers(self) -> AnswerIndex:
+        """Return the answers of the queries whose heads this worker owns, with paths of all."""
+        asked = self._owns if self._path_length == 1 else None
+        return AnswerIndex.of(self.facts, self._n_entities, self._n_relations, asked)
 
     @property
     def n_queries(self) -> int:
@@ -109,13 +119,17 @@ class ShardedSampler(TripleSampler):
     def _counts(self, entities: NDArray[np.integer]) -> NDArray[np.int64]:
         return np.bincount(entities, minlength=self._n_entities)
 
+    def _uses_of(self, facts: Triples) -> NDArray[np.int64]:
+        """Return how often each entity is an end of a query of facts, both ends of two each."""
+        return 2 * (self._counts(facts[:, 0]) + self._counts(facts[:, 2]))
+
     def _corrections(self, exponent: float) -> tuple[Tensor, Tensor]:
         """Return one process's logQ correction, and that of what this worker samples otherwise.
 
         The exponent does not scale the latter, since a query's candidates come mostly from its
         head's worker, but its answers from all. Answers, always candidates, get it back.
         """
-        alone = np.log(self._alone)
+        alone = np.log(self._probabilities(self._uses, self._negatives / self._n_entities))
         excess = np.log(self.candidate_probabilities()) - alone
         both = (exponent * alone + excess).astype(np.float32), excess.astype(np.float32)
         logq, shift = map(torch.from_numpy, both)

@@ -146,7 +146,7 @@ class Plan:
         of_row = (2 + OF_OPTIMIZER[self.optimizer]) * NUMBER_BYTES * self.width
         rows = of_row * (self.entities / workers + 2 * self.relations)
         kept = 1 - (1 - 1 / workers) ** 2
-        facts = self.facts * (kept * FACT_BYTES + 2 * kept * ANSWER_BYTES + 2 * 4 / workers)
+        facts = self.facts * (kept * FACT_BYTES + 2 * (ANSWER_BYTES + 4) / workers)
         return rows + facts + ENTITY_BYTES * self.entities
 
     def worker_hours(self, workers: int) -> float:
