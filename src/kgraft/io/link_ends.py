@@ -24,6 +24,9 @@ Unknown = Literal["error", "skip"]
 """Treatment of links to unknown names."""
 
 _FILES_SHOWN: Final = 3
+_RARE: Final = 1000
+"""Where fewer than one link in so many has an unknown name, no setting is to blame."""
+
 _SIDES: Final = ("left", "right")
 _NUMBER: Final = r"^\d+(\.0)?$"
 
@@ -169,7 +172,9 @@ class LinkEnds:
         if not len(wrong):
             rows = pl.DataFrame(schema={"link": pl.Int64, "name": pl.String, LINE: pl.Int64})
             return LeftOut(self._path, self._kind, len(pairs), rows)
-        remedy, given = self._remedy(frame[wrong]), frame[wrong]
+        given = frame[wrong]
+        is_rare = unknown == "skip" and len(wrong) * _RARE < len(pairs)
+        remedy = None if is_rare else self._remedy(given)
         is_left = pl.Series(pairs[wrong, 0] < 0)
         names = given.select(pl.when(is_left).then("left").otherwise("right")).to_series()
         if unknown == "error":
