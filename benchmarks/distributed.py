@@ -17,7 +17,8 @@ bytes
 peak
     Memory of two processes, width 64, in ``--steps`` steps: the sum of both peaks. The collection
     is ``drawn``, one of ``--entities`` entities and five times as many facts, or one that is
-    prepared, whose backgrounds are trained.
+    prepared, whose backgrounds are trained; then the teacher is written to ``--work``, and a
+    student re-trained from it.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ from common import ONE_THREAD, add_to_report, options_of, peak_gib, run
 from scaling import drawn
 
 import kgraft
+from kgraft.model.directory import save_model
+from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.embeddings import EmbeddingTask, fit_embeddings
 from kgraft.pipeline.pretrain import pretraining_task
 from kgraft.pipeline.run import Run, RunOptions
+from kgraft.pipeline.sharded_model import stored_model
 from kgraft.system.progress import Silence
 from kgraft.system.workers import Workers, joined
 from kgraft.training.checkpoint import Fingerprint
@@ -84,6 +88,8 @@ def work(asked: dict[str, Any]) -> None:
                 round(x["validation_mrr"], 4) for x in fit.log if "validation_mrr" in x
             ]
         found["peak_gib"] = peak_gib()
+        if asked.get("teacher"):
+            save(task, Path(asked["directory"]), Path(asked["teacher"]))
         Path(asked["directory"], f"{workers.number}.json").write_text(json.dumps(found))
 
 
@@ -104,6 +110,14 @@ def some_steps(task: EmbeddingTask, steps: int) -> dict[str, Any]:
         found["sent"] = {name: size / steps for name, size in workers.sent.items()}
         found["expected"] = dict(expected)
     return found
+
+
+def save(task: EmbeddingTask, scratch: Path, place: Path) -> None:
+    """Write the teacher as it is, all workers together."""
+    kge = stored_model(task.model, Run(RunOptions(Silence(), scratch), Fingerprint(), task.workers))
+    if not task.workers.number:
+        save_model(TrainedModel("teacher", kge, task.graph, None, task.settings), place)
+    task.workers.barrier()
 
 
 def start(count: int, asked: dict[str, Any]) -> list[dict[str, Any]]:
@@ -186,11 +200,16 @@ def peak(asked: Namespace) -> dict[str, Any]:
     settings = {"model.width": 64, "training.optimizer": "rowwise_adagrad"}
     settings |= {"training.batch_size": 4096, "training.negatives": 1024}
     given: dict[str, Any] = {"settings": settings, "steps": asked.steps}
+    student = {}
     if asked.collection == "drawn":
         found = start(2, {**given, "entities": asked.entities})
     else:
-        found = start(2, {**given, "collection": asked.collection})
+        with tempfile.TemporaryDirectory(dir=asked.work) as place:
+            teacher = str(Path(place, "teacher"))
+            found = start(2, {**given, "collection": asked.collection, "teacher": teacher})
+            student = {"train_student": retrained(asked.collection, Path(place))}
     return {
+        **student,
         "train_peak_gib": round(sum(x["peak_gib"] for x in found), 2),
         "train_peak": {
             "entities": found[0]["entities"],
@@ -202,6 +221,22 @@ def peak(asked: Namespace) -> dict[str, Any]:
             "peak_gib_by_process": [x["peak_gib"] for x in found],
             "examples_per_second": round(found[0]["examples_per_second"]),
         },
+    }
+
+
+def retrained(collection: str, place: Path) -> dict[str, Any]:
+    """Re-train a student by the command line, and return its time and peak memory."""
+    command = [sys.executable, "-m", "kgraft", "retrain", collection, "--teacher"]
+    command += [str(place / "teacher"), "-o", str(place / "student"), "--set", "model.width=64"]
+    begin = time.perf_counter()
+    child = subprocess.Popen(command)  # noqa: S603 (our own command)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise SystemExit(f"kgraft retrain ended with status {status}")
+    return {
+        "seconds": round(time.perf_counter() - begin, 1),
+        "peak_gib": round(used.ru_maxrss / 2**20, 3),
     }
 
 
@@ -233,6 +268,7 @@ if __name__ == "__main__":
             steps=200,
             repeats=5,
             entities=2_000_000,
+            work=(Path, "directory for a teacher of a prepared collection"),
             threads=None,
         )
         run(parser, measure, write=add_to_report)

@@ -131,12 +131,13 @@ class Workers:
             self._broadcast(values)
 
     def one_by_one(self, work: Callable[[], None]) -> None:
-        """Do a work in the first worker, then in the others."""
+        """Do a work in the first worker, then in the others, and wait until all have done it."""
         if self.number:
             self.barrier()
         work()
         if not self.number:
             self.barrier()
+        self.barrier()
 
     def _reduced(self, values: Tensor, how: Any, kind: str) -> Tensor:
         if self.count == 1:
