@@ -25,7 +25,7 @@ Unknown = Literal["error", "skip"]
 
 _FILES_SHOWN: Final = 3
 _RARE: Final = 1000
-"""Where fewer than one link in so many has an unknown name, no setting is to blame."""
+"""Links to one with an unknown name from which no setting is to blame."""
 
 _SIDES: Final = ("left", "right")
 _NUMBER: Final = r"^\d+(\.0)?$"

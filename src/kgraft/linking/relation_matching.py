@@ -12,10 +12,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from kgraft.graph.knowledge_graph import KnowledgeGraph
+from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.settings import RelationSettings
+from kgraft.system.arrays import in_whole, over_pieces, take_rows
 
 Ints = NDArray[np.int64]
 
@@ -94,13 +95,20 @@ def correspondences(joint: JointGraph, clusters: Ints, settings: RelationSetting
 
 
 def _facts(joint: JointGraph, clusters: Ints) -> pl.DataFrame:
-    heads, relations, tails = joint.triples.T
+    """Return the facts about entities of several graphs; others tell of no correspondence."""
+    is_shared = _members(joint, clusters).sum(axis=1) > 1
+
+    def about_shared(piece: Triples) -> Ints:
+        return np.flatnonzero(is_shared[clusters[piece[:, [0, 2]]]].any(axis=1))
+
+    places = in_whole(over_pieces(about_shared, joint.triples))
+    heads, relations, tails = take_rows(joint.triples, places).T
     return pl.DataFrame(
         {
             "head": clusters[heads],
             "relation": relations,
             "tail": clusters[tails],
-            "source": joint.triple_sources.astype(np.int64),
+            "source": take_rows(joint.triple_sources, places).astype(np.int64),
         }
     ).unique(maintain_order=True)
 

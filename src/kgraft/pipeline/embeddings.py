@@ -18,6 +18,7 @@ from kgraft.model.kge import KgeModel
 from kgraft.pipeline.run import Run
 from kgraft.rules.pseudo_facts import PseudoFacts
 from kgraft.settings import TrainingSettings, TrainSettings
+from kgraft.system.arrays import is_mapped
 from kgraft.system.devices import parse_device
 from kgraft.system.memory import require, require_on_gpu
 from kgraft.system.workers import ALONE, Workers
@@ -173,6 +174,7 @@ def new_model(
     *,
     n_entities: int | None = None,
     workers: Workers = ALONE,
+    is_validated: bool = True,
 ) -> KgeModel:
     """Return an untrained model of a graph's rows, of several workers with this one's entities.
 
@@ -181,13 +183,21 @@ def new_model(
         settings: Model and seed.
         n_entities: Number of entities with vectors, the first ones; by default all.
         workers: The processes that train it.
+        is_validated: There are validation facts, so that the best state is kept too.
 
     Raises:
         KgraftError: If the free memory is too small for a run with it.
     """
     rows = graph.n_entities if n_entities is None else n_entities
     own, here = workers.n_own(rows), workers.on_this_machine
-    require(settings, here * own, here * graph.n_relations, len(graph.triples))
+    require(
+        settings,
+        here * own,
+        here * graph.n_relations,
+        len(graph.triples),
+        is_prepared=is_mapped(graph.triples),
+        is_validated=is_validated,
+    )
     seed = settings.training.seed + workers.number * ROW_SEEDS_APART
     model = KgeModel.create(settings.model, own, graph.n_relations, seed=seed)
     for name, value in model.tensors().items():

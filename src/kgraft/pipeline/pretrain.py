@@ -107,7 +107,7 @@ def pretraining_task(
         "embeddings of the teacher",
         graph,
         settings,
-        new_model(graph, settings, workers=workers),
+        new_model(graph, settings, workers=workers, is_validated=any(len(x.valid) for x in graphs)),
         draw_samples(graph, graphs, settings.training),
         weights=weights_by_link_confidence(
             graph,
