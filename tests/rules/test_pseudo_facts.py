@@ -37,11 +37,14 @@ def world(facts: Sequence[tuple[int, int, int]], own: int, sources: Sequence[int
     return JointGraph(parts, len(everyone), 2, triples, places)
 
 
-def inferred(graph: JointGraph, settings: RuleSettings, seed: int = 0) -> PseudoFacts:
-    """Mine for the target's relations and infer facts about its entities."""
+def inferred(
+    graph: JointGraph, settings: RuleSettings, seed: int = 0, about: Sequence[int] | None = None
+) -> PseudoFacts:
+    """Mine for the target's relations and infer facts about its entities, or about some."""
     edges, part = Edges.of(graph), graph.part("target")
     rules = mine_rules(edges, part.relation_rows, settings, seed=seed)
-    return infer_pseudo_facts(rules, edges, part.entity_rows, settings)
+    asked = None if about is None else np.array(about)
+    return infer_pseudo_facts(rules, edges, part.entity_rows, settings, about=asked)
 
 
 # ten pairs of relation 1, five of which are of relation 0: a confidence of 5 / (10 + 5)
@@ -54,6 +57,13 @@ def test_probabilities_are_squared_confidences() -> None:
     assert found.triples.tolist() == [[2 * i, 0, 2 * i + 1] for i in range(5, 10)]
     assert found.triples.dtype == np.int64
     assert found.probabilities == pytest.approx([1 / 9] * 5)
+
+
+def test_facts_are_inferred_about_some_entities() -> None:
+    # As the head of a fact, 12, and as the tail of another one, 17.
+    found = inferred(world(PAIRS + STATED, own=20), SETTINGS, about=[12, 17])
+    assert found.triples.tolist() == [[12, 0, 13], [16, 0, 17]]
+    assert found.probabilities == pytest.approx([1 / 9] * 2)
 
 
 def test_what_has_a_stated_answer_is_asked_less_often() -> None:

@@ -292,11 +292,18 @@ def weigh_rules(rules: Rules, context: TargetContext, showing: Showing) -> Rules
 
 
 def infer_for(rules: Rules, context: TargetContext, showing: Showing) -> PseudoFacts:
-    """Infer the pseudo-facts of the target's entities."""
-    settings = context.settings.rules
-    with showing("pseudo-facts", len(context.entities)) as advance, thread_map() as each:
+    """Infer the pseudo-facts of those of the target's entities that are trained."""
+    entities, near = context.entities, context.task.near
+    about = entities if near is None else entities[near[entities]]
+    with showing("pseudo-facts", len(about)) as advance, thread_map() as each:
         inferred = infer_pseudo_facts(
-            rules, context.edges, context.entities, settings, each=each, advance=advance
+            rules,
+            context.edges,
+            entities,
+            context.settings.rules,
+            about=about,
+            each=each,
+            advance=advance,
         )
     false = context.task.known_false()
     return inferred.without(false) if len(false) else inferred

@@ -56,6 +56,7 @@ def infer_pseudo_facts(
     entities: Rows,
     settings: RuleSettings,
     *,
+    about: Rows | None = None,
     each: Map = map,
     advance: Callable[[int], None] = lambda _: None,
 ) -> PseudoFacts:
@@ -69,13 +70,14 @@ def infer_pseudo_facts(
         edges: The graph that they were mined on.
         entities: Rows of the entities, int64.
         settings: Rate of pseudo-facts, and their rate for queries with stated answers.
-        each: Maps over parts of the entities.
-        advance: Receives the number of entities done.
+        about: Those of the entities whose rules are applied, all by default.
+        each: Maps over parts of these.
+        advance: Receives the number of them done.
     """
     if not (settings.longest and settings.pseudo_fact_rate):
         return PseudoFacts(as_triples(()), np.empty(0))
     applier = RuleApplier(rules.with_min_confidence(MIN_CONFIDENCE), edges, entities)
-    facts = applier.infer_facts(each, advance)
+    facts = applier.infer_facts(each, advance, about)
     stated = edges.facts.select(head="x", relation="relation", stated=True).unique()
     key = ["head", "relation"]
     answered = facts.join(stated, on=key, how="left", maintain_order="left")["stated"].is_not_null()

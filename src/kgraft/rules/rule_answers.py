@@ -165,19 +165,24 @@ class RuleApplier:
         return query, relation, y, rule
 
     def infer_facts(
-        self, each: Map = map, advance: Callable[[int], None] = lambda _: None
+        self,
+        each: Map = map,
+        advance: Callable[[int], None] = lambda _: None,
+        about: Ints | None = None,
     ) -> pl.DataFrame:
         """Return the facts between candidates that rules infer and the graph lacks.
 
         Args:
             each: Maps over parts of the candidates.
             advance: Receives the number of candidates done.
+            about: Those of the candidates whose answers are looked for, all by default.
 
         Returns:
             ``head``, ``relation``, ``tail`` and ``confidence``, sorted.
         """
         n_relations = self._edges.n_relations
-        own = pl.DataFrame({"x": self._candidates}, schema={"x": pl.Int32})
+        asked = self._candidates if about is None else about
+        own = pl.DataFrame({"x": asked}, schema={"x": pl.Int32})
         slices = list(own.iter_slices(BATCH_ENTITIES))
         parts = []
         found = each(lambda part: combine_rules(self.answers(part)), slices)
