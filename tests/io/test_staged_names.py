@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from kgraft.graph.vocabulary import Vocabulary
+from kgraft.io import staged_names
 from kgraft.io.staged_names import StoredVocabulary
 
 NAMES = ("a", "B", "b ", "c", "http://x.org/C", "_:d", "D", "d", "", "e-f", "7")
@@ -21,7 +22,10 @@ def stored(tmp_path: Path) -> StoredVocabulary:
     return StoredVocabulary(tmp_path / "names.parquet", len(NAMES))
 
 
-def test_stored_names_are_found_like_those_in_memory(stored: StoredVocabulary) -> None:
+def test_stored_names_are_found_like_those_in_memory(
+    stored: StoredVocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staged_names, "SMALL", 0)
     known = Vocabulary.of(NAMES)
     asked = pl.Series(["b", "C", "_:D", "no", "E F", "7", "d", "", "A"])
     assert stored.rows(asked).tolist() == known.rows(asked).tolist()

@@ -16,8 +16,7 @@ joint-N-entities.npy    joint row of each entity of source ``N``; ``-relations``
 joint-conflicts.json    links that were left out
 ======================  ====================================================================
 
-A source, the links and the joined facts are read when they are asked for, and a file is checked
-when it is read for the first time.
+A source is read when it is asked for, and a file is checked when it is read for the first time.
 """
 
 from __future__ import annotations

@@ -33,6 +33,10 @@ NAMES: Final = pa.schema([("name", pa.large_string())])
 """A file of names in the order of their rows."""
 
 
+SMALL: Final = 1_000_000
+"""Names that are all read, and kept, where one is asked for."""
+
+
 def hashes(names: pl.Series, seed: int) -> pl.Series:
     """Return a hash of each name, UInt64."""
     return names.hash(seed)
@@ -144,7 +148,9 @@ class StoredVocabulary(Vocabulary):
         return pl.concat(found).gather(place)
 
     def name(self, row: int) -> str:
-        """Return the name of one row."""
+        """Return the name of one row; of a small file all names are kept then."""
+        if len(self) <= SMALL:
+            return super().name(row)
         return str(self.gather(np.array([row]))[0])
 
     def count_of(self, pattern: str, *, literal: bool = False) -> int:
