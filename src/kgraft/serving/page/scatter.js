@@ -50,9 +50,19 @@ export function scatter(points, { words, open, wheel = false }) {
   return { figure, recolour: async (groups) => (await drawn)?.(groups) };
 }
 
+/** Wait until an element has a width, as one that is shown gets sooner or later. */
+const sized = (canvas) => new Promise((done) => {
+  const observer = new ResizeObserver(() => {
+    if (!canvas.clientWidth) return;
+    observer.disconnect();
+    done();
+  });
+  observer.observe(canvas);
+});
+
 async function start(points, { canvas, zooms, note, open, wheel }) {
   await loaded();
-  await new Promise((done) => requestAnimationFrame(done)); // until the figure has a size
+  await sized(canvas);
   if (!canvas.isConnected) return null;
   const graph = new window.graphology.Graph();
   const heaviest = Math.log1p(Math.max(1, ...points.map((x) => x.weight ?? 0)));
