@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,6 +129,21 @@ def apart(do: Callable[..., Any], *arguments: Any) -> Any:
 def peak_gib() -> float:
     """Return the peak memory of this process; NaN where the system does not tell."""
     return round((peak() or math.nan) / 2**30, 3)
+
+
+def kgraft_run(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[float, Any]:
+    """Run the command line to its end; return its seconds, and the resources that it used."""
+    command = [sys.executable, "-m", "kgraft", *arguments]
+    begin = time.perf_counter()
+    child = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
+    _, status, used = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise SystemExit(f"kgraft {arguments[0]} ended with status {child.returncode}")
+    return seconds, used
 
 
 def timed(do: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:

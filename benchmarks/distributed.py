@@ -36,7 +36,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from common import ONE_THREAD, add_to_report, options_of, peak_gib, run
+from common import ONE_THREAD, add_to_report, kgraft_run, options_of, peak_gib, run
 from scaling import drawn
 
 import kgraft
@@ -226,18 +226,10 @@ def peak(asked: Namespace) -> dict[str, Any]:
 
 def retrained(collection: str, place: Path) -> dict[str, Any]:
     """Re-train a student by the command line, and return its time and peak memory."""
-    command = [sys.executable, "-m", "kgraft", "retrain", collection, "--teacher"]
-    command += [str(place / "teacher"), "-o", str(place / "student"), "--set", "model.width=64"]
-    begin = time.perf_counter()
-    child = subprocess.Popen(command)  # noqa: S603 (our own command)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if status:
-        raise SystemExit(f"kgraft retrain ended with status {status}")
-    return {
-        "seconds": round(time.perf_counter() - begin, 1),
-        "peak_gib": round(used.ru_maxrss / 2**20, 3),
-    }
+    command = ["retrain", collection, "--teacher", str(place / "teacher")]
+    command += ["-o", str(place / "student"), "--set", "model.width=64"]
+    seconds, used = kgraft_run(command)
+    return {"seconds": round(seconds, 1), "peak_gib": round(used.ru_maxrss / 2**20, 3)}
 
 
 PARTS = {"mrr": mrr, "rate": rate, "bytes": sent, "peak": peak}

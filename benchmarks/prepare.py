@@ -23,8 +23,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -35,7 +33,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from common import ONE_THREAD, add_part, apart, options_of, peak_gib, run, timed
+from common import ONE_THREAD, add_part, apart, kgraft_run, options_of, peak_gib, run, timed
 
 import kgraft
 from kgraft.io.read_collection import read_collection
@@ -125,17 +123,10 @@ def preparing(place: Path, asked: Namespace) -> dict[str, Any]:
     """Run ``kgraft prepare`` and return its time and peak memory."""
     prepared = asked.work / "prepared"
     shutil.rmtree(prepared, ignore_errors=True)
-    command = [sys.executable, "-m", "kgraft", "prepare", str(place / "collection.toml")]
-    command += ["-o", str(prepared), "--threads", str(asked.threads)]
-    command += ["--memory", str(asked.memory)]
+    command = ["prepare", str(place / "collection.toml"), "-o", str(prepared)]
+    command += ["--threads", str(asked.threads), "--memory", str(asked.memory)]
     environment = {**os.environ, **(ONE_THREAD if asked.threads == 1 else {})}
-    begin = time.perf_counter()
-    child = subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
-    _, status, used = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begin
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if status:
-        raise SystemExit(f"kgraft prepare ended with status {status}")
+    seconds, used = kgraft_run(command, environment)
     manifest = json.loads((prepared / "manifest.json").read_text(encoding="utf-8"))
     sources = manifest["sources"]
     n_facts = sum(sum(x["facts"].values()) + x["duplicates_left_out"] for x in sources)

@@ -34,6 +34,6 @@ def test_stored_names_are_found_like_those_in_memory(
     assert stored.gather(rows).to_list() == known.gather(rows).to_list()
     assert [stored.name(row) for row in range(len(NAMES))] == [*NAMES]
     for pattern, literal in ((r"^\d+$", False), ("://", True), ("", True), ("zz", True)):
-        found = stored.count_of(pattern, literal=literal)
-        assert found == known.count_of(pattern, literal=literal)
+        found = stored.count_matching(pattern, literal=literal)
+        assert found == known.count_matching(pattern, literal=literal)
     assert "names" not in vars(stored)  # All of this without all names in memory.

@@ -128,8 +128,8 @@ class Vocabulary:
         found = asked.join(known, on="name", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int64)
 
-    def count_of(self, pattern: str, *, literal: bool = False) -> int:
-        """Return the number of names with a regular expression, or a text, in them."""
+    def count_matching(self, pattern: str, *, literal: bool = False) -> int:
+        """Return the number of names that contain a match of a pattern, or a literal text."""
         return int(self.names.str.contains(pattern, literal=literal).sum())
 
     def rows_by_form(self, names: pl.Series, forms: pl.Series | None = None) -> Rows:

@@ -86,7 +86,7 @@ class CheckedFiles:
 
         def is_within(piece: NDArray[Any]) -> bool:
             # A number below 0 is a large one without a sign.
-            return bool((piece.view(np.dtype(kind).str.replace("i", "u")) < limits).all())
+            return bool((piece.view(f"u{piece.itemsize}") < limits).all())
 
         if not all(over_pieces(is_within, found)):
             raise ValueError(f"{name} has a row beyond the end of its table")

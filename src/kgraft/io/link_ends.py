@@ -25,7 +25,7 @@ Unknown = Literal["error", "skip"]
 
 _FILES_SHOWN: Final = 3
 _RARE: Final = 1000
-"""Links to one with an unknown name from which no setting is to blame."""
+"""Links for each with an unknown name, beyond which no better setting is looked for."""
 
 _SIDES: Final = ("left", "right")
 _NUMBER: Final = r"^\d+(\.0)?$"
@@ -239,10 +239,10 @@ class LinkEnds:
         """Return advice where all names of a side are of another kind than those of its graph."""
         for side, graph, known in zip(_SIDES, self._graphs, self._names, strict=True):
             names = pl.concat([frame[x] for x in _SIDES]) if self._either_order else frame[side]
-            if names.str.contains(_NUMBER).all() and not known.count_of(_NUMBER):
+            if names.str.contains(_NUMBER).all() and not known.count_matching(_NUMBER):
                 return f"Set ids = true if these are row numbers, as {graph.name!r} has names"
             are_iris = names.str.contains("://", literal=True)
-            known_iris = known.count_of("://", literal=True)
+            known_iris = known.count_matching("://", literal=True)
             if (are_iris.all() and not known_iris) or (
                 known_iris == len(known) and not are_iris.any()
             ):

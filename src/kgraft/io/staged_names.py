@@ -32,7 +32,6 @@ SCHEMA: Final = pa.schema(
 NAMES: Final = pa.schema([("name", pa.large_string())])
 """A file of names in the order of their rows."""
 
-
 SMALL: Final = 1_000_000
 """Names that are all read, and kept, where one is asked for."""
 
@@ -153,8 +152,8 @@ class StoredVocabulary(Vocabulary):
             return super().name(row)
         return str(self.gather(np.array([row]))[0])
 
-    def count_of(self, pattern: str, *, literal: bool = False) -> int:
-        """Return the number of names with a regular expression, or a text, in them."""
+    def count_matching(self, pattern: str, *, literal: bool = False) -> int:
+        """Return the number of names that contain a match of a pattern, or a literal text."""
 
         def among(_: int, piece: pa.ChunkedArray) -> int:
             return int(pl.Series(piece).str.contains(pattern, literal=literal).sum())

@@ -16,7 +16,7 @@ from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
-from kgraft.system.arrays import in_whole, over_pieces, take_rows
+from kgraft.system.arrays import over_pieces, positions_where, take_rows, whole_positions
 
 KINDS: tuple[LinkKind, ...] = ("entity", "relation")
 
@@ -159,7 +159,7 @@ def _by_linked_ends(
         return np.flatnonzero(head & tail), np.flatnonzero(head ^ tail)
 
     both, one = zip(*over_pieces(linked_ends, facts), strict=True) if len(facts) else ((), ())
-    return in_whole(both), in_whole(one)
+    return whole_positions(both), whole_positions(one)
 
 
 def _newly_reached(
@@ -167,11 +167,13 @@ def _newly_reached(
 ) -> NDArray[np.int64]:
     """Return the positions of facts with an end in ``within``, and none in ``before``."""
 
-    def new(piece: Triples) -> NDArray[np.int64]:
-        ends = piece[:, [0, 2]]
-        return np.flatnonzero(within[ends].any(axis=1) & ~before[ends].any(axis=1))
+    def is_new(piece: Triples) -> NDArray[np.bool_]:
+        heads, _, tails = piece.T
+        found: NDArray[np.bool_] = within[heads] | within[tails]
+        found &= ~(before[heads] | before[tails])
+        return found
 
-    return in_whole(over_pieces(new, facts))
+    return positions_where(is_new, facts)
 
 
 def _nearest(near: Sequence[NDArray[np.int64]], budget: int | None, seed: int) -> NDArray[np.int64]:
@@ -253,7 +255,7 @@ def _cut(
         facts: The facts, in joint rows.
     """
     part = background.parts[source]
-    entities = in_whole(over_pieces(lambda x: np.flatnonzero(kept.entities[x]), part.entity_rows))
+    entities = positions_where(lambda rows: kept.entities[rows], part.entity_rows)
     relations = np.flatnonzero(kept.relations[part.relation_rows])
     joint_entities = take_rows(part.entity_rows, entities)
     joint_relations = part.relation_rows[relations]

@@ -16,7 +16,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.settings import RelationSettings
-from kgraft.system.arrays import in_whole, over_pieces, take_rows
+from kgraft.system.arrays import positions_where, take_rows
 
 Ints = NDArray[np.int64]
 
@@ -81,7 +81,8 @@ def correspondences(joint: JointGraph, clusters: Ints, settings: RelationSetting
         ``forward`` and ``backward``: indices of graphs, rows of relations, and the share of the
         facts of ``relation`` that ``other`` states too, and the reverse.
     """
-    facts = _facts(joint, clusters)
+    is_member = _members(joint, clusters)
+    facts = _facts(joint, clusters, is_member.sum(axis=1) > 1)
     others = facts.rename({"relation": "other", "source": "other_source"})
     shared = pl.concat(
         facts.join(others, left_on=["head", "tail"], right_on=ends)
@@ -91,17 +92,18 @@ def correspondences(joint: JointGraph, clusters: Ints, settings: RelationSetting
         .with_columns(inverse=pl.lit(ends[0] == "tail"))
         for ends in (["head", "tail"], ["tail", "head"])
     ).filter(pl.col("support") >= settings.support)
-    return _with_shares(shared, joint, clusters, facts)
+    return _with_shares(shared, joint, is_member, facts)
 
 
-def _facts(joint: JointGraph, clusters: Ints) -> pl.DataFrame:
+def _facts(joint: JointGraph, clusters: Ints, is_shared: NDArray[np.bool_]) -> pl.DataFrame:
     """Return the facts about entities of several graphs; others tell of no correspondence."""
-    is_shared = _members(joint, clusters).sum(axis=1) > 1
 
-    def about_shared(piece: Triples) -> Ints:
-        return np.flatnonzero(is_shared[clusters[piece[:, [0, 2]]]].any(axis=1))
+    def about_shared(piece: Triples) -> NDArray[np.bool_]:
+        heads, _, tails = piece.T
+        found: NDArray[np.bool_] = is_shared[clusters[heads]] | is_shared[clusters[tails]]
+        return found
 
-    places = in_whole(over_pieces(about_shared, joint.triples))
+    places = positions_where(about_shared, joint.triples)
     heads, relations, tails = take_rows(joint.triples, places).T
     return pl.DataFrame(
         {
@@ -122,9 +124,8 @@ def _members(joint: JointGraph, clusters: Ints) -> NDArray[np.bool_]:
 
 
 def _with_shares(
-    shared: pl.DataFrame, joint: JointGraph, clusters: Ints, facts: pl.DataFrame
+    shared: pl.DataFrame, joint: JointGraph, is_member: NDArray[np.bool_], facts: pl.DataFrame
 ) -> pl.DataFrame:
-    is_member = _members(joint, clusters)
     size = len(is_member), 2 * joint.n_relations
     own = [
         facts.filter(pl.col("source") == place).select("head", "relation", "tail").to_numpy()

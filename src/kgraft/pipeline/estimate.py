@@ -12,6 +12,7 @@ from kgraft.pipeline.fit_target import TargetContext
 from kgraft.pipeline.readout import EPOCHS, MIN_STEPS
 from kgraft.rules.mining import mining_work
 from kgraft.rules.rule_weights import MAX_FACTS
+from kgraft.system.arrays import is_mapped
 from kgraft.system.memory import available, bytes_of_run
 
 WARM_UP, STEPS = 3, 20
@@ -108,7 +109,12 @@ def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estim
         parameters=task.model.n_parameters,
         facts=len(sampler.facts),
         memory=bytes_of_run(
-            task.settings, task.model.n_entities, task.model.n_relations, len(task.graph.triples)
+            task.settings,
+            task.model.n_entities,
+            task.model.n_relations,
+            len(task.graph.triples),
+            is_prepared=is_mapped(task.graph.triples),
+            is_validated=validate is not None,
         ),
         available=available(),
         steps=epochs * n_steps,

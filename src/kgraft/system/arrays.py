@@ -97,10 +97,17 @@ def over_pieces(work: Callable[[NDArray[Any]], R], array: NDArray[Any]) -> list[
         return list(over_threads(of_piece, range(0, len(array), PIECE)))
 
 
-def in_whole(positions: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def whole_positions(positions: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Return positions within the pieces of an array as positions in it, in order."""
     whole = [place + number * PIECE for number, place in enumerate(positions)]
     return np.concatenate(whole) if whole else np.empty(0, dtype=np.int64)
+
+
+def positions_where(
+    mask: Callable[[NDArray[Any]], NDArray[np.bool_]], array: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Return the positions, in order, of an array's rows that a mask of each piece picks."""
+    return whole_positions(over_pieces(lambda piece: np.flatnonzero(mask(piece)), array))
 
 
 def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:

@@ -132,12 +132,10 @@ class Workers:
 
     def one_by_one(self, work: Callable[[], None]) -> None:
         """Do a work in the first worker, then in the others, and wait until all have done it."""
-        if self.number:
+        for is_first in (True, False):
+            if is_first == (self.number == 0):
+                work()
             self.barrier()
-        work()
-        if not self.number:
-            self.barrier()
-        self.barrier()
 
     def _reduced(self, values: Tensor, how: Any, kind: str) -> Tensor:
         if self.count == 1:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import first_of_each
 from kgraft.graph.knowledge_graph import Triples
-from kgraft.system.arrays import in_whole, over_pieces, take_rows
+from kgraft.system.arrays import over_pieces, positions_where, take_rows
 
 SORTED_AT_ONCE = 1 << 24
 """Facts that are sorted at once, but for those of one head."""
@@ -29,22 +29,23 @@ def distinct_facts(triples: Triples) -> Iterator[tuple[Triples, NDArray[np.int64
         yield triples[first], first
         return
     for begin, end in _head_ranges(triples):
-
-        def within(piece: Triples, begin: int = begin, end: int = end) -> NDArray[np.int64]:
-            return np.flatnonzero((piece[:, 0] >= begin) & (piece[:, 0] < end))
-
-        places = in_whole(over_pieces(within, triples))
+        places = _about(triples, begin, end)
         facts = take_rows(triples, places)
         first = first_of_each(facts)
         yield facts[first], places[first]
+
+
+def _about(triples: Triples, begin: int, end: int) -> NDArray[np.int64]:
+    """Return the positions of the facts with heads from ``begin`` to below ``end``."""
+    return positions_where(lambda x: (x[:, 0] >= begin) & (x[:, 0] < end), triples)
 
 
 def _head_ranges(triples: Triples) -> Iterator[tuple[int, int]]:
     """Yield ranges of heads that have ``SORTED_AT_ONCE`` facts together, or a head more."""
     largest = max(over_pieces(lambda piece: int(piece[:, 0].max()), triples))
     counts = np.zeros(largest + 1, dtype=np.int64)
-    for piece in over_pieces(lambda piece: np.unique(piece[:, 0], return_counts=True), triples):
-        heads, n_facts = piece
+    counted = over_pieces(lambda piece: np.unique(piece[:, 0], return_counts=True), triples)
+    for heads, n_facts in counted:
         counts[heads] += n_facts
     ends = np.cumsum(counts)
     begin = done = 0
