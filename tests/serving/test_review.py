@@ -104,6 +104,12 @@ def test_work_rests_without_a_client(
     assert len(finished(missing).facts) > 0
 
 
+def test_a_request_that_outlives_its_model_begins_no_search(missing: MissingFacts) -> None:
+    missing.close()
+    assert len(missing.find(None, None).facts) == 0
+    assert missing._thread is None
+
+
 def test_a_search_that_fails_is_told(
     missing: MissingFacts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 from kgraft.errors import KgraftError
 from kgraft.inference.complete import COLUMNS, complete
 from kgraft.inference.predict import Predictor
+from kgraft.system.memory import give_back
 from kgraft.system.progress import Silence
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class MissingFacts:
         self._asked: dict[int, int] = {}
         self._changed = threading.Condition()
         self._lease = 0.0
-        self._stopped = False
+        self._stopped = self._closed = False
         self._failed: Exception | None = None
         self._thread: threading.Thread | None = None
 
@@ -111,7 +112,7 @@ class MissingFacts:
             if relation is not None and rows[0] in self._left:
                 self._left.remove(rows[0])
                 self._left.insert(0, rows[0])
-            if self._left and self._thread is None:
+            if self._left and self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="missing", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -137,7 +138,17 @@ class MissingFacts:
             thread.join()
         self._stopped = False
 
+    def close(self) -> None:
+        """End the work for good, also for a request that still holds the model."""
+        with self._changed:
+            self._closed = True
+        self.stop()
+
     def _work(self) -> None:
+        self._find_all()
+        give_back()
+
+    def _find_all(self) -> None:
         try:
             while self._left:
                 row = self._left[0]

@@ -73,7 +73,7 @@ class ModelReloader:
             self._last_error = str(error)
             self.on_load(False)
             return False
-        old.missing.stop()
+        old.missing.close()
         del old
         _tidy()
         self._signature, self._last_error = signature, ""
