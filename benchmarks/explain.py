@@ -31,7 +31,7 @@ from kgraft.inference.explain import Explainer
 from kgraft.inference.explanation import Explanation
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.calibration import calibration_error, reliability_bins
 from kgraft_experiments.benchmark.runner import machine
 

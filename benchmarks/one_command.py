@@ -28,7 +28,7 @@ from common import options_of, run
 from kgraft.alignment.graft import GRAFT_METRIC, graft
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.pretrain import pretrain
 from kgraft.pipeline.retrain import retrain

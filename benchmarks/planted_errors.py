@@ -27,7 +27,7 @@ import kgraft
 from kgraft.graph.knowledge_graph import Triples, no_triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.inference.error_probability import judge
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft_experiments.benchmark.runner import machine
 from kgraft_experiments.synthesis.settings import SynthSettings
 from kgraft_experiments.synthesis.synthesize import synthesize

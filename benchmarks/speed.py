@@ -52,7 +52,8 @@ from kgraft.evaluation.ranking import MAX_QUERIES, rank
 from kgraft.evaluation.ranks import concatenate, measure
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.known_facts import KnownFacts, Side
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.products import product
 from kgraft.pipeline.embeddings import make_sampler, make_trainer

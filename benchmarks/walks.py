@@ -21,7 +21,8 @@ import numpy as np
 from common import endless, one_step, options_of, run
 
 import kgraft
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.pipeline.embeddings import make_sampler, make_trainer
 from kgraft.training.batch import Batch

@@ -14,7 +14,7 @@ from hypothesis import settings
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.links import Links
 from kgraft.model.kge import KgeModel

@@ -22,7 +22,7 @@ from kgraft.inference.results import Results
 from kgraft.inference.similar import similar
 from kgraft.linking.collection import Collection, collect
 from kgraft.linking.inspection import inspect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.model.trained_model import TrainedModel
 from kgraft.system.tables import SHOWN, html_table

@@ -12,7 +12,7 @@ import pytest
 
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,7 +17,7 @@ from kgraft.errors import DataError, ModelDirectoryError
 from kgraft.graph.knowledge_graph import ATTRIBUTE_SCHEMA, KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.model.attributes import ATTRIBUTES
 from kgraft.model.directory import load_model

@@ -14,7 +14,7 @@ from kgraft.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings

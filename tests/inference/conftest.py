@@ -8,7 +8,7 @@ import torch
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.encoders import complex_product
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel

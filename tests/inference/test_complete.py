@@ -18,7 +18,7 @@ from kgraft.inference.complete import COLUMNS, complete
 from kgraft.inference.predict import Predictor, predict
 from kgraft.linking.collection import Collection
 from kgraft.linking.completeness import Completeness, SplitSizes
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.fact_probability import DEGREES, FactProbability
 from kgraft.model.fact_scores import FEATURES

@@ -20,7 +20,7 @@ from kgraft.inference.explanation import Node, WithoutSupport
 from kgraft.inference.names import StatedFact, Statement
 from kgraft.inference.predict import Predictor, predict
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.ensemble import RULE_SCALE as LEAST

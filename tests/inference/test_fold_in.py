@@ -17,7 +17,7 @@ from kgraft.inference.fold_in import fold_into
 from kgraft.inference.fold_vectors import Compared, FactsOfOne, VectorFolder
 from kgraft.inference.predict import Predictor, Query, prepared
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.evidence import Evidence
 from kgraft.model.fact_scores import fact_scorer
 from kgraft.model.kge import KgeModel

@@ -16,7 +16,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference import candidates
 from kgraft.inference.predict import Prediction, Predictor, Query, predict
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.calibration import Calibration
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel

@@ -14,7 +14,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.predict import Predictor
 from kgraft.inference.probability_check import check_probabilities
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.calibration import Calibration, calibration_error, reliability_bins
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel

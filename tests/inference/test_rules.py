@@ -17,7 +17,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.inference.names import ModelNames, StatedFact
 from kgraft.inference.rules import rules
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import Evidence

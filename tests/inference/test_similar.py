@@ -8,7 +8,7 @@ import torch
 from kgraft.errors import UnknownNameError
 from kgraft.inference.similar import Neighbour, similar, similar_facts
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainSettings

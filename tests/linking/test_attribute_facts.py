@@ -20,7 +20,7 @@ from kgraft.linking.attribute_facts import (
     with_attribute_facts,
 )
 from kgraft.linking.coverage import linked_entities
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.settings import AttributeSettings
 
 

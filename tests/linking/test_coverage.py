@@ -8,7 +8,7 @@ import pytest
 from kgraft.errors import UnknownNameError
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 
 
 def test_only_what_another_source_states_is_covered(tiny: Collection) -> None:

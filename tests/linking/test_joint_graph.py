@@ -12,7 +12,8 @@ from kgraft.errors import UnknownNameError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import LinkConflict, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import LinkConflict
 from kgraft.linking.links import Links
 
 

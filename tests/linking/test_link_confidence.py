@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.link_confidence import link_confidence, weights_by_link_confidence
 from kgraft.linking.source_reliability import fact_weights
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import LinkedSubgraph, connect
 from kgraft.linking.links import Links
 

@@ -9,7 +9,8 @@ import pytest
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.io.interchange import from_arrays
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.linking.source_reliability import LARGEST, fact_weights, source_reliability
 

@@ -14,7 +14,7 @@ import torch
 
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model import weight_files
 from kgraft.model.calibration import Calibration
 from kgraft.model.contents import check_encoder, check_manifest, check_rules

@@ -19,7 +19,8 @@ from safetensors import safe_open
 
 from kgraft.errors import ModelDirectoryError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model import directory as model_directory
 from kgraft.model.calibration import Calibration
 from kgraft.model.directory import FORMAT, MANIFEST, check_free, load_model, save_model

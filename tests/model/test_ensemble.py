@@ -15,7 +15,8 @@ from torch import Tensor
 from kgraft.graph.grouped_index import Ints
 from kgraft.graph.known_facts import Side
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.ensemble import (
     DEFAULT_WEIGHTS,
     RULE_SCALE,

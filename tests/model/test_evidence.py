@@ -15,7 +15,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.known_facts import Side
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.directory import load_model, save_model
 from kgraft.model.ensemble import DEFAULT_WEIGHTS, EnsembleScorer, EvidenceScorer
 from kgraft.model.evidence import EVIDENCE_METRIC, WAYS, By, Evidence

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.gain import Gain, gain_metric
 from kgraft.model.kge import KgeModel
 from kgraft.model.model_card import model_card

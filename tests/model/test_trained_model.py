@@ -10,7 +10,7 @@ import torch
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.model.kge import KgeModel
 from kgraft.model.scorer import MappedScorer

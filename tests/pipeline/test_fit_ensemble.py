@@ -16,7 +16,7 @@ from kgraft.evaluation.evaluate import evaluate
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.model.ensemble import DEFAULT_WEIGHTS
 from kgraft.model.evidence import EVIDENCE_METRIC, By, Evidence

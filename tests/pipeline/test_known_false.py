@@ -15,7 +15,7 @@ from kgraft.inference.complete import complete
 from kgraft.inference.predict import Predictor, predict
 from kgraft.io.interchange import from_arrays
 from kgraft.linking.collection import Collection, collect
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.linking.stated_weights import false_facts, stated_weights
 from kgraft.model.directory import load_model

@@ -19,7 +19,8 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io import out_of_core, staged_names
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
 from kgraft.pipeline.prepare import prepare
 from kgraft.pipeline.pretrain import pretrain

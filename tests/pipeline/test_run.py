@@ -12,7 +12,7 @@ import pytest
 
 from kgraft.errors import DataError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline import run as run_module
 from kgraft.pipeline.embeddings import EmbeddingTask, make_sampler, new_model

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules.edges import Edges
 from kgraft.rules.entity_frequencies import EntityFrequencies
 from kgraft.rules.rule_bodies import Adjacency

@@ -11,7 +11,8 @@ import pytest
 
 from kgraft.graph.grouped_index import Ints
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.rules import evidence_index
 from kgraft.rules.edges import Edges
 from kgraft.rules.evidence_index import EvidenceIndex

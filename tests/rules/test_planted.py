@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.rules.edges import Edges
 from kgraft.rules.mining import mine_rules
 from kgraft.settings import RuleSettings

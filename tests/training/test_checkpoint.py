@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from kgraft.errors import DataError, KgraftWarning
+from kgraft.graph import vocabulary
+from kgraft.graph.vocabulary import Vocabulary
 from kgraft.training import checkpoint as module
 from kgraft.training.checkpoint import Checkpoint, Fingerprint
 
@@ -142,6 +144,7 @@ def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:
 
     same = fingerprint("a", facts)
     assert fingerprint("a", facts.copy(order="F")) == same
+    assert fingerprint("a", facts.astype(np.int32)) == same
     others = [
         fingerprint("b", facts),
         fingerprint("a", facts + 1),
@@ -151,7 +154,7 @@ def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:
         fingerprint("a", None, facts),
         fingerprint("", "a", facts),
         fingerprint(facts, "a"),
-        fingerprint("a", facts.astype(np.int32)),
+        fingerprint("a", facts.astype(np.float64)),
         fingerprint("a", pl.Series(["ab", "c"])),
         fingerprint("a", pl.Series(["a", "bc"])),
         fingerprint("a", pl.Series(["a", None, "bc"])),
@@ -159,3 +162,11 @@ def test_a_fingerprint_names_settings_facts_and_their_shape() -> None:
         fingerprint("a", torch.ones(3, dtype=torch.float16)),
     ]
     assert len({same, *others}) == 1 + len(others)
+
+
+def test_a_fingerprint_of_names_is_that_of_their_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Vocabulary.of(["a", "bc", "", "é"])
+    expected = str(Fingerprint().add(names.names))
+    monkeypatch.setattr(vocabulary, "PIECE", 3)
+    assert [len(x) for x in names.pieces()] == [3, 1]
+    assert str(Fingerprint().add(names)) == expected

@@ -14,10 +14,11 @@ from kgraft.graph import grouped_index
 from kgraft.graph.knowledge_graph import Triples
 from kgraft.model.kge import KgeModel
 from kgraft.settings import ModelSettings, OptimizerName
-from kgraft.training import collator
+from kgraft.training import collator, distinct_facts
 from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch
 from kgraft.training.collator import PaddingSizes
+from kgraft.training.distinct_facts import distinct_queries
 from kgraft.training.sampler import TripleSampler
 from kgraft.training.step import Trainer
 
@@ -54,12 +55,26 @@ def test_answers_are_found_in_either_direction(facts: Triples, largest: int | No
     assert answered(index) == {query: sorted(found) for query, found in expected.items()}
 
 
-@given(facts=FACTS)
-def test_answers_are_kept_for_the_heads_that_are_asked_for(facts: Triples) -> None:
+@given(facts=FACTS, at_once=st.integers(1, 30), count=st.integers(1, 3))
+def test_answers_are_kept_for_the_heads_that_are_asked_for(
+    facts: Triples, at_once: int, count: int
+) -> None:
+    repeated = np.concatenate([facts, facts[::2]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distinct_facts, "SORTED_AT_ONCE", at_once)
+        parts = [*distinct_queries(repeated, N_RELATIONS, lambda x: x % count == 0)]
+    assert all((first < len(facts)).all() for _, first in parts)
+    index = AnswerIndex.of_parts(
+        (queries for queries, _ in parts), 2 * len(repeated), N_ENTITIES, N_RELATIONS
+    )
     every = answered(AnswerIndex.of(facts, N_ENTITIES, N_RELATIONS))
-    even = AnswerIndex.of(facts, N_ENTITIES, N_RELATIONS, lambda entities: entities % 2 == 0)
-    expected = {query: found if query[0] % 2 == 0 else [] for query, found in every.items()}
-    assert answered(even) == expected
+    expected = {query: found if query[0] % count == 0 else [] for query, found in every.items()}
+    assert answered(index) == expected
+    places = np.random.default_rng(0).permutation(len(index))
+    rows = index.queries(places)[np.argsort(places)]
+    assert [*map(tuple, rows.tolist())] == [
+        (*query, answer) for query, found in sorted(expected.items()) for answer in found
+    ]
 
 
 def batches_of(facts: Triples, negatives: int = 3, length: int = 1) -> TripleSampler:

@@ -12,7 +12,8 @@ import torch
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.graph.vocabulary import Vocabulary
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.settings import ModelSettings, TrainingSettings

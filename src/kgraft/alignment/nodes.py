@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from kgraft.errors import DataError
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.linking.merge import merge
 

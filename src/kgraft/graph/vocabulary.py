@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,9 @@ COMPARED = 50_000
 
 MANY_MORE = 4
 """Ratio of known names to those that are looked up from which the latter are few."""
+
+PIECE = 1 << 18
+"""Names of a piece."""
 
 LISTED = 30
 """Names that are listed all where none is similar to an unknown one."""
@@ -97,6 +100,10 @@ class Vocabulary:
     def name(self, row: int) -> str:
         """Return the name of one row."""
         return str(self.names[int(row)])
+
+    def pieces(self) -> Iterator[pl.Series]:
+        """Yield all names in row order, in pieces."""
+        return (self.names.slice(begin, PIECE) for begin in range(0, len(self.names), PIECE))
 
     def gather(self, rows: Rows) -> pl.Series:
         """Return the names of many rows, in their order, as a series ``(n,)``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
@@ -95,14 +95,17 @@ class StoredVocabulary(Vocabulary):
     Args:
         file: The file.
         size: Number of names.
+        groups: The file's row groups that hold the names; by default all.
     """
 
-    def __init__(self, file: Path, size: int) -> None:
+    def __init__(self, file: Path, size: int, groups: range | None = None) -> None:
         object.__setattr__(self, "file", file)
         object.__setattr__(self, "_size", size)
+        object.__setattr__(self, "_groups", groups)
 
     file: Path
     _size: int
+    _groups: range | None
 
     def __len__(self) -> int:
         return self._size
@@ -115,7 +118,17 @@ class StoredVocabulary(Vocabulary):
     @cached_property
     def names(self) -> pl.Series:
         """All names."""
-        return pl.read_parquet(self.file, columns=["name"], glob=False)["name"]
+        return pl.concat([pl.Series("name", dtype=pl.String), *self.pieces()])
+
+    def pieces(self) -> Iterator[pl.Series]:
+        """Yield all names in row order, reading the file piece by piece."""
+        with pq.ParquetFile(self.file) as file:
+            for place in self._own_groups(file.metadata):
+                names = file.read_row_group(place, columns=["name"], use_threads=False)["name"]
+                yield pl.Series("name", names, dtype=pl.String)
+
+    def _own_groups(self, about: pq.FileMetaData) -> range:
+        return range(about.num_row_groups) if self._groups is None else self._groups
 
     def rows(self, names: pl.Series) -> Rows:
         """Return the row of each name, or -1, reading the file piece by piece."""
@@ -183,7 +196,8 @@ class StoredVocabulary(Vocabulary):
             rows: Rows in order; pieces without one are left out.
         """
         about = pq.read_metadata(self.file)
-        sizes = [about.row_group(place).num_rows for place in range(about.num_row_groups)]
+        groups = self._own_groups(about)
+        sizes = [about.row_group(place).num_rows for place in groups]
         begins = np.cumsum([0, *sizes])
         pieces = np.arange(len(sizes))
         if rows is not None:
@@ -191,7 +205,7 @@ class StoredVocabulary(Vocabulary):
 
         def of_piece(place: int) -> R:
             with pq.ParquetFile(self.file) as file:
-                names = file.read_row_group(place, columns=["name"], use_threads=False)
+                names = file.read_row_group(groups[place], columns=["name"], use_threads=False)
             return work(int(begins[place]), names["name"])
 
         with thread_map() as over_threads:

@@ -16,7 +16,8 @@ from kgraft.graph.vocabulary import Rows, Vocabulary, equal_names
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
 from kgraft.linking.identity_links import IdentityLinks, identity_links
-from kgraft.linking.joint_graph import JointGraph, LinkConflict, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph, LinkConflict
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.linking.relation_matching import Correspondence

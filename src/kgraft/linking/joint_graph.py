@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,15 +13,7 @@ from kgraft.errors import UnknownNameError, counted
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples, no_triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.links import LinkKind, Links
-from kgraft.linking.merge import Conflict, merge
-from kgraft.system.arrays import pieces_of
 from kgraft.system.terminal import visible
-
-_CERTAIN = 2.0
-"""Confidence of certain links, above that of all others."""
-
-_SAME_NAME = 3.0
-"""Confidence of equal relation names: they are one even if an earlier join decided otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +51,8 @@ class JointSource:
 
         Those of names that the source lacks are left out.
         """
+        if not len(facts):
+            return no_triples()
         heads, relations, tails = facts.T
         entities = self.entity_rows_of(graph.entities.names)
         rows = self.relation_rows_of(graph.relations.names)[relations]
@@ -149,31 +143,36 @@ class JointGraph:
             raise UnknownNameError(f"no source is called {source!r}; there are {known}")
         return self.parts[source]
 
-    def graphs(self) -> dict[str, KnowledgeGraph]:
-        """Return each source as a graph, with the training facts that it states of its entities."""
-        found = {}
-        for place, (name, part) in enumerate(self.parts.items()):
-            entities = positions_of(part.entity_rows, self.n_entities)
-            relations = positions_of(part.relation_rows, self.n_relations)
-            stated = self.triple_sources == place
-            stated &= (entities[self.triples[:, [0, 2]]] >= 0).all(axis=1)
-            false = self.known_false.get(name, no_triples())
-            facts, own_false = (
-                np.stack([entities[x[:, 0]], relations[x[:, 1]], entities[x[:, 2]]], axis=1)
-                for x in (self.triples[stated], false)
-            )
-            given = {} if self.confidence is None else {"train": self.confidence[stated]}
-            found[name] = KnowledgeGraph(
-                name,
-                part.entities,
-                part.relations,
-                facts,
-                labels=part.labels,
-                known_false=own_false,
-                confidence=given,
-                license=part.license,
-            )
-        return found
+    def graphs(self) -> Mapping[str, KnowledgeGraph]:
+        """Return the sources as graphs, by name, each made when it is asked for."""
+        return _SourceGraphs(self)
+
+    def graph_of(self, source: str) -> KnowledgeGraph:
+        """Return a source as a graph, with the training facts that it states of its entities.
+
+        Raises:
+            UnknownNameError: If the joint graph has no such source.
+        """
+        part = self.part(source)
+        entities = positions_of(part.entity_rows, self.n_entities)
+        relations = positions_of(part.relation_rows, self.n_relations)
+        stated = self.triple_sources == self.sources.index(source)
+        stated &= (entities[self.triples[:, [0, 2]]] >= 0).all(axis=1)
+        false = self.known_false.get(source, no_triples())
+        facts, own_false = (
+            np.stack([entities[x[:, 0]], relations[x[:, 1]], entities[x[:, 2]]], axis=1)
+            for x in (self.triples[stated], false)
+        )
+        return KnowledgeGraph(
+            source,
+            part.entities,
+            part.relations,
+            facts,
+            labels=part.labels,
+            known_false=own_false,
+            confidence={} if self.confidence is None else {"train": self.confidence[stated]},
+            license=part.license,
+        )
 
     def held_out(self, graphs: Iterable[KnowledgeGraph]) -> dict[str, Triples]:
         """Return the validation and test facts of sources, ``(n, 3)``, in joint rows.
@@ -217,10 +216,10 @@ class JointGraph:
         graph, part = graphs[name], self.parts[name]
         theirs = graph.entities if links.kind == "entity" else graph.relations
         own = part.entities if links.kind == "entity" else part.relations
-        if theirs == own:
+        if theirs is own:
             return links
         pairs = links.pairs.copy()
-        pairs[:, end] = own.rows(theirs.names)[links.pairs[:, end]]
+        pairs[:, end] = own.rows(theirs.gather(links.pairs[:, end]))
         known = pairs[:, end] >= 0
         return replace(links, pairs=pairs[known], confidence=links.confidence[known])
 
@@ -256,145 +255,29 @@ class JointGraph:
         return self.triples[np.isin(self.triple_sources, positions)]
 
 
+class _SourceGraphs(Mapping[str, KnowledgeGraph]):
+    """The sources of a joint graph as graphs, each made once it is asked for."""
+
+    def __init__(self, joint: JointGraph) -> None:
+        self._joint = joint
+        self._made: dict[str, KnowledgeGraph] = {}
+
+    def __getitem__(self, source: str) -> KnowledgeGraph:
+        if source not in self._joint.parts:
+            raise KeyError(source)
+        if source not in self._made:
+            self._made[source] = self._joint.graph_of(source)
+        return self._made[source]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._joint.parts)
+
+    def __len__(self) -> int:
+        return len(self._joint.parts)
+
+
 def positions_of(rows: Rows, size: int) -> Rows:
     """Return the position of each of ``size`` rows in ``rows``, or -1."""
     positions = np.full(size, -1, dtype=np.int64)
     positions[rows] = np.arange(len(rows))
     return positions
-
-
-Store = Callable[[Iterable[Triples], int], Triples]
-"""Makes one array of pieces, which have so many rows together."""
-
-
-def in_memory(pieces: Iterable[Triples], n_rows: int) -> Triples:
-    """Return the facts of pieces in one array in memory."""
-    found, begin = np.empty((n_rows, 3), dtype=np.int64), 0
-    for piece in pieces:
-        found[begin : begin + len(piece)] = piece
-        begin += len(piece)
-    return found
-
-
-def join(
-    graphs: Sequence[KnowledgeGraph],
-    links: Sequence[Links] = (),
-    *,
-    certain: Sequence[Links] = (),
-    store: Store = in_memory,
-) -> JointGraph:
-    """Join graphs into one id space by their links.
-
-    Linked entities become one, and so do relations of one name and linked ones. A link that would
-    join two entities (or relations) of one source is left out and listed. The first graph's
-    entities keep their rows. Links to graphs that are not among ``graphs`` are ignored.
-
-    Args:
-        graphs: The graphs, with distinct names; only their training facts are taken over, and
-            those known to be false.
-        links: Links between them.
-        certain: Links of an earlier join, which outrank all others.
-        store: Where the joint facts go.
-
-    Raises:
-        ValueError: If there is no graph, or two have one name.
-    """
-    names = [graph.name for graph in graphs]
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"joining takes graphs with distinct names, not {names}")
-    entity_rows, n_entities, entity_conflicts = _merge_kind(graphs, links, certain, "entity")
-    relation_rows, n_relations, relation_conflicts = _merge_kind(graphs, links, certain, "relation")
-    parts = {
-        graph.name: JointSource(
-            graph.entities,
-            graph.relations,
-            own_entities,
-            own_relations,
-            graph.labels,
-            graph.license,
-        )
-        for graph, own_entities, own_relations in zip(
-            graphs, entity_rows, relation_rows, strict=True
-        )
-    }
-    sizes = [len(graph.train) for graph in graphs]
-    is_given = any("train" in graph.confidence for graph in graphs)
-    given = [graph.confidence_of("train") for graph in graphs if is_given]
-    return JointGraph(
-        parts=parts,
-        n_entities=n_entities,
-        n_relations=n_relations,
-        triples=store(
-            (parts[graph.name].joint(x) for graph in graphs for x in pieces_of(graph.train)),
-            sum(sizes),
-        ),
-        triple_sources=np.repeat(np.arange(len(graphs), dtype=np.int16), sizes),
-        conflicts=entity_conflicts + relation_conflicts,
-        confidence=np.concatenate(given) if given else None,
-        known_false={
-            x.name: parts[x.name].joint(x.known_false) for x in graphs if len(x.known_false)
-        },
-    )
-
-
-def _merge_kind(
-    graphs: Sequence[KnowledgeGraph],
-    links: Sequence[Links],
-    certain: Sequence[Links],
-    kind: LinkKind,
-) -> tuple[list[Rows], int, tuple[LinkConflict, ...]]:
-    """Merge entities or relations; return each graph's joint rows, their number, the conflicts."""
-    vocabularies = [g.entities if kind == "entity" else g.relations for g in graphs]
-    sizes = np.array([len(vocabulary) for vocabulary in vocabularies])
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    position = {graph.name: index for index, graph in enumerate(graphs)}
-    pairs, confidence = [], []
-    for group, outranks in ((links, False), (certain, True)):
-        for x in group:
-            if x.kind == kind and x.left in position and x.right in position:
-                shift = np.array([offsets[position[x.left]], offsets[position[x.right]]])
-                pairs.append(x.pairs + shift)
-                confidence.append(np.where(outranks, _CERTAIN, x.confidence.astype(np.float64)))
-    if kind == "relation":
-        same_name = _pairs_by_name(vocabularies, offsets)
-        pairs.append(same_name)
-        confidence.append(np.full(len(same_name), _SAME_NAME))
-    all_pairs = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
-    all_confidence = np.concatenate(confidence) if confidence else np.empty(0)
-    source_of = np.repeat(np.arange(len(graphs)), sizes)
-    merged = merge(int(offsets[-1]), source_of, all_pairs, all_confidence)
-
-    def named(node: int) -> tuple[str, str]:
-        source = int(source_of[node])
-        return graphs[source].name, vocabularies[source].name(node - int(offsets[source]))
-
-    conflicts = tuple(
-        _in_words(conflict, kind, all_pairs, all_confidence, named) for conflict in merged.conflicts
-    )
-    rows = np.split(merged.clusters, offsets[1:-1])
-    n_rows = int(merged.clusters.max()) + 1 if merged.clusters.size else 0
-    return rows, n_rows, conflicts
-
-
-def _pairs_by_name(
-    vocabularies: Sequence[Vocabulary], offsets: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Pair every name with its first occurrence in an earlier vocabulary, as nodes ``(n, 2)``."""
-    names = pl.concat([vocabulary.names.rename("name") for vocabulary in vocabularies])
-    nodes = pl.DataFrame({"name": names, "node": np.arange(offsets[-1], dtype=np.int64)})
-    nodes = nodes.with_columns(first=pl.col("node").min().over("name"))
-    repeats = nodes.filter(pl.col("node") != pl.col("first"))
-    return repeats.select("first", "node").to_numpy().astype(np.int64)
-
-
-def _in_words(
-    conflict: Conflict,
-    kind: LinkKind,
-    pairs: NDArray[np.int64],
-    confidence: NDArray[np.float64],
-    named: Callable[[int], tuple[str, str]],
-) -> LinkConflict:
-    left, right = (named(int(node)) for node in pairs[conflict.link])
-    (source, one), (_, other) = (named(node) for node in conflict.kept_apart)
-    limited = min(float(confidence[conflict.link]), 1.0)
-    return LinkConflict(kind, left, right, limited, source, (one, other), conflict.reason)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
+from kgraft.system.arrays import pieces_of
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +26,11 @@ def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | Non
         links: Links in the rows of the graph's parts; those that were not followed are ignored.
         target: The source whose links count; by default all links do.
     """
+    return _of_facts(graph, _of_entities(graph, links, target))
+
+
+def _of_entities(graph: JointGraph, links: Sequence[Links], target: str | None) -> Floats:
+    """Return the confidence of each entity in each source, ``(sources, n_entities)``."""
     direct = np.zeros((len(graph.sources), graph.n_entities))
     for x in links:
         if x.kind != "entity" or not {x.left, x.right} <= graph.parts.keys():
@@ -44,11 +50,17 @@ def link_confidence(graph: JointGraph, links: Sequence[Links], target: str | Non
         best = direct.max(axis=0)
         confidence = np.where((direct == 0) & (best > 0), best, confidence)
         confidence[graph.sources.index(target)] = 1.0
-    heads, _, tails = graph.triples.T
-    found: Floats = (
-        confidence[graph.triple_sources, heads] * confidence[graph.triple_sources, tails]
-    )
-    return found
+    return confidence
+
+
+def _of_facts(graph: JointGraph, confidence: Floats) -> Floats:
+    """Return the product of the confidences of both ends of each fact, ``(n,)``."""
+    pieces = zip(pieces_of(graph.triples), pieces_of(graph.triple_sources), strict=True)
+    found = [
+        confidence[sources, facts[:, 0]] * confidence[sources, facts[:, 2]]
+        for facts, sources in pieces
+    ]
+    return np.concatenate(found) if found else np.empty(0)
 
 
 def weights_by_link_confidence(
@@ -62,6 +74,9 @@ def weights_by_link_confidence(
         sharpness: Exponent of the link confidence.
         stated: Weight that each fact is stated with, ``(n,)``; by default 1.
     """
-    weights = link_confidence(graph, links) ** sharpness
+    confidence = _of_entities(graph, links, None) ** sharpness
+    if stated is None and (confidence == 1).all():
+        return None
+    weights = _of_facts(graph, confidence)
     weights = weights if stated is None else weights * stated
     return None if (weights == 1).all() else weights / weights.mean()

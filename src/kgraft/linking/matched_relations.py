@@ -10,7 +10,8 @@ import polars as pl
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
-from kgraft.linking.joint_graph import JointGraph, join, positions_of
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import Links
 from kgraft.linking.relation_matching import (
     Correspondence,

@@ -165,8 +165,9 @@ def load_model(place: str | os.PathLike[str], *, lazy: bool = False) -> TrainedM
     Args:
         place: Its directory; or ``hf://USER/NAME`` or ``hf://USER/NAME@REVISION``, a repository of
             the Hugging Face Hub, which is downloaded into the Hub's cache (extra ``hub``).
-        lazy: Leave the entities' vectors in their files, once verified, and read rows of them as
-            they are needed: of a teacher, re-training needs those of linked entities alone.
+        lazy: Leave the entities' vectors, and the names of many, in their files, once verified, and
+            read them as they are needed: of a teacher, re-training needs those of linked entities
+            alone.
 
     Raises:
         ModelDirectoryError: If the directory is missing, damaged, or of another format, with the
@@ -237,7 +238,7 @@ def _read(directory: Path, manifest: dict[str, Any], *, lazy: bool) -> TrainedMo
     check_manifest(manifest, get_args(Kind))
     kind = RetrainSettings if manifest["kind"] == "student" else TrainSettings
     settings = read_settings(kind, directory / "settings.toml")
-    graph = read_joint_graph(directory, manifest)
+    graph = read_joint_graph(directory, manifest, lazy=lazy)
     weights, stored = read_weights(directory, manifest["files"], leave=lazy)
     kge = _kge(settings.model, weights, stored)
     enough = _min_vectors(graph, manifest["target"]) <= kge.n_entities <= graph.n_entities

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgraft.graph.grouped_index import smallest_ints
@@ -17,6 +19,8 @@ from kgraft.io.columnar import read_batches, read_table
 from kgraft.io.named_facts import ROLES
 from kgraft.linking.joint_graph import JointGraph, JointSource
 from kgraft.model.contents import check_names
+from kgraft.model.stored_names import Names, stored_entities
+from kgraft.system.arrays import PIECE, release
 
 FACTS = "facts.parquet"
 """File of the training facts."""
@@ -39,22 +43,30 @@ def write_joint_graph(
         reliability: The source reliability of each fact, ``(n,)``.
     """
     for kind in ("entities", "relations"):
-        _names(graph, kind).write_parquet(directory / f"{kind}.parquet")
+        _write(_names(graph, kind), directory / f"{kind}.parquet")
     columns = {"reliability": reliability, "confidence": graph.confidence}
-    given = {name: pl.Series(x) for name, x in columns.items() if x is not None}
-    _facts(graph).with_columns(**given).write_parquet(directory / FACTS)
+    given = {name: x for name, x in columns.items() if x is not None}
+    _write(_facts(graph, given), directory / FACTS)
     write_by_source(graph.known_false, directory / KNOWN_FALSE)
 
 
-def read_joint_graph(directory: Path, manifest: Mapping[str, Any]) -> JointGraph:
+def read_joint_graph(
+    directory: Path, manifest: Mapping[str, Any], *, lazy: bool = False
+) -> JointGraph:
     """Read what ``write_joint_graph`` has written.
+
+    Args:
+        directory: Where it is.
+        manifest: What the model's manifest says.
+        lazy: Leave the names of many entities in their file, and read them as they are asked for;
+            facts then have 4 bytes a number.
 
     Raises:
         DataError: If a file is missing or damaged.
         ValueError: If the files do not fit together.
     """
-    parts = _read_parts(directory, manifest)
-    facts, sources, confidence = _read_facts(directory / FACTS, manifest)
+    parts = _read_parts(directory, manifest, lazy=lazy)
+    facts, sources, confidence = _read_facts(directory / FACTS, manifest, lazy=lazy)
     return JointGraph(
         parts,
         manifest["entities"],
@@ -86,26 +98,53 @@ def read_by_source(path: Path, manifest: Mapping[str, Any]) -> dict[str, Triples
     return {name: x for name, x in found.items() if len(x)}
 
 
-def _names(graph: JointGraph, kind: str) -> pl.DataFrame:
-    frames = []
+def _write(frames: Iterable[pl.DataFrame], path: Path) -> None:
+    """Write a table piece by piece, each a row group of one source."""
+    with ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for frame in frames:
+            table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            if writer is None:
+                opened = pq.ParquetWriter(
+                    path, table.schema, use_dictionary=["source"], compression="zstd"
+                )
+                writer = stack.enter_context(opened)
+            writer.write_table(table)
+
+
+def _names(graph: JointGraph, kind: str) -> Iterator[pl.DataFrame]:
+    """Yield the names of each source in pieces, and then none."""
+    schema = {"source": pl.String, "name": pl.String, "label": pl.String, "row": pl.Int64}
+    if kind == "relations":
+        del schema["label"]
     for source, part in graph.parts.items():
-        names = part.entities.names if kind == "entities" else part.relations.names
+        names = part.entities if kind == "entities" else part.relations
         rows = part.entity_rows if kind == "entities" else part.relation_rows
-        columns = {"source": [source] * len(names), "name": names}
-        if kind == "entities":
-            unlabelled = pl.Series([None] * len(names), dtype=pl.String)
-            columns["label"] = unlabelled if part.labels is None else part.labels
-        frames.append(pl.DataFrame({**columns, "row": rows}, schema_overrides={"row": pl.Int64}))
-    return pl.concat(frames)
+        begin = 0
+        for piece in names.pieces():
+            here = slice(begin, begin + len(piece))
+            frame = pl.DataFrame({"name": piece, "row": rows[here]})
+            frame = frame.with_columns(source=pl.lit(source), label=pl.lit(None, pl.String))
+            if part.labels is not None and kind == "entities":
+                frame = frame.with_columns(label=part.labels[here])
+            yield frame.select(*schema).cast(schema)  # type: ignore[arg-type]
+            begin += len(piece)
+    yield pl.DataFrame(schema=schema)
 
 
-def _facts(graph: JointGraph) -> pl.DataFrame:
-    sources = pl.Series(graph.sources, dtype=pl.String).gather(graph.triple_sources)
-    return _fact_rows(graph.triples, sources)
+def _facts(graph: JointGraph, given: Mapping[str, NDArray[np.float64]]) -> Iterator[pl.DataFrame]:
+    """Yield the facts in pieces, with further columns."""
+    for begin in range(0, max(len(graph.triples), 1), PIECE):
+        here = slice(begin, begin + PIECE)
+        sources = pl.Series(graph.sources, dtype=pl.String).gather(graph.triple_sources[here])
+        more = {name: pl.Series(x[here]) for name, x in given.items()}
+        yield _fact_rows(graph.triples[here], sources).with_columns(**more)
+        release(graph.triples, graph.triple_sources)
 
 
 def _fact_rows(facts: Triples, sources: pl.Series | list[str]) -> pl.DataFrame:
-    return pl.DataFrame(facts, schema=list(ROLES)).with_columns(pl.Series("source", sources))
+    rows = pl.DataFrame(facts, schema=dict.fromkeys(ROLES, pl.Int64))
+    return rows.with_columns(pl.Series("source", sources, dtype=pl.String))
 
 
 def check_rows(rows: pl.Series, limit: int, name: str) -> None:
@@ -120,24 +159,25 @@ def check_rows(rows: pl.Series, limit: int, name: str) -> None:
         raise ValueError(f"a {name} lies outside 0 to {limit - 1}")
 
 
-def _read_parts(directory: Path, manifest: Mapping[str, Any]) -> dict[str, JointSource]:
-    entities = read_table(directory / "entities.parquet")
+def _read_parts(
+    directory: Path, manifest: Mapping[str, Any], *, lazy: bool
+) -> dict[str, JointSource]:
     relations = read_table(directory / "relations.parquet")
-    check_rows(entities["row"], manifest["entities"], "row")
-    check_rows(relations["row"], manifest["relations"], "row")
-    check_names(entities, "entities.parquet")
     check_names(relations, "relations.parquet")
-    by_source = [x.partition_by("source", as_dict=True) for x in (entities, relations)]
+    of_relations = relations.partition_by("source", as_dict=True)
+    entities = _read_entities(directory / "entities.parquet", manifest["sources"], lazy=lazy)
     parts = {}
     for source in manifest["sources"]:
-        own = by_source[0].get((source,), entities.clear())
-        own_relations = by_source[1].get((source,), relations.clear())
+        names, rows, labels = entities[source]
+        own_relations = of_relations.get((source,), relations.clear())
+        check_rows(pl.Series(rows), manifest["entities"], "row")
+        check_rows(own_relations["row"], manifest["relations"], "row")
         parts[source] = JointSource(
-            Vocabulary(own["name"]),
+            names,
             Vocabulary(own_relations["name"]),
-            own["row"].to_numpy().copy(),
+            rows,
             own_relations["row"].to_numpy().copy(),
-            None if own["label"].null_count() == len(own) else own["label"],
+            labels,
             manifest.get("licenses", {}).get(source, ""),
         )
     named = np.zeros(manifest["entities"], dtype=np.bool_)
@@ -148,8 +188,25 @@ def _read_parts(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Joint
     return parts
 
 
+def _read_entities(path: Path, sources: Sequence[str], *, lazy: bool) -> dict[str, Names]:
+    """Return each source's names, rows and labels; names stay in the file where that is safe."""
+    if lazy and (stored := stored_entities(path, sources)) is not None:
+        return stored
+    entities = read_table(path)
+    check_names(entities, path.name)
+    by_source = entities.partition_by("source", as_dict=True)
+    found = {}
+    for source in sources:
+        own = by_source.get((source,), entities.clear())
+        if not own["row"].dtype.is_integer() or own["row"].null_count():
+            raise ValueError("a row is no row number")
+        labels = None if own["label"].null_count() == len(own) else own["label"]
+        found[source] = Vocabulary(own["name"]), own["row"].to_numpy().copy(), labels
+    return found
+
+
 def _read_facts(
-    path: Path, manifest: Mapping[str, Any]
+    path: Path, manifest: Mapping[str, Any], *, lazy: bool = False
 ) -> tuple[Triples, NDArray[np.int16], NDArray[np.float64] | None]:
     """Return facts ``(n, 3)``, the number of each one's source, and their confidences if given."""
     limits = {role: manifest["relations" if role == "relation" else "entities"] for role in ROLES}
@@ -167,4 +224,5 @@ def _read_facts(
     given = np.concatenate(confidence) if confidence else None
     if given is not None and not ((given > 0) & (given <= 1)).all():
         raise ValueError("a confidence lies outside 0 to 1")
-    return np.concatenate(triples, dtype=np.int64), np.concatenate(sources), given
+    facts = np.concatenate(triples, dtype=kind if lazy else np.int64)
+    return facts, np.concatenate(sources), given

@@ -83,7 +83,7 @@ class KgeModel:
         """Make an untrained model with normally distributed rows."""
         draw = torch.Generator().manual_seed(seed)
         entities, relations = (
-            torch.randn(n_rows, settings.width, generator=draw) * _initial_std(settings)
+            torch.randn(n_rows, settings.width, generator=draw).mul_(_initial_std(settings))
             for n_rows in (n_entities, 2 * n_relations)
         )
         entities = entities.to(getattr(torch, settings.tables))

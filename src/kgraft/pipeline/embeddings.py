@@ -196,6 +196,7 @@ def new_model(
         here * graph.n_relations,
         len(graph.triples),
         is_prepared=is_mapped(graph.triples),
+        is_sharded=is_mapped(graph.triples) and workers.count > 1,
         is_validated=is_validated,
     )
     seed = settings.training.seed + workers.number * ROW_SEEDS_APART

@@ -107,7 +107,7 @@ def estimate(task: EmbeddingTask, context: TargetContext | None = None) -> Estim
     seconds = 0.0 if validate is None else time.perf_counter() - begin
     return Estimate(
         parameters=task.model.n_parameters,
-        facts=len(sampler.facts),
+        facts=sampler.n_facts,
         memory=bytes_of_run(
             task.settings,
             task.model.n_entities,

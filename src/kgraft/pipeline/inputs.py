@@ -43,7 +43,7 @@ def add_data(
 ) -> Fingerprint:
     """Add graphs and links to a fingerprint, and return it."""
     for graph in graphs:
-        found.add(graph.name, graph.entities.names, graph.relations.names, graph.labels)
+        found.add(graph.name, graph.entities, graph.relations, graph.labels)
         found.add(graph.train, graph.valid, graph.test, graph.known_false)
         found.add(*(x for item in sorted(graph.confidence.items()) for x in item))
         if graph.attributes is not None:
@@ -65,7 +65,7 @@ def _add_model(found: Fingerprint, model: TrainedModel) -> None:
 
 def _add_joint_graph(found: Fingerprint, graph: JointGraph) -> None:
     for name, part in graph.parts.items():
-        found.add(name, part.entities.names, part.relations.names, part.labels)
+        found.add(name, part.entities, part.relations, part.labels)
         found.add(part.entity_rows, part.relation_rows)
     found.add(graph.triples, graph.triple_sources)
     if graph.confidence is not None:

@@ -13,7 +13,8 @@ from kgraft.io.out_of_core import OutOfCore
 from kgraft.io.prepared_directory import write_prepared
 from kgraft.io.read_collection import read_collection
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import JointGraph, join
+from kgraft.linking.join import join
+from kgraft.linking.joint_graph import JointGraph
 from kgraft.system.arrays import mapped, write_pieces
 from kgraft.system.extras import import_extra
 from kgraft.system.memory import available

@@ -42,6 +42,7 @@ from kgraft.pipeline.update import (
     without_trained,
 )
 from kgraft.settings import RetrainSettings
+from kgraft.system.arrays import pieces_of
 from kgraft.system.forks import require_threads
 from kgraft.system.progress import default_listener
 from kgraft.training.distillation import DistillationLoss, linked_teacher, warm_start
@@ -246,7 +247,9 @@ def _fact_counts(known: JointGraph, rows: Rows, linked: Rows) -> Tensor:
         rows: For each entity its row there, or -1, ``(n,)``.
         linked: For each entity its row among those that are linked, or -1, ``(n,)``.
     """
-    counts = np.bincount(known.triples[:, [0, 2]].ravel(), minlength=known.n_entities)
+    counts = np.zeros(known.n_entities, dtype=np.int64)
+    for facts in pieces_of(known.triples):
+        np.add.at(counts, facts[:, [0, 2]].ravel(), 1)
     found = np.zeros(linked.max() + 1, dtype=np.int64)
     found[linked[linked >= 0]] = counts[rows[linked >= 0]]
     return torch.from_numpy(found)

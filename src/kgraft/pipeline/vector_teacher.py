@@ -18,7 +18,7 @@ from kgraft.graph.vocabulary import Vocabulary
 from kgraft.io.texts import Texts, read_texts
 from kgraft.io.vectors import NamedVectors, VectorFormat, read_vectors
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.model.kge import KgeModel
 from kgraft.model.trained_model import TrainedModel
 from kgraft.pipeline.text_vectors import encode

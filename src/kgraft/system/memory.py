@@ -29,7 +29,10 @@ OF_A_FACT = 250
 """Approximate bytes of a fact in training: read, joined, indexed both ways."""
 
 OF_A_PREPARED_FACT = 130
-"""The same of a fact that is read through a memory map, by all workers of a machine together."""
+"""The same of a fact that is read through a memory map."""
+
+OF_A_SHARDED_FACT = 50
+"""The same by all workers of a machine together, each with the queries that it owns."""
 
 OF_A_FACT_ON_GPU = 40
 """Approximate bytes of a fact's index on a GPU."""
@@ -53,6 +56,7 @@ def bytes_of_run(
     n_facts: int,
     *,
     is_prepared: bool = False,
+    is_sharded: bool = False,
     is_validated: bool = True,
 ) -> int:
     """Estimate the peak memory of a run in bytes.
@@ -63,10 +67,12 @@ def bytes_of_run(
         n_relations: Relations, inverses not counted.
         n_facts: Facts of the graph.
         is_prepared: The facts stay in a file.
+        is_sharded: Several workers of this machine train, on facts that stay in a file.
         is_validated: The best state is kept beside the current one.
     """
     copies = COPIES if is_validated else 1
     of_a_fact = OF_A_PREPARED_FACT if is_prepared else OF_A_FACT
+    of_a_fact = OF_A_SHARDED_FACT if is_sharded else of_a_fact
     return _bytes_of_rows(settings, n_entities, n_relations, copies) + of_a_fact * n_facts
 
 

@@ -6,9 +6,10 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgraft.errors import DataError, KgraftWarning, describe
+from kgraft.graph.vocabulary import Vocabulary
 from kgraft.model.tensor_file import read_tensor_file
+from kgraft.system.arrays import pieces_of
 from kgraft.system.outputs import write_atomically
 
 TIME_SHARE = 0.05
@@ -42,21 +45,36 @@ class Fingerprint:
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, *values: str | NDArray[Any] | Tensor | pl.Series | None) -> Fingerprint:
+    def add(
+        self, *values: str | NDArray[Any] | Tensor | pl.Series | Vocabulary | None
+    ) -> Fingerprint:
         """Add values, and return the fingerprint itself."""
         for value in values:
             if isinstance(value, Tensor):
                 value = as_array(value)
+            if isinstance(value, Vocabulary):
+                self._add_texts(value.pieces, len(value))
             elif isinstance(value, pl.Series):
-                texts = value.cast(pl.String)
-                self.add(texts.str.len_bytes().fill_null(-1).cast(pl.Int64).to_numpy())
-                value = texts.fill_null("").str.join("").item() if len(texts) else ""
-            if isinstance(value, np.ndarray):
-                self._digest.update(f"{value.dtype}{value.shape}".encode())
-                self._digest.update(np.ascontiguousarray(value).data)
+                self._add_texts(partial(iter, [value]), len(value))
+            elif isinstance(value, np.ndarray):
+                # Whole numbers are the same ones, whatever their size.
+                kind = np.int64 if value.dtype.kind == "i" else value.dtype
+                self._digest.update(f"{np.dtype(kind)}{value.shape}".encode())
+                for piece in pieces_of(value) if value.ndim else [value]:
+                    self._digest.update(np.ascontiguousarray(piece, dtype=kind).data)
             else:
                 self._digest.update(f"{type(value).__name__}{len(value or '')}{value}".encode())
         return self
+
+    def _add_texts(self, pieces: Callable[[], Iterable[pl.Series]], n_texts: int) -> None:
+        """Add texts, which are read twice: their lengths come first."""
+        self._digest.update(f"texts{n_texts}".encode())
+        for piece in pieces():
+            lengths = piece.cast(pl.String).str.len_bytes().fill_null(-1).cast(pl.Int64)
+            self._digest.update(lengths.to_numpy().tobytes())
+        for piece in pieces():
+            joined = piece.cast(pl.String).fill_null("").str.join("")
+            self._digest.update((joined.item() if len(joined) else "").encode())
 
     def __str__(self) -> str:
         return self._digest.hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from kgraft.training.answer_index import AnswerIndex
 from kgraft.training.batch import Batch, SampledBatch
 from kgraft.training.collator import BatchCollator
 from kgraft.training.distinct_facts import distinct_facts
+from kgraft.training.fact_queries import FactQueries, Queries
 from kgraft.training.random_walks import Walker
 
 PSEUDO, KNOWN_FALSE = -1, -2
@@ -68,46 +68,42 @@ class TripleSampler:
         logq_correction: float = 0.0,
         seed: int,
     ) -> None:
-        self.facts, first = self._distinct(triples, smallest_ints(max(n_entities, n_relations)))
         self._n_relations = n_relations
-        self._pseudo_facts = pseudo_facts
-        self._known_false = no_triples() if known_false is None else known_false
-        origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
-        self._sources = origin[first]
-        self._weights = np.ones(len(first), dtype=np.float32)
-        if weights is not None:
-            self._weights[:] = weights[first]
-        release(triples, origin)
-        self._walker = Walker(triples, origin, n_entities, n_relations) if path_length > 1 else None
-        self._path_length = path_length
         self._n_entities = n_entities
+        self._path_length = path_length
         self._batch_size = batch_size
         self._negatives = negatives
         self._seed = seed
-        answers = self._answers()
+        self._pseudo_facts = pseudo_facts
+        self._known_false = no_triples() if known_false is None else known_false
+        origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
+        self._walker = Walker(triples, origin, n_entities, n_relations) if path_length > 1 else None
+        answers = self._indexed(triples, origin, weights)
+        release(triples, origin)
         if near is not None:
             self._keep(near)
         corrections = self._corrections(logq_correction)
         self.collator = BatchCollator(answers, *corrections)
 
-    def _distinct(
-        self, triples: Triples, kind: type[np.signedinteger[Any]]
-    ) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.int64]]:
-        """Return the distinct facts of this process, and the first position of each, ``(k,)``."""
+    def _indexed(
+        self,
+        triples: Triples,
+        sources: NDArray[np.integer],
+        weights: NDArray[np.floating] | None,
+    ) -> AnswerIndex:
+        """Keep the distinct facts, and return the answers to all of their queries."""
         # Pages that nothing is written to take no memory.
+        kind = smallest_ints(max(self._n_entities, self._n_relations))
         facts, places = np.empty((len(triples), 3), kind), np.empty(len(triples), np.int64)
         end = 0
-        for part, first in self._parts(triples):
+        for part, first in distinct_facts(triples):
             begin, end = end, end + len(part)
             facts[begin:end], places[begin:end] = part, first
-        return facts[:end], places[:end]
-
-    def _parts(self, triples: Triples) -> Iterator[tuple[Triples, NDArray[np.int64]]]:
-        """Yield parts of the distinct facts of this process, and their first positions."""
-        return distinct_facts(triples)
-
-    def _answers(self) -> AnswerIndex:
-        """Return the answers of all queries of this process."""
+        self.facts, first = facts[:end], places[:end]
+        self._sources = sources[first]
+        self._weights = np.ones(len(first), dtype=np.float32)
+        if weights is not None:
+            self._weights[:] = weights[first]
         return AnswerIndex.of(self.facts, self._n_entities, self._n_relations)
 
     def _keep(self, near: NDArray[np.bool_]) -> None:
@@ -155,11 +151,16 @@ class TripleSampler:
         return probabilities
 
     @property
+    def n_facts(self) -> int:
+        """Distinct facts, without pseudo-facts and those known to be false."""
+        return len(self.facts)
+
+    @property
     def n_queries(self) -> int:
         """Queries in an epoch; with pseudo-facts the expected number."""
         pseudo = self._pseudo_facts
         expected = 0.0 if pseudo is None else float(pseudo.probabilities.sum())
-        n_facts = len(self.facts) + round(expected) + len(self._known_false)
+        n_facts = self.n_facts + round(expected) + len(self._known_false)
         return 2 * n_facts * self._path_length
 
     @property
@@ -178,29 +179,16 @@ class TripleSampler:
     def samples(self, number: int) -> Iterator[SampledBatch]:
         """Yield the samples that the batches of an epoch are made from."""
         draw = self._generator(number)
-        facts, sources, fact_weights = self.facts, self._sources, self._weights
-        if self._pseudo_facts is not None:
-            drawn = self._pseudo_facts.sample(draw)
-            facts = np.concatenate([facts, drawn.astype(facts.dtype)])
-            sources = np.concatenate([sources, np.full(len(drawn), PSEUDO, sources.dtype)])
-            fact_weights = np.concatenate([fact_weights, np.ones(len(drawn), np.float32)])
-        if n_false := len(self._known_false):
-            facts = np.concatenate([facts, self._known_false.astype(facts.dtype)])
-            sources = np.concatenate([sources, np.full(n_false, KNOWN_FALSE, sources.dtype)])
-            fact_weights = np.concatenate([fact_weights, np.full(n_false, -1.0, np.float32)])
-        # The first half asks for tails, the second for heads.
-        order = np.arange(2 * len(facts), dtype=smallest_ints(2 * len(facts)))
-        for step, paths in enumerate(self._batches(self._own(order, facts), draw)):
-            half, place = np.divmod(paths, len(facts))
-            chosen = self._queries(facts[place], half == 1)
-            is_pseudo = np.zeros((len(place), self._path_length), dtype=np.float32)
-            is_pseudo[:, 0] = sources[place] == PSEUDO
-            weights = np.ones((len(place), self._path_length), dtype=np.float32)
-            weights[:, 0] = fact_weights[place]
-            has_known_false = bool(n_false and (weights < 0).any())
-            weights[weights[:, 0] < 0, 1:] = 0.0
+        asked = self._asked(draw)
+        for step, places in enumerate(self._batches(self._own_places(asked), draw)):
+            chosen, sources, own_weights = asked.take(places)
+            is_pseudo = np.zeros((len(places), self._path_length), dtype=np.float32)
+            is_pseudo[:, 0] = sources == PSEUDO
+            weights = np.ones((len(places), self._path_length), dtype=np.float32)
+            weights[:, 0] = own_weights
+            weights[own_weights < 0, 1:] = 0.0
             if self._walker is not None:
-                paths = self._walker.extend(chosen, sources[place], self._path_length, draw)
+                paths = self._walker.extend(chosen, sources, self._path_length, draw)
                 chosen = paths.reshape(-1, 3)
             negatives = self._draw_negatives(draw)
             yield SampledBatch(
@@ -209,22 +197,32 @@ class TripleSampler:
                 size=len(chosen),
                 path_length=self._path_length,
                 has_pseudo_facts=bool(is_pseudo.any()),
-                has_known_false=has_known_false,
+                has_known_false=bool((own_weights < 0).any()),
                 number=step,
                 seed=(self._seed, number),
             )
+
+    def _asked(self, draw: np.random.Generator) -> Queries:
+        """Return the queries of an epoch, with drawn pseudo-facts."""
+        facts, sources, weights = self.facts, self._sources, self._weights
+        if self._pseudo_facts is not None:
+            drawn = self._pseudo_facts.sample(draw)
+            facts = np.concatenate([facts, drawn.astype(facts.dtype)])
+            sources = np.concatenate([sources, np.full(len(drawn), PSEUDO, sources.dtype)])
+            weights = np.concatenate([weights, np.ones(len(drawn), np.float32)])
+        if n_false := len(self._known_false):
+            facts = np.concatenate([facts, self._known_false.astype(facts.dtype)])
+            sources = np.concatenate([sources, np.full(n_false, KNOWN_FALSE, sources.dtype)])
+            weights = np.concatenate([weights, np.full(n_false, -1.0, np.float32)])
+        return FactQueries(facts, sources, weights, self._n_relations)
 
     def _generator(self, number: int) -> np.random.Generator:
         """Return the generator of all random choices of an epoch."""
         return np.random.default_rng([self._seed, number])
 
-    def _own(
-        self,
-        order: NDArray[np.integer],
-        facts: Triples,  # noqa: ARG002 (of interest where there are several workers)
-    ) -> NDArray[np.integer]:
-        """Return the places of an epoch's queries that are this process's."""
-        return order
+    def _own_places(self, asked: Queries) -> NDArray[np.integer]:
+        """Return the places of those of an epoch's queries that are this process's."""
+        return np.arange(len(asked), dtype=smallest_ints(len(asked)))
 
     def _batches(
         self, order: NDArray[np.integer], draw: np.random.Generator
@@ -237,9 +235,3 @@ class TripleSampler:
     def _draw_negatives(self, draw: np.random.Generator) -> Rows:
         """Return a batch's negatives."""
         return draw.integers(self._n_entities, size=self._negatives)
-
-    def _queries(self, facts: Triples, backward: NDArray[np.bool_]) -> Triples:
-        """Return facts ``(n, 3)`` as queries, some of them along the inverse relation."""
-        queries = facts.astype(np.int64)
-        queries[backward] = queries[backward, ::-1] + np.array([0, self._n_relations, 0])
-        return queries

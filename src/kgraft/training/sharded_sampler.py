@@ -15,19 +15,24 @@ from kgraft.graph.knowledge_graph import Triples
 from kgraft.graph.vocabulary import Rows
 from kgraft.system.workers import Workers
 from kgraft.training.answer_index import AnswerIndex
-from kgraft.training.distinct_facts import distinct_facts
-from kgraft.training.sampler import TripleSampler
+from kgraft.training.distinct_facts import distinct_queries
+from kgraft.training.fact_queries import FactQueries, IndexedQueries, Queries
+from kgraft.training.sampler import KNOWN_FALSE, TripleSampler
 
 OWN_NEGATIVES = 0.5
 """Share of the negatives that are drawn from a worker's own entities, whose rows are not sent."""
+
+COUNTED_AT_ONCE = 1 << 20
+"""Queries whose entities and relations are counted at once."""
 
 
 class ShardedSampler(TripleSampler):
     """Samples one worker's part of each batch: as many queries of ``batch_size`` as it has of all.
 
-    A query belongs to the worker that owns its head, so that this has the answers to all of its
-    queries; with paths, whose further queries begin anywhere, all facts. ``negatives`` are drawn
-    for the worker's part, most of them from its own entities.
+    A query belongs to the worker that owns its head, so that this needs no other facts than those
+    with an own end; with paths, whose further queries begin anywhere, all. Of these only the index of
+    answers is kept, from which queries are read. ``negatives`` are drawn for the worker's part,
+    most of them from its own entities.
 
     Args:
         triples: The facts of all workers.
@@ -47,60 +52,76 @@ class ShardedSampler(TripleSampler):
         n_relations: int,
         *,
         workers: Workers,
-        sources: NDArray[np.integer],
-        weights: NDArray[np.floating] | None,
-        known_false: Triples,
-        path_length: int = 1,
         **how: Any,
     ) -> None:
         self._workers = workers
-        self._n_all = len(known_false)
-        self._n_entities, self._path_length = n_entities, path_length
-        self._batch_size, self._negatives = how["batch_size"], how["negatives"]
-        self._uses = self._uses_of(known_false)
-        if path_length == 1:
-            known_false = known_false[self._owns(known_false[:, ::2]).any(axis=1)]
-        super().__init__(
-            triples,
-            n_entities,
-            n_relations,
-            sources=sources,
-            weights=weights,
-            known_false=known_false,
-            path_length=path_length,
-            **how,
+        super().__init__(triples, n_entities, n_relations, **how)
+
+    def _indexed(
+        self,
+        triples: Triples,
+        sources: NDArray[np.integer],
+        weights: NDArray[np.floating] | None,
+    ) -> AnswerIndex:
+        """Index the answers of the queries whose heads this worker owns, with paths of all."""
+        is_path = self._path_length > 1
+        own_sources, own_weights = list[NDArray[np.integer]](), list[NDArray[np.float32]]()
+
+        def parts() -> Iterator[Triples]:
+            asked = None if is_path else self._owns
+            for queries, first in distinct_queries(triples, self._n_relations, asked):
+                if is_path:
+                    own_sources.append(sources[first])
+                if weights is not None:
+                    own_weights.append(weights[first].astype(np.float32))
+                yield queries
+
+        sizes = self._n_entities, self._n_relations
+        answers = AnswerIndex.of_parts(parts(), 2 * len(triples), *sizes)
+        n_false = len(self._known_false)
+        of_false = np.full(n_false, KNOWN_FALSE), np.full(n_false, -1.0, np.float32)
+        self._queries = IndexedQueries(
+            answers,
+            FactQueries(self._known_false, of_false[0], of_false[1], self._n_relations),
+            np.concatenate(own_sources) if own_sources else None,
+            np.concatenate(own_weights) if own_weights else None,
         )
-        del self._uses
+        n_own = sum(len(queries) for queries in self._own_queries())
+        self._n_all = int(self._workers.sum(torch.tensor([n_own])))
+        return answers
 
-    def _parts(self, triples: Triples) -> Iterator[tuple[Triples, NDArray[np.int64]]]:
-        """Yield the distinct facts with an own end, with paths all, and count those of all."""
-        for facts, first in distinct_facts(triples):
-            self._n_all += len(facts)
-            self._uses += self._uses_of(facts)
-            if self._path_length == 1:
-                own = self._owns(facts[:, ::2]).any(axis=1)
-                yield facts[own], first[own]
-            else:
-                yield facts, first
-
-    def _answers(self) -> AnswerIndex:
-        """Return the answers of the queries whose heads this worker owns, with paths of all."""
-        asked = self._owns if self._path_length == 1 else None
-        return AnswerIndex.of(self.facts, self._n_entities, self._n_relations, asked)
+    @property
+    def n_facts(self) -> int:
+        """Distinct facts of all workers."""
+        return self._n_all // 2 - len(self._known_false)
 
     @property
     def n_queries(self) -> int:
         """Queries of all workers in an epoch."""
-        return 2 * self._n_all * self._path_length
+        return self._n_all * self._path_length
+
+    def _pieces(self) -> Iterator[Triples]:
+        """Yield the queries that are kept, piece by piece."""
+        for start in range(0, len(self._queries), COUNTED_AT_ONCE):
+            end = min(start + COUNTED_AT_ONCE, len(self._queries))
+            yield self._queries.take(np.arange(start, end))[0]
+
+    def _own_queries(self) -> Iterator[Triples]:
+        """Yield this worker's queries, piece by piece."""
+        return (queries[self._owns(queries[:, 0])] for queries in self._pieces())
+
+    def _own_uses(self) -> NDArray[np.int64]:
+        """Return how often each entity is an end of one of this worker's queries."""
+        uses = np.zeros(self._n_entities, dtype=np.int64)
+        for queries in self._own_queries():
+            uses += np.bincount(queries[:, ::2].reshape(-1), minlength=self._n_entities)
+        return uses
 
     def candidate_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each entity to be a candidate of this worker's part."""
-        uses = np.zeros(self._n_entities, dtype=np.int64)
-        for facts in (self.facts, self._known_false):
-            for head in (0, 2):
-                asked = self._owns(facts[:, head])
-                for end in (0, 2):
-                    uses += self._counts(facts[asked, end])
+        return self._candidate_probabilities(self._own_uses())
+
+    def _candidate_probabilities(self, uses: NDArray[np.int64]) -> NDArray[np.float64]:
         own = slice(self._workers.number, None, self._workers.count)
         n_own = self._n_own_negatives
         negatives = np.full(self._n_entities, (self._negatives - n_own) / self._n_entities)
@@ -110,18 +131,9 @@ class ShardedSampler(TripleSampler):
     def relation_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each relation, inverses too, to be in this worker's part."""
         uses = np.zeros(2 * self._n_relations, dtype=np.int64)
-        for facts in (self.facts, self._known_false):
-            for head, first in ((0, 0), (2, self._n_relations)):
-                asked = facts[self._owns(facts[:, head]), 1]
-                uses[first:][: self._n_relations] += np.bincount(asked, minlength=self._n_relations)
+        for queries in self._own_queries():
+            uses += np.bincount(queries[:, 1], minlength=len(uses))
         return self._probabilities(uses, 0.0)
-
-    def _counts(self, entities: NDArray[np.integer]) -> NDArray[np.int64]:
-        return np.bincount(entities, minlength=self._n_entities)
-
-    def _uses_of(self, facts: Triples) -> NDArray[np.int64]:
-        """Return how often each entity is an end of a query of facts, both ends of two each."""
-        return 2 * (self._counts(facts[:, 0]) + self._counts(facts[:, 2]))
 
     def _corrections(self, exponent: float) -> tuple[Tensor, Tensor]:
         """Return one process's logQ correction, and that of what this worker samples otherwise.
@@ -129,8 +141,10 @@ class ShardedSampler(TripleSampler):
         The exponent does not scale the latter, since a query's candidates come mostly from its
         head's worker, but its answers from all. Answers, always candidates, get it back.
         """
-        alone = np.log(self._probabilities(self._uses, self._negatives / self._n_entities))
-        excess = np.log(self.candidate_probabilities()) - alone
+        own = self._own_uses()
+        of_all = self._workers.sum(torch.from_numpy(own.copy())).numpy()
+        alone = np.log(self._probabilities(of_all, self._negatives / self._n_entities))
+        excess = np.log(self._candidate_probabilities(own)) - alone
         both = (exponent * alone + excess).astype(np.float32), excess.astype(np.float32)
         logq, shift = map(torch.from_numpy, both)
         return logq, shift
@@ -139,7 +153,7 @@ class ShardedSampler(TripleSampler):
         self, uses: NDArray[np.int64], negatives: NDArray[np.float64] | float
     ) -> NDArray[np.float64]:
         """Return the probabilities of entities that are ends of queries so often, or negatives."""
-        per_query = self._paths_per_batch * self._path_length / (2 * self._n_all)
+        per_query = self._paths_per_batch * self._path_length / self._n_all
         probabilities: NDArray[np.float64] = -np.expm1(-(uses * per_query + negatives))
         return probabilities
 
@@ -155,21 +169,27 @@ class ShardedSampler(TripleSampler):
     def _generator(self, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, number, self._workers.number])
 
-    def _own(self, order: NDArray[np.integer], facts: Triples) -> NDArray[np.integer]:
-        own = order[self._owns(np.concatenate([facts[:, 0], facts[:, 2]]))]
-        if not len(own):
+    def _asked(self, draw: np.random.Generator) -> Queries:  # noqa: ARG002 (nothing is drawn)
+        return self._queries
+
+    def _own_places(self, asked: Queries) -> NDArray[np.integer]:
+        places = super()._own_places(asked)
+        if self._path_length > 1 or len(self._known_false):
+            masks = [self._owns(queries[:, 0]) for queries in self._pieces()]
+            places = places[np.concatenate(masks)]
+        if not len(places):
             raise DataError(
                 f"worker {self._workers.number} of {self._workers.count} owns no end of a fact",
                 remedy="Take fewer workers",
             )
-        return own
+        return places
 
     def _batches(
         self, order: NDArray[np.integer], draw: np.random.Generator
     ) -> Iterator[NDArray[np.integer]]:
         """Yield as many batches as other workers do, of sizes that differ by one at the most."""
         draw.shuffle(order)
-        size, n_own, n_all = self._paths_per_batch, len(order), 2 * self._n_all
+        size, n_own, n_all = self._paths_per_batch, len(order), self._n_all
         for start in range(0, n_all, size):
             begin, end = (n_own * min(x, n_all) // n_all for x in (start, start + size))
             yield order[min(begin, n_own - 1) : max(begin + 1, end)]

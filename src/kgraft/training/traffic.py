@@ -23,17 +23,12 @@ COLLECTIVES = 2 + 2 / AHEAD + 1 / AGREE_EVERY
 """Messages that wait for each other in a step: rows, and gradients; for several steps two of
 identifiers, and the agreement whether to save or to stop."""
 
-FACT_BYTES = 12 + 2 + 4
-"""Bytes of a fact that a worker keeps: three numbers, source and weight."""
-
-ANSWER_BYTES = 4 + 16
-"""Bytes of an answer in the index, with the key and the start of a group of its own."""
+QUERY_BYTES = 4 + 8 + 4 + 4
+"""Bytes of a query that a worker keeps: its answer, the key and the start of a group of its own in
+the index, and its place in an epoch's order."""
 
 ENTITY_BYTES = 12
 """Bytes that each worker keeps of every entity: two corrections, and its place in a batch."""
-
-JOINED_BYTES = 24 + 2
-"""Bytes of a fact as it is joined, before a worker leaves out those of others."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +137,11 @@ class Plan:
         return steps * sum(self.step_seconds(workers))
 
     def memory(self, workers: int) -> float:
-        """Return the bytes of a worker in training: rows, their state and best copy, and facts."""
+        """Return the bytes of a worker in training: rows, their state and best copy, and queries."""
         of_row = (2 + OF_OPTIMIZER[self.optimizer]) * NUMBER_BYTES * self.width
         rows = of_row * (self.entities / workers + 2 * self.relations)
-        kept = 1 - (1 - 1 / workers) ** 2
-        facts = self.facts * (kept * FACT_BYTES + 2 * (ANSWER_BYTES + 4) / workers)
-        return rows + facts + ENTITY_BYTES * self.entities
+        queries = QUERY_BYTES * 2 * self.facts / workers
+        return rows + queries + ENTITY_BYTES * self.entities
 
     def worker_hours(self, workers: int) -> float:
         """Return the hours of all workers that an epoch takes."""

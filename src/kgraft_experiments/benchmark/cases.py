@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kgraft.errors import UnknownNameError
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.settings import RetrainSettings, TrainSettings
 from kgraft_experiments.benchmark.settings import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgraft.linking.collection import Collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.linked_subgraph import connect
 from kgraft.settings import RetrainSettings, SubgraphSettings, TrainSettings
 from kgraft_experiments.benchmark.cases import Case, ablation, comparison, teachers

@@ -14,7 +14,7 @@ import pytest
 import tomli_w
 
 from kgraft.io.read_collection import read_collection
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft_experiments.benchmark.settings import BenchmarkSettings
 
 TINY = {"target.entities": 60, "target.facts": 300, "background.facts": 600}

@@ -13,7 +13,7 @@ from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.known_facts import KnownFacts
 from kgraft.linking.collection import Collection
 from kgraft.linking.coverage import covered
-from kgraft.linking.joint_graph import join
+from kgraft.linking.join import join
 from kgraft.linking.links import Links
 from kgraft.pipeline.train import train
 from kgraft.settings import ModelSettings, TrainingSettings, TrainSettings
