@@ -96,6 +96,7 @@ def trained(place: Path, out: Path, asked: Namespace, kills: int, *more: str) ->
     words += ["--workers", asked.workers, "--threads", "1", *more]
     draw, killed, begin = random.Random(asked.seed), 0, time.monotonic()
     while True:
+        before = killed
         process = kgraft(*words, log=place / f"{out.name}.log")
         while killed < kills and process.poll() is None:
             try:
@@ -108,6 +109,8 @@ def trained(place: Path, out: Path, asked: Namespace, kills: int, *more: str) ->
                 killed += 1
         if process.wait() == 0:
             break
+        if killed == before:
+            raise SystemExit(f"not killed, and failed: {out.name}.log of {out.parent} says why")
     return {"kills": killed, "seconds": round(time.monotonic() - begin)}
 
 
