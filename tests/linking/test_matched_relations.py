@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph
 from kgraft.linking.coverage import covered
-from kgraft.linking.join import join
+from kgraft.linking.join import join, join_relations
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.linked_subgraph import connect
+from kgraft.linking.links import Links
 from kgraft.linking.matched_relations import MatchedRelations, match_relations
 from kgraft.settings import MatchingSettings
+from kgraft.system.arrays import is_mapped, mapped
 
 SETTINGS = MatchingSettings(support=2, threshold=0.6, part_threshold=0.7, margin=1.0, caution=0.0)
 
@@ -167,3 +170,45 @@ def test_a_student_knows_the_teachers_row(collection_of, sentences, turned: int)
     assert subgraph.teacher_relations[row] == turned * teacher.n_relations
     plain = connect(target, made.links, teacher)
     assert plain.teacher_relations[plain.graph.part("mine").relation_rows].tolist() == [-1]
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_graphs_that_are_joined_before_are_joined_by_relations_alone(
+    collection_of, tmp_path: Path, is_stored: bool
+) -> None:
+    made = collection_of({**SAME, "third": "V subject W, X talks Y"}, LINKS)
+    graphs, settings = list(made.graphs.values()), SETTINGS
+    before = join(graphs, made.links)
+    if is_stored:
+        np.save(tmp_path / "facts.npy", before.triples)
+        before = replace(before, triples=mapped(tmp_path / "facts.npy"))
+    expected, found = (
+        match_relations(graphs, made.links, settings, restate=False, joined=joined).join()
+        for joined in (None, before)
+    )
+    assert expected.n_relations == found.n_relations < before.n_relations
+    assert is_mapped(found.triples) == is_stored
+    assert np.array_equal(expected.triples, found.triples)
+    assert expected.conflicts == found.conflicts
+    for name, part in expected.parts.items():
+        assert np.array_equal(part.relation_rows, found.parts[name].relation_rows)
+        assert np.array_equal(part.entity_rows, found.parts[name].entity_rows)
+        assert np.array_equal(expected.found_relations.get(name), found.found_relations.get(name))
+
+
+def test_relations_that_were_one_may_be_parted(collection_of) -> None:
+    sentences = {"mine": "v one w, w two x", "other": "V uno W, W due X"}
+    made = collection_of(sentences, {"mine other": "v=V w=W x=X"})
+    graphs = list(made.graphs.values())
+
+    def joined_by(left: str, right: str) -> list[Links]:
+        rows = graphs[0].relations.row(left), graphs[1].relations.row(right)
+        sure = np.ones(1, dtype=np.float32)
+        return [*made.links, Links("mine", "other", np.array([rows]), sure, "relation")]
+
+    before = join(graphs, joined_by("one", "uno"))
+    links = joined_by("one", "due")
+    expected, found = join(graphs, links), join_relations(before, graphs, links)
+    assert np.array_equal(expected.triples, found.triples)
+    for name, part in expected.parts.items():
+        assert np.array_equal(part.relation_rows, found.parts[name].relation_rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from kgraft.graph.vocabulary import Rows, Vocabulary
 from kgraft.linking.joint_graph import JointGraph, JointSource, LinkConflict
 from kgraft.linking.links import LinkKind, Links
 from kgraft.linking.merge import Conflict, merge
-from kgraft.system.arrays import pieces_of
+from kgraft.system.arrays import is_mapped, pieces_of, spilled
 
 _CERTAIN = 2.0
 """Confidence of certain links, above that of all others."""
@@ -94,6 +95,49 @@ def join(
             x.name: parts[x.name].joint(x.known_false) for x in graphs if len(x.known_false)
         },
     )
+
+
+def join_relations(
+    joined: JointGraph, graphs: Sequence[KnowledgeGraph], links: Sequence[Links]
+) -> JointGraph:
+    """Join graphs as ``join`` does, where an earlier join differs in links of relations alone.
+
+    Entities keep their rows, and facts in a file are not read into memory.
+
+    Args:
+        joined: The graphs, joined by fewer links of relations.
+        graphs: The graphs.
+        links: All links.
+    """
+    relation_rows, n_relations, conflicts = _merge_kind(graphs, links, (), "relation")
+    rows = np.full(joined.n_relations, -1, dtype=np.int64)
+    for graph, own in zip(graphs, relation_rows, strict=True):
+        rows[joined.parts[graph.name].relation_rows] = own
+    for graph, own in zip(graphs, relation_rows, strict=True):
+        if not np.array_equal(rows[joined.parts[graph.name].relation_rows], own):
+            return join(graphs, links)  # The links have parted relations that were one.
+
+    def along(facts: Triples) -> Triples:
+        heads, relations, tails = facts.T
+        return np.stack([heads, rows[relations], tails], axis=1)
+
+    store = spilled if is_mapped(joined.triples) else _concatenated
+    triples = joined.triples
+    return replace(
+        joined,
+        parts={
+            graph.name: replace(joined.parts[graph.name], relation_rows=own)
+            for graph, own in zip(graphs, relation_rows, strict=True)
+        },
+        n_relations=n_relations,
+        triples=store(map(along, pieces_of(triples)), triples[:0], len(triples)),
+        conflicts=(*(x for x in joined.conflicts if x.kind == "entity"), *conflicts),
+        known_false={name: along(x) for name, x in joined.known_false.items()},
+    )
+
+
+def _concatenated(pieces: Iterable[Triples], like: Triples, _: int) -> Triples:
+    return np.concatenate([like, *pieces])
 
 
 def _merge_kind(

@@ -10,7 +10,7 @@ import polars as pl
 
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.graph.vocabulary import Rows, Vocabulary
-from kgraft.linking.join import join
+from kgraft.linking.join import join, join_relations
 from kgraft.linking.joint_graph import JointGraph, positions_of
 from kgraft.linking.links import Links
 from kgraft.linking.relation_matching import (
@@ -36,7 +36,7 @@ class MatchedRelations:
         origins: For each source with further relations, the row of the relation that each restates,
             and for an inverse the number of own relations more, int64 ``(k,)``. Of several
             relations it is the first.
-        joined: The graphs joined by the links, where that is prepared.
+        joined: The graphs joined by the given links, where that is prepared.
     """
 
     graphs: tuple[KnowledgeGraph, ...]
@@ -47,9 +47,12 @@ class MatchedRelations:
 
     def join(self, *, certain: Sequence[Links] = ()) -> JointGraph:
         """Join the graphs by the links; ``certain`` are links of an earlier join."""
-        if self.joined is not None:
-            return self.joined
-        graph = join(self.graphs, self.links, certain=certain)
+        if self.joined is None:
+            graph = join(self.graphs, self.links, certain=certain)
+        elif self.found:
+            graph = join_relations(self.joined, self.graphs, self.links)
+        else:
+            graph = self.joined
         if not self.found:
             return graph
         target = graph.part(self.graphs[0].name)
@@ -98,7 +101,6 @@ def match_relations(
         given,
         links=(*links, *same_relation_links([x.correspondence for x in same], by_name, PROVENANCE)),
         found=tuple(x.correspondence for x in same),
-        joined=None if same else joined,
     )
     others = [x for x in found if x.is_restated and x.left is graphs[0]]
     if not (restate and others):

@@ -12,11 +12,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from kgraft.graph.grouped_index import first_of_each, smallest_ints
 from kgraft.graph.knowledge_graph import KnowledgeGraph, Triples
 from kgraft.linking.joint_graph import JointGraph
 from kgraft.linking.links import Links
 from kgraft.settings import RelationSettings
-from kgraft.system.arrays import positions_where, take_rows
+from kgraft.system.arrays import pieces_of, positions_where, take_rows
 
 Ints = NDArray[np.int64]
 
@@ -82,37 +83,73 @@ def correspondences(joint: JointGraph, clusters: Ints, settings: RelationSetting
         facts of ``relation`` that ``other`` states too, and the reverse.
     """
     is_member = _members(joint, clusters)
-    facts = _facts(joint, clusters, is_member.sum(axis=1) > 1)
-    others = facts.rename({"relation": "other", "source": "other_source"})
+    is_shared = is_member.sum(axis=1) > 1
+    facts = _facts(joint, clusters, is_shared)
+    head, tail = pl.col("head").cast(pl.Int64), pl.col("tail").cast(pl.Int64)
+    pairs = {False: head * len(is_shared) + tail, True: tail * len(is_shared) + head}
+    others = facts.select(other="relation", other_source="source", pair=pairs[False])
     shared = pl.concat(
-        facts.join(others, left_on=["head", "tail"], right_on=ends)
+        facts.select("relation", "source", pair=pairs[inverse])
+        .join(others, on="pair")
         .filter(pl.col("source") != pl.col("other_source"))
         .group_by("source", "relation", "other_source", "other")
         .agg(support=pl.len())
-        .with_columns(inverse=pl.lit(ends[0] == "tail"))
-        for ends in (["head", "tail"], ["tail", "head"])
+        .cast(dict.fromkeys(("source", "relation", "other_source", "other"), pl.Int64))
+        .with_columns(inverse=pl.lit(inverse))
+        for inverse in (False, True)
     ).filter(pl.col("support") >= settings.support)
-    return _with_shares(shared, joint, is_member, facts)
+    asked = np.zeros(joint.n_relations, dtype=np.bool_)
+    asked[shared["other"].to_numpy()] = True
+    stating = _stating(joint, clusters, is_shared, asked)
+    return _with_shares(shared, joint, is_member, facts, stating)
 
 
 def _facts(joint: JointGraph, clusters: Ints, is_shared: NDArray[np.bool_]) -> pl.DataFrame:
-    """Return the facts about entities of several graphs; others tell of no correspondence."""
+    """Return the facts between entities of several graphs: another one may state them too."""
 
-    def about_shared(piece: Triples) -> NDArray[np.bool_]:
+    def between_shared(piece: Triples) -> NDArray[np.bool_]:
         heads, _, tails = piece.T
-        found: NDArray[np.bool_] = is_shared[clusters[heads]] | is_shared[clusters[tails]]
+        found: NDArray[np.bool_] = is_shared[clusters[heads]] & is_shared[clusters[tails]]
         return found
 
-    places = positions_where(about_shared, joint.triples)
+    places = positions_where(between_shared, joint.triples)
     heads, relations, tails = take_rows(joint.triples, places).T
-    return pl.DataFrame(
-        {
-            "head": clusters[heads],
-            "relation": relations,
-            "tail": clusters[tails],
-            "source": take_rows(joint.triple_sources, places).astype(np.int64),
-        }
-    ).unique(maintain_order=True)
+    kind = smallest_ints(max(len(is_shared), joint.n_relations))
+    columns = {"head": clusters[heads], "relation": relations, "tail": clusters[tails]}
+    narrow = {name: x.astype(kind) for name, x in columns.items()}
+    narrow["source"] = take_rows(joint.triple_sources, places)
+    first = np.sort(first_of_each(np.stack([*narrow.values()], axis=1)))
+    return pl.DataFrame({name: x[first] for name, x in narrow.items()})
+
+
+def _stating(
+    joint: JointGraph,
+    clusters: Ints,
+    is_shared: NDArray[np.bool_],
+    asked: NDArray[np.bool_],
+) -> list[sp.csr_array]:
+    """Return for each graph which entities it states a fact about, by relation and direction.
+
+    Args:
+        joint: The graphs.
+        clusters: The cluster of each entity.
+        is_shared: Masks the clusters with entities of several graphs; others are left out.
+        asked: Masks the relations that count.
+
+    Returns:
+        Ones, ``(clusters, 2 m)``.
+    """
+    size = len(is_shared), 2 * joint.n_relations
+    found: list[list[Ints]] = [[np.empty(0, dtype=np.int64)] for _ in joint.parts]
+    pieces = pieces_of(joint.triples) if asked.any() else ()
+    for facts, sources in zip(pieces, pieces_of(joint.triple_sources), strict=False):
+        for end, shift in ((0, 0), (2, joint.n_relations)):
+            ends, relations = clusters[facts[:, end]], facts[:, 1]
+            chosen = np.flatnonzero(asked[relations] & is_shared[ends])
+            pairs = ends[chosen] * size[1] + relations[chosen] + shift
+            for place, own in enumerate(found):
+                own.append(np.unique(pairs[sources[chosen] == place]))
+    return [incidence(*np.divmod(np.unique(np.concatenate(x)), size[1]), size) for x in found]
 
 
 def _members(joint: JointGraph, clusters: Ints) -> NDArray[np.bool_]:
@@ -124,17 +161,17 @@ def _members(joint: JointGraph, clusters: Ints) -> NDArray[np.bool_]:
 
 
 def _with_shares(
-    shared: pl.DataFrame, joint: JointGraph, is_member: NDArray[np.bool_], facts: pl.DataFrame
+    shared: pl.DataFrame,
+    joint: JointGraph,
+    is_member: NDArray[np.bool_],
+    facts: pl.DataFrame,
+    stating: Sequence[sp.csr_array],
 ) -> pl.DataFrame:
     size = len(is_member), 2 * joint.n_relations
     own = [
         facts.filter(pl.col("source") == place).select("head", "relation", "tail").to_numpy()
         for place in range(len(joint.parts))
     ]
-    stating = []
-    for heads, relations, tails in (facts_of.T for facts_of in own):
-        columns = np.concatenate([relations, relations + joint.n_relations])
-        stating.append(incidence(np.concatenate([heads, tails]), columns, size))
     possible = np.zeros(len(shared))
     keys = shared.select(
         "source", "relation", "other_source", "other", pl.col("inverse").cast(pl.Int64)

@@ -6,8 +6,11 @@ The system drops pages of a mapped array where memory is short.
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +48,22 @@ def write_pieces(path: Path, pieces: Iterable[NDArray[Any]], like: NDArray[Any],
             written += len(piece)
     if written != rows:
         raise ValueError(f"{written:,} rows were written, not {rows:,}")
+
+
+def spilled(pieces: Iterable[NDArray[Any]], like: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Write an array's pieces to a temporary file, and return it as a memory map.
+
+    The file is in the directory of ``tempfile``, which TMPDIR names, and has no name any more: it
+    goes when the array does. Arguments and errors are those of ``write_pieces``.
+    """
+    handle, name = tempfile.mkstemp(suffix=".npy")
+    os.close(handle)
+    try:
+        write_pieces(Path(name), pieces, like, rows)
+        return mapped(Path(name))
+    finally:
+        with suppress(PermissionError):  # of Windows, where a mapped file keeps its name
+            Path(name).unlink()
 
 
 def mapped(path: Path) -> NDArray[Any]:

@@ -30,9 +30,9 @@ class ShardedSampler(TripleSampler):
     """Samples one worker's part of each batch: as many queries of ``batch_size`` as it has of all.
 
     A query belongs to the worker that owns its head, so that this needs no other facts than those
-    with an own end; with paths, whose further queries begin anywhere, all. Of these only the index of
-    answers is kept, from which queries are read. ``negatives`` are drawn for the worker's part,
-    most of them from its own entities.
+    with an own end; with paths, whose further queries begin anywhere, all. Of these only the
+    index of answers is kept, from which queries are read. ``negatives`` are drawn for the worker's
+    part, most of them from its own entities.
 
     Args:
         triples: The facts of all workers.
@@ -114,7 +114,7 @@ class ShardedSampler(TripleSampler):
         """Return how often each entity is an end of one of this worker's queries."""
         uses = np.zeros(self._n_entities, dtype=np.int64)
         for queries in self._own_queries():
-            uses += np.bincount(queries[:, ::2].reshape(-1), minlength=self._n_entities)
+            np.add.at(uses, queries[:, ::2].reshape(-1), 1)
         return uses
 
     def candidate_probabilities(self) -> NDArray[np.float64]:

@@ -137,7 +137,7 @@ class Plan:
         return steps * sum(self.step_seconds(workers))
 
     def memory(self, workers: int) -> float:
-        """Return the bytes of a worker in training: rows, their state and best copy, and queries."""
+        """Return the bytes of a worker in training: rows, their state and best copy, queries."""
         of_row = (2 + OF_OPTIMIZER[self.optimizer]) * NUMBER_BYTES * self.width
         rows = of_row * (self.entities / workers + 2 * self.relations)
         queries = QUERY_BYTES * 2 * self.facts / workers
