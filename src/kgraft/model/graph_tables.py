@@ -99,7 +99,7 @@ def read_by_source(path: Path, manifest: Mapping[str, Any]) -> dict[str, Triples
 
 
 def _write(frames: Iterable[pl.DataFrame], path: Path) -> None:
-    """Write a table piece by piece, each a row group of one source."""
+    """Write a table piece by piece, each a row group."""
     with ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
         for frame in frames:
@@ -113,7 +113,7 @@ def _write(frames: Iterable[pl.DataFrame], path: Path) -> None:
 
 
 def _names(graph: JointGraph, kind: str) -> Iterator[pl.DataFrame]:
-    """Yield the names of each source in pieces, and then none."""
+    """Yield the names in pieces, each of one source, and then none."""
     schema = {"source": pl.String, "name": pl.String, "label": pl.String, "row": pl.Int64}
     if kind == "relations":
         del schema["label"]

@@ -28,8 +28,8 @@ WEIGHTS: Final = "weights.safetensors"
 
 INDEX: Final = "weights.safetensors.index.json"
 
-SHARD_BYTES: Final = 4 << 30
-"""The most bytes of entity vectors in a file; the Hub advises to stay below 5 GB."""
+SHARD_BYTES: Final = 1 << 30
+"""The most bytes of entity vectors in a file, which is put together in memory."""
 
 TABLE: Final = "entities"
 """The tensor that shards have rows of."""

@@ -79,7 +79,6 @@ class TripleSampler:
         origin = np.zeros(len(triples), dtype=np.int16) if sources is None else sources
         self._walker = Walker(triples, origin, n_entities, n_relations) if path_length > 1 else None
         answers = self._indexed(triples, origin, weights)
-        release(triples, origin)
         if near is not None:
             self._keep(near)
         corrections = self._corrections(logq_correction)
@@ -92,8 +91,8 @@ class TripleSampler:
         weights: NDArray[np.floating] | None,
     ) -> AnswerIndex:
         """Keep the distinct facts, and return the answers to all of their queries."""
-        # Pages that nothing is written to take no memory.
         kind = smallest_ints(max(self._n_entities, self._n_relations))
+        # Pages that nothing is written to take no memory.
         facts, places = np.empty((len(triples), 3), kind), np.empty(len(triples), np.int64)
         end = 0
         for part, first in distinct_facts(triples):
@@ -104,6 +103,7 @@ class TripleSampler:
         self._weights = np.ones(len(first), dtype=np.float32)
         if weights is not None:
             self._weights[:] = weights[first]
+        release(triples, sources)
         return AnswerIndex.of(self.facts, self._n_entities, self._n_relations)
 
     def _keep(self, near: NDArray[np.bool_]) -> None:

@@ -86,7 +86,9 @@ class ShardedSampler(TripleSampler):
             np.concatenate(own_sources) if own_sources else None,
             np.concatenate(own_weights) if own_weights else None,
         )
-        n_own = sum(len(queries) for queries in self._own_queries())
+        n_own = len(answers)
+        if self._has_others:
+            n_own = sum(len(queries) for queries in self._own_queries())
         self._n_all = int(self._workers.sum(torch.tensor([n_own])))
         return answers
 
@@ -99,6 +101,11 @@ class ShardedSampler(TripleSampler):
     def n_queries(self) -> int:
         """Queries of all workers in an epoch."""
         return self._n_all * self._path_length
+
+    @property
+    def _has_others(self) -> bool:
+        """True if queries of other workers are kept too."""
+        return self._path_length > 1 or len(self._known_false) > 0
 
     def _pieces(self) -> Iterator[Triples]:
         """Yield the queries that are kept, piece by piece."""
@@ -119,14 +126,15 @@ class ShardedSampler(TripleSampler):
 
     def candidate_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each entity to be a candidate of this worker's part."""
-        return self._candidate_probabilities(self._own_uses())
+        return self._candidate_probabilities(self._own_uses(), 0)
 
-    def _candidate_probabilities(self, uses: NDArray[np.int64]) -> NDArray[np.float64]:
-        own = slice(self._workers.number, None, self._workers.count)
+    def _candidate_probabilities(self, uses: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+        """Return the probabilities of entities from ``first`` on that are used so often."""
         n_own = self._n_own_negatives
-        negatives = np.full(self._n_entities, (self._negatives - n_own) / self._n_entities)
-        negatives[own] += n_own / max(self._workers.n_own(self._n_entities), 1)
-        return self._probabilities(uses, negatives)
+        anywhere = (self._negatives - n_own) / self._n_entities
+        of_own = anywhere + n_own / max(self._workers.n_own(self._n_entities), 1)
+        is_own = self._owns(np.arange(first, first + len(uses)))
+        return self._probabilities(uses, np.where(is_own, of_own, anywhere))
 
     def relation_probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each relation, inverses too, to be in this worker's part."""
@@ -142,12 +150,14 @@ class ShardedSampler(TripleSampler):
         head's worker, but its answers from all. Answers, always candidates, get it back.
         """
         own = self._own_uses()
-        of_all = self._workers.sum(torch.from_numpy(own.copy())).numpy()
-        alone = np.log(self._probabilities(of_all, self._negatives / self._n_entities))
-        excess = np.log(self._candidate_probabilities(own)) - alone
-        both = (exponent * alone + excess).astype(np.float32), excess.astype(np.float32)
-        logq, shift = map(torch.from_numpy, both)
-        return logq, shift
+        logq, shift = (np.empty(self._n_entities, dtype=np.float32) for _ in range(2))
+        for first in range(0, self._n_entities, COUNTED_AT_ONCE):
+            here = slice(first, first + COUNTED_AT_ONCE)
+            of_all = self._workers.sum(torch.from_numpy(own[here].copy())).numpy()
+            alone = np.log(self._probabilities(of_all, self._negatives / self._n_entities))
+            excess = np.log(self._candidate_probabilities(own[here], first)) - alone
+            logq[here], shift[here] = exponent * alone + excess, excess
+        return torch.from_numpy(logq), torch.from_numpy(shift)
 
     def _probabilities(
         self, uses: NDArray[np.int64], negatives: NDArray[np.float64] | float
@@ -174,7 +184,7 @@ class ShardedSampler(TripleSampler):
 
     def _own_places(self, asked: Queries) -> NDArray[np.integer]:
         places = super()._own_places(asked)
-        if self._path_length > 1 or len(self._known_false):
+        if self._has_others:
             masks = [self._owns(queries[:, 0]) for queries in self._pieces()]
             places = places[np.concatenate(masks)]
         if not len(places):
