@@ -36,7 +36,7 @@ CANDIDATES = 64
 DEGREE_SHARE = 1e-3
 """Weight of the degree beside the frequency, to order candidates of equal frequency."""
 
-AT_ONCE = 32
+AT_ONCE = 128
 """Queries whose candidates are scored at once."""
 
 FOLDS = 2
